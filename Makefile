@@ -1,0 +1,46 @@
+.POSIX:
+.SUFFIXES:
+
+BIN = .venv/bin
+STAMP = .venv/.installed
+CALLS =
+PROMPTS = notebooks/prompts/paragraph.md notebooks/prompts/headings.md
+RUN =
+
+.PHONY: run test check lab format clean
+
+run: $(STAMP)
+	@if [ -z "$(CALLS)" ] && [ ! -f calls/sample.parquet ]; then \
+		$(BIN)/batchbook sample --calls 1200 --out calls/sample.parquet; \
+	fi
+	@$(BIN)/batchbook run --calls "$(or $(CALLS),calls/sample.parquet)" \
+		$(foreach prompt,$(PROMPTS),--prompts $(prompt)) $(if $(RUN),--run $(RUN))
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+lab: $(STAMP)
+	$(BIN)/jupyter lab --notebook-dir . notebooks/prepare.ipynb
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf .venv build *.egg-info
+
+# uv installs in seconds; where it cannot be had, pip does the same in a minute.
+# Compiled ahead, or every kernel compiles for itself where PYTHONDONTWRITEBYTECODE is set.
+$(STAMP): pyproject.toml constraints.txt
+	python3 -m venv .venv
+	if $(BIN)/pip install --quiet uv; then \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[dev]'; \
+	else \
+		$(BIN)/pip install --quiet --compile -c constraints.txt -e '.[dev]'; \
+	fi
+	touch $(STAMP)

@@ -1,0 +1,160 @@
+"""Prompts: Markdown files with a header, and the text that one makes of a call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import jinja2
+import msgspec
+from jinja2.sandbox import SandboxedEnvironment
+
+from analysis.errors import PromptError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+HEADER = re.compile(r"\A---\n(.*?)\n---[ \t]*\n(.*)\Z", re.DOTALL)
+PARTS = re.compile(r"\A\s*(?:# System[ \t]*\n(?P<system>.*?)^)?# User[ \t]*\n(?P<template>.*)\Z", re.DOTALL | re.MULTILINE)
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is asked of a model about each call.
+
+    Attributes
+    ----------
+    name
+        Names the variant: lower-case letters, digits and `-`, at most 40.
+    model_id
+        A foundation model or inference profile, as Bedrock spells it.
+    template
+        The user's text in jinja2; `{{ transcript }}` and every other column of a call can stand in it.
+    system
+        The system text; sent as it stands.
+    invocation_type
+        `InvokeModel` (the model's own request format) or `Converse` (one format for all models).
+    max_tokens
+        The most tokens an answer may have.
+    temperature, top_p, top_k
+        Sampling; not sent when missing, and newer models refuse them.
+    stop_sequences
+        Texts at which an answer ends.
+    samples
+        How many answers are asked to the same call.
+    additional_fields
+        Further fields of the request body, as the model names them.
+    """
+
+    name: str
+    model_id: str
+    template: str
+    system: str = ""
+    invocation_type: Literal["InvokeModel", "Converse"] = "InvokeModel"
+    max_tokens: int = 1024
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop_sequences: tuple[str, ...] = ()
+    samples: int = 1
+    additional_fields: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "the prompt's name")
+        if self.max_tokens < 1 or self.samples < 1:
+            raise PromptError(self.name, "max_tokens and samples are 1 or more")
+        compile_template(self)
+
+
+def check_name(name: str, of_what: str) -> None:
+    """Refuse a name that job names and S3 keys could not hold."""
+    if not NAME.fullmatch(name):
+        cure = "use lower-case letters, digits and '-', at most 40, a letter or digit first"
+        raise PromptError(of_what, f"{name!r} cannot be used in job names and S3 keys", cure)
+
+
+def read_prompts(where: str | Path | Iterable[str | Path]) -> list[Prompt]:
+    """Read prompt files.
+
+    Parameters
+    ----------
+    where
+        A file, a folder (its `*.md` files by name), or several of these.
+
+    Returns
+    -------
+    prompts
+        In the order given.
+
+    Raises
+    ------
+    PromptError
+        No file, a header that is not understood, or one name twice; the file is named.
+    """
+    places = [where] if isinstance(where, str | Path) else list(where)
+    files = [file for place in places for file in prompt_files(Path(place))]
+    prompts = [read_prompt(file) for file in files]
+    names = [prompt.name for prompt in prompts]
+    for file, name in zip(files, names, strict=True):
+        if names.count(name) > 1:
+            raise PromptError(file, f"the name {name!r} is used by {names.count(name)} prompts", "give each its own")
+    return prompts
+
+
+def prompt_files(place: Path) -> list[Path]:
+    """List the prompt files of a folder, or the one file."""
+    files = sorted(place.glob("*.md")) if place.is_dir() else [place]
+    if not files:
+        raise PromptError(place, "no prompt files", "a prompt is a .md file")
+    return files
+
+
+def read_prompt(file: Path) -> Prompt:
+    """Read one prompt file: a header between `---` lines, then `# System` (may be left out) and `# User`."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PromptError(file, f"cannot be read ({error})") from error
+    header = HEADER.match(text)
+    parts = PARTS.match(header[2]) if header else None
+    if not header or not parts:
+        raise PromptError(file, "not a prompt file", "write a header between '---' lines, '# System', then '# User'")
+    try:
+        fields = msgspec.yaml.decode(header[1], type=dict[str, Any])
+        texts = {"system": (parts["system"] or "").strip(), "template": parts["template"].strip()}
+        return msgspec.convert({"name": file.stem} | fields | texts, Prompt)
+    except (msgspec.MsgspecError, PromptError) as error:
+        raise PromptError(file, str(error)) from error
+
+
+def render(prompt: Prompt, call: Mapping[str, Any]) -> str:
+    """Write the user's text for one call.
+
+    The call's values stand in the text as they are: braces, tags and quotes in a transcript change nothing.
+
+    Raises
+    ------
+    PromptError
+        The template uses a variable that the call does not have; the variables it could use are listed.
+    """
+    try:
+        return compile_template(prompt).render(call)
+    except jinja2.UndefinedError as error:
+        variable = re.sub(r"^'(.*)' is undefined$", r"no variable '\1'", str(error))
+        raise PromptError(prompt.name, variable, f"a template can use {', '.join(call)}") from error
+    except (jinja2.TemplateError, TypeError, ArithmeticError, ValueError) as error:
+        raise PromptError(prompt.name, f"the template fails on call {call.get('call_id')!r}: {error}") from error
+
+
+def compile_template(prompt: Prompt) -> jinja2.Template:
+    """Compile a template once; a mistake in it names its line."""
+    try:
+        return compile_text(prompt.template)
+    except jinja2.TemplateSyntaxError as error:
+        raise PromptError(prompt.name, f"line {error.lineno} of the template: {error.message}") from error
+
+
+@cache
+def compile_text(template: str) -> jinja2.Template:
+    environment = SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    return environment.from_string(template)

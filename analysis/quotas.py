@@ -1,0 +1,78 @@
+"""Quotas: how much Amazon Bedrock takes in one input file, in one batch job, and at once."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+import polars as pl
+
+from analysis.errors import QuotaError
+from analysis.facts import read_facts
+
+TODAY = "2026"
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """What an account may send of one model in one region.
+
+    Attributes
+    ----------
+    min_records, records_per_job
+        Fewest and most records of a job, over all its files.
+    records_per_file
+        Most records of one input file.
+    file_bytes, job_bytes
+        Largest input file, largest sum of a job's files.
+    unfinished_jobs
+        Most jobs of one model that may be submitted or in progress together.
+    """
+
+    min_records: int
+    records_per_file: int
+    records_per_job: int
+    file_bytes: int
+    job_bytes: int
+    unfinished_jobs: int
+
+
+def find_quotas(model: str, *, year: str = TODAY, **own: int) -> Quotas:
+    """Look up the quotas of a model.
+
+    Parameters
+    ----------
+    model
+        Base model id; a few models have rows of their own, the others share one.
+    year
+        `2026`, or `2024` for the values of the launch post, which older accounts may still have.
+    own
+        Values of your account, from the Service Quotas console, by the names of `Quotas`.
+
+    Raises
+    ------
+    QuotaError
+        No such year, or a value whose name or size makes no sense.
+    """
+    table = read_facts("quotas").with_columns(pl.col("quotas").cast(pl.String))
+    rows = table.filter(pl.col("quotas") == year)
+    if rows.is_empty():
+        years = ", ".join(table["quotas"].unique().sort())
+        raise QuotaError("quotas", f"no values for {year!r}", f"known are {years}")
+    row = rows.filter(pl.col("model").is_null() | (pl.col("model") == model)).sort("model", nulls_last=True).row(0, named=True)
+    quotas = Quotas(**{name: row[name] for name in Quotas.__dataclass_fields__})
+    check_own(own)
+    return replace(quotas, **own)
+
+
+def check_own(own: dict[str, int]) -> None:
+    """Refuse quotas that do not exist or are below 1."""
+    for name, value in own.items():
+        if name not in Quotas.__dataclass_fields__:
+            raise QuotaError("quotas", f"no quota {name!r}", f"there are {', '.join(Quotas.__dataclass_fields__)}")
+        if not isinstance(value, int) or value < 1:
+            raise QuotaError("quotas", f"{name} is {value!r}", "a quota is a whole number from 1")
+
+
+def quotas_as_dict(quotas: Quotas) -> dict[str, int]:
+    """Give the values by name, in the order of the class."""
+    return asdict(quotas)
