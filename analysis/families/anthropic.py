@@ -1,0 +1,98 @@
+"""Anthropic Messages: Claude by InvokeModel.
+
+Source: Amazon Bedrock User Guide, "Request and Response" of the Anthropic Claude Messages API.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from msgspec import Struct
+
+from analysis.families.family import Count, Family, Reading, Settings, drop_unset, join_texts
+from analysis.prompts import Prompt
+
+STOPS = {
+    "end_turn": "end",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "stop_sequence": "stop_sequence",
+    "tool_use": "tool",
+    "refusal": "filtered",
+}
+
+
+def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
+    """Write the body of one request."""
+    fields = {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": prompt.max_tokens,
+        "system": prompt.system,
+        "messages": [{"role": "user", "content": [{"type": "text", "text": text}]}],
+        "temperature": prompt.temperature,
+        "top_p": prompt.top_p,
+        "top_k": prompt.top_k,
+        "stop_sequences": list(prompt.stop_sequences),
+    }
+    return drop_unset(fields) | prompt.additional_fields
+
+
+class AnthropicRequest(Struct):
+    """The settings of a request."""
+
+    anthropic_version: str | None = None
+    max_tokens: Count | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: Count | None = None
+
+    def is_claimed(self) -> bool:
+        """Tell whether it is a Messages body; one that lacks its version is refused by Bedrock, but is one."""
+        return self.anthropic_version is not None or self.max_tokens is not None
+
+    def settings(self) -> Settings:
+        """Give the settings, which have the common names already."""
+        return Settings(self.max_tokens, self.temperature, self.top_p, self.top_k)
+
+
+class Block(Struct):
+    """A block of an answer: text, thinking, a tool call."""
+
+    type: str | None = None
+    text: str | None = None
+
+
+class Usage(Struct):
+    """Tokens; those read from or written to the cache are not among the input tokens."""
+
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
+
+
+class AnthropicAnswer(Struct):
+    """A message; its content sets it apart from the answers of other families."""
+
+    content: list[Block] | None
+    model: str | None = None
+    stop_reason: str | None = None
+    usage: Usage | None = None
+
+    def reading(self) -> Reading:
+        """Join the text blocks; thinking and tool calls are not text."""
+        usage = self.usage or Usage()
+        texts = [block.text for block in self.content or () if block.type == "text" and block.text is not None]
+        return Reading(
+            self.model,
+            join_texts(texts),
+            self.stop_reason,
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cache_read_input_tokens,
+            usage.cache_creation_input_tokens,
+        )
+
+
+ANTHROPIC = Family("anthropic", re.compile(r"anthropic\."), write_request, AnthropicRequest, AnthropicAnswer, STOPS)
