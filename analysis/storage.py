@@ -1,0 +1,278 @@
+"""Files in folders and in S3 behind the same few verbs; nothing else in the package reads `s3://`."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from analysis.errors import StorageError
+
+SIGN_IN = "sign in to AWS again (`aws sso login`, `aws configure`), or work on the emulator"
+ALLOW = "the profile needs s3:ListBucket on the bucket, s3:GetObject and s3:PutObject on its objects, and its KMS key"
+NOTHING = "look at the spelling, upper and lower case included"
+# S3 answers a HEAD with a status and no code.
+CURES = {
+    "NoSuchBucket": ("no such bucket", "look at the spelling and at the account of the profile"),
+    "InvalidBucketName": ("not a bucket's name", "write s3://bucket/key"),
+    "NoSuchKey": ("no such object", NOTHING),
+    "404": ("no such object", NOTHING),
+    "AccessDenied": ("access denied", ALLOW),
+    "403": ("access denied", ALLOW),
+    "412": ("the object changed while it was read", "try again"),
+    "PreconditionFailed": ("the object changed while it was read", "try again"),
+    "ExpiredToken": ("the credentials have expired", SIGN_IN),
+    "InvalidAccessKeyId": ("AWS does not know the access key", SIGN_IN),
+    "SignatureDoesNotMatch": ("the secret key does not fit the access key", SIGN_IN),
+    "NoCredentialsError": ("no AWS credentials", SIGN_IN),
+    "TokenRetrievalError": ("the credentials have expired", SIGN_IN),
+    "SSOTokenLoadError": ("not signed in", SIGN_IN),
+    "UnauthorizedSSOTokenError": ("the credentials have expired", SIGN_IN),
+    "EndpointConnectionError": ("S3 cannot be reached", "look at the network, the region and AWS_ENDPOINT_URL"),
+}
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One file in a folder or one object in S3.
+
+    Attributes
+    ----------
+    uri
+        A local path or an `s3://` address.
+    name
+        Relative to the place that was listed, with `/` between its parts.
+    bytes
+        Its size.
+    modified_s
+        When it was last written, in seconds since 1970 (UTC).
+    """
+
+    uri: str
+    name: str
+    bytes: int
+    modified_s: float
+
+
+def list_files(where: str | Path, *, s3: Any = None) -> list[StoredFile]:
+    """List what is at a place, sorted by name.
+
+    Parameters
+    ----------
+    where
+        A file, a folder (all that is below it), a glob (`**` for any depth; folders that match are listed too),
+        an object, or a prefix, which is a folder: `s3://bucket/run` does not take in `s3://bucket/run-2/...`.
+    s3
+        A boto3 client; needed for `s3://` alone.
+
+    Returns
+    -------
+    files
+        Without hidden files and folder marks; a folder may be empty.
+
+    Raises
+    ------
+    StorageError
+        Nothing is there, or it cannot be read.
+    """
+    files = list_objects(str(where), s3) if is_s3_uri(where) else list_paths(where)
+    return sorted(files, key=lambda file: file.name)
+
+
+def fetch_file(file: StoredFile, into: str | Path, *, s3: Any = None) -> Path:
+    """Give a local copy of one listed file; see `fetch_files`."""
+    return fetch_files([file], into, s3=s3)[0]
+
+
+def fetch_files(files: Sequence[StoredFile], into: str | Path, *, s3: Any = None) -> list[Path]:
+    """Give a local path for every listed file.
+
+    A local file stays where it is. An object is downloaded to its name below the folder `into`, several at a time;
+    one that is there already, with the same size and time, is kept. No file is ever there in part.
+
+    Raises
+    ------
+    StorageError
+        An object is gone or cannot be read.
+    """
+    paths = [target_path(file, Path(into)) for file in files]
+    missing = [(file, path) for file, path in zip(files, paths, strict=True) if not is_same(file, path)]
+    if missing:
+        download(missing, s3)
+    return paths
+
+
+def put_file(path: str | Path, uri: str | Path, *, s3: Any = None) -> None:
+    """Copy a local file to an object or a local path, over what is there; nobody sees it in part.
+
+    Raises
+    ------
+    StorageError
+        There is no such file, or the place cannot be written.
+    """
+    if not Path(path).is_file():
+        raise StorageError(path, "no such file")
+    if is_s3_uri(uri):
+        upload(path, str(uri), s3)
+    else:
+        copy(Path(path), Path(uri))
+
+
+def parse_s3_uri(uri: str) -> tuple[str, str]:
+    """Split `s3://bucket/key` into bucket and key; the key may be empty."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not is_s3_uri(uri) or not bucket:
+        raise StorageError(uri, "not an S3 address", "write s3://bucket/key")
+    return bucket, key
+
+
+def is_s3_uri(where: str | Path) -> bool:
+    """Tell `s3://` addresses from local paths."""
+    return str(where).startswith("s3://")
+
+
+def list_paths(where: str | Path) -> Iterator[StoredFile]:
+    """List the files of a local file, folder or glob."""
+    place = Path(where).expanduser()
+    if place.is_file():
+        return iter([stored_path(place, place.parent)])
+    if place.is_dir():
+        return walk(place, place)
+    matches = [Path(match) for match in glob.glob(str(place), recursive=True)]  # noqa: PTH207 (absolute patterns too)
+    if not matches:
+        raise StorageError(where, "no such file or folder", NOTHING)
+    base = fixed_part(place)
+    files = {file.name: file for match in matches for file in walk(match, base)}
+    return iter(files.values())
+
+
+def walk(place: Path, base: Path) -> Iterator[StoredFile]:
+    """List the files at or below a place; hidden ones are left out, links are followed."""
+    below = glob.iglob(f"{glob.escape(str(place))}/**", recursive=True) if place.is_dir() else [str(place)]  # noqa: PTH207
+    return (stored_path(Path(path), base) for path in below if Path(path).is_file())
+
+
+def fixed_part(pattern: Path) -> Path:
+    """Give the folder that a glob starts from."""
+    wild = next(n for n, part in enumerate(pattern.parts) if set(part) & set("*?["))
+    return Path(*pattern.parts[:wild])
+
+
+def stored_path(path: Path, base: Path) -> StoredFile:
+    """Describe a local file."""
+    stat = path.stat()
+    return StoredFile(str(path), path.relative_to(base).as_posix(), stat.st_size, stat.st_mtime)
+
+
+def list_objects(uri: str, s3: Any) -> list[StoredFile]:
+    """List one object, or all below a prefix."""
+    bucket, key = parse_s3_uri(uri)
+    with s3_errors(uri, s3):
+        if key and not key.endswith("/"):
+            if found := find_object(bucket, key, s3):
+                return [found]
+            key += "/"
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+        objects = [entry for page in pages for entry in page.get("Contents", [])]
+    if not objects:
+        raise StorageError(uri, "no such object, and nothing below it", NOTHING)
+    # The console marks an empty folder by an object whose key ends in "/".
+    return [stored_object(bucket, entry, key) for entry in objects if not entry["Key"].endswith("/")]
+
+
+def find_object(bucket: str, key: str, s3: Any) -> StoredFile | None:
+    """Look for the object of just this key; None when there is none, or nobody may say so."""
+    from botocore.exceptions import ClientError
+
+    try:
+        head = s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"404", "403", "NoSuchKey"}:
+            raise
+        return None
+    entry = {"Key": key, "Size": head["ContentLength"], "LastModified": head["LastModified"]}
+    return stored_object(bucket, entry, key.removesuffix(PurePosixPath(key).name))
+
+
+def stored_object(bucket: str, entry: dict[str, Any], prefix: str) -> StoredFile:
+    """Describe an object by its entry in a listing."""
+    name = entry["Key"].removeprefix(prefix)
+    return StoredFile(f"s3://{bucket}/{entry['Key']}", name, entry["Size"], entry["LastModified"].timestamp())
+
+
+def target_path(file: StoredFile, into: Path) -> Path:
+    """Say where a file will be on this machine."""
+    if not is_s3_uri(file.uri):
+        return Path(file.uri)
+    # A key may hold anything, "..", too.
+    if ".." in PurePosixPath(file.name).parts or file.name.startswith("/"):
+        raise StorageError(file.uri, "the key would leave the folder that it is downloaded to", "give it another key")
+    return into / file.name
+
+
+def is_same(file: StoredFile, path: Path) -> bool:
+    """Say whether the file is there already; S3 tells time in whole seconds."""
+    if not is_s3_uri(file.uri):
+        return True
+    stat = path.stat() if path.is_file() else None
+    return stat is not None and stat.st_size == file.bytes and int(stat.st_mtime) == int(file.modified_s)
+
+
+def download(files: Iterable[tuple[StoredFile, Path]], s3: Any) -> None:
+    """Download objects side by side; each is renamed to its path when it is whole."""
+    from boto3.s3.transfer import TransferConfig, create_transfer_manager
+
+    with s3_errors("s3://", s3), create_transfer_manager(s3, TransferConfig()) as manager:
+        transfers = []
+        for file, path in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            transfers.append((file, path, manager.download(*parse_s3_uri(file.uri), str(path))))
+        for file, path, transfer in transfers:
+            with s3_errors(file.uri, s3):
+                transfer.result()
+            os.utime(path, (file.modified_s, file.modified_s))
+
+
+def upload(path: str | Path, uri: str, s3: Any) -> None:
+    """Upload a file, in parts when it is large."""
+    from boto3.s3.transfer import TransferConfig, create_transfer_manager
+
+    bucket, key = parse_s3_uri(uri)
+    if not key or key.endswith("/"):
+        raise StorageError(uri, "names a folder", f"add the file's name: {uri.rstrip('/')}/{Path(path).name}")
+    with s3_errors(uri, s3), create_transfer_manager(s3, TransferConfig()) as manager:
+        manager.upload(str(path), bucket, key).result()
+
+
+def copy(path: Path, target: Path) -> None:
+    """Copy a file to a temporary name beside its target, then rename it."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, part)
+        part.replace(target)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise StorageError(target, f"cannot be written ({error.strerror})") from error
+
+
+@contextmanager
+def s3_errors(uri: str, s3: Any) -> Iterator[None]:
+    """Say in our words what S3 refused, and what helps."""
+    if s3 is None:
+        raise StorageError(uri, "S3 is read through a client", "give s3=, from boto3.Session(...).client('s3')")
+    from botocore.exceptions import BotoCoreError, ClientError
+    from s3transfer.exceptions import RetriesExceededError  # type: ignore[import-untyped]
+
+    try:
+        yield
+    except (BotoCoreError, ClientError, RetriesExceededError) as error:
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+        reason, cure = CURES.get(code, (str(error), ""))
+        raise StorageError(uri, reason, cure) from error
