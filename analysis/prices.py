@@ -1,0 +1,138 @@
+"""Prices: USD per million tokens of a model, in a batch job and on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from analysis.errors import ColumnError, StorageError
+from analysis.facts import read_facts
+from analysis.models import find_model
+
+INVOCATIONS = ("batch", "on_demand")
+PRICE_SCHEMA = {
+    "model_id": pl.String,
+    "invocation": pl.String,
+    "input_usd_per_million": pl.Float64,
+    "output_usd_per_million": pl.Float64,
+    "source": pl.String,
+    "read_on": pl.Date,
+}
+OWN_COLUMNS = ("model_id", "invocation", "input_usd_per_million", "output_usd_per_million")
+RATES = ("input_usd_per_million", "output_usd_per_million")
+
+
+def find_prices(
+    model_ids: Iterable[str], *, region: str | None = None, own: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Look up what the tokens of some models cost.
+
+    Parameters
+    ----------
+    model_ids
+        Model ids, profile ids or ARNs, as they are sent to Bedrock.
+    region
+        The AWS Region that is called, `us-east-1`; an ARN's own Region wins.
+        Some prices are known for one Region only and are found only when it is named.
+    own
+        Your prices, from `read_prices`; they replace those that come with the package.
+
+    Returns
+    -------
+    frame
+        One row per model id and invocation whose price is known, in the order of `model_ids`, `batch` first:
+        `model_id`, `invocation` (`batch`, `on_demand`), `input_usd_per_million`, `output_usd_per_million`
+        (either may be missing), `source`, `read_on`. A model without a known price has no row.
+
+    Notes
+    -----
+    Rows of `facts/prices.csv` carry the profile they hold for: a prefix (`global`, `us`), `geo` (every geographic
+    profile, and the model in its own Region: the price list has one rate for both), or nothing (own Region).
+    A model id takes the row of its own profile, else that of `geo`;
+    among these the row of its Region, else one for any Region.
+    `global.` never lends its price to the others, which cost 10 % more since Claude 4.5, nor `geo` to `us-gov.`.
+    Source: Amazon Bedrock pricing page and AWS Price List, as the column `source` says of each row.
+    """
+    asked = list(dict.fromkeys(model_ids))
+    table = read_facts("prices").with_columns(pl.col("profile", "region").fill_null(""))
+    matched = [match_model(table, model_id, region) for model_id in asked]
+    found = pl.concat([pl.DataFrame(schema=PRICE_SCHEMA), *matched])
+    if own is not None:
+        found = pl.concat([own.filter(pl.col("model_id").is_in(asked)).select(*PRICE_SCHEMA), found])
+    order = pl.col("model_id").cast(pl.Enum(asked))
+    return found.unique(["model_id", "invocation"], keep="first").sort(order, "invocation")
+
+
+def read_prices(path: str | Path) -> pl.DataFrame:
+    """Read your own prices, one row per model id and invocation.
+
+    Parameters
+    ----------
+    path
+        A CSV file with the columns `model_id` (as it is sent), `invocation` (`batch` or `on_demand`),
+        `input_usd_per_million` and `output_usd_per_million`; `source` and `read_on` (2026-11-30) may be left out.
+
+    Returns
+    -------
+    frame
+        As `find_prices` gives it; a `source` that was left out is the file.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be read, or a line is not a price; the line is named.
+    ColumnError
+        A column is missing.
+    """
+    try:
+        table = pl.read_csv(path, infer_schema=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StorageError(path, f"cannot be read ({error})") from error
+    for name in OWN_COLUMNS:
+        if name not in table.columns:
+            raise ColumnError(path, f"no column {name!r}", f"prices have {', '.join(OWN_COLUMNS)}")
+    optional = [pl.lit(None, pl.String).alias(name) for name in ("source", "read_on") if name not in table.columns]
+    prices = table.with_columns(optional).with_columns(
+        pl.col(RATES).cast(pl.Float64, strict=False),
+        pl.col("source").fill_null(str(path)),
+        pl.col("read_on").str.to_date("%Y-%m-%d", strict=False),
+    )
+    return check_prices(prices.select(*PRICE_SCHEMA), path)
+
+
+def match_model(table: pl.DataFrame, model_id: str, region: str | None) -> pl.DataFrame:
+    """Find the rows that hold for one model id, the closest first."""
+    model = find_model(model_id)
+    profiles = [model.profile] if model.profile in {"global", "us-gov"} else [model.profile, "geo"]
+    regions = ["", find_region(model_id) or region or ""]
+    rows = table.filter(
+        pl.col("model") == model.base, pl.col("profile").is_in(profiles), pl.col("region").is_in(regions)
+    )
+    closest = rows.sort(pl.col("profile") == "geo", pl.col("region") == "", maintain_order=True)
+    return closest.select(pl.lit(model_id).alias("model_id"), pl.col(*list(PRICE_SCHEMA)[1:])).unique(
+        "invocation", keep="first", maintain_order=True
+    )
+
+
+def find_region(model_id: str) -> str:
+    """Take the Region out of an ARN; empty for a plain id."""
+    return model_id.split(":")[3] if model_id.startswith("arn:") else ""
+
+
+def check_prices(prices: pl.DataFrame, path: str | Path) -> pl.DataFrame:
+    """Give the prices back if each line is one."""
+    is_price = pl.all_horizontal(pl.col(RATES).is_finite() & (pl.col(RATES) >= 0)).fill_null(value=False)
+    is_known = pl.col("invocation").is_in(INVOCATIONS).fill_null(value=False)
+    is_twice = pl.struct("model_id", "invocation").is_duplicated()
+    for wrong, reason, cure in (
+        (pl.col("model_id").is_null(), "no model_id", "write the id that is sent to Bedrock"),
+        (~is_known, "no such invocation", f"write {' or '.join(INVOCATIONS)}"),
+        (~is_price, "a price is not a number from 0", "write USD per million tokens, 0.55"),
+        (is_twice, "one model and invocation have two prices", "keep one of the lines"),
+    ):
+        lines = prices.select(pl.arg_where(wrong)).to_series() + 2  # line 1 has the column names
+        if len(lines):
+            raise StorageError(f"{path}, line {lines[0]}", reason, cure)
+    return prices

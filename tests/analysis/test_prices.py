@@ -1,0 +1,143 @@
+import datetime
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from analysis.errors import ColumnError, StorageError
+from analysis.facts import read_facts
+from analysis.models import find_model
+from analysis.prices import INVOCATIONS, PRICE_SCHEMA, find_prices, read_prices
+
+HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
+HEADER = "model_id,invocation,input_usd_per_million,output_usd_per_million\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "prices.csv"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def rates(*model_ids, **options):
+    found = find_prices(model_ids, **options)
+    return found.select("model_id", "invocation", pl.col("^.*_per_million$")).rows()
+
+
+def test_batch_comes_before_on_demand_in_the_order_asked():
+    nova = "us.amazon.nova-micro-v1:0"
+    assert rates(nova, f"global.{HAIKU}") == [
+        (nova, "batch", 0.0175, 0.07),
+        (nova, "on_demand", 0.035, 0.14),
+        (f"global.{HAIKU}", "batch", 0.5, 2.5),
+        (f"global.{HAIKU}", "on_demand", 1.0, 5.0),
+    ]
+
+
+@pytest.mark.parametrize("model_id", [HAIKU, f"us.{HAIKU}", f"eu.{HAIKU}", f"jp.{HAIKU}"])
+def test_geographic_profiles_and_the_own_region_share_the_dearer_rate(model_id):
+    assert rates(model_id) == [(model_id, "batch", 0.55, 2.75), (model_id, "on_demand", 1.1, 5.5)]
+
+
+def test_an_arn_is_priced_like_the_profile_in_it():
+    arn = f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/global.{HAIKU}"
+    assert rates(arn)[0] == (arn, "batch", 0.5, 2.5)
+
+
+def test_the_government_cloud_borrows_no_price():
+    assert rates(f"us-gov.{HAIKU}") == []
+
+
+def test_a_global_price_is_not_lent_to_another_profile():
+    assert rates("eu.amazon.nova-2-lite-v1:0") == []
+
+
+def test_a_price_of_one_region_is_found_only_there():
+    assert rates("openai.gpt-oss-20b-1:0") == []
+    assert rates("openai.gpt-oss-20b-1:0", region="eu-west-1") == []
+    assert rates("openai.gpt-oss-20b-1:0", region="us-west-2")[0][2:] == (0.035, 0.15)
+
+
+def test_the_region_of_an_arn_wins_over_the_one_named():
+    arn = "arn:aws:bedrock:us-west-2::foundation-model/openai.gpt-oss-20b-1:0"
+    assert rates(arn, region="eu-west-1")[0] == (arn, "batch", 0.035, 0.15)
+
+
+def test_half_a_price_is_given_with_the_other_half_missing():
+    assert rates("us.anthropic.claude-sonnet-4-5-20250929-v1:0")[0][1:] == ("batch", 1.65, None)
+
+
+def test_an_unknown_model_has_no_row_and_a_repeated_one_has_its_rows_once():
+    assert len(rates("vendor.model-of-tomorrow", f"us.{HAIKU}", f"us.{HAIKU}")) == 2
+
+
+def test_no_models_give_the_columns_with_their_dtypes():
+    assert_frame_equal(find_prices([]), pl.DataFrame(schema=PRICE_SCHEMA))
+
+
+def test_own_prices_replace_one_invocation_and_leave_the_other(write):
+    own = read_prices(write(HEADER + f"us.{HAIKU},batch,0.4,2\nanother.model,batch,1,1\n"))
+    assert rates(f"us.{HAIKU}", own=own) == [(f"us.{HAIKU}", "batch", 0.4, 2.0), (f"us.{HAIKU}", "on_demand", 1.1, 5.5)]
+
+
+def test_a_file_of_prices_is_read_with_fixed_dtypes_and_names_itself_as_source(write):
+    path = write(HEADER + "m,batch,1,2.5\n")
+    wanted = [("m", "batch", 1.0, 2.5, str(path), None)]
+    assert_frame_equal(read_prices(path), pl.DataFrame(wanted, PRICE_SCHEMA, orient="row"))
+
+
+def test_source_and_day_of_own_prices_are_kept(write):
+    path = write(HEADER.rstrip() + ",source,read_on\nm,batch,1,2,our contract,2026-11-30\n")
+    assert read_prices(path).row(0)[4:] == ("our contract", datetime.date(2026, 11, 30))
+
+
+@pytest.mark.parametrize(
+    ("line", "helps"),
+    [
+        ("m,flex,1,2", "line 3: no such invocation; write batch or on_demand"),
+        ("m,on_demand,-1,2", "line 3: a price is not a number from 0"),
+        ("m,on_demand,1,cheap", "line 3: a price is not a number from 0"),
+        ("m,on_demand,nan,2", "line 3: a price is not a number from 0"),
+        ("m,on_demand,,2", "line 3: a price is not a number from 0"),
+        (",on_demand,1,2", "line 3: no model_id"),
+        ("m,batch,3,4", "line 2: one model and invocation have two prices"),
+    ],
+)
+def test_a_line_that_is_no_price_is_named(write, line, helps):
+    with pytest.raises(StorageError, match=helps):
+        read_prices(write(f"{HEADER}m,batch,1,2\n{line}\n"))
+
+
+def test_a_missing_column_is_named(write):
+    with pytest.raises(ColumnError, match="no column 'invocation'; prices have model_id, invocation"):
+        read_prices(write("model_id,input_usd_per_million,output_usd_per_million\n"))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(StorageError, match=r"none\.csv: cannot be read"):
+        read_prices(tmp_path / "none.csv")
+
+
+def test_every_known_price_has_one_row_a_source_and_a_day():
+    facts = read_facts("prices")
+    assert not facts.select("model", "profile", "region", "invocation").is_duplicated().any()
+    assert set(facts["invocation"]) == set(INVOCATIONS)
+    assert facts.select("source", "read_on", "input_usd_per_million").null_count().row(0) == (0, 0, 0)
+    assert facts["read_on"].dtype == pl.Date
+
+
+def test_no_batch_price_is_above_the_half_of_on_demand():
+    # "50 % of the on-demand price": Amazon Bedrock pricing page.
+    facts = read_facts("prices").fill_null("")
+    pairs = facts.pivot("invocation", index=["model", "profile", "region"], values="input_usd_per_million")
+    both = pairs.drop_nulls()
+    assert len(both) > 25
+    assert (both["batch"] <= both["on_demand"] / 2 + 1e-9).all()
+
+
+def test_prices_are_kept_by_base_model_id():
+    assert all(find_model(model).base == model for model in read_facts("prices")["model"])
