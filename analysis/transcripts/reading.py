@@ -1,0 +1,124 @@
+"""Calls from whatever files they come in."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import narwhals as nw
+import polars as pl
+from narwhals.typing import IntoDataFrameT
+
+from analysis.errors import CallsError, StorageError
+from analysis.storage import fetch_files, list_files
+from analysis.transcripts.sources import KINDS, Columns, Source, is_source, kind_of, show
+from analysis.transcripts.tables import read_csv, read_jsonl, read_parquet, read_tables
+from analysis.transcripts.texts import read_texts, read_zips
+
+# A further kind of source is a function that makes calls of its files, and its ending in KINDS.
+READERS: dict[str, Callable[[list[Source], Columns], pl.DataFrame]] = {
+    "Parquet": partial(read_tables, read_parquet),
+    "CSV": partial(read_tables, read_csv),
+    "JSONL": partial(read_tables, read_jsonl),
+    "text": read_texts,
+    "zip": read_zips,
+}
+
+
+def read_calls(
+    where: str | Path,
+    *,
+    call_id: str = "call_id",
+    transcript: str = "transcript",
+    turn: str | None = "turn",
+    speaker: str | None = "speaker",
+    text: str = "text",
+    empty: Literal["refuse", "drop"] = "refuse",
+    s3: Any = None,
+) -> pl.DataFrame:
+    """Read transcripts, one row per call.
+
+    Parameters
+    ----------
+    where
+        A file, a folder, a glob or an `s3://` address of files of one kind: Parquet, CSV (`.csv`, `.csv.gz`),
+        JSON lines (`.jsonl`, `.ndjson`), text (`.txt`, one call each, the name is the call's id) or zips of text.
+        A table has a row per call, or a row per turn when it has no column of transcripts.
+    call_id, transcript
+        The columns of a table of calls.
+    turn, speaker, text
+        The columns of a table of turns. A transcript has a line `Speaker: text` for each of them. Without a column
+        `turn` they stay in the file's order; `speaker=None` when nobody is named. Turns without words are left out.
+    empty
+        What to do with calls that have no words: `refuse` the file or `drop` them.
+    s3
+        A boto3 client; needed for `s3://` alone.
+
+    Returns
+    -------
+    calls
+        `call_id` and `transcript` (String, kept to the byte), then the source's own columns; of a table of turns
+        those that do not change within any call. In the order of the source, text files by name.
+
+    Raises
+    ------
+    CallsError
+        The files cannot be read, or what they hold is not calls: ids that are missing or repeated, transcripts
+        that are empty, columns that are not there, text that is not UTF-8.
+    """
+    columns = Columns(call_id, transcript, turn, speaker, text)
+    with tempfile.TemporaryDirectory() as folder:
+        sources = find_sources(where, folder, s3)
+        calls = READERS[find_kind(where, sources)](sources, columns)
+    calls = drop_empty_calls(calls) if empty == "drop" else calls
+    check_calls(where, calls)
+    return calls
+
+
+def drop_empty_calls(calls: IntoDataFrameT) -> IntoDataFrameT:
+    """Keep the calls whose transcript has words."""
+    frame = nw.from_native(calls, eager_only=True)
+    words = nw.col("transcript").str.strip_chars().str.len_chars().fill_null(0)
+    return nw.maybe_reset_index(frame.filter(words > 0)).to_native()
+
+
+def find_sources(where: str | Path, folder: str, s3: Any) -> list[Source]:
+    """List the files to read; marks that Spark and macOS leave (`_SUCCESS`, `__MACOSX`) are none."""
+    try:
+        listed = list_files(where, s3=s3)
+        files = [file for file in listed if len(listed) == 1 or is_source(file.name)]
+        paths = fetch_files(files, folder, s3=s3)
+    except StorageError as error:
+        raise CallsError(error.where, error.reason, error.cure) from error
+    return [Source(file.uri, file.name, path) for file, path in zip(files, paths, strict=True)]
+
+
+def find_kind(where: str | Path, sources: list[Source]) -> str:
+    """Say what kind of files these are; all must be of one."""
+    if not sources:
+        raise CallsError(where, "no calls: the folder is empty", f"{', '.join(KINDS)} files are read")
+    kinds = {kind_of(source.name): source.name for source in sources}
+    if len(kinds) > 1:
+        reason = f"several kinds of files, {' and '.join(sorted(kinds.values()))}"
+        raise CallsError(
+            where, reason, "keep one kind in a folder of its own, or give a local glob such as calls/*.txt"
+        )
+    if "unknown" in kinds:
+        raise CallsError(sources[0].label, "not a kind of file that is read here", f"{', '.join(KINDS)} files are")
+    return next(iter(kinds))
+
+
+def check_calls(where: str | Path, calls: pl.DataFrame) -> None:
+    """Refuse calls without words, and ids that name two calls."""
+    if calls.is_empty():
+        raise CallsError(where, "no calls", "every call needs an id and a transcript")
+    blank = calls.filter(pl.col("transcript").fill_null("").str.strip_chars() == "")["call_id"]
+    if len(blank):
+        raise CallsError(where, f"{len(blank)} empty transcripts ({show(blank)})", "leave them out by empty='drop'")
+    repeated = calls.filter(pl.col("call_id").is_duplicated())["call_id"].unique(maintain_order=True)
+    if len(repeated):
+        cure = "give each call its own; where a row is a turn, name its column of words by text="
+        raise CallsError(where, f"{len(repeated)} ids name more than one call ({show(repeated)})", cure)

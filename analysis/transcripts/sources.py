@@ -1,0 +1,84 @@
+"""The files that calls come in, and what every reader of them needs."""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from analysis.errors import CallsError
+
+KINDS = {
+    ".parquet": "Parquet",
+    ".csv": "CSV",
+    ".csv.gz": "CSV",
+    ".jsonl": "JSONL",
+    ".ndjson": "JSONL",
+    ".txt": "text",
+    ".zip": "zip",
+}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a source are called."""
+
+    call_id: str = "call_id"
+    transcript: str = "transcript"
+    turn: str | None = "turn"
+    speaker: str | None = "speaker"
+    text: str = "text"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of calls: as the user knows it, relative to the place that was read, and on this machine."""
+
+    label: str
+    name: str
+    path: Path
+
+
+def is_source(name: str) -> bool:
+    """Tell files of calls from marks and hidden files."""
+    return not any(part.startswith((".", "_")) for part in PurePosixPath(name).parts)
+
+
+def kind_of(name: str) -> str:
+    """Tell the kind of a file by the end of its name."""
+    return next((kind for end, kind in KINDS.items() if name.lower().endswith(end)), "unknown")
+
+
+def read_bytes(source: Source) -> bytes:
+    """Read a whole file, unpacked when it is a `.gz`."""
+    try:
+        content = source.path.read_bytes()
+        return gzip.decompress(content) if source.name.lower().endswith(".gz") else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise CallsError(source.label, f"cannot be read ({error})") from error
+
+
+def decode(label: str, content: bytes) -> str:
+    """Read bytes as UTF-8, without the mark that Windows puts in front."""
+    try:
+        return content.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        cure = "save it as UTF-8: iconv -f WINDOWS-1252 -t UTF-8, or -f UTF-16"
+        raise CallsError(label, f"not UTF-8 at byte {error.start}", cure) from error
+
+
+def show(values: Iterable[object]) -> str:
+    """Write the first three values."""
+    shown = [str(value) for value in values]
+    return ", ".join(shown[:3]) + (", ..." if len(shown) > 3 else "")
+
+
+def offer(name: str, columns: Iterable[str]) -> str:
+    """Offer the columns there are, the one most like a name first."""
+    plain = {column.lower().replace("_", ""): column for column in columns}
+    near = difflib.get_close_matches(name.lower().replace("_", ""), plain, n=1)
+    listed = f"it has {', '.join(plain.values()) or 'no columns'}"
+    return f"did you mean {plain[near[0]]!r}? {listed}" if near else listed

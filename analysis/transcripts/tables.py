@@ -1,0 +1,170 @@
+"""Tables of calls, or of their turns, as Parquet, CSV and JSON lines."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from analysis.errors import CallsError
+from analysis.transcripts.sources import Columns, Source, decode, offer, read_bytes, show
+from analysis.transcripts.turns import join_turns
+
+WHOLE = r"^-?(0|[1-9]\d{0,17})$"
+DECIMAL = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$"
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+DEFAULTS = Columns()
+
+
+def read_tables(
+    read: Callable[[Source, Columns], pl.DataFrame], sources: list[Source], columns: Columns
+) -> pl.DataFrame:
+    """Read files of one table, of calls or of turns; a file with nothing in it adds nothing."""
+    tables = {source.label: read(source, columns) for source in sources}
+    named = {label: name_columns(label, table, columns) for label, table in tables.items() if table.width}
+    if not named:
+        return pl.DataFrame(schema={"call_id": pl.String, "transcript": pl.String})
+    first = next(iter(named))
+    calls = [label for label, table in named.items() if "transcript" in table.columns]
+    if 0 < len(calls) < len(named):
+        raise CallsError(calls[0], "a row is a call here and a turn in another file", "read them apart")
+    try:
+        table = pl.concat(named.values(), how="diagonal_relaxed")
+    except pl.exceptions.PolarsError as error:
+        raise CallsError(first, f"another file has other columns ({error})", "read them apart") from error
+    return table if calls else join_turns(first, table)
+
+
+def read_parquet(source: Source, _: Columns) -> pl.DataFrame:
+    """Read one Parquet file."""
+    try:
+        return pl.read_parquet(source.path, glob=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise CallsError(source.label, f"cannot be read as Parquet ({error})") from error
+
+
+def read_csv(source: Source, columns: Columns) -> pl.DataFrame:
+    """Read one CSV file: ids and words as they are written, numbers in the other columns as numbers."""
+    content = read_bytes(source)
+    decode(source.label, content)
+    try:
+        table = pl.read_csv(io.BytesIO(content), infer_schema=False)
+    except pl.exceptions.NoDataError:
+        return pl.DataFrame()
+    except pl.exceptions.PolarsError as error:
+        cure = "write text that holds commas, quotes or line breaks between quotes"
+        raise CallsError(source.label, f"cannot be read as CSV ({str(error).splitlines()[0]})", cure) from error
+    words = {columns.call_id, columns.transcript, columns.speaker, columns.text}
+    numbers = [read_numbers(table[name]) for name in table.columns if name not in words]
+    # polars takes an empty line that ends in CR LF for a row.
+    return table.with_columns(numbers).filter(~pl.all_horizontal(pl.all().is_null()))
+
+
+def read_numbers(column: pl.Series) -> pl.Series:
+    """Make numbers of a column when all of it is numbers: 007 is none."""
+    for pattern, dtype in ((WHOLE, pl.Int64), (DECIMAL, pl.Float64)):
+        if column.str.contains(pattern).all() and column.null_count() < len(column):
+            return column.cast(dtype)
+    return column
+
+
+def read_jsonl(source: Source, _: Columns) -> pl.DataFrame:
+    """Read one file of JSON lines; a field that is not in a line is missing there."""
+    rows = list(read_lines(source.label, read_bytes(source)))
+    names = dict.fromkeys(name for row in rows for name in row)
+    fields = {name: one_kind([row.get(name) for row in rows]) for name in names}
+    try:
+        return pl.DataFrame(fields, strict=False)
+    except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
+        raise CallsError(source.label, f"the lines do not fit one table ({error})") from error
+
+
+def read_lines(label: str, content: bytes) -> Iterator[dict[str, Any]]:
+    """Read the object in every line that is not blank."""
+    decode(label, content)
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        try:
+            if line.strip():
+                yield decoder.decode(line)
+        except msgspec.DecodeError as error:
+            raise CallsError(f"{label}, line {number}", *explain(line, error)) from error
+
+
+def explain(line: bytes, error: msgspec.DecodeError) -> tuple[str, str]:
+    """Say why a line cannot be read, and what helps."""
+    if SURROGATE.search(line) and is_json(line):
+        return "half of a surrogate pair (\\ud800 to \\udfff): not a character", "write U+FFFD (\\ufffd) in its place"
+    return f"not a JSON object ({error})", "write one object in each line"
+
+
+def is_json(line: bytes) -> bool:
+    """Tell whether Python, which takes half pairs, can read the line."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def one_kind(values: list[Any]) -> list[Any]:
+    """Write values of several kinds, such as 7 and "007", as text, so that none is lost."""
+    kinds = {float if kind is int else kind for kind in map(type, values)} - {type(None)}
+    if len(kinds) <= 1:
+        return values
+    return [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+
+
+def name_columns(label: str, table: pl.DataFrame, columns: Columns) -> pl.DataFrame:
+    """Give the columns that are read their own names and kinds, first in the table, and refuse rows without ids."""
+    wanted = find_columns(label, table.columns, columns)
+    unread = {"turn", "speaker"} - set(wanted) if "text" in wanted else set()
+    others = [name for name in table.columns if name not in {*wanted.values(), *unread}]
+    if taken := sorted(set(others) & set(wanted)):
+        raise CallsError(label, f"a second column is called {taken[0]!r}", "rename it or leave it out")
+    named = table.select(*(pl.col(name).alias(word) for word, name in wanted.items()), *others)
+    texts = [read_as_text(label, named[word]) for word in wanted if word != "turn"]
+    named = named.with_columns(texts)
+    missing = (named["call_id"].fill_null("").str.strip_chars() == "").arg_true() + 1
+    if len(missing):
+        raise CallsError(label, f"no id in {len(missing)} rows ({show(missing)})", "every call needs one")
+    return named
+
+
+def find_columns(label: str, present: list[str], columns: Columns) -> dict[str, str]:
+    """Find the columns of a table of calls, or else of turns; a name that was given must be there."""
+    names = {word: name for word, name in vars(columns).items() if name is not None}
+    words = ["call_id", "transcript"] if columns.transcript in present else ["call_id", "turn", "speaker", "text"]
+    given = [word for word, name in names.items() if name != getattr(DEFAULTS, word)]
+    for word in given:
+        require(label, word, names[word], present)
+    if columns.transcript not in present and columns.text not in present:
+        reason = f"no column {columns.transcript!r} (where a row is a call) or {columns.text!r} (where it is a turn)"
+        raise CallsError(label, reason, f"{offer(columns.transcript, present)}; name it by transcript= or text=")
+    for word in words:
+        if word in names and word != "turn":
+            require(label, word, names[word], present)
+    return {word: names[word] for word in words if names.get(word) in present}
+
+
+def require(label: str, word: str, name: str, present: list[str]) -> None:
+    """Refuse a table without a column, and say how to name another."""
+    if name not in present:
+        without = " (or speaker=None)" if word == "speaker" else ""
+        raise CallsError(label, f"no column {name!r}", f"{offer(name, present)}; name the column by {word}={without}")
+
+
+def read_as_text(label: str, column: pl.Series) -> pl.Series:
+    """Make text of a column of words or, but for transcripts, of whole numbers."""
+    dtype = column.dtype
+    if isinstance(dtype, pl.String | pl.Null | pl.Categorical | pl.Enum):
+        return column.cast(pl.String)
+    if column.name in {"call_id", "speaker"} and dtype.is_numeric():
+        whole = column.cast(pl.Int128, strict=False)
+        if (whole == column).all():
+            return whole.cast(pl.String)
+    raise CallsError(label, f"the column of {column.name} holds {dtype}", "it must hold text")
