@@ -1,0 +1,101 @@
+"""What the emulator answers when no real model stands behind it: an extractive stand-in.
+
+`extract` makes up nothing. It finds the call in the prompt, picks the sentences that matter, puts them in the
+third person where they are English, and writes them in the form the prompt asks for. It reads, it does not
+understand: judge prompts by a real model, and everything around them by this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from bedrock_local.answers.layout import write_answer
+from bedrock_local.answers.picking import weigh
+from bedrock_local.answers.transcript import find_transcript, split_sentences
+from bedrock_local.answers.wishes import read_wishes
+
+__all__ = ["Answerer", "Question", "Reply", "count_tokens", "end_reply", "extract"]
+
+BYTES_PER_TOKEN = 4
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a request asks of a model, whatever its format.
+
+    Attributes
+    ----------
+    system
+        The system text; may be empty.
+    text
+        The user's text, with the transcript somewhere in it.
+    max_tokens
+        The most tokens the reply may have.
+    stop_sequences
+        Texts at which the reply ends; empty ones are passed over.
+    """
+
+    model_id: str
+    system: str
+    text: str
+    max_tokens: int
+    stop_sequences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back, and how it ended; `stop_sequence` is the one that ended it, if one did."""
+
+    text: str
+    stop: Literal["end", "length", "stop_sequence"]
+    input_tokens: int
+    output_tokens: int
+    stop_sequence: str | None = None
+
+
+Answerer = Callable[[Question], Reply]
+
+
+def extract(question: Question) -> Reply:
+    """Answer with sentences of the call itself, in the form that the prompt asks for.
+
+    Obeyed: a number of sentences, words or bullets, a plain paragraph, headings that the prompt lists, JSON with
+    named keys. The same question always gets the same answer, in time that grows with its length and no faster.
+    """
+    instructions, transcript = find_transcript(question.text)
+    wishes = read_wishes(f"{question.system}\n{instructions}")
+    text = write_answer(wishes, weigh(split_sentences(transcript), wishes.focus, wishes.seed))
+    return end_reply(question, text)
+
+
+def end_reply(question: Question, text: str) -> Reply:
+    """End a text where the question's limits end it, and count the tokens of both.
+
+    A stop sequence counts only where it is whole within `max_tokens`, as with a model that never got that far.
+    """
+    input_tokens = count_tokens(question.system) + count_tokens(question.text)
+    kept = cut_tokens(text, question.max_tokens)
+    places = [(kept.find(stop), stop) for stop in question.stop_sequences if stop and stop in kept]
+    if places:
+        place, stop = min(places)
+        return Reply(kept[:place], "stop_sequence", input_tokens, count_tokens(kept[:place]), stop)
+    return Reply(kept, "end" if kept == text else "length", input_tokens, count_tokens(kept))
+
+
+def count_tokens(text: str) -> int:
+    """Count one token for every four bytes of UTF-8, the last one begun counted whole.
+
+    So four letters of English, two of Arabic or Cyrillic, and more than one token for two of Chinese: near what
+    models count, and the same for what goes in and what comes out.
+    """
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return -(-size // BYTES_PER_TOKEN)
+
+
+def cut_tokens(text: str, tokens: int) -> str:
+    """Keep the first tokens of a text, and no part of a character."""
+    if count_tokens(text) <= tokens:
+        return text
+    return text.encode("utf-8", "replace")[: tokens * BYTES_PER_TOKEN].decode("utf-8", "ignore")

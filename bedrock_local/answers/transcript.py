@@ -1,0 +1,116 @@
+"""Where the call stands in a prompt, and the sentences it is made of."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import NamedTuple
+
+TAGS = ("transcript", "call", "conversation", "dialogue", "dialog", "document", "text")
+AGENTS = frozenset(
+    "agent representative rep advisor adviser wizard doctor clinician nurse supervisor manager support assistant "
+    "operator csr associate specialist bot agente asesor asesora berater beraterin mitarbeiter mitarbeiterin conseiller "
+    "conseillère".split()
+)
+CUSTOMERS = frozenset(
+    "customer caller client user patient member guest subscriber cliente clienta kunde kundin paciente cliente".split()
+)
+# Words that stand for a role rather than for somebody, and say less than the role's usual name.
+PLAIN_NAMES = {"wizard": "agent", "rep": "agent", "csr": "agent", "user": "customer", "caller": "customer"}
+LABEL = re.compile(
+    r"[ \t>*_-]{0,6}(?:[\[(]?\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d{1,3})?[\])]?[ \t-]{0,3})?"
+    r"(\w[\w .'’-]{0,29}?)(?:[ \t]?\([^)\n]{0,20}\))?[ \t]?:(?:\*\*)?(?:[ \t]+|$)"
+)
+MARKER = re.compile(r"(?:transcript|conversation|dialogue|call)[^\n:]{0,30}:[ \t]*$", re.IGNORECASE)
+STAGE = re.compile(r"\*[^*\n]{1,80}\*|<[^>\n]{1,40}>|\[[a-z][^\]\n]{0,40}\]")
+ENDS = re.compile(
+    r"(?<![ .][A-Z]\.)(?<!Mr\.)(?<!Mrs\.)(?<!Ms\.)(?<!Dr\.)(?<!St\.)(?<!No\.)(?<=[.!?؟。！？…])[\"”']?\s+"
+)
+LONGEST_SENTENCE = 300
+WORDS_PER_PIECE = 40
+LONGEST_WORD = 80
+
+
+class Sentence(NamedTuple):
+    """A sentence of the call: its words, who said it, and on which side of the line."""
+
+    text: str
+    speaker: str
+    role: str
+
+
+def find_transcript(text: str) -> tuple[str, str]:
+    """Part a prompt into its instructions and its call.
+
+    The call is what stands between tags such as `<transcript>`; else the lines from the first speaker to the last;
+    else what follows a line such as `Transcript:`; else the longest paragraph.
+    """
+    for tag in TAGS:
+        start, end = text.find(f"<{tag}>"), text.rfind(f"</{tag}>")
+        if 0 <= start < end:
+            return text[:start] + "\n" + text[end + len(tag) + 3 :], text[start + len(tag) + 2 : end]
+    lines = text.split("\n")
+    spoken = spoken_lines(lines)
+    if spoken:
+        first, last = spoken[0], spoken[-1]
+        return "\n".join(lines[:first] + [""] + lines[last + 1 :]), "\n".join(lines[first : last + 1])
+    return part_prose(lines)
+
+
+def spoken_lines(lines: list[str]) -> list[int]:
+    """List the lines that begin with a speaker: a known role, or a name that comes back."""
+    labels = {number: match[1] for number, line in enumerate(lines) if (match := LABEL.match(line))}
+    known = [number for number, label in labels.items() if role_of(label)]
+    if known:
+        return known
+    times = Counter(labels.values())
+    repeated = [number for number, label in labels.items() if times[label] > 1]
+    return repeated if len(repeated) > 2 else []
+
+
+def part_prose(lines: list[str]) -> tuple[str, str]:
+    """Part a prompt whose call has no speakers."""
+    for number, line in enumerate(lines):
+        if len(line) < LONGEST_SENTENCE and MARKER.search(line):
+            return "\n".join(lines[: number + 1]), "\n".join(lines[number + 1 :])
+    blocks = "\n".join(lines).split("\n\n")
+    if len(blocks) == 1:
+        return blocks[0][:LONGEST_SENTENCE], blocks[0]
+    longest = max(range(len(blocks)), key=lambda number: len(blocks[number]))
+    return "\n\n".join(blocks[:longest] + blocks[longest + 1 :]), blocks[longest]
+
+
+def role_of(label: str) -> str:
+    """Say `agent`, `customer`, or nothing for a label that is no known role."""
+    word = label.lower().strip(" _0123456789")
+    return "agent" if word in AGENTS else "customer" if word in CUSTOMERS else ""
+
+
+def split_sentences(transcript: str) -> list[Sentence]:
+    """Split a call into sentences, in the order said; stage directions and marks such as `<UNIN/>` are left out."""
+    if "*" in transcript or "<" in transcript or "[" in transcript:
+        transcript = STAGE.sub("", transcript)
+    sentences: list[Sentence] = []
+    speaker = role = ""
+    for line in transcript.split("\n"):
+        match = LABEL.match(line)
+        if match and (known := role_of(match[1])):
+            role, name = known, match[1].lower().strip(" _0123456789")
+            speaker = PLAIN_NAMES.get(name, name)
+        elif match:
+            role = speaker = ""
+        said = line[match.end() :] if match else line
+        sentences += [Sentence(piece, speaker, role) for piece in pieces_of(said)]
+    return sentences
+
+
+def pieces_of(said: str) -> list[str]:
+    """Cut what was said into sentences, and sentences that never end into pieces."""
+    pieces: list[str] = []
+    for sentence in ENDS.split(said):
+        if len(sentence) <= LONGEST_SENTENCE:
+            pieces.append(sentence)
+            continue
+        words = [word[:LONGEST_WORD] for word in sentence.split()]
+        pieces += [" ".join(words[at : at + WORDS_PER_PIECE]) for at in range(0, len(words), WORDS_PER_PIECE)]
+    return [piece for piece in pieces if piece.strip()]
