@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-
-import polars as pl
+from typing import Any
 
 from analysis.facts import read_facts
 
@@ -45,6 +44,7 @@ class Model:
     sampling: str | None = None
 
 
+@cache
 def find_model(model_id: str) -> Model:
     """Take a model id, profile id or ARN apart and look up its limits."""
     name = model_id.rsplit("/", 1)[-1]
@@ -55,6 +55,7 @@ def find_model(model_id: str) -> Model:
 
 
 @cache
-def model_facts() -> dict[str, dict[str, int | str | None]]:
+def model_facts() -> dict[str, dict[str, Any]]:
+    """Read the table of models once."""
     facts = read_facts("models").select("model", "context_tokens", "max_output_tokens", "sampling")
-    return {row.pop("model"): row for row in facts.with_columns(pl.col("model")).to_dicts()}
+    return {row.pop("model"): row for row in facts.to_dicts()}

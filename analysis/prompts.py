@@ -16,7 +16,9 @@ from analysis.errors import PromptError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 HEADER = re.compile(r"\A---\n(.*?)\n---[ \t]*\n(.*)\Z", re.DOTALL)
-PARTS = re.compile(r"\A\s*(?:# System[ \t]*\n(?P<system>.*?)^)?# User[ \t]*\n(?P<template>.*)\Z", re.DOTALL | re.MULTILINE)
+PARTS = re.compile(
+    r"\A\s*(?:# System[ \t]*\n(?P<system>.*?)^)?# User[ \t]*\n(?P<template>.*)\Z", re.DOTALL | re.MULTILINE
+)
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -156,5 +158,6 @@ def compile_template(prompt: Prompt) -> jinja2.Template:
 
 @cache
 def compile_text(template: str) -> jinja2.Template:
+    """Compile a text in the sandbox, where a variable that is not there is an error."""
     environment = SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     return environment.from_string(template)

@@ -58,7 +58,11 @@ def find_quotas(model: str, *, year: str = TODAY, **own: int) -> Quotas:
     if rows.is_empty():
         years = ", ".join(table["quotas"].unique().sort())
         raise QuotaError("quotas", f"no values for {year!r}", f"known are {years}")
-    row = rows.filter(pl.col("model").is_null() | (pl.col("model") == model)).sort("model", nulls_last=True).row(0, named=True)
+    row = (
+        rows.filter(pl.col("model").is_null() | (pl.col("model") == model))
+        .sort("model", nulls_last=True)
+        .row(0, named=True)
+    )
     quotas = Quotas(**{name: row[name] for name in Quotas.__dataclass_fields__})
     check_own(own)
     return replace(quotas, **own)

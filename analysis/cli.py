@@ -1,0 +1,101 @@
+"""The command `batchbook`."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from analysis.aws import EMULATOR
+from analysis.errors import AnalysisError
+from analysis.quotas import TODAY
+
+STILL_RUNNING = 3
+
+app = typer.Typer(
+    help="Batch inference on call transcripts with Amazon Bedrock: prepare, submit, collect, and what it cost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def run(
+    calls: Annotated[str, Option(help="Table (.parquet, .csv, .jsonl), folder or zip of .txt; local or s3://.")],
+    prompts: Annotated[list[Path], Option(help="Prompt file, or a folder of them; can be given several times.")],
+    run: Annotated[str, Option(help="Name of the run; made from the prompts when left out.")] = "",
+    profile: Annotated[str, Option(help="AWS profile; 'emulator' needs no account.")] = EMULATOR,
+    region: Annotated[str, Option(help="AWS region; the profile's when left out.")] = "",
+    bucket: Annotated[str, Option(help="S3 bucket for input and output; the emulator has one.")] = "",
+    role_arn: Annotated[str, Option(help="Service role of the jobs; the emulator has one.")] = "",
+    budget_usd: Annotated[float, Option(help="The most the run may cost; AWS asks for a yes without it.")] = 0.0,
+    quota_year: Annotated[str, Option(help="Bedrock's quotas of 2026, or of 2024 for older accounts.")] = TODAY,
+    runs: Annotated[Path, Option(help="Folder of runs.")] = Path("runs"),
+    reports: Annotated[Path, Option(help="Folder of reports.")] = Path("reports"),
+) -> None:
+    """Run the notebooks prepare, submit, collect, costs and stop_reasons, and write a report.
+
+    What the run has done is not done again: after an interruption the same command goes on.
+
+    On AWS the command does not wait for the jobs: it ends with exit code 3 while they run, and the same command goes on
+    later. A run with too few records for a batch job is answered on demand.
+    """
+    from analysis.aws import make_client, open_session
+    from analysis.prompts import read_prompts
+    from analysis.reports import from_notebooks, run_stages, write_index
+    from analysis.runs import agree_to_cost, prepare
+    from analysis.storage import is_s3_uri
+    from analysis.transcripts import read_calls
+
+    s3 = make_client(open_session(profile, region=region), "s3") if is_s3_uri(calls) else None
+    prepared = prepare(read_calls(calls, s3=s3), read_prompts(prompts), into=runs, name=run, quota_year=quota_year)
+    plan = prepared.plan()
+    typer.echo(f"{plan}\n")
+    agree_to_cost(prepared, profile=profile, budget_usd=budget_usd or None)
+    account: dict[str, object] = {"profile": profile, "region": region}
+    where: dict[str, object] = {"run_folder": from_notebooks(prepared.folder)}
+    asked: dict[str, object] = {"calls": from_notebooks(calls), "prompts": [from_notebooks(path) for path in prompts]}
+    parameters: dict[str, dict[str, object]] = {
+        "prepare": asked | account | {"runs": from_notebooks(runs), "run": prepared.name, "quota_year": quota_year},
+        "submit": where
+        | account
+        | {"bucket": bucket, "role_arn": role_arn, "budget_usd": math.inf}
+        | {"wait": profile == EMULATOR, "on_demand": plan.is_too_small},
+        "collect": where | account,
+        "costs": where,
+        "stop_reasons": where,
+    }
+    report = reports / prepared.name
+    if not run_stages(prepared.folder, parameters, report, say=typer.echo):
+        typer.echo("Jobs are running on AWS. The same command goes on from here; nothing is sent twice.")
+        raise typer.Exit(STILL_RUNNING)
+    typer.echo(f"\nReport: {write_index(prepared, report)}")
+
+
+@app.command()
+def sample(
+    calls: Annotated[int, Option(help="How many calls.")] = 1200,
+    out: Annotated[Path, Option(help="The Parquet file to write.")] = Path("calls/sample.parquet"),
+    seed: Annotated[int, Option(help="Same seed, same calls.")] = 0,
+) -> None:
+    """Make up believable support calls, each with the facts it was made from."""
+    from analysis.samples import make_calls
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    make_calls(calls, seed=seed).write_parquet(out)
+    typer.echo(f"{calls:,} calls in {out}")
+
+
+def main() -> None:
+    """Run the command; an error of ours is one sentence, not a traceback."""
+    try:
+        app()
+    except AnalysisError as error:
+        typer.echo(f"batchbook: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,160 @@
+"""Invocations: the same records answered now, on demand, in the same line form as a batch job's output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+from tqdm import tqdm
+
+from analysis.errors import JobError
+
+AT_ONCE = 8
+# These say something of the caller, not of a record: every further record would end alike.
+HOPELESS = {
+    "AccessDeniedException": "allow the caller bedrock:InvokeModel on the model and its inference profile",
+    "ResourceNotFoundException": "check model id and region",
+    "UnrecognizedClientException": "sign in again",
+    "ExpiredTokenException": "sign in again",
+    "InvalidSignatureException": "sign in again",
+}
+
+
+class InputLine(msgspec.Struct, rename="camel"):
+    """A line of an input file; the model input stays as it was written."""
+
+    record_id: str
+    model_input: msgspec.Raw
+
+
+class OutputLine(msgspec.Struct, rename="camel"):
+    """What must be known of an output line to tell whether its record has been answered."""
+
+    record_id: str
+    model_output: msgspec.Raw | None = None
+
+
+def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes], at_once: int = AT_ONCE) -> None:
+    """Answer the records of one input file, some at a time.
+
+    A record that has an answer in `target` is not asked again, so this can be repeated after any interruption.
+
+    Parameters
+    ----------
+    source
+        An input file: one record per line.
+    target
+        The output file; lines are added in the order in which the answers come.
+    invoke
+        Takes a model input and gives the model output, both JSON; made by `make_invoke`.
+    at_once
+        How many requests are under way together.
+
+    Raises
+    ------
+    JobError
+        A refusal that every further record would meet too: no access, no such model, credentials that have ended.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    answered = read_answered(target)
+    records = [record for record in read_records(source) if record.record_id not in answered]
+    with target.open("ab") as file, ThreadPoolExecutor(at_once) as pool:
+        if file.tell() and not ends_line(target):
+            file.write(b"\n")  # a crash cut the last line off; its record is asked again
+        tasks = map_at_once(pool, lambda record: answer_record(record, invoke), records, at_once)
+        for line in tqdm(tasks, "answering on demand", len(records), unit="record", delay=1):
+            file.write(line)
+            file.flush()
+
+
+def make_invoke(client: Any, model_id: str, invocation_type: str) -> Callable[[bytes], bytes]:
+    """Make the call that answers one model input: InvokeModel or Converse of a `bedrock-runtime` client."""
+
+    def invoke_model(model_input: bytes) -> bytes:
+        answer = client.invoke_model(modelId=model_id, body=model_input, contentType="application/json")
+        return bytes(answer["body"].read())
+
+    def converse(model_input: bytes) -> bytes:
+        answer = client.converse(modelId=model_id, **msgspec.json.decode(model_input))
+        return msgspec.json.encode({name: value for name, value in answer.items() if name != "ResponseMetadata"})
+
+    return converse if invocation_type == "Converse" else invoke_model
+
+
+def answer_record(record: InputLine, invoke: Callable[[bytes], bytes]) -> bytes:
+    """Answer one record; a refusal of the record is its error line."""
+    try:
+        result = b'"modelOutput":' + one_line(invoke(bytes(record.model_input)))
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in HOPELESS:
+            raise JobError("on demand", str(error), HOPELESS[code]) from error
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        result = error_json(status, error.response["Error"]["Message"])
+    except BotoCoreError as error:
+        result = error_json(503, str(error))
+    record_id = msgspec.json.encode(record.record_id)
+    return b'{"modelInput":' + bytes(record.model_input) + b"," + result + b',"recordId":' + record_id + b"}\n"
+
+
+def one_line(answer: bytes) -> bytes:
+    """Keep an answer that a service has laid out over several lines from breaking the file."""
+    return msgspec.json.format(answer, indent=-1) if b"\n" in answer else answer
+
+
+def error_json(code: int, message: str) -> bytes:
+    """Write the error of a record as a batch job does."""
+    return b'"error":' + msgspec.json.encode({"errorCode": code, "errorMessage": message})
+
+
+def read_records(source: Path) -> Iterator[InputLine]:
+    """Read the records of an input file one by one."""
+    decoder = msgspec.json.Decoder(InputLine)
+    with source.open("rb") as lines:
+        yield from map(decoder.decode, lines)
+
+
+def read_answered(target: Path) -> set[str]:
+    """Read the ids that have an answer; errors and lines that a crash cut off are asked again."""
+    decoder = msgspec.json.Decoder(OutputLine)
+    answered = set()
+    if target.exists():
+        with target.open("rb") as lines:
+            for line in lines:
+                try:
+                    output = decoder.decode(line)
+                except msgspec.DecodeError:
+                    continue
+                if output.model_output is not None:
+                    answered.add(output.record_id)
+    return answered
+
+
+def map_at_once(
+    pool: ThreadPoolExecutor, work: Callable[[InputLine], bytes], records: list[InputLine], at_once: int
+) -> Iterator[bytes]:
+    """Give results as they come, with no more than `at_once` waiting; the first failure ends it."""
+    waiting = iter(records)
+    tasks = {pool.submit(work, record) for record in islice(waiting, at_once)}
+    while tasks:
+        done, tasks = wait(tasks, return_when=FIRST_COMPLETED)
+        for task in done:
+            yield task.result()
+        tasks |= {pool.submit(work, record) for record in islice(waiting, len(done))}
+
+
+def ends_line(file: Path) -> bool:
+    """Whether the last byte is a line feed."""
+    with file.open("rb") as tail:
+        tail.seek(-1, 2)
+        return tail.read(1) == b"\n"
+
+
+def invoke_once(client: Any, model_id: str, invocation_type: str, request: Mapping[str, Any]) -> bytes:
+    """Answer one request, for a preview."""
+    return make_invoke(client, model_id, invocation_type)(msgspec.json.encode(request))

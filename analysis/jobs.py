@@ -1,0 +1,331 @@
+"""Jobs: make Amazon Bedrock's batch jobs match what a run has planned, one step at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from analysis import storage
+from analysis.errors import JobError
+from analysis.ledger import JobState, Ledger, apply_event
+from analysis.models import find_model
+
+MOST_TRIES = 3
+# Bedrock's ten statuses are these, and the ledger's UNPRODUCTIVE and PRODUCTIVE without `refused`.
+# A status that is in neither list is new: the job is taken as running.
+UNFINISHED = ("Submitted", "Validating", "Scheduled", "InProgress", "Stopping")
+COUNTS = {
+    "total": "totalRecordCount",
+    "processed": "processedRecordCount",
+    "success": "successRecordCount",
+    "error": "errorRecordCount",
+}
+# Answers of the service that say "later", not "no".
+BUSY = {
+    "ServiceQuotaExceededException",
+    "ThrottlingException",
+    "ServiceUnavailableException",
+    "InternalServerException",
+}
+CURES = {
+    "AccessDeniedException": "allow bedrock:CreateModelInvocationJob, and iam:PassRole on the role: see docs/aws.md",
+    "ValidationException": "mend what the message names: model, role or bucket; docs/aws.md has the usual causes",
+    "ResourceNotFoundException": "check model id and region",
+    "ConflictException": "a job with other input or output has this name: use its bucket, or another run name",
+}
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One job that the run needs.
+
+    Attributes
+    ----------
+    key
+        Names the job within the run, and its folder of input files.
+    run
+        Name of the run.
+    model_id, invocation_type
+        As Bedrock takes them.
+    files
+        The local input files.
+    digest
+        SHA-256 of run, model, invocation type and the contents of the files, as hex digits.
+    records
+        How many lines the files have.
+    """
+
+    key: str
+    run: str
+    model_id: str
+    invocation_type: str
+    files: tuple[Path, ...]
+    digest: str
+    records: int
+
+    def token(self, job_try: int) -> str:
+        """Make the client token: the same content and try is the same job, whoever sends it."""
+        return hashlib.sha256(f"{self.digest}\0{job_try}".encode()).hexdigest()
+
+    def name(self, job_try: int) -> str:
+        """Make the job's name, at most 63 characters; it starts with the run and the key, so that listing finds it."""
+        return f"{self.prefix}{job_try}-{self.token(job_try)[:8]}"
+
+    @property
+    def prefix(self) -> str:
+        """What the names of all tries of this job begin with."""
+        return f"{self.run[:24]}-{self.key}-"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where jobs are made: two clients, a place in S3, and the fields that every request shares.
+
+    Attributes
+    ----------
+    bedrock, s3
+        boto3 clients.
+    uri
+        `s3://` folder that gets the input and output of the run.
+    unfinished_jobs
+        The quota of unfinished jobs of a base model id.
+    shared
+        Fields of CreateModelInvocationJob that all jobs have alike: `roleArn`, `tags`, `vpcConfig`, ...
+    input, output
+        Further fields of `s3InputDataConfig` and `s3OutputDataConfig`: the owner of the bucket, the KMS key.
+    """
+
+    bedrock: Any
+    s3: Any
+    uri: str
+    unfinished_jobs: Callable[[str], int]
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    input: Mapping[str, Any] = field(default_factory=dict)
+    output: Mapping[str, Any] = field(default_factory=dict)
+
+
+def take_step(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -> list[JobState]:
+    """Look at the jobs that run, and create those that are missing while the quota has room.
+
+    Can be called at any time and again: a job that exists is adopted, never made twice.
+
+    Returns
+    -------
+    states
+        The latest try of each planned job, in their order.
+
+    Raises
+    ------
+    JobError
+        Bedrock refuses a job; what it said is in the ledger too.
+    """
+    with ledger.lock():
+        states = ledger.latest()
+        for job in planned:
+            state = states.get(job.key) or JobState(job.key)
+            states[job.key] = look(state, job, ledger, account)
+        for job in wanted(planned, states, account):
+            states[job.key] = create(states[job.key], job, ledger, account)
+    return [states[job.key] for job in planned]
+
+
+def renew(planned: Sequence[PlannedJob], ledger: Ledger) -> None:
+    """Plan one more try of each job whose last one ended without output.
+
+    Raises
+    ------
+    JobError
+        A job has come to its third bad end.
+    """
+    with ledger.lock():
+        states = ledger.latest()
+        for job in planned:
+            state = states.get(job.key)
+            if state is None or not state.is_unproductive:
+                continue
+            if state.job_try >= MOST_TRIES:
+                reason = f"{state.status} for the {state.job_try}rd time: {state.message}"
+                raise JobError(state.job_name, reason, "mend the cause, then prepare under a new run name")
+            ledger.append("planned", job_key=job.key, job_try=state.job_try + 1, status="planned")
+
+
+def look(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -> JobState:
+    """Bring the state of one job up to date; a job that the ledger lost is found by its name."""
+    if state.is_finished:
+        return state
+    if state.job_arn:
+        return record(state, get_job(state, account), ledger)
+    found = find_job(job, state, account)
+    if found is None:
+        return state
+    state = replace(state, job_try=found.job_try)
+    return record(state, found.job, ledger, event="created")
+
+
+def record(state: JobState, job: Mapping[str, Any], ledger: Ledger, event: str = "seen") -> JobState:
+    """Write down what Bedrock says of a job, if it is news."""
+    news = replace(state, **read_job(job))
+    if news != state:
+        facts = {name: getattr(news, name) for name in read_job(job)}
+        ledger.append("ended" if news.is_finished else event, job_key=news.job_key, job_try=news.job_try, **facts)
+    return news
+
+
+def read_job(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Take from an answer of Get or List what the ledger keeps."""
+    times = {"submitted_at": job.get("submitTime"), "ended_at": job.get("endTime")}
+    return {
+        "status": job["status"],
+        "job_arn": job["jobArn"],
+        "job_name": job.get("jobName", ""),
+        "message": job.get("message", ""),
+        "input_uri": job["inputDataConfig"]["s3InputDataConfig"]["s3Uri"],
+        "output_uri": job["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"],
+        "counts": {name: job[field] for name, field in COUNTS.items() if job.get(field) is not None},
+        **{name: time.isoformat() if time else "" for name, time in times.items()},
+    }
+
+
+def get_job(state: JobState, account: Account) -> Mapping[str, Any]:
+    """Ask for one job."""
+    try:
+        return dict(account.bedrock.get_model_invocation_job(jobIdentifier=state.job_arn))
+    except ClientError as error:
+        cure = "use the profile and region that submitted it"
+        raise JobError(state.job_arn, f"cannot be looked at: {error}", cure) from error
+
+
+@dataclass(frozen=True)
+class FoundJob:
+    """A job of ours in the account, and which try its name says."""
+
+    job_try: int
+    job: Mapping[str, Any]
+
+
+def find_job(job: PlannedJob, state: JobState, account: Account) -> FoundJob | None:
+    """Find the highest try of a job, from `state`'s on, that has our input, output and model."""
+    found = [
+        FoundJob(job_try, summary)
+        for summary in list_jobs(account.bedrock, nameContains=job.prefix)
+        if (job_try := read_try(summary["jobName"], job)) >= state.job_try and is_ours(summary, job, account)
+    ]
+    return max(found, key=lambda each: each.job_try, default=None)
+
+
+def read_try(name: str, job: PlannedJob) -> int:
+    """Read the number of the try from a job's name; 0 if the name is not of our making."""
+    rest = name.removeprefix(job.prefix).split("-")[0]
+    job_try = int(rest) if rest.isdecimal() else 0
+    return job_try if job_try and name == job.name(job_try) else 0
+
+
+def is_ours(summary: Mapping[str, Any], job: PlannedJob, account: Account) -> bool:
+    """Whether a job of the account has our input, output and model."""
+    source = summary["inputDataConfig"]["s3InputDataConfig"]["s3Uri"]
+    target = summary["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"]
+    same_place = source == input_uri(job, account) and target == output_uri(account)
+    return same_place and find_model(summary["modelId"]).base == find_model(job.model_id).base
+
+
+def list_jobs(bedrock: Any, **filters: str) -> Iterator[dict[str, Any]]:
+    """List the account's jobs, page by page."""
+    for page in bedrock.get_paginator("list_model_invocation_jobs").paginate(**filters):
+        yield from page["invocationJobSummaries"]
+
+
+def wanted(planned: Iterable[PlannedJob], states: Mapping[str, JobState], account: Account) -> Iterator[PlannedJob]:
+    """Give the jobs to create now: those without an ARN, as many of each model as the quota has room for."""
+    room: dict[str, int] = {}
+    for job in planned:
+        if states[job.key].job_arn or states[job.key].is_finished:
+            continue
+        base = find_model(job.model_id).base
+        if base not in room:
+            room[base] = account.unfinished_jobs(base) - count_unfinished(base, account)
+        if room[base] > 0:
+            room[base] -= 1
+            yield job
+
+
+def count_unfinished(base: str, account: Account) -> int:
+    """Count the account's unfinished jobs of a model, whoever started them."""
+    running = (job for status in UNFINISHED for job in list_jobs(account.bedrock, statusEquals=status))
+    return sum(find_model(job["modelId"]).base == base for job in running)
+
+
+def create(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -> JobState:
+    """Upload the input files and create the job; the ledger says so before Bedrock hears of it."""
+    for file in job.files:
+        storage.put_file(file, f"{input_uri(job, account)}{file.name}", s3=account.s3)
+    request = create_request(job, state.job_try, account)
+    intent = {"job_name": request["jobName"], "token": request["clientRequestToken"]}
+    places = {"input_uri": input_uri(job, account), "output_uri": output_uri(account)}
+    facts = {"status": "intended", **intent, **places}
+    ledger.append("intended", job_key=job.key, job_try=state.job_try, **facts)
+    state = apply_event(state, facts)
+    try:
+        arn = account.bedrock.create_model_invocation_job(**request)["jobArn"]
+    except ClientError as error:
+        return settle_refusal(state, job, error, ledger, account)
+    ledger.append("created", job_key=job.key, job_try=state.job_try, status="Submitted", job_arn=arn)
+    return replace(state, status="Submitted", job_arn=arn)
+
+
+def settle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger: Ledger, account: Account) -> JobState:
+    """Decide what a refused creation means: wait, adopt the job that has the name, or give up."""
+    code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+    if code in BUSY:
+        return state
+    found = find_job(job, state, account)
+    if found is not None:
+        return record(replace(state, job_try=found.job_try), found.job, ledger, event="created")
+    ledger.append("refused", job_key=job.key, job_try=state.job_try, status="refused", message=f"{code}: {message}")
+    raise JobError(state.job_name, f"{code}: {message}", CURES.get(code, "see docs/aws.md")) from error
+
+
+def create_request(job: PlannedJob, job_try: int, account: Account) -> dict[str, Any]:
+    """Write the request of CreateModelInvocationJob."""
+    source = {"s3Uri": input_uri(job, account), "s3InputFormat": "JSONL", **account.input}
+    return {
+        "jobName": job.name(job_try),
+        "clientRequestToken": job.token(job_try),
+        "modelId": job.model_id,
+        "modelInvocationType": job.invocation_type,
+        "inputDataConfig": {"s3InputDataConfig": source},
+        "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": output_uri(account), **account.output}},
+        **account.shared,
+    }
+
+
+def stop_jobs(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -> list[JobState]:
+    """Stop what runs; Bedrock charges for the tokens processed until then."""
+    for state in take_look(planned, ledger, account):
+        if state.job_arn and not state.is_finished:
+            try:
+                account.bedrock.stop_model_invocation_job(jobIdentifier=state.job_arn)
+            except account.bedrock.exceptions.ConflictException:
+                continue  # it ended meanwhile, which the next look shows
+    return take_look(planned, ledger, account)
+
+
+def take_look(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -> list[JobState]:
+    """Bring the states up to date without creating anything."""
+    with ledger.lock():
+        states = ledger.latest()
+        return [look(states.get(job.key) or JobState(job.key), job, ledger, account) for job in planned]
+
+
+def input_uri(job: PlannedJob, account: Account) -> str:
+    """Name the S3 folder of a job's input files."""
+    return f"{account.uri}input/{job.key}/"
+
+
+def output_uri(account: Account) -> str:
+    """Name the S3 folder under which each job makes its own."""
+    return f"{account.uri}output/"

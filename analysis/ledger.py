@@ -1,0 +1,126 @@
+"""The ledger of a run: what was intended, created, seen and ended, one line each, never rewritten."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+import msgspec
+
+UNPRODUCTIVE = frozenset({"refused", "Failed", "Expired"})
+PRODUCTIVE = frozenset({"Completed", "PartiallyCompleted", "Stopped"})
+FINISHED = UNPRODUCTIVE | PRODUCTIVE
+
+
+@dataclass(frozen=True)
+class JobState:
+    """What the ledger knows of one try of one planned job.
+
+    Attributes
+    ----------
+    job_key
+        The planned job.
+    job_try
+        1, and one more after each unproductive end.
+    status
+        `planned`, `intended` (the call may or may not have been heard), one of Bedrock's ten, or `refused`.
+    job_name, token, input_uri, output_uri
+        What the job was asked for with; empty while planned.
+    job_arn
+        Empty until Bedrock gave one.
+    message
+        Bedrock's reason, when it gave one.
+    counts
+        `total`, `processed`, `success`, `error` records as last seen; what Bedrock did not say is absent.
+    submitted_at, ended_at
+        Bedrock's times, ISO 8601; empty when not known.
+    """
+
+    job_key: str
+    job_try: int = 1
+    status: str = "planned"
+    job_name: str = ""
+    token: str = ""
+    input_uri: str = ""
+    output_uri: str = ""
+    job_arn: str = ""
+    message: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    submitted_at: str = ""
+    ended_at: str = ""
+
+    @property
+    def job_id(self) -> str:
+        """Last part of the ARN; empty until there is one."""
+        return self.job_arn.rsplit("/", 1)[-1]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether this try will not change any more."""
+        return self.status in FINISHED
+
+    @property
+    def is_unproductive(self) -> bool:
+        """Whether this try ended without any output."""
+        return self.status in UNPRODUCTIVE
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The file `ledger.jsonl` of a run folder."""
+
+    file: Path
+
+    def lock(self) -> filelock.BaseFileLock:
+        """Hold this for one step, never while waiting."""
+        return filelock.FileLock(self.file.with_suffix(".lock"))
+
+    def append(self, event: str, **facts: Any) -> None:
+        """Write one line and flush it to the disk."""
+        line = msgspec.json.encode({"event": event, "at": datetime.now(UTC).isoformat(timespec="seconds")} | facts)
+        with self.file.open("ab") as file:
+            if file.tell() and not ends_line(self.file):
+                file.write(b"\n")
+            file.write(line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read(self) -> list[dict[str, Any]]:
+        """Read the events; a line that a crash cut off never happened, and its job is found again by listing."""
+        events = []
+        for line in self.file.read_bytes().split(b"\n") if self.file.exists() else []:
+            with suppress(msgspec.DecodeError):
+                events.append(msgspec.json.decode(line, type=dict[str, Any]))
+        return events
+
+    def replay(self) -> list[JobState]:
+        """Give every try of every job, in the order in which they were intended."""
+        states: dict[tuple[str, int], JobState] = {}
+        for event in self.read():
+            if "job_key" in event:
+                key = (event["job_key"], event["job_try"])
+                states[key] = apply_event(states.get(key, JobState(*key)), event)
+        return list(states.values())
+
+    def latest(self) -> dict[str, JobState]:
+        """Give the latest try of each job by its key."""
+        return {state.job_key: state for state in sorted(self.replay(), key=lambda state: state.job_try)}
+
+
+def apply_event(state: JobState, event: Mapping[str, Any]) -> JobState:
+    """Add what one event says of a job."""
+    facts = {name: event[name] for name in JobState.__dataclass_fields__ if name in event}
+    return replace(state, **facts)
+
+
+def ends_line(file: Path) -> bool:
+    """Whether the last byte is a line feed; if not, a crash cut the last line off."""
+    with file.open("rb") as tail:
+        tail.seek(-1, os.SEEK_END)
+        return tail.read(1) == b"\n"

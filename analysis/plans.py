@@ -1,0 +1,186 @@
+"""Plans: what sending a run would mean, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import polars as pl
+
+from analysis.estimates import estimate_costs
+from analysis.models import find_model
+from analysis.prompts import Prompt
+from analysis.quotas import Quotas
+
+METHOD = (
+    "Input tokens are bytes of text / 4, plus or minus a quarter. Output tokens are half of max_tokens, from a tenth "
+    "to all of it: how long answers are is not known before the first run."
+)
+NAMED = 5  # calls that a limit names before it only counts
+LIMIT_SCHEMA = {"limit": pl.String, "where": pl.String, "detail": pl.String}
+
+
+@dataclass(frozen=True, repr=False)
+class Plan:
+    """What a run would send, and what that may cost.
+
+    Attributes
+    ----------
+    run
+        Name of the run.
+    calls, equal_calls
+        Calls, and how many of them have the text of an earlier one.
+    jobs
+        One row per job: `job_key`, `model_id`, `invocation_type`, `records`, `files`, `input_bytes`.
+    estimate
+        One row per variant, from `estimate_costs`: at batch prices, or on demand where a job is below the minimum.
+    limits
+        One row per limit that is touched: `limit`, `where` (job, prompt or model), `detail`.
+    """
+
+    run: str
+    calls: int
+    equal_calls: int
+    jobs: pl.DataFrame
+    estimate: pl.DataFrame
+    limits: pl.DataFrame
+
+    @property
+    def records(self) -> int:
+        """Records over all jobs."""
+        return int(self.jobs["records"].sum())
+
+    @property
+    def is_too_small(self) -> bool:
+        """Whether a job has fewer records than Bedrock takes, so that the run is answered on demand."""
+        return "minimum" in self.limits["limit"]
+
+    @property
+    def cost_usd_high(self) -> float | None:
+        """Upper end of the estimate over all variants; missing when a price is not known."""
+        highs = self.estimate["cost_usd_high"]
+        return None if highs.null_count() else float(highs.sum())
+
+    def __repr__(self) -> str:
+        return "\n".join([self.heading(), "", *self.job_lines(), "", *self.cost_lines(), "", *self.limit_lines()])
+
+    def _repr_html_(self) -> str:
+        tables = (self.jobs, self.estimate, self.limits)
+        shown = "".join(table._repr_html_() for table in tables if len(table))
+        limits = "" if len(self.limits) else "<p>No limit is touched.</p>"
+        return f"<p>{escape(self.heading())}</p>{shown}{limits}<p>{escape(METHOD)}</p>"
+
+    def heading(self) -> str:
+        """Say the sizes in one sentence."""
+        equal = f" ({self.equal_calls:,} equal to an earlier one)" if self.equal_calls else ""
+        size = int(self.jobs["input_bytes"].sum()) / 1e6
+        return (
+            f"Run {self.run}: {count(self.calls, 'call')}{equal}, {count(len(self.estimate), 'variant')}, "
+            f"{count(self.records, 'record')} in {count(len(self.jobs), 'job')} and "
+            f"{count(int(self.jobs['files'].sum()), 'file')}, {size:,.1f} MB."
+        )
+
+    def job_lines(self) -> Iterator[str]:
+        """Say what each job holds."""
+        for key, model_id, invocation_type, records, files, size in self.jobs.iter_rows():
+            what = f"{count(records, 'record')}, {count(files, 'file')}, {size / 1e6:,.1f} MB"
+            yield f"  {key}  {model_id} by {invocation_type}: {what}"
+
+    def cost_lines(self) -> Iterator[str]:
+        """Say what each variant may cost, and how that was worked out."""
+        yield f"  At {'on-demand' if self.is_too_small else 'batch'} prices:"
+        for row in self.estimate.iter_rows(named=True):
+            tokens = f"{row['input_tokens']:,} tokens in, {row['output_tokens']:,} out"
+            yield f"  {row['variant']}: {tokens}, {usd_range(row)}"
+        if len(self.estimate) > 1:
+            yield f"  together {usd_range(self.estimate.sum().row(0, named=True), self.estimate)}"
+        yield f"  {METHOD}"
+
+    def limit_lines(self) -> Iterator[str]:
+        """Say which limits are touched."""
+        yield f"{count(len(self.limits), 'limit')} touched:" if len(self.limits) else "No limit is touched."
+        for limit, where, detail in self.limits.iter_rows():
+            yield f"  {limit}, {where}: {detail}"
+
+
+def make_plan(
+    run: str, calls: pl.DataFrame, records: pl.DataFrame, prompts: Sequence[Prompt], quotas: Mapping[str, Quotas]
+) -> Plan:
+    """Work out the plan of a run from what `prepare` wrote."""
+    jobs = records.group_by("job_key", "model_id", "invocation_type", maintain_order=True).agg(
+        records=pl.len().cast(pl.Int64),
+        files=pl.col("file").n_unique().cast(pl.Int64),
+        input_bytes=pl.col("input_bytes").sum(),
+    )
+    limits = find_limits(jobs, records, prompts, quotas)
+    is_too_small = "minimum" in limits["limit"]
+    return Plan(
+        run,
+        calls=len(calls),
+        equal_calls=len(calls) - calls["transcript"].n_unique(),
+        jobs=jobs,
+        estimate=estimate_costs(records, invocation="on_demand" if is_too_small else "batch"),
+        limits=limits,
+    )
+
+
+def find_limits(
+    jobs: pl.DataFrame, records: pl.DataFrame, prompts: Sequence[Prompt], quotas: Mapping[str, Quotas]
+) -> pl.DataFrame:
+    """Find every limit that the run touches, of Bedrock's jobs and of the models."""
+    rows = [*too_few_records(jobs, quotas)]
+    for prompt in prompts:
+        rows += [*too_many_tokens(prompt, records), *refused_settings(prompt)]
+    return pl.DataFrame(rows, schema=LIMIT_SCHEMA, orient="row")
+
+
+def too_few_records(jobs: pl.DataFrame, quotas: Mapping[str, Quotas]) -> Iterator[tuple[str, str, str]]:
+    """Find jobs below the minimum of records, and models with more jobs than may run together."""
+    for key, model_id, _, records, _, _ in jobs.iter_rows():
+        least = quotas[model_id].min_records
+        if records < least:
+            yield "minimum", key, f"{records} records; a batch job takes at least {least}, so answer on demand"
+    for model_id, number in jobs.group_by("model_id", maintain_order=True).len().iter_rows():
+        most = quotas[model_id].unfinished_jobs
+        if number > most:
+            yield "jobs", model_id, f"{number} jobs; {most} may be unfinished together, the rest wait their turn"
+
+
+def too_many_tokens(prompt: Prompt, records: pl.DataFrame) -> Iterator[tuple[str, str, str]]:
+    """Find calls over the context window, and a max_tokens over the model's ceiling."""
+    model = find_model(prompt.model_id)
+    if model.max_output_tokens and prompt.max_tokens > model.max_output_tokens:
+        detail = f"max_tokens is {prompt.max_tokens:,}; {model.base} refuses more than {model.max_output_tokens:,}"
+        yield "output", prompt.name, detail
+    if model.context_tokens:
+        room = model.context_tokens - prompt.max_tokens
+        own = records.filter(pl.col("variant") == prompt.name, pl.col("sample") == 1)
+        long = own.filter(pl.col("input_tokens_estimate") > room)["call_id"]
+        if len(long):
+            names = ", ".join(long[:NAMED]) + (", ..." if len(long) > NAMED else "")
+            detail = f"about {room:,} tokens of input fit; {count(len(long), 'call')} may be longer: {names}"
+            yield "context", prompt.name, detail
+
+
+def refused_settings(prompt: Prompt) -> Iterator[tuple[str, str, str]]:
+    """Find sampling parameters that the model refuses, record by record, in a job that ends Completed."""
+    model = find_model(prompt.model_id)
+    sent = [name for name in ("temperature", "top_p", "top_k") if getattr(prompt, name) is not None]
+    if model.sampling == "none" and any(getattr(prompt, name) != 1 for name in sent):
+        yield "sampling", prompt.name, f"{model.base} refuses {' and '.join(sent)}: leave them out"
+    if model.sampling == "one" and {"temperature", "top_p"} <= set(sent):
+        yield "sampling", prompt.name, f"{model.base} refuses temperature and top_p together: keep one"
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def usd_range(row: Mapping[str, float | None], of: pl.DataFrame | None = None) -> str:
+    """Write a cost with its interval; unknown as soon as one price is."""
+    unknown = row["cost_usd"] is None or (of is not None and of["cost_usd"].null_count())
+    if unknown:
+        return "USD unknown (a price is not known)"
+    return f"{row['cost_usd']:,.2f} USD ({row['cost_usd_low']:,.2f} to {row['cost_usd_high']:,.2f})"

@@ -1,0 +1,106 @@
+"""Previews: one call with one prompt, looked at before anything is sent; the loop in which a prompt is tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from html import escape
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from analysis.aws import make_client, open_session
+from analysis.estimates import estimate_costs
+from analysis.families import Reading, find_family
+from analysis.invocations import invoke_once
+from analysis.models import find_model
+from analysis.prompts import Prompt
+from analysis.records import describe_record
+
+
+@dataclass(frozen=True, repr=False)
+class Preview:
+    """One record as it would be sent and, if the model was asked, its answer.
+
+    Attributes
+    ----------
+    system, text
+        What the model sees.
+    input_tokens
+        Estimated: bytes of text / 4.
+    max_tokens
+        The most tokens that an answer may have.
+    cost_usd_high
+        What the record costs in a batch if the answer is as long as it may be; missing when no price is known.
+    answer, stop, answer_tokens
+        What the model wrote, why it stopped, and how many tokens that took; missing if it was not asked.
+    """
+
+    system: str
+    text: str
+    input_tokens: int
+    max_tokens: int
+    cost_usd_high: float | None
+    answer: str | None = None
+    stop: str | None = None
+    answer_tokens: int | None = None
+
+    def heading(self) -> str:
+        """Say tokens and price in one sentence."""
+        price = (
+            "no price is known" if self.cost_usd_high is None else f"at most {self.cost_usd_high:.6f} USD in a batch"
+        )
+        return f"About {self.input_tokens:,} tokens in, up to {self.max_tokens:,} out: {price}."
+
+    def parts(self) -> dict[str, str]:
+        """Give the texts by their titles."""
+        title = f"Answer ({self.answer_tokens} tokens, stop: {self.stop})"
+        answer = {title: self.answer or ""} if self.stop is not None else {}
+        return {name: text for name, text in {"System": self.system, "User": self.text, **answer}.items() if text}
+
+    def __repr__(self) -> str:
+        return "\n\n".join([self.heading(), *(f"--- {title}\n{text}" for title, text in self.parts().items())])
+
+    def _repr_html_(self) -> str:
+        shown = "".join(
+            f"<h4>{escape(title)}</h4><pre style='white-space:pre-wrap'>{escape(text)}</pre>"
+            for title, text in self.parts().items()
+        )
+        return f"<p>{escape(self.heading())}</p>{shown}"
+
+
+def preview(prompt: Prompt, call: Mapping[str, Any], *, profile: str | None = None, region: str = "") -> Preview:
+    """Show the text, the tokens and the price of one record and, with a profile, the model's answer.
+
+    Parameters
+    ----------
+    prompt
+        The prompt.
+    call
+        One call: a row of `read_calls`, such as `calls.row(0, named=True)` in polars.
+    profile, region
+        AWS profile to ask with (`emulator`: an account in a folder), at on-demand price; nothing is sent without one.
+
+    Raises
+    ------
+    PromptError
+        The template does not fit the call.
+    """
+    text, tokens, request = describe_record(prompt, call)
+    row = {"variant": prompt.name, "model_id": prompt.model_id, "input_tokens_estimate": tokens}
+    estimate = estimate_costs(pl.DataFrame([row | {"max_tokens": prompt.max_tokens}]))
+    shown = Preview(prompt.system, text, tokens, prompt.max_tokens, estimate["cost_usd_high"][0])
+    if profile is None:
+        return shown
+    client = make_client(open_session(profile, region=region), "bedrock-runtime")
+    reply = invoke_once(client, prompt.model_id, prompt.invocation_type, request)
+    return add_answer(shown, prompt, reply)
+
+
+def add_answer(shown: Preview, prompt: Prompt, reply: bytes) -> Preview:
+    """Read the model's answer into the preview."""
+    family = find_family(find_model(prompt.model_id), prompt.invocation_type)
+    reading: Reading = msgspec.json.decode(reply, type=family.answer).reading()
+    stop = family.find_stop(reading.stop_reason) or "unknown"
+    return replace(shown, answer=reading.text, stop=stop, answer_tokens=reading.output_tokens)

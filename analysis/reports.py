@@ -1,0 +1,154 @@
+"""Reports: the notebooks of a run executed in order, their pages, and a first page with the findings."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import resources
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import polars as pl
+
+from analysis.costs import add_costs, sum_costs
+from analysis.notebooks import export_page, find_notebooks, run_notebook
+from analysis.prices import find_prices
+from analysis.runs import Run, is_collected, is_sent, load_answers, load_jobs, open_run, reconcile_run
+from analysis.stops import count_stop_reasons, share_truncated
+
+STAGES = {
+    "prepare": "What was asked",
+    "submit": "How the jobs went",
+    "collect": "What came back",
+    "costs": "What it cost",
+    "stop_reasons": "Why answers ended",
+}
+
+
+def run_stages(
+    run_folder: Path, parameters: Mapping[str, Mapping[str, Any]], report: Path, *, say: Callable[[str], None] = print
+) -> bool:
+    """Execute the notebooks of a run, from the first one that its folders do not show as done.
+
+    Parameters
+    ----------
+    run_folder
+        The run; the notebook `prepare` makes it.
+    parameters
+        For each notebook its parameters; paths relative to the folder of notebooks, from `from_notebooks`.
+    report
+        Gets the executed copies and their pages.
+    say
+        Takes a line for the person who waits.
+
+    Returns
+    -------
+    is_complete
+        False while jobs of the run still run on Bedrock: the stages after `submit` wait for them.
+
+    Raises
+    ------
+    NotebookError
+        A notebook does not know a parameter, or failed in a cell.
+    """
+    notebooks = find_notebooks()
+    for number, stage in enumerate(STAGES, 1):
+        heading = f"[{number}/{len(STAGES)}] {stage}"
+        if is_done(stage, run_folder, report):
+            say(f"{heading}: done before")
+            continue
+        say(heading)
+        export_page(run_notebook(notebooks / f"{stage}.ipynb", parameters[stage], report))
+        if stage == "submit" and not is_sent(open_run(run_folder)):
+            return False
+    return True
+
+
+def is_done(stage: str, run_folder: Path, report: Path) -> bool:
+    """Whether a stage has its page and what it writes; a report is done again when the run has been collected again."""
+    page = report / f"{stage}.html"
+    if not page.exists() or not (run_folder / "run.json").exists():
+        return False
+    run = open_run(run_folder)
+    if stage == "prepare":
+        return True
+    if stage == "submit":
+        return is_sent(run)
+    if stage == "collect":
+        return is_collected(run)
+    return page.stat().st_mtime >= (run_folder / "manifests.parquet").stat().st_mtime
+
+
+def from_notebooks(path: str | Path) -> str:
+    """Write a path as the notebooks see it: reports are to be read elsewhere, so no folder of this machine is named."""
+    return str(path) if str(path).startswith("s3://") else os.path.relpath(path, find_notebooks())
+
+
+def write_index(run: Run, report: Path) -> Path:
+    """Write the first page: what it cost, what was cut off, what failed, then the links.
+
+    Returns
+    -------
+    page
+        `index.html` in the folder of the report; it needs no kernel and no network.
+    """
+    text = resources.files("analysis").joinpath("report.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    pages = {f"{stage}.html": title for stage, title in STAGES.items() if (report / f"{stage}.html").exists()}
+    page = report / "index.html"
+    page.write_text(environment.from_string(text).render(find_findings(run), pages=pages), encoding="utf-8")
+    return page
+
+
+def find_findings(run: Run) -> dict[str, Any]:
+    """Work out what the first page says."""
+    answers, outputs = load_answers(run), add_costs(run.read_outputs())
+    models = outputs["model_id"].drop_nulls().unique().sort().to_list()
+    prices = find_prices(models)
+    return {
+        "run": run.name,
+        "total": sum_costs(outputs, by=[]).row(0, named=True),
+        "variants": sum_costs(outputs).to_dicts(),
+        "truncated": share_truncated(answers, by=[]).row(0, named=True),
+        "jobs": load_jobs(run).to_dicts(),
+        "checks": reconcile_run(run).to_dicts(),
+        "errors": count_errors(answers).to_dicts(),
+        "prompts": run.read_prompts(),
+        "prices": prices.to_dicts(),
+        "unpriced": sorted(set(models) - set(prices["model_id"])),
+        "versions": run.read_versions(),
+        "plots": draw_plots(outputs, answers),
+    }
+
+
+def count_errors(answers: pl.DataFrame) -> pl.DataFrame:
+    """Count why records have no answer, the most frequent first."""
+    failed = answers.filter(pl.col("error_kind").is_not_null())
+    counts = failed.group_by("variant", "error_kind", "error_code", "error_message").len("records")
+    return counts.sort("records", "variant", "error_message", descending=[True, False, False])
+
+
+def draw_plots(outputs: pl.DataFrame, answers: pl.DataFrame) -> dict[str, str]:
+    """Draw the two plots of the first page, as data URLs."""
+    from analysis.plots import plot_costs, plot_stop_reasons
+
+    drawings = {
+        "Cost of each variant": partial(plot_costs, sum_costs(outputs)),
+        "How the answers ended": partial(plot_stop_reasons, count_stop_reasons(answers)),
+    }
+    return {title: draw(plot) for title, plot in drawings.items()}
+
+
+def draw(plot: Callable[..., Any]) -> str:
+    """Draw one plot as a data URL."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.2), layout="constrained")
+    plot(ax=figure.subplots())
+    image = BytesIO()
+    figure.savefig(image, format="png", dpi=160)
+    return f"data:image/png;base64,{b64encode(image.getvalue()).decode()}"

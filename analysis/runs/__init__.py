@@ -1,0 +1,24 @@
+"""Runs: one folder each, prepared, submitted or invoked, collected, opened again and listed."""
+
+from analysis.runs.collection import collect, is_collected, is_sent, load_answers, reconcile_run
+from analysis.runs.folder import Run, list_runs, open_run
+from analysis.runs.preparation import name_run, prepare
+from analysis.runs.submission import agree_to_cost, invoke, load_jobs, stop, submit
+
+__all__ = [
+    "Run",
+    "agree_to_cost",
+    "collect",
+    "invoke",
+    "is_collected",
+    "is_sent",
+    "list_runs",
+    "load_answers",
+    "load_jobs",
+    "name_run",
+    "open_run",
+    "prepare",
+    "reconcile_run",
+    "stop",
+    "submit",
+]

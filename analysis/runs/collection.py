@@ -1,0 +1,175 @@
+"""Collecting: what came back, joined to the calls, and whether anything is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from analysis.answers import pick_answers
+from analysis.aws import make_client, open_session
+from analysis.errors import RunError
+from analysis.invocations import read_answered
+from analysis.ledger import PRODUCTIVE, JobState
+from analysis.manifests import load_manifests
+from analysis.outputs import write_part
+from analysis.runs.folder import Run
+from analysis.runs.submission import ON_DEMAND, plan_jobs
+from analysis.storage import fetch_files, list_files
+
+MANIFEST = "manifest.json.out"
+
+
+def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
+    """Download what came back, read it, join it to calls and variants, and say whether anything is missing.
+
+    Can be called while jobs run, and again: it takes what is there by then.
+
+    Parameters
+    ----------
+    run
+        A run that has been submitted, or invoked.
+    profile, region
+        As in `submit`, which noted what it used; empty for that.
+
+    Returns
+    -------
+    frame
+        One row per job, from `reconcile_run`.
+
+    Raises
+    ------
+    RunError
+        Nothing has been sent.
+    """
+    noted_profile, noted_region = read_note(run)
+    profile, region = profile or noted_profile, region or noted_region
+    jobs = [state for state in run.ledger.replay() if state.job_arn]
+    if jobs:
+        s3 = make_client(open_session(profile, region=region), "s3")
+        for job in jobs:
+            download_job(run, job, s3)
+    write_parts(run)
+    load_manifests(run.folder / "output").write_parquet(run.folder / "manifests.parquet")
+    return reconcile_run(run)
+
+
+def read_note(run: Run) -> tuple[str, str]:
+    """Read profile and region that the run was last sent with."""
+    notes = [event for event in run.ledger.read() if event["event"] == "versions"]
+    if not notes:
+        raise RunError(run.folder, "nothing has been sent", "submit or invoke the run first")
+    return notes[-1]["profile"], notes[-1]["region"]
+
+
+def download_job(run: Run, job: JobState, s3: object) -> None:
+    """Download the files of one job; those that are there and have not changed are kept."""
+    files = list_files(f"{job.output_uri.rstrip('/')}/{job.job_id}/", s3=s3)
+    fetch_files(files, run.folder / "output" / job.job_id, s3=s3)
+
+
+def write_parts(run: Run) -> None:
+    """Read each output file into a Parquet part, one row per output."""
+    records = run.read_records()
+    for file in list_files(run.folder / "output"):
+        if file.name.endswith(".out") and not file.name.endswith(MANIFEST):
+            part = run.folder / "outputs" / f"{file.name.removesuffix('.out').replace('/', '-')}.parquet"
+            write_part(file, part, records=records)
+
+
+def load_answers(run: Run) -> pl.DataFrame:
+    """Load the answers of a run that has been collected.
+
+    Returns
+    -------
+    frame
+        One row per call, variant and sample, in the order of the records, from `pick_answers`:
+        the winning output, or `error_kind` `missing`, and the call's own columns.
+
+    Raises
+    ------
+    RunError
+        The run has not been collected.
+    """
+    if not (run.folder / "manifests.parquet").exists():
+        raise RunError(run.folder, "has not been collected", "call collect(run) first")
+    return pick_answers(run.read_outputs(), run.read_records(), run.read_calls())
+
+
+def reconcile_run(run: Run) -> pl.DataFrame:
+    """Hold what was prepared against what came back.
+
+    Returns
+    -------
+    frame
+        One row per job: `job_key`, `status` (as last seen; missing before it was sent), `prepared` (records),
+        `answered`, `failed` (only errors came back) and `missing` (nothing came back), which add up to `prepared`;
+        `repeated` (outputs beyond the first of a record), `unreadable` (lines), `manifest_success` and `manifest_error`
+        (missing without a manifest), `agrees` (whether manifest and lines say the same; missing without a manifest).
+    """
+    records = run.read_records()
+    outputs = run.scan_outputs().select("record_id", "job_id", "error_kind").collect()
+    came_back = outputs.group_by("record_id").agg(answers=pl.col("error_kind").is_null().sum(), outputs=pl.len())
+    matched = records.join(came_back, on="record_id", how="left").with_columns(
+        pl.col("answers", "outputs").fill_null(0)
+    )
+    answered, returned = pl.col("answers") > 0, pl.col("outputs") > 0
+    jobs = matched.group_by("job_key", maintain_order=True).agg(
+        prepared=pl.len(),
+        answered=answered.sum(),
+        failed=(~answered & returned).sum(),
+        missing=(~returned).sum(),
+        repeated=(pl.col("outputs") - 1).clip(0).sum(),
+    )
+    return add_manifests(run, jobs.with_columns(pl.exclude("job_key").cast(pl.Int64)), outputs)
+
+
+def add_manifests(run: Run, jobs: pl.DataFrame, outputs: pl.DataFrame) -> pl.DataFrame:
+    """Add to each job how it ended, its unreadable lines, and whether its manifest agrees with its lines."""
+    states = {key: state for key, state in run.ledger.latest().items() if state.job_arn}
+    known = pl.DataFrame(
+        [(key, state.job_id, state.status) for key, state in states.items()],
+        schema={"job_key": pl.String, "job_id": pl.String, "status": pl.String},
+        orient="row",
+    )
+    lines = outputs.group_by("job_id").agg(
+        unreadable=(pl.col("error_kind") == "unreadable").sum().cast(pl.Int64),
+        read_success=pl.col("error_kind").is_null().sum().cast(pl.Int64),
+        read_error=pl.col("error_kind").is_not_null().sum().cast(pl.Int64),
+    )
+    manifests = pl.read_parquet(run.folder / "manifests.parquet").select(
+        "job_id", manifest_success="success_records", manifest_error="error_records"
+    )
+    frame = jobs.join(known, on="job_key", how="left").join(lines, on="job_id", how="left")
+    frame = frame.join(manifests, on="job_id", how="left", maintain_order="left")
+    agrees = (pl.col("manifest_success") == pl.col("read_success")) & (pl.col("manifest_error") == pl.col("read_error"))
+    return frame.select(
+        "job_key",
+        "status",
+        *("prepared", "answered", "failed", "missing", "repeated"),
+        pl.col("unreadable").fill_null(0),
+        *("manifest_success", "manifest_error"),
+        agrees=agrees,
+    ).sort("job_key")
+
+
+def is_sent(run: Run) -> bool:
+    """Whether every record has been sent: all jobs have ended with output, or all answers on demand are there."""
+    states = run.ledger.latest()
+    jobs = plan_jobs(run)
+    if any(state.job_arn for state in states.values()):
+        return all(job.key in states and states[job.key].status in PRODUCTIVE for job in jobs)
+    answered = {record for file in on_demand_files(run) for record in read_answered(file)}
+    return answered >= set(run.read_records()["record_id"])
+
+
+def is_collected(run: Run) -> bool:
+    """Whether what came back has been read since it came."""
+    manifests = run.folder / "manifests.parquet"
+    written = [path.stat().st_mtime for path in (run.folder / "output").rglob("*.out")]
+    return manifests.exists() and manifests.stat().st_mtime >= max(written, default=0)
+
+
+def on_demand_files(run: Run) -> list[Path]:
+    """List the output files of answers on demand."""
+    return sorted((run.folder / "output" / ON_DEMAND).glob("*.out"))

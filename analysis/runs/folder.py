@@ -1,0 +1,142 @@
+"""The run folder: where everything of a run lies, and how to open it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from analysis.errors import RunError
+from analysis.ledger import Ledger
+from analysis.outputs import OUTPUT_SCHEMA
+from analysis.plans import Plan, make_plan
+from analysis.prompts import Prompt
+from analysis.quotas import Quotas
+
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True, repr=False)
+class Run:
+    """One folder: what was asked, what was sent, what came back.
+
+    Printing a run shows its plan.
+
+    Attributes
+    ----------
+    folder
+        Holds `run.json`, `calls.parquet`, `records.parquet` and `input/` from `prepare`; `ledger.jsonl` from `submit`;
+        `output/`, `outputs/` and `manifests.parquet` from `collect`.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name; it stands in job names and S3 keys."""
+        return self.folder.name
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was intended, created, seen and ended."""
+        return Ledger(self.folder / "ledger.jsonl")
+
+    def read_request(self) -> dict[str, Any]:
+        """Read what was asked."""
+        return msgspec.json.decode((self.folder / RUN_FILE).read_bytes(), type=dict[str, Any])
+
+    def read_prompts(self) -> list[Prompt]:
+        """Read the prompts as they were when the run was prepared."""
+        return msgspec.convert(self.read_request()["prompts"], list[Prompt])
+
+    def read_quotas(self) -> dict[str, Quotas]:
+        """Read the quotas that the files were cut by, by model id."""
+        return msgspec.convert(self.read_request()["quotas"], dict[str, Quotas])
+
+    def read_calls(self) -> pl.DataFrame:
+        """Read the calls, one row each."""
+        return pl.read_parquet(self.folder / "calls.parquet")
+
+    def read_records(self) -> pl.DataFrame:
+        """Read the records, one row each."""
+        return pl.read_parquet(self.folder / "records.parquet")
+
+    def read_outputs(self) -> pl.DataFrame:
+        """Read the outputs that have been collected, one row each; no rows before that."""
+        return self.scan_outputs().collect()
+
+    def scan_outputs(self) -> pl.LazyFrame:
+        """Read the outputs lazily: what is not asked for is not read."""
+        parts = sorted((self.folder / "outputs").glob("*.parquet"))
+        return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=OUTPUT_SCHEMA)
+
+    def read_versions(self) -> dict[str, str]:
+        """Read the versions that last sent the run; none before that."""
+        notes = [event["versions"] for event in self.ledger.read() if event["event"] == "versions"]
+        return notes[-1] if notes else {}
+
+    def plan(self) -> Plan:
+        """Work out what sending the run means: records, jobs, tokens, USD and limits."""
+        return make_plan(self.name, self.read_calls(), self.read_records(), self.read_prompts(), self.read_quotas())
+
+    def __repr__(self) -> str:
+        return str(self.plan())
+
+    def _repr_html_(self) -> str:
+        return self.plan()._repr_html_()
+
+
+def open_run(folder: str | Path) -> Run:
+    """Open a run that has been prepared.
+
+    Raises
+    ------
+    RunError
+        The folder is not that of a run; runs beside it are named.
+    """
+    folder = Path(folder)
+    if not (folder / RUN_FILE).exists():
+        others = [path.parent.name for path in sorted(folder.parent.glob(f"*/{RUN_FILE}"))]
+        cure = f"there are {', '.join(others)}" if others else "prepare it first"
+        raise RunError(folder, "no run here", cure)
+    return Run(folder)
+
+
+def list_runs(folder: str | Path = "runs") -> pl.DataFrame:
+    """List the runs of a folder: the log of experiments.
+
+    Returns
+    -------
+    frame
+        One row per run and variant, by name: `run`, `variant`, `model_id`, `max_tokens`, `calls`, `records`, `jobs`
+        (planned), `finished_jobs` (ended, whether well or not), `collected` (whether outputs have been read).
+    """
+    schema = {
+        "run": pl.String,
+        "variant": pl.String,
+        "model_id": pl.String,
+        "max_tokens": pl.Int64,
+        "calls": pl.Int64,
+        "records": pl.Int64,
+        "jobs": pl.Int64,
+        "finished_jobs": pl.Int64,
+        "collected": pl.Boolean,
+    }
+    runs = [Run(file.parent) for file in sorted(Path(folder).glob(f"*/{RUN_FILE}"))]
+    return pl.DataFrame([row for run in runs for row in list_variants(run)], schema=schema, orient="row")
+
+
+def list_variants(run: Run) -> list[tuple[Any, ...]]:
+    """Give the rows of one run in `list_runs`."""
+    calls = run.read_request()["calls"]["rows"]
+    records = run.read_records().group_by("variant").agg(pl.len(), pl.col("job_key").n_unique())
+    counts = {variant: (count, jobs) for variant, count, jobs in records.iter_rows()}
+    finished = sum(state.is_finished for state in run.ledger.latest().values())
+    collected = (run.folder / "outputs").exists()
+    return [
+        (run.name, prompt.name, prompt.model_id, prompt.max_tokens, calls, *counts[prompt.name], finished, collected)
+        for prompt in run.read_prompts()
+    ]

@@ -1,0 +1,182 @@
+"""Preparing: calls and prompts become a run folder; nothing is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import narwhals as nw
+import polars as pl
+from narwhals.typing import IntoDataFrame
+
+from analysis.errors import CallsError, RunError
+from analysis.models import find_model
+from analysis.prompts import Prompt, check_name
+from analysis.quotas import TODAY, Quotas, find_quotas
+from analysis.records import write_records
+from analysis.runs.folder import RUN_FILE, Run
+
+
+def prepare(
+    calls: IntoDataFrame,
+    prompts: Prompt | Sequence[Prompt],
+    *,
+    into: str | Path = "runs",
+    name: str = "",
+    quota_year: str = TODAY,
+    quotas: Mapping[str, int] | None = None,
+) -> Run:
+    """Write the run: every call with every prompt as records in files that fit the quotas. Nothing is sent.
+
+    Preparing the same again gives the run that is there; the files are the same to the byte wherever they are made.
+
+    Parameters
+    ----------
+    calls
+        One row per call: `call_id`, `transcript` and whatever the templates use; pandas or polars.
+    prompts
+        The variants, each with a name of its own.
+    into
+        The folder of runs; the run gets a folder in it.
+    name
+        Lower-case letters, digits and `-`, at most 40; without one, the prompts' names and a digest of the request.
+    quota_year
+        `2026`, or `2024` for the smaller quotas of older accounts.
+    quotas
+        Your account's own values, by the names of `Quotas`.
+
+    Returns
+    -------
+    run
+        Printing it shows the plan.
+
+    Raises
+    ------
+    CallsError
+        The frame does not hold calls, or one id twice.
+    PromptError
+        A template does not fit the calls, or two prompts have one name.
+    RunError
+        The name belongs to a run that was prepared for something else; the error lists what differs.
+    QuotaError
+        One record is larger than an input file may be.
+    """
+    frame = check_calls(nw.from_native(calls, eager_only=True).to_polars())
+    variants = [prompts] if isinstance(prompts, Prompt) else list(prompts)
+    request = write_request(frame, variants, quota_year, quotas or {})
+    name = name or name_request(request)
+    check_name(name, "the run's name")
+    run = Run(Path(into) / name)
+    if run.folder.exists():
+        return check_same(run, request)
+    limits = msgspec.convert(request["quotas"], dict[str, Quotas])
+    by_base = {find_model(model_id).base: values for model_id, values in limits.items()}
+    with_folder = run.folder.with_name(f".{name}")
+    shutil.rmtree(with_folder, ignore_errors=True)
+    records = write_records(frame, variants, into=with_folder / "input", find_quotas=by_base.__getitem__)
+    frame.write_parquet(with_folder / "calls.parquet")
+    records.write_parquet(with_folder / "records.parquet")
+    (with_folder / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(request), indent=2) + b"\n")
+    with_folder.rename(run.folder)
+    return run
+
+
+def name_run(
+    calls: IntoDataFrame,
+    prompts: Prompt | Sequence[Prompt],
+    *,
+    quota_year: str = TODAY,
+    quotas: Mapping[str, int] | None = None,
+) -> str:
+    """Say the name that `prepare` gives a run without one."""
+    frame = nw.from_native(calls, eager_only=True).to_polars()
+    variants = [prompts] if isinstance(prompts, Prompt) else list(prompts)
+    return name_request(write_request(check_calls(frame), variants, quota_year, quotas or {}))
+
+
+def check_calls(calls: pl.DataFrame) -> pl.DataFrame:
+    """Refuse a frame that does not hold calls; ids become text."""
+    for column in ("call_id", "transcript"):
+        if column not in calls.columns:
+            raise CallsError("calls", f"no column {column!r}", f"there are {', '.join(calls.columns)}; rename one")
+        if missing := calls[column].null_count():
+            raise CallsError("calls", f"{column!r} is missing in {missing} rows", "fill or drop them")
+    if calls.is_empty():
+        raise CallsError("calls", "no rows", "prepare at least one call")
+    calls = calls.with_columns(pl.col("call_id").cast(pl.String))
+    repeated = calls.filter(pl.col("call_id").is_duplicated())["call_id"].unique(maintain_order=True)
+    if len(repeated):
+        raise CallsError(
+            "calls", f"{len(repeated)} ids stand twice, such as {', '.join(repeated[:3])}", "make them unique"
+        )
+    return calls
+
+
+def write_request(
+    calls: pl.DataFrame, prompts: Sequence[Prompt], quota_year: str, own: Mapping[str, int]
+) -> dict[str, Any]:
+    """Write down what is asked, without times and versions: the same request gives the same bytes."""
+    names = [prompt.name for prompt in prompts]
+    if len(set(names)) < len(names) or not names:
+        raise RunError("prompts", f"the names are {names}", "give at least one prompt, each its own name")
+    models = {prompt.model_id: find_model(prompt.model_id).base for prompt in prompts}
+    return {
+        "calls": {"rows": len(calls), "columns": calls.columns, "digest": digest_calls(calls)},
+        "prompts": msgspec.to_builtins(list(prompts)),
+        "quotas": {
+            model_id: msgspec.to_builtins(find_quotas(base, year=quota_year, **own))
+            for model_id, base in models.items()
+        },
+    }
+
+
+def digest_calls(calls: pl.DataFrame) -> str:
+    """Digest the rows, values and order; how the frame was stored makes no difference."""
+    digest = hashlib.sha256()
+    encoder = msgspec.json.Encoder(enc_hook=str)
+    for row in calls.iter_rows():
+        digest.update(encoder.encode(row) + b"\n")
+    return digest.hexdigest()
+
+
+def name_request(request: Mapping[str, Any]) -> str:
+    """Name a run for its prompts and the digest of its request."""
+    names = "-".join(prompt["name"] for prompt in request["prompts"])
+    return f"{names[:31].rstrip('-')}-{hashlib.sha256(msgspec.json.encode(request)).hexdigest()[:8]}"
+
+
+def check_same(run: Run, request: Mapping[str, Any]) -> Run:
+    """Give the run if it was prepared for the same request; else say what differs."""
+    if not (run.folder / RUN_FILE).exists():
+        raise RunError(run.folder, "a folder that is not a run", "choose another name, or move it away")
+    before = dict(flatten(run.read_request()))
+    now = dict(flatten(msgspec.json.decode(msgspec.json.encode(request))))
+    changed = [name for name in before | now if before.get(name) != now.get(name)]
+    if changed:
+        lines = [f"{name}: {shorten(before.get(name))} -> {shorten(now.get(name))}" for name in changed[:8]]
+        reason = f"was prepared for something else ({'; '.join(lines)})"
+        raise RunError(run.folder, reason, "give the new request another run name")
+    return run
+
+
+def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Give every leaf of nested values with its path; prompts go by their names."""
+    if isinstance(value, dict):
+        children = value.items()
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        children = {child.get("name", str(index)): child for index, child in enumerate(value)}.items()
+    else:
+        yield path, value
+        return
+    for name, child in children:
+        yield from flatten(child, f"{path}.{name}" if path else name)
+
+
+def shorten(value: Any) -> str:
+    """Show a value in an error: no transcript or prompt is printed whole."""
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
