@@ -1,0 +1,271 @@
+"""Costs: what the tokens of a run cost, how much of it was wasted, and what more calls would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import Any
+
+import narwhals as nw
+import polars as pl
+from narwhals.typing import IntoDataFrame, IntoDataFrameT
+
+from analysis.columns import FRACTION, WHOLE, aggregate, give_back, list_keys, read_columns
+from analysis.errors import ColumnError
+from analysis.prices import find_prices
+
+MILLION = 1_000_000
+RATES = ("model_id", "invocation", "input_usd_per_million", "output_usd_per_million")
+TOKENS = ("model_id", "invocation", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+SUMMARY = {
+    "calls": WHOLE,
+    "outputs": WHOLE,
+    "answered": WHOLE,
+    "failed": WHOLE,
+    "truncated": WHOLE,
+    "unpriced": WHOLE,
+    "input_tokens": WHOLE,
+    "output_tokens": WHOLE,
+    "cost_usd": FRACTION,
+    "cost_usd_per_1000_calls": FRACTION,
+    "truncated_cost_usd": FRACTION,
+    "failed_cost_usd": FRACTION,
+}
+PROJECTION = {
+    "calls_seen": WHOLE,
+    "cost_usd_per_call": FRACTION,
+    "calls": WHOLE,
+    "cost_usd": FRACTION,
+    "cost_usd_low": FRACTION,
+    "cost_usd_high": FRACTION,
+}
+INVOCATION_COSTS = {
+    "outputs": WHOLE,
+    "compared": WHOLE,
+    "batch_usd": FRACTION,
+    "on_demand_usd": FRACTION,
+    "saved_usd": FRACTION,
+    "saved_share": FRACTION,
+}
+
+
+def add_costs(outputs: IntoDataFrameT, prices: IntoDataFrame | None = None) -> IntoDataFrameT:
+    """Price the tokens of every output.
+
+    Parameters
+    ----------
+    outputs
+        One row per output, from `load_outputs`; `model_id`, `invocation`, `input_tokens`, `output_tokens` and the
+        cache counters are read.
+    prices
+        One row per model id and invocation, from `find_prices` or `read_prices`.
+        Without it the prices that come with the package, as far as they hold in any Region.
+
+    Returns
+    -------
+    frame
+        The rows of `outputs` with `cost_usd` last. Missing where tokens or price are not known, so for failed outputs,
+        and where tokens were read from or written to a cache, which has no published batch rate.
+
+    Raises
+    ------
+    ColumnError
+        `outputs` lacks a column, or has `cost_usd` already.
+    """
+    frame = read_columns(outputs, TOKENS, of="outputs")
+    if "cost_usd" in frame.columns:
+        raise ColumnError("outputs", "there is a column 'cost_usd' already", "drop it to price the outputs again")
+    rates = list_rates(frame, prices)
+    priced = frame.with_columns(cost_usd=price_tokens(rates))
+    return nw.maybe_reset_index(priced).to_native()
+
+
+def sum_costs(costed: IntoDataFrameT, *, by: str | Sequence[str] = "variant") -> IntoDataFrameT:
+    """Add up what was paid, and what was paid for nothing.
+
+    Parameters
+    ----------
+    costed
+        One row per output, from `add_costs`. Outputs, not answers: what a repair replaced was paid for as well.
+    by
+        Columns that make the groups; none, `[]`, for the whole bill in one row.
+
+    Returns
+    -------
+    frame
+        One row per group, in the order of `by`, missing last:
+
+        - `calls` (distinct; outputs of no run count by record id), `outputs`, `answered`, `failed`,
+          `truncated` (ended by max_tokens), `unpriced` (tokens but no cost);
+        - `input_tokens`, `output_tokens`;
+        - `cost_usd` of the outputs whose cost is known, so a lower bound when `unpriced` is not 0;
+        - `cost_usd_per_1000_calls`, repairs and further samples included;
+        - `truncated_cost_usd`, `failed_cost_usd`: the parts of `cost_usd` that bought a truncated answer or none.
+
+        A sum is missing when nothing that belongs to it is known.
+    """
+    keys = list_keys(by)
+    needed = ("call_id", "record_id", "input_tokens", "output_tokens", "error_kind", "stop", "cost_usd")
+    marked = mark_outputs(read_columns(costed, [*keys, *needed], of="costed outputs"))
+    counts = ("outputs", "answered", "failed", "truncated", "unpriced", "priced_truncated", "priced_failed")
+    sums = ("input_tokens", "output_tokens", "cost_usd", "truncated_cost_usd", "failed_cost_usd")
+    grouped = aggregate(
+        marked,
+        keys,
+        nw.col("call").n_unique().alias("calls"),
+        nw.col("nameless").max(),
+        nw.col(*counts, *sums).sum(),
+        nw.col(*sums[:3]).count().name.suffix("_known"),
+    )
+    calls = nw.col("calls") - nw.col("nameless")  # n_unique counts the missing name as one
+    summed = grouped.with_columns(
+        *(nw.when(nw.col(f"{name}_known") > 0).then(nw.col(name)).alias(name) for name in sums[:3]),
+        *(
+            nw.when((nw.col(kind) == 0) | (nw.col(f"priced_{kind}") > 0))
+            .then(nw.col(f"{kind}_cost_usd"))
+            .alias(f"{kind}_cost_usd")
+            for kind in ("truncated", "failed")
+        ),
+        calls=calls,
+    )
+    per_1000 = nw.when(nw.col("calls") > 0).then(nw.col("cost_usd") / nw.col("calls") * 1000)
+    return give_back(summed.with_columns(cost_usd_per_1000_calls=per_1000), keys, SUMMARY)
+
+
+def project_costs(
+    costed: IntoDataFrameT, calls: int, *, by: str | Sequence[str] = "variant", confidence: float = 0.95
+) -> IntoDataFrameT:
+    """Carry the cost of the calls seen over to more calls of the same kind.
+
+    Parameters
+    ----------
+    costed
+        One row per output, from `add_costs`.
+    calls
+        How many calls there will be.
+    by
+        Columns that make the groups; none, `[]`, for all in one row.
+    confidence
+        Chance that the bill lies between low and high, if the calls to come are like those seen.
+
+    Returns
+    -------
+    frame
+        One row per group, in the order of `by`: `calls_seen` (whose cost is known), `cost_usd_per_call`,
+        `calls`, `cost_usd` with `cost_usd_low` and `cost_usd_high`; the interval is missing below two calls.
+
+    Notes
+    -----
+    The cost of a call is the sum of its outputs, repairs and samples included; calls without a known cost are left out.
+    The interval is normal, N mean ± z s √(N²/n + N) for N calls after n:
+    the mean is uncertain, and the calls to come differ among themselves.
+    """
+    keys = list_keys(by)
+    frame = read_columns(costed, [*keys, "call_id", "record_id", "cost_usd"], of="costed outputs")
+    named = frame.with_columns(call=nw.coalesce("call_id", "record_id"), known=nw.col("cost_usd"))
+    per_call = aggregate(named, [*keys, "call"], nw.col("cost_usd").sum(), nw.col("known").count())
+    per_call = per_call.with_columns(cost_usd=nw.when(nw.col("known") > 0).then(nw.col("cost_usd")))
+    cost = nw.col("cost_usd")
+    means = aggregate(per_call, keys, cost.count().alias("calls_seen"), cost.mean(), cost.std().alias("spread"))
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    half = z * nw.col("spread") * (calls**2 / nw.col("calls_seen") + calls).sqrt()
+    projected = means.with_columns(cost_usd_per_call=cost, cost_usd=cost * calls, calls=nw.lit(calls)).with_columns(
+        cost_usd_low=(cost - half).clip(lower_bound=0), cost_usd_high=cost + half
+    )
+    return give_back(projected, keys, PROJECTION)
+
+
+def compare_invocations(
+    outputs: IntoDataFrameT, prices: IntoDataFrame | None = None, *, by: str | Sequence[str] = "variant"
+) -> IntoDataFrameT:
+    """Price the same tokens in a batch job and on demand.
+
+    Parameters
+    ----------
+    outputs
+        One row per output, from `load_outputs`, however it was invoked.
+    prices
+        As in `add_costs`.
+    by
+        Columns that make the groups; none, `[]`, for all in one row.
+
+    Returns
+    -------
+    frame
+        One row per group, in the order of `by`: `outputs`, `compared` (those whose tokens and both prices are known),
+        `batch_usd`, `on_demand_usd` and `saved_usd` of the compared ones, `saved_share` (of `on_demand_usd`, 0 to 1).
+    """
+    keys = list_keys(by)
+    frame = read_columns(outputs, [*keys, *TOKENS], of="outputs")
+    rates = list_rates(frame, prices)
+    cost = price_tokens(rates)
+    costs = frame.with_columns(invocation=nw.lit("batch")).with_columns(batch_usd=cost)
+    costs = costs.with_columns(invocation=nw.lit("on_demand")).with_columns(on_demand_usd=cost)
+    usd = ("batch_usd", "on_demand_usd")
+    is_fair = ~(nw.col("batch_usd").is_null() | nw.col("on_demand_usd").is_null())
+    fair = costs.with_columns(
+        *(nw.when(is_fair).then(nw.col(name)).alias(name) for name in usd),
+        compared=nw.when(is_fair).then(1).otherwise(0),
+    )
+    sums = aggregate(fair, keys, nw.len().alias("outputs"), nw.col("compared", *usd).sum())
+    known = sums.with_columns(nw.when(nw.col("compared") > 0).then(nw.col(name)).alias(name) for name in usd)
+    saved = known.with_columns(saved_usd=nw.col("on_demand_usd") - nw.col("batch_usd"))
+    share = nw.when(nw.col("on_demand_usd") > 0).then(nw.col("saved_usd") / nw.col("on_demand_usd"))
+    return give_back(saved.with_columns(saved_share=share), keys, INVOCATION_COSTS)
+
+
+def list_rates(frame: nw.DataFrame[Any], prices: IntoDataFrame | None) -> list[dict[str, Any]]:
+    """Look up the prices of the models in a frame, each as a row."""
+    models = sorted(frame["model_id"].drop_nulls().unique().to_list())
+    table = find_prices(models) if prices is None else prices
+    # polars, so that a price missing in pandas is None here, not NaN.
+    return (
+        read_columns(table, RATES, of="prices")
+        .select(*RATES)
+        .to_polars()
+        .filter(pl.col("model_id").is_in(models))
+        .to_dicts()
+    )
+
+
+def price_of(rates: list[dict[str, Any]], column: str) -> nw.Expr:
+    """Find the price of each row's model and invocation; the first of several wins."""
+    known = [row for row in rates if row[column] is not None]
+    if not known:
+        return nw.lit(None, dtype=nw.Float64())
+    model, invocation = nw.col("model_id"), nw.col("invocation")
+    fits = [(model == row["model_id"]) & (invocation == row["invocation"]) for row in known]
+    return nw.coalesce(*(nw.when(it).then(nw.lit(row[column])) for it, row in zip(fits, known, strict=True)))
+
+
+def price_tokens(rates: list[dict[str, Any]]) -> nw.Expr:
+    """Price the tokens of each output; missing when a cache was used."""
+    used_cache = (nw.col("cache_read_tokens").fill_null(0) > 0) | (nw.col("cache_write_tokens").fill_null(0) > 0)
+    input_usd = nw.col("input_tokens") * price_of(rates, "input_usd_per_million")
+    output_usd = nw.col("output_tokens") * price_of(rates, "output_usd_per_million")
+    return nw.when(~used_cache).then((input_usd + output_usd) / MILLION).cast(nw.Float64)
+
+
+def mark_outputs(frame: nw.DataFrame[IntoDataFrameT]) -> nw.DataFrame[IntoDataFrameT]:
+    """Add 0 or 1 for every way an output can be counted, and the parts of its cost."""
+    cost = nw.col("cost_usd")
+    is_priced = ~cost.is_null()
+    has_failed = ~nw.col("error_kind").is_null()
+    is_truncated = nw.col("stop") == "length"
+    has_tokens = ~(nw.col("input_tokens").is_null() & nw.col("output_tokens").is_null())
+    flags = {
+        "nameless": nw.col("call_id").is_null() & nw.col("record_id").is_null(),
+        "answered": ~has_failed,
+        "failed": has_failed,
+        "truncated": is_truncated,
+        "unpriced": has_tokens & ~is_priced,
+        "priced_truncated": is_truncated & is_priced,
+        "priced_failed": has_failed & is_priced,
+    }
+    return frame.with_columns(
+        call=nw.coalesce("call_id", "record_id"),
+        outputs=nw.lit(1),
+        truncated_cost_usd=nw.when(is_truncated).then(cost),
+        failed_cost_usd=nw.when(has_failed).then(cost),
+        **{name: nw.when(condition).then(1).otherwise(0) for name, condition in flags.items()},
+    )

@@ -1,0 +1,243 @@
+import math
+
+import pandas as pd
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from analysis.costs import add_costs, compare_invocations, project_costs, sum_costs
+from analysis.errors import ColumnError
+from analysis.prices import PRICE_SCHEMA
+
+HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"  # batch 0.55 / 2.75, on demand 1.10 / 5.50
+OUTPUTS = {
+    "record_id": pl.String,
+    "call_id": pl.String,
+    "variant": pl.String,
+    "model_id": pl.String,
+    "invocation": pl.String,
+    "stop": pl.String,
+    "input_tokens": pl.Int64,
+    "output_tokens": pl.Int64,
+    "cache_read_tokens": pl.Int64,
+    "cache_write_tokens": pl.Int64,
+    "error_kind": pl.String,
+}
+SUMMARY = {
+    "variant": pl.String,
+    "calls": pl.Int64,
+    "outputs": pl.Int64,
+    "answered": pl.Int64,
+    "failed": pl.Int64,
+    "truncated": pl.Int64,
+    "unpriced": pl.Int64,
+    "input_tokens": pl.Int64,
+    "output_tokens": pl.Int64,
+    "cost_usd": pl.Float64,
+    "cost_usd_per_1000_calls": pl.Float64,
+    "truncated_cost_usd": pl.Float64,
+    "failed_cost_usd": pl.Float64,
+}
+PROJECTION = {
+    "variant": pl.String,
+    "calls_seen": pl.Int64,
+    "cost_usd_per_call": pl.Float64,
+    "calls": pl.Int64,
+    "cost_usd": pl.Float64,
+    "cost_usd_low": pl.Float64,
+    "cost_usd_high": pl.Float64,
+}
+INVOCATIONS = {
+    "variant": pl.String,
+    "outputs": pl.Int64,
+    "compared": pl.Int64,
+    "batch_usd": pl.Float64,
+    "on_demand_usd": pl.Float64,
+    "saved_usd": pl.Float64,
+    "saved_share": pl.Float64,
+}
+
+
+def output(call_id="c1", variant="short", **values):
+    answered = {"record_id": f"r-{call_id}", "call_id": call_id, "variant": variant, "model_id": HAIKU}
+    answered |= {"invocation": "batch", "stop": "end", "input_tokens": 1000, "output_tokens": 100}
+    return dict.fromkeys(OUTPUTS) | answered | values
+
+
+FAILED = {"stop": None, "input_tokens": None, "output_tokens": None, "error_kind": "service"}
+NOBODYS = {"record_id": None, "call_id": None, "variant": None, "model_id": None}
+
+
+def frame(*outputs):
+    return pl.DataFrame(list(outputs), OUTPUTS)
+
+
+def price(kind, *outputs):
+    costs = add_costs(kind.make(frame(*outputs)))["cost_usd"].to_list()
+    return [None if pd.isna(cost) else cost for cost in costs]
+
+
+def test_tokens_are_priced_at_the_rate_of_their_invocation(kind):
+    # (1000 x 0.55 + 100 x 2.75) / 1,000,000 and twice that.
+    costs = price(kind, output(), output(invocation="on_demand"))
+    assert costs == pytest.approx([0.000825, 0.00165])
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        FAILED,
+        {"output_tokens": None},
+        {"model_id": "vendor.model-of-tomorrow"},
+        {"model_id": None},
+        {"invocation": "flex"},
+        {"cache_read_tokens": 5},
+        {"cache_write_tokens": 5},
+    ],
+    ids=str,
+)
+def test_a_cost_that_cannot_be_known_is_missing(kind, unknown):
+    assert price(kind, output(), output(**unknown)) == [pytest.approx(0.000825), None]
+
+
+def test_a_cache_that_was_not_used_changes_nothing(kind):
+    assert price(kind, output(cache_read_tokens=0, cache_write_tokens=0)) == pytest.approx([0.000825])
+
+
+def test_no_price_at_all_makes_every_cost_missing(kind):
+    costed = add_costs(kind.make(frame(output(model_id="a.b"))))
+    assert price(kind, output(model_id="a.b")) == [None]
+    assert str(costed["cost_usd"].dtype).lower() == "float64"
+
+
+@pytest.mark.parametrize("convert", [pl.DataFrame.clone, pl.DataFrame.to_pandas], ids=["polars", "pandas"])
+def test_prices_of_either_kind_fit_outputs_of_either_kind(kind, convert):
+    own = convert(pl.DataFrame([(HAIKU, "batch", 1.0, 2.0, "contract", None)], PRICE_SCHEMA, orient="row"))
+    costed = add_costs(kind.make(frame(output())), own)
+    assert costed["cost_usd"].to_list() == pytest.approx([0.0012])
+
+
+def test_a_price_missing_in_pandas_stays_missing():
+    own = pl.DataFrame([(HAIKU, "batch", 1.0, None, "contract", None)], PRICE_SCHEMA, orient="row").to_pandas()
+    assert add_costs(frame(output()), own)["cost_usd"].to_list() == [None]
+
+
+def test_the_outputs_come_back_as_they_were_with_the_cost_last(kind):
+    outputs = kind.make(frame(output(), output("c2", **FAILED)))
+    before = outputs.copy() if isinstance(outputs, pd.DataFrame) else outputs.clone()
+    costed = add_costs(outputs)
+    assert list(costed.columns) == [*OUTPUTS, "cost_usd"]
+    assert before.equals(outputs)
+    if isinstance(outputs, pd.DataFrame):
+        pd.testing.assert_frame_equal(costed.drop(columns="cost_usd"), before.reset_index(drop=True))
+    else:
+        assert_frame_equal(costed.drop("cost_usd"), before)
+
+
+def test_pricing_twice_is_refused(kind):
+    with pytest.raises(ColumnError, match="'cost_usd' already; drop it"):
+        add_costs(add_costs(kind.make(frame(output()))))
+
+
+def test_a_missing_column_is_named(kind):
+    with pytest.raises(ColumnError, match="costed outputs: no column 'cost_usd'; there are record_id, call_id"):
+        sum_costs(kind.make(frame(output())))
+
+
+def test_the_bill_counts_and_adds_by_variant(kind):
+    costed = add_costs(
+        kind.make(
+            frame(
+                output("c1", "long"),
+                output("c2", "long", stop="length", input_tokens=2000, output_tokens=300),
+                output("c3", "long", **FAILED),
+                output("c1"),
+            )
+        )
+    )
+    # 2000 x 0.55 + 300 x 2.75 = 1925 millionths; (825 + 1925) / 3 calls x 1000.
+    rows = [
+        ("long", 3, 3, 2, 1, 1, 0, 3000, 400, 0.00275, 2.75 / 3, 0.001925, None),
+        ("short", 1, 1, 1, 0, 0, 0, 1000, 100, 0.000825, 0.825, 0.0, 0.0),
+    ]
+    kind.check(sum_costs(costed), rows, SUMMARY)
+
+
+def test_repairs_are_paid_for_but_are_no_further_calls(kind):
+    costed = add_costs(kind.make(frame(output(stop="length"), output(record_id="r-again"))))
+    rows = [("short", 1, 2, 2, 0, 1, 0, 2000, 200, 0.00165, 1.65, 0.000825, 0.0)]
+    kind.check(sum_costs(costed), rows, SUMMARY)
+
+
+def test_without_a_price_the_bill_is_missing_and_says_how_many(kind):
+    costed = add_costs(kind.make(frame(output(model_id="a.b", stop="length"), output("c2", model_id="a.b"))))
+    kind.check(sum_costs(costed), [("short", 2, 2, 2, 0, 1, 2, 2000, 200, None, None, None, 0.0)], SUMMARY)
+
+
+def test_a_bill_of_failures_has_no_tokens_rather_than_none(kind):
+    costed = add_costs(kind.make(frame(output(**FAILED), output("c2", **FAILED))))
+    kind.check(sum_costs(costed), [("short", 2, 2, 0, 2, 0, 0, None, None, None, None, 0.0, None)], SUMMARY)
+
+
+def test_outputs_of_no_run_are_calls_by_record_id(kind):
+    nobodys = output(variant=None) | {"call_id": None}
+    costed = add_costs(kind.make(frame(nobodys, nobodys | {"record_id": "other"}, output(**FAILED | NOBODYS))))
+    rows = [(None, 2, 3, 2, 1, 0, 0, 2000, 200, 0.00165, 0.825, 0.0, None)]
+    kind.check(sum_costs(costed), rows, SUMMARY)
+
+
+def test_without_groups_the_whole_bill_is_one_row(kind):
+    costed = add_costs(kind.make(frame(output(), output("c1", "long"))))
+    whole = {name: dtype for name, dtype in SUMMARY.items() if name != "variant"}
+    kind.check(sum_costs(costed, by=[]), [(1, 2, 2, 0, 0, 0, 2000, 200, 0.00165, 1.65, 0.0, 0.0)], whole)
+
+
+def test_the_bill_can_be_made_by_several_columns(kind):
+    costed = add_costs(kind.make(frame(output(), output("c2", invocation="on_demand"))))
+    bill = sum_costs(costed, by=["variant", "invocation"])
+    assert bill["invocation"].to_list() == ["batch", "on_demand"]
+    assert bill["cost_usd"].to_list() == pytest.approx([0.000825, 0.00165])
+
+
+def test_a_projection_multiplies_the_mean_and_widens_with_the_spread(kind):
+    costed = add_costs(kind.make(frame(output(), output("c2", input_tokens=2000, output_tokens=300))))
+    # Mean 1375 and s = 1100 / sqrt(2) millionths; 1.959964 is the normal quantile of 0.975.
+    half = 1.959964 * math.sqrt(100**2 / 2 + 100) * 0.0011 / math.sqrt(2)
+    rows = [("short", 2, 0.001375, 100, 0.1375, 0.1375 - half, 0.1375 + half)]
+    kind.check(project_costs(costed, 100), rows, PROJECTION)
+
+
+def test_a_projection_adds_the_outputs_of_a_call_first(kind):
+    costed = add_costs(kind.make(frame(output(stop="length"), output(record_id="again"))))
+    kind.check(project_costs(costed, 10), [("short", 1, 0.00165, 10, 0.0165, None, None)], PROJECTION)
+
+
+def test_a_projection_leaves_out_calls_without_a_cost_but_no_variant(kind):
+    costed = add_costs(kind.make(frame(output(), output("c2", **FAILED), output("c3", "long", **FAILED))))
+    rows = [("long", 0, None, 10, None, None, None), ("short", 1, 0.000825, 10, 0.00825, None, None)]
+    kind.check(project_costs(costed, 10), rows, PROJECTION)
+
+
+def test_no_projection_is_below_nothing(kind):
+    costed = add_costs(kind.make(frame(output(input_tokens=1, output_tokens=1), output("c2"))))
+    assert project_costs(costed, 1)["cost_usd_low"].to_list() == [0.0]
+
+
+def test_the_same_tokens_cost_half_in_batch(kind):
+    outputs = kind.make(frame(output(), output("c2", invocation="on_demand"), output("c3", **FAILED)))
+    rows = [("short", 3, 2, 0.00165, 0.0033, 0.00165, 0.5)]
+    kind.check(compare_invocations(outputs), rows, INVOCATIONS)
+
+
+def test_only_outputs_with_both_prices_are_compared(kind):
+    own = pl.DataFrame([("a.b", "batch", 1.0, 1.0, "contract", None)], PRICE_SCHEMA, orient="row")
+    outputs = kind.make(frame(output(model_id="a.b")))
+    kind.check(compare_invocations(outputs, own), [("short", 1, 0, None, None, None, None)], INVOCATIONS)
+
+
+def test_no_outputs_give_the_columns_with_their_dtypes(kind):
+    costed = add_costs(kind.make(frame()))
+    assert list(costed.columns)[-1] == "cost_usd"
+    kind.check(sum_costs(costed), [], SUMMARY)
+    kind.check(project_costs(costed, 10), [], PROJECTION)
+    kind.check(compare_invocations(kind.make(frame())), [], INVOCATIONS)
