@@ -48,8 +48,8 @@ class AnthropicRequest(Struct):
     top_k: Count | None = None
 
     def is_claimed(self) -> bool:
-        """Tell whether it is a Messages body; one that lacks its version is refused by Bedrock, but is one."""
-        return self.anthropic_version is not None or self.max_tokens is not None
+        """Tell whether it has the version, which is required; other formats have a max_tokens too."""
+        return self.anthropic_version is not None
 
     def settings(self) -> Settings:
         """Give the settings, which have the common names already."""
