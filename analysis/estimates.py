@@ -1,0 +1,147 @@
+"""Estimates: what records will cost before they are sent, and how close that came to the bill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import narwhals as nw
+from narwhals.typing import IntoDataFrame, IntoDataFrameT
+
+from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, aggregate, give_back, read_columns
+from analysis.costs import MILLION, list_rates, price_of
+
+AROUND = {"low": 0.75, "": 1.0, "high": 1.25}
+OF_MAX_TOKENS = {"low": 0.10, "": 0.50, "high": 1.0}
+ESTIMATE = {
+    "records": WHOLE,
+    "invocation": TEXT,
+    "input_tokens": WHOLE,
+    "input_tokens_low": WHOLE,
+    "input_tokens_high": WHOLE,
+    "output_tokens": WHOLE,
+    "output_tokens_low": WHOLE,
+    "output_tokens_high": WHOLE,
+    "cost_usd": FRACTION,
+    "cost_usd_low": FRACTION,
+    "cost_usd_high": FRACTION,
+}
+COMPARISON = {
+    "records": WHOLE,
+    "outputs": WHOLE,
+    "input_tokens_estimate": WHOLE,
+    "input_tokens": WHOLE,
+    "input_ratio": FRACTION,
+    "output_tokens_estimate": WHOLE,
+    "output_tokens": WHOLE,
+    "output_ratio": FRACTION,
+    "cost_usd_estimate": FRACTION,
+    "cost_usd_low": FRACTION,
+    "cost_usd_high": FRACTION,
+    "cost_usd": FRACTION,
+    "cost_ratio": FRACTION,
+    "was_within": TRUTH,
+}
+
+
+def estimate_costs(
+    records: IntoDataFrameT,
+    prices: IntoDataFrame | None = None,
+    *,
+    output_tokens: Mapping[str, float] | None = None,
+    invocation: str = "batch",
+) -> IntoDataFrameT:
+    """Estimate what records will cost before they are sent.
+
+    Parameters
+    ----------
+    records
+        One row per record; `variant`, `model_id`, `input_tokens_estimate` and `max_tokens` are read.
+    prices
+        One row per model id and invocation, from `find_prices` or `read_prices`.
+        Without it the prices that come with the package, as far as they hold in any Region.
+    output_tokens
+        Mean tokens of an answer by variant, where an earlier run or a preview has shown it.
+    invocation
+        `batch` or `on_demand`.
+
+    Returns
+    -------
+    frame
+        One row per variant, by name: `records`, `invocation`, and `input_tokens`, `output_tokens`, `cost_usd`,
+        each also as `_low` and `_high`. Costs are missing unless the price of every record is known.
+
+    Notes
+    -----
+    Input: the estimate is bytes of text / 4, taken ± 25 %.
+    Output: unknown before the first run, so 50 % of `max_tokens`, low 10 %, high all of it;
+    a mean that was seen is taken ± 25 %, at most `max_tokens`.
+    Low and high cost take the low or high of both at once, so the bill should lie well between.
+    """
+    needed = ("variant", "model_id", "input_tokens_estimate", "max_tokens")
+    frame = read_columns(records, needed, of="records")
+    rates = list_rates(frame, prices)
+    input_price = price_of(rates, "input_usd_per_million")
+    output_price = price_of(rates, "output_usd_per_million")
+    columns = {"records": nw.lit(1)}
+    for end in AROUND:
+        columns[join("input_tokens", end)] = input_tokens = nw.col("input_tokens_estimate") * AROUND[end]
+        columns[join("output_tokens", end)] = answer = guess_output(output_tokens or {}, end)
+        columns[join("cost_usd", end)] = (input_tokens * input_price + answer * output_price) / MILLION
+    is_priced = ~nw.col("cost_usd").is_null()
+    guessed = frame.with_columns(invocation=nw.lit(invocation)).with_columns(**columns)
+    guessed = guessed.with_columns(priced=nw.when(is_priced).then(1).otherwise(0))
+    sums = aggregate(guessed, ["variant"], nw.col(*columns, "priced").sum())
+    all_priced = nw.col("priced") == nw.col("records")
+    costs = (nw.when(all_priced).then(nw.col(name)).alias(name) for name in columns if name.startswith("cost"))
+    tokens = (nw.col(name).round() for name in columns if "tokens" in name)
+    return give_back(sums.with_columns(*costs, *tokens, invocation=nw.lit(invocation)), ["variant"], ESTIMATE)
+
+
+def compare_estimate(estimate: IntoDataFrameT, bill: IntoDataFrameT) -> IntoDataFrameT:
+    """Hold the estimate against the bill.
+
+    Parameters
+    ----------
+    estimate
+        One row per variant, from `estimate_costs`.
+    bill
+        One row per variant, from `sum_costs`; of the same kind (pandas or polars) as `estimate`.
+
+    Returns
+    -------
+    frame
+        One row per variant of either, by name: `records` and `outputs`; tokens and cost as estimated and as billed;
+        `input_ratio`, `output_ratio`, `cost_ratio` (billed / estimated, so above 1 was dearer than thought);
+        `was_within`, whether the bill lies between `cost_usd_low` and `cost_usd_high`.
+        What one side does not have is missing.
+    """
+    shared = ("input_tokens", "output_tokens", "cost_usd")
+    needed = ("variant", "records", *shared, "cost_usd_low", "cost_usd_high")
+    guessed = read_columns(estimate, needed, of="estimate").select(*needed)
+    billed = read_columns(bill, ("variant", "outputs", *shared), of="bill").select("variant", "outputs", *shared)
+    both = guessed.rename({name: f"{name}_estimate" for name in shared}).join(
+        billed.rename({"variant": "billed_variant"}), left_on="variant", right_on="billed_variant", how="full"
+    )
+    ratios = {f"{name.split('_')[0]}_ratio": nw.col(name) / nw.col(f"{name}_estimate") for name in shared}
+    cost, low, high = (nw.col(name) for name in ("cost_usd", "cost_usd_low", "cost_usd_high"))
+    is_known = ~(cost.is_null() | low.is_null())
+    compared = both.with_columns(
+        **ratios,
+        variant=nw.coalesce("variant", "billed_variant"),
+        was_within=nw.when(is_known).then((cost >= low) & (cost <= high)),
+    )
+    return give_back(compared.sort("variant", nulls_last=True), ["variant"], COMPARISON)
+
+
+def join(name: str, end: str) -> str:
+    """Name a column or an end of its interval."""
+    return f"{name}_{end}" if end else name
+
+
+def guess_output(seen: Mapping[str, float], end: str) -> nw.Expr:
+    """Guess the tokens of each answer: the mean seen of its variant, else a part of max_tokens."""
+    most = nw.col("max_tokens")
+    guess = most * OF_MAX_TOKENS[end]
+    for variant, mean in seen.items():
+        guess = nw.when(nw.col("variant") == variant).then(nw.lit(mean * AROUND[end])).otherwise(guess)
+    return nw.when(guess > most).then(most).otherwise(guess)
