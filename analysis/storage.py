@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,8 +24,7 @@ CURES = {
     "404": ("no such object", NOTHING),
     "AccessDenied": ("access denied", ALLOW),
     "403": ("access denied", ALLOW),
-    "412": ("the object changed while it was read", "try again"),
-    "PreconditionFailed": ("the object changed while it was read", "try again"),
+    "S3DownloadFailedError": ("the object changed since it was listed", "list and fetch it again"),
     "ExpiredToken": ("the credentials have expired", SIGN_IN),
     "InvalidAccessKeyId": ("AWS does not know the access key", SIGN_IN),
     "SignatureDoesNotMatch": ("the secret key does not fit the access key", SIGN_IN),
@@ -51,12 +50,15 @@ class StoredFile:
         Its size.
     modified_s
         When it was last written, in seconds since 1970 (UTC).
+    etag
+        The mark by which S3 tells versions of an object apart; empty for a local file.
     """
 
     uri: str
     name: str
     bytes: int
     modified_s: float
+    etag: str = ""
 
 
 def list_files(where: str | Path, *, s3: Any = None) -> list[StoredFile]:
@@ -195,14 +197,15 @@ def find_object(bucket: str, key: str, s3: Any) -> StoredFile | None:
         if error.response["Error"]["Code"] not in {"404", "403", "NoSuchKey"}:
             raise
         return None
-    entry = {"Key": key, "Size": head["ContentLength"], "LastModified": head["LastModified"]}
-    return stored_object(bucket, entry, key.removesuffix(PurePosixPath(key).name))
+    entry = {"Key": key, "Size": head["ContentLength"]}
+    return stored_object(bucket, head | entry, key.removesuffix(PurePosixPath(key).name))
 
 
 def stored_object(bucket: str, entry: dict[str, Any], prefix: str) -> StoredFile:
     """Describe an object by its entry in a listing."""
     name = entry["Key"].removeprefix(prefix)
-    return StoredFile(f"s3://{bucket}/{entry['Key']}", name, entry["Size"], entry["LastModified"].timestamp())
+    modified_s = entry["LastModified"].timestamp()
+    return StoredFile(f"s3://{bucket}/{entry['Key']}", name, entry["Size"], modified_s, entry["ETag"])
 
 
 def target_path(file: StoredFile, into: Path) -> Path:
@@ -223,19 +226,32 @@ def is_same(file: StoredFile, path: Path) -> bool:
     return stat is not None and stat.st_size == file.bytes and int(stat.st_mtime) == int(file.modified_s)
 
 
-def download(files: Iterable[tuple[StoredFile, Path]], s3: Any) -> None:
+def download(files: Sequence[tuple[StoredFile, Path]], s3: Any) -> None:
     """Download objects side by side; each is renamed to its path when it is whole."""
     from boto3.s3.transfer import TransferConfig, create_transfer_manager
 
-    with s3_errors("s3://", s3), create_transfer_manager(s3, TransferConfig()) as manager:
+    with s3_errors(files[0][0].uri, s3), create_transfer_manager(s3, TransferConfig()) as manager:
         transfers = []
         for file, path in files:
             path.parent.mkdir(parents=True, exist_ok=True)
-            transfers.append((file, path, manager.download(*parse_s3_uri(file.uri), str(path))))
-        for file, path, transfer in transfers:
+            place = parse_s3_uri(file.uri)
+            transfers.append(manager.download(*place, str(path), subscribers=[Listed(file)]))
+        for (file, path), transfer in zip(files, transfers, strict=True):
             with s3_errors(file.uri, s3):
                 transfer.result()
-            os.utime(path, (file.modified_s, file.modified_s))
+                os.utime(path, (file.modified_s, file.modified_s))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Tells a transfer what the listing said; else it would ask again for every object."""
+
+    file: StoredFile
+
+    def on_queued(self, future: Any, **_: Any) -> None:
+        """Called by s3transfer before the download begins."""
+        future.meta.provide_transfer_size(self.file.bytes)
+        future.meta.provide_object_etag(self.file.etag)
 
 
 def upload(path: str | Path, uri: str, s3: Any) -> None:
@@ -268,11 +284,14 @@ def s3_errors(uri: str, s3: Any) -> Iterator[None]:
     if s3 is None:
         raise StorageError(uri, "S3 is read through a client", "give s3=, from boto3.Session(...).client('s3')")
     from botocore.exceptions import BotoCoreError, ClientError
-    from s3transfer.exceptions import RetriesExceededError  # type: ignore[import-untyped]
+    from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError  # type: ignore[import-untyped]
 
     try:
         yield
-    except (BotoCoreError, ClientError, RetriesExceededError) as error:
+    except (BotoCoreError, ClientError, RetriesExceededError, S3DownloadFailedError) as error:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
         reason, cure = CURES.get(code, (str(error), ""))
         raise StorageError(uri, reason, cure) from error
+    except OSError as error:
+        reason = f"the local copy cannot be read or written ({error.strerror})"
+        raise StorageError(uri, reason, "look at the space and the rights of its folder") from error

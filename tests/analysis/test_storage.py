@@ -154,9 +154,48 @@ def test_a_changed_object_is_fetched_again(s3, tmp_path):
     assert fetch_file(list_files("s3://calls/a.txt", s3=s3)[0], tmp_path, s3=s3).read_bytes() == b"longer than before"
 
 
+def test_an_object_of_the_same_size_but_another_time_is_fetched_again(s3, tmp_path):
+    put(s3, "a.txt")
+    file = list_files("s3://calls/a.txt", s3=s3)[0]
+    (tmp_path / "a.txt").write_text("x.txt")
+    os.utime(tmp_path / "a.txt", (file.modified_s - 1, file.modified_s - 1))
+    assert fetch_file(file, tmp_path, s3=s3).read_text() == "a.txt"
+
+
+def test_an_object_is_fetched_with_one_request(s3, tmp_path):
+    put(s3, "run/a.txt", "run/b.txt")
+    s3.put_object(Bucket="calls", Key="run/empty", Body=b"")
+    files = list_files("s3://calls/run", s3=s3)
+    requests = []
+    s3.meta.events.register("before-call.s3", lambda model, **_: requests.append(model.name))
+    fetch_files(files, tmp_path, s3=s3)
+    assert requests == ["GetObject"] * 3
+    assert (tmp_path / "empty").read_bytes() == b""
+
+
+def test_a_large_object_that_changes_meanwhile_is_not_mixed_from_two(s3, tmp_path):
+    s3.put_object(Bucket="calls", Key="large", Body=b"a" * 9 * 2**20)
+    file = list_files("s3://calls/large", s3=s3)[0]
+    s3.put_object(Bucket="calls", Key="large", Body=b"b" * 9 * 2**20)
+    with pytest.raises(StorageError, match="the object changed since it was listed; list and fetch it again"):
+        fetch_file(file, tmp_path, s3=s3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_object_and_a_folder_of_one_name_cannot_both_be_kept(s3, tmp_path):
+    put(s3, "in/run", "in/run/a.txt")
+    with pytest.raises(StorageError, match="the local copy cannot be read or written"):
+        fetch_files(list_files("s3://calls/in/", s3=s3), tmp_path, s3=s3)
+
+
+def test_fetching_without_a_client_says_how_to_give_one(tmp_path):
+    with pytest.raises(StorageError, match=r"s3://calls/a: S3 is read through a client; give s3="):
+        fetch_file(StoredFile("s3://calls/a", "a", 1, 0), tmp_path)
+
+
 def test_a_deleted_object_is_named_and_leaves_no_file(s3, tmp_path):
     with pytest.raises(StorageError, match="s3://calls/gone: no such object; look at the spelling"):
-        fetch_file(StoredFile("s3://calls/gone", "gone", 4, 0), tmp_path, s3=s3)
+        fetch_file(StoredFile("s3://calls/gone", "gone", 4, 0, '"etag"'), tmp_path, s3=s3)
     assert list(tmp_path.iterdir()) == []
 
 
