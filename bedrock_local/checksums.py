@@ -1,0 +1,165 @@
+"""Bodies on their way to disk: taken out of their envelope, counted, and checked against what was promised.
+
+Sources: Amazon S3 API Reference, "Signature calculations: transferring payload in multiple chunks" and
+"Checking object integrity".
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from bedrock_local.errors import ServiceError
+from bedrock_local.wire import Request, chunks
+
+# Algorithms beside these two kinds are stored and given back, but not checked: Python has no fast code for them.
+HASHED = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512}
+KNOWN = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256", "sha512", "md5", "xxhash64", "xxhash3", "xxhash128")
+
+
+class Digest(Protocol):
+    """What hashlib's objects can do, and `Crc32` too."""
+
+    def update(self, content: bytes, /) -> None: ...
+    def digest(self) -> bytes: ...
+
+
+class Crc32:
+    """CRC-32 as a digest."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def update(self, content: bytes, /) -> None:
+        """Take in some more."""
+        self.value = zlib.crc32(content, self.value)
+
+    def digest(self) -> bytes:
+        """Give the four bytes, most significant first."""
+        return self.value.to_bytes(4, "big")
+
+
+@dataclass(frozen=True)
+class Received:
+    """A body that has been written to a temporary file."""
+
+    path: Path
+    size: int
+    modified_ns: int
+    md5: bytes
+    checksums: Mapping[str, str]
+
+    @property
+    def etag(self) -> str:
+        """The MD5 in hexadecimal, as S3 gives it for an object that was put in one piece."""
+        return self.md5.hex()
+
+
+def receive(request: Request, folder: Path) -> Received:
+    """Write the body of a request to a temporary file and check it."""
+    trailers: dict[str, str] = {}
+    pieces = plain_chunks(request.body, trailers) if is_wrapped(request) else chunks(request.body)
+    algorithms = {name for name in KNOWN if f"x-amz-checksum-{name}" in request.headers}
+    algorithms |= {name.removeprefix("x-amz-checksum-") for name in request.headers.get("x-amz-trailer", "").split(",")}
+    received = write_chunks(pieces, folder, algorithms)
+    promised = dict(request.headers) | trailers
+    try:
+        check_size(received, promised)
+        return check_sums(received, promised, algorithms)
+    except ServiceError:
+        received.path.unlink()
+        raise
+
+
+def write_chunks(pieces: Iterator[bytes], folder: Path, algorithms: set[str]) -> Received:
+    """Write pieces to a temporary file, and work out its MD5 and the other digests on the way."""
+    path = folder / "state" / "tmp" / secrets.token_hex(16)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    md5 = hashlib.md5(usedforsecurity=False)
+    digests = {name: make_digest(name) for name in algorithms if name in HASHED or name == "crc32"}
+    try:
+        with path.open("wb") as target:
+            for piece in pieces:
+                target.write(piece)
+                for digest in (md5, *digests.values()):
+                    digest.update(piece)
+            target.flush()
+            stat = os.fstat(target.fileno())
+    except BaseException:
+        path.unlink()
+        raise
+    sums = {name: base64.b64encode(digest.digest()).decode() for name, digest in digests.items()}
+    return Received(path, stat.st_size, stat.st_mtime_ns, md5.digest(), sums)
+
+
+def make_digest(algorithm: str) -> Digest:
+    """Begin a digest by the name of its algorithm."""
+    return Crc32() if algorithm == "crc32" else HASHED[algorithm]()
+
+
+def is_wrapped(request: Request) -> bool:
+    return request.headers.get("x-amz-content-sha256", "").startswith("STREAMING-")
+
+
+def plain_chunks(body: BinaryIO, trailers: dict[str, str]) -> Iterator[bytes]:
+    """Take a body out of its aws-chunked envelope; what follows it goes into `trailers`."""
+    lines = Lines(body)
+    while size := int(lines.read_line().split(b";")[0] or b"0", 16):
+        yield from lines.read_bytes(size)
+        lines.read_line()
+    while line := lines.read_line():
+        name, _, value = line.decode("latin-1").partition(":")
+        trailers[name.strip().lower()] = value.strip()
+
+
+class Lines:
+    """Lines and counted bytes out of a stream that can only be read."""
+
+    def __init__(self, body: Any) -> None:
+        self._chunks = chunks(body)
+        self._rest = b""
+
+    def read_line(self) -> bytes:
+        """Read up to the next CR LF, which is taken away; empty at the end."""
+        while b"\r\n" not in self._rest and (chunk := next(self._chunks, b"")):
+            self._rest += chunk
+        line, _, self._rest = self._rest.partition(b"\r\n")
+        return line
+
+    def read_bytes(self, size: int) -> Iterator[bytes]:
+        """Read so many bytes, in pieces."""
+        while size:
+            if not self._rest and not (chunk := next(self._chunks, b"")):
+                raise ServiceError("IncompleteBody", "The request body terminated unexpectedly")
+            self._rest = self._rest or chunk
+            piece, self._rest = self._rest[:size], self._rest[size:]
+            size -= len(piece)
+            yield piece
+
+
+def check_size(received: Received, promised: Mapping[str, str]) -> None:
+    length = promised.get("x-amz-decoded-content-length", promised.get("content-length", ""))
+    if length.isdigit() and int(length) != received.size:
+        reason = "You did not provide the number of bytes specified by the Content-Length HTTP header"
+        raise ServiceError("IncompleteBody", reason)
+
+
+def check_sums(received: Received, promised: Mapping[str, str], algorithms: set[str]) -> Received:
+    """Compare the digests with those that were sent; keep the ones that Python cannot work out as sent."""
+    if promised.get("content-md5", "") not in ("", base64.b64encode(received.md5).decode()):
+        raise ServiceError("BadDigest", "The Content-MD5 you specified did not match what we received.")
+    sums = {}
+    for name in sorted(algorithms & set(KNOWN)):
+        sent = promised.get(f"x-amz-checksum-{name}")
+        sums[name] = received.checksums.get(name, sent or "")
+        if sent not in (None, sums[name]):
+            raise ServiceError("BadDigest", f"The {name.upper()} you specified did not match the calculated checksum.")
+    sums = {name: value for name, value in sums.items() if value}
+    return Received(received.path, received.size, received.modified_ns, received.md5, sums)

@@ -1,0 +1,90 @@
+"""What the service refuses, with the class, status and form on the wire that AWS gives.
+
+Sources: the error lists of the service models in botocore; Amazon S3 API Reference, "Error responses".
+"""
+
+from __future__ import annotations
+
+import json
+from xml.sax.saxutils import escape
+
+from bedrock_local.wire import Response
+
+STATUS = {
+    "AccessDeniedException": 403,
+    "ConflictException": 400,
+    "InternalServerException": 500,
+    "ResourceNotFoundException": 404,
+    "ServiceQuotaExceededException": 400,
+    "ServiceUnavailableException": 503,
+    "ThrottlingException": 429,
+    "UnknownOperationException": 404,
+    "ValidationException": 400,
+}
+
+S3_STATUS = {
+    "BadDigest": 400,
+    "BucketAlreadyOwnedByYou": 409,
+    "BucketNotEmpty": 409,
+    "EntityTooSmall": 400,
+    "IncompleteBody": 400,
+    "InvalidArgument": 400,
+    "InvalidBucketName": 400,
+    "InvalidPart": 400,
+    "InvalidPartOrder": 400,
+    "InvalidRange": 416,
+    "InvalidRequest": 400,
+    "InvalidURI": 400,
+    "KeyTooLongError": 400,
+    "MalformedXML": 400,
+    "MethodNotAllowed": 405,
+    "NoSuchBucket": 404,
+    "NoSuchKey": 404,
+    "NoSuchUpload": 404,
+    "NotFound": 404,
+    "NotImplemented": 501,
+    "NotModified": 304,
+    "PreconditionFailed": 412,
+}
+
+
+class ServiceError(Exception):
+    """A refusal that goes back to the client.
+
+    Attributes
+    ----------
+    code
+        The error class, as boto3 shows it in `error.response["Error"]["Code"]`.
+    message
+        What the client reads.
+    details
+        Further elements of the error body, such as `Key` of a missing object.
+    """
+
+    def __init__(self, code: str, message: str, **details: str) -> None:
+        super().__init__(code, message)
+        self.code, self.message, self.details = code, message, details
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that goes with the class."""
+        return STATUS.get(self.code) or S3_STATUS[self.code]
+
+
+def json_error(error: ServiceError) -> Response:
+    """Write an error as REST-JSON services do: the class in a header, the message in the body."""
+    headers = {"content-type": "application/json", "x-amzn-ErrorType": error.code}
+    return Response(error.status, headers, json.dumps({"message": error.message}).encode())
+
+
+def xml_error(error: ServiceError, *, method: str) -> Response:
+    """Write an error as S3 does: an XML body, and none for HEAD or 304."""
+    if method == "HEAD" or error.status == 304:
+        return Response(error.status)
+    fields = {"Code": error.code, "Message": error.message, **error.details}
+    inside = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items())
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inside}</Error>'
+    return Response(error.status, {"content-type": "application/xml"}, body.encode())

@@ -1,0 +1,33 @@
+"""Files that are there whole or not at all, and locks between processes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write to a temporary name beside the file, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a struct or a dictionary as JSON, whole or not at all."""
+    write_file(path, msgspec.json.encode(value))
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Give a file a second name, so that its content stays when the first is replaced."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    os.link(source, target)

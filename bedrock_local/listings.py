@@ -1,0 +1,134 @@
+"""Lists of objects, page by page.
+
+Source: Amazon S3 API Reference, ListObjectsV2 and ListObjects.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from bedrock_local import objects
+from bedrock_local.emulator import Emulator
+from bedrock_local.errors import ServiceError
+from bedrock_local.times import iso_time
+from bedrock_local.wire import Request, Response
+from bedrock_local.xml import xml_response
+
+PAGE_KEYS = 1000
+
+
+@dataclass
+class Page:
+    """Keys and common prefixes of one page, and whether more follow."""
+
+    files: list[tuple[str, Path]] = field(default_factory=list)
+    prefixes: list[str] = field(default_factory=list)
+    last: str = ""
+    is_truncated: bool = False
+
+    def __len__(self) -> int:
+        return len(self.files) + len(self.prefixes)
+
+
+def list_objects_v2(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
+    query = request.query
+    token = read_token(query.get("continuation-token"))
+    page = fill_page(request, emulator, bucket, token or query.get("start-after", ""))
+    fields = {
+        **common_fields(request, emulator, bucket, page),
+        "KeyCount": len(page),
+        "ContinuationToken": query.get("continuation-token"),
+        "NextContinuationToken": make_token(page.last) if page.is_truncated else None,
+        "StartAfter": encoded(request, query["start-after"]) if "start-after" in query else None,
+    }
+    return xml_response("ListBucketResult", fields)
+
+
+def list_objects(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
+    page = fill_page(request, emulator, bucket, request.query.get("marker", ""))
+    fields = {
+        **common_fields(request, emulator, bucket, page),
+        "Marker": encoded(request, request.query.get("marker", "")),
+        # Only a list with a delimiter names the next marker; of others it is the last key.
+        "NextMarker": encoded(request, page.last) if page.is_truncated and "delimiter" in request.query else None,
+    }
+    return xml_response("ListBucketResult", fields)
+
+
+def common_fields(request: Request, emulator: Emulator, bucket: str, page: Page) -> dict[str, Any]:
+    query = request.query
+    return {
+        "Name": bucket,
+        "Prefix": encoded(request, query.get("prefix", "")),
+        "Delimiter": encoded(request, query["delimiter"]) if query.get("delimiter") else None,
+        "MaxKeys": max_keys(request),
+        "EncodingType": query.get("encoding-type"),
+        "IsTruncated": page.is_truncated,
+        "Contents": [content(request, emulator, bucket, key, path) for key, path in page.files],
+        "CommonPrefixes": [{"Prefix": encoded(request, prefix)} for prefix in page.prefixes],
+    }
+
+
+def fill_page(request: Request, emulator: Emulator, bucket: str, after: str) -> Page:
+    """Take keys from beyond `after` until the page is full or there are no more."""
+    prefix, delimiter, limit = request.query.get("prefix", ""), request.query.get("delimiter", ""), max_keys(request)
+    page = Page()
+    for key, path in objects.walk_keys(objects.bucket_folder(emulator.folder, bucket), prefix=prefix, after=after):
+        group = group_of(key, prefix, delimiter)
+        if group and (group == page.last or group <= after):
+            continue
+        if len(page) >= limit:
+            page.is_truncated = limit > 0
+            break
+        page.last = group or key
+        if group:
+            page.prefixes.append(group)
+        else:
+            page.files.append((key, path))
+    return page
+
+
+def group_of(key: str, prefix: str, delimiter: str) -> str:
+    """Give the common prefix that stands for a key; empty when the key stands for itself."""
+    end = key.find(delimiter, len(prefix)) if delimiter else -1
+    return key[: end + len(delimiter)] if end >= 0 else ""
+
+
+def content(request: Request, emulator: Emulator, bucket: str, key: str, path: Path) -> dict[str, Any]:
+    facts = objects.read_facts(path, objects.facts_path(emulator.folder, bucket, key))
+    algorithms = [name.upper() for name in facts.checksums]
+    return {
+        "Key": encoded(request, key),
+        "LastModified": iso_time(facts.modified_ns / 1e9),
+        "ETag": f'"{facts.etag}"',
+        "ChecksumAlgorithm": algorithms,
+        "ChecksumType": facts.checksum_type if algorithms else None,
+        "Size": facts.size,
+        "StorageClass": "STANDARD",
+    }
+
+
+def encoded(request: Request, text: str) -> str:
+    return quote(text, safe="/-_.~*") if request.query.get("encoding-type") == "url" else text
+
+
+def max_keys(request: Request) -> int:
+    text = request.query.get("max-keys", str(PAGE_KEYS))
+    if not text.isdigit():
+        raise ServiceError("InvalidArgument", "Provided max-keys not an integer or within integer range")
+    return min(int(text), PAGE_KEYS)
+
+
+def make_token(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode()
+
+
+def read_token(token: str | None) -> str:
+    try:
+        return base64.urlsafe_b64decode((token or "").encode()).decode()
+    except ValueError:
+        raise ServiceError("InvalidArgument", "The continuation token provided is incorrect") from None

@@ -1,0 +1,59 @@
+"""Keys of objects and the names of their files.
+
+A key is a path below its bucket's folder: `runs/a/input.jsonl` is the file of that name. What a file system cannot
+hold that way is marked by a percent sign, which a key's own percent signs (`%25`) never look like:
+
+- A folder whose name has a dot, and a file whose name has none, end in `%`. So `a` and `a/b` stand side by side.
+- An empty part of a key is `%_`, and parts of dots alone (`.`, `..`) have their dots as `%2E`.
+- Control characters and `% : * ? " < > | \\` are `%` and two hexadecimal digits of each byte.
+- A part of 180 bytes or more goes on in a folder whose name ends in `%+`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+PART_BYTES = 180
+ODD = re.compile(r'[\x00-\x1f\x7f%:*?"<>|\\]')
+EMPTY, FOLDED, MARK = "%_", "%+", "%"
+
+
+def key_path(bucket_folder: Path, key: str) -> Path:
+    """Give the file of a key, always below the bucket's folder."""
+    *folders, last = key.split("/")
+    names = [name for part in folders for name in part_names(part, "folder")]
+    return bucket_folder.joinpath(*names, *part_names(last, "file"))
+
+
+def part_names(part: str, kind: str) -> Iterator[str]:
+    """Give the names, one or more, that hold one part of a key."""
+    if not part.strip("."):
+        pieces = ["%2E"] * len(part)
+    else:
+        pieces = [ODD.sub(lambda found: f"%{ord(found[0]):02X}", letter) for letter in part]
+    while sum(len(piece.encode()) for piece in pieces) >= PART_BYTES:
+        head, pieces = split_pieces(pieces)
+        yield head + FOLDED
+    name = "".join(pieces) or EMPTY
+    is_plain = ("." in name) == (kind == "file")
+    yield name if is_plain else name + MARK
+
+
+def split_pieces(pieces: list[str]) -> tuple[str, list[str]]:
+    """Take off the pieces that fill one name: the same ones for all parts that begin with them, which keeps the order."""
+    taken = size = 0
+    while size < PART_BYTES:
+        size += len(pieces[taken].encode())
+        taken += 1
+    return "".join(pieces[:taken]), pieces[taken:]
+
+
+def name_text(name: str, kind: str) -> str:
+    """Give the text of a key that a name in the folder stands for, with the slash that follows a folder."""
+    if name.endswith(FOLDED):
+        return unquote(name.removesuffix(FOLDED))
+    text = name.removesuffix(MARK) if name.endswith(MARK) else name
+    return ("" if text == EMPTY else unquote(text)) + ("/" if kind == "folder" else "")

@@ -1,0 +1,99 @@
+"""Requests held to the shapes that the service itself publishes, in the service models of botocore.
+
+The client checks less: no maxima, no patterns, no enums.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from botocore.loaders import Loader
+from botocore.model import ServiceModel, Shape
+
+from bedrock_local.errors import ServiceError
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "blob": (str,),
+    "boolean": (bool,),
+    "double": (int, float),
+    "float": (int, float),
+    "integer": (int,),
+    "list": (list,),
+    "long": (int,),
+    "map": (dict,),
+    "string": (str,),
+    "structure": (dict,),
+    "timestamp": (str, int, float),
+}
+
+
+def check_request(service: str, operation: str, value: Mapping[str, Any]) -> None:
+    """Refuse a request that its operation's shape does not allow, naming every place."""
+    refuse_faults(list(find_faults(value, input_shape(service, operation), "")))
+
+
+def refuse_faults(faults: list[str]) -> None:
+    if faults:
+        count = f"{len(faults)} validation error{'s' if len(faults) > 1 else ''} detected: "
+        raise ServiceError("ValidationException", count + "; ".join(faults))
+
+
+@cache
+def input_shape(service: str, operation: str) -> Any:
+    """Give the input shape of an operation."""
+    model = ServiceModel(Loader().load_service_model(service, "service-2"), service)
+    return model.operation_model(operation).input_shape
+
+
+def find_faults(value: Any, shape: Any, path: str) -> Iterator[str]:
+    """Name what is wrong with a value, place by place."""
+    if shape.type_name == "structure" and getattr(shape, "is_document_type", False):
+        return
+    if not is_type(value, shape.type_name):
+        yield fault(value, path, f"Member must be of type {shape.type_name}")
+        return
+    yield from find_limits(value, shape, path)
+    if shape.type_name == "structure":
+        yield from find_members(value, shape, path)
+    elif shape.type_name == "list":
+        for number, item in enumerate(value, 1):
+            yield from find_faults(item, shape.member, f"{path}.{number}.member")
+
+
+def is_type(value: Any, type_name: str) -> bool:
+    return isinstance(value, TYPES[type_name]) and isinstance(value, bool) == (type_name == "boolean")
+
+
+def find_members(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[str]:
+    start = f"{path}." if path else ""
+    for name in shape.required_members:
+        if value.get(name) is None:
+            yield fault(None, start + name, "Member must not be null")
+    present = [name for name in shape.members if value.get(name) is not None]
+    if shape.is_tagged_union and len(present) != 1:
+        yield fault(value, path, "Member must have exactly one of its members set")
+    for name in present:
+        yield from find_faults(value[name], shape.members[name], start + name)
+
+
+def find_limits(value: Any, shape: Shape, path: str) -> Iterator[str]:
+    limits = shape.metadata
+    is_number = shape.type_name in ("integer", "long", "float", "double")
+    size = value if is_number else len(value) if isinstance(value, (str, list, dict)) else None
+    word = "value" if is_number else "length"
+    if size is not None and "min" in limits and size < limits["min"]:
+        yield fault(value, path, f"Member must have {word} greater than or equal to {limits['min']}")
+    if size is not None and "max" in limits and size > limits["max"]:
+        yield fault(value, path, f"Member must have {word} less than or equal to {limits['max']}")
+    if "enum" in limits and value not in limits["enum"]:
+        yield fault(value, path, f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]")
+    if "pattern" in limits and isinstance(value, str) and not re.fullmatch(limits["pattern"], value):
+        yield fault(value, path, f"Member must satisfy regular expression pattern: {limits['pattern']}")
+
+
+def fault(value: Any, path: str, rule: str) -> str:
+    shown = "null" if value is None else f"'{str(value)[:100]}'"
+    return f"Value {shown} at '{path}' failed to satisfy constraint: {rule}"

@@ -1,0 +1,202 @@
+"""Objects on the wire: put, get, head, copy, delete.
+
+Sources: Amazon S3 API Reference, PutObject, GetObject, CopyObject, DeleteObjects; RFC 9110 for ranges and conditions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import unquote
+
+from bedrock_local import objects
+from bedrock_local.checksums import receive, write_chunks
+from bedrock_local.emulator import Emulator
+from bedrock_local.errors import ServiceError
+from bedrock_local.objects import Facts
+from bedrock_local.times import http_time, iso_time
+from bedrock_local.wire import FileSlice, Request, Response, chunks
+from bedrock_local.xml import malformed, read_body, xml_response
+
+KEPT = ("cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires")
+META = "x-amz-meta-"
+RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+def put_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+    objects.bucket_folder(emulator.folder, bucket)
+    received = receive(request, emulator.folder)
+    facts = Facts(
+        size=received.size,
+        modified_ns=received.modified_ns,
+        etag=received.etag,
+        headers=kept_headers(request),
+        metadata=user_metadata(request),
+        checksums=received.checksums,
+    )
+    keep_object(request, emulator, bucket, key, received.path, facts)
+    return Response(200, {"etag": f'"{facts.etag}"', **checksum_headers(facts)})
+
+
+def get_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+    """Answer GET and HEAD, which differ in the body alone."""
+    path, facts = objects.find_object(emulator.folder, bucket, key)
+    check_read(request, facts)
+    asked = find_range(request.headers.get("range", ""), facts.size)
+    start, stop = asked or (0, facts.size)
+    headers = object_headers(request, facts) | {"content-length": str(stop - start)}
+    if asked:
+        headers["content-range"] = f"bytes {start}-{stop - 1}/{facts.size}"
+    # A part of an object has no checksum of its own, and clients would hold it against the whole one's.
+    elif request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
+        headers |= checksum_headers(facts)
+    body = b"" if request.method == "HEAD" or start == stop else FileSlice(path, start, stop)
+    return Response(206 if asked else 200, headers, body)
+
+
+def copy_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+    path, old = find_source(request, emulator)
+    objects.bucket_folder(emulator.folder, bucket)
+    is_replaced = request.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE"
+    with path.open("rb") as content:
+        received = write_chunks(chunks(content), emulator.folder, set(old.checksums))
+    facts = Facts(
+        size=received.size,
+        modified_ns=received.modified_ns,
+        etag=received.etag,
+        headers=kept_headers(request) if is_replaced else old.headers,
+        metadata=user_metadata(request) if is_replaced else old.metadata,
+        checksums=received.checksums,
+    )
+    keep_object(request, emulator, bucket, key, received.path, facts)
+    return xml_response("CopyObjectResult", {**copied(facts), **checksum_elements(facts)})
+
+
+def delete_object(_: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+    objects.delete_object(emulator.folder, bucket, key)
+    return Response(204)
+
+
+def delete_objects(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
+    """Delete up to 1,000 keys that a document names."""
+    wish = read_body(request)
+    keys = [] if wish is None else [element.findtext("Key") or "" for element in wish.iter("Object")]
+    if wish is None or not 1 <= len(keys) <= 1000 or not all(keys):
+        raise malformed()
+    for key in keys:
+        objects.delete_object(emulator.folder, bucket, key)
+    is_quiet = wish.findtext("Quiet") == "true"
+    return xml_response("DeleteResult", {} if is_quiet else {"Deleted": [{"Key": key} for key in keys]})
+
+
+def keep_object(request: Request, emulator: Emulator, bucket: str, key: str, path: Path, facts: Facts) -> None:
+    """Give a received file its key, when the conditions of the request allow it."""
+    try:
+        objects.store_object(
+            emulator.folder, bucket, key, temporary=path, facts=facts, check=lambda old: check_write(request, old)
+        )
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def find_source(request: Request, emulator: Emulator) -> tuple[Path, Facts]:
+    """Find the object that a copy reads, and hold it to the conditions on it."""
+    source = unquote(request.headers["x-amz-copy-source"].partition("?")[0]).removeprefix("/")
+    bucket, _, key = source.partition("/")
+    path, facts = objects.find_object(emulator.folder, bucket, key)
+    wanted = request.headers.get("x-amz-copy-source-if-match")
+    if (wanted and not is_match(wanted, facts)) or is_match(
+        request.headers.get("x-amz-copy-source-if-none-match", ""), facts
+    ):
+        raise failed_condition("x-amz-copy-source-If-Match")
+    return path, facts
+
+
+def find_range(text: str, size: int) -> tuple[int, int] | None:
+    """Read a range as start and stop; None for none, and for forms that are to be ignored."""
+    found = RANGE.fullmatch(text)
+    if not found or not (found[1] or found[2]):
+        return None
+    start = int(found[1]) if found[1] else max(0, size - int(found[2]))
+    stop = min(size, int(found[2]) + 1) if found[1] and found[2] else size
+    if start >= size:
+        reason = "The requested range is not satisfiable"
+        raise ServiceError("InvalidRange", reason, ActualObjectSize=str(size), RangeRequested=text)
+    return (start, stop) if start < stop else None
+
+
+def check_read(request: Request, facts: Facts) -> None:
+    """Hold a read to its conditions; those on the ETag go before those on the time."""
+    modified = facts.modified_ns // 10**9
+    match, none_match = request.headers.get("if-match"), request.headers.get("if-none-match")
+    since, until = request.headers.get("if-modified-since"), request.headers.get("if-unmodified-since")
+    if match and not is_match(match, facts):
+        raise failed_condition("If-Match")
+    if until and not match and modified > parsedate_to_datetime(until).timestamp():
+        raise failed_condition("If-Unmodified-Since")
+    if none_match and is_match(none_match, facts):
+        raise ServiceError("NotModified", "Not Modified")
+    if since and not none_match and modified <= parsedate_to_datetime(since).timestamp():
+        raise ServiceError("NotModified", "Not Modified")
+
+
+def check_write(request: Request, old: Facts | None) -> None:
+    """Hold a write to its conditions on what it would replace."""
+    wanted = request.headers.get("if-match")
+    if wanted and old is None:
+        raise ServiceError("NoSuchKey", "The specified key does not exist.")
+    if wanted and old and not is_match(wanted, old):
+        raise failed_condition("If-Match")
+    if request.headers.get("if-none-match") == "*" and old:
+        raise failed_condition("If-None-Match")
+
+
+def is_match(etags: str, facts: Facts) -> bool:
+    return any(etag.strip().strip('"') in ("*", facts.etag) for etag in etags.split(",") if etag.strip())
+
+
+def failed_condition(name: str) -> ServiceError:
+    reason = "At least one of the pre-conditions you specified did not hold"
+    return ServiceError("PreconditionFailed", reason, Condition=name)
+
+
+def kept_headers(request: Request) -> dict[str, str]:
+    kept = {name: request.headers[name] for name in KEPT if name in request.headers}
+    # The envelope of the transfer is no property of the object.
+    encodings = [e.strip() for e in kept.pop("content-encoding", "").split(",") if e.strip() not in ("", "aws-chunked")]
+    return kept | ({"content-encoding": ",".join(encodings)} if encodings else {})
+
+
+def user_metadata(request: Request) -> dict[str, str]:
+    return {name.removeprefix(META): value for name, value in request.headers.items() if name.startswith(META)}
+
+
+def object_headers(request: Request, facts: Facts) -> dict[str, str]:
+    headers = {
+        "accept-ranges": "bytes",
+        "content-type": "binary/octet-stream",
+        "etag": f'"{facts.etag}"',
+        "last-modified": http_time(facts.modified_ns / 1e9),
+    }
+    headers |= facts.headers
+    headers |= {META + name: value for name, value in facts.metadata.items()}
+    asked = {name: request.query[f"response-{name}"] for name in KEPT if f"response-{name}" in request.query}
+    return headers | asked
+
+
+def checksum_headers(facts: Facts) -> dict[str, str]:
+    if not facts.checksums:
+        return {}
+    sums = {f"x-amz-checksum-{name}": value for name, value in facts.checksums.items()}
+    return sums | {"x-amz-checksum-type": facts.checksum_type}
+
+
+def checksum_elements(facts: Facts) -> Mapping[str, str]:
+    sums = {f"Checksum{name.upper()}": value for name, value in facts.checksums.items()}
+    return sums | ({"ChecksumType": facts.checksum_type} if sums else {})
+
+
+def copied(facts: Facts) -> dict[str, str]:
+    return {"LastModified": iso_time(facts.modified_ns / 1e9), "ETag": f'"{facts.etag}"'}

@@ -1,0 +1,98 @@
+"""What a job's input is held to before any record runs: files, sizes, counts and the outer form of each line.
+
+Source: "Monitor batch inference jobs" and "Amazon Bedrock endpoints and quotas"; the texts are the emulator's own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bedrock_local import objects
+from bedrock_local.errors import ServiceError
+from bedrock_local.files import link_file
+from bedrock_local.jobs import InputFile, Job, Progress, input_path
+from bedrock_local.records import read_record
+from bedrock_local.settings import Settings
+
+LINE_BYTES = 1 << 16
+
+
+class InvalidInputError(Exception):
+    """The input is not one that a job can run on; the text becomes the job's message."""
+
+
+def take_inputs(folder: Path, job: Job, settings: Settings) -> list[InputFile]:
+    """Find the input files and keep them for the job, whatever becomes of the objects."""
+    split_uri(job.output_uri, folder)
+    bucket, key = split_uri(job.input_uri, folder)
+    files = find_inputs(folder, bucket, key)
+    if not files:
+        raise InvalidInputError(f"No .jsonl file was found at {job.input_uri}")
+    check_sizes(job, files, settings)
+    for number, file in enumerate(files):
+        path, _ = objects.find_object(folder, bucket, file.key)
+        link_file(path, input_path(folder, job, number))
+    return files
+
+
+def find_inputs(folder: Path, bucket: str, key: str) -> list[InputFile]:
+    """Take the key as a file when it is one, else as a folder with everything below."""
+    root = objects.bucket_folder(folder, bucket)
+    prefix = key if not key or key.endswith("/") else f"{key}/"
+    single = [(k, path) for k, path in objects.walk_keys(root, prefix=key) if k == key and not key.endswith("/")]
+    found = single or list(objects.walk_keys(root, prefix=prefix))
+    return [
+        InputFile(key=k, name=k.rsplit("/", 1)[-1] if single else k.removeprefix(prefix), size=path.stat().st_size)
+        for k, path in found
+        if k.endswith(".jsonl")
+    ]
+
+
+def split_uri(uri: str, folder: Path) -> tuple[str, str]:
+    """Give bucket and key of an address whose bucket must exist."""
+    parts = urlsplit(uri)
+    try:
+        objects.bucket_folder(folder, parts.netloc)
+    except ServiceError:
+        raise InvalidInputError(f"Could not access the Amazon S3 bucket of {uri}: it does not exist") from None
+    return parts.netloc, parts.path.removeprefix("/")
+
+
+def check_sizes(job: Job, files: list[InputFile], settings: Settings) -> None:
+    for file in files:
+        if file.size > settings.max_file_bytes:
+            limit = f"the limit of a file is {settings.max_file_bytes} bytes"
+            raise InvalidInputError(f"Input file {file.key} has {file.size} bytes; {limit}")
+    total = sum(file.size for file in files)
+    if total > settings.max_job_bytes:
+        limit = f"the limit of a job is {settings.max_job_bytes} bytes"
+        raise InvalidInputError(f"The input files at {job.input_uri} have {total} bytes together; {limit}")
+
+
+def check_line(line: bytes, progress: Progress, settings: Settings) -> None:
+    """Count a line of the file at hand and hold it to its outer form; a blank line is none."""
+    file = progress.files[progress.file]
+    progress.offset += len(line)
+    progress.line += 1
+    if not line.strip():
+        return
+    file.records += 1
+    if file.records > settings.max_file_records:
+        limit = f"the limit of a file is {settings.max_file_records} records"
+        raise InvalidInputError(f"Input file {file.key}, line {progress.line}: {limit}")
+    try:
+        read_record(line)
+    except ValueError as error:
+        raise InvalidInputError(f"Input file {file.key}, line {progress.line}: {error}") from None
+
+
+def check_counts(job: Job, progress: Progress, settings: Settings) -> None:
+    """Hold the records of all files together to the quotas of a job."""
+    total = sum(file.records for file in progress.files)
+    if total < max(settings.min_records, 1):
+        limit = f"the minimum number of records per batch inference job is {settings.min_records}"
+        raise InvalidInputError(f"The input at {job.input_uri} has {total} records; {limit}")
+    if total > settings.max_job_records:
+        limit = f"the limit of a job is {settings.max_job_records} records"
+        raise InvalidInputError(f"The input at {job.input_uri} has {total} records; {limit}")

@@ -1,0 +1,139 @@
+"""Requests in, responses out: what both doors hand to the core, and what it hands back."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import parse_qsl, urlsplit
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of an AWS client.
+
+    Attributes
+    ----------
+    service
+        `bedrock`, `bedrock-runtime` or `s3`.
+    path
+        As sent, still percent-encoded.
+    query
+        Decoded; a name without a value has an empty one.
+    headers
+        Names in lower case.
+    body
+        Read once, from its beginning.
+    """
+
+    service: str
+    method: str
+    host: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: BinaryIO
+
+
+@dataclass(frozen=True)
+class Response:
+    """What goes back: the body is bytes, or a stream that reads from disk."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | FileSlice = b""
+
+
+def read_request(service: str, method: str, url: str, headers: Mapping[str, Any], body: Any) -> Request:
+    """Put a prepared request of an HTTP client into the form that the core takes."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    named = {
+        name.lower(): value.decode("latin-1") if isinstance(value, bytes) else value for name, value in headers.items()
+    }
+    return Request(service, method, parts.netloc, parts.path or "/", query, named, open_body(body))
+
+
+def open_body(body: Any) -> BinaryIO:
+    if isinstance(body, str):
+        body = body.encode()
+    return io.BytesIO(body or b"") if not hasattr(body, "read") else body
+
+
+def read_all(body: BinaryIO, limit: int) -> bytes | None:
+    """Read a small body whole; None when it is larger than `limit` bytes."""
+    content = body.read(limit + 1)
+    return None if len(content) > limit else content
+
+
+def chunks(body: BinaryIO) -> Iterator[bytes]:
+    """Read a body of any size piece by piece."""
+    while chunk := body.read(CHUNK_BYTES):
+        yield chunk
+
+
+class FileSlice(io.RawIOBase):
+    """Bytes `start` to `stop` of a file, read as they are asked for.
+
+    The file is closed at the end of the slice, as a connection goes back to its pool: most readers never close.
+    """
+
+    def __init__(self, path: Path, start: int, stop: int) -> None:
+        super().__init__()
+        self._descriptor = -1
+        self._descriptor = os.open(path, os.O_RDONLY)
+        self._at, self._stop = start, stop
+        os.lseek(self._descriptor, start, os.SEEK_SET)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer as far as the slice goes."""
+        content = self._take(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read so many bytes, or all that are left."""
+        if size is not None and size >= 0:
+            return self._take(size)
+        return b"".join(iter(lambda: self._take(CHUNK_BYTES), b""))
+
+    def stream(self, amount: int = CHUNK_BYTES, **_: Any) -> Iterator[bytes]:
+        """Yield what is left; the name and form that botocore knows from urllib3."""
+        while chunk := self.read(amount):
+            yield chunk
+
+    def close(self) -> None:
+        """Close the file, once."""
+        self._release()
+        super().close()
+
+    def _take(self, size: int) -> bytes:
+        if self._descriptor < 0:
+            return b""
+        content = os.read(self._descriptor, min(size, self._stop - self._at))
+        self._at += len(content)
+        if size and (self._at >= self._stop or not content):
+            self._release()
+        return content
+
+    def _release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class BytesBody(io.BytesIO):
+    """Bytes of a small answer, in the form that botocore reads."""
+
+    def stream(self, amount: int = CHUNK_BYTES, **_: Any) -> Iterator[bytes]:
+        """Yield what is left."""
+        while chunk := self.read(amount):
+            yield chunk
