@@ -287,6 +287,7 @@ CALL = "call_id,transcript\n"
         ("c.csv", CALL + "a,x\n,y\n , z\n", r"no id in 2 rows \(2, 3\); every call needs one"),
         ("c.csv", CALL, "no calls"),
         ("c.csv", "", "no calls"),
+        ("t.csv", "call_id,turn,speaker,text,queue\n", "no calls"),
         ("c.jsonl", "\n", "no calls"),
         (
             "c.csv",
