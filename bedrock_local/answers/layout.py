@@ -36,7 +36,7 @@ def paragraph(wishes: Wishes, call: Weighed) -> str:
     """Write sentences in the order said; one sentence alone joins the reason and the outcome."""
     if wishes.sentences == 1:
         texts = told(call, summary(call, 2))
-        joined = "; ".join(text.rstrip(".!?") for text in texts)
+        joined = "; ".join(text.rstrip(".!?") for text in texts).replace("; The ", "; the ")
         return " ".join(within([finish(joined)], wishes.words))
     usual = min(6, 3 + len(call.sentences) // 30)
     count = wishes.sentences or (max(2, wishes.words // 14) if wishes.words else usual)
@@ -89,6 +89,7 @@ def under_headings(wishes: Wishes, call: Weighed) -> str:
 
 
 def topic_text(call: Weighed, topic: str, count: int, taken: set[int], words: int | None) -> str:
+    """Tell what the call says about a topic, or that it says nothing."""
     if not call.sentences:
         return NOT_MENTIONED
     if topic == "mood":

@@ -8,53 +8,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 
+from bedrock_local.answers.lexicon import COMMON, CUES
 from bedrock_local.answers.transcript import Sentence
 
 TOPICS = ("reason", "actions", "outcome", "follow_up", "amounts", "dates")
-WORD = re.compile(r"[\w'’$£€]+")
+WORD = re.compile(r"[\w'$£€]+")
 MONEY = re.compile(
     r"[$£€]\s?\d|\d\s?(?:%|€|£|dollars?|euros?|pounds?|cents?|usd|eur)\b|\b(?:dollars?|euros?|pounds?|cents?)\b",
     re.IGNORECASE,
 )
-CUES = {
-    "reason": "calling called call about because problem issue wrong broken charged charge bill billed cancel cancelled "
-    "return refund want wanted need needed trying tried like'd i'd like order ordered booking booked missing lost stolen "
-    "damaged late delayed outage down error working stopped overcharged dispute unauthorized fraud claim appointment "
-    "pain symptoms prescription upgrade change reschedule update renew renewal question locked password complaint "
-    "received never noticed why twice double fee deposit leak internet slow policy book find looking weather reserve "
-    "llamo porque problema factura pedido anrufe weil rechnung problem bestellung appelle parce problème facture commande",
-    "actions": "i've i'll we've we'll processed processing issued issue sent sending send updated updating applied apply "
-    "credited credit escalate escalated escalating transfer transferred transferring scheduled schedule opened created "
-    "ticket reset resetting removed waived refunded cancelled cancel booked booking ordered replaced replacement submit "
-    "submitted filed blocked changed adjusted arranged arrange prescribe recommend antibiotics test tests refer checked "
-    "activated added extended he vamos enviado abierto habe erstatten geschickt j'ai envoyé ouvert rembourser found",
-    "outcome": "resolved fixed approved declined confirmed confirm set complete completed done successfully works working "
-    "refunded unable unfortunately cannot can't accepted agreed agree perfect booked final reversed reference number "
-    "denied refused rejected active credited scheduled solved restored waived confirmado confirmada resuelto erledigt "
-    "gelöst bestätigt confirmé réglé happy great plan options option available",
-    "follow_up": "within days hours tomorrow monday tuesday wednesday thursday friday saturday sunday week weeks receive "
-    "will you'll we'll i'll callback email follow next until deadline please arrive soon shortly once expect back contact "
-    "días mañana semana tagen morgen woche jours demain semaine if come days' later review",
-    "dates": "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august "
-    "september october november december tomorrow today yesterday days weeks months am pm o'clock week month ago",
-    "polite": "thank thanks welcome goodbye bye hello hi hey assist help anything else pleasure apologize apologise sorry "
-    "understand frustration patience appreciate day moment hold verify verification name email password birth spell great "
-    "good morning afternoon evening wonderful okay alright yes no yeah sure gracias hola danke hallo merci bonjour please "
-    "contacting choosing rest assured absolutely apologies inconvenience hear patient bear digits security",
-    "angry": "frustrated frustrating angry upset unacceptable ridiculous terrible awful annoyed annoying disappointed "
-    "disappointing worst furious complaint fed sick incompetent waste never inaceptable unverschämt inadmissible",
-    "happy": "great wonderful perfect excellent awesome appreciate happy glad amazing fantastic helpful relief lovely "
-    "perfecto genial super parfait",
-}  # fmt: skip
-COMMON = frozenset(
-    "a an the and or but if of to in on at for from with by is are was were be been being am do does did have has had i "
-    "you he she it we they me him her us them my your his its our their this that these those there here so not no yes as "
-    "just can could will would should i'm it's that's i'll i've you're don't okay ok um uh yeah well what how when which "
-    "who up out get got let all any more some very really about then now one know go sir ma'am".split()
-)
-LONGEST_COUNTED = 20_000
 
 
 @dataclass(frozen=True)
@@ -69,14 +35,16 @@ class Weighed:
 
 
 def cue_table() -> dict[str, tuple[str, ...]]:
+    """List the topics that each cue word points to."""
     table: dict[str, tuple[str, ...]] = {}
     for topic, words in CUES.items():
-        for word in set(words.split()):
+        for word in words:
             table[word] = (*table.get(word, ()), topic)
     return table
 
 
 CUE_TABLE = cue_table()
+LEAST_WEIGHT = 1.0
 
 
 def weigh(sentences: list[Sentence], focus: frozenset[str], seed: int) -> Weighed:
@@ -91,7 +59,7 @@ def weigh(sentences: list[Sentence], focus: frozenset[str], seed: int) -> Weighe
     seed
         A number from the instructions: other words get another choice among near equals, as they do from a model.
     """
-    words = [WORD.findall(sentence.text.lower().replace("’", "'")) for sentence in sentences]
+    words = [WORD.findall(sentence.text.lower().replace("\u2019", "'")) for sentence in sentences]
     flat = [word for line in words for word in line]
     content = [word for word in flat if word not in COMMON]
     counts = Counter(content)
@@ -116,9 +84,9 @@ def general_weight(text: str, words: list[str], counts: Counter[str], focus: fro
     frequent = sum(min(counts[word], 6) for word in content) / (len(content) + 4)
     shared = len(focus.intersection(content)) * 0.3
     has_number = any(char.isdigit() for char in text)
-    short = max(0, 6 - len(words)) * 0.7
+    short = max(0, 6 - len(words)) * 1.2
     long = max(0, len(words) - 35) * 0.1
-    return frequent + shared + has_number - short - long - 3 * text.rstrip(" \"'”").endswith(("?", "؟"))
+    return frequent + shared + has_number - short - long - 5 * text.rstrip(" \"'”").endswith(("?", "؟"))
 
 
 def topic_weights(topic: str, sentences: list[Sentence], general: list[float], cues: list[int]) -> list[float]:
@@ -146,21 +114,27 @@ PLACES = {
 
 def pick(call: Weighed, topic: str, limit: int, taken: set[int]) -> list[int]:
     """Pick the heaviest sentences for a topic that say something new, and mark them as taken."""
+    return pick_among(call, range(len(call.words)), topic, limit, taken)
+
+
+def pick_certain(call: Weighed, topic: str, limit: int, taken: set[int]) -> list[int]:
+    """Pick as `pick` does, but only statements with a cue word of the topic."""
+    cues = call.cues.get(topic, [1] * len(call.words))
+    places = [at for at, count in enumerate(cues) if count and call.weights[topic][at] > LEAST_WEIGHT]
+    return pick_among(call, places, topic, limit, taken)
+
+
+def pick_among(call: Weighed, places: Sequence[int], topic: str, limit: int, taken: set[int]) -> list[int]:
+    """Pick from some of the sentences; in a long call only the heaviest are compared with one another."""
     weights = call.weights[topic]
     chosen: list[int] = []
-    for at in sorted(range(len(weights)), key=weights.__getitem__, reverse=True)[: limit * 8 + 16]:
+    for at in nlargest(limit * 8 + 16, places, key=weights.__getitem__):
         if len(chosen) == limit:
             break
         if at not in taken and not any(says_the_same(call.words[at], call.words[other]) for other in taken):
             chosen.append(at)
             taken.add(at)
     return sorted(chosen)
-
-
-def pick_certain(call: Weighed, topic: str, limit: int, taken: set[int]) -> list[int]:
-    """Pick as `pick` does, but only sentences with a cue word of the topic."""
-    cues = call.cues[topic] if topic in call.cues else [1] * len(call.words)
-    return [at for at in pick(call, topic, limit, taken) if cues[at]]
 
 
 def says_the_same(words: list[str], others: list[str]) -> bool:

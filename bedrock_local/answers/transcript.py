@@ -6,25 +6,21 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
+from bedrock_local.answers.lexicon import AGENTS, CUSTOMERS
+
 TAGS = ("transcript", "call", "conversation", "dialogue", "dialog", "document", "text")
-AGENTS = frozenset(
-    "agent representative rep advisor adviser wizard doctor clinician nurse supervisor manager support assistant "
-    "operator csr associate specialist bot agente asesor asesora berater beraterin mitarbeiter mitarbeiterin conseiller "
-    "conseillère".split()
-)
-CUSTOMERS = frozenset(
-    "customer caller client user patient member guest subscriber cliente clienta kunde kundin paciente cliente".split()
-)
 # Words that stand for a role rather than for somebody, and say less than the role's usual name.
 PLAIN_NAMES = {"wizard": "agent", "rep": "agent", "csr": "agent", "user": "customer", "caller": "customer"}
 LABEL = re.compile(
     r"[ \t>*_-]{0,6}(?:[\[(]?\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d{1,3})?[\])]?[ \t-]{0,3})?"
-    r"(\w[\w .'’-]{0,29}?)(?:[ \t]?\([^)\n]{0,20}\))?[ \t]?:(?:\*\*)?(?:[ \t]+|$)"
+    r"(\w[\w .'\u2019-]{0,29}?)(?:[ \t]?\([^)\n]{0,20}\))?"
+    r"[ \t]?:(?:\*\*)?(?:[ \t]+|$)"
 )
 MARKER = re.compile(r"(?:transcript|conversation|dialogue|call)[^\n:]{0,30}:[ \t]*$", re.IGNORECASE)
 STAGE = re.compile(r"\*[^*\n]{1,80}\*|<[^>\n]{1,40}>|\[[a-z][^\]\n]{0,40}\]")
 ENDS = re.compile(
-    r"(?<![ .][A-Z]\.)(?<!Mr\.)(?<!Mrs\.)(?<!Ms\.)(?<!Dr\.)(?<!St\.)(?<!No\.)(?<=[.!?؟。！？…])[\"”']?\s+"
+    r"(?<![ .][A-Z]\.)(?<!Mr\.)(?<!Mrs\.)(?<!Ms\.)(?<!Dr\.)(?<!St\.)(?<!No\.)"
+    r"(?<=[.!?\u061f\u3002\uff01\uff1f\u2026])[\"\u201d']?\s+"
 )
 LONGEST_SENTENCE = 300
 WORDS_PER_PIECE = 40
@@ -53,7 +49,7 @@ def find_transcript(text: str) -> tuple[str, str]:
     spoken = spoken_lines(lines)
     if spoken:
         first, last = spoken[0], spoken[-1]
-        return "\n".join(lines[:first] + [""] + lines[last + 1 :]), "\n".join(lines[first : last + 1])
+        return "\n".join([*lines[:first], "", *lines[last + 1 :]]), "\n".join(lines[first : last + 1])
     return part_prose(lines)
 
 

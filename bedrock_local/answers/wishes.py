@@ -9,7 +9,10 @@ from functools import lru_cache
 from typing import Any, Literal
 from zlib import crc32
 
-NUMBERS = {word: number for number, word in enumerate("zero one two three four five six seven eight nine ten".split())}
+from bedrock_local.answers.lexicon import NOT_HEADINGS
+
+NUMBER_WORDS = "zero one two three four five six seven eight nine ten"
+NUMBERS = {word: number for number, word in enumerate(NUMBER_WORDS.split())}
 NUMBERS |= {
     "single": 1,
     "couple": 2,
@@ -21,13 +24,14 @@ NUMBERS |= {
     "hundred": 100,
 }
 NUMBER = r"(\d{1,4}|" + "|".join(NUMBERS) + ")"
-COUNT = rf"\b{NUMBER}(?:\s?(?:-|–|to|or)\s?{NUMBER})?"
+COUNT = rf"\b{NUMBER}(?:\s?(?:-|\u2013|to|or)\s?{NUMBER})?"
 SENTENCES = re.compile(COUNT + r"[\s-](?:[a-z]{1,20}[\s-]){0,2}?sentences?\b", re.IGNORECASE)
 WORDS = re.compile(COUNT + r"[\s-]words?\b", re.IGNORECASE)
 BULLETS = re.compile(COUNT + r"[\s-](?:[a-z]{1,20}[\s-]){0,2}?(?:bullets?|points)\b", re.IGNORECASE)
 ANY_BULLETS = re.compile(r"\bbullet(?:ed|s|\b)|\bbullet[- ]points?\b", re.IGNORECASE)
 HEADING = re.compile(
-    r"[ \t]*(?:[-*][ \t]+|\d{1,2}[.)][ \t]+)?(?P<mark>#{1,6}[ \t]+|\*\*)?[`\"]?(?P<name>\w[\w '/&-]{1,39}?)[`\"]?(?P<end>:\*\*|\*\*:?|:)?[`\"]?(?:[ \t]+(?P<hint>\S.*)|[ \t]*)$"
+    r"[ \t]*(?:[-*][ \t]+|\d{1,2}[.)][ \t]+)?(?P<mark>#{1,6}[ \t]+|\*\*)?[`\"]?(?P<name>\w[\w '/&-]{1,39}?)[`\"]?"
+    r"(?P<end>:\*\*|\*\*:?|:)?[`\"]?(?:[ \t]+(?P<hint>\S.*)|[ \t]*)$"
 )
 LISTED = re.compile(
     r"\b(?:headings?|sections?|labels?|headers?)\b[^\n:;.]{0,40}?[:\s]\s*((?:[^\n.]|\.(?=\w)){3,300})", re.IGNORECASE
@@ -38,11 +42,6 @@ KEYS = re.compile(
 )
 FLAT_KEY = re.compile(r"\"([\w -]{1,40})\"\s*:\s*(\"[^\"\n]*\"|\S)")
 NAME = re.compile(r"[`\"']?([A-Za-z][\w -]{0,39}?)[`\"']?")
-NOT_HEADINGS = frozenset(
-    "transcript call conversation dialogue example examples note notes instructions rules format context input output "
-    "answer summary json important remember headings sections keys fields task role system user text rule language "
-    "answer with write use".split()
-)  # fmt: skip
 TOPIC_WORDS = (
     ("follow_up", re.compile(r"follow|next|promis|commit|pending|todo|to_do|callback", re.IGNORECASE)),
     ("outcome", re.compile(r"outcome|resol|result|status|disposition|conclusion|solution|plan", re.IGNORECASE)),
@@ -90,6 +89,7 @@ def read_wishes(instructions: str) -> Wishes:
 
 @lru_cache(maxsize=256)
 def read_once(text: str) -> Wishes:
+    """Read instructions that many calls share, once."""
     keys = read_keys(text)
     headings = () if keys else read_headings(text)
     bullets = last_count(BULLETS, text) or (4 if ANY_BULLETS.search(text) else None)
@@ -112,6 +112,7 @@ def last_count(pattern: re.Pattern[str], text: str) -> int | None:
 
 
 def number_of(word: str) -> int:
+    """Read `3` or `three`."""
     return int(word) if word.isdigit() else NUMBERS[word.lower()]
 
 
@@ -152,11 +153,12 @@ def heading_of(line: str) -> Heading | None:
 
 
 def unique(headings: list[Heading]) -> tuple[Heading, ...]:
+    """Keep each heading once, whatever its case."""
     return tuple({heading.line.lower(): heading for heading in headings}.values())
 
 
 def read_keys(text: str) -> Any:
-    """Read a skeleton of the JSON that is asked for: printed in the prompt, or named keys; none without the word JSON."""
+    """Read a skeleton of the JSON asked for, printed or made of named keys; none without the word JSON."""
     if "json" not in text.lower():
         return None
     start, end = text.find("{"), text.rfind("}")

@@ -1,0 +1,82 @@
+"""The words by which the stand-in knows speakers, topics and headings."""
+
+from __future__ import annotations
+
+
+def words_of(text: str) -> frozenset[str]:
+    """Split a list that is written as text."""
+    return frozenset(text.split())
+
+
+AGENTS = words_of("""
+    agent representative rep advisor adviser wizard doctor clinician nurse supervisor manager support assistant
+    operator csr associate specialist bot agente asesor asesora berater beraterin mitarbeiter mitarbeiterin
+    conseiller conseillère
+""")
+CUSTOMERS = words_of("""
+    customer caller client user patient member guest subscriber cliente clienta kunde kundin paciente
+""")
+NOT_HEADINGS = words_of("""
+    transcript call conversation dialogue example examples note notes instructions rules format context input
+    output answer summary json important remember headings sections keys fields task role system user text rule
+    language with write use
+""")
+# Words that say nothing about what a call is about; English is known by how many there are.
+COMMON = words_of("""
+    a an the and or but if of to in on at for from with by is are was were be been being am do does did have has
+    had i you he she it we they me him her us them my your his its our their this that these those there here so
+    not no yes as just can could will would should i'm it's that's i'll i've you're don't okay ok um uh yeah well
+    what how when which who up out get got let all any more some very really about then now one know go sir ma'am
+""")
+# What points to a topic, to politeness (which matters little) and to a mood.
+CUES = {
+    "reason": words_of("""
+        calling called call about because problem issue wrong broken charged charge bill billed cancel cancelled
+        return refund want wanted need needed trying tried like'd i'd like order ordered booking booked missing lost
+        stolen damaged late delayed outage down error working stopped overcharged dispute unauthorized fraud claim
+        appointment pain symptoms prescription upgrade change reschedule update renew renewal question locked password
+        complaint received never noticed why twice double fee deposit leak internet slow policy book find looking
+        weather reserve llamo porque problema factura pedido anrufe weil rechnung bestellung appelle parce problème
+        facture commande
+    """),
+    "actions": words_of("""
+        i've i'll we've we'll processed processing issued issue sent sending send updated updating applied apply
+        credited credit escalate escalated escalating transfer transferred transferring scheduled schedule opened
+        created ticket reset resetting removed waived refunded cancelled cancel booked booking ordered replaced
+        replacement submit submitted filed blocked changed adjusted arranged arrange prescribe recommend antibiotics
+        test tests refer checked activated added extended he vamos enviado abierto habe erstatten geschickt j'ai
+        envoyé ouvert rembourser found
+    """),
+    "outcome": words_of("""
+        resolved fixed approved declined confirmed confirm set complete completed done successfully works working
+        refunded unable unfortunately cannot can't accepted agreed agree perfect booked final reversed reference
+        number denied refused rejected active credited scheduled solved restored waived confirmado confirmada resuelto
+        erledigt gelöst bestätigt confirmé réglé plan options option available
+    """),
+    "follow_up": words_of("""
+        within days hours tomorrow monday tuesday wednesday thursday friday saturday sunday week weeks receive will
+        you'll we'll i'll callback email follow next until deadline please arrive soon shortly once expect back
+        contact días mañana semana tagen morgen woche jours demain semaine if come days' later review
+    """),
+    "dates": words_of("""
+        monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
+        september october november december tomorrow today yesterday days weeks months am pm o'clock week month ago
+    """),
+    "polite": words_of("""
+        thank thanks welcome goodbye bye hello hi hey assist help anything else pleasure apologize apologise sorry
+        understand frustration patience appreciate day moment hold verify verification name email password birth spell
+        great good morning afternoon evening wonderful okay alright yes no yeah sure gracias hola danke hallo merci
+        bonjour please contacting choosing rest assured absolutely apologies inconvenience hear patient bear digits
+        security hesitate reach value valued loyal loyalty priority satisfaction questions concerns assistance
+        strive know further glad
+        street address zip postcode house correct bother
+    """),
+    "angry": words_of("""
+        frustrated frustrating angry upset unacceptable ridiculous terrible awful annoyed annoying disappointed
+        disappointing worst furious complaint fed sick incompetent waste never inaceptable unverschämt inadmissible
+    """),
+    "happy": words_of("""
+        great wonderful perfect excellent awesome appreciate happy glad amazing fantastic helpful relief lovely
+        perfecto genial super parfait
+    """),
+}

@@ -1,0 +1,209 @@
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from bedrock_local.answers import Question, count_tokens, extract
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+CALL = """\
+Agent: Thank you for calling, how can I help you today?
+Customer: Hi, I was charged $45 twice on my June bill and I want a refund.
+Agent: Let me check. I see two payments of $45 on June 3rd.
+Customer: Yes, this is really frustrating.
+Agent: I've refunded the second payment of $45 to your card.
+Agent: You will receive the money within five days.
+Customer: Perfect, that solves it.
+Agent: I will also send you an email tomorrow to confirm the refund.
+Customer: Thank you, goodbye."""
+HEADINGS = "Use these headings:\n\nReason:\nActions:\nOutcome:\nFollow-up:"
+
+
+def ask(text, *, system="", max_tokens=1000, stop_sequences=()):
+    return extract(Question("model", system, text, max_tokens, stop_sequences))
+
+
+def sentences_of(text):
+    return [part for part in text.replace("? ", ". ").replace("! ", ". ").split(". ") if part]
+
+
+@pytest.mark.parametrize(
+    ("wish", "count"),
+    [("in 2 sentences", 2), ("in one sentence", 1), ("in three short sentences", 3), ("2-3 sentences", 3)],
+)
+def test_a_number_of_sentences_is_kept(wish, count):
+    assert len(sentences_of(ask(f"Summarise the call {wish}.\n\n{CALL}").text)) == count
+
+
+def test_a_wish_in_the_system_text_counts():
+    assert len(sentences_of(ask(CALL, system="Answer in two sentences.").text)) == 2
+
+
+@pytest.mark.parametrize("words", [1, 5, 12, 20, 60])
+def test_no_more_words_than_asked_for(words):
+    assert 1 <= len(ask(f"Summarise in at most {words} words.\n\n{CALL}").text.split()) <= words
+
+
+def test_bullets_are_counted_and_marked():
+    lines = ask(f"Give three bullet points.\n\n{CALL}").text.split("\n")
+    assert [line[:2] for line in lines] == ["- ", "- ", "- "]
+
+
+def test_headings_stand_as_the_prompt_lists_them_in_its_order():
+    lines = ask(f"{HEADINGS}\n\n<transcript>\n{CALL}\n</transcript>").text.split("\n")
+    assert [line.split(":")[0] for line in lines] == ["Reason", "Actions", "Outcome", "Follow-up"]
+
+
+def test_what_belongs_under_a_heading_stands_there():
+    reason, actions, _, follow_up = ask(f"{HEADINGS}\n\n{CALL}").text.split("\n")
+    assert "charged $45 twice" in reason
+    assert "refunded the second payment of $45" in actions
+    assert "within five days" in follow_up or "tomorrow" in follow_up
+
+
+@pytest.mark.parametrize("written", ["## Reason\n## Outcome", "**Reason**\n**Outcome**", "Reason: why\nOutcome: how"])
+def test_markdown_and_explained_headings_are_known(written):
+    text = ask(f"Write:\n{written}\n\n{CALL}").text
+    assert all(line.split(" why")[0].split(" how")[0] in text for line in written.split("\n"))
+
+
+def test_headings_may_be_listed_in_a_sentence():
+    text = ask(f"Write under the headings Reason, Actions and Outcome.\n\n{CALL}").text
+    assert [line.split(":")[0] for line in text.split("\n")] == ["Reason", "Actions", "Outcome"]
+
+
+def test_named_keys_give_valid_json_with_lists_where_asked():
+    answer = json.loads(ask(f"Answer with JSON with the keys reason, actions (a list) and resolved.\n\n{CALL}").text)
+    assert list(answer) == ["reason", "actions", "resolved"]
+    assert isinstance(answer["actions"], list)
+    assert answer["resolved"] is True
+
+
+def test_a_printed_skeleton_is_filled_with_values_of_its_kinds():
+    skeleton = (
+        '{"reason": "string", "amounts": [], "sentiment": "positive|neutral|negative", "score": 1, "more": {"a": ""}}'
+    )
+    answer = json.loads(ask(f"Answer with this JSON:\n{skeleton}\n\n{CALL}").text)
+    assert answer["amounts"] == ["$45"]
+    assert answer["sentiment"] in {"positive", "neutral", "negative"}
+    assert isinstance(answer["score"], int)
+    assert isinstance(answer["more"]["a"], str)
+
+
+def test_broken_skeletons_still_give_their_keys():
+    answer = json.loads(ask('JSON: {"reason": "...", "resolved": true or false, "actions": [...]}\n\n' + CALL).text)
+    assert list(answer) == ["reason", "resolved", "actions"]
+
+
+def test_max_tokens_cut_the_text_and_say_so():
+    reply = ask(f"Summarise.\n\n{CALL}", max_tokens=3)
+    assert (reply.stop, reply.output_tokens, len(reply.text)) == ("length", 3, 12)
+
+
+def test_an_answer_ends_before_a_stop_sequence():
+    reply = ask(f"{HEADINGS}\n\n{CALL}", stop_sequences=("", "\nOutcome", "nowhere"))
+    assert (reply.stop, reply.stop_sequence) == ("stop_sequence", "\nOutcome")
+    assert "Outcome" not in reply.text
+    assert "Actions:" in reply.text
+
+
+def test_a_stop_sequence_beyond_max_tokens_is_never_reached():
+    reply = ask(f"{HEADINGS}\n\n{CALL}", max_tokens=2, stop_sequences=("Outcome",))
+    assert (reply.stop, reply.stop_sequence) == ("length", None)
+
+
+def test_four_bytes_are_a_token():
+    assert [count_tokens(text) for text in ("", "a", "four", "fives", "\u0645\u0631", "\u4e2d\u6587")] == [
+        0,
+        1,
+        1,
+        2,
+        1,
+        2,
+    ]
+
+
+def test_system_and_text_are_counted():
+    assert ask("Agent: hi", system="12345678").input_tokens == 2 + 3
+
+
+def test_the_same_question_has_one_answer_and_another_prompt_another():
+    wishes = ["", "in 2 sentences", "three bullet points", HEADINGS, "JSON with the keys reason, outcome"]
+    first, second = ([ask(f"{wish}\n\n{CALL}").text for wish in wishes] for _ in range(2))
+    assert first == second
+    assert len(set(first)) == len(wishes)
+
+
+def test_english_is_told_in_the_third_person():
+    text = ask(f"Summarise in 3 sentences.\n\n{CALL}").text
+    assert "The customer was charged $45 twice on the customer's June bill" in text.replace("their", "the customer's")
+    assert " I " not in text
+
+
+def test_another_language_is_quoted_as_it_was_said():
+    call = "Agente: Buenos d\u00edas.\nCliente: Llamo porque mi factura de 45 euros tiene un error.\nAgente: Resuelto."
+    assert "mi factura de 45 euros tiene un error" in ask(f"Two sentences.\n\n{call}").text
+
+
+def test_a_supervisor_and_a_patient_keep_their_names():
+    assert (
+        "patient has had a cough" in ask("Doctor: Go on.\nPatient: I've had a cough for two weeks and it hurts.").text
+    )
+
+
+@pytest.mark.parametrize("wish", ["", HEADINGS, "JSON with keys reason, actions", "Two bullet points", "in 5 words"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "",
+        " \n\n ",
+        "bill",
+        "Customer: bill",
+        "Customer:",
+        "Agent: \u0645\u0631\u062d\u0628\u0627. \u0643\u064a\u0641 \u062d\u0627\u0644\u0643\u061f",
+        "Agent: one\u2028two. three\u0085four",
+        "Agent: \ud800 lone",
+        "{'\"]}{",
+        "Customer: *sighs*",
+    ],
+    ids=["empty", "blank", "word", "turn", "label", "arabic", "separators", "surrogate", "braces", "stage"],
+)
+def test_odd_calls_are_answered(call, wish):
+    reply = ask(f"{wish}\n\n{call}", max_tokens=50)
+    assert reply.text
+    assert reply.output_tokens <= 50
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "word ",
+        "a",
+        "a.\n\n",
+        "Agent: I called.\n",
+        "one-",
+        "1 ",
+        "{",
+        "*",
+        "<call>",
+        "Reason:\n",
+        '"a": ',
+        "I you ",
+        "hi, ",
+    ],
+)
+def test_a_megabyte_takes_seconds(unit):
+    text = unit * (1_000_000 // len(unit))
+    start = time.process_time()
+    ask(f"{HEADINGS}\n\n{text}")
+    ask(f"JSON, please.\n\n{CALL}", system=text)
+    assert time.process_time() - start < 10
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared calls are not here")
+def test_real_calls_get_a_summary_within_its_words():
+    for path in sorted((SHARED / "text").glob("*.txt")):
+        reply = ask(f"Summarise in at most 80 words.\n\n{path.read_text(encoding='utf-8')}")
+        assert reply.stop == "end"
+        assert 15 <= len(reply.text.split()) <= 80
