@@ -46,15 +46,13 @@ def run(
     On AWS the command does not wait for the jobs: it ends with exit code 3 while they run, and the same command goes on
     later. A run with too few records for a batch job is answered on demand.
     """
-    from analysis.aws import make_client, open_session
     from analysis.prompts import read_prompts
     from analysis.reports import from_notebooks, run_stages, write_index
     from analysis.runs import agree_to_cost, prepare
-    from analysis.storage import is_s3_uri
     from analysis.transcripts import read_calls
 
-    s3 = make_client(open_session(profile, region=region), "s3") if is_s3_uri(calls) else None
-    prepared = prepare(read_calls(calls, s3=s3), read_prompts(prompts), into=runs, name=run, quota_year=quota_year)
+    call_frame = read_calls(calls, profile=profile, region=region)
+    prepared = prepare(call_frame, read_prompts(prompts), into=runs, name=run, quota_year=quota_year)
     plan = prepared.plan()
     typer.echo(f"{plan}\n")
     agree_to_cost(prepared, profile=profile, budget_usd=budget_usd or None)

@@ -17,7 +17,7 @@ import polars as pl
 from analysis.costs import add_costs, sum_costs
 from analysis.notebooks import export_page, find_notebooks, run_notebook
 from analysis.prices import find_prices
-from analysis.runs import Run, is_collected, is_sent, load_answers, load_jobs, open_run, reconcile_run
+from analysis.runs import Run, is_collected, is_sent, load_answers, open_run, reconcile_run
 from analysis.stops import count_stop_reasons, share_truncated
 
 STAGES = {
@@ -109,13 +109,16 @@ def find_findings(run: Run) -> dict[str, Any]:
     answers, outputs = load_answers(run), add_costs(run.read_outputs())
     models = outputs["model_id"].drop_nulls().unique().sort().to_list()
     prices = find_prices(models)
+    checks = reconcile_run(run)
+    disagreeing = checks.filter(~pl.col("agrees"))["job_key"].to_list()
     return {
         "run": run.name,
         "total": sum_costs(outputs, by=[]).row(0, named=True),
         "variants": sum_costs(outputs).to_dicts(),
         "truncated": share_truncated(answers, by=[]).row(0, named=True),
-        "jobs": load_jobs(run).to_dicts(),
-        "checks": reconcile_run(run).to_dicts(),
+        "records": checks.select("prepared", "answered", "failed", "missing").sum().row(0, named=True),
+        "has_manifests": bool(checks["agrees"].count()),
+        "disagreeing": disagreeing,
         "errors": count_errors(answers).to_dicts(),
         "prompts": run.read_prompts(),
         "prices": prices.to_dicts(),

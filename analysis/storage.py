@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from analysis.aws import make_client, open_session
 from analysis.errors import StorageError
 
 SIGN_IN = "sign in to AWS again (`aws sso login`, `aws configure`), or work on the emulator"
@@ -136,6 +137,11 @@ def parse_s3_uri(uri: str) -> tuple[str, str]:
 def is_s3_uri(where: str | Path) -> bool:
     """Tell `s3://` addresses from local paths."""
     return str(where).startswith("s3://")
+
+
+def open_s3(where: str | Path, *, profile: str = "", region: str = "") -> Any:
+    """Make the S3 client that a place needs; none for a local one."""
+    return make_client(open_session(profile, region=region), "s3") if is_s3_uri(where) else None
 
 
 def list_paths(where: str | Path) -> Iterator[StoredFile]:

@@ -13,7 +13,7 @@ import polars as pl
 from narwhals.typing import IntoDataFrameT
 
 from analysis.errors import CallsError, StorageError
-from analysis.storage import fetch_files, list_files
+from analysis.storage import fetch_files, list_files, open_s3
 from analysis.transcripts.sources import KINDS, Columns, Source, is_source, kind_of, show
 from analysis.transcripts.tables import read_csv, read_jsonl, read_parquet, read_tables
 from analysis.transcripts.texts import read_texts, read_zips
@@ -37,7 +37,8 @@ def read_calls(
     speaker: str | None = "speaker",
     text: str = "text",
     empty: Literal["refuse", "drop"] = "refuse",
-    s3: Any = None,
+    profile: str = "",
+    region: str = "",
 ) -> pl.DataFrame:
     """Read transcripts, one row per call.
 
@@ -54,8 +55,8 @@ def read_calls(
         `turn` they stay in the file's order; `speaker=None` when nobody is named. Turns without words are left out.
     empty
         What to do with calls that have no words: `refuse` the file or `drop` them.
-    s3
-        A boto3 client; needed for `s3://` alone.
+    profile, region
+        AWS profile and region that read `s3://`; boto3's default when empty.
 
     Returns
     -------
@@ -70,6 +71,7 @@ def read_calls(
         that are empty, columns that are not there, text that is not UTF-8.
     """
     columns = Columns(call_id, transcript, turn, speaker, text)
+    s3 = open_s3(where, profile=profile, region=region)
     with tempfile.TemporaryDirectory() as folder:
         sources = find_sources(where, folder, s3)
         calls = READERS[find_kind(where, sources)](sources, columns)

@@ -249,7 +249,7 @@ def test_calls_are_read_from_s3(tmp_path, monkeypatch, ending):
         s3 = boto3.Session(region_name="us-east-1").client("s3")
         s3.create_bucket(Bucket="talk")
         s3.upload_file(str(write(odd_calls(), tmp_path / f"c{ending}")), "talk", f"run/c{ending}")
-        assert_frame_equal(read_calls("s3://talk/run", s3=s3), odd_calls())
+        assert_frame_equal(read_calls("s3://talk/run", region="us-east-1"), odd_calls())
 
 
 EMPTY = 'call_id,transcript\na,Hi.\nb,\nc," \n"\nd,""\ne,\n'
