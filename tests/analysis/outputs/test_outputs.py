@@ -1,5 +1,8 @@
 import json
+from functools import partial
 
+import boto3
+import moto
 import pandas as pd
 import polars as pl
 import pytest
@@ -104,8 +107,8 @@ def test_files_of_several_jobs_are_found_at_any_depth(tmp_path):
     ]
 
 
-def test_the_job_of_a_nested_file_is_the_folder_above(tmp_path):
-    write(tmp_path / JOB / "2026" / "x.jsonl.out", answer("r1"))
+def test_the_job_of_a_nested_file_is_the_nearest_folder_named_like_one(tmp_path):
+    write(tmp_path / "zyxwvutsrqpo" / JOB / "2026" / "x.jsonl.out", answer("r1"))
     assert load_outputs(tmp_path)["job_id"].to_list() == [JOB]
 
 
@@ -128,6 +131,31 @@ def test_an_unreadable_line_leaves_the_others_alone(job):
     assert outputs["error_kind"].to_list() == [None, "unreadable", "service"]
     assert outputs["record_id"].to_list() == ["r1", "r3", "r2"]
     assert outputs["error_message"][1].startswith(f"{JOB}/00000.jsonl.out, line 2: ")
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    with moto.mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="calls")
+        yield partial(s3.put_object, Bucket="calls")
+
+
+def test_an_s3_prefix_is_read_like_a_folder(bucket, job):
+    bucket(Key=f"output/{JOB}/00000.jsonl.out", Body=(job / "00000.jsonl.out").read_bytes())
+    bucket(Key=f"output/{JOB}/manifest.json.out", Body=b"{}")
+    local = load_outputs(job.parent)
+    assert_frame_equal(load_outputs("s3://calls/output/"), local)
+    assert_frame_equal(scan_outputs("s3://calls/output").collect(), local)
+
+
+def test_a_prefix_with_nothing_below_it_is_named(bucket):
+    with pytest.raises(StorageError, match="s3://calls/nowhere: no such object, and nothing below it"):
+        load_outputs("s3://calls/nowhere")
 
 
 @pytest.mark.parametrize("load", [load_outputs, lambda where: scan_outputs(where).collect()])
