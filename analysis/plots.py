@@ -1,0 +1,250 @@
+"""Plots: frames of costs and stops as axes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import polars as pl
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from analysis.columns import read_columns
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from narwhals.typing import IntoDataFrame
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart; the worst news has the warmest colour.
+STOP_COLOURS = {
+    "end": "#0072B2",
+    "stop_sequence": "#56B4E9",
+    "tool": "#009E73",
+    "other": "#F0E442",
+    "filtered": "#CC79A7",
+    "length": "#D55E00",
+    "failed": "#4D4D4D",
+}
+STOP_LABELS = {"length": "length (truncated)", "stop_sequence": "stop sequence"}
+INK, PALE = "#333333", "#C9CDD2"
+BINS = 40
+RIDGE = 0.8  # of the room between two variants
+RIDGE_LABELS = ("ended by itself", "truncated", "max_tokens")
+LEGEND_COLUMNS = 3
+LEGEND_LINE = 17  # points
+PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.3g} %")
+USD = FuncFormatter(lambda usd, _: f"{usd:,.6g}")
+
+
+def plot_costs(summary: IntoDataFrame, ax: Axes | None = None) -> Axes:
+    """Draw what each variant cost, and which part of it bought truncated answers or none.
+
+    Parameters
+    ----------
+    summary
+        One row per variant, from `sum_costs`.
+    ax
+        Where to draw; without it a new figure.
+    """
+    frame = label_rows(summary, before="calls", of="summary", needed=("truncated_cost_usd", "failed_cost_usd"))
+    frame = frame.sort("cost_usd", descending=True, nulls_last=True, maintain_order=True)
+    ax = open_axes(ax, frame["label"])
+    wasted = [frame[name].fill_null(0) for name in ("truncated_cost_usd", "failed_cost_usd")]
+    parts = [("end", "whole answers", frame["cost_usd"].fill_null(0) - wasted[0] - wasted[1])]
+    parts += [("length", "truncated answers", wasted[0]), ("failed", "failed records", wasted[1])]
+    shown = [part for part in parts if part[0] == "end" or part[2].sum() > 0]
+    stack_bars(ax, [(STOP_COLOURS[stop], label, widths.to_numpy()) for stop, label, widths in shown])
+    for row, cost in enumerate(frame["cost_usd"]):
+        if cost is None:
+            write_beside(ax, 0, row, "cost not known")
+        elif len(shown) == 1:
+            write_beside(ax, cost, row, f"{cost:,.2f}" if cost >= 1 else f"{cost:.3g}")
+    if len(shown) > 1:
+        add_legend(ax, [label for _, label, _ in shown])
+    ax.set_xlim(0, max([1e-9, *frame["cost_usd"].drop_nulls()]) * 1.08)
+    ax.xaxis.set_major_formatter(USD)
+    return finish(ax, "Cost by variant", "cost in USD")
+
+
+def plot_stop_reasons(counts: IntoDataFrame, ax: Axes | None = None) -> Axes:
+    """Draw how the answers of each variant, or variant and length of the call, ended.
+
+    Parameters
+    ----------
+    counts
+        One row per variant and stop, from `count_stop_reasons` or `count_stop_reasons_by_length`.
+    ax
+        Where to draw; without it a new figure.
+    """
+    frame = label_rows(counts, before="stop", of="counts", needed=("stop", "share"))
+    frame = frame.with_columns(pl.col("stop").fill_null("failed"))
+    wide = frame.pivot("stop", index="label", values="share", maintain_order=True).fill_null(0)
+    stops = [stop for stop in STOP_COLOURS if stop in wide.columns]
+    if "length_from" not in frame.columns and stops:
+        wide = wide.sort(stops, descending=True, maintain_order=True)
+    ax = open_axes(ax, wide["label"])
+    stack_bars(ax, [(STOP_COLOURS[stop], STOP_LABELS.get(stop, stop), wide[stop].to_numpy()) for stop in stops])
+    add_legend(ax, [STOP_LABELS.get(stop, stop) for stop in stops])
+    ax.set_xlim(0, 1)
+    ax.xaxis.set_major_formatter(PERCENT)
+    return finish(ax, "Stop reasons", "share of answers")
+
+
+def plot_truncation(shares: IntoDataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the share of truncated answers with its interval.
+
+    Parameters
+    ----------
+    shares
+        One row per variant, from `share_truncated`.
+    ax
+        Where to draw; without it a new figure.
+    """
+    frame = label_rows(shares, before="answers", of="shares", needed=("share", "share_low", "share_high"))
+    frame = frame.sort("share", descending=True, nulls_last=True, maintain_order=True)
+    ax = open_axes(ax, frame["label"])
+    share, low, high = (frame[name].cast(pl.Float64).to_numpy() for name in ("share", "share_low", "share_high"))
+    rows, colour = np.arange(len(frame)), STOP_COLOURS["length"]
+    ax.hlines(rows, low, high, color=colour, linewidth=2.5, alpha=0.45)
+    ax.plot(share, rows, "o", color=colour, markersize=8)
+    for row in np.flatnonzero(np.isnan(share)).tolist():
+        write_beside(ax, 0, row, "no answers")
+    ax.set_xlim(0, max(0.01, np.nanmax([0, *high]) * 1.05))
+    ax.xaxis.set_major_formatter(PERCENT)
+    return finish(ax, "Truncated answers", "share of answers that max_tokens cut off, with its interval")
+
+
+def plot_output_tokens(answers: IntoDataFrame, ax: Axes | None = None) -> Axes:
+    """Draw how long the answers of each variant are, and where max_tokens cut them off.
+
+    Parameters
+    ----------
+    answers
+        One row per answer, from `load_answers`.
+    ax
+        Where to draw; without it a new figure.
+    """
+    needed = ("variant", "stop", "output_tokens", "max_tokens")
+    frame = read_columns(answers, needed, of="answers").select(*needed).to_polars().filter(pl.col("output_tokens") >= 0)
+    frame = frame.with_columns(label=pl.col("variant").fill_null("none"))
+    medians = frame.group_by("label").agg(pl.median("output_tokens"))
+    labels = medians.sort("output_tokens", "label", descending=[True, False])["label"]
+    ax = open_axes(ax, labels, room=0.75)
+    top = frame.select(pl.max_horizontal(pl.max("output_tokens", "max_tokens"))).item() or 1
+    for row, label in enumerate(labels):
+        draw_ridge(ax, row, frame.filter(pl.col("label") == label), bin_tokens=top / BINS)
+    ax.set_xlim(0, top * 1.03)
+    add_legend(ax, [*RIDGE_LABELS])
+    return finish(ax, "Length of answers", "output tokens per answer")
+
+
+def plot_estimate(comparison: IntoDataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the bill beside the estimate and its interval.
+
+    Parameters
+    ----------
+    comparison
+        One row per variant, from `compare_estimate`.
+    ax
+        Where to draw; without it a new figure.
+    """
+    usd = ("cost_usd_estimate", "cost_usd_low", "cost_usd_high", "cost_usd")
+    frame = label_rows(comparison, before="records", of="comparison", needed=usd)
+    frame = frame.sort("cost_usd", "cost_usd_estimate", descending=True, nulls_last=True, maintain_order=True)
+    ax = open_axes(ax, frame["label"])
+    guess, low, high, bill = (frame[name].cast(pl.Float64).to_numpy() for name in usd)
+    rows = np.arange(len(frame))
+    ax.hlines(rows, low, high, color=PALE, linewidth=9, label="estimate, low to high")
+    ax.plot(guess, rows, "|", color=INK, markersize=15, markeredgewidth=2, label="estimate")
+    ax.plot(bill, rows, "o", color=STOP_COLOURS["end"], markersize=9, label="bill")
+    for row in np.flatnonzero(np.isnan(bill) & np.isnan(guess)).tolist():
+        write_beside(ax, 0, row, "cost not known")
+    add_legend(ax, ["bill", "estimate", "estimate, low to high"])
+    ax.set_xlim(0, np.nanmax([1e-9, *high, *bill]) * 1.05)
+    ax.xaxis.set_major_formatter(USD)
+    return finish(ax, "Estimate and bill", "cost in USD")
+
+
+def label_rows(frame: IntoDataFrame, *, before: str, of: str, needed: tuple[str, ...]) -> pl.DataFrame:
+    """Name each row after its keys, the columns before `before`."""
+    table = read_columns(frame, (before, *needed), of=of).to_polars()
+    keys = table.columns[: table.columns.index(before)]
+    labels = [name_row(row) for row in table.select(keys).iter_rows(named=True)] if keys else ["all"] * len(table)
+    return table.with_columns(pl.Series("label", labels, pl.String))
+
+
+def name_row(keys: dict[str, Any]) -> str:
+    """Write the keys of a row as its label; a band of lengths is one of them."""
+    texts = {name: "none" if key is None else str(key) for name, key in keys.items()}
+    if "length_from" in texts:
+        first, last = keys["length_from"], keys["length_to"]
+        texts |= {"length_from": "no length" if first is None else f"{first:,.0f} to {last:,.0f}", "length_to": ""}
+    return " · ".join(text for text in texts.values() if text)
+
+
+def open_axes(ax: Axes | None, labels: Any, *, room: float = 0.45) -> Axes:
+    """Make axes with one row per label, the first on top."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(9, 1.9 + room * max(1, len(labels))), layout="constrained")
+    ax.set_yticks(range(len(labels)), list(labels))
+    ax.set_ylim(max(0, len(labels) - 1) + 0.6, -0.6)
+    return ax
+
+
+def stack_bars(ax: Axes, parts: list[tuple[str, str, Any]]) -> None:
+    """Draw parts (colour, label, widths) side by side, one bar per row."""
+    left: Any = 0
+    for colour, label, widths in parts:
+        ax.barh(
+            range(len(widths)), widths, 0.62, left=left, color=colour, label=label, edgecolor="white", linewidth=0.8
+        )
+        left = left + widths
+
+
+def draw_ridge(ax: Axes, row: int, group: pl.DataFrame, *, bin_tokens: float) -> None:
+    """Draw one variant's histogram on its row, truncated answers on top of the others, and its max_tokens."""
+    # The last bin ends at max_tokens, so that what was cut off stands just before the mark.
+    top = group.select(pl.max_horizontal(pl.max("output_tokens", "max_tokens"))).item()
+    edges = np.linspace(0, max(top, 1), max(1, round(top / bin_tokens)) + 1)
+    is_truncated = (group["stop"] == "length").fill_null(value=False)
+    lengths = [group.filter(keep)["output_tokens"].to_numpy() for keep in (~is_truncated, is_truncated)]
+    whole, truncated = (np.histogram(values, edges)[0] for values in lengths)
+    scale, base = RIDGE / max(1, (whole + truncated).max()), row + RIDGE / 2
+    labels = RIDGE_LABELS if row == 0 else ("", "", "")
+    left: Any = edges[:-1]
+    box: dict[str, Any] = {"width": np.diff(edges), "align": "edge", "linewidth": 0}
+    ax.bar(left, -whole * scale, bottom=base, color=STOP_COLOURS["end"], label=labels[0], **box)
+    floor = base - whole * scale
+    ax.bar(left, -truncated * scale, bottom=floor, color=STOP_COLOURS["length"], label=labels[1], **box)
+    ceilings = group["max_tokens"].drop_nulls().unique().to_list()
+    ax.vlines(ceilings, base, base - RIDGE, color=INK, linewidth=1.5, linestyle=(0, (2, 1.5)), label=labels[2])
+    ax.axhline(base, color=PALE, linewidth=0.8, zorder=0)
+
+
+def write_beside(ax: Axes, x: float, row: int, text: str) -> None:
+    """Write right of a point of a row."""
+    ax.annotate(text, (x, row), (5, 0), textcoords="offset points", va="center", color=INK, fontsize=9)
+
+
+def add_legend(ax: Axes, order: list[str]) -> None:
+    """Put the legend between title and axes, where no bar can be under it."""
+    handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    shown = [label for label in order if label in handles]
+    if shown:
+        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+        ax.legend([handles[label] for label in shown], shown, ncols=LEGEND_COLUMNS, frameon=False, **place)
+
+
+def finish(ax: Axes, title: str, x_label: str) -> Axes:
+    """Write title and unit, and take away what carries nothing."""
+    ax.set_xlabel(x_label, color=INK)
+    legend = ax.get_legend()
+    lines = -(-len(legend.get_texts()) // LEGEND_COLUMNS) if legend else 0
+    ax.set_title(title, loc="left", color=INK, fontweight="bold", pad=8 + LEGEND_LINE * lines)
+    ax.xaxis.set_major_locator(MaxNLocator(6))
+    ax.grid(axis="x", color="#E6E8EB", linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.spines["bottom"].set_color(PALE)
+    ax.tick_params(length=0, labelcolor=INK)
+    return ax

@@ -1,0 +1,181 @@
+import subprocess
+import sys
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import polars as pl
+import pytest
+from matplotlib.colors import to_hex
+
+from analysis.columns import read_columns
+from analysis.errors import ColumnError
+from analysis.plots import (
+    STOP_COLOURS,
+    plot_costs,
+    plot_estimate,
+    plot_output_tokens,
+    plot_stop_reasons,
+    plot_truncation,
+)
+
+mpl.use("Agg")
+
+COSTS = {
+    "variant": pl.String,
+    "calls": pl.Int64,
+    "cost_usd": pl.Float64,
+    "truncated_cost_usd": pl.Float64,
+    "failed_cost_usd": pl.Float64,
+}
+COUNTS = {"variant": pl.String, "stop": pl.String, "answers": pl.Int64, "share": pl.Float64}
+BANDS = {"variant": pl.String, "length_from": pl.Int64, "length_to": pl.Int64, **COUNTS}
+SHARES = {
+    "variant": pl.String,
+    "answers": pl.Int64,
+    "share": pl.Float64,
+    "share_low": pl.Float64,
+    "share_high": pl.Float64,
+}
+ANSWERS = {"variant": pl.String, "stop": pl.String, "output_tokens": pl.Int64, "max_tokens": pl.Int64}
+COMPARISON = {"variant": pl.String, "records": pl.Int64}
+COMPARISON |= dict.fromkeys(["cost_usd_estimate", "cost_usd_low", "cost_usd_high", "cost_usd"], pl.Float64)
+PLOTS = {
+    plot_costs: COSTS,
+    plot_stop_reasons: COUNTS,
+    plot_truncation: SHARES,
+    plot_output_tokens: ANSWERS,
+    plot_estimate: COMPARISON,
+}
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def frame(schema, *rows):
+    return pl.DataFrame(rows, schema, orient="row")
+
+
+def rows_of(ax):
+    return [tick.get_text() for tick in ax.get_yticklabels()]
+
+
+def legend_of(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def notes_of(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def bars_of(ax):
+    return [(to_hex(bar.get_facecolor()).upper(), round(bar.get_width(), 6)) for bar in ax.patches]
+
+
+def test_costs_are_sorted_and_labelled_where_nothing_was_wasted(kind):
+    summary = frame(COSTS, ("cheap", 5, 0.5, 0.0, 0.0), ("dear", 5, 2.0, 0.0, 0.0))
+    ax = plot_costs(kind.make(summary))
+    assert rows_of(ax) == ["dear", "cheap"]
+    assert bars_of(ax) == [(STOP_COLOURS["end"], 2.0), (STOP_COLOURS["end"], 0.5)]
+    assert notes_of(ax) == ["2.00", "0.5"]
+    assert ax.get_legend() is None
+    assert ax.get_xlabel() == "cost in USD"
+    assert ax.get_xlim()[0] == 0
+
+
+def test_wasted_cost_is_a_part_of_the_bar_with_a_legend_and_no_labels(kind):
+    ax = plot_costs(kind.make(frame(COSTS, ("a", 5, 2.0, 0.5, None))))
+    assert bars_of(ax) == [(STOP_COLOURS["end"], 1.5), (STOP_COLOURS["length"], 0.5)]
+    assert legend_of(ax) == ["whole answers", "truncated answers"]
+    assert notes_of(ax) == []
+
+
+def test_a_variant_without_a_price_says_so(kind):
+    ax = plot_costs(kind.make(frame(COSTS, ("a", 5, None, None, None), ("b", 5, 1.0, 0.0, 0.0))))
+    assert rows_of(ax) == ["b", "a"]
+    assert notes_of(ax) == ["1.00", "cost not known"]
+
+
+def test_a_bill_without_groups_is_one_bar(kind):
+    ax = plot_costs(kind.make(frame(COSTS, ("a", 5, 1.0, 0.0, 0.0)).drop("variant")))
+    assert rows_of(ax) == ["all"]
+
+
+def test_stops_keep_their_colours_and_failures_are_shown(kind):
+    counts = frame(COUNTS, ("a", "end", 1, 0.5), ("a", None, 1, 0.5), ("b", "end", 3, 0.75), ("b", "length", 1, 0.25))
+    ax = plot_stop_reasons(kind.make(counts))
+    assert rows_of(ax) == ["b", "a"]
+    assert legend_of(ax) == ["end", "length (truncated)", "failed"]
+    ended, truncated, failed = ([width for _, width in bars_of(ax)][first : first + 2] for first in (0, 2, 4))
+    assert (ended, truncated, failed) == ([0.75, 0.5], [0.25, 0.0], [0.0, 0.5])
+    assert {colour for colour, _ in bars_of(ax)} == {STOP_COLOURS[stop] for stop in ("end", "length", "failed")}
+
+
+def test_bands_of_length_keep_their_order(kind):
+    counts = frame(
+        BANDS, ("a", 0, 1000, "length", 1, 1.0), ("a", 1000, 2500, "end", 1, 1.0), ("a", None, None, None, 1, 1.0)
+    )
+    ax = plot_stop_reasons(kind.make(counts))
+    assert rows_of(ax) == ["a · 0 to 1,000", "a · 1,000 to 2,500", "a · no length"]
+
+
+def test_truncation_is_a_point_with_its_interval(kind):
+    shares = frame(SHARES, ("a", 10, 0.1, 0.05, 0.3), ("b", 10, 0.2, 0.1, 0.4), ("c", 0, None, None, None))
+    ax = plot_truncation(kind.make(shares))
+    assert rows_of(ax) == ["b", "a", "c"]
+    assert ax.lines[0].get_xdata()[:2].tolist() == [0.2, 0.1]
+    assert [segment[:, 0].tolist() for segment in ax.collections[0].get_segments()[:2]] == [[0.1, 0.4], [0.05, 0.3]]
+    assert notes_of(ax) == ["no answers"]
+
+
+def test_answer_lengths_pile_up_before_max_tokens(kind):
+    answers = frame(
+        ANSWERS, ("a", "end", 10, 100), ("a", "length", 100, 100), ("b", "end", 200, 400), ("a", None, None, None)
+    )
+    ax = plot_output_tokens(kind.make(answers))
+    assert rows_of(ax) == ["b", "a"]
+    assert legend_of(ax) == ["ended by itself", "truncated", "max_tokens"]
+    (pile,) = [
+        bar for bar in ax.patches if to_hex(bar.get_facecolor()).upper() == STOP_COLOURS["length"] and bar.get_height()
+    ]
+    assert pile.get_x() + pile.get_width() == pytest.approx(100)
+    assert ax.get_xlabel() == "output tokens per answer"
+
+
+def test_the_bill_stands_beside_the_estimate(kind):
+    rows = [("a", 5, 1.0, 0.5, 2.0, 1.5), ("b", 5, None, None, None, None), ("c", 5, 4.0, 3.0, 5.0, None)]
+    ax = plot_estimate(kind.make(frame(COMPARISON, *rows)))
+    assert rows_of(ax) == ["a", "c", "b"]
+    assert [line.get_xdata()[0] for line in ax.lines] == [1.0, 1.5]
+    assert legend_of(ax) == ["bill", "estimate", "estimate, low to high"]
+    assert notes_of(ax) == ["cost not known"]
+    assert ax.get_xlim() == pytest.approx((0, 5.25))
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)
+def test_no_rows_make_empty_axes_that_can_be_drawn(plot, kind):
+    ax = plot(kind.make(frame(PLOTS[plot])))
+    ax.figure.draw_without_rendering()
+    assert rows_of(ax) == []
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)
+def test_a_plot_goes_where_it_is_told_and_leaves_the_frame_alone(plot, kind):
+    _, ax = plt.subplots()
+    some = kind.make(frame(PLOTS[plot]))
+    before = list(read_columns(some, [], of="frame").columns)
+    assert plot(some, ax) is ax
+    assert list(some.columns) == before
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)
+def test_a_missing_column_is_named(plot):
+    with pytest.raises(ColumnError, match="no column"):
+        plot(frame(PLOTS[plot]).select("variant"))
+
+
+def test_the_package_comes_without_matplotlib():
+    code = "import sys, analysis, analysis.costs, analysis.stops; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
