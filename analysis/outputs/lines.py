@@ -20,6 +20,7 @@ from analysis.families.family import Count
 Row = tuple[Any, ...]
 FAULT = ("error_kind", "error_code", "error_message")
 ROW = ("record_id", "line", "family", *Reading._fields, "stop", *Settings._fields, *FAULT)
+FAMILY = ROW.index("family")
 
 NO_SETTINGS = Settings()
 NO_READING = Reading()
@@ -83,8 +84,8 @@ def read_lines(lines: Iterable[bytes], file: str, families: Sequence[Family] = F
         if line.isspace():
             continue
         row = read_typed(line, number, order) or read_patiently(line, number, file)
-        if row[2] != order[0].name:
-            order.sort(key=lambda family: family.name != row[2])
+        if row[FAMILY] != order[0].name:
+            order.sort(key=lambda family: family.name != row[FAMILY])
         yield row
 
 
