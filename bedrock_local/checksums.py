@@ -27,8 +27,11 @@ KNOWN = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256", "sha512", "md5", "xxh
 class Digest(Protocol):
     """What hashlib's objects can do, and `Crc32` too."""
 
-    def update(self, content: bytes, /) -> None: ...
-    def digest(self) -> bytes: ...
+    def update(self, content: bytes, /) -> None:
+        """Take in some more."""
+
+    def digest(self) -> bytes:
+        """Give the digest of what was taken in."""
 
 
 class Crc32:
@@ -105,6 +108,7 @@ def make_digest(algorithm: str) -> Digest:
 
 
 def is_wrapped(request: Request) -> bool:
+    """Tell whether a body comes in an aws-chunked envelope."""
     return request.headers.get("x-amz-content-sha256", "").startswith("STREAMING-")
 
 
@@ -145,6 +149,7 @@ class Lines:
 
 
 def check_size(received: Received, promised: Mapping[str, str]) -> None:
+    """Hold the bytes that came to the length that was sent."""
     length = promised.get("x-amz-decoded-content-length", promised.get("content-length", ""))
     if length.isdigit() and int(length) != received.size:
         reason = "You did not provide the number of bytes specified by the Content-Length HTTP header"

@@ -177,6 +177,7 @@ def check_query(query: dict[str, Any]) -> None:
 
 
 def read_moment(text: str, name: str) -> float:
+    """Read a timestamp of a query."""
     try:
         return read_time(text)
     except ValueError:
@@ -194,10 +195,12 @@ def is_wanted(summary: dict[str, Any], query: dict[str, Any]) -> bool:
 
 
 def make_token(position: int) -> str:
+    """Make the token of the page that begins at a position."""
     return base64.urlsafe_b64encode(str(position).encode()).decode()
 
 
 def read_token(token: str) -> int:
+    """Give the position at which the page of a token begins."""
     try:
         return int(
             base64.urlsafe_b64decode(
@@ -218,4 +221,5 @@ def read_body(request: Request) -> dict[str, Any]:
 
 
 def json_response(body: dict[str, Any]) -> Response:
+    """Answer with a JSON document."""
     return Response(200, {"content-type": "application/json"}, msgspec.json.encode(body))

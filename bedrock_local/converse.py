@@ -6,7 +6,7 @@ may not hold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bedrock_local.answers import Question, Reply
@@ -31,21 +31,34 @@ def check_body(model: Model, body: Mapping[str, Any]) -> None:
         if name == "modelId" or name not in shape.members:
             reason = f"Malformed input request: #: extraneous key [{name}] is not permitted"
             raise ServiceError("ValidationException", f"{reason}, please reformat your input and try again.")
-    refuse_faults([fault for fault in find_faults({"modelId": model.base, **body}, shape, "")])
-    if not body.get("messages"):
-        raise ServiceError("ValidationException", "The conversation must have at least one message.")
+    refuse_faults(list(find_faults({"modelId": model.base, **body}, shape, "")))
+    for reason in find_message_faults(body.get("messages") or []):
+        raise ServiceError("ValidationException", reason)
     wishes = body.get("inferenceConfig") or {}
     check_ceiling(model, wishes.get("maxTokens") or 1)
-    more = body.get("additionalModelRequestFields") or {}
-    check_sampling(
-        model, {"temperature": wishes.get("temperature"), "top_p": wishes.get("topP"), "top_k": more.get("top_k")}
-    )
+    more = body.get("additionalModelRequestFields")
+    top_k = more.get("top_k") if isinstance(more, dict) else None
+    check_sampling(model, {"temperature": wishes.get("temperature"), "top_p": wishes.get("topP"), "top_k": top_k})
 
 
 def check_record(body: Mapping[str, Any]) -> None:
     """Refuse what Converse takes on demand and a batch record may not hold."""
     if body.get("toolConfig") is not None:
         raise ServiceError("ValidationException", "Tool use is not supported for batch inference with Converse.")
+
+
+def find_message_faults(messages: list[dict[str, Any]]) -> Iterator[str]:
+    """Name what Converse itself refuses in messages of the right shape."""
+    if not messages:
+        yield "The conversation must have at least one message."
+    if messages and messages[0]["role"] != "user":
+        cure = "Try again with a conversation that starts with a user message."
+        yield f"A conversation must start with a user message. {cure}"
+    for number, message in enumerate(messages):
+        for place, part in enumerate(message["content"]):
+            if "text" in part and not part["text"].strip():
+                where = f"messages.{number}.content.{place}"
+                yield f"The text field in the ContentBlock object at {where} is blank. Add text to the text field, and try again."
 
 
 def read_question(model: Model, body: Mapping[str, Any]) -> Question:
@@ -84,6 +97,7 @@ def write_answer(reply: Reply, *, latency_ms: int) -> dict[str, Any]:
 
 
 def write_usage(reply: Reply) -> dict[str, Any]:
+    """Write the tokens of an answer."""
     return {
         "inputTokens": reply.input_tokens,
         "outputTokens": reply.output_tokens,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedrock_local.answers import Answerer, extract
+from bedrock_local.answers import Answerer, Question, Reply, extract
+from bedrock_local.errors import ServiceError
 from bedrock_local.settings import Settings, read_settings, write_settings
 
 ACCOUNT = "123456789012"
@@ -36,6 +37,16 @@ class Emulator:
     def settings(self) -> Settings:
         """The settings as they are in the folder now."""
         return read_settings(self.folder)
+
+    def ask(self, question: Question) -> Reply:
+        """Have a question answered; an answerer that fails is a model that fails."""
+        try:
+            return self.answer(question)
+        except ServiceError:
+            raise
+        except Exception as error:
+            reason = f"The answerer failed: {type(error).__name__}: {error}"
+            raise ServiceError("ModelErrorException", reason) from error
 
     def arn(self, resource: str) -> str:
         """Name a resource of this account."""

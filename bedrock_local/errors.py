@@ -14,6 +14,7 @@ STATUS = {
     "AccessDeniedException": 403,
     "ConflictException": 400,
     "InternalServerException": 500,
+    "ModelErrorException": 424,
     "ResourceNotFoundException": 404,
     "ServiceQuotaExceededException": 400,
     "ServiceUnavailableException": 503,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -30,4 +31,8 @@ def link_file(source: Path, target: Path) -> None:
     """Give a file a second name, so that its content stays when the first is replaced."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
-    os.link(source, target)
+    try:
+        os.link(source, target)
+    except OSError:
+        # Some file systems have no second names.
+        shutil.copy2(source, target)

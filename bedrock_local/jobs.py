@@ -78,7 +78,7 @@ class Progress(msgspec.Struct, kw_only=True):
     Attributes
     ----------
     phase
-        `new`, `validating`, `running` or `ended`.
+        `new`, `validating` or `running`; the end is in `end`.
     files
         Known from the beginning of the validation.
     file, offset, line
@@ -91,7 +91,7 @@ class Progress(msgspec.Struct, kw_only=True):
         Moment of the last change, in seconds since 1970.
     """
 
-    phase: Literal["new", "validating", "running", "ended"] = "new"
+    phase: Literal["new", "validating", "running"] = "new"
     files: list[InputFile] = []
     file: int = 0
     offset: int = 0
@@ -110,7 +110,7 @@ class Progress(msgspec.Struct, kw_only=True):
     @property
     def total(self) -> int:
         """Records of all files; 0 until they are validated."""
-        return 0 if self.phase in ("new", "validating") else sum(file.records for file in self.files)
+        return sum(file.records for file in self.files) if self.phase == "running" else 0
 
     @property
     def processed(self) -> int:
@@ -119,6 +119,7 @@ class Progress(msgspec.Struct, kw_only=True):
 
 
 def jobs_folder(folder: Path) -> Path:
+    """Give the folder of all jobs."""
     return folder / "state" / "jobs"
 
 

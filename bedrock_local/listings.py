@@ -14,6 +14,7 @@ from urllib.parse import quote
 from bedrock_local import objects
 from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
+from bedrock_local.objects import Facts
 from bedrock_local.times import iso_time
 from bedrock_local.wire import Request, Response
 from bedrock_local.xml import xml_response
@@ -25,21 +26,22 @@ PAGE_KEYS = 1000
 class Page:
     """Keys and common prefixes of one page, and whether more follow."""
 
-    files: list[tuple[str, Path]] = field(default_factory=list)
+    found: list[tuple[str, Facts]] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     last: str = ""
     is_truncated: bool = False
 
     def __len__(self) -> int:
-        return len(self.files) + len(self.prefixes)
+        return len(self.found) + len(self.prefixes)
 
 
 def list_objects_v2(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
+    """List objects; the next page goes on from a token."""
     query = request.query
     token = read_token(query.get("continuation-token"))
     page = fill_page(request, emulator, bucket, token or query.get("start-after", ""))
     fields = {
-        **common_fields(request, emulator, bucket, page),
+        **common_fields(request, bucket, page),
         "KeyCount": len(page),
         "ContinuationToken": query.get("continuation-token"),
         "NextContinuationToken": make_token(page.last) if page.is_truncated else None,
@@ -49,9 +51,10 @@ def list_objects_v2(request: Request, emulator: Emulator, bucket: str, _: str) -
 
 
 def list_objects(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
+    """List objects in the older form; the next page goes on from a key."""
     page = fill_page(request, emulator, bucket, request.query.get("marker", ""))
     fields = {
-        **common_fields(request, emulator, bucket, page),
+        **common_fields(request, bucket, page),
         "Marker": encoded(request, request.query.get("marker", "")),
         # Only a list with a delimiter names the next marker; of others it is the last key.
         "NextMarker": encoded(request, page.last) if page.is_truncated and "delimiter" in request.query else None,
@@ -59,7 +62,8 @@ def list_objects(request: Request, emulator: Emulator, bucket: str, _: str) -> R
     return xml_response("ListBucketResult", fields)
 
 
-def common_fields(request: Request, emulator: Emulator, bucket: str, page: Page) -> dict[str, Any]:
+def common_fields(request: Request, bucket: str, page: Page) -> dict[str, Any]:
+    """Give what both forms of a list say."""
     query = request.query
     return {
         "Name": bucket,
@@ -68,7 +72,7 @@ def common_fields(request: Request, emulator: Emulator, bucket: str, page: Page)
         "MaxKeys": max_keys(request),
         "EncodingType": query.get("encoding-type"),
         "IsTruncated": page.is_truncated,
-        "Contents": [content(request, emulator, bucket, key, path) for key, path in page.files],
+        "Contents": [describe(request, key, facts) for key, facts in page.found],
         "CommonPrefixes": [{"Prefix": encoded(request, prefix)} for prefix in page.prefixes],
     }
 
@@ -84,11 +88,11 @@ def fill_page(request: Request, emulator: Emulator, bucket: str, after: str) -> 
         if len(page) >= limit:
             page.is_truncated = limit > 0
             break
-        page.last = group or key
         if group:
             page.prefixes.append(group)
-        else:
-            page.files.append((key, path))
+        elif facts := facts_of(emulator, bucket, key, path):
+            page.found.append((key, facts))
+        page.last = group or key
     return page
 
 
@@ -98,12 +102,20 @@ def group_of(key: str, prefix: str, delimiter: str) -> str:
     return key[: end + len(delimiter)] if end >= 0 else ""
 
 
-def content(request: Request, emulator: Emulator, bucket: str, key: str, path: Path) -> dict[str, Any]:
-    facts = objects.read_facts(path, objects.facts_path(emulator.folder, bucket, key))
+def facts_of(emulator: Emulator, bucket: str, key: str, path: Path) -> Facts | None:
+    """Read what is known of an object; None when it was deleted meanwhile."""
+    try:
+        return objects.read_facts(path, objects.facts_path(emulator.folder, bucket, key))
+    except FileNotFoundError:
+        return None
+
+
+def describe(request: Request, key: str, facts: Facts) -> dict[str, Any]:
+    """Say what a list says of an object."""
     algorithms = [name.upper() for name in facts.checksums]
     return {
         "Key": encoded(request, key),
-        "LastModified": iso_time(facts.modified_ns / 1e9),
+        "LastModified": iso_time(facts.modified_ns // 10**9),
         "ETag": f'"{facts.etag}"',
         "ChecksumAlgorithm": algorithms,
         "ChecksumType": facts.checksum_type if algorithms else None,
@@ -113,10 +125,12 @@ def content(request: Request, emulator: Emulator, bucket: str, key: str, path: P
 
 
 def encoded(request: Request, text: str) -> str:
+    """Write a key as the request wants it."""
     return quote(text, safe="/-_.~*") if request.query.get("encoding-type") == "url" else text
 
 
 def max_keys(request: Request) -> int:
+    """Read how many keys a page may have."""
     text = request.query.get("max-keys", str(PAGE_KEYS))
     if not text.isdigit():
         raise ServiceError("InvalidArgument", "Provided max-keys not an integer or within integer range")
@@ -124,10 +138,12 @@ def max_keys(request: Request) -> int:
 
 
 def make_token(key: str) -> str:
+    """Make the token of the page that begins after a key."""
     return base64.urlsafe_b64encode(key.encode()).decode()
 
 
 def read_token(token: str | None) -> str:
+    """Give the key after which the page of a token begins."""
     try:
         return base64.urlsafe_b64decode((token or "").encode()).decode()
     except ValueError:

@@ -64,6 +64,7 @@ def write_answer(model: Model, body: Mapping[str, Any], reply: Reply) -> dict[st
 
 
 def texts_of(content: str | list[dict[str, Any]]) -> list[str]:
+    """Give the texts of a content, which is a text or a list of blocks."""
     return [content] if isinstance(content, str) else [part["text"] for part in content if part.get("type") == "text"]
 
 
@@ -87,6 +88,7 @@ def find_faults(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def find_number_faults(body: Mapping[str, Any]) -> Iterator[str]:
+    """Name numbers that are none, or out of their range."""
     if type(body["max_tokens"]) is not int:
         yield "max_tokens: Input should be a valid integer"
     if body["max_tokens"] < 1:
@@ -100,6 +102,7 @@ def find_number_faults(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def find_message_faults(body: Mapping[str, Any]) -> Iterator[str]:
+    """Name what is wrong with the messages."""
     messages = body["messages"]
     if not isinstance(messages, list):
         yield "messages: Input should be a valid list"
@@ -128,5 +131,6 @@ def is_content(content: Any) -> bool:
 
 
 def has_no_other(message: Mapping[str, Any]) -> bool:
+    """Tell whether a message holds text alone."""
     content = message["content"]
     return isinstance(content, str) or all(part.get("type") == "text" for part in content)

@@ -1,11 +1,11 @@
-"""Keys of objects and the names of their files.
+r"""Keys of objects and the names of their files.
 
 A key is a path below its bucket's folder: `runs/a/input.jsonl` is the file of that name. What a file system cannot
 hold that way is marked by a percent sign, which a key's own percent signs (`%25`) never look like:
 
 - A folder whose name has a dot, and a file whose name has none, end in `%`. So `a` and `a/b` stand side by side.
 - An empty part of a key is `%_`, and parts of dots alone (`.`, `..`) have their dots as `%2E`.
-- Control characters and `% : * ? " < > | \\` are `%` and two hexadecimal digits of each byte.
+- Control characters and `% : * ? " < > | \` are `%` and two hexadecimal digits of each byte.
 - A part of 180 bytes or more goes on in a folder whose name ends in `%+`.
 """
 
@@ -43,7 +43,7 @@ def part_names(part: str, kind: str) -> Iterator[str]:
 
 
 def split_pieces(pieces: list[str]) -> tuple[str, list[str]]:
-    """Take off the pieces that fill one name: the same ones for all parts that begin with them, which keeps the order."""
+    """Take off the pieces that fill one name: the same for all parts that begin with them, which keeps the order."""
     taken = size = 0
     while size < PART_BYTES:
         size += len(pieces[taken].encode())

@@ -6,6 +6,7 @@ A file with a dot in its name that somebody puts into a bucket's folder by hand 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from filelock import FileLock
 from bedrock_local.errors import ServiceError
 from bedrock_local.files import write_json
 from bedrock_local.names import key_path, name_text
+from bedrock_local.wire import FileSlice
 
 # "Bucket naming rules"; the rule also keeps a bucket's folder inside the emulator's.
 BUCKET = re.compile(r"(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -111,12 +113,22 @@ def find_object(folder: Path, bucket: str, key: str) -> tuple[Path, Facts]:
     """Give the file of an object and what is known of it."""
     path = key_path(bucket_folder(folder, bucket), key)
     try:
-        is_file = path.is_file()
+        return path, read_facts(path, facts_path(folder, bucket, key))
     except OSError:
-        is_file = False
-    if not is_file:
-        raise ServiceError("NoSuchKey", "The specified key does not exist.", Key=key)
-    return path, read_facts(path, facts_path(folder, bucket, key))
+        raise ServiceError("NoSuchKey", "The specified key does not exist.", Key=key) from None
+
+
+def open_object(folder: Path, bucket: str, key: str) -> tuple[FileSlice, Facts]:
+    """Open an object for reading, together with the facts of the very file that is open."""
+    while True:
+        path, facts = find_object(folder, bucket, key)
+        try:
+            stream = FileSlice(path, 0, facts.size)
+        except FileNotFoundError:
+            continue
+        if stream.modified_ns == facts.modified_ns:
+            return stream, facts
+        stream.close()
 
 
 def store_object(
@@ -169,8 +181,8 @@ def walk_keys(folder: Path, start: str = "", *, prefix: str = "", after: str = "
     after
         Only keys beyond it.
     """
-    for text, path, is_folder in sorted(read_names(folder)):
-        key = start + text
+    for text, name, is_folder in sorted(read_names(folder)):
+        key, path = start + text, folder / name
         if not is_folder:
             if key.startswith(prefix) and key > after:
                 yield key, path
@@ -178,13 +190,14 @@ def walk_keys(folder: Path, start: str = "", *, prefix: str = "", after: str = "
             yield from walk_keys(path, key, prefix=prefix, after=after)
 
 
-def read_names(folder: Path) -> Iterator[tuple[str, Path, bool]]:
+def read_names(folder: Path) -> Iterator[tuple[str, str, bool]]:
+    """Give what each name in a folder stands for, the name itself, and whether it is a folder."""
     try:
-        for path in folder.iterdir():
-            is_folder = path.is_dir()
+        for entry in os.scandir(folder):
+            is_folder, name = entry.is_dir(), entry.name
             # Names that no key has, such as those a file manager leaves behind, are not objects.
-            if "%" in path.name or ("." in path.name) != is_folder:
-                yield name_text(path.name, "folder" if is_folder else "file"), path, is_folder
+            if "%" in name or ("." in name) != is_folder:
+                yield name_text(name, "folder" if is_folder else "file"), name, is_folder
     except FileNotFoundError:
         return
 
@@ -205,11 +218,13 @@ def read_facts(path: Path, facts_file: Path) -> Facts:
 
 
 def facts_path(folder: Path, bucket: str, key: str) -> Path:
+    """Give the file that holds what is known of an object."""
     path = key_path(folder / "state" / "objects" / bucket, key)
     return path.with_name(path.name + ".json")
 
 
 def lock_bucket(folder: Path, bucket: str) -> FileLock:
+    """Give the lock that a change to a bucket holds."""
     path = folder / "state" / "locks" / f"{bucket}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path)

@@ -49,13 +49,13 @@ def publish(folder: Path, job: Job, path: Path, name: str) -> None:
     temporary = folder / "state" / "tmp" / secrets.token_hex(16)
     link_file(path, temporary)
     try:
-        objects.store_object(folder, uri.netloc, key, temporary=temporary, facts=output_facts(path, key))
+        objects.store_object(folder, uri.netloc, key, temporary=temporary, facts=output_facts(temporary, key))
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def output_facts(path: Path, key: str) -> Facts:
+    """Make up an ETag as of an object written in parts: the MD5 of a long file would take too long."""
     stat = path.stat()
-    # Written in parts, so the ETag need not be the MD5 of the file, which may be long.
     digest = hashlib.md5(f"{key} {stat.st_size} {stat.st_mtime_ns}".encode(), usedforsecurity=False).hexdigest()
     return Facts(size=stat.st_size, modified_ns=stat.st_mtime_ns, etag=f"{digest}-1")

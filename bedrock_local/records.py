@@ -73,7 +73,7 @@ def answer_record(record: Record, model: Model, *, invocation_type: str, answer:
         failure = msgspec.json.encode({"errorCode": error.status, "errorMessage": error.message})
         return Outcome(write_line(record, b"error", failure, record_id), is_success=False)
     line = write_line(record, b"modelOutput", msgspec.json.encode(written), record_id)
-    return Outcome(line, True, reply.input_tokens, reply.output_tokens)
+    return Outcome(line, is_success=True, input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
 
 
 def answer_body(body: Any, model: Model, invocation_type: str, answer: Answerer) -> tuple[Reply, dict[str, Any]]:
@@ -88,6 +88,7 @@ def answer_body(body: Any, model: Model, invocation_type: str, answer: Answerer)
 
 
 def read_body(record: Record) -> Any:
+    """Read the model input."""
     try:
         return msgspec.json.decode(record.model_input)
     except msgspec.DecodeError:
@@ -109,10 +110,12 @@ def make_record_id(record: Record, number: int) -> str:
 
 
 def replace_halves(content: bytes) -> bytes:
+    """Put the replacement character in place of each half of a surrogate pair."""
     return ESCAPE.sub(lambda found: rb"\ufffd" if len(found[0]) == 6 else found[0], content)
 
 
 def decode_form(line: bytes) -> OuterForm:
+    """Read the outer form, or say what is wrong with it."""
     try:
         return msgspec.json.decode(line, type=OuterForm)
     except msgspec.ValidationError as error:

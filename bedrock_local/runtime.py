@@ -37,8 +37,9 @@ def handle(request: Request, emulator: Emulator) -> Response:
 
 
 def invoke_model(model: Model, body: dict[str, Any], emulator: Emulator) -> Response:
+    """Answer a body in the model's own form, and count its tokens in the headers."""
     started = time.monotonic()
-    reply = emulator.answer(native.read_question(model, body))
+    reply = emulator.ask(native.read_question(model, body))
     counts = {
         "x-amzn-bedrock-input-token-count": str(reply.input_tokens),
         "x-amzn-bedrock-output-token-count": str(reply.output_tokens),
@@ -48,9 +49,10 @@ def invoke_model(model: Model, body: dict[str, Any], emulator: Emulator) -> Resp
 
 
 def answer_converse(model: Model, body: dict[str, Any], emulator: Emulator) -> Response:
+    """Answer a Converse body."""
     started = time.monotonic()
     converse.check_body(model, body)
-    reply = emulator.answer(converse.read_question(model, body))
+    reply = emulator.ask(converse.read_question(model, body))
     return json_response(converse.write_answer(reply, latency_ms=since_ms(started)))
 
 
@@ -62,10 +64,11 @@ def count_tokens(model: Model, body: dict[str, Any], emulator: Emulator) -> Resp
         question = converse.read_question(model, wish["converse"])
     else:
         question = native.read_question(model, decode(read_blob(wish)))
-    return json_response({"inputTokens": emulator.answer(question).input_tokens})
+    return json_response({"inputTokens": emulator.ask(question).input_tokens})
 
 
 def read_blob(wish: dict[str, Any]) -> bytes:
+    """Read the body whose tokens are to be counted."""
     try:
         return base64.b64decode(wish["invokeModel"]["body"])
     except (KeyError, TypeError, binascii.Error):
@@ -73,6 +76,7 @@ def read_blob(wish: dict[str, Any]) -> bytes:
 
 
 def read_body(request: Request) -> dict[str, Any]:
+    """Read the body of a request."""
     content = read_all(request.body, BODY_BYTES)
     if content is None:
         raise ServiceError("ValidationException", f"The request body is longer than {BODY_BYTES} bytes.")
@@ -80,6 +84,7 @@ def read_body(request: Request) -> dict[str, Any]:
 
 
 def decode(content: bytes) -> dict[str, Any]:
+    """Read a JSON object."""
     try:
         return msgspec.json.decode(content, type=dict[str, Any])
     except msgspec.DecodeError:
@@ -88,8 +93,10 @@ def decode(content: bytes) -> dict[str, Any]:
 
 
 def json_response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    """Answer with a JSON document."""
     return Response(200, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(body))
 
 
 def since_ms(started: float) -> int:
+    """Give the milliseconds since a moment of `time.monotonic`."""
     return round((time.monotonic() - started) * 1000)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from bedrock_local import listings, objects, transfers
+from bedrock_local import listings, objects, transfers, uploads
 from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.objects import Bucket
@@ -51,6 +51,7 @@ def find_operation(request: Request, operations: list[tuple[str, str, Operation]
 
 
 def list_buckets(request: Request, emulator: Emulator) -> Response:
+    """List all buckets, the one thing that can be asked without naming one."""
     if request.method != "GET":
         raise ServiceError("MethodNotAllowed", "The specified method is not allowed against this resource.")
     buckets = [{"Name": b.name, "CreationDate": iso_time(b.created)} for b in objects.list_buckets(emulator.folder)]
@@ -58,6 +59,7 @@ def list_buckets(request: Request, emulator: Emulator) -> Response:
 
 
 def create_bucket(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
+    """Make a bucket in the region that the document names."""
     wish = read_body(request)
     region = None if wish is None else wish.findtext("LocationConstraint")
     objects.create_bucket(emulator.folder, Bucket(bucket, emulator.now(), region or "us-east-1"))
@@ -65,6 +67,7 @@ def create_bucket(request: Request, emulator: Emulator, bucket: str, _: str) -> 
 
 
 def head_bucket(_: Request, emulator: Emulator, bucket: str, __: str) -> Response:
+    """Say that a bucket is there, and where."""
     found = objects.read_bucket(emulator.folder, bucket)
     return Response(200, {"x-amz-bucket-region": found.region, "x-amz-access-point-alias": "false"})
 
@@ -76,6 +79,7 @@ def get_bucket_location(_: Request, emulator: Emulator, bucket: str, __: str) ->
 
 
 def delete_bucket(_: Request, emulator: Emulator, bucket: str, __: str) -> Response:
+    """Take away an empty bucket."""
     objects.delete_bucket(emulator.folder, bucket)
     return Response(204)
 
@@ -98,6 +102,7 @@ UNKNOWN: list[tuple[str, str, Operation]] = [
 BUCKET_OPERATIONS: list[tuple[str, str, Operation]] = [
     *UNKNOWN,
     ("GET", "location", get_bucket_location),
+    ("GET", "uploads", uploads.list_uploads),
     ("GET", "list-type", listings.list_objects_v2),
     ("GET", "", listings.list_objects),
     ("HEAD", "", head_bucket),
@@ -107,8 +112,15 @@ BUCKET_OPERATIONS: list[tuple[str, str, Operation]] = [
 ]
 OBJECT_OPERATIONS: list[tuple[str, str, Operation]] = [
     *UNKNOWN,
+    ("GET", "partNumber", refuse),
+    ("HEAD", "partNumber", refuse),
+    ("GET", "uploadId", uploads.list_parts),
+    ("PUT", "uploadId", uploads.upload_part),
+    ("POST", "uploadId", uploads.complete_upload),
+    ("POST", "uploads", uploads.create_upload),
+    ("DELETE", "uploadId", uploads.abort_upload),
     ("GET", "", transfers.get_object),
-    ("HEAD", "", transfers.get_object),
+    ("HEAD", "", transfers.head_object),
     ("PUT", "x-amz-copy-source", transfers.copy_object),
     ("PUT", "", transfers.put_object),
     ("DELETE", "", transfers.delete_object),

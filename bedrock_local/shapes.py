@@ -36,6 +36,7 @@ def check_request(service: str, operation: str, value: Mapping[str, Any]) -> Non
 
 
 def refuse_faults(faults: list[str]) -> None:
+    """Refuse a request that has faults, in the words of the service."""
     if faults:
         count = f"{len(faults)} validation error{'s' if len(faults) > 1 else ''} detected: "
         raise ServiceError("ValidationException", count + "; ".join(faults))
@@ -64,10 +65,12 @@ def find_faults(value: Any, shape: Any, path: str) -> Iterator[str]:
 
 
 def is_type(value: Any, type_name: str) -> bool:
+    """Tell whether a value can be one of a type; true and false are not numbers."""
     return isinstance(value, TYPES[type_name]) and isinstance(value, bool) == (type_name == "boolean")
 
 
 def find_members(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[str]:
+    """Name members that lack, and what is wrong inside those that are there."""
     start = f"{path}." if path else ""
     for name in shape.required_members:
         if value.get(name) is None:
@@ -80,6 +83,7 @@ def find_members(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[st
 
 
 def find_limits(value: Any, shape: Shape, path: str) -> Iterator[str]:
+    """Name the limits of a shape that a value does not keep."""
     limits = shape.metadata
     is_number = shape.type_name in ("integer", "long", "float", "double")
     size = value if is_number else len(value) if isinstance(value, (str, list, dict)) else None
@@ -95,5 +99,6 @@ def find_limits(value: Any, shape: Shape, path: str) -> Iterator[str]:
 
 
 def fault(value: Any, path: str, rule: str) -> str:
+    """Name a fault in the words of the service."""
     shown = "null" if value is None else f"'{str(value)[:100]}'"
     return f"Value {shown} at '{path}' failed to satisfy constraint: {rule}"

@@ -6,7 +6,6 @@ Sources: Amazon S3 API Reference, PutObject, GetObject, CopyObject, DeleteObject
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import unquote
@@ -17,7 +16,7 @@ from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.objects import Facts
 from bedrock_local.times import http_time, iso_time
-from bedrock_local.wire import FileSlice, Request, Response, chunks
+from bedrock_local.wire import FileSlice, Request, Response
 from bedrock_local.xml import malformed, read_body, xml_response
 
 KEPT = ("cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires")
@@ -26,6 +25,7 @@ RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 def put_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+    """Write the body to disk, then give it its key."""
     objects.bucket_folder(emulator.folder, bucket)
     received = receive(request, emulator.folder)
     facts = Facts(
@@ -41,8 +41,25 @@ def put_object(request: Request, emulator: Emulator, bucket: str, key: str) -> R
 
 
 def get_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
-    """Answer GET and HEAD, which differ in the body alone."""
-    path, facts = objects.find_object(emulator.folder, bucket, key)
+    """Answer GET with the object's bytes, read from disk as the client takes them."""
+    stream, facts = objects.open_object(emulator.folder, bucket, key)
+    try:
+        head = describe_object(request, facts)
+    except ServiceError:
+        stream.close()
+        raise
+    start, stop = find_range(request.headers.get("range", ""), facts.size) or (0, facts.size)
+    return Response(head.status, head.headers, stream.narrow(start, stop))
+
+
+def head_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+    """Answer HEAD with all that GET says of the object."""
+    _, facts = objects.find_object(emulator.folder, bucket, key)
+    return describe_object(request, facts)
+
+
+def describe_object(request: Request, facts: Facts) -> Response:
+    """Hold a read to its conditions and range, and give status and headers of its answer."""
     check_read(request, facts)
     asked = find_range(request.headers.get("range", ""), facts.size)
     start, stop = asked or (0, facts.size)
@@ -52,16 +69,19 @@ def get_object(request: Request, emulator: Emulator, bucket: str, key: str) -> R
     # A part of an object has no checksum of its own, and clients would hold it against the whole one's.
     elif request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
         headers |= checksum_headers(facts)
-    body = b"" if request.method == "HEAD" or start == stop else FileSlice(path, start, stop)
-    return Response(206 if asked else 200, headers, body)
+    return Response(206 if asked else 200, headers)
 
 
 def copy_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
-    path, old = find_source(request, emulator)
-    objects.bucket_folder(emulator.folder, bucket)
+    """Copy an object with its metadata, unless the request brings its own."""
+    stream, old = open_source(request, emulator)
     is_replaced = request.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE"
-    with path.open("rb") as content:
-        received = write_chunks(chunks(content), emulator.folder, set(old.checksums))
+    with stream:
+        objects.bucket_folder(emulator.folder, bucket)
+        if not is_replaced and source_of(request) == (bucket, key):
+            reason = "This copy request is illegal because it is trying to copy an object to itself without changing it"
+            raise ServiceError("InvalidRequest", reason)
+        received = write_chunks(stream.stream(), emulator.folder, set(old.checksums))
     facts = Facts(
         size=received.size,
         modified_ns=received.modified_ns,
@@ -75,6 +95,7 @@ def copy_object(request: Request, emulator: Emulator, bucket: str, key: str) -> 
 
 
 def delete_object(_: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+    """Take away an object, whether it is there or not."""
     objects.delete_object(emulator.folder, bucket, key)
     return Response(204)
 
@@ -101,17 +122,22 @@ def keep_object(request: Request, emulator: Emulator, bucket: str, key: str, pat
         path.unlink(missing_ok=True)
 
 
-def find_source(request: Request, emulator: Emulator) -> tuple[Path, Facts]:
-    """Find the object that a copy reads, and hold it to the conditions on it."""
+def source_of(request: Request) -> tuple[str, str]:
+    """Give bucket and key of the object that a copy reads."""
     source = unquote(request.headers["x-amz-copy-source"].partition("?")[0]).removeprefix("/")
     bucket, _, key = source.partition("/")
-    path, facts = objects.find_object(emulator.folder, bucket, key)
+    return bucket, key
+
+
+def open_source(request: Request, emulator: Emulator) -> tuple[FileSlice, Facts]:
+    """Open the object that a copy reads, and hold it to the conditions on it."""
+    stream, facts = objects.open_object(emulator.folder, *source_of(request))
     wanted = request.headers.get("x-amz-copy-source-if-match")
-    if (wanted and not is_match(wanted, facts)) or is_match(
-        request.headers.get("x-amz-copy-source-if-none-match", ""), facts
-    ):
+    unwanted = request.headers.get("x-amz-copy-source-if-none-match", "")
+    if (wanted and not is_match(wanted, facts)) or is_match(unwanted, facts):
+        stream.close()
         raise failed_condition("x-amz-copy-source-If-Match")
-    return path, facts
+    return stream, facts
 
 
 def find_range(text: str, size: int) -> tuple[int, int] | None:
@@ -154,15 +180,18 @@ def check_write(request: Request, old: Facts | None) -> None:
 
 
 def is_match(etags: str, facts: Facts) -> bool:
+    """Tell whether a list of ETags names the object's, or any."""
     return any(etag.strip().strip('"') in ("*", facts.etag) for etag in etags.split(",") if etag.strip())
 
 
 def failed_condition(name: str) -> ServiceError:
+    """Say which condition did not hold."""
     reason = "At least one of the pre-conditions you specified did not hold"
     return ServiceError("PreconditionFailed", reason, Condition=name)
 
 
 def kept_headers(request: Request) -> dict[str, str]:
+    """Take the headers that an object keeps."""
     kept = {name: request.headers[name] for name in KEPT if name in request.headers}
     # The envelope of the transfer is no property of the object.
     encodings = [e.strip() for e in kept.pop("content-encoding", "").split(",") if e.strip() not in ("", "aws-chunked")]
@@ -170,10 +199,12 @@ def kept_headers(request: Request) -> dict[str, str]:
 
 
 def user_metadata(request: Request) -> dict[str, str]:
+    """Take the user's own metadata."""
     return {name.removeprefix(META): value for name, value in request.headers.items() if name.startswith(META)}
 
 
 def object_headers(request: Request, facts: Facts) -> dict[str, str]:
+    """Give the headers of an object, some of which the request may replace."""
     headers = {
         "accept-ranges": "bytes",
         "content-type": "binary/octet-stream",
@@ -187,16 +218,19 @@ def object_headers(request: Request, facts: Facts) -> dict[str, str]:
 
 
 def checksum_headers(facts: Facts) -> dict[str, str]:
+    """Give the checksums of an object as headers."""
     if not facts.checksums:
         return {}
     sums = {f"x-amz-checksum-{name}": value for name, value in facts.checksums.items()}
     return sums | {"x-amz-checksum-type": facts.checksum_type}
 
 
-def checksum_elements(facts: Facts) -> Mapping[str, str]:
+def checksum_elements(facts: Facts) -> dict[str, str]:
+    """Give the checksums of an object as elements of a document."""
     sums = {f"Checksum{name.upper()}": value for name, value in facts.checksums.items()}
     return sums | ({"ChecksumType": facts.checksum_type} if sums else {})
 
 
 def copied(facts: Facts) -> dict[str, str]:
-    return {"LastModified": iso_time(facts.modified_ns / 1e9), "ETag": f'"{facts.etag}"'}
+    """Give what the answer to a copy says of it."""
+    return {"LastModified": iso_time(facts.modified_ns // 10**9), "ETag": f'"{facts.etag}"'}

@@ -60,6 +60,7 @@ def split_uri(uri: str, folder: Path) -> tuple[str, str]:
 
 
 def check_sizes(job: Job, files: list[InputFile], settings: Settings) -> None:
+    """Hold the bytes of each file, and of all together, to the quotas."""
     for file in files:
         if file.size > settings.max_file_bytes:
             limit = f"the limit of a file is {settings.max_file_bytes} bytes"

@@ -60,6 +60,7 @@ def read_request(service: str, method: str, url: str, headers: Mapping[str, Any]
 
 
 def open_body(body: Any) -> BinaryIO:
+    """Make something to read of a body in any form that clients give it."""
     if isinstance(body, str):
         body = body.encode()
     return io.BytesIO(body or b"") if not hasattr(body, "read") else body
@@ -87,10 +88,17 @@ class FileSlice(io.RawIOBase):
         super().__init__()
         self._descriptor = -1
         self._descriptor = os.open(path, os.O_RDONLY)
+        self.modified_ns = os.fstat(self._descriptor).st_mtime_ns
+        self.narrow(start, stop)
+
+    def narrow(self, start: int, stop: int) -> FileSlice:
+        """Read these bytes instead."""
         self._at, self._stop = start, stop
         os.lseek(self._descriptor, start, os.SEEK_SET)
+        return self
 
     def readable(self) -> bool:
+        """Say that this can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:

@@ -84,6 +84,7 @@ def take_step(work: Work) -> bool:
 
 
 def begin_validation(work: Work) -> bool:
+    """Take the input files as they are now."""
     work.progress.files = take_inputs(work.folder, work.job, work.settings)
     work.progress.phase = "validating"
     work.save()
@@ -177,7 +178,7 @@ def add_answer(work: Work, output: BinaryIO, number: int, line: bytes) -> None:
         read_record(line),
         MODELS[job.model],
         invocation_type=job.invocation_type,
-        answer=work.emulator.answer,
+        answer=work.emulator.ask,
         number=number,
     )
     progress.written += output.write(outcome.line)
@@ -203,9 +204,8 @@ def finish(work: Work, end: Ended, message: str | None = None) -> bool:
             publish_outputs(work.folder, work.job, progress)
         except ServiceError as error:
             end, message = "Failed", f"Could not write to {work.job.output_uri}: {error.message}"
-    progress.phase, progress.end, progress.message = ("ended" if progress.total else "validating"), end, message
-    progress.ended = work.emulator.now()
+    progress.end, progress.message, progress.ended = end, message, work.emulator.now()
     work.save()
-    for kept in ("input", "output"):
-        shutil.rmtree(jobs.input_path(work.folder, work.job, 0).parent.with_name(kept), ignore_errors=True)
+    for path in (jobs.input_path(work.folder, work.job, 0), jobs.output_path(work.folder, work.job, 0)):
+        shutil.rmtree(path.parent, ignore_errors=True)
     return True

@@ -23,6 +23,7 @@ def xml_response(root: str, inside: Mapping[str, Any] | str) -> Response:
 
 
 def elements(fields: Mapping[str, Any]) -> Iterable[str]:
+    """Write fields as elements."""
     for name, value in fields.items():
         for item in value if isinstance(value, list) else [value]:
             if item is not None:
@@ -30,6 +31,7 @@ def elements(fields: Mapping[str, Any]) -> Iterable[str]:
 
 
 def text(value: object) -> str:
+    """Write a value as the text of an element."""
     if isinstance(value, bool):
         return str(value).lower()
     return escape(str(value), {"\r": "&#13;"})
@@ -60,6 +62,7 @@ def read_xml(content: bytes) -> Element:
 
 
 def malformed() -> ServiceError:
+    """Say that a document cannot be read."""
     reason = "The XML you provided was not well-formed or did not validate against our published schema"
     return ServiceError("MalformedXML", reason)
 

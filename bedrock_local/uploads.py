@@ -1,0 +1,283 @@
+"""Uploads in parts: `state/uploads/<id>` holds what was announced, the parts, and for each part what is known of it.
+
+Source: Amazon S3 API Reference, CreateMultipartUpload and its companions.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import msgspec
+
+from bedrock_local import objects
+from bedrock_local.checksums import KNOWN, Received, make_digest, receive, write_chunks
+from bedrock_local.emulator import ACCOUNT, Emulator
+from bedrock_local.errors import ServiceError
+from bedrock_local.files import write_json
+from bedrock_local.objects import Facts
+from bedrock_local.times import iso_time
+from bedrock_local.transfers import (
+    checksum_elements,
+    checksum_headers,
+    copied,
+    find_range,
+    keep_object,
+    kept_headers,
+    open_source,
+    user_metadata,
+)
+from bedrock_local.wire import CHUNK_BYTES, Request, Response
+from bedrock_local.xml import malformed, read_body, xml_response
+
+MIN_PART_BYTES = 5 * 2**20  # "Amazon S3 multipart upload limits"; the last part may be smaller
+MAX_PARTS = 10_000
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """An upload that was begun, with what its object will carry.
+
+    Attributes
+    ----------
+    algorithm
+        Of the checksums of its parts, in lower case; empty for none.
+    checksum_type
+        `COMPOSITE` or `FULL_OBJECT`.
+    """
+
+    bucket: str
+    key: str
+    begun: float
+    headers: dict[str, str]
+    metadata: dict[str, str]
+    algorithm: str
+    checksum_type: str
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A part that has arrived: the file in the upload's folder, and what is known of it."""
+
+    number: int
+    file: str
+    facts: Facts
+
+
+def create_upload(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+    """Begin an upload."""
+    objects.bucket_folder(emulator.folder, bucket)
+    algorithm = request.headers.get("x-amz-checksum-algorithm", "").lower()
+    kind = request.headers.get("x-amz-checksum-type") or ("FULL_OBJECT" if algorithm == "crc64nvme" else "COMPOSITE")
+    upload = Upload(
+        bucket=bucket,
+        key=key,
+        begun=emulator.now(),
+        headers=kept_headers(request),
+        metadata=user_metadata(request),
+        algorithm=algorithm,
+        checksum_type=kind,
+    )
+    upload_id = secrets.token_hex(16)
+    write_json(uploads_folder(emulator.folder) / upload_id / "upload.json", upload)
+    response = xml_response("InitiateMultipartUploadResult", {"Bucket": bucket, "Key": key, "UploadId": upload_id})
+    sums = {"x-amz-checksum-algorithm": algorithm.upper(), "x-amz-checksum-type": kind} if algorithm else {}
+    return Response(200, {**response.headers, **sums}, response.body)
+
+
+def upload_part(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+    """Take a part, from the body or from an object that is there."""
+    folder, upload = find_upload(request, emulator, bucket, key)
+    number = read_number(request)
+    is_copy = "x-amz-copy-source" in request.headers
+    received = copy_source(request, emulator, upload) if is_copy else receive(request, emulator.folder)
+    facts = Facts(
+        size=received.size, modified_ns=received.modified_ns, etag=received.etag, checksums=received.checksums
+    )
+    name = f"{number:05d}-{secrets.token_hex(8)}"
+    try:
+        received.path.replace(folder / name)
+    except FileNotFoundError:
+        raise no_such_upload() from None
+    finally:
+        received.path.unlink(missing_ok=True)
+    write_json(folder / f"{number:05d}.json", Part(number=number, file=name, facts=facts))
+    if is_copy:
+        return xml_response("CopyPartResult", {**copied(facts), **sums_of(facts)})
+    headers = {k: v for k, v in checksum_headers(facts).items() if k != "x-amz-checksum-type"}
+    return Response(200, {"etag": f'"{facts.etag}"', **headers})
+
+
+def complete_upload(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+    """Make the object out of the parts that a document names."""
+    folder, upload = find_upload(request, emulator, bucket, key)
+    wish = read_body(request)
+    parts = check_parts(folder, [] if wish is None else list(wish.iter("Part")))
+    is_whole = upload.checksum_type == "FULL_OBJECT"
+    algorithms = {upload.algorithm} if is_whole and upload.algorithm else set()
+    received = write_chunks(join_parts(folder, parts), emulator.folder, algorithms)
+    etag = hashlib.md5(b"".join(bytes.fromhex(part.facts.etag) for part in parts), usedforsecurity=False).hexdigest()
+    facts = Facts(
+        size=received.size,
+        modified_ns=received.modified_ns,
+        etag=f"{etag}-{len(parts)}",
+        headers=upload.headers,
+        metadata=upload.metadata,
+        checksums=whole_sums(request, received) if is_whole else join_sums(upload.algorithm, parts),
+        checksum_type=upload.checksum_type,
+    )
+    keep_object(request, emulator, bucket, key, received.path, facts)
+    shutil.rmtree(folder, ignore_errors=True)
+    fields = {"Location": f"https://{bucket}.s3.amazonaws.com/{key}", "Bucket": bucket, "Key": key}
+    return xml_response(
+        "CompleteMultipartUploadResult", {**fields, "ETag": f'"{facts.etag}"', **checksum_elements(facts)}
+    )
+
+
+def abort_upload(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+    """Forget an upload and its parts."""
+    folder, _ = find_upload(request, emulator, bucket, key)
+    shutil.rmtree(folder, ignore_errors=True)
+    return Response(204)
+
+
+def list_parts(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+    """List the parts that have arrived, page by page."""
+    folder, upload = find_upload(request, emulator, bucket, key)
+    after, limit = int(request.query.get("part-number-marker") or 0), int(request.query.get("max-parts") or 1000)
+    parts = [part for part in read_parts(folder).values() if part.number > after]
+    page = parts[:limit]
+    fields = {
+        "Bucket": bucket,
+        "Key": key,
+        "UploadId": request.query["uploadId"],
+        "PartNumberMarker": after,
+        "NextPartNumberMarker": page[-1].number if page else 0,
+        "MaxParts": limit,
+        "IsTruncated": len(page) < len(parts),
+        "Part": [describe_part(part) for part in page],
+        "StorageClass": "STANDARD",
+        "ChecksumAlgorithm": upload.algorithm.upper() or None,
+        "ChecksumType": upload.checksum_type if upload.algorithm else None,
+    }
+    return xml_response("ListPartsResult", fields)
+
+
+def list_uploads(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
+    """List the uploads of a bucket that are neither complete nor aborted."""
+    objects.bucket_folder(emulator.folder, bucket)
+    found = []
+    for path in uploads_folder(emulator.folder).glob("*/upload.json"):
+        upload = msgspec.json.decode(path.read_bytes(), type=Upload)
+        if upload.bucket == bucket and upload.key.startswith(request.query.get("prefix", "")):
+            found.append({"Key": upload.key, "UploadId": path.parent.name, "Initiated": iso_time(upload.begun)})
+    found.sort(key=lambda upload: (upload["Key"], upload["Initiated"]))
+    owner = {"Owner": {"ID": ACCOUNT}, "StorageClass": "STANDARD"}
+    fields = {"Bucket": bucket, "MaxUploads": 1000, "IsTruncated": False, "Upload": [{**u, **owner} for u in found]}
+    return xml_response("ListMultipartUploadsResult", fields)
+
+
+def uploads_folder(folder: Path) -> Path:
+    """Give the folder of all uploads."""
+    return folder / "state" / "uploads"
+
+
+def find_upload(request: Request, emulator: Emulator, bucket: str, key: str) -> tuple[Path, Upload]:
+    """Find the upload that a request names; its id is only hexadecimal digits, and so stays in the folder."""
+    upload_id = request.query["uploadId"]
+    folder = uploads_folder(emulator.folder) / upload_id
+    if not upload_id.isalnum() or not (folder / "upload.json").is_file():
+        raise no_such_upload()
+    upload = msgspec.json.decode((folder / "upload.json").read_bytes(), type=Upload)
+    if (upload.bucket, upload.key) != (bucket, key):
+        raise no_such_upload()
+    return folder, upload
+
+
+def no_such_upload() -> ServiceError:
+    """Say that an upload is not, or no longer, there."""
+    reason = "The specified upload does not exist. The upload ID may be invalid, or it may have been aborted."
+    return ServiceError("NoSuchUpload", reason)
+
+
+def read_number(request: Request) -> int:
+    """Read the number of a part."""
+    text = request.query.get("partNumber", "")
+    if not text.isdigit() or not 1 <= int(text) <= MAX_PARTS:
+        raise ServiceError("InvalidArgument", f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive")
+    return int(text)
+
+
+def copy_source(request: Request, emulator: Emulator, upload: Upload) -> Received:
+    """Copy a part out of an object."""
+    stream, facts = open_source(request, emulator)
+    with stream:
+        asked = find_range(request.headers.get("x-amz-copy-source-range", ""), facts.size)
+        pieces = stream.narrow(*(asked or (0, facts.size))).stream()
+        return write_chunks(pieces, emulator.folder, {upload.algorithm} - {""})
+
+
+def read_parts(folder: Path) -> dict[int, Part]:
+    """Read the parts of an upload, by number and in that order."""
+    paths = sorted(path for path in folder.glob("*.json") if path.name != "upload.json")
+    parts = [msgspec.json.decode(path.read_bytes(), type=Part) for path in paths]
+    return {part.number: part for part in parts}
+
+
+def check_parts(folder: Path, wishes: list[Element]) -> list[Part]:
+    """Hold the parts that a document names to those that have arrived."""
+    if not wishes:
+        raise malformed()
+    arrived, numbers = read_parts(folder), [int(wish.findtext("PartNumber") or 0) for wish in wishes]
+    if numbers != sorted(set(numbers)):
+        raise ServiceError("InvalidPartOrder", "The list of parts was not in ascending order.")
+    for number, wish in zip(numbers, wishes, strict=True):
+        etag = (wish.findtext("ETag") or "").strip('"')
+        if number not in arrived or arrived[number].facts.etag != etag:
+            reason = "One or more of the specified parts could not be found, or its entity tag did not match."
+            raise ServiceError("InvalidPart", reason, PartNumber=str(number))
+    parts = [arrived[number] for number in numbers]
+    if any(part.facts.size < MIN_PART_BYTES for part in parts[:-1]):
+        raise ServiceError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
+    return parts
+
+
+def join_parts(folder: Path, parts: list[Part]) -> Iterator[bytes]:
+    """Read the parts one after the other."""
+    for part in parts:
+        with (folder / part.file).open("rb") as content:
+            while piece := content.read(CHUNK_BYTES):
+                yield piece
+
+
+def join_sums(algorithm: str, parts: list[Part]) -> dict[str, str]:
+    """Make the checksum of the checksums, where every part has one and Python knows the algorithm."""
+    sums = [part.facts.checksums.get(algorithm) for part in parts]
+    if algorithm not in ("crc32", "sha1", "sha256", "sha512"):
+        return {}
+    digest = make_digest(algorithm)
+    for value in sums:
+        if value is None:
+            return {}
+        digest.update(base64.b64decode(value))
+    return {algorithm: f"{base64.b64encode(digest.digest()).decode()}-{len(parts)}"}
+
+
+def whole_sums(request: Request, received: Received) -> Mapping[str, str]:
+    """Take the checksums of the whole object: the one worked out, else the one that the caller gave."""
+    sent = {name: request.headers.get(f"x-amz-checksum-{name}") for name in KNOWN}
+    return {name: value for name, value in sent.items() if value} | dict(received.checksums)
+
+
+def describe_part(part: Part) -> dict[str, Any]:
+    """Say what a list of parts says of one."""
+    return {"PartNumber": part.number, **copied(part.facts), "Size": part.facts.size, **sums_of(part.facts)}
+
+
+def sums_of(facts: Facts) -> dict[str, str]:
+    """Give the checksum elements of a part, which have no type."""
+    return {name: value for name, value in checksum_elements(facts).items() if name != "ChecksumType"}
