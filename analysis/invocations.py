@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, BinaryIO
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
@@ -36,7 +37,7 @@ class OutputLine(msgspec.Struct, rename="camel"):
     """What must be known of an output line to tell whether its record has been answered."""
 
     record_id: str
-    model_output: msgspec.Raw | None = None
+    model_output: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes], at_once: int = AT_ONCE) -> None:
@@ -66,10 +67,10 @@ def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes],
     with target.open("ab") as file, ThreadPoolExecutor(at_once) as pool:
         if file.tell() and not ends_line(target):
             file.write(b"\n")  # a crash cut the last line off; its record is asked again
-        tasks = map_at_once(pool, lambda record: answer_record(record, invoke), records, at_once)
-        for line in tqdm(tasks, "answering on demand", len(records), unit="record", delay=1):
-            file.write(line)
-            file.flush()
+        write = LineWriter(file)
+        tasks = run_at_once(pool, lambda record: write(answer_record(record, invoke)), records, at_once)
+        for _ in tqdm(tasks, "answering on demand", len(records), unit="record", delay=1):
+            pass
 
 
 def make_invoke(client: Any, model_id: str, invocation_type: str) -> Callable[[bytes], bytes]:
@@ -130,15 +131,28 @@ def read_answered(target: Path) -> set[str]:
                     output = decoder.decode(line)
                 except msgspec.DecodeError:
                     continue
-                if output.model_output is not None:
+                if bytes(output.model_output) != b"null":
                     answered.add(output.record_id)
     return answered
 
 
-def map_at_once(
-    pool: ThreadPoolExecutor, work: Callable[[InputLine], bytes], records: list[InputLine], at_once: int
-) -> Iterator[bytes]:
-    """Give results as they come, with no more than `at_once` waiting; the first failure ends it."""
+class LineWriter:
+    """Writes lines from several threads; each writes its own, so what is paid for is kept when another one fails."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.lock = file, Lock()
+
+    def __call__(self, line: bytes) -> None:
+        """Write one line."""
+        with self.lock:
+            self.file.write(line)
+            self.file.flush()
+
+
+def run_at_once(
+    pool: ThreadPoolExecutor, work: Callable[[InputLine], None], records: list[InputLine], at_once: int
+) -> Iterator[None]:
+    """Work on records with no more than `at_once` under way; the first failure ends it."""
     waiting = iter(records)
     tasks = {pool.submit(work, record) for record in islice(waiting, at_once)}
     while tasks:

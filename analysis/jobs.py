@@ -140,7 +140,7 @@ def renew(planned: Sequence[PlannedJob], ledger: Ledger) -> None:
     Raises
     ------
     JobError
-        A job has come to its third bad end.
+        All tries of a job came to a bad end.
     """
     with ledger.lock():
         states = ledger.latest()
@@ -149,7 +149,7 @@ def renew(planned: Sequence[PlannedJob], ledger: Ledger) -> None:
             if state is None or not state.is_unproductive:
                 continue
             if state.job_try >= MOST_TRIES:
-                reason = f"{state.status} for the {state.job_try}rd time: {state.message}"
+                reason = f"{state.status} in the last of {MOST_TRIES} tries: {state.message}"
                 raise JobError(state.job_name, reason, "mend the cause, then prepare under a new run name")
             ledger.append("planned", job_key=job.key, job_try=state.job_try + 1, status="planned")
 

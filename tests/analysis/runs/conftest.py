@@ -1,0 +1,42 @@
+import polars as pl
+import pytest
+
+from analysis import Prompt, prepare
+from analysis.aws import open_session
+from bedrock_local.settings import Settings, write_settings
+
+HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
+NOVA = "us.amazon.nova-micro-v1:0"
+
+
+@pytest.fixture
+def emulator(tmp_path, monkeypatch):
+    """An account in a folder of its own; gives its session."""
+    monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
+    return open_session("emulator")
+
+
+@pytest.fixture
+def set_up_emulator(emulator, tmp_path):
+    """Change the settings of the account."""
+
+    def change(**settings):
+        write_settings(tmp_path / "emulator", Settings(**settings))
+        return open_session("emulator")
+
+    return change
+
+
+def make_calls(number):
+    texts = [f"Agent: Hello.\nCustomer: Line {index} is down since Monday." for index in range(number)]
+    return pl.DataFrame({"call_id": [f"c{index}" for index in range(number)], "transcript": texts})
+
+
+def make_prompt(name="short", model_id=HAIKU, **fields):
+    return Prompt(name=name, model_id=model_id, template="Summarize.\n\n{{ transcript }}", **fields)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of 100 records in one job."""
+    return prepare(make_calls(100), make_prompt(), into=tmp_path / "runs", name="demo")

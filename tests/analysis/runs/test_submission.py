@@ -1,0 +1,250 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+
+from analysis import collect, invoke, load_jobs, open_run, prepare, submit
+from analysis.errors import BudgetError, JobError, QuotaError
+from analysis.runs import agree_to_cost, stop
+from bedrock_local.settings import Settings, write_settings
+
+from .conftest import HAIKU, NOVA, make_calls, make_prompt
+
+
+def list_account(session):
+    return session.client("bedrock").list_model_invocation_jobs()["invocationJobSummaries"]
+
+
+def test_every_record_is_answered_once(run, emulator):
+    jobs = submit(run)
+    assert jobs["status"].to_list() == ["Completed"]
+    assert jobs["success_records"].to_list() == [100]
+    assert len(list_account(emulator)) == 1
+
+
+def test_submitting_again_sends_nothing(run, emulator):
+    submit(run)
+    submit(run)
+    assert len(list_account(emulator)) == 1
+
+
+def test_a_lost_ledger_does_not_pay_twice(run, emulator):
+    first = submit(run)
+    run.ledger.file.unlink()
+    second = submit(run)
+    assert second["job_arn"].to_list() == first["job_arn"].to_list()
+    assert len(list_account(emulator)) == 1
+
+
+def test_a_ledger_cut_before_the_answer_does_not_pay_twice(run, emulator):
+    submit(run, wait=False)
+    lines = run.ledger.file.read_bytes().splitlines(keepends=True)
+    intended = next(index for index, line in enumerate(lines) if b'"intended"' in line)
+    run.ledger.file.write_bytes(b"".join(lines[: intended + 1]) + b'{"event":"crea')
+    assert submit(run)["status"].to_list() == ["Completed"]
+    assert len(list_account(emulator)) == 1
+
+
+def test_the_same_run_prepared_elsewhere_adopts_the_job(run, emulator, tmp_path):
+    submit(run)
+    twin = prepare(make_calls(100), make_prompt(), into=tmp_path / "elsewhere", name="demo")
+    assert submit(twin)["job_arn"].to_list() == load_jobs(run)["job_arn"].to_list()
+    assert len(list_account(emulator)) == 1
+
+
+def test_one_step_does_not_wait(run, set_up_emulator):
+    set_up_emulator(clock="realistic")
+    assert submit(run, wait=False)["status"].to_list() == ["Submitted"]
+
+
+def test_a_job_says_what_it_was_asked_for(run, emulator):
+    key = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+    submit(
+        run,
+        timeout_hours=48,
+        kms_key_id=key,
+        bucket_owner="123456789012",
+        subnet_ids=["subnet-1"],
+        security_group_ids=["sg-1"],
+        tags={"team": "calls"},
+    )
+    arn = load_jobs(run)["job_arn"][0]
+    job = emulator.client("bedrock").get_model_invocation_job(jobIdentifier=arn)
+    target = job["outputDataConfig"]["s3OutputDataConfig"]
+    assert job["timeoutDurationInHours"] == 48
+    assert job["vpcConfig"] == {"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"]}
+    assert (target["s3EncryptionKeyId"], target["s3BucketOwner"]) == (key, "123456789012")
+    assert job["inputDataConfig"]["s3InputDataConfig"]["s3BucketOwner"] == "123456789012"
+    assert job["jobName"].startswith("demo-job01-1-")
+
+
+def test_two_models_make_two_jobs(emulator, tmp_path):
+    prompts = [make_prompt(), make_prompt("other", NOVA, invocation_type="Converse")]
+    run = prepare(make_calls(100), prompts, into=tmp_path / "runs", name="demo")
+    jobs = submit(run)
+    assert jobs.select("job_key", "model_id", "status").rows() == [
+        ("job01", HAIKU, "Completed"),
+        ("job02", NOVA, "Completed"),
+    ]
+
+
+def test_jobs_wait_for_room_under_the_quota(emulator, tmp_path):
+    quotas = {"records_per_job": 100, "unfinished_jobs": 1}
+    run = prepare(make_calls(300), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
+    most = []
+
+    def sleep(seconds):
+        most.append(sum(job["status"] not in {"Completed"} for job in list_account(emulator)))
+        time.sleep(seconds)
+
+    assert submit(run, sleep=sleep)["status"].to_list() == ["Completed"] * 3
+    assert max(most) == 1
+
+
+def test_jobs_of_others_take_room_too(set_up_emulator, tmp_path):
+    set_up_emulator(clock="realistic")
+    quotas = {"unfinished_jobs": 1}
+    first = prepare(make_calls(100), make_prompt(), into=tmp_path / "runs", name="first", quotas=quotas)
+    second = prepare(make_calls(100), make_prompt("other"), into=tmp_path / "runs", name="second", quotas=quotas)
+    submit(first, wait=False)
+    assert submit(second, wait=False)["status"].to_list() == ["planned"]
+
+
+def test_too_few_records_are_refused_with_the_ways_out(emulator, tmp_path):
+    run = prepare(make_calls(60), make_prompt(), into=tmp_path / "runs", name="demo")
+    with pytest.raises(QuotaError, match=r"has 60 records, and a batch job takes at least 100; .*invoke\(run\)"):
+        submit(run)
+    assert list_account(emulator) == []
+
+
+def test_a_failed_job_says_why_and_is_tried_again(emulator, tmp_path):
+    run = prepare(make_calls(60), make_prompt(), into=tmp_path / "runs", name="demo", quotas={"min_records": 1})
+    for _ in range(3):
+        with pytest.raises(JobError, match=r"demo-job01-\d-.*: Failed: .*100.*submit again"):
+            submit(run)
+    with pytest.raises(JobError, match="in the last of 3 tries"):
+        submit(run)
+    assert [job["jobName"][11] for job in list_account(emulator)] == ["3", "2", "1"]
+    assert load_jobs(run)["status"].to_list() == ["Failed"] * 3
+
+
+def test_a_refused_job_gives_the_reason_and_a_cure(emulator, tmp_path):
+    prompt = make_prompt(model_id="anthropic.claude-nobody-knows-v1:0")
+    run = prepare(make_calls(100), prompt, into=tmp_path / "runs", name="demo")
+    with pytest.raises(JobError, match=r"ValidationException: Batch inference is not supported .*docs/aws\.md"):
+        submit(run)
+    assert load_jobs(run)["status"].to_list() == ["refused"]
+
+
+def test_the_same_content_for_another_place_is_not_paid_twice(run, emulator, tmp_path):
+    submit(run, prefix="one")
+    twin = prepare(make_calls(100), make_prompt(), into=tmp_path / "elsewhere", name="demo")
+    submit(twin, prefix="two")
+    assert collect(twin)["answered"].to_list() == [100]
+    assert len(list_account(emulator)) == 1
+
+
+def test_a_stopped_run_keeps_what_was_finished(run, set_up_emulator):
+    set_up_emulator(seconds={"Scheduled": 3600})
+    submit(run, wait=False)
+    stop(run)
+    time.sleep(0.2)
+    assert submit(run)["status"].to_list() == ["Stopped"]
+    assert collect(run).select("prepared", "answered", "missing").row(0) == (100, 0, 100)
+
+
+def test_off_the_emulator_somebody_has_to_agree(run):
+    with pytest.raises(BudgetError, match="not agreed to"):
+        submit(run, profile="production", bucket="b", role_arn="r", ask=lambda question: "n")
+    assert not run.ledger.file.exists()
+
+
+def test_the_plan_is_what_is_agreed_to(run):
+    asked = []
+    agree_to_cost(run, profile="production", ask=lambda question: asked.append(question) or "yes")
+    assert str(run.plan()) in asked[0]
+
+
+def test_nobody_at_the_keyboard_is_no_yes(run):
+    def nobody(question):
+        raise EOFError
+
+    with pytest.raises(BudgetError, match="give budget_usd"):
+        agree_to_cost(run, profile="production", ask=nobody)
+
+
+def test_a_budget_below_the_estimate_stops_the_run(run):
+    with pytest.raises(BudgetError, match=r"may cost up to 0\.26 USD, and the budget is 0\.10 USD"):
+        agree_to_cost(run, profile="production", budget_usd=0.10)
+
+
+def test_an_unknown_price_holds_no_budget(tmp_path):
+    prompt = make_prompt(model_id="anthropic.claude-3-opus-20240229-v1:0")
+    run = prepare(make_calls(100), prompt, into=tmp_path / "runs", name="demo")
+    with pytest.raises(BudgetError, match="no price is known"):
+        agree_to_cost(run, profile="production", budget_usd=1.0)
+
+
+def test_a_run_that_was_sent_costs_nothing_more(run, emulator):
+    submit(run)
+    agree_to_cost(run, profile="production", ask=lambda question: pytest.fail("asked again"))
+
+
+def test_small_runs_are_answered_on_demand(emulator, tmp_path):
+    run = prepare(make_calls(7), make_prompt(samples=2), into=tmp_path / "runs", name="demo")
+    invoke(run)
+    assert collect(run).select("prepared", "answered", "missing").row(0) == (14, 14, 0)
+    outputs = run.read_outputs()
+    assert outputs["invocation"].unique().to_list() == ["on_demand"]
+    assert outputs["model_id"].unique().to_list() == [HAIKU]
+
+
+def test_answering_on_demand_again_asks_nothing(emulator, tmp_path):
+    run = prepare(make_calls(7), make_prompt(), into=tmp_path / "runs", name="demo")
+    invoke(run)
+    before = [path.read_bytes() for path in run.folder.rglob("*.out")]
+    invoke(run)
+    assert [path.read_bytes() for path in run.folder.rglob("*.out")] == before
+
+
+SUBMIT = "import sys; from analysis import open_run, submit; submit(open_run(sys.argv[1]))"
+
+
+def test_killing_the_kernel_anywhere_and_running_again_continues(emulator, tmp_path):
+    write_settings(tmp_path / "emulator", Settings(work_seconds=0.01))
+    run = prepare(make_calls(400), make_prompt(), into=tmp_path / "runs", name="demo")
+    for delay in (0.6, 0.9, 1.2, 1.5, 1.8, 2.1):
+        process = subprocess.Popen([sys.executable, "-c", SUBMIT, str(run.folder)], stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    submit(run)
+    row = collect(run).select("prepared", "answered", "missing", "repeated", "agrees").row(0)
+    assert row == (400, 400, 0, 0, True)
+    assert len(list_account(emulator)) == 1
+
+
+def test_two_processes_make_one_job(run, emulator):
+    processes = [subprocess.Popen([sys.executable, "-c", SUBMIT, str(run.folder)]) for _ in range(2)]
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert len(list_account(emulator)) == 1
+
+
+def test_the_ledger_holds_no_transcript(run, emulator):
+    submit(run)
+    events = [json.loads(line) for line in run.ledger.file.read_bytes().splitlines()]
+    assert {event["event"] for event in events} >= {"versions", "intended", "created", "ended"}
+    assert b"Monday" not in run.ledger.file.read_bytes()
+
+
+def test_jobs_are_planned_before_they_are_sent(run):
+    jobs = load_jobs(open_run(run.folder))
+    assert jobs.select("job_key", "status", "records", "processed_records", "job_arn").rows() == [
+        ("job01", "planned", 100, None, None)
+    ]
+    assert jobs.schema["processed_records"] == pl.Int64
