@@ -40,7 +40,9 @@ def give_back(frame: nw.DataFrame[IntoDataFrameT], keys: Sequence[str], dtypes: 
         return fixed.with_columns(nw.col(name).cast(dtype) for name, dtype in dtypes.items()).to_native()
     native: Any = nw.maybe_reset_index(fixed).to_native()
     known = {name: PANDAS_DTYPES[str(dtype)] for name, dtype in dtypes.items() if str(dtype) in PANDAS_DTYPES}
-    result: IntoDataFrameT = native.astype(known)
+    # By way of Float64, since an object column may hold NA, which float64 refuses.
+    fractions = {name: "Float64" for name, dtype in known.items() if dtype == "float64"}
+    result: IntoDataFrameT = native.astype(fractions).astype(known)
     return result
 
 
@@ -50,7 +52,7 @@ def list_keys(by: str | Sequence[str]) -> list[str]:
 
 
 def aggregate(frame: nw.DataFrame[IntoDataFrameT], keys: Sequence[str], *sums: nw.Expr) -> nw.DataFrame[IntoDataFrameT]:
-    """Make one row per group in the order of the keys, missing last; without keys one row of everything."""
+    """Make one row per group in the order of the keys, missing last; without keys one row, even of nothing."""
     if not keys:
-        return frame.with_columns(everything=nw.lit(0)).group_by("everything").agg(*sums)
+        return frame.select(*sums)
     return frame.group_by(*keys).agg(*sums).sort(*keys, nulls_last=True)

@@ -117,7 +117,8 @@ def sum_costs(costed: IntoDataFrameT, *, by: str | Sequence[str] = "variant") ->
         nw.col(*counts, *sums).sum(),
         nw.col(*sums[:3]).count().name.suffix("_known"),
     )
-    calls = nw.col("calls") - nw.col("nameless")  # n_unique counts the missing name as one
+    # n_unique counts the missing name as one; of no rows at all the largest is missing.
+    calls = nw.col("calls") - nw.col("nameless").fill_null(0)
     summed = grouped.with_columns(
         *(nw.when(nw.col(f"{name}_known") > 0).then(nw.col(name)).alias(name) for name in sums[:3]),
         *(

@@ -214,10 +214,12 @@ def find_band(length: nw.Expr, edges: Sequence[int], end: int) -> nw.Expr:
 
 def list_lengths(used: nw.DataFrame[Any], keys: Sequence[str]) -> list[tuple[list[int], list[int]]]:
     """List the lengths of each group's answers and which of them are truncated, in the order of `aggregate`."""
-    polars = used.select(*keys, "answers", "output_tokens", "truncated", everything=nw.lit(0)).to_polars()
-    is_used = pl.col("answers") == 1
-    lists = polars.group_by("everything", *keys).agg(pl.col("output_tokens", "truncated").filter(is_used))
-    return lists.sort("everything", *keys, nulls_last=True).select("output_tokens", "truncated").rows()
+    table = used.select(*keys, "answers", "output_tokens", "truncated").to_polars()
+    columns = [pl.col(name).filter(pl.col("answers") == 1) for name in ("output_tokens", "truncated")]
+    if not keys:
+        return table.select(column.implode() for column in columns).rows()
+    lists = table.group_by(*keys).agg(*columns).sort(*keys, nulls_last=True)
+    return lists.select("output_tokens", "truncated").rows()
 
 
 def suggest(lengths: list[int], truncated: list[int], share: float) -> tuple[int | None, str | None]:

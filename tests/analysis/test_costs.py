@@ -241,3 +241,17 @@ def test_no_outputs_give_the_columns_with_their_dtypes(kind):
     kind.check(sum_costs(costed), [], SUMMARY)
     kind.check(project_costs(costed, 10), [], PROJECTION)
     kind.check(compare_invocations(kind.make(frame())), [], INVOCATIONS)
+
+
+def test_the_whole_bill_of_nothing_is_one_row(kind):
+    costed = add_costs(kind.make(frame()))
+    whole = {name: dtype for name, dtype in SUMMARY.items() if name != "variant"}
+    kind.check(sum_costs(costed, by=[]), [(0, 0, 0, 0, 0, 0, None, None, None, None, 0.0, 0.0)], whole)
+
+
+def test_outputs_of_several_variants_are_projected_together(kind):
+    costed = add_costs(kind.make(frame(output(), output("c1", "long"))))
+    whole = {name: dtype for name, dtype in PROJECTION.items() if name != "variant"}
+    kind.check(project_costs(costed, 10, by=[]), [(1, 0.00165, 10, 0.0165, None, None)], whole)
+    nothing = add_costs(kind.make(frame()))
+    kind.check(project_costs(nothing, 10, by=[]), [(0, None, 10, None, None, None)], whole)

@@ -163,3 +163,13 @@ def test_the_answers_are_left_alone(kind):
 def test_a_missing_column_is_named(kind):
     with pytest.raises(ColumnError, match="answers: no column 'stop'; there are variant"):
         count_stop_reasons(kind.make(NO_ROWS.select("variant")))
+
+
+def test_without_groups_there_is_one_row_even_of_nothing(kind):
+    shares = {name: dtype for name, dtype in SHARES.items() if name != "variant"}
+    suggestions = {name: dtype for name, dtype in SUGGESTIONS.items() if name != "variant"}
+    kind.check(share_truncated(kind.make(NO_ROWS), by=[]), [(0, 0, None, None, None)], shares)
+    kind.check(suggest_max_tokens(kind.make(NO_ROWS), by=[]), [(0, 0, None, None, None, "no answers")], suggestions)
+    some = kind.make(answers(*ended(1, 3), *ended(2, variant="b"), FAILED))
+    rows = [(3, 0, 100, 2, 3, None)]
+    kind.check(suggest_max_tokens(some, share=0.6, by=[]), rows, suggestions)
