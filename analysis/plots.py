@@ -1,4 +1,4 @@
-"""Plots: frames of costs and stops as axes."""
+"""Plots: frames of calls, costs and stops as axes."""
 
 from __future__ import annotations
 
@@ -34,6 +34,30 @@ LEGEND_COLUMNS = 3
 LEGEND_LINE = 17  # points
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.3g} %")
 USD = FuncFormatter(lambda usd, _: f"{usd:,.6g}")
+
+
+def plot_lengths(calls: IntoDataFrame, ax: Axes | None = None) -> Axes:
+    """Draw how long the calls are.
+
+    Parameters
+    ----------
+    calls
+        One row per call, from `read_calls`; `transcript` is read.
+    ax
+        Where to draw; without it a new figure.
+    """
+    texts = read_columns(calls, ("transcript",), of="calls").select("transcript").to_polars()["transcript"]
+    lengths = texts.str.len_chars().drop_nulls().to_numpy()
+    if ax is None:
+        _, ax = plt.subplots(figsize=(9, 3), layout="constrained")
+    ax.hist(
+        lengths, np.linspace(0, max([1, *lengths]), BINS + 1).tolist(), color=STOP_COLOURS["end"], edgecolor="white"
+    )
+    ax.set_xlim(0, None)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda length, _: f"{length:,.0f}"))
+    ax.set_ylabel("calls", color=INK)
+    ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    return finish(ax, "Length of calls", "characters of a transcript")
 
 
 def plot_costs(summary: IntoDataFrame, ax: Axes | None = None) -> Axes:

@@ -13,6 +13,7 @@ from analysis.plots import (
     STOP_COLOURS,
     plot_costs,
     plot_estimate,
+    plot_lengths,
     plot_output_tokens,
     plot_stop_reasons,
     plot_truncation,
@@ -72,6 +73,18 @@ def notes_of(ax):
 
 def bars_of(ax):
     return [(to_hex(bar.get_facecolor()).upper(), round(bar.get_width(), 6)) for bar in ax.patches]
+
+
+def test_calls_are_counted_by_their_length(kind):
+    ax = plot_lengths(kind.make(pl.DataFrame({"transcript": ["a" * 10, "é" * 10, "b" * 400, None]})))
+    # 40 bins of 10 characters: 10 falls into the second, 400 into the last.
+    assert [int(bar.get_height()) for bar in ax.patches] == [0, 2, *[0] * 37, 1]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("characters of a transcript", "calls")
+
+
+def test_no_calls_make_empty_axes(kind):
+    ax = plot_lengths(kind.make(pl.DataFrame(schema={"transcript": pl.String})))
+    assert sum(bar.get_height() for bar in ax.patches) == 0
 
 
 def test_costs_are_sorted_and_labelled_where_nothing_was_wasted(kind):
