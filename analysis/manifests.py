@@ -10,8 +10,8 @@ import msgspec
 import polars as pl
 
 from analysis.families.family import Count
-from analysis.outputs import MANIFEST, find_job_id, open_s3
-from analysis.storage import StoredFile, fetch_file, list_files
+from analysis.outputs import MANIFEST, find_job_id
+from analysis.storage import StoredFile, fetch_file, list_files, open_s3
 
 MANIFEST_SCHEMA = {
     "job_id": pl.String,
@@ -64,7 +64,7 @@ def load_manifests(where: str | Path, *, profile: str = "") -> pl.DataFrame:
     StorageError
         Nothing is there, or it cannot be read.
     """
-    s3 = open_s3(where, profile)
+    s3 = open_s3(where, profile=profile)
     files = [file for file in list_files(where, s3=s3) if PurePosixPath(file.name).name == MANIFEST]
     return pl.DataFrame([read_manifest(file, s3) for file in files], schema=MANIFEST_SCHEMA, orient="row")
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import polars as pl
 
-from analysis.aws import make_client, open_session
 from analysis.errors import StorageError
 from analysis.families import FAMILIES, Family
 from analysis.models import find_model
 from analysis.outputs.lines import ROW, read_lines
-from analysis.storage import StoredFile, fetch_file, is_s3_uri, list_files
+from analysis.storage import StoredFile, fetch_file, list_files, open_s3
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +85,7 @@ def load_outputs(where: str | Path, *, model_id: str | None = None, profile: str
     StorageError
         Nothing is there, or it cannot be read.
     """
-    s3 = open_s3(where, profile)
+    s3 = open_s3(where, profile=profile)
     return collect_chunks(read_files(list_outputs(where, s3=s3), model_id=model_id, s3=s3))
 
 
@@ -97,7 +96,7 @@ def scan_outputs(where: str | Path, *, model_id: str | None = None, profile: str
     """
     from polars.io.plugins import register_io_source
 
-    s3 = open_s3(where, profile)
+    s3 = open_s3(where, profile=profile)
     files = list_outputs(where, s3=s3)
 
     def read(
@@ -182,11 +181,6 @@ def as_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     for kind in ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"):
         dtypes[getattr(pa, kind.lower())()] = getattr(pd, f"{kind}Dtype")()
     return frame.to_arrow().to_pandas(types_mapper=dtypes.get, date_as_object=False)
-
-
-def open_s3(where: str | Path, profile: str) -> Any:
-    """Make the client that a place needs; none for a local one."""
-    return make_client(open_session(profile), "s3") if is_s3_uri(where) else None
 
 
 def read_files(files: Sequence[StoredFile], *, model_id: str | None, s3: Any) -> Iterator[pl.DataFrame]:

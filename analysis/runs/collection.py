@@ -12,12 +12,10 @@ from analysis.errors import RunError
 from analysis.invocations import read_answered
 from analysis.ledger import PRODUCTIVE, JobState
 from analysis.manifests import load_manifests
-from analysis.outputs import write_part
+from analysis.outputs import list_outputs, write_part
 from analysis.runs.folder import Run
 from analysis.runs.submission import ON_DEMAND, plan_jobs
 from analysis.storage import fetch_files, list_files
-
-MANIFEST = "manifest.json.out"
 
 
 def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
@@ -69,12 +67,16 @@ def download_job(run: Run, job: JobState, s3: object) -> None:
 
 
 def write_parts(run: Run) -> None:
-    """Read each output file into a Parquet part, one row per output."""
+    """Read each output file into a Parquet part, one row per output, joined to the records of its job."""
     records = run.read_records()
-    for file in list_files(run.folder / "output"):
-        if file.name.endswith(".out") and not file.name.endswith(MANIFEST):
-            part = run.folder / "outputs" / f"{file.name.removesuffix('.out').replace('/', '-')}.parquet"
-            write_part(file, part, records=records)
+    keys = {state.job_id: state.job_key for state in run.ledger.replay() if state.job_arn}
+    folder = run.folder / "output"
+    for file in list_outputs(folder) if folder.exists() else []:
+        job_id, name = file.name.split("/", 1)
+        # Files of answers on demand begin with the job's key, as `invoke` names them.
+        sent = records.filter(pl.col("job_key") == keys.get(job_id, name.split("-")[0]))
+        part = run.folder / "outputs" / f"{job_id}-{name.removesuffix('.out').replace('/', '-')}.parquet"
+        write_part(file, part, records=sent, model_id=sent["model_id"][0])
 
 
 def load_answers(run: Run) -> pl.DataFrame:
