@@ -12,7 +12,7 @@ import jinja2
 import msgspec
 from jinja2.sandbox import SandboxedEnvironment
 
-from analysis.errors import PromptError
+from analysis.errors import AnalysisError, PromptError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 HEADER = re.compile(r"\A---\n(.*?)\n---[ \t]*\n(.*)\Z", re.DOTALL)
@@ -63,16 +63,18 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         check_name(self.name, "the prompt's name")
+        if not self.template.strip():
+            raise PromptError(self.name, "the template is empty", "write what is asked, with {{ transcript }} in it")
         if self.max_tokens < 1 or self.samples < 1:
             raise PromptError(self.name, "max_tokens and samples are 1 or more")
         compile_template(self)
 
 
-def check_name(name: str, of_what: str) -> None:
+def check_name(name: str, of_what: str, *, error: type[AnalysisError] = PromptError) -> None:
     """Refuse a name that job names and S3 keys could not hold."""
     if not NAME.fullmatch(name):
         cure = "use lower-case letters, digits and '-', at most 40, a letter or digit first"
-        raise PromptError(of_what, f"{name!r} cannot be used in job names and S3 keys", cure)
+        raise error(of_what, f"{name!r} cannot be used in job names and S3 keys", cure)
 
 
 def read_prompts(where: str | Path | Iterable[str | Path]) -> list[Prompt]:
@@ -114,7 +116,7 @@ def prompt_files(place: Path) -> list[Path]:
 def read_prompt(file: Path) -> Prompt:
     """Read one prompt file: a header between `---` lines, then `# System` (may be left out) and `# User`."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(file, f"cannot be read ({error})") from error
     header = HEADER.match(text)
@@ -123,10 +125,18 @@ def read_prompt(file: Path) -> Prompt:
         raise PromptError(file, "not a prompt file", "write a header between '---' lines, '# System', then '# User'")
     try:
         fields = msgspec.yaml.decode(header[1], type=dict[str, Any])
+        check_header(fields)
         texts = {"system": (parts["system"] or "").strip(), "template": parts["template"].strip()}
         return msgspec.convert({"name": file.stem} | fields | texts, Prompt)
     except (msgspec.MsgspecError, PromptError) as error:
         raise PromptError(file, str(error)) from error
+
+
+def check_header(fields: Mapping[str, Any]) -> None:
+    """Refuse a text in the header: the one below it would take its place unseen."""
+    for field, title in {"system": "# System", "template": "# User"}.items():
+        if field in fields:
+            raise PromptError("header", f"{field!r} does not belong there", f"write it under '{title}'")
 
 
 def render(prompt: Prompt, call: Mapping[str, Any]) -> str:
@@ -144,7 +154,7 @@ def render(prompt: Prompt, call: Mapping[str, Any]) -> str:
     except jinja2.UndefinedError as error:
         variable = re.sub(r"^'(.*)' is undefined$", r"no variable '\1'", str(error))
         raise PromptError(prompt.name, variable, f"a template can use {', '.join(call)}") from error
-    except (jinja2.TemplateError, TypeError, ArithmeticError, ValueError) as error:
+    except Exception as error:  # a template is a small program, which can raise anything
         raise PromptError(prompt.name, f"the template fails on call {call.get('call_id')!r}: {error}") from error
 
 
