@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -75,8 +75,3 @@ def check_own(own: dict[str, int]) -> None:
             raise QuotaError("quotas", f"no quota {name!r}", f"there are {', '.join(Quotas.__dataclass_fields__)}")
         if not isinstance(value, int) or value < 1:
             raise QuotaError("quotas", f"{name} is {value!r}", "a quota is a whole number from 1")
-
-
-def quotas_as_dict(quotas: Quotas) -> dict[str, int]:
-    """Give the values by name, in the order of the class."""
-    return asdict(quotas)

@@ -1,0 +1,47 @@
+import pytest
+
+from analysis.errors import QuotaError
+from analysis.quotas import Quotas, find_quotas
+
+GB = 10**9
+
+
+def test_most_models_share_the_quotas_of_2026():
+    assert find_quotas("anthropic.claude-haiku-4-5-20251001-v1:0") == Quotas(
+        min_records=100,
+        records_per_file=100_000,
+        records_per_job=100_000,
+        file_bytes=GB,
+        job_bytes=5 * GB,
+        unfinished_jobs=100,
+    )
+
+
+def test_a_model_can_have_quotas_of_its_own():
+    assert find_quotas("amazon.nova-pro-v1:0").job_bytes == 100 * GB
+
+
+@pytest.mark.parametrize("model", ["anthropic.claude-3-haiku-20240307-v1:0", "amazon.nova-pro-v1:0"])
+def test_an_older_account_may_have_the_quotas_of_2024(model):
+    assert find_quotas(model, year="2024") == Quotas(1_000, 50_000, 50_000, GB // 5, GB, 3)
+
+
+def test_values_of_the_account_go_before_the_published_ones():
+    quotas = find_quotas("amazon.nova-pro-v1:0", min_records=1, unfinished_jobs=20)
+    assert (quotas.min_records, quotas.unfinished_jobs, quotas.records_per_job) == (1, 20, 100_000)
+
+
+def test_a_year_without_values_is_told_which_years_have_them():
+    with pytest.raises(QuotaError, match="no values for '2023'; known are 2024, 2026"):
+        find_quotas("amazon.nova-pro-v1:0", year="2023")
+
+
+def test_a_quota_that_does_not_exist_is_told_which_do():
+    with pytest.raises(QuotaError, match="no quota 'max_records'; there are min_records, records_per_file"):
+        find_quotas("amazon.nova-pro-v1:0", max_records=5)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "100", None])
+def test_a_quota_is_a_whole_number_from_1(value):
+    with pytest.raises(QuotaError, match=r"min_records is .*; a quota is a whole number from 1"):
+        find_quotas("amazon.nova-pro-v1:0", min_records=value)
