@@ -19,7 +19,7 @@ from analysis.prompts import Prompt, render
 from analysis.quotas import Quotas
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-ID_LENGTH = 11  # what Bedrock's own ids had until 2025; 65 bits, so a million records clash once in 74 million runs
+ID_LENGTH = 11  # what Bedrock's own ids had until 2025; 62^11, so a million records clash once in 104 million runs
 BYTES_PER_TOKEN = 4  # rule of thumb for English text; the plan takes it as plus or minus a quarter
 COPY_BYTES = 1 << 20
 
@@ -210,6 +210,8 @@ def read_pieces(source: Any, size: int) -> Iterable[bytes]:
 
 def check_ids(records: pl.DataFrame) -> pl.DataFrame:
     """Give the records back if every id is unique: answers are joined by it."""
-    if records["record_id"].is_duplicated().any():
-        raise QuotaError("records", "two different records got one id", "rename a prompt or report this as a bug")
+    clash = records.filter(pl.col("record_id").is_duplicated())
+    if len(clash):
+        names = " and ".join(repr(call_id) for call_id in clash["call_id"][:2])
+        raise QuotaError("records", f"calls {names} got the same id by chance", "leave one of them out")
     return records
