@@ -25,7 +25,7 @@ RATES = ("input_usd_per_million", "output_usd_per_million")
 
 
 def find_prices(
-    model_ids: Iterable[str], *, region: str | None = None, own: pl.DataFrame | None = None
+    model_ids: Iterable[str], *, region: str = "", own: pl.DataFrame | None = None
 ) -> pl.DataFrame:
     """Look up what the tokens of some models cost.
 
@@ -102,11 +102,11 @@ def read_prices(path: str | Path) -> pl.DataFrame:
     return check_prices(prices.select(*PRICE_SCHEMA), path)
 
 
-def match_model(table: pl.DataFrame, model_id: str, region: str | None) -> pl.DataFrame:
+def match_model(table: pl.DataFrame, model_id: str, region: str) -> pl.DataFrame:
     """Find the rows that hold for one model id, the closest first."""
     model = find_model(model_id)
     profiles = [model.profile] if model.profile in {"global", "us-gov"} else [model.profile, "geo"]
-    regions = ["", find_region(model_id) or region or ""]
+    regions = ["", find_region(model_id) or region]
     rows = table.filter(
         pl.col("model") == model.base, pl.col("profile").is_in(profiles), pl.col("region").is_in(regions)
     )

@@ -106,9 +106,10 @@ def write_index(run: Run, report: Path) -> Path:
 
 def find_findings(run: Run) -> dict[str, Any]:
     """Work out what the first page says."""
-    answers, outputs = load_answers(run), add_costs(run.read_outputs())
+    answers, outputs, note = load_answers(run), run.read_outputs(), run.read_note()
     models = outputs["model_id"].drop_nulls().unique().sort().to_list()
-    prices = find_prices(models)
+    prices = find_prices(models, region=note["region"])
+    outputs = add_costs(outputs, prices)
     checks = reconcile_run(run)
     disagreeing = checks.filter(~pl.col("agrees"))["job_key"].to_list()
     return {
@@ -123,7 +124,7 @@ def find_findings(run: Run) -> dict[str, Any]:
         "prompts": run.read_prompts(),
         "prices": prices.to_dicts(),
         "unpriced": sorted(set(models) - set(prices["model_id"])),
-        "versions": run.read_versions(),
+        "versions": note["versions"],
         "plots": draw_plots(outputs, answers),
     }
 

@@ -87,6 +87,14 @@ def list_files(where: str | Path, *, s3: Any = None) -> list[StoredFile]:
     return sorted(files, key=lambda file: file.name)
 
 
+def list_prefix(uri: str, *, s3: Any) -> list[StoredFile]:
+    """List the objects below a prefix that ends in `/`, in the order of their keys; there may be none."""
+    bucket, key = parse_s3_uri(uri)
+    with s3_errors(uri, s3):
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+        return [stored_object(bucket, entry, key) for page in pages for entry in page.get("Contents", [])]
+
+
 def fetch_file(file: StoredFile, into: str | Path, *, s3: Any = None) -> Path:
     """Give a local copy of one listed file; see `fetch_files`."""
     return fetch_files([file], into, s3=s3)[0]
@@ -185,12 +193,11 @@ def list_objects(uri: str, s3: Any) -> list[StoredFile]:
             if found := find_object(bucket, key, s3):
                 return [found]
             key += "/"
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-        objects = [entry for page in pages for entry in page.get("Contents", [])]
+    objects = list_prefix(f"s3://{bucket}/{key}" if key else uri, s3=s3)
     if not objects:
         raise StorageError(uri, "no such object, and nothing below it", NOTHING)
     # The console marks an empty folder by an object whose key ends in "/".
-    return [stored_object(bucket, entry, key) for entry in objects if not entry["Key"].endswith("/")]
+    return [file for file in objects if not file.uri.endswith("/")]
 
 
 def find_object(bucket: str, key: str, s3: Any) -> StoredFile | None:

@@ -15,7 +15,7 @@ from analysis.manifests import load_manifests
 from analysis.outputs import list_outputs, write_part
 from analysis.runs.folder import Run
 from analysis.runs.submission import ON_DEMAND, plan_jobs
-from analysis.storage import fetch_files, list_files
+from analysis.storage import fetch_files, list_prefix
 
 
 def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
@@ -40,8 +40,10 @@ def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     RunError
         Nothing has been sent.
     """
-    noted_profile, noted_region = read_note(run)
-    profile, region = profile or noted_profile, region or noted_region
+    note = run.read_note()
+    if not note:
+        raise RunError(run.folder, "nothing has been sent", "submit or invoke the run first")
+    profile, region = profile or note["profile"], region or note["region"]
     jobs = [state for state in run.ledger.replay() if state.job_arn]
     if jobs:
         s3 = make_client(open_session(profile, region=region), "s3")
@@ -52,17 +54,9 @@ def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     return reconcile_run(run)
 
 
-def read_note(run: Run) -> tuple[str, str]:
-    """Read profile and region that the run was last sent with."""
-    notes = [event for event in run.ledger.read() if event["event"] == "versions"]
-    if not notes:
-        raise RunError(run.folder, "nothing has been sent", "submit or invoke the run first")
-    return notes[-1]["profile"], notes[-1]["region"]
-
-
 def download_job(run: Run, job: JobState, s3: object) -> None:
-    """Download the files of one job; those that are there and have not changed are kept."""
-    files = list_files(f"{job.output_uri.rstrip('/')}/{job.job_id}/", s3=s3)
+    """Download the files of one job, if it has any yet; those that are there and have not changed are kept."""
+    files = list_prefix(f"{job.output_uri.rstrip('/')}/{job.job_id}/", s3=s3)
     fetch_files(files, run.folder / "output" / job.job_id, s3=s3)
 
 

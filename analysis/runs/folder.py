@@ -73,9 +73,9 @@ class Run:
         parts = sorted((self.folder / "outputs").glob("*.parquet"))
         return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=OUTPUT_SCHEMA)
 
-    def read_versions(self) -> dict[str, str]:
-        """Read the versions that last sent the run; none before that."""
-        notes = [event["versions"] for event in self.ledger.read() if event["event"] == "versions"]
+    def read_note(self) -> dict[str, Any]:
+        """Read with what the run was last sent: `profile`, `region`, `versions`; empty before that."""
+        notes = [event for event in self.ledger.read() if event["event"] == "versions"]
         return notes[-1] if notes else {}
 
     def plan(self) -> Plan:

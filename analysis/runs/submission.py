@@ -383,6 +383,6 @@ def write_versions(run: Run, *, profile: str, region: str) -> None:
     """Note with what and where the run is sent, once per change."""
     facts = {name: version(name) for name in ("batchbook", "boto3")} | {"python": platform.python_version()}
     note = {"profile": profile, "region": region, "versions": facts}
-    before = [event for event in run.ledger.read() if event["event"] == "versions"]
-    if not before or any(before[-1].get(name) != value for name, value in note.items()):
+    before = run.read_note()
+    if any(before.get(name) != value for name, value in note.items()):
         run.ledger.append("versions", **note)
