@@ -34,7 +34,7 @@ class Plan:
     jobs
         One row per job: `job_key`, `model_id`, `invocation_type`, `records`, `files`, `input_bytes`.
     estimate
-        One row per variant, from `estimate_costs`: at batch prices, or on demand where a job is below the minimum.
+        One row per variant, from `estimate_costs`: at batch prices, or on demand as soon as a job is below the minimum.
     limits
         One row per limit that is touched: `limit`, `where` (job, prompt or model), `detail`.
     """
@@ -67,7 +67,8 @@ class Plan:
 
     def _repr_html_(self) -> str:
         tables = (self.jobs, self.estimate, self.limits)
-        shown = "".join(table._repr_html_() for table in tables if len(table))
+        with pl.Config(fmt_str_lengths=1000, tbl_rows=-1, tbl_cols=-1):  # a limit is read to its end
+            shown = "".join(table._repr_html_() for table in tables if len(table))
         limits = "" if len(self.limits) else "<p>No limit is touched.</p>"
         return f"<p>{escape(self.heading())}</p>{shown}{limits}<p>{escape(METHOD)}</p>"
 
@@ -140,7 +141,7 @@ def too_few_records(jobs: pl.DataFrame, quotas: Mapping[str, Quotas]) -> Iterato
     for key, model_id, _, records, _, _ in jobs.iter_rows():
         least = quotas[model_id].min_records
         if records < least:
-            yield "minimum", key, f"{records} records; a batch job takes at least {least}, so answer on demand"
+            yield "minimum", key, f"{count(records, 'record')}; a batch job takes at least {least}, so answer on demand"
     for model_id, number in jobs.group_by("model_id", maintain_order=True).len().iter_rows():
         most = quotas[model_id].unfinished_jobs
         if number > most:
@@ -166,9 +167,11 @@ def too_many_tokens(prompt: Prompt, records: pl.DataFrame) -> Iterator[tuple[str
 def refused_settings(prompt: Prompt) -> Iterator[tuple[str, str, str]]:
     """Find sampling parameters that the model refuses, record by record, in a job that ends Completed."""
     model = find_model(prompt.model_id)
-    sent = [name for name in ("temperature", "top_p", "top_k") if getattr(prompt, name) is not None]
-    if model.sampling == "none" and any(getattr(prompt, name) != 1 for name in sent):
-        yield "sampling", prompt.name, f"{model.base} refuses {' and '.join(sent)}: leave them out"
+    settings = {name: getattr(prompt, name) for name in ("temperature", "top_p", "top_k")}
+    sent = [name for name, value in settings.items() if value is not None]
+    refused = [name for name in sent if (name, settings[name]) != ("temperature", 1)]  # 1 is what it has anyway
+    if model.sampling == "none" and refused:
+        yield "sampling", prompt.name, f"{model.base} refuses {' and '.join(refused)}: leave out what it refuses"
     if model.sampling == "one" and {"temperature", "top_p"} <= set(sent):
         yield "sampling", prompt.name, f"{model.base} refuses temperature and top_p together: keep one"
 

@@ -1,0 +1,177 @@
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from analysis.plans import LIMIT_SCHEMA, make_plan
+from analysis.prompts import Prompt
+from analysis.quotas import Quotas
+
+HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"  # 200,000 tokens of context, 4,096 out, no price in the tables
+HAIKU_45 = "global.anthropic.claude-haiku-4-5-20251001-v1:0"  # batch 0.50 and 2.50 USD per million, on demand twice
+OPUS = "global.anthropic.claude-opus-5"
+QUOTAS = Quotas(min_records=2, records_per_file=9, records_per_job=9, file_bytes=999, job_bytes=999, unfinished_jobs=2)
+
+
+def make_prompt(name="short", model_id=HAIKU_45, **fields):
+    return Prompt(name=name, model_id=model_id, template="{{ transcript }}", **fields)
+
+
+def make_records(prompt, tokens, *, job="job01", samples=1):
+    rows = [
+        (prompt.name, f"c{number}", sample, prompt.model_id, "InvokeModel", job, "00000.jsonl", 100, each)
+        for number, each in enumerate(tokens, 1)
+        for sample in range(1, samples + 1)
+    ]
+    names = ("variant", "call_id", "sample", "model_id", "invocation_type", "job_key", "file", "input_bytes")
+    records = pl.DataFrame(rows, schema=[*names, "input_tokens_estimate"], orient="row")
+    return records.with_columns(max_tokens=pl.lit(prompt.max_tokens, pl.Int64))
+
+
+def plan(records, *prompts, transcripts=("x", "y"), run="trial"):
+    calls = pl.DataFrame({"transcript": transcripts})
+    return make_plan(run, calls, records, prompts, dict.fromkeys(records["model_id"].unique(), QUOTAS))
+
+
+def list_limits(prompt, tokens=(10, 10)):
+    return plan(make_records(prompt, tokens), prompt).limits.rows()
+
+
+def test_a_plan_without_limits_has_an_empty_table_of_them():
+    prompt = make_prompt()
+    shown = plan(make_records(prompt, [10, 10]), prompt)
+    assert_frame_equal(shown.limits, pl.DataFrame(schema=LIMIT_SCHEMA))
+    assert "No limit is touched." in str(shown)
+    assert "<p>No limit is touched.</p>" in shown._repr_html_()
+
+
+def test_a_plan_counts_each_job():
+    one, two = make_prompt("a"), make_prompt("b", HAIKU)
+    shown = plan(pl.concat([make_records(one, [10, 10]), make_records(two, [10, 10, 10], job="job02")]), one, two)
+    assert shown.jobs.rows() == [
+        ("job01", HAIKU_45, "InvokeModel", 2, 1, 200),
+        ("job02", HAIKU, "InvokeModel", 3, 1, 300),
+    ]
+    assert shown.records == 5
+
+
+def test_the_heading_says_the_sizes():
+    prompt = make_prompt()
+    shown = plan(make_records(prompt, [10, 10]), prompt)
+    assert shown.heading() == "Run trial: 2 calls, 1 variant, 2 records in 1 job and 1 file, 0.0 MB."
+
+
+def test_equal_calls_are_counted():
+    prompt = make_prompt()
+    shown = plan(make_records(prompt, [10] * 4), prompt, transcripts=["x", "y", "x", "x"])
+    assert shown.equal_calls == 2
+    assert "4 calls (2 equal to an earlier one)" in str(shown)
+
+
+def test_costs_have_an_interval():
+    prompt = make_prompt(max_tokens=1000)
+    shown = plan(make_records(prompt, [500_000, 500_000]), prompt)
+    # in: 1,000,000 at 0.50, plus or minus a quarter; out: at most 2,000 at 2.50 per million
+    assert shown.cost_usd_high == pytest.approx(0.625 + 0.005)
+    assert "short: 1,000,000 tokens in, 1,000 out, 0.50 USD (0.38 to 0.63)" in str(shown)
+
+
+def test_variants_are_added_up():
+    one, two = make_prompt("a", max_tokens=1), make_prompt("b", max_tokens=1)
+    records = pl.concat([make_records(each, [1_000_000, 1_000_000]) for each in (one, two)])
+    assert "together 2.00 USD (1.50 to 2.50)" in str(plan(records, one, two))
+
+
+def test_a_price_that_is_not_known_makes_the_sum_unknown():
+    one, two = make_prompt("a"), make_prompt("b", HAIKU)
+    shown = plan(pl.concat([make_records(one, [10, 10]), make_records(two, [10, 10], job="job02")]), one, two)
+    assert shown.cost_usd_high is None
+    assert "together USD unknown (a price is not known)" in str(shown)
+
+
+def test_a_job_below_the_minimum_is_named_and_priced_on_demand():
+    prompt = make_prompt(max_tokens=1)
+    shown = plan(make_records(prompt, [100_000]), prompt)
+    assert shown.is_too_small
+    assert shown.limits.rows() == [("minimum", "job01", "1 record; a batch job takes at least 2, so answer on demand")]
+    assert "At on-demand prices" in str(shown)
+    assert shown.cost_usd_high == pytest.approx(0.125, abs=0.0001)
+
+
+def test_more_jobs_than_may_run_together_are_told():
+    prompt = make_prompt()
+    records = pl.concat(make_records(prompt, [10, 10], job=f"job0{number}") for number in (1, 2, 3))
+    limits = plan(records, prompt).limits.rows()
+    assert limits == [("jobs", HAIKU_45, "3 jobs; 2 may be unfinished together, the rest wait their turn")]
+
+
+def test_calls_over_the_context_window_are_named():
+    prompt = make_prompt(max_tokens=1000)
+    (limit,) = list_limits(prompt, [199_000, 199_001, 10, 500_000])
+    assert limit == ("context", "short", "about 199,000 tokens of input fit; 2 calls may be longer: c2, c4")
+
+
+def test_only_the_first_calls_over_the_context_window_are_named():
+    (limit,) = list_limits(make_prompt(), [500_000] * 6)
+    assert limit[2].endswith("6 calls may be longer: c1, c2, c3, c4, c5, ...")
+
+
+def test_samples_of_a_long_call_are_one_call():
+    prompt = make_prompt()
+    shown = plan(make_records(prompt, [500_000], samples=3), prompt)
+    assert shown.limits["detail"][0].endswith("1 call may be longer: c1")
+
+
+def test_max_tokens_over_the_ceiling_of_the_model_is_told():
+    (limit,) = list_limits(make_prompt(model_id=HAIKU, max_tokens=4097))
+    assert limit == ("output", "short", f"max_tokens is 4,097; {HAIKU} refuses more than 4,096")
+
+
+@pytest.mark.parametrize(
+    ("model_id", "settings", "refused"),
+    [
+        (OPUS, {"temperature": 0}, "refuses temperature:"),
+        (OPUS, {"temperature": 1, "top_p": 0.9}, "refuses top_p:"),
+        (OPUS, {"top_k": 1}, "refuses top_k:"),
+        (OPUS, {"temperature": 0.5, "top_k": 5}, "refuses temperature and top_k:"),
+        (HAIKU_45, {"temperature": 1, "top_p": 1}, "refuses temperature and top_p together: keep one"),
+    ],
+)
+def test_sampling_that_the_model_refuses_is_told(model_id, settings, refused):
+    ((limit, where, detail),) = list_limits(make_prompt(model_id=model_id, **settings))
+    assert (limit, where) == ("sampling", "short")
+    assert refused in detail
+
+
+@pytest.mark.parametrize(
+    ("model_id", "settings"),
+    [
+        (OPUS, {}),
+        (OPUS, {"temperature": 1}),
+        (HAIKU_45, {"temperature": 0, "top_k": 5}),
+        (HAIKU_45, {"top_p": 0.9}),
+        (HAIKU, {"temperature": 0, "top_p": 0.9, "top_k": 5}),
+    ],
+)
+def test_sampling_that_the_model_takes_is_no_limit(model_id, settings):
+    assert list_limits(make_prompt(model_id=model_id, **settings)) == []
+
+
+def test_a_model_that_nobody_knows_touches_no_limit():
+    assert list_limits(make_prompt(model_id="acme.talker-v1:0", max_tokens=10**9, top_k=5), [10**9, 10**9]) == []
+
+
+def test_what_comes_from_calls_is_escaped_in_html():
+    prompt = make_prompt()
+    records = make_records(prompt, [500_000, 10]).with_columns(call_id=pl.lit("<script>alert(1)</script>"))
+    shown = plan(records, prompt, run="<b>")._repr_html_()
+    assert "<script>" not in shown
+    assert "&lt;script&gt;alert(1)" in shown
+    assert "Run &lt;b&gt;:" in shown
+
+
+def test_limits_are_shown_to_their_end_in_html():
+    prompt = make_prompt()
+    names = pl.Series("call_id", [f"a-call-with-a-long-name-{number}" for number in range(1, 6)])
+    shown = plan(make_records(prompt, [500_000] * 5).with_columns(names), prompt)._repr_html_()
+    assert "a-call-with-a-long-name-5" in shown
+    assert "cost_usd_high" in shown
