@@ -10,7 +10,14 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+)
 from tqdm import tqdm
 
 from analysis.errors import JobError
@@ -24,6 +31,8 @@ HOPELESS = {
     "ExpiredTokenException": "sign in again",
     "InvalidSignatureException": "sign in again",
 }
+# These pass; what else botocore raises (no credentials, a wrong parameter), every record would meet.
+NETWORK = (HTTPClientError, ConnectTimeoutError, EndpointConnectionError, IncompleteReadError)
 
 
 class InputLine(msgspec.Struct, rename="camel"):
@@ -97,8 +106,10 @@ def answer_record(record: InputLine, invoke: Callable[[bytes], bytes]) -> bytes:
             raise JobError("on demand", str(error), HOPELESS[code]) from error
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         result = error_json(status, error.response["Error"]["Message"])
-    except BotoCoreError as error:
+    except NETWORK as error:
         result = error_json(503, str(error))
+    except BotoCoreError as error:
+        raise JobError("on demand", str(error), "boto3 sent nothing: sign in, or mend the request") from error
     record_id = msgspec.json.encode(record.record_id)
     return b'{"modelInput":' + bytes(record.model_input) + b"," + result + b',"recordId":' + record_id + b"}\n"
 
