@@ -1,0 +1,94 @@
+"""Believable calls made up from a seed, with the facts that each was made from."""
+
+from __future__ import annotations
+
+import random
+
+import polars as pl
+
+from analysis.errors import CallsError
+from analysis.samples.phrases import read_phrases
+from analysis.samples.script import write_call
+
+__all__ = ["make_calls"]
+
+COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "call_id": pl.String,
+    "transcript": pl.String,
+    "industry": pl.String,
+    "reason": pl.String,
+    "outcome": pl.String,
+    "mood": pl.String,
+    "language": pl.String,
+    "amounts": pl.List(pl.String),
+    "promised_actions": pl.List(pl.String),
+    "duration_s": pl.Int64,
+    "words": pl.Int64,
+}
+# Of a hundred calls, ninety-five are English.
+LANGUAGES = {"english": 95, "spanish": 2, "german": 1.5, "french": 1.5}
+CODES = {"english": "en", "spanish": "es", "german": "de", "french": "fr"}
+SHORTEST, LONGEST = 40, 2500
+
+
+def make_calls(calls: int, *, seed: int = 0) -> pl.DataFrame:
+    """Make up support calls, one row per call.
+
+    A call depends on the seed and its place only: the seventh of ten is the seventh of a thousand, on any machine.
+    Names, companies and numbers are made up; phone numbers are from the 555-01 range kept for fiction.
+
+    Parameters
+    ----------
+    calls
+        How many, 0 or more.
+    seed
+        Another number gives other calls.
+
+    Returns
+    -------
+    frame
+        `call_id` and `transcript` (lines `Agent: ...` and `Customer: ...`), then the facts: `industry`, `reason`,
+        `outcome` (resolved, pending, escalated, declined, disconnected), `mood` of the customer, `language` (en, es,
+        de, fr), `amounts` and `promised_actions` as said in the call, `duration_s` (seconds), `words` (said, without
+        the speakers; 40 to 2,500, half of the calls above about 500).
+
+    Raises
+    ------
+    CallsError
+        Fewer than no calls.
+    """
+    if calls < 0:
+        raise CallsError("make_calls", f"cannot make {calls} calls", "give 0 or more")
+    return pl.DataFrame([make_call(place, seed) for place in range(1, calls + 1)], schema=COLUMNS, orient="row")
+
+
+def make_call(place: int, seed: int) -> tuple[object, ...]:
+    """Make the call at one place, as a row."""
+    # A text as seed is hashed by random itself, the same in every process.
+    rng = random.Random(f"{seed}:{place}")  # noqa: S311
+    (language,) = rng.choices(list(LANGUAGES), list(LANGUAGES.values()))
+    phrases = read_phrases(language)
+    call = write_call(rng, phrases, min(draw_length(rng), phrases.words_at_most))
+    return (
+        f"call-{place:05d}",
+        call.transcript,
+        call.industry,
+        call.reason,
+        call.outcome,
+        call.mood,
+        CODES[language],
+        call.amounts,
+        call.promised_actions,
+        call.duration_s,
+        call.words,
+    )
+
+
+def draw_length(rng: random.Random) -> int:
+    """Draw a number of words: most calls lie around 500, a few are over at once and a few go on and on."""
+    kind = rng.random()
+    if kind < 0.04:
+        return rng.randint(SHORTEST, 80)
+    if kind < 0.06:
+        return rng.randint(1900, LONGEST)
+    return min(LONGEST, max(SHORTEST, round(rng.lognormvariate(6.24, 0.55))))
