@@ -1,5 +1,6 @@
 """Batch inference on call transcripts with Amazon Bedrock: prepare, submit, collect, and what it cost."""
 
+from analysis.answers import count_errors
 from analysis.costs import add_costs, sum_costs
 from analysis.estimates import estimate_costs
 from analysis.manifests import load_manifests
@@ -24,6 +25,7 @@ __all__ = [
     "add_costs",
     "as_pandas",
     "collect",
+    "count_errors",
     "count_stop_reasons",
     "estimate_costs",
     "invoke",

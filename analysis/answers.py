@@ -7,10 +7,11 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoDataFrameT
 
-from analysis.columns import read_columns
+from analysis.columns import WHOLE, aggregate, give_back, read_columns
 from analysis.outputs import OUTPUT_SCHEMA
 
 KEYS = ["call_id", "variant", "sample"]
+ERROR_KEYS = ["variant", "error_kind", "error_code", "error_message"]
 ORDER = "_record_order"
 
 
@@ -49,6 +50,29 @@ def pick_answers(outputs: IntoDataFrameT, records: IntoDataFrameT, calls: IntoDa
     answers = answers.join(known.rename(clashes), on="call_id", how="left").sort(ORDER).drop(ORDER)
     picked: IntoDataFrameT = nw.maybe_reset_index(answers).to_native()
     return picked
+
+
+def count_errors(answers: IntoDataFrameT) -> IntoDataFrameT:
+    """Count why records have no answer.
+
+    Parameters
+    ----------
+    answers
+        One row per call, variant and sample, from `load_answers`, or one row per output.
+
+    Returns
+    -------
+    frame
+        One row per variant, `error_kind`, `error_code` and `error_message`, the most frequent first: `records`.
+        No rows when all were answered.
+    """
+    frame = read_columns(answers, ERROR_KEYS, of="answers")
+    failed = keep_whole(frame.filter(~nw.col("error_kind").is_null()))
+    counts = aggregate(failed, ERROR_KEYS, nw.len().alias("records"))
+    order = ["records", *ERROR_KEYS]
+    counts = counts.sort(order, descending=[name == "records" for name in order], nulls_last=True)
+    counted: IntoDataFrameT = give_back(counts, ERROR_KEYS, {"records": WHOLE})
+    return counted
 
 
 def pick_winners(outputs: nw.DataFrame[Any]) -> nw.DataFrame[Any]:

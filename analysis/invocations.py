@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from itertools import islice
@@ -78,7 +79,7 @@ def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes],
             file.write(b"\n")  # a crash cut the last line off; its record is asked again
         write = LineWriter(file)
         tasks = run_at_once(pool, lambda record: write(answer_record(record, invoke)), records, at_once)
-        for _ in tqdm(tasks, "answering on demand", len(records), unit="record", delay=1):
+        for _ in tqdm(tasks, "answering on demand", len(records), unit="record", delay=1, file=sys.stdout):
             pass
 
 

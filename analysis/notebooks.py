@@ -76,6 +76,7 @@ def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> P
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
             extra_arguments=QUIET,
+            coalesce_streams=True,  # or a bar leaves a line for every step
         )
     except papermill.PapermillExecutionError as error:
         raise NotebookError(copy, describe_failure(error), "open the copy to see the cell") from error

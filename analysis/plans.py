@@ -12,6 +12,7 @@ from analysis.estimates import estimate_costs
 from analysis.models import find_model
 from analysis.prompts import Prompt
 from analysis.quotas import Quotas
+from analysis.tables import show_table
 
 METHOD = (
     "Input tokens are bytes of text / 4, plus or minus a quarter. Output tokens are half of max_tokens, from a tenth "
@@ -66,11 +67,14 @@ class Plan:
         return "\n".join([self.heading(), "", *self.job_lines(), "", *self.cost_lines(), "", *self.limit_lines()])
 
     def _repr_html_(self) -> str:
-        tables = (self.jobs, self.estimate, self.limits)
-        with pl.Config(fmt_str_lengths=1000, tbl_rows=-1, tbl_cols=-1):  # a limit is read to its end
-            shown = "".join(table._repr_html_() for table in tables if len(table))
-        limits = "" if len(self.limits) else "<p>No limit is touched.</p>"
-        return f"<p>{escape(self.heading())}</p>{shown}{limits}<p>{escape(METHOD)}</p>"
+        shown = [show_table(table)._repr_html_() for table in (self.jobs, self.costs(), self.limits) if len(table)]
+        end = [f"<p>{escape(METHOD)}</p>", "" if len(self.limits) else "<p>No limit is touched.</p>"]
+        return "\n".join([f"<p>{escape(self.heading())}</p>", *shown, *end])
+
+    def costs(self) -> pl.DataFrame:
+        """Give the columns of the estimate that people look at."""
+        tokens = ("input_tokens", "output_tokens")
+        return self.estimate.select("variant", "records", "invocation", *tokens, r"^cost_usd.*$")
 
     def heading(self) -> str:
         """Say the sizes in one sentence."""

@@ -18,6 +18,8 @@ from analysis.models import find_model
 from analysis.prompts import Prompt
 from analysis.records import describe_record
 
+LONG = "white-space: pre-wrap; max-height: 24em; overflow: auto"
+
 
 @dataclass(frozen=True, repr=False)
 class Preview:
@@ -64,8 +66,7 @@ class Preview:
 
     def _repr_html_(self) -> str:
         shown = "".join(
-            f"<h4>{escape(title)}</h4><pre style='white-space:pre-wrap'>{escape(text)}</pre>"
-            for title, text in self.parts().items()
+            f"<h4>{escape(title)}</h4><pre style='{LONG}'>{escape(text)}</pre>" for title, text in self.parts().items()
         )
         return f"<p>{escape(self.heading())}</p>{shown}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -138,7 +139,8 @@ def spool_records(calls: pl.DataFrame, prompts: Sequence[Prompt], spool: Path) -
     total = len(calls) * sum(prompt.samples for prompt in prompts)
     rows: list[Row] = []
     with spool.open("wb") as file:
-        for row, line in tqdm(make_lines(calls, prompts), "writing records", total, unit="record", delay=2):
+        lines = make_lines(calls, prompts)
+        for row, line in tqdm(lines, "writing records", total, unit="record", delay=2, file=sys.stdout):
             rows.append(row)
             file.write(line)
     schema = {name: kind for name, kind in RECORD_SCHEMA.items() if name not in {"job_key", "file", "line"}}

@@ -14,6 +14,8 @@ from typing import Any
 import jinja2
 import polars as pl
 
+from analysis.answers import count_errors
+from analysis.aws import EMULATOR
 from analysis.costs import add_costs, sum_costs
 from analysis.notebooks import export_page, find_notebooks, run_notebook
 from analysis.prices import find_prices
@@ -108,8 +110,9 @@ def find_findings(run: Run) -> dict[str, Any]:
     """Work out what the first page says."""
     answers, outputs, note = load_answers(run), run.read_outputs(), run.read_note()
     models = outputs["model_id"].drop_nulls().unique().sort().to_list()
-    prices = find_prices(models, region=note["region"])
+    prices = find_prices(models, region=run.region)
     outputs = add_costs(outputs, prices)
+    used = prices.filter(pl.col("invocation").is_in(outputs["invocation"].unique().to_list()))
     checks = reconcile_run(run)
     disagreeing = checks.filter(~pl.col("agrees"))["job_key"].to_list()
     return {
@@ -122,18 +125,12 @@ def find_findings(run: Run) -> dict[str, Any]:
         "disagreeing": disagreeing,
         "errors": count_errors(answers).to_dicts(),
         "prompts": run.read_prompts(),
-        "prices": prices.to_dicts(),
+        "prices": used.to_dicts(),
         "unpriced": sorted(set(models) - set(prices["model_id"])),
         "versions": note["versions"],
+        "is_emulated": note["profile"] == EMULATOR,
         "plots": draw_plots(outputs, answers),
     }
-
-
-def count_errors(answers: pl.DataFrame) -> pl.DataFrame:
-    """Count why records have no answer, the most frequent first."""
-    failed = answers.filter(pl.col("error_kind").is_not_null())
-    counts = failed.group_by("variant", "error_kind", "error_code", "error_message").len("records")
-    return counts.sort("records", "variant", "error_message", descending=[True, False, False])
 
 
 def draw_plots(outputs: pl.DataFrame, answers: pl.DataFrame) -> dict[str, str]:
@@ -141,7 +138,7 @@ def draw_plots(outputs: pl.DataFrame, answers: pl.DataFrame) -> dict[str, str]:
     from analysis.plots import plot_costs, plot_stop_reasons
 
     drawings = {
-        "Cost of each variant": partial(plot_costs, sum_costs(outputs)),
+        "Cost of each prompt": partial(plot_costs, sum_costs(outputs)),
         "How the answers ended": partial(plot_stop_reasons, count_stop_reasons(answers)),
     }
     return {title: draw(plot) for title, plot in drawings.items()}

@@ -78,6 +78,11 @@ class Run:
         notes = [event for event in self.ledger.read() if event["event"] == "versions"]
         return notes[-1] if notes else {}
 
+    @property
+    def region(self) -> str:
+        """The AWS region that the run was last sent to; empty for the profile's own, and before that."""
+        return str(self.read_note().get("region", ""))
+
     def plan(self) -> Plan:
         """Work out what sending the run means: records, jobs, tokens, USD and limits."""
         return make_plan(self.name, self.read_calls(), self.read_records(), self.read_prompts(), self.read_quotas())
@@ -132,11 +137,16 @@ def list_runs(folder: str | Path = "runs") -> pl.DataFrame:
 def list_variants(run: Run) -> list[tuple[Any, ...]]:
     """Give the rows of one run in `list_runs`."""
     calls = run.read_request()["calls"]["rows"]
-    records = run.read_records().group_by("variant").agg(pl.len(), pl.col("job_key").n_unique())
-    counts = {variant: (count, jobs) for variant, count, jobs in records.iter_rows()}
-    finished = sum(state.is_finished for state in run.ledger.latest().values())
+    finished = [state.job_key for state in run.ledger.latest().values() if state.is_finished]
+    jobs = pl.col("job_key").unique()
+    counts = (
+        run.read_records()
+        .group_by("variant")
+        .agg(pl.len(), jobs.len().alias("jobs"), jobs.is_in(finished).sum().alias("finished"))
+    )
+    by_variant = {variant: numbers for variant, *numbers in counts.iter_rows()}
     collected = (run.folder / "outputs").exists()
     return [
-        (run.name, prompt.name, prompt.model_id, prompt.max_tokens, calls, *counts[prompt.name], finished, collected)
+        (run.name, prompt.name, prompt.model_id, prompt.max_tokens, calls, *by_variant[prompt.name], collected)
         for prompt in run.read_prompts()
     ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoDataFrame
 
-from analysis.errors import CallsError, RunError
+from analysis.errors import CallsError, PromptError, RunError
 from analysis.models import find_model
 from analysis.prompts import Prompt, check_name
 from analysis.quotas import TODAY, Quotas, find_quotas
@@ -61,7 +61,7 @@ def prepare(
     PromptError
         A template does not fit the calls, or two prompts have one name.
     RunError
-        The name belongs to a run that was prepared for something else; the error lists what differs.
+        The name cannot be used, or belongs to a run that was prepared for something else: the error lists what differs.
     QuotaError
         One record is larger than an input file may be.
     """
@@ -69,20 +69,26 @@ def prepare(
     variants = [prompts] if isinstance(prompts, Prompt) else list(prompts)
     request = write_request(frame, variants, quota_year, quotas or {})
     name = name or name_request(request)
-    check_name(name, "the run's name")
+    check_name(name, "the run's name", error=RunError)
     run = Run(Path(into) / name)
     if run.folder.exists():
         return check_same(run, request)
+    run.folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{name}-", dir=run.folder.parent) as unfinished:
+        draft = Path(unfinished) / name
+        write_run(draft, frame, variants, request)
+        draft.rename(run.folder)
+    return run
+
+
+def write_run(folder: Path, calls: pl.DataFrame, prompts: Sequence[Prompt], request: Mapping[str, Any]) -> None:
+    """Write everything that a run has before it is sent."""
     limits = msgspec.convert(request["quotas"], dict[str, Quotas])
     by_base = {find_model(model_id).base: values for model_id, values in limits.items()}
-    with_folder = run.folder.with_name(f".{name}")
-    shutil.rmtree(with_folder, ignore_errors=True)
-    records = write_records(frame, variants, into=with_folder / "input", find_quotas=by_base.__getitem__)
-    frame.write_parquet(with_folder / "calls.parquet")
-    records.write_parquet(with_folder / "records.parquet")
-    (with_folder / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(request), indent=2) + b"\n")
-    with_folder.rename(run.folder)
-    return run
+    records = write_records(calls, prompts, into=folder / "input", find_quotas=by_base.__getitem__)
+    calls.write_parquet(folder / "calls.parquet")
+    records.write_parquet(folder / "records.parquet")
+    (folder / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(request), indent=2) + b"\n")
 
 
 def name_run(
@@ -122,7 +128,7 @@ def write_request(
     """Write down what is asked, without times and versions: the same request gives the same bytes."""
     names = [prompt.name for prompt in prompts]
     if len(set(names)) < len(names) or not names:
-        raise RunError("prompts", f"the names are {names}", "give at least one prompt, each its own name")
+        raise PromptError("prompts", f"the names are {names}", "give at least one prompt, each its own name")
     models = {prompt.model_id: find_model(prompt.model_id).base for prompt in prompts}
     return {
         "calls": {"rows": len(calls), "columns": calls.columns, "digest": digest_calls(calls)},
@@ -153,8 +159,8 @@ def check_same(run: Run, request: Mapping[str, Any]) -> Run:
     """Give the run if it was prepared for the same request; else say what differs."""
     if not (run.folder / RUN_FILE).exists():
         raise RunError(run.folder, "a folder that is not a run", "choose another name, or move it away")
-    before = dict(flatten(run.read_request()))
-    now = dict(flatten(msgspec.json.decode(msgspec.json.encode(request))))
+    before = list_settings(run.read_request())
+    now = list_settings(msgspec.json.decode(msgspec.json.encode(request)))
     changed = [name for name in before | now if before.get(name) != now.get(name)]
     if changed:
         lines = [f"{name}: {shorten(before.get(name))} -> {shorten(now.get(name))}" for name in changed[:8]]
@@ -163,16 +169,18 @@ def check_same(run: Run, request: Mapping[str, Any]) -> Run:
     return run
 
 
+def list_settings(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Give every value of a request by its path; prompts go by their names, whatever their order."""
+    by_name = {prompt["name"]: prompt for prompt in request["prompts"]}
+    return dict(flatten({**request, "prompts": by_name}))
+
+
 def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Give every leaf of nested values with its path; prompts go by their names."""
-    if isinstance(value, dict):
-        children = value.items()
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        children = {child.get("name", str(index)): child for index, child in enumerate(value)}.items()
-    else:
+    """Give every leaf of nested values with its path."""
+    if not isinstance(value, dict) or not value:
         yield path, value
         return
-    for name, child in children:
+    for name, child in value.items():
         yield from flatten(child, f"{path}.{name}" if path else name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -145,13 +146,14 @@ def wait_for_jobs(
 ) -> Sequence[JobState]:
     """Take steps until every job has ended; the bar follows the records that Bedrock says it has processed."""
     total = sum(job.records for job in planned)
-    with tqdm(desc=run.name, total=total, unit="record", mininterval=1) as bar:
-        while not all(state.is_finished for state in states):
+    with tqdm(desc=run.name, total=total, unit="record", mininterval=1, file=sys.stdout) as bar:
+        while True:
+            bar.set_postfix_str(describe(states), refresh=False)
+            bar.update(count_processed(planned, states) - bar.n)
+            if all(state.is_finished for state in states):
+                return states
             sleep(pause)
             states = jobs.take_step(planned, run.ledger, account)
-            bar.update(count_processed(planned, states) - bar.n)
-            bar.set_postfix_str(describe(states), refresh=False)
-    return states
 
 
 def count_processed(planned: Sequence[PlannedJob], states: Sequence[JobState]) -> int:

@@ -1,0 +1,50 @@
+"""Tables: frames shown for reading, on screen, in a page and on paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import narwhals as nw
+import polars as pl
+from narwhals.typing import IntoDataFrame
+from polars.selectors import temporal
+
+from analysis.outputs import as_pandas
+
+MISSING = "\N{EN DASH}"
+LEFT = "text-align: left; white-space: pre-wrap"
+
+
+@dataclass(frozen=True, repr=False)
+class Table:
+    """A frame to look at; what it holds is in `frame`."""
+
+    frame: IntoDataFrame
+
+    def __repr__(self) -> str:
+        return repr(self.frame)
+
+    def _repr_html_(self) -> str:
+        from pandas.io.formats.style import Styler
+
+        frame = nw.from_native(self.frame, eager_only=True).to_polars()
+        shown = as_pandas(frame.with_columns(temporal().cast(pl.String)))
+        is_text = [dtype == "str" for dtype in shown.dtypes]
+        left = ", ".join(f".col{position}" for position, text in enumerate(is_text) if text)
+        # The same columns give the same id, so a page is the same in every run and tables do not style each other.
+        identity = sha256("\n".join(shown.columns).encode()).hexdigest()[:8]
+        styler = Styler(shown, uuid=identity, cell_ids=False, precision=4, thousands=",", na_rep=MISSING, escape="html")
+        styler.hide(axis="index").set_table_styles([{"selector": left or ".none", "props": LEFT}])
+        return str(styler.to_html())
+
+
+def show_table(frame: IntoDataFrame) -> Table:
+    """Show a frame for reading: texts whole and to the left, thousands apart, what is missing as a dash, all escaped.
+
+    Parameters
+    ----------
+    frame
+        pandas or polars. It is shown whole, so take its head when it is long.
+    """
+    return Table(frame)
