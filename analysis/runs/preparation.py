@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +20,8 @@ from analysis.prompts import Prompt, check_name
 from analysis.quotas import TODAY, Quotas, find_quotas
 from analysis.records import write_records
 from analysis.runs.folder import RUN_FILE, Run
+
+SHOWN, LEAD = 40, 12  # characters of a changed value in an error, and of those the ones before the change
 
 
 def prepare(
@@ -159,12 +162,10 @@ def check_same(run: Run, request: Mapping[str, Any]) -> Run:
     """Give the run if it was prepared for the same request; else say what differs."""
     if not (run.folder / RUN_FILE).exists():
         raise RunError(run.folder, "a folder that is not a run", "choose another name, or move it away")
-    before = list_settings(run.read_request())
-    now = list_settings(msgspec.json.decode(msgspec.json.encode(request)))
-    changed = [name for name in before | now if before.get(name) != now.get(name)]
-    if changed:
-        lines = [f"{name}: {shorten(before.get(name))} -> {shorten(now.get(name))}" for name in changed[:8]]
-        reason = f"was prepared for something else ({'; '.join(lines)})"
+    before, now = run.read_request(), msgspec.json.decode(msgspec.json.encode(request))
+    changes = list_changes(list_settings(before), list_settings(now))
+    if changes:
+        reason = f"was prepared for something else ({'; '.join(changes[:8])})"
         raise RunError(run.folder, reason, "give the new request another run name")
     return run
 
@@ -172,7 +173,7 @@ def check_same(run: Run, request: Mapping[str, Any]) -> Run:
 def list_settings(request: Mapping[str, Any]) -> dict[str, Any]:
     """Give every value of a request by its path; prompts go by their names, whatever their order."""
     by_name = {prompt["name"]: prompt for prompt in request["prompts"]}
-    return dict(flatten({**request, "prompts": by_name}))
+    return {"prompts": sorted(by_name)} | dict(flatten({**request, "prompts": by_name}))
 
 
 def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -184,7 +185,25 @@ def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from flatten(child, f"{path}.{name}" if path else name)
 
 
-def shorten(value: Any) -> str:
-    """Show a value in an error: no transcript or prompt is printed whole."""
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def list_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Say which settings changed; of a prompt that only one side has, the name is enough."""
+    names = set(before["prompts"]) ^ set(now["prompts"])
+    alone = tuple(f"prompts.{name}." for name in names)
+    paths = [path for path in before | now if not path.startswith(alone)]
+    return [
+        f"{path}: {show_change(before.get(path), now.get(path))}" for path in paths if before.get(path) != now.get(path)
+    ]
+
+
+def show_change(before: Any, now: Any) -> str:
+    """Show two values, long ones from where they differ: no prompt is printed whole."""
+    texts = ["nothing" if value is None else repr(value) for value in (before, now)]
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*texts, strict=False)))
+    start = max(0, same - LEAD) if max(map(len, texts)) > SHOWN else 0
+    return " -> ".join(shorten(text, start) for text in texts)
+
+
+def shorten(text: str, start: int) -> str:
+    """Cut a text to what an error has room for."""
+    end = start + SHOWN
+    return ("..." if start else "") + text[start:end] + ("..." if len(text) > end else "")

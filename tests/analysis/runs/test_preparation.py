@@ -1,0 +1,249 @@
+import json
+import re
+from datetime import datetime
+
+import pandas as pd
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from analysis import Prompt, list_runs, open_run, prepare
+from analysis.errors import CallsError, PromptError, QuotaError, RunError
+from analysis.runs import name_run
+
+HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
+NOVA = "us.amazon.nova-micro-v1:0"
+CALLS = pl.DataFrame(
+    {
+        "call_id": ["c1", "c2", "c3"],
+        "transcript": ["Hello.", "مرحبا\u2028 🙂", "yes"],
+        "agent": ["Ann", None, "Bob"],
+        "duration_s": [61.5, None, 3.0],
+        "started_at": [datetime(2026, 1, 2, 3, 4, 5), None, datetime(2026, 1, 2)],
+    }
+)
+
+
+def make_prompt(name="short", template="Summarize.\n{{ transcript }}", model_id=HAIKU, **fields):
+    return Prompt(name=name, model_id=model_id, template=template, **fields)
+
+
+def read_files(folder, *but):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in but
+    }
+
+
+def test_a_run_is_a_folder_of_calls_records_requests_and_what_was_asked(tmp_path):
+    run = prepare(CALLS, [make_prompt(), make_prompt("nova", model_id=NOVA, invocation_type="Converse")], into=tmp_path)
+    assert read_files(run.folder).keys() == {
+        "run.json",
+        "calls.parquet",
+        "records.parquet",
+        "input/job01/00000.jsonl",
+        "input/job02/00000.jsonl",
+    }
+    assert_frame_equal(run.read_calls(), CALLS)
+    assert run.read_records()["call_id"].to_list() == ["c1", "c2", "c3"] * 2
+    assert list(tmp_path.iterdir()) == [run.folder]
+
+
+def test_preparing_again_gives_the_run_that_is_there(tmp_path):
+    first = prepare(CALLS, make_prompt(), into=tmp_path, name="trial")
+    before = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")}
+    assert prepare(CALLS, [make_prompt()], into=str(tmp_path), name="trial") == first
+    assert {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")} == before
+
+
+def test_the_same_request_gives_the_same_bytes_in_two_folders(tmp_path):
+    prompts = [make_prompt(), make_prompt("nova", model_id=NOVA, invocation_type="Converse", samples=2)]
+    one, two = (prepare(CALLS, prompts, into=tmp_path / into) for into in "12")
+    assert one.name == two.name
+    assert read_files(one.folder) == read_files(two.folder)
+
+
+def test_pandas_and_polars_give_the_same_run(tmp_path):
+    frame = CALLS.to_pandas()
+    frame.index = [7, 7, 9]
+    one = prepare(CALLS, make_prompt(), into=tmp_path / "1")
+    two = prepare(frame, make_prompt(), into=tmp_path / "2")
+    assert one.name == two.name
+    assert read_files(one.folder, "calls.parquet") == read_files(two.folder, "calls.parquet")
+
+
+def test_the_calls_are_left_alone(tmp_path):
+    frame = CALLS.with_columns(call_id=pl.Series([1, 2, 3])).to_pandas()
+    before = frame.copy(deep=True)
+    prepare(frame, make_prompt(), into=tmp_path)
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_ids_that_are_numbers_become_text(tmp_path):
+    run = prepare(CALLS.with_columns(call_id=pl.Series([1, 2, 3])), make_prompt(), into=tmp_path)
+    assert run.read_calls()["call_id"].to_list() == ["1", "2", "3"]
+    assert run.read_records()["call_id"].to_list() == ["1", "2", "3"]
+
+
+def test_a_run_without_a_name_is_named_for_its_prompts_and_its_request(tmp_path):
+    run = prepare(CALLS, [make_prompt(), make_prompt("long", max_tokens=9)], into=tmp_path)
+    assert re.fullmatch(r"short-long-[0-9a-f]{8}", run.name)
+    assert run.name == name_run(CALLS, [make_prompt(), make_prompt("long", max_tokens=9)])
+    assert run.name != name_run(CALLS, [make_prompt(), make_prompt("long", max_tokens=8)])
+
+
+def test_a_made_name_is_at_most_40_characters(tmp_path):
+    run = prepare(CALLS, [make_prompt("a" * 30), make_prompt("b" * 30)], into=tmp_path)
+    assert re.fullmatch(r"a{30}-[0-9a-f]{8}", run.name)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "difference"),
+    [
+        (make_prompt(max_tokens=9), "prompts.short.max_tokens: 1024 -> 9"),
+        (make_prompt(temperature=0.5), "prompts.short.temperature: nothing -> 0.5"),
+        (make_prompt(stop_sequences=["END"]), "prompts.short.stop_sequences: [] -> ['END']"),
+        (make_prompt("long"), "prompts: ['short'] -> ['long']"),
+        (
+            make_prompt(template="{{ transcript }}"),
+            r"prompts.short.template: 'Summarize.\n{{ transcript }}' -> '{{ transcript }}'",
+        ),
+        (
+            make_prompt(additional_fields={"tools": [{"name": "a"}]}),
+            "prompts.short.additional_fields: {} -> nothing; "
+            "prompts.short.additional_fields.tools: nothing -> [{'name': 'a'}]",
+        ),
+        (
+            make_prompt(additional_fields={"thinking": {}}),
+            "prompts.short.additional_fields: {} -> nothing; prompts.short.additional_fields.thinking: nothing -> {}",
+        ),
+    ],
+)
+def test_an_edited_prompt_is_another_request(tmp_path, prompt, difference):
+    prepare(CALLS, make_prompt(), into=tmp_path, name="trial")
+    with pytest.raises(RunError) as raised:
+        prepare(CALLS, prompt, into=tmp_path, name="trial")
+    assert raised.value.reason == f"was prepared for something else ({difference})"
+    assert raised.value.cure == "give the new request another run name"
+
+
+def test_long_texts_are_shown_from_where_they_differ(tmp_path):
+    ask = (
+        "Here is the transcript of one call. {{ transcript }}\nWrite a paragraph of at most %d words. "
+        + "Be kind. " * 9
+    )
+    prepare(CALLS, make_prompt(template=ask % 90), into=tmp_path, name="trial")
+    with pytest.raises(RunError) as raised:
+        prepare(CALLS, make_prompt(template=ask % 60), into=tmp_path, name="trial")
+    assert raised.value.reason == (
+        "was prepared for something else (prompts.short.template: "
+        "... of at most 90 words. Be kind. Be kind. ... -> ... of at most 60 words. Be kind. Be kind. ...)"
+    )
+
+
+def test_lists_of_equal_names_are_compared_whole(tmp_path):
+    def ask(second):
+        tools = [{"name": "a", "n": 1}, {"name": "a", "n": second}, {"name": "a", "n": 3}]
+        return prepare(CALLS, make_prompt(additional_fields={"tools": tools}), into=tmp_path, name="trial")
+
+    ask(second=2)
+    with pytest.raises(RunError, match=r"additional_fields\.tools"):
+        ask(second=4)
+
+
+@pytest.mark.parametrize(
+    ("calls", "difference"),
+    [
+        (CALLS.head(2), r"calls\.rows: 3 -> 2; calls\.digest"),
+        (CALLS.reverse(), r"\(calls\.digest: "),
+        (CALLS.with_columns(agent=pl.lit("Eve")), r"\(calls\.digest: "),
+        (CALLS.drop("agent"), r"calls\.columns: .* -> "),
+    ],
+)
+def test_other_calls_are_another_request(tmp_path, calls, difference):
+    prepare(CALLS, make_prompt(), into=tmp_path, name="trial")
+    with pytest.raises(RunError, match=difference):
+        prepare(calls, make_prompt(), into=tmp_path, name="trial")
+
+
+def test_other_quotas_are_another_request(tmp_path):
+    prepare(CALLS, make_prompt(), into=tmp_path, name="trial")
+    with pytest.raises(RunError, match=r"min_records: 100 -> 1000"):
+        prepare(CALLS, make_prompt(), into=tmp_path, name="trial", quota_year="2024")
+
+
+def test_the_order_of_variants_makes_no_other_run(tmp_path):
+    prompts = [make_prompt("a"), make_prompt("b", max_tokens=9)]
+    first = prepare(CALLS, prompts, into=tmp_path, name="trial")
+    assert prepare(CALLS, prompts[::-1], into=tmp_path, name="trial") == first
+
+
+@pytest.mark.parametrize("name", ["Trial", "a/b", "..", ".a", "a b", "a" * 41, "ä"])
+def test_a_name_that_job_names_cannot_hold_is_refused(tmp_path, name):
+    with pytest.raises(RunError, match=r"the run's name: .* cannot be used in job names and S3 keys"):
+        prepare(CALLS, make_prompt(), into=tmp_path, name=name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_a_run_is_left_alone(tmp_path):
+    (tmp_path / "trial").mkdir()
+    (tmp_path / "trial" / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="a folder that is not a run; choose another name"):
+        prepare(CALLS, make_prompt(), into=tmp_path, name="trial")
+    assert read_files(tmp_path) == {"trial/notes.txt": b"mine"}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "own", "error"),
+    [
+        (make_prompt(template="{{ 6 // (transcript|length - 3) }}"), {}, PromptError),
+        (make_prompt(template="{{ transcrip }}"), {}, PromptError),
+        (make_prompt(template="{{ transcript * 99 }}"), {"file_bytes": 700}, QuotaError),
+    ],
+    ids=["at the third call", "at the first call", "when the files are cut"],
+)
+def test_a_failed_prepare_leaves_nothing(tmp_path, prompt, own, error):
+    with pytest.raises(error):
+        prepare(CALLS, prompt, into=tmp_path / "runs", name="trial", quotas=own)
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_what_a_killed_prepare_left_is_not_in_the_way(tmp_path):
+    (tmp_path / ".trial-x" / "trial" / "input").mkdir(parents=True)
+    (tmp_path / ".trial-x" / "trial" / "run.json").write_text("{")
+    assert len(list_runs(tmp_path)) == 0
+    run = prepare(CALLS, make_prompt(), into=tmp_path, name="trial")
+    assert open_run(run.folder).read_records().height == 3
+
+
+@pytest.mark.parametrize(
+    ("calls", "reason"),
+    [
+        (CALLS.drop("call_id"), "no column 'call_id'; there are transcript, agent"),
+        (CALLS.rename({"transcript": "text"}), "no column 'transcript'; there are .*; rename one"),
+        (CALLS.clear(), "no rows; prepare at least one call"),
+        (CALLS.with_columns(transcript=pl.Series(["x", None, None])), "'transcript' is missing in 2 rows"),
+        (CALLS.with_columns(call_id=pl.Series(["c1", None, "c2"])), "'call_id' is missing in 1 row"),
+        (CALLS.with_columns(call_id=pl.Series(["c1", "c2", "c1"])), "1 ids stand twice, such as c1; make them unique"),
+        (CALLS.with_columns(call_id=pl.Series(["a", "b", "a"], dtype=pl.Categorical)), "stand twice, such as a"),
+    ],
+)
+@pytest.mark.parametrize("convert", [pl.DataFrame.clone, pl.DataFrame.to_pandas], ids=["polars", "pandas"])
+def test_a_frame_that_does_not_hold_calls_is_refused(tmp_path, calls, reason, convert):
+    with pytest.raises(CallsError, match=reason):
+        prepare(convert(calls), make_prompt(), into=tmp_path)
+
+
+@pytest.mark.parametrize("prompts", [[], [make_prompt(), make_prompt()]])
+def test_prompts_need_names_of_their_own(tmp_path, prompts):
+    with pytest.raises(PromptError, match="give at least one prompt, each its own name"):
+        prepare(CALLS, prompts, into=tmp_path)
+
+
+def test_what_was_asked_holds_no_time_no_version_and_no_place(tmp_path):
+    run = prepare(CALLS, make_prompt(), into=tmp_path)
+    asked = json.loads((run.folder / "run.json").read_bytes())
+    assert asked.keys() == {"calls", "prompts", "quotas"}
+    assert asked["calls"].keys() == {"rows", "columns", "digest"}
+    assert str(tmp_path) not in json.dumps(asked)
