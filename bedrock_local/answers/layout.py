@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from bedrock_local.answers.picking import MONEY, Weighed, mood, pick, pick_certain
+from bedrock_local.answers.picking import MONEY, Weighed, is_settled, mood, pick, pick_certain
 from bedrock_local.answers.wishes import Wishes, topic_of
 from bedrock_local.answers.wording import finish, retell, tidy
 
@@ -14,7 +14,12 @@ NOTHING_SAID = "The transcript is empty."
 NOT_MENTIONED = "Not mentioned."
 # What a summary says first: one sentence for each of these, then whatever weighs most.
 ORDER = ("reason", "outcome", "actions", "follow_up", "amounts")
-AMOUNT = re.compile(r"[$£€]\s?\d[\d,]*(?:\.\d+)?|\d[\d,.]*\s?(?:%|€|£|dollars|euros|pounds)", re.IGNORECASE)
+AMOUNT = re.compile(
+    r"[$£€]\s?\d[\d,]*(?:\.\d+)?|\d[\d,.]*\s?(?:%|€|£|(?:dollars|euros|pounds)(?: and \d+ cents)?)"
+    r"|\b(?:(?:and|a|hundred|thousand|ten|eleven|twelve|\w{2,5}ty(?:-\w{3,5})?|\w{3,5}teen|one|two|three|four|five|six"
+    r"|seven|eight|nine) ){1,8}(?:dollars|euros|pounds)",
+    re.IGNORECASE,
+)
 DEFAULT_WORDS = 120
 
 
@@ -27,31 +32,53 @@ def write_answer(wishes: Wishes, call: Weighed) -> str:
     if not call.sentences:
         return NOTHING_SAID
     if wishes.form == "bullets":
-        chosen = summary(call, wishes.bullets or 4)
-        return "\n".join(f"- {text}" for text in within(told(call, chosen), wishes.words))
+        return "\n".join(f"- {text}" for text in fitting(call, ranked(call, wishes.bullets or 4), wishes.words))
     return paragraph(wishes, call)
 
 
 def paragraph(wishes: Wishes, call: Weighed) -> str:
     """Write sentences in the order said; one sentence alone joins the reason and the outcome."""
     if wishes.sentences == 1:
-        texts = told(call, summary(call, 2))
-        joined = "; ".join(text.rstrip(".!?") for text in texts).replace("; The ", "; the ")
-        return " ".join(within([finish(joined)], wishes.words))
-    usual = min(6, 3 + len(call.sentences) // 30)
-    count = wishes.sentences or (max(2, wishes.words // 14) if wishes.words else usual)
-    limit = wishes.words or (None if wishes.sentences else DEFAULT_WORDS)
-    return " ".join(within(told(call, summary(call, count)), limit))
+        texts = fitting(call, ranked(call, 2), None)
+        joined = finish("; ".join(text.rstrip(".!?") for text in texts).replace("; The ", "; the "))
+        return cut_words(joined, wishes.words)
+    if wishes.sentences:
+        return " ".join(fitting(call, ranked(call, wishes.sentences), wishes.words))
+    words = wishes.words or DEFAULT_WORDS
+    count = min(max(2, words // 12), 8, 1 + len(call.sentences) // 3)
+    return " ".join(fitting(call, ranked_certain(call, count), words))
 
 
-def summary(call: Weighed, count: int) -> list[int]:
-    """Pick the sentences of a summary: the reason, the outcome, what was done, what follows, then the heaviest."""
+def ranked(call: Weighed, count: int) -> list[int]:
+    """Pick the sentences of a summary, as many as there are to have, by importance."""
+    places = ranked_certain(call, count)
+    return places + pick(call, "general", count - len(places), set(places))
+
+
+def ranked_certain(call: Weighed, count: int) -> list[int]:
+    """Pick the reason, the outcome, what was done and what follows, then the heaviest of what says enough."""
     taken: set[int] = set()
-    for topic in ORDER[:count]:
-        pick_certain(call, topic, 1, taken) if topic != "reason" else pick(call, topic, 1, taken)
-    if len(taken) < count:
-        pick(call, "general", count - len(taken), taken)
-    return sorted(taken)[:count]
+    places = pick(call, "reason", 1, taken)
+    for topic in (*ORDER[1:], "actions", "follow_up"):
+        places += pick_certain(call, topic, 1, taken)
+    return (places + pick_certain(call, "general", max(0, count - len(places)), taken))[:count]
+
+
+def fitting(call: Weighed, places: list[int], words: int | None) -> list[str]:
+    """Tell sentences in the order said; where words are limited, the important ones come in first."""
+    texts = dict(zip(places, told(call, places), strict=True))
+    left = words if words is not None else sum(len(text.split()) for text in texts.values())
+    kept = []
+    for at, text in texts.items():
+        if text and len(text.split()) <= left:
+            left -= len(text.split())
+            kept.append(at)
+    return [texts[at] for at in sorted(kept)] or [cut_words(text, words) for text in texts.values() if text][:1]
+
+
+def cut_words(text: str, words: int | None) -> str:
+    """Cut a text after a number of words."""
+    return text if words is None or len(text.split()) <= words else finish(" ".join(text.split()[:words]))
 
 
 def told(call: Weighed, places: list[int]) -> list[str]:
@@ -60,60 +87,65 @@ def told(call: Weighed, places: list[int]) -> list[str]:
         texts = [retell(call.sentences[at]) for at in places]
     else:
         texts = [finish(tidy(call.sentences[at].text)) for at in places]
-    return [text for text in texts if text]
-
-
-def within(texts: list[str], words: int | None) -> list[str]:
-    """Keep whole sentences while they fit into a number of words; the first is cut when it alone does not."""
-    if words is None:
-        return texts
-    kept: list[str] = []
-    for text in texts:
-        size = len(text.split())
-        if size <= words:
-            kept.append(text)
-            words -= size
-    return kept or [finish(" ".join(texts[0].split()[:words]))] if texts else []
+    return texts
 
 
 def under_headings(wishes: Wishes, call: Weighed) -> str:
     """Write what belongs under each heading, on its line after a colon, or below a Markdown heading."""
-    taken: set[int] = set()
     share = max(5, wishes.words // len(wishes.headings)) if wishes.words else None
+    topics = [heading.topic for heading in wishes.headings]
     parts = []
-    for heading in wishes.headings:
-        count = wishes.sentences or (2 if heading.topic == "actions" else 1)
-        text = topic_text(call, heading.topic, count, taken, share)
-        parts.append(f"{heading.line}\n{text}\n" if heading.line.startswith("#") else f"{heading.line} {text}")
+    for heading, places in zip(wishes.headings, deal(call, topics, wishes.sentences), strict=True):
+        text = finish(mood(call)) if heading.topic == "mood" else " ".join(fitting(call, places, share))
+        between = "\n" if heading.line.startswith("#") else " "
+        parts.append(f"{heading.line}{between}{text or NOT_MENTIONED}" + between.strip(" "))
     return "\n".join(parts).rstrip()
 
 
-def topic_text(call: Weighed, topic: str, count: int, taken: set[int], words: int | None) -> str:
-    """Tell what the call says about a topic, or that it says nothing."""
-    if not call.sentences:
-        return NOT_MENTIONED
+def deal(call: Weighed, topics: list[str], most: int | None) -> list[list[int]]:
+    """Give each topic its best sentence, in the order of what matters, and only then a second one and a third."""
+    taken: set[int] = set()
+    dealt: list[list[int]] = [[] for _ in topics]
+    for turn in range(most or 2):
+        for place in sorted(range(len(topics)), key=lambda place: rank(topics[place])):
+            topic = topics[place]
+            if turn == 0 or most or topic == "actions":
+                choose = pick if topic == "reason" and turn == 0 else pick_certain
+                dealt[place] += choose(call, topic, 1, taken) if topic != "mood" else []
+    return [sorted(places) for places in dealt]
+
+
+def rank(topic: str) -> int:
+    """Say how early a topic chooses its sentences."""
+    return ORDER.index(topic) if topic in ORDER else len(ORDER)
+
+
+def topic_text(call: Weighed, topic: str, taken: set[int]) -> str:
+    """Tell the one sentence that says most about a topic; nothing when none does."""
     if topic == "mood":
-        return finish(mood(call))
+        return mood(call)
     choose = pick if topic == "reason" else pick_certain
-    texts = told(call, choose(call, topic, count, taken))
-    return " ".join(within(texts, words)) or NOT_MENTIONED
+    return " ".join(told(call, choose(call, topic, 1, taken)))
 
 
 def fill(skeleton: Any, name: str, call: Weighed, taken: set[int]) -> Any:
     """Fill a skeleton of JSON: every value is replaced by one of the same kind about its key."""
     topic = topic_of(name)
     if isinstance(skeleton, dict):
-        return {key: fill(value, key, call, taken) for key, value in skeleton.items()}
+        # Lists take what is left, or one list would take all.
+        keys = sorted(skeleton, key=lambda key: (isinstance(skeleton[key], list), rank(topic_of(key))))
+        filled = {key: fill(skeleton[key], key, call, taken) for key in keys}
+        return {key: filled[key] for key in skeleton}
     if isinstance(skeleton, list):
         return fill_list(skeleton, name, call, taken)
     if isinstance(skeleton, bool):
-        return any(call.cues.get("outcome" if topic == "general" else topic, ()))
+        return is_settled(call) if topic in {"outcome", "general"} else any(call.cues.get(topic, ()))
     if isinstance(skeleton, int | float):
         return {"negative": 2, "neutral": 3, "positive": 4}[mood(call)]
     if isinstance(skeleton, str) and (options := options_of(skeleton)):
         return mood(call) if mood(call) in options else options[0]
-    text = topic_text(call, topic, 1, taken, None)
-    return text.rstrip(".").lower() if topic == "mood" else text
+    text = topic_text(call, topic, taken)
+    return text or (None if skeleton is None or "null" in skeleton else NOT_MENTIONED)
 
 
 def fill_list(skeleton: list[Any], name: str, call: Weighed, taken: set[int]) -> list[Any]:
@@ -129,7 +161,9 @@ def fill_list(skeleton: list[Any], name: str, call: Weighed, taken: set[int]) ->
             for match in AMOUNT.finditer(sentence.text)
         ]
         return list(dict.fromkeys(said))
-    return told(call, pick_certain(call, topic, 3, taken)) if topic != "mood" else [mood(call)]
+    return (
+        [text for text in told(call, pick_certain(call, topic, 3, taken)) if text] if topic != "mood" else [mood(call)]
+    )
 
 
 def options_of(text: str) -> list[str]:

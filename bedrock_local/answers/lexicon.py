@@ -48,6 +48,7 @@ CUES = {
         envoyé ouvert rembourser found
     """),
     "outcome": words_of("""
+        escalated escalating escalate transferred
         resolved fixed approved declined confirmed confirm set complete completed done successfully works working
         refunded unable unfortunately cannot can't accepted agreed agree perfect booked final reversed reference
         number denied refused rejected active credited scheduled solved restored waived confirmado confirmada resuelto
@@ -78,5 +79,16 @@ CUES = {
     "happy": words_of("""
         great wonderful perfect excellent awesome appreciate happy glad amazing fantastic helpful relief lovely
         perfecto genial super parfait
+    """),
+}
+# What an agent says when a call is settled, and when it is not.
+SETTLING = {
+    "settled": words_of("""
+        resolved fixed refunded reversed restored corrected approved unlocked rebooked replaced credited waived
+        confirmed booked completed cancelled released solved activated
+    """),
+    "open": words_of("""
+        unfortunately unable cannot can't escalated escalating escalate pending declined refused investigate
+        investigating reference approval authority
     """),
 }

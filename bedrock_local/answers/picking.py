@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 
-from bedrock_local.answers.lexicon import COMMON, CUES
+from bedrock_local.answers.lexicon import COMMON, CUES, SETTLING
 from bedrock_local.answers.transcript import Sentence
 
 TOPICS = ("reason", "actions", "outcome", "follow_up", "amounts", "dates")
@@ -45,6 +45,8 @@ def cue_table() -> dict[str, tuple[str, ...]]:
 
 CUE_TABLE = cue_table()
 LEAST_WEIGHT = 1.0
+DIGIT = re.compile(r"\d")
+CLOSING_MARKS = " \"'\u201d"
 
 
 def weigh(sentences: list[Sentence], focus: frozenset[str], seed: int) -> Weighed:
@@ -60,45 +62,66 @@ def weigh(sentences: list[Sentence], focus: frozenset[str], seed: int) -> Weighe
         A number from the instructions: other words get another choice among near equals, as they do from a model.
     """
     words = [WORD.findall(sentence.text.lower().replace("\u2019", "'")) for sentence in sentences]
-    flat = [word for line in words for word in line]
-    content = [word for word in flat if word not in COMMON]
-    counts = Counter(content)
-    cues: dict[str, list[int]] = {topic: [0] * len(words) for topic in CUES}
+    content = [[word for word in line if word not in COMMON] for line in words]
+    counts = Counter(word for line in content for word in line)
+    cues = count_cues(sentences, words)
     general = []
-    for at, (sentence, line) in enumerate(zip(sentences, words, strict=True)):
-        for word in line:
-            if word in CUE_TABLE:
-                for topic in CUE_TABLE[word]:
-                    cues[topic][at] += 1
+    for at, (sentence, line) in enumerate(zip(sentences, content, strict=True)):
         nudge = (seed * (at + 7) >> 5) % 32 / 64
-        general.append(general_weight(sentence.text, line, counts, focus) - cues["polite"][at] * 0.7 + nudge)
-    cues["amounts"] = [2 * bool(MONEY.search(sentence.text)) for sentence in sentences]
+        weight = (
+            general_weight(sentence.text, line, counts, focus) + length_weight(len(words[at])) + asked_weight(sentence)
+        )
+        general.append(weight + 0.8 * bool(cues["amounts"][at]) - cues["polite"][at] + nudge)
     weights = {topic: topic_weights(topic, sentences, general, cues[topic]) for topic in TOPICS}
-    weights["general"] = [sum(column) / 6 for column in zip(*weights.values(), strict=True)]
-    return Weighed(sentences, words, weights, cues, is_english=len(content) < 0.72 * len(flat))
+    weights["general"] = [sum(column) / len(TOPICS) for column in zip(*weights.values(), strict=True)]
+    return Weighed(sentences, words, weights, cues, is_english(words, content))
 
 
-def general_weight(text: str, words: list[str], counts: Counter[str], focus: frozenset[str]) -> float:
-    """Weigh what counts for every topic: frequent words, numbers, length, and no question."""
-    content = [word for word in words if word not in COMMON]
+def count_cues(sentences: list[Sentence], words: list[list[str]]) -> dict[str, list[int]]:
+    """Count the cue words of every topic in every sentence; an amount of money counts as two."""
+    cues: dict[str, list[int]] = {topic: [0] * len(words) for topic in CUES}
+    for at, line in enumerate(words):
+        for word in line:
+            for topic in CUE_TABLE.get(word, ()):
+                cues[topic][at] += 1
+    cues["amounts"] = [2 * bool(MONEY.search(sentence.text)) for sentence in sentences]
+    return cues
+
+
+def is_english(words: list[list[str]], content: list[list[str]]) -> bool:
+    """Hold a call for English when common English words are at least 28 of 100."""
+    return sum(map(len, content)) < 0.72 * sum(map(len, words))
+
+
+def general_weight(text: str, content: list[str], counts: Counter[str], focus: frozenset[str]) -> float:
+    """Weigh what counts for every topic: frequent words, the words of the instructions, digits."""
     frequent = sum(min(counts[word], 6) for word in content) / (len(content) + 4)
-    shared = len(focus.intersection(content)) * 0.3
-    has_number = any(char.isdigit() for char in text)
-    short = max(0, 6 - len(words)) * 1.2
-    long = max(0, len(words) - 35) * 0.1
-    return frequent + shared + has_number - short - long - 5 * text.rstrip(" \"'”").endswith(("?", "؟"))
+    has_digit = DIGIT.search(text) is not None
+    return frequent + 0.3 * len(focus.intersection(content)) + has_digit
+
+
+def length_weight(words: int) -> float:
+    """Take from what is too short to say much, and from what goes on."""
+    return -1.2 * max(0, 6 - words) - 0.1 * max(0, words - 35)
 
 
 def topic_weights(topic: str, sentences: list[Sentence], general: list[float], cues: list[int]) -> list[float]:
     """Add to the general weights what counts for a topic: its cue words, who speaks, and when."""
-    last = max(1, len(sentences) - 1)
     side, early, late = PLACES[topic]
-    weights = []
-    for at, sentence in enumerate(sentences):
-        place = at / last
-        spoken = 1.5 if sentence.role == side else 0 if not sentence.role or not side else -1.5
-        weights.append(general[at] + 1.2 * min(cues[at], 4) + spoken + early * (1 - place) + late * place)
-    return weights
+    spoken = {"agent": -3.0, "customer": -3.0, "": 0.0} if side else {"agent": 0.0, "customer": 0.0, "": 0.0}
+    spoken[side] = 1.5 if side else 0.0
+    step = (late - early) / max(1, len(sentences) - 1)
+    return [
+        weight + 1.2 * min(count, 4) + spoken[sentence.role] + early + step * at
+        for at, (weight, count, sentence) in enumerate(zip(general, cues, sentences, strict=True))
+    ]
+
+
+def asked_weight(sentence: Sentence) -> float:
+    """Take from questions; little from the customer's, who may well ask for what the call is about."""
+    if not sentence.text.rstrip(CLOSING_MARKS).endswith(("?", "\u061f")):
+        return 0.0
+    return -1.5 if sentence.role == "customer" else -5.0
 
 
 # Who tells it, and how much it counts to be said early and late.
@@ -149,3 +172,13 @@ def mood(call: Weighed) -> str:
     angry = sum(call.cues["angry"][at] for at in of_customer)
     happy = sum(call.cues["happy"][at] for at in of_customer)
     return "negative" if angry > happy else "positive" if happy > angry else "neutral"
+
+
+def is_settled(call: Weighed) -> bool:
+    """Hold a call for settled when the agent's last word on it says so."""
+    last = dict.fromkeys(SETTLING, -1)
+    for at, (sentence, words) in enumerate(zip(call.sentences, call.words, strict=True)):
+        for kind, cues in SETTLING.items():
+            if sentence.role != "customer" and not cues.isdisjoint(words):
+                last[kind] = at
+    return last["settled"] > last["open"]

@@ -17,7 +17,7 @@ LABEL = re.compile(
     r"[ \t]?:(?:\*\*)?(?:[ \t]+|$)"
 )
 MARKER = re.compile(r"(?:transcript|conversation|dialogue|call)[^\n:]{0,30}:[ \t]*$", re.IGNORECASE)
-STAGE = re.compile(r"\*[^*\n]{1,80}\*|<[^>\n]{1,40}>|\[[a-z][^\]\n]{0,40}\]")
+STAGE = re.compile(r"\*[^*\n]{1,80}\*|<[A-Z_]{1,30}/>|</?UNSURE>|</?[a-z][^>\n]{0,38}>|\[[A-Z]?[a-z][^\]\n]{0,60}\]")
 ENDS = re.compile(
     r"(?<![ .][A-Z]\.)(?<!Mr\.)(?<!Mrs\.)(?<!Ms\.)(?<!Dr\.)(?<!St\.)(?<!No\.)"
     r"(?<=[.!?\u061f\u3002\uff01\uff1f\u2026])[\"\u201d']?\s+"

@@ -28,13 +28,15 @@ COUNT = rf"\b{NUMBER}(?:\s?(?:-|\u2013|to|or)\s?{NUMBER})?"
 SENTENCES = re.compile(COUNT + r"[\s-](?:[a-z]{1,20}[\s-]){0,2}?sentences?\b", re.IGNORECASE)
 WORDS = re.compile(COUNT + r"[\s-]words?\b", re.IGNORECASE)
 BULLETS = re.compile(COUNT + r"[\s-](?:[a-z]{1,20}[\s-]){0,2}?(?:bullets?|points)\b", re.IGNORECASE)
-ANY_BULLETS = re.compile(r"\bbullet(?:ed|s|\b)|\bbullet[- ]points?\b", re.IGNORECASE)
+ANY_BULLETS = re.compile(r"(?<!\bno )(?<!without )(?<!any )\bbullet(?:ed|s|\b)", re.IGNORECASE)
 HEADING = re.compile(
     r"[ \t]*(?:[-*][ \t]+|\d{1,2}[.)][ \t]+)?(?P<mark>#{1,6}[ \t]+|\*\*)?[`\"]?(?P<name>\w[\w '/&-]{1,39}?)[`\"]?"
     r"(?P<end>:\*\*|\*\*:?|:)?[`\"]?(?:[ \t]+(?P<hint>\S.*)|[ \t]*)$"
 )
 LISTED = re.compile(
-    r"\b(?:headings?|sections?|labels?|headers?)\b[^\n:;.]{0,40}?[:\s]\s*((?:[^\n.]|\.(?=\w)){3,300})", re.IGNORECASE
+    r"(?<!\bno )(?<!without )(?<!any )\b(?:headings?|sections?|labels?|headers?)\b"
+    r"[^\n:;.]{0,40}?[:\s]\s*((?:[^\n.]|\.(?=\w)){3,300})",
+    re.IGNORECASE,
 )
 KEYS = re.compile(
     r"\b(?:keys|fields|properties|attributes)\b(?: (?:named|called|are))?\s*:?\s*((?:[^\n.;]|\.(?=\w)){2,400})",

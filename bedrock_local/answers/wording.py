@@ -9,20 +9,26 @@ from bedrock_local.answers.transcript import Sentence
 
 FILLER = re.compile(r"\b(?:u+m+|u+h+|erm?|hm+|mm-hmm|mhm)\b[,.]?\s*", re.IGNORECASE)
 OPENING = re.compile(
-    r"(?:(?:oh|okay|ok|alright|all right|well|yeah|yes|no|so|right|sure|hi there|hi|hello|hey|great|perfect|ugh|hmm"
-    r"|look|listen|actually|and|but|thank you(?: so much)?|thanks|absolutely|of course|good (?:morning|afternoon)|now"
-    r"|(?:mr|mrs|ms)\.? [\w{}]+|sir|ma'am|i see|i understand|got it|no problem|you know|like|basically|wait|excellent"
-    r"|wonderful|certainly|first)\b[,.!]?[\s\u2013\u2014-]+)+",
+    r"(?:(?:oh|okay|ok|alright|all right|well|yeah|so|hi there|hi|hello|hey|ugh|actually|and|but|basically|you know"
+    r"|good (?:morning|afternoon)|(?:mr|mrs|ms)\.? [\w{}]+"
+    # Only before a comma or the like: "right away" and "no one" stay.
+    r"|(?:yes|no|right|sure|great|perfect|look|listen|thank you(?: so much)?|thanks|absolutely|of course|now|sir|ma'am"
+    r"|i see|i understand|got it|no problem|like|wait|excellent|wonderful|certainly|first|hmm|good news|to recap"
+    r"|let me sum up|just to confirm|just so i have this right|here's what i'll do|what i can do is this)(?=[,.!:]))"
+    r"[,.!:]?[\s\u2013\u2014-]+)+",
     re.IGNORECASE,
 )
 CLOSING = re.compile(r",? (?:sir|ma'am|please|(?:mr|mrs|ms)\.? [\w{}]+|okay|right)(?=[.!?]?$)", re.IGNORECASE)
-STUTTER = re.compile(r"\b(\w+)(?:,? \1\b)+", re.IGNORECASE)
+# Not of numbers, which are said digit by digit.
+STUTTER = re.compile(
+    r"\b(I|I'm|it|it's|the|a|and|to|so|we|you|they|in|of|is|with|but|or|my|just)(?:,? \1\b)+", re.IGNORECASE
+)
 LET_ME = re.compile(r"(?<!please )\b(?:let me|let's)(?: just)?(?: go ahead and)?\b", re.IGNORECASE)
 CONTRACTION = re.compile(r"\b(I|you|we)'(m|re|ve|ll|d)\b", re.IGNORECASE)
 LONG_FORMS = {"m": "am", "re": "are", "ve": "have", "ll": "will", "d": "would"}
 PERSON = re.compile(
     r"(?:\b(?P<before>[a-z]+) )?\b(?P<person>I|you|we|my|your|our|me|us|myself|yourself|mine|yours|ours)\b(?!')"
-    r"(?: (?P<verb>[a-z]+(?:'t)?))?",
+    r"(?: (?P<verb>(?:(?:just|really|also|still|only|always|actually|usually) )?[a-z]+(?:'t)?))?",
     re.IGNORECASE,
 )
 OBJECT_AFTER = words_of("""
@@ -65,6 +71,12 @@ def tidy(text: str) -> str:
     return CLOSING.sub("", text).strip(" ,-\u2013\u2014")
 
 
+def singular(verb: str) -> str:
+    """Give a verb, with an adverb before it or not, the ending for one person."""
+    *adverb, last = verb.split() or [""]
+    return " ".join([*adverb, SINGULAR.get(last.lower(), last)])
+
+
 def finish(text: str) -> str:
     """Begin with a capital letter and end with a full stop."""
     text = text[:1].upper() + text[1:]
@@ -78,6 +90,7 @@ class Teller:
 
     def __init__(self, sentence: Sentence) -> None:
         self.role, self.was_named = sentence.role, False
+        self.end, self.last_word = -1, ""
         other = {"doctor": "patient", "patient": "doctor"}.get(sentence.speaker)
         self.customer = sentence.speaker if self.role == "customer" else other or "customer"
         self.agent = sentence.speaker if self.role == "agent" else other or "agent"
@@ -86,6 +99,9 @@ class Teller:
         """Rewrite one person with the word before it and the verb after it."""
         person, before, verb = match["person"].lower(), (match["before"] or "").lower(), match["verb"] or ""
         lead = f"{match['before']} " if before else ""
+        # "we emailed you": the word before this person was the verb of the last.
+        before = before or (self.last_word if match.start() == self.end + 1 else "")
+        self.end, self.last_word = match.end(), verb.lower().rpartition(" ")[2]
         if person in COMPANY:
             told = (
                 match["person"] + (verb and f" {verb}")
@@ -110,7 +126,7 @@ class Teller:
         if person in OWNERS:
             return f"the {name}'s {verb}".rstrip()
         is_subject = person not in {"me", "us"} and before not in BARE_AFTER
-        return f"the {name} {SINGULAR.get(verb.lower(), verb) if is_subject else verb}".rstrip()
+        return f"the {name} {singular(verb) if is_subject else verb}".rstrip()
 
     def customer_again(self, person: str, before: str, verb: str) -> str:
         """Say they, them or their."""
@@ -118,5 +134,7 @@ class Teller:
             return f"their {verb}".rstrip()
         if person in {"myself", "yourself"}:
             return f"themselves {verb}".rstrip()
-        is_object = person == "me" or (person == "you" and (before in OBJECT_AFTER or not verb))
+        is_object = person == "me" or (
+            person == "you" and (before in OBJECT_AFTER or before.endswith("ed") or not verb)
+        )
         return f"{'them' if is_object else 'they'} {verb if is_object else PLURAL.get(verb.lower(), verb)}".rstrip()

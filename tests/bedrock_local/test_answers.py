@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.samples import make_calls
 from bedrock_local.answers import Question, count_tokens, extract
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -56,9 +57,9 @@ def test_headings_stand_as_the_prompt_lists_them_in_its_order():
 
 
 def test_what_belongs_under_a_heading_stands_there():
-    reason, actions, _, follow_up = ask(f"{HEADINGS}\n\n{CALL}").text.split("\n")
+    reason, actions, outcome, follow_up = ask(f"{HEADINGS}\n\n{CALL}").text.split("\n")
     assert "charged $45 twice" in reason
-    assert "refunded the second payment of $45" in actions
+    assert "refunded the second payment of $45" in actions + outcome
     assert "within five days" in follow_up or "tomorrow" in follow_up
 
 
@@ -207,3 +208,28 @@ def test_real_calls_get_a_summary_within_its_words():
         reply = ask(f"Summarise in at most 80 words.\n\n{path.read_text(encoding='utf-8')}")
         assert reply.stop == "end"
         assert 15 <= len(reply.text.split()) <= 80
+
+
+def test_what_is_not_wanted_is_not_written():
+    text = ask(f"Write a plain paragraph. No heading, no list, no bullet points, no opening phrase.\n\n{CALL}").text
+    assert "\n" not in text
+    assert not text.startswith(("-", "no"))
+
+
+def test_numbers_said_digit_by_digit_stay_whole():
+    call = "Agent: Go on.\nCustomer: My card ending in four four two two was stolen and I want it blocked."
+    assert "four four two two" in ask(f"In one sentence.\n\n{call}").text
+
+
+def test_a_key_that_may_be_null_is_null_when_nothing_was_said():
+    skeleton = '{"reason": "why", "follow_up": "what was promised, or null"}'
+    answer = json.loads(ask(f"JSON:\n{skeleton}\n\nCustomer: I want to book a flight.").text)
+    assert answer == {"reason": "The customer wants to book a flight.", "follow_up": None}
+
+
+def test_most_amounts_of_made_up_calls_are_kept():
+    kept = []
+    for transcript, amounts in make_calls(100).select("transcript", "amounts").iter_rows():
+        text = ask(f"At most 120 words: reason, amounts, outcome.\n\n<transcript>\n{transcript}\n</transcript>").text
+        kept += [amount.lower() in text.lower() for amount in amounts]
+    assert sum(kept) >= 0.75 * len(kept)
