@@ -1,0 +1,46 @@
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import analysis
+
+HEAVY = ("boto3", "botocore.session", "IPython", "ipywidgets", "matplotlib", "pandas", "papermill", "pyarrow", "scipy")
+
+
+def list_imported():
+    """List the names that the package's `__init__` imports."""
+    tree = ast.parse(Path(analysis.__file__).read_bytes())
+    return [
+        alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    ]
+
+
+def test_what_is_exported_is_what_is_imported():
+    assert sorted(list_imported()) == sorted(analysis.__all__)
+
+
+def test_exports_are_in_alphabetical_order():
+    assert analysis.__all__ == sorted(analysis.__all__)
+    assert len(set(analysis.__all__)) == len(analysis.__all__)
+
+
+@pytest.mark.parametrize("name", analysis.__all__)
+def test_every_export_is_documented(name):
+    exported = getattr(analysis, name)
+    assert inspect.getdoc(exported)
+    assert exported.__module__.startswith("analysis.")
+
+
+def test_no_export_hides_a_module():
+    modules = {path.stem for path in Path(analysis.__file__).parent.iterdir()}
+    assert not modules & set(analysis.__all__)
+
+
+def test_heavy_libraries_are_imported_where_they_are_used():
+    code = f"import sys, analysis; print([name for name in {HEAVY} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
