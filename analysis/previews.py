@@ -57,9 +57,10 @@ class Preview:
 
     def parts(self) -> dict[str, str]:
         """Give the texts by their titles."""
+        system = {"System": self.system} if self.system else {}
         title = f"Answer ({self.answer_tokens} tokens, stop: {self.stop})"
         answer = {title: self.answer or ""} if self.stop is not None else {}
-        return {name: text for name, text in {"System": self.system, "User": self.text, **answer}.items() if text}
+        return {**system, "User": self.text, **answer}
 
     def __repr__(self) -> str:
         return "\n\n".join([self.heading(), *(f"--- {title}\n{text}" for title, text in self.parts().items())])
