@@ -112,7 +112,7 @@ def topic_weights(topic: str, sentences: list[Sentence], general: list[float], c
     spoken[side] = 1.5 if side else 0.0
     step = (late - early) / max(1, len(sentences) - 1)
     return [
-        weight + 1.2 * min(count, 4) + spoken[sentence.role] + early + step * at
+        weight + 1.2 * (count if count < 4 else 4) + spoken[sentence.role] + early + step * at
         for at, (weight, count, sentence) in enumerate(zip(general, cues, sentences, strict=True))
     ]
 

@@ -19,8 +19,8 @@ LABEL = re.compile(
 MARKER = re.compile(r"(?:transcript|conversation|dialogue|call)[^\n:]{0,30}:[ \t]*$", re.IGNORECASE)
 STAGE = re.compile(r"\*[^*\n]{1,80}\*|<[A-Z_]{1,30}/>|</?UNSURE>|</?[a-z][^>\n]{0,38}>|\[[A-Z]?[a-z][^\]\n]{0,60}\]")
 ENDS = re.compile(
-    r"(?<![ .][A-Z]\.)(?<!Mr\.)(?<!Mrs\.)(?<!Ms\.)(?<!Dr\.)(?<!St\.)(?<!No\.)"
     r"(?<=[.!?\u061f\u3002\uff01\uff1f\u2026])[\"\u201d']?\s+"
+    r"(?<![ .][A-Z]\. )(?<!Mr\. )(?<!Mrs\. )(?<!Ms\. )(?<!Dr\. )(?<!St\. )(?<!No\. )"
 )
 LONGEST_SENTENCE = 300
 WORDS_PER_PIECE = 40
