@@ -11,9 +11,19 @@ from typing import Any
 import msgspec
 
 
+def make_folders(path: Path) -> None:
+    """Make a folder and those above it, however deep: `mkdir` goes down by calling itself."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write to a temporary name beside the file, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(path.parent)
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         temporary.write_bytes(content)

@@ -45,7 +45,7 @@ def list_objects_v2(request: Request, emulator: Emulator, bucket: str, _: str) -
         "KeyCount": len(page),
         "ContinuationToken": query.get("continuation-token"),
         "NextContinuationToken": make_token(page.last) if page.is_truncated else None,
-        "StartAfter": encoded(request, query["start-after"]) if "start-after" in query else None,
+        "StartAfter": encoded(request, query["start-after"]) if query.get("start-after") else None,
     }
     return xml_response("ListBucketResult", fields)
 

@@ -16,7 +16,7 @@ import msgspec
 from filelock import FileLock
 
 from bedrock_local.errors import ServiceError
-from bedrock_local.files import write_json
+from bedrock_local.files import make_folders, write_json
 from bedrock_local.names import key_path, name_text
 from bedrock_local.wire import FileSlice
 
@@ -154,7 +154,7 @@ def store_object(
         old = read_facts(path, facts_file) if path.is_file() else None
         check(old)
         write_json(facts_file, [facts, old] if old else [facts])
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         temporary.replace(path)
 
 
@@ -169,37 +169,44 @@ def delete_object(folder: Path, bucket: str, key: str) -> None:
             remove_file(path, top)
 
 
-def walk_keys(folder: Path, start: str = "", *, prefix: str = "", after: str = "") -> Iterator[tuple[str, Path]]:
+def walk_keys(folder: Path, *, prefix: str = "", after: str = "") -> Iterator[tuple[str, Path]]:
     """Go through the keys of a bucket in the order of their UTF-8 bytes.
 
     Parameters
     ----------
     folder
-        The bucket's folder, or the one whose keys begin with `start`.
+        The bucket's folder.
     prefix
         Only keys that begin with it.
     after
         Only keys beyond it.
     """
-    for text, name, is_folder in sorted(read_names(folder)):
-        key, path = start + text, folder / name
-        if not is_folder:
+    # Keys can be a thousand folders deep, which is too deep for a function that calls itself.
+    levels = [("", folder, iter(sorted(read_names(folder))))]
+    while levels:
+        above, place, names = levels[-1]
+        text, name, is_folder = next(names, ("", "", False))
+        key, path = above + text, place / name
+        if not name:
+            levels.pop()
+        elif not is_folder:
             if key.startswith(prefix) and key > after:
                 yield key, path
         elif (key.startswith(prefix) or prefix.startswith(key)) and (key > after or after.startswith(key)):
-            yield from walk_keys(path, key, prefix=prefix, after=after)
+            levels.append((key, path, iter(sorted(read_names(path)))))
 
 
 def read_names(folder: Path) -> Iterator[tuple[str, str, bool]]:
     """Give what each name in a folder stands for, the name itself, and whether it is a folder."""
     try:
-        for entry in os.scandir(folder):
-            is_folder, name = entry.is_dir(), entry.name
-            # Names that no key has, such as those a file manager leaves behind, are not objects.
-            if "%" in name or ("." in name) != is_folder:
-                yield name_text(name, "folder" if is_folder else "file"), name, is_folder
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.is_dir()) for entry in entries]
     except FileNotFoundError:
         return
+    for name, is_folder in found:
+        # Names that no key has, such as those a file manager leaves behind, are not objects.
+        if "%" in name or ("." in name) != is_folder:
+            yield name_text(name, "folder" if is_folder else "file"), name, is_folder
 
 
 def read_facts(path: Path, facts_file: Path) -> Facts:

@@ -1,0 +1,209 @@
+"""The emulator's S3 against moto's: the same calls must give the same answers."""
+
+from __future__ import annotations
+
+import itertools
+
+import boto3
+import hypothesis.strategies as st
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from moto.server import ThreadedMotoServer
+
+from bedrock_local import open_session
+
+# What differs from call to call, and what moto makes up or leaves out.
+VOLATILE = {
+    "ResponseMetadata", "LastModified", "UploadId", "NextContinuationToken", "ContinuationToken", "CreationDate",
+    "Location", "Owner", "Initiator", "Initiated", "ServerSideEncryption", "RequestCharged", "AbortDate", "AbortRuleId",
+    "ChecksumType", "ChecksumAlgorithm", "ChecksumCRC32", "BucketArn", "AccessPointAlias", "VersionId",
+}  # fmt: skip
+
+
+BUCKETS = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def moto():
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    session = boto3.Session("testing", "testing", region_name="us-east-1")
+    client = session.client("s3", endpoint_url=f"http://{host}:{port}")
+    yield client
+    client.close()
+    server.stop()
+
+
+def outcome(client, operation, arguments):
+    try:
+        response = getattr(client, operation)(**arguments)
+    except ClientError as error:
+        return error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if "Body" in response:
+        response["Body"] = response["Body"].read()
+    return strip(response | {"Prefix": arguments.get("Prefix", ""), "Marker": arguments.get("Marker", "")})
+
+
+def strip(value):
+    if isinstance(value, dict):
+        return {name: strip(item) for name, item in value.items() if name not in VOLATILE}
+    return [strip(item) for item in value] if isinstance(value, list) else value
+
+
+SCRIPT = [
+    ("create_bucket", {"Bucket": "one"}),
+    ("head_bucket", {"Bucket": "two-"}),
+    ("get_bucket_location", {"Bucket": "one"}),
+    ("put_object", {"Bucket": "one", "Key": "a", "Body": b"hello", "Metadata": {"call": "7"}, "ContentType": "text/x"}),
+    ("put_object", {"Bucket": "one", "Key": "a/b", "Body": b"below"}),
+    ("put_object", {"Bucket": "one", "Key": "a.b/c d.txt", "Body": b"dots"}),
+    ("put_object", {"Bucket": "one", "Key": "é/ü+&=?.json", "Body": b"{}"}),
+    ("put_object", {"Bucket": "one", "Key": "x//y/", "Body": b""}),
+    ("put_object", {"Bucket": "none", "Key": "a", "Body": b""}),
+    ("get_object", {"Bucket": "one", "Key": "a"}),
+    ("get_object", {"Bucket": "one", "Key": "a/b", "Range": "bytes=1-2"}),
+    ("get_object", {"Bucket": "one", "Key": "a/b", "Range": "bytes=-2"}),
+    ("get_object", {"Bucket": "one", "Key": "a/b", "Range": "bytes=3-"}),
+    ("get_object", {"Bucket": "one", "Key": "a/b", "Range": "bytes=0-99"}),
+    ("get_object", {"Bucket": "one", "Key": "a/b", "Range": "bytes=5-9"}),
+    ("get_object", {"Bucket": "one", "Key": "nothing"}),
+    ("get_object", {"Bucket": "none", "Key": "a"}),
+    ("get_object", {"Bucket": "one", "Key": "a", "IfMatch": "x"}),
+    ("get_object", {"Bucket": "one", "Key": "a", "IfMatch": '"5d41402abc4b2a76b9719d911017c592"'}),
+    ("get_object", {"Bucket": "one", "Key": "a", "IfNoneMatch": '"5d41402abc4b2a76b9719d911017c592"'}),
+    ("get_object", {"Bucket": "one", "Key": "a", "ResponseContentType": "text/html"}),
+    ("put_object", {"Bucket": "one", "Key": "a", "Body": b"again", "IfNoneMatch": "*"}),
+    ("head_object", {"Bucket": "one", "Key": "a"}),
+    ("head_object", {"Bucket": "one", "Key": "nothing"}),
+    ("list_objects_v2", {"Bucket": "one"}),
+    ("list_objects_v2", {"Bucket": "one", "Prefix": "a"}),
+    ("list_objects_v2", {"Bucket": "one", "Prefix": "a/", "Delimiter": "/"}),
+    ("list_objects_v2", {"Bucket": "one", "Delimiter": "/"}),
+    ("list_objects_v2", {"Bucket": "one", "StartAfter": "a.b/"}),
+    ("list_objects_v2", {"Bucket": "one", "MaxKeys": 2}),
+    ("list_objects_v2", {"Bucket": "one", "Prefix": "nothing"}),
+    ("list_objects_v2", {"Bucket": "none"}),
+    ("list_objects", {"Bucket": "one"}),
+    ("list_objects", {"Bucket": "one", "Marker": "a.b/"}),
+    ("copy_object", {"Bucket": "one", "Key": "copy", "CopySource": "one/a"}),
+    ("copy_object", {"Bucket": "one", "Key": "a", "CopySource": "one/a"}),
+    ("copy_object", {"Bucket": "one", "Key": "copy2", "CopySource": {"Bucket": "one", "Key": "é/ü+&=?.json"}}),
+    ("copy_object", {"Bucket": "one", "Key": "b", "CopySource": "one/nothing"}),
+    (
+        "copy_object",
+        {"Bucket": "one", "Key": "c", "CopySource": "one/a", "MetadataDirective": "REPLACE", "Metadata": {"x": "y"}},
+    ),
+    ("get_object", {"Bucket": "one", "Key": "copy"}),
+    ("get_object", {"Bucket": "one", "Key": "c"}),
+    ("delete_bucket", {"Bucket": "one"}),
+    ("delete_object", {"Bucket": "one", "Key": "copy"}),
+    ("delete_object", {"Bucket": "one", "Key": "never"}),
+    ("delete_objects", {"Bucket": "one", "Delete": {"Objects": [{"Key": "a"}, {"Key": "x//y/"}]}}),
+    ("delete_objects", {"Bucket": "one", "Delete": {"Objects": [{"Key": "a/b"}]}}),
+    ("list_objects_v2", {"Bucket": "one"}),
+    ("create_multipart_upload", {"Bucket": "one", "Key": "big"}),
+    ("abort_multipart_upload", {"Bucket": "one", "Key": "big", "UploadId": "none"}),
+    ("list_buckets", {}),
+]
+
+
+def test_a_script_gives_what_moto_gives(folder, moto):
+    ours = open_session(folder).client("s3")
+    for number, (operation, arguments) in enumerate(SCRIPT):
+        step = f"step {number}, {operation} {arguments}"
+        assert (step, outcome(ours, operation, arguments)) == (step, outcome(moto, operation, arguments))
+
+
+KEYS = st.text(st.sampled_from("ab./-_é%+ ~"), min_size=1, max_size=6)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    keys=st.sets(KEYS, min_size=1, max_size=8),
+    prefix=st.sampled_from(["", "a", "a/", "b."]),
+    delimiter=st.sampled_from(["", "/", "."]),
+    after=st.sampled_from(["", "a", "a/b", "é"]),
+)
+def test_lists_give_what_moto_gives(tmp_path_factory, moto, keys, prefix, delimiter, after):
+    ours = open_session(tmp_path_factory.mktemp("emulator")).client("s3")
+    bucket = f"keys-{next(BUCKETS)}"
+    for client in (ours, moto):
+        client.create_bucket(Bucket=bucket)
+        for key in keys:
+            client.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    wish = {"Bucket": bucket, "Prefix": prefix, "Delimiter": delimiter, "StartAfter": after}
+    assert outcome(ours, "list_objects_v2", wish) == outcome(moto, "list_objects_v2", wish)
+
+
+def test_an_upload_in_parts_gives_what_moto_gives(s3, moto):
+    moto.create_bucket(Bucket="calls")
+    assert upload_parts(s3) == upload_parts(moto)
+
+
+def upload_parts(client):
+    where = {"Bucket": "calls", "Key": "big"}
+    upload = {**where, "UploadId": client.create_multipart_upload(**where, Metadata={"a": "b"})["UploadId"]}
+    bodies = {1: b"x" * 5 * 2**20, 2: b"end"}
+    sent = {n: client.upload_part(**upload, PartNumber=n, Body=body)["ETag"] for n, body in bodies.items()}
+    parts = [{"PartNumber": n, "ETag": etag} for n, etag in sent.items()]
+    wrong = [{"PartNumber": 1, "ETag": "x"}]
+    steps = [
+        ("list_parts", upload),
+        ("complete_multipart_upload", {**upload, "MultipartUpload": {"Parts": wrong}}),
+        ("complete_multipart_upload", {**upload, "MultipartUpload": {"Parts": parts}}),
+        ("get_object", where),
+        ("list_parts", upload),
+    ]
+    return [outcome(client, operation, arguments) for operation, arguments in steps]
+
+
+def test_keys_and_prefixes_fill_a_page_together(s3):
+    for key in ("a", "b/1", "b/2", "c"):
+        s3.put_object(Bucket="calls", Key=key)
+    first = s3.list_objects(Bucket="calls", Delimiter="/", MaxKeys=2)
+    assert [c["Key"] for c in first["Contents"]] == ["a"]
+    assert first["CommonPrefixes"] == [{"Prefix": "b/"}]
+    assert (first["IsTruncated"], first["NextMarker"]) == (True, "b/")
+    second = s3.list_objects(Bucket="calls", Delimiter="/", Marker=first["NextMarker"])
+    assert [c["Key"] for c in second["Contents"]] == ["c"]
+    assert "CommonPrefixes" not in second
+
+
+def test_pages_hold_every_key_once(s3):
+    keys = sorted(f"in/{number:02d}.jsonl" for number in range(23))
+    for key in keys:
+        s3.put_object(Bucket="calls", Key=key)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket="calls", PaginationConfig={"PageSize": 5})
+    assert [content["Key"] for page in pages for content in page["Contents"]] == keys
+
+
+def test_a_quiet_delete_says_nothing(s3):
+    assert "Deleted" not in s3.delete_objects(Bucket="calls", Delete={"Objects": [{"Key": "a"}], "Quiet": True})
+
+
+def test_the_region_of_a_bucket_comes_back(s3):
+    s3.create_bucket(Bucket="far", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    assert s3.get_bucket_location(Bucket="far")["LocationConstraint"] == "eu-west-1"
+    assert s3.head_bucket(Bucket="far")["BucketRegion"] == "eu-west-1"
+
+
+@pytest.mark.parametrize("operation", ["get_bucket_policy", "get_bucket_versioning", "get_bucket_lifecycle"])
+def test_what_the_emulator_does_not_do_is_refused(s3, error_of, operation):
+    assert error_of(getattr(s3, operation), Bucket="calls")[:2] == ("NotImplemented", 501)
+
+
+def test_a_bucket_with_dots_is_addressed_by_path(s3):
+    s3.create_bucket(Bucket="calls.of.may")
+    s3.put_object(Bucket="calls.of.may", Key="s3.amazonaws.com/a", Body=b"x")
+    assert s3.get_object(Bucket="calls.of.may", Key="s3.amazonaws.com/a")["Body"].read() == b"x"
+
+
+@pytest.mark.parametrize("bucket", ["UPPER", "a..b", "10.0.0.1", "-ab", "..."])
+def test_a_bucket_has_a_proper_name(s3, error_of, bucket):
+    assert error_of(s3.create_bucket, Bucket=bucket)[0] == "InvalidBucketName"
+
+
+def test_a_bucket_is_made_once(s3, error_of):
+    assert error_of(s3.create_bucket, Bucket="calls")[:2] == ("BucketAlreadyOwnedByYou", 409)
