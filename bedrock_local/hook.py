@@ -18,6 +18,7 @@ from bedrock_local.answers import Answerer, extract
 from bedrock_local.core import handle
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.settings import Settings
+from bedrock_local.shapes import shared_loader
 from bedrock_local.wire import BytesBody, FileSlice, read_request
 
 SERVICES = ("bedrock", "bedrock-runtime", "s3")
@@ -63,6 +64,7 @@ def open_session(
     core = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
     for name, value in DEAF.items():
         core.set_config_variable(name, value)
+    core.register_component("data_loader", shared_loader())
     session = boto3.Session("emulator", "emulator", region_name=region_name, botocore_session=core)
     session.events.register("before-send", partial(answer_request, emulator=emulator))
     return session

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from botocore.loaders import Loader
+from botocore.loaders import Loader, create_loader
 from botocore.model import ServiceModel, Shape
 
 from bedrock_local.errors import ServiceError
@@ -43,9 +43,15 @@ def refuse_faults(faults: list[str]) -> None:
 
 
 @cache
+def shared_loader() -> Loader:
+    """Give a loader of service models that has read each one once, which takes most of a session's time."""
+    return create_loader()
+
+
+@cache
 def input_shape(service: str, operation: str) -> Any:
     """Give the input shape of an operation."""
-    model = ServiceModel(Loader().load_service_model(service, "service-2"), service)
+    model = ServiceModel(shared_loader().load_service_model(service, "service-2"), service)
     return model.operation_model(operation).input_shape
 
 

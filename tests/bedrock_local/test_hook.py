@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from bedrock_local import Settings, open_session
+from bedrock_local.hook import NoSuchServiceError
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a request left the process")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_PROFILE", "nobody"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9"),
+        ("AWS_DEFAULTS_MODE", "auto"),
+        ("AWS_CONFIG_FILE", "/nowhere"),
+        ("AWS_USE_FIPS_ENDPOINT", "true"),
+        ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+        ("AWS_REGION", "eu-west-1"),
+        ("HTTPS_PROXY", "http://127.0.0.1:9"),
+        ("AWS_BEARER_TOKEN_BEDROCK", "x"),
+    ],
+)
+def test_a_persons_own_set_up_changes_nothing(folder, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    session = open_session(folder)
+    session.client("s3").create_bucket(Bucket="calls")
+    session.client("s3").put_object(Bucket="calls", Key="a", Body=b"x")
+    assert session.client("s3").get_object(Bucket="calls", Key="a")["Body"].read() == b"x"
+    assert session.client("bedrock").list_model_invocation_jobs()["invocationJobSummaries"] == []
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_service_that_is_not_there_says_so_at_once(folder):
+    with pytest.raises(NoSuchServiceError, match="the emulator has bedrock, bedrock-runtime and s3, but no sts"):
+        open_session(folder).client("sts").get_caller_identity()
+
+
+def test_only_clients_of_the_session_talk_to_the_emulator(folder):
+    import boto3
+
+    open_session(folder)
+    events = boto3.Session("a", "b", region_name="us-east-1").events
+    assert "emulator" not in repr(events._emitter._handlers)
+
+
+def test_the_region_is_that_of_the_arns(folder, request_of):
+    bedrock = open_session(folder, region_name="eu-west-1").client("bedrock")
+    arn = bedrock.create_model_invocation_job(**request_of())["jobArn"]
+    assert arn.startswith("arn:aws:bedrock:eu-west-1:123456789012:")
+
+
+def test_resources_work_too(folder):
+    bucket = open_session(folder).resource("s3").create_bucket(Bucket="calls")
+    bucket.put_object(Key="a", Body=b"x")
+    assert [summary.key for summary in bucket.objects.all()] == ["a"]
+
+
+def test_many_threads_share_a_client(s3):
+    def work(number):
+        s3.put_object(Bucket="calls", Key=f"{number}", Body=b"%d" % number)
+        found.append(s3.get_object(Bucket="calls", Key=f"{number}")["Body"].read() == b"%d" % number)
+
+    found = []
+    threads = [threading.Thread(target=work, args=[number]) for number in range(24)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert found == [True] * 24
+
+
+def test_settings_stay_with_the_folder(folder):
+    open_session(folder, settings=Settings(min_records=7))
+    open_session(folder)
+    assert '"min_records": 7' in (folder / "settings.json").read_text()
