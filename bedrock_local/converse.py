@@ -58,7 +58,8 @@ def find_message_faults(messages: list[dict[str, Any]]) -> Iterator[str]:
         for place, part in enumerate(message["content"]):
             if "text" in part and not part["text"].strip():
                 where = f"messages.{number}.content.{place}"
-                yield f"The text field in the ContentBlock object at {where} is blank. Add text to the text field, and try again."
+                cure = "Add text to the text field, and try again."
+                yield f"The text field in the ContentBlock object at {where} is blank. {cure}"
 
 
 def read_question(model: Model, body: Mapping[str, Any]) -> Question:

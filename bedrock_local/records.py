@@ -49,6 +49,8 @@ class Outcome:
 
 def read_record(line: bytes) -> Record:
     """Read the outer form of a line; a ValueError says what is wrong with it."""
+    # msgspec looks at the bytes of a text only when it makes a string of it.
+    line.decode()
     try:
         form = msgspec.json.decode(line, type=OuterForm)
         model_input = bytes(form.model_input)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -37,9 +37,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     clock: Literal["instant", "realistic"] = "instant"
-    seconds: dict[Waiting, float] = {}
-    factor: float = 1.0
-    work_seconds: float = 0.2
+    seconds: dict[Waiting, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    factor: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    work_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.2
     min_records: int = 100
     max_file_records: int = 100_000
     max_job_records: int = 100_000
@@ -56,7 +56,9 @@ def read_settings(folder: Path) -> Settings:
     path = folder / "settings.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=Settings)
-    except msgspec.ValidationError as error:
+    except FileNotFoundError:
+        return Settings()
+    except msgspec.DecodeError as error:
         raise ValueError(f"{path}: {error}; correct it, or delete the file for the defaults") from error
 
 

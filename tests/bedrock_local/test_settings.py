@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from bedrock_local.settings import Settings, read_settings, write_settings
+
+
+def test_settings_come_back(tmp_path):
+    settings = Settings(clock="realistic", seconds={"Scheduled": 5}, factor=60)
+    write_settings(tmp_path, settings)
+    assert read_settings(tmp_path) == settings
+
+
+def test_what_a_file_does_not_name_has_its_default(tmp_path):
+    (tmp_path / "settings.json").write_text('{"clock": "realistic"}')
+    assert read_settings(tmp_path) == Settings(clock="realistic")
+    (tmp_path / "settings.json").unlink()
+    assert read_settings(tmp_path) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"clok": "instant"}', "unknown field `clok`"),
+        ('{"clock": "slow"}', "Invalid enum value 'slow'"),
+        ('{"seconds": {"Completed": 1}}', "Invalid enum value 'Completed'"),
+        ('{"factor": 0}', "> 0"),
+        ('{"factor"', "correct it, or delete the file for the defaults"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_file(tmp_path, text, reason):
+    (tmp_path / "settings.json").write_text(text)
+    with pytest.raises(ValueError, match=r"settings\.json: ") as caught:
+        read_settings(tmp_path)
+    assert reason in str(caught.value)
+
+
+def test_seconds_by_name_go_before_the_preset():
+    settings = Settings(clock="realistic", seconds={"Submitted": 5})
+    assert (settings.lasts("Submitted"), settings.lasts("Validating")) == (5, 60)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+KEY = "in/calls.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"not json\n", "line 2: not a JSON object"),
+        (b"[1, 2]\n", "line 2: "),
+        (b'{"recordId": "a"}\n', "line 2: Object missing required field `modelInput`"),
+        (b'{"modelInput": [1]}\n', "line 2: modelInput is not a JSON object"),
+        (b'{"modelInput": null}\n', "line 2: modelInput is not a JSON object"),
+        (b'{"modelInput": {}, "recordId": 7}\n', "line 2: "),
+        (b'{"modelInput": {"a": NaN}}\n', "line 2: not a JSON object"),
+        (b'{"modelInput": {}} {}\n', "line 2: not a JSON object"),
+        (b'{"modelInput": {"a": "\xff"}}\n', "line 2: 'utf-8' codec can't decode byte 0xff"),
+        (b"\xef\xbb\xbf{}\n", "line 2: not a JSON object"),
+    ],
+)
+def test_a_line_without_the_outer_form_fails_the_job(jobs, record, line, reason):
+    job = jobs.run([record(1), line, record(2)])
+    assert (job["status"], job["totalRecordCount"]) == ("Failed", 0)
+    assert job["message"].startswith(f"Input file {KEY}, {reason}")
+    assert jobs.names(job) == []
+
+
+def test_what_the_model_input_holds_is_not_looked_at(jobs):
+    assert jobs.run([{"modelInput": {"anything": [1, None]}, "more": True}])["status"] == "Completed"
+
+
+def test_blank_lines_are_no_records(jobs, record):
+    lines = [record(1), b"\n", b"  \r\n", json.dumps(record(2)).encode()]
+    assert jobs.run(lines)["totalRecordCount"] == 2
+
+
+@pytest.mark.parametrize("lines", [[], [b"\n"]])
+def test_a_job_needs_a_record(jobs, lines):
+    job = jobs.run(lines)
+    assert (job["status"], "has 0 records" in job["message"]) == ("Failed", True)
+
+
+def test_a_job_needs_a_hundred_records_unless_told_otherwise(jobs_at, record):
+    jobs = jobs_at(min_records=100)
+    job = jobs.run([record(number) for number in range(99)])
+    assert job["status"] == "Failed"
+    assert job["message"].endswith("has 99 records; the minimum number of records per batch inference job is 100")
+
+
+def test_the_records_of_all_files_count_together(jobs_at, record):
+    jobs = jobs_at(min_records=100)
+    for name, start in (("a", 0), ("b", 50)):
+        jobs.put([record(start + number) for number in range(50)], f"in/{name}.jsonl")
+    assert jobs.finish(jobs.create())["status"] == "Completed"
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"max_file_records": 2}, f"Input file {KEY}, line 3: the limit of a file is 2 records"),
+        ({"max_job_records": 2}, "has 3 records; the limit of a job is 2 records"),
+        ({"max_file_bytes": 10}, "bytes; the limit of a file is 10 bytes"),
+        ({"max_job_bytes": 10}, "bytes together; the limit of a job is 10 bytes"),
+    ],
+)
+def test_too_much_fails_the_job_and_names_the_limit(jobs_at, record, limits, message):
+    job = jobs_at(**limits).run([record(1), record(2), record(3)])
+    assert (job["status"], job["message"].endswith(message)) == ("Failed", True)
+
+
+@pytest.mark.parametrize("uri", ["s3://calls/nothing/", "s3://calls/in/calls.json", "s3://calls/other"])
+def test_an_address_without_input_fails_the_job(jobs, record, uri):
+    jobs.put([record(1)], "in/calls.json")
+    job = jobs.finish(jobs.create(inputDataConfig={"s3InputDataConfig": {"s3Uri": uri}}))
+    assert (job["status"], job["message"]) == ("Failed", f"No .jsonl file was found at {uri}")
+
+
+@pytest.mark.parametrize("which", ["input", "output"])
+def test_a_bucket_that_is_not_there_fails_the_job(jobs, record, which):
+    jobs.put([record(1)])
+    config = {f"s3{which.title()}DataConfig": {"s3Uri": "s3://elsewhere/x/"}}
+    job = jobs.finish(jobs.create(**{f"{which}DataConfig": config}))
+    assert job["status"] == "Failed"
+    assert "s3://elsewhere/x/" in job["message"]
+
+
+def test_a_long_validation_goes_on_where_it_was(jobs_at, record):
+    jobs = jobs_at(work_seconds=0)
+    jobs.put([record(number) for number in range(30)])
+    arn, statuses = jobs.create(), []
+    while "endTime" not in (job := jobs.get(arn)):
+        statuses.append(job["status"])
+    assert statuses.count("Validating") > 20
+    assert (job["status"], job["successRecordCount"]) == ("Completed", 30)

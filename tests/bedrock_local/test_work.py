@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from bedrock_local import Settings, open_session
+
+HOUR = 3600
+
+
+@pytest.fixture
+def slow(jobs_at, record):
+    """Jobs whose statuses last 60, 60, 180 and 100 seconds, with 100 records put."""
+    waiting = {"Submitted": 60, "Validating": 60, "Scheduled": 180, "InProgress": 100, "Stopping": 30}
+    made = jobs_at(seconds=waiting)
+    made.put([record(number) for number in range(100)])
+    return made
+
+
+def test_a_job_goes_through_its_statuses_by_the_clock(slow, clock):
+    arn, seen = slow.create(), []
+    for _ in range(41):
+        seen.append(slow.get(arn)["status"])
+        clock.move(10)
+    assert Counter(seen) == {"Submitted": 6, "Validating": 6, "Scheduled": 18, "InProgress": 10, "Completed": 1}
+    assert seen == sorted(seen, key=["Submitted", "Validating", "Scheduled", "InProgress", "Completed"].index)
+
+
+def test_counters_are_zero_until_validated_and_then_grow_evenly(slow, clock):
+    arn = slow.create()
+    counts = []
+    for seconds in (0, 70, 60, 195, 50, 100):
+        clock.move(seconds)
+        job = slow.get(arn)
+        counts.append((job["totalRecordCount"], job["processedRecordCount"]))
+    # At 0, 70, 130, 325, 375 and 475 s: InProgress begins at 300 s and takes 1 s a record.
+    assert counts == [(0, 0), (100, 0), (100, 0), (100, 25), (100, 75), (100, 100)]
+
+
+def test_a_factor_makes_the_clock_faster(jobs_at, clock, record):
+    jobs = jobs_at(clock="realistic", seconds={}, factor=60)
+    jobs.put([record(1)])
+    arn = jobs.create()
+    clock.move(7)
+    assert jobs.get(arn)["status"] == "InProgress"
+    clock.move(1)
+    assert jobs.get(arn)["status"] == "Completed"
+
+
+def test_the_instant_clock_takes_a_fraction_of_a_second(folder, record, clock):
+    session = open_session(folder, settings=Settings(min_records=1), now=clock)
+    session.client("s3").create_bucket(Bucket="calls")
+    session.client("s3").put_object(Bucket="calls", Key="in/a.jsonl", Body=json.dumps(record(1)).encode())
+    bedrock = session.client("bedrock")
+    config = {"s3Uri": "s3://calls/in/"}
+    arn = bedrock.create_model_invocation_job(
+        jobName="a",
+        roleArn="arn:aws:iam::123456789012:role/batch",
+        modelId="anthropic.claude-3-haiku-20240307-v1:0",
+        inputDataConfig={"s3InputDataConfig": config},
+        outputDataConfig={"s3OutputDataConfig": config},
+    )["jobArn"]
+    assert bedrock.get_model_invocation_job(jobIdentifier=arn)["status"] == "Submitted"
+    clock.move(0.2)
+    assert bedrock.get_model_invocation_job(jobIdentifier=arn)["status"] == "Completed"
+
+
+def test_a_finished_job_leaves_outputs_and_a_manifest(jobs, record):
+    job = jobs.run([record(number) for number in range(150)])
+    assert (job["status"], jobs.names(job)) == ("Completed", ["calls.jsonl.out", "manifest.json.out"])
+    assert {output["recordId"] for output in jobs.outputs(job)} == {f"r{number}" for number in range(150)}
+    # Two words a question, and as many in the answer.
+    assert json.loads(jobs.read(job, "manifest.json.out")) == {
+        "totalRecordCount": 150,
+        "processedRecordCount": 150,
+        "successRecordCount": 150,
+        "errorRecordCount": 0,
+        "inputTokenCount": 300,
+        "outputTokenCount": 300,
+    }
+
+
+def test_lines_come_in_another_order_and_always_the_same(jobs, record):
+    lines = [record(number) for number in range(100)]
+    first, second = (
+        [output["recordId"] for output in jobs.outputs(jobs.run(lines, jobName=name))] for name in ("one", "two")
+    )
+    assert first == second
+    assert first != [line["recordId"] for line in lines]
+
+
+def test_a_job_whose_records_all_failed_is_completed(jobs):
+    job = jobs.run([{"recordId": f"r{number}", "modelInput": {"max_tokens": 5}} for number in range(3)])
+    assert job["status"] == "Completed"
+    assert (job["successRecordCount"], job["errorRecordCount"]) == (0, 3)
+    assert {output["error"]["errorMessage"] for output in jobs.outputs(job)} == {"anthropic_version: Field required"}
+
+
+def test_each_file_has_its_output_in_its_own_folder(jobs, record):
+    jobs.put([record(1)], "in/a.jsonl")
+    jobs.put([record(2), record(3)], "in/deep/er/b.jsonl")
+    jobs.put([b"no record"], "in/notes.txt")
+    job = jobs.finish(jobs.create())
+    assert jobs.names(job) == ["a.jsonl.out", "deep/er/b.jsonl.out", "manifest.json.out"]
+    assert {output["recordId"] for output in jobs.outputs(job, "deep/er/b.jsonl.out")} == {"r2", "r3"}
+
+
+@pytest.mark.parametrize("uri", ["s3://calls/in/a.jsonl", "s3://calls/in", "s3://calls/in/", "s3://calls"])
+def test_the_input_is_a_file_or_everything_below_a_folder(jobs, record, uri):
+    jobs.put([record(1)], "in/a.jsonl")
+    job = jobs.finish(jobs.create(inputDataConfig={"s3InputDataConfig": {"s3Uri": uri}}))
+    assert job["totalRecordCount"] == 1
+
+
+def test_a_folder_is_not_its_neighbour(jobs, record):
+    jobs.put([record(1)], "in/a.jsonl")
+    jobs.put([record(2)], "in-2/a.jsonl")
+    assert (
+        jobs.finish(jobs.create(inputDataConfig={"s3InputDataConfig": {"s3Uri": "s3://calls/in"}}))["totalRecordCount"]
+        == 1
+    )
+
+
+def test_the_output_prefix_may_be_the_bucket(jobs, record):
+    jobs.put([record(1)])
+    job = jobs.finish(jobs.create(outputDataConfig={"s3OutputDataConfig": {"s3Uri": "s3://calls"}}))
+    key = f"{job['jobArn'][-12:]}/manifest.json.out"
+    assert jobs.s3.head_object(Bucket="calls", Key=key)["ContentLength"] > 0
+
+
+def test_input_that_is_deleted_while_a_job_runs_is_still_answered(slow, clock):
+    arn = slow.create()
+    clock.move(330)
+    slow.get(arn)
+    slow.s3.delete_object(Bucket="calls", Key="in/calls.jsonl")
+    clock.move(100)
+    assert slow.finish(arn)["successRecordCount"] == 100
+
+
+def test_a_stopped_job_keeps_what_was_finished(slow, clock):
+    arn = slow.create()
+    clock.move(325)
+    slow.get(arn)
+    slow.bedrock.stop_model_invocation_job(jobIdentifier=arn)
+    assert slow.get(arn)["status"] == "Stopping"
+    clock.move(30)
+    job = slow.get(arn)
+    assert (job["status"], job["processedRecordCount"]) == ("Stopped", 25)
+    assert len(slow.outputs(job)) == 25
+    assert json.loads(slow.read(job, "manifest.json.out"))["totalRecordCount"] == 100
+
+
+def test_a_job_stopped_before_it_was_looked_at_leaves_nothing(slow, clock):
+    arn = slow.create()
+    slow.bedrock.stop_model_invocation_job(jobIdentifier=arn)
+    clock.move(30)
+    job = slow.get(arn)
+    assert (job["status"], slow.names(job)) == ("Stopped", [])
+
+
+def test_a_job_that_waits_too_long_expires(jobs_at, clock, record):
+    jobs = jobs_at(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 30 * HOUR})
+    jobs.put([record(1)])
+    arn = jobs.create()
+    clock.move(24 * HOUR - 1)
+    assert jobs.get(arn)["status"] == "Scheduled"
+    clock.move(1)
+    job = jobs.get(arn)
+    assert (job["status"], jobs.names(job)) == ("Expired", [])
+    assert job["endTime"] == job["jobExpirationTime"]
+
+
+def test_a_job_that_takes_too_long_is_completed_in_part(jobs_at, clock, record):
+    jobs = jobs_at(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 96 * HOUR})
+    jobs.put([record(number) for number in range(100)])
+    arn = jobs.create(timeoutDurationInHours=48)
+    clock.move(48 * HOUR)
+    job = jobs.finish(arn)
+    # Half of the time it would have taken.
+    assert (job["status"], job["processedRecordCount"], len(jobs.outputs(job))) == ("PartiallyCompleted", 50, 50)
+
+
+def test_a_laptop_that_was_closed_for_a_week_costs_no_records(slow, clock):
+    arn = slow.create()
+    clock.move(7 * 24 * HOUR)
+    assert slow.finish(arn)["successRecordCount"] == 100
+
+
+def test_an_output_bucket_that_vanished_fails_the_job(slow, clock):
+    slow.s3.create_bucket(Bucket="answers")
+    arn = slow.create(outputDataConfig={"s3OutputDataConfig": {"s3Uri": "s3://answers/out/"}})
+    clock.move(330)
+    slow.get(arn)
+    slow.s3.delete_bucket(Bucket="answers")
+    clock.move(100)
+    job = slow.finish(arn)
+    assert job["status"] == "Failed"
+    assert "s3://answers/out/" in job["message"]
+
+
+def test_whoever_asks_works_for_a_moment_only(jobs_at, record, folder, clock):
+    jobs = jobs_at()
+
+    def ponder(question):
+        time.sleep(0.05)
+        raise ValueError("no idea")
+
+    session = open_session(folder, answer=ponder, now=clock)
+    jobs.put([record(number) for number in range(100)])
+    arn = jobs.create()
+    started = time.monotonic()
+    job = session.client("bedrock").get_model_invocation_job(jobIdentifier=arn)
+    assert time.monotonic() - started < 2
+    assert 1 <= job["processedRecordCount"] <= 5
+
+
+def test_an_answerer_that_fails_is_a_failed_record(folder, jobs, record, clock):
+    def fail(question):
+        raise ValueError("no idea")
+
+    jobs.put([record(1)])
+    arn = jobs.create()
+    open_session(folder, answer=fail, now=clock).client("bedrock").get_model_invocation_job(jobIdentifier=arn)
+    (output,) = jobs.outputs(jobs.get(arn))
+    assert output["error"] == {"errorCode": 424, "errorMessage": "The answerer failed: ValueError: no idea"}
+
+
+def test_two_processes_share_the_work_and_answer_each_record_once(folder, jobs, record):
+    jobs.put([record(number) for number in range(600)])
+    arn = jobs.create()
+    others = [start_asking(folder, arn) for _ in range(2)]
+    job = jobs.finish(arn)
+    assert [other.wait(timeout=60) for other in others] == [0, 0]
+    assert sorted(output["recordId"] for output in jobs.outputs(job)) == sorted(f"r{n}" for n in range(600))
+
+
+@pytest.mark.parametrize("delay", [0.02, 0.1, 0.3])
+def test_a_job_goes_on_after_its_process_was_killed(folder, jobs, record, delay):
+    jobs.put([record(number, system="word " * 300) for number in range(400)])
+    arn = jobs.create()
+    process = start_asking(folder, arn)
+    output = folder / "state" / "jobs" / arn[-12:] / "output" / "0.jsonl.out"
+    while not output.exists() and process.poll() is None:
+        time.sleep(0.005)
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    job = jobs.finish(arn)
+    assert (job["status"], job["successRecordCount"]) == ("Completed", 400)
+    assert sorted(output["recordId"] for output in jobs.outputs(job)) == sorted(f"r{n}" for n in range(400))
+
+
+ASK = """
+import sys, time
+from bedrock_local import open_session
+from bedrock_local.answers import Reply
+
+def answer(question):
+    time.sleep(0.001)
+    return Reply("slowly", "end", 1, 1)
+
+bedrock = open_session(sys.argv[1], answer=answer).client("bedrock")
+while "endTime" not in bedrock.get_model_invocation_job(jobIdentifier=sys.argv[2]):
+    pass
+"""
+
+
+def start_asking(folder, arn):
+    return subprocess.Popen([sys.executable, "-c", ASK, str(folder), arn])
+
+
+def test_what_an_interrupted_process_wrote_too_much_is_cut_off(slow, clock, folder):
+    arn = slow.create()
+    clock.move(325)
+    slow.get(arn)
+    with (folder / "state" / "jobs" / arn[-12:] / "output" / "0.jsonl.out").open("ab") as output:
+        output.write(b'{"half a li')
+    clock.move(100)
+    assert len(slow.outputs(slow.finish(arn))) == 100
