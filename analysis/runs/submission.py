@@ -107,8 +107,12 @@ def submit(
     """
     planned = plan_jobs(run)
     check_minimum(run, planned)
+    role_arn = role_arn or (EMULATOR_ROLE if profile == EMULATOR else "")
+    if not role_arn:
+        raise JobError(run.name, "no role_arn", "give the role that Bedrock takes on; docs/aws.md says what it needs")
     agree_to_cost(run, profile=profile, budget_usd=budget_usd, ask=ask)
     shared = {
+        "roleArn": role_arn,
         "timeoutDurationInHours": timeout_hours,
         "tags": [{"key": key, "value": value} for key, value in (tags or {}).items()],
         "vpcConfig": {"subnetIds": list(subnet_ids), "securityGroupIds": list(security_group_ids)}
@@ -119,7 +123,6 @@ def submit(
     account = open_account(
         run,
         bucket=bucket,
-        role_arn=role_arn,
         profile=profile,
         region=region,
         prefix=prefix,
@@ -226,7 +229,7 @@ def stop(
     frame
         One row per job, as `load_jobs`.
     """
-    account = open_account(run, bucket=bucket, role_arn="", profile=profile, region=region, prefix=prefix)
+    account = open_account(run, bucket=bucket, profile=profile, region=region, prefix=prefix)
     jobs.stop_jobs(plan_jobs(run), run.ledger, account)
     return load_jobs(run)
 
@@ -293,28 +296,24 @@ def open_account(
     run: Run,
     *,
     bucket: str,
-    role_arn: str,
     profile: str,
     region: str,
     prefix: str,
     fields: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Account:
     """Open the clients, name the run's folder in the bucket, and keep the fields of the request that say something."""
-    if profile == EMULATOR:
-        bucket, role_arn = bucket or EMULATOR_BUCKET, role_arn or EMULATOR_ROLE
-    if not bucket or not role_arn:
-        raise JobError(run.name, "no bucket or no role_arn", "give both; docs/aws.md says what they need")
+    bucket = bucket or (EMULATOR_BUCKET if profile == EMULATOR else "")
+    if not bucket:
+        raise JobError(run.name, "no bucket", "give one in the region of the job; docs/aws.md says what it needs")
     session = open_session(profile, region=region)
     quotas = {find_model(model_id).base: quotas for model_id, quotas in run.read_quotas().items()}
     folder = "/".join(part for part in (bucket, prefix.strip("/"), run.name) if part)
     given = {kind: {name: value for name, value in group.items() if value} for kind, group in (fields or {}).items()}
-    shared = {"roleArn": role_arn} | given.pop("shared", {})
     return Account(
         bedrock=make_client(session, "bedrock"),
         s3=make_client(session, "s3"),
         uri=f"s3://{folder}/",
         unfinished_jobs=lambda base: quotas[base].unfinished_jobs,
-        shared=shared,
         **given,
     )
 

@@ -11,6 +11,7 @@ import pytest
 from analysis import collect, invoke, load_jobs, open_run, prepare, submit
 from analysis.errors import BudgetError, JobError, QuotaError
 from analysis.runs import agree_to_cost, stop
+from analysis.runs.submission import open_account
 from bedrock_local.settings import Settings, write_settings
 
 from .conftest import HAIKU, NOVA, make_calls, make_prompt
@@ -156,6 +157,29 @@ def test_a_stopped_run_keeps_what_was_finished(run, set_up_emulator):
     time.sleep(0.2)
     assert submit(run)["status"].to_list() == ["Stopped"]
     assert collect(run).select("prepared", "answered", "missing").row(0) == (100, 0, 100)
+
+
+@pytest.fixture
+def production(tmp_path, monkeypatch):
+    """A profile of an account that nothing reaches."""
+    (tmp_path / "config").write_text("[profile production]\nregion = us-east-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    return "production"
+
+
+def test_looking_and_stopping_need_no_role(run, production):
+    account = open_account(run, bucket="b", profile=production, region="", prefix="/batches/")
+    assert (account.uri, account.shared) == ("s3://b/batches/demo/", {})
+
+
+def test_off_the_emulator_a_bucket_is_needed(run, production):
+    with pytest.raises(JobError, match=r"demo: no bucket; give one in the region of the job"):
+        stop(run, profile=production)
+
+
+def test_off_the_emulator_a_role_is_needed(run):
+    with pytest.raises(JobError, match="demo: no role_arn; give the role that Bedrock takes on"):
+        submit(run, profile="production", bucket="b")
 
 
 def test_off_the_emulator_somebody_has_to_agree(run):
