@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
 from analysis.errors import NotebookError
 
 # Without this the kernel prints a warning that its connection is not encrypted.
 QUIET = ["--IPKernelApp.log_level=50"]
-# A page must open without network: nbconvert would fetch these.
-REMOTE = (
-    "jquery_url",
-    "jupyter_widgets_base_url",
-    "mathjax_url",
-    "mermaid_js_url",
-    "mermaid_layout_elk_js_url",
-    "require_js_url",
-    "widget_renderer_url",
-)
+LINK = re.compile(r'(<a href="[a-z_]+)\.ipynb"')
 
 
 def find_notebooks() -> Path:
@@ -110,15 +105,28 @@ def list_parameters(notebook: Path) -> dict[str, str]:
 
 
 def export_page(copy: Path) -> Path:
-    """Write an executed notebook as an HTML page that asks for nothing from the network; code is left out."""
+    """Write an executed notebook as an HTML page that runs no script and asks for nothing; code is left out."""
+    import nbformat
     from nbconvert import HTMLExporter
 
+    notebook = nbformat.read(copy, as_version=4)  # type: ignore[no-untyped-call]
     exporter: Any = HTMLExporter(  # type: ignore[no-untyped-call]
-        exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True
+        template_name="basic", exclude_input=True, exclude_output_prompt=True, exclude_anchor_links=True
     )
-    for trait in REMOTE:
-        setattr(exporter, trait, "")
-    body, _ = exporter.from_filename(str(copy))
+    body, _ = exporter.from_notebook_node(notebook)
     page = copy.with_suffix(".html")
-    page.write_text(body, encoding="utf-8")
+    text = render_page(
+        "page.html",
+        run=copy.parent.name,
+        title=copy.stem,
+        body=Markup(LINK.sub(r'\1.html"', body)),  # noqa: S704 -- nbconvert has escaped what is not HTML
+        parameters=notebook.metadata.get("papermill", {}).get("parameters", {}),
+    )
+    page.write_text(text, encoding="utf-8")
     return page
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Fill in a page of the folder `pages`; everything that is not markup is escaped."""
+    environment = Environment(loader=PackageLoader("analysis", "pages"), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template(template).render(values)

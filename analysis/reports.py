@@ -6,18 +6,16 @@ import os
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib import resources
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import polars as pl
 
 from analysis.answers import count_errors
 from analysis.aws import EMULATOR
 from analysis.costs import add_costs, sum_costs
-from analysis.notebooks import export_page, find_notebooks, run_notebook
+from analysis.notebooks import export_page, find_notebooks, render_page, run_notebook
 from analysis.prices import find_prices
 from analysis.runs import Run, is_collected, is_sent, load_answers, open_run, reconcile_run
 from analysis.stops import count_stop_reasons, share_truncated
@@ -98,11 +96,9 @@ def write_index(run: Run, report: Path) -> Path:
     page
         `index.html` in the folder of the report; it needs no kernel and no network.
     """
-    text = resources.files("analysis").joinpath("report.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     pages = {f"{stage}.html": title for stage, title in STAGES.items() if (report / f"{stage}.html").exists()}
     page = report / "index.html"
-    page.write_text(environment.from_string(text).render(find_findings(run), pages=pages), encoding="utf-8")
+    page.write_text(render_page("index.html", **find_findings(run), pages=pages), encoding="utf-8")
     return page
 
 

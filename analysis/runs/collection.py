@@ -44,6 +44,7 @@ def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     if not note:
         raise RunError(run.folder, "nothing has been sent", "submit or invoke the run first")
     profile, region = profile or note["profile"], region or note["region"]
+    (run.folder / "output").mkdir(exist_ok=True)  # a job that was stopped early leaves no file
     jobs = [state for state in run.ledger.replay() if state.job_arn]
     if jobs:
         s3 = make_client(open_session(profile, region=region), "s3")
@@ -64,8 +65,7 @@ def write_parts(run: Run) -> None:
     """Read each output file into a Parquet part, one row per output, joined to the records of its job."""
     records = run.read_records()
     keys = {state.job_id: state.job_key for state in run.ledger.replay() if state.job_arn}
-    folder = run.folder / "output"
-    for file in list_outputs(folder) if folder.exists() else []:
+    for file in list_outputs(run.folder / "output"):
         job_id, name = file.name.split("/", 1)
         # Files of answers on demand begin with the job's key, as `invoke` names them.
         sent = records.filter(pl.col("job_key") == keys.get(job_id, name.split("-")[0]))
