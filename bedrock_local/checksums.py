@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from bedrock_local.errors import ServiceError
-from bedrock_local.wire import Request, chunks
+from bedrock_local.wire import CHUNK_BYTES, Request, chunks
 
 # Algorithms beside these two kinds are stored and given back, but not checked: Python has no fast code for them.
 HASHED = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512}
@@ -115,7 +115,7 @@ def is_wrapped(request: Request) -> bool:
 def plain_chunks(body: BinaryIO, trailers: dict[str, str]) -> Iterator[bytes]:
     """Take a body out of its aws-chunked envelope; what follows it goes into `trailers`."""
     lines = Lines(body)
-    while size := int(lines.read_line().split(b";")[0] or b"0", 16):
+    while size := lines.read_size():
         yield from lines.read_bytes(size)
         lines.read_line()
     while line := lines.read_line():
@@ -134,18 +134,32 @@ class Lines:
         """Read up to the next CR LF, which is taken away; empty at the end."""
         while b"\r\n" not in self._rest and (chunk := next(self._chunks, b"")):
             self._rest += chunk
+            if len(self._rest) > 2 * CHUNK_BYTES:
+                raise incomplete()
         line, _, self._rest = self._rest.partition(b"\r\n")
         return line
+
+    def read_size(self) -> int:
+        """Read the line that says how many bytes follow."""
+        try:
+            return int(self.read_line().split(b";")[0], 16)
+        except ValueError:
+            raise incomplete() from None
 
     def read_bytes(self, size: int) -> Iterator[bytes]:
         """Read so many bytes, in pieces."""
         while size:
             if not self._rest and not (chunk := next(self._chunks, b"")):
-                raise ServiceError("IncompleteBody", "The request body terminated unexpectedly")
+                raise incomplete()
             self._rest = self._rest or chunk
             piece, self._rest = self._rest[:size], self._rest[size:]
             size -= len(piece)
             yield piece
+
+
+def incomplete() -> ServiceError:
+    """Say that a body is not what its envelope announces."""
+    return ServiceError("IncompleteBody", "The request body terminated unexpectedly")
 
 
 def check_size(received: Received, promised: Mapping[str, str]) -> None:

@@ -56,9 +56,9 @@ class Emulator:
 def make_folder(folder: Path, settings: Settings | None = None) -> Path:
     """Make the folder, for its owner only, unless it is there; given settings replace the folder's."""
     folder = folder.expanduser().absolute()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    (folder / "s3").mkdir(exist_ok=True)
+    # `parents` would make the last folder alone with this mode, so what lies in it has the mode too.
+    for path in (folder, folder / "s3", folder / "state"):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings is not None or not (folder / "settings.json").exists():
         write_settings(folder, settings or Settings())
     return folder

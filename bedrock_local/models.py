@@ -51,7 +51,7 @@ MODELS = {
         Model("anthropic.claude-opus-5", max_output_tokens=128_000, sampling="none"),
         Model("anthropic.claude-opus-4-6-v1", max_output_tokens=128_000, sampling="one"),
         Model("anthropic.claude-opus-4-5-20251101-v1:0", max_output_tokens=64_000, sampling="one"),
-        Model("anthropic.claude-sonnet-4-6", max_output_tokens=64_000, sampling="one"),
+        Model("anthropic.claude-sonnet-4-6", max_output_tokens=128_000, sampling="one"),
         Model("anthropic.claude-sonnet-4-5-20250929-v1:0", max_output_tokens=64_000, sampling="one"),
         Model("anthropic.claude-haiku-4-5-20251001-v1:0", max_output_tokens=64_000, sampling="one"),
         Model("anthropic.claude-sonnet-4-20250514-v1:0", max_output_tokens=64_000),

@@ -75,12 +75,21 @@ def take_step(work: Work) -> bool:
     stopped = jobs.stop_moment(work.folder, work.job)
     if stopped is not None:
         return finish_stop(work, stopped)
+    if has_expired(work):
+        return finish(work, "Expired", "The job timed out before it began")
     if jobs.clock_status(work.job, work.settings, work.emulator.now()) == "Submitted":
         return False
     try:
         return {"new": begin_validation, "validating": validate_some, "running": run_some}[work.progress.phase](work)
     except InvalidInputError as error:
         return finish(work, "Failed", str(error))
+
+
+def has_expired(work: Work) -> bool:
+    """Tell whether the time is over before what comes next could have begun."""
+    limit = work.job.timeout_hours * 3600
+    begins = jobs.begin_times(work.settings)["InProgress" if work.progress.phase == "running" else "Validating"]
+    return begins >= limit and jobs.elapsed_seconds(work.job, work.settings, work.emulator.now()) >= limit
 
 
 def begin_validation(work: Work) -> bool:
@@ -114,8 +123,6 @@ def run_some(work: Work) -> bool:
     now, job, progress = work.emulator.now(), work.job, work.progress
     begins = jobs.begin_times(work.settings)["InProgress"]
     elapsed, limit = jobs.elapsed_seconds(job, work.settings, now), job.timeout_hours * 3600
-    if begins >= limit:
-        return elapsed >= limit and finish(work, "Expired", "The job timed out before it began")
     allowed = jobs.records_allowed(job, progress, work.settings, now)
     if progress.processed < allowed:
         answer_chunk(work, allowed)

@@ -21,3 +21,9 @@ def test_a_body_comes_out_of_its_envelope_with_what_follows_it():
 def test_a_body_that_ends_early_is_refused():
     with pytest.raises(ServiceError, match="IncompleteBody"):
         list(plain_chunks(io.BytesIO(b"ff\r\nshort"), {}))
+
+
+@pytest.mark.parametrize("content", [b"", b"no size\r\n", b"x" * 3_000_000], ids=["empty", "no size", "no line"])
+def test_an_envelope_that_is_none_is_refused(content):
+    with pytest.raises(ServiceError, match="IncompleteBody"):
+        list(plain_chunks(io.BytesIO(content), {}))

@@ -176,6 +176,13 @@ def test_a_job_that_waits_too_long_expires(jobs_at, clock, record):
     assert job["endTime"] == job["jobExpirationTime"]
 
 
+def test_a_job_that_is_never_looked_at_expires(jobs_at, clock):
+    jobs = jobs_at(seconds={"Submitted": 25 * HOUR})
+    arn = jobs.create()
+    clock.move(24 * HOUR)
+    assert jobs.get(arn)["status"] == "Expired"
+
+
 def test_a_job_that_takes_too_long_is_completed_in_part(jobs_at, clock, record):
     jobs = jobs_at(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 96 * HOUR})
     jobs.put([record(number) for number in range(100)])
