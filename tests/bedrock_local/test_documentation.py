@@ -1,0 +1,32 @@
+"""The page on the emulator: its code runs, and its names are the real ones."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+from bedrock_local import Settings, open_session
+from bedrock_local.settings import PRESETS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text()
+
+
+def test_the_code_of_the_page_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        exec(block, names)
+    assert capsys.readouterr().out == "Completed 100\n"
+
+
+def test_the_page_names_every_parameter_and_setting():
+    parameters = [*inspect.signature(open_session).parameters, *Settings.__struct_fields__]
+    assert [name for name in parameters if name not in PAGE] == []
+
+
+def test_the_page_gives_the_seconds_of_the_clock():
+    presets = re.search(r"`realistic`: (.*?) \|", PAGE)[1]
+    said = {status: int(seconds) for seconds, status in re.findall(r"(\d+) s (\w+)", presets)}
+    assert said == {status: PRESETS["realistic"][status] for status in said}
+    assert len(said) == 4
