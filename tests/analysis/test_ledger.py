@@ -9,14 +9,18 @@ from analysis.ledger import JobState, Ledger
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/a1b2c3d4e5f6"
 APPEND = """
-import sys
+import sys, time
 from pathlib import Path
 from analysis.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]))
-for number in range(40):
+ledger.file.with_name(sys.argv[2]).touch()
+while not ledger.file.with_name(sys.argv[3]).exists():
+    time.sleep(0.001)
+for number in range(20):
     with ledger.lock():
         before = len(ledger.read())
-        ledger.append("seen", by=sys.argv[2], before=before)
+        time.sleep(0.001)
+        ledger.append("seen", before=before)
 """
 
 
@@ -111,9 +115,9 @@ def test_a_second_kernel_waits_for_the_lock(ledger):
 
 def test_two_processes_take_turns(ledger):
     command = [sys.executable, "-c", APPEND, str(ledger.file)]
-    processes = [subprocess.Popen([*command, name]) for name in "ab"]
+    processes = [subprocess.Popen([*command, own, other]) for own, other in ("ab", "ba")]
     assert [process.wait(timeout=60) for process in processes] == [0, 0]
-    assert [event["before"] for event in ledger.read()] == list(range(80))
+    assert [event["before"] for event in ledger.read()] == list(range(40))
 
 
 @pytest.mark.parametrize(
