@@ -22,7 +22,7 @@ def no_network(monkeypatch):
     ("name", "value"),
     [
         ("AWS_PROFILE", "nobody"),
-        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9/some/path"),
         ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9"),
         ("AWS_DEFAULTS_MODE", "auto"),
         ("AWS_CONFIG_FILE", "/nowhere"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from bedrock_local import open_session
+from bedrock_local.objects import Facts, store_object
 
 FILES = Path("/proc/self/fd")
 TRICKS = [
@@ -106,20 +108,28 @@ def test_a_second_session_sees_the_same_objects(s3, folder):
 
 
 def test_of_many_writers_one_makes_the_object(s3):
-    wins, start = [], threading.Barrier(8)
+    wins, start = [], threading.Barrier(4)
 
-    def write(number):
-        start.wait()
-        try:
-            s3.put_object(Bucket="calls", Key="lock", Body=b"%d" % number, IfNoneMatch="*")
-        except s3.exceptions.ClientError:
-            return
-        wins.append(b"%d" % number)
+    def write():
+        for key in map(str, range(40)):
+            start.wait()
+            with contextlib.suppress(s3.exceptions.ClientError):
+                s3.put_object(Bucket="calls", Key=key, Body=b"mine", IfNoneMatch="*")
+                wins.append(key)
 
-    threads = [threading.Thread(target=write, args=[number]) for number in range(8)]
+    threads = [threading.Thread(target=write) for _ in range(4)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
-    assert [s3.get_object(Bucket="calls", Key="lock")["Body"].read()] == wins
+    assert sorted(wins) == sorted(map(str, range(40)))
+
+
+def test_a_writer_that_dies_before_the_rename_leaves_the_old_object_whole(s3, folder):
+    sent = s3.put_object(Bucket="calls", Key="a", Body=b"old", Metadata={"call": "7"})
+    new = Facts(size=3, modified_ns=1, etag="new")
+    with pytest.raises(FileNotFoundError):
+        store_object(folder, "calls", "a", temporary=folder / "never-written", facts=new)
+    found = s3.head_object(Bucket="calls", Key="a")
+    assert (found["Metadata"], found["ETag"]) == ({"call": "7"}, sent["ETag"])
 
 
 def test_a_reader_beside_a_writer_gets_one_whole_object(s3):
@@ -140,13 +150,15 @@ def test_a_reader_beside_a_writer_gets_one_whole_object(s3):
 
 def test_no_file_stays_open(s3):
     s3.put_object(Bucket="calls", Key="a", Body=b"hello" * 1000)
-    s3.get_object(Bucket="calls", Key="a")["Body"].read()
-    with s3.get_object(Bucket="calls", Key="a")["Body"] as body:
-        body.read(3)
+    whole, part = (s3.get_object(Bucket="calls", Key="a")["Body"] for _ in range(2))
+    whole.read()
+    with part:
+        part.read(3)
     if not FILES.is_dir():
         pytest.skip("this system does not say which files are open")
     opened = [str(path.resolve()) for path in FILES.iterdir()]
     assert [path for path in opened if path.endswith("/s3/calls/a%")] == []
+    assert whole.read() == b""
 
 
 KEYS = st.text(st.sampled_from("ab./%é"), min_size=1, max_size=5)
