@@ -1,0 +1,189 @@
+import ast
+import hashlib
+import tokenize
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import nbformat
+import papermill
+import polars as pl
+import pytest
+
+from analysis import add_costs, count_stop_reasons, load_answers, load_jobs, open_run, sum_costs
+from analysis.notebooks import run_notebook
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+STEPS = ["prepare", "submit", "collect", "costs", "stop_reasons"]
+MOST_LINES = 15
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_step = pytest.mark.parametrize("step", STEPS)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The steps run in order: the run they made, its files as they then were, and what each copy shows."""
+
+    run: Path
+    files: dict[str, str]
+    shown: dict[str, list]
+
+    def texts(self, step):
+        return [output["data"]["text/plain"] for output in self.shown[step] if "data" in output]
+
+
+def read_code(path):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def read_outputs(copy):
+    """All that a copy shows; the bar of `submit` says how long it took."""
+    return [output for cell in read_code(copy) for output in cell.outputs if output.output_type != "stream"]
+
+
+def digest_files(folder):
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def run_chain(root, copies):
+    run = root / "runs" / "demo"
+    inputs = {"calls": str(root / "calls.parquet"), "runs": str(root / "runs"), "run": "demo"}
+    parameters = {step: inputs if step == "prepare" else {"run_folder": str(run)} for step in STEPS}
+    shown = {step: read_outputs(run_notebook(FOLDER / f"{step}.ipynb", parameters[step], copies)) for step in STEPS}
+    return Chain(run, digest_files(run), shown)
+
+
+@pytest.fixture(scope="module")
+def first(account, make_calls, tmp_path_factory):
+    """50 calls with the two prompts of the notebooks: as many records as a batch job needs."""
+    root = tmp_path_factory.mktemp("chain")
+    make_calls(50).write_parquet(root / "calls.parquet")
+    return run_chain(root, root / "first")
+
+
+@pytest.fixture(scope="module")
+def second(first):
+    root = first.run.parents[1]
+    return run_chain(root, root / "second")
+
+
+def test_prepare_leaves_every_record_in_the_input_files(first):
+    (file,) = (first.run / "input").rglob("*.jsonl")
+    variants = pl.read_parquet(first.run / "records.parquet")["variant"].to_list()
+    assert (variants.count("headings"), variants.count("paragraph"), len(variants)) == (50, 50, 100)
+    assert file.read_bytes().count(b"\n") == 100
+
+
+def test_submit_leaves_a_finished_job_in_the_ledger(first):
+    jobs = load_jobs(open_run(first.run))
+    assert jobs.select("status", "records", "success_records").rows() == [("Completed", 100, 100)]
+
+
+def test_collect_leaves_an_answer_for_every_call_and_prompt(first):
+    answers = load_answers(open_run(first.run))
+    assert (len(answers), answers["error_kind"].null_count(), answers["text"].null_count()) == (100, 100, 0)
+
+
+def test_collect_leaves_one_manifest_that_counts_the_same(first):
+    assert pl.read_parquet(first.run / "manifests.parquet")["success_records"].to_list() == [100]
+
+
+def test_costs_shows_the_bill_of_the_outputs(first):
+    bill = sum_costs(add_costs(open_run(first.run).read_outputs()))
+    columns = ["variant", "cost_usd", "cost_usd_per_1000_calls", "truncated_cost_usd", "failed_cost_usd"]
+    assert repr(bill.select(columns)) in first.texts("costs")
+
+
+def test_stop_reasons_shows_that_every_answer_ended_by_itself(first):
+    counts = count_stop_reasons(load_answers(open_run(first.run)))
+    assert counts.select("variant", "stop", "answers").rows() == [("headings", "end", 50), ("paragraph", "end", 50)]
+    assert repr(counts) in first.texts("stop_reasons")
+
+
+@pytest.mark.parametrize(("step", "plots"), [("prepare", 1), ("costs", 2), ("stop_reasons", 3)])
+def test_a_plot_is_shown_once(first, step, plots):
+    assert sum("image/png" in output.get("data", {}) for output in first.shown[step]) == plots
+
+
+def test_a_second_run_leaves_the_same_files(first, second):
+    assert second.files == first.files
+
+
+@each_step
+def test_a_second_run_shows_the_same(first, second, step):
+    assert second.shown[step] == first.shown[step]
+
+
+@each_notebook
+def test_papermill_sees_every_parameter(path):
+    (cell,) = (cell for cell in read_code(path) if "parameters" in cell.metadata.get("tags", []))
+    assert set(papermill.inspect_notebook(path)) == {line.target.id for line in ast.parse(cell.source).body}
+
+
+@each_notebook
+def test_every_parameter_has_a_type_a_default_and_a_comment(path):
+    for name, parameter in papermill.inspect_notebook(path).items():
+        assert parameter["inferred_type_name"] in {"str", "int", "float", "bool", "list", "dict"}, name
+        assert parameter["default"] != "None", name
+        assert parameter["help"], name
+
+
+@each_notebook
+def test_a_notebook_begins_with_a_title_then_parameters_then_imports(path):
+    title, parameters, imports, *_ = nbformat.read(path, as_version=4).cells
+    assert (title.cell_type, title.source[:2]) == ("markdown", "# ")
+    assert parameters.metadata["tags"] == ["parameters"]
+    assert {type(line) for line in ast.parse(imports.source).body} <= {ast.Import, ast.ImportFrom}
+
+
+@each_notebook
+def test_a_notebook_defines_nothing_catches_nothing_and_polls_nothing(path):
+    banned = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.Try, ast.While)
+    nodes = [node for cell in read_code(path) for node in ast.walk(ast.parse(cell.source))]
+    assert [type(node).__name__ for node in nodes if isinstance(node, banned)] == []
+
+
+@each_notebook
+def test_a_cell_is_short(path):
+    for cell in read_code(path):
+        lines = ast.parse(cell.source).body
+        working = [line for line in lines if not isinstance(line, ast.Import | ast.ImportFrom)]
+        assert sum(line.end_lineno - line.lineno + 1 for line in working) <= MOST_LINES, cell.source
+
+
+@each_notebook
+def test_no_semicolon_hides_what_a_cell_gives(path):
+    for cell in read_code(path):
+        tokens = tokenize.generate_tokens(StringIO(cell.source).readline)
+        assert ";" not in [token.string for token in tokens], cell.source
+
+
+@each_notebook
+def test_the_emulator_is_known_only_as_a_profile(path):
+    assert "bedrock_local" not in path.read_text(encoding="utf-8").lower()
+
+
+@each_notebook
+def test_no_folder_of_a_machine_is_named(path):
+    text = path.read_text(encoding="utf-8")
+    assert [place for place in ("/home/", "/root/", "/tmp/", "/Users/", "C:\\") if place in text] == []
+
+
+@each_notebook
+def test_nothing_of_an_execution_but_its_outputs_is_kept(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert set(notebook.metadata["language_info"]) == {"name"}
+    assert {name for cell in notebook.cells for name in cell.metadata} == {"tags"}
+
+
+@each_notebook
+def test_only_the_tour_is_committed_with_outputs(path):
+    counts = [cell.execution_count for cell in read_code(path)]
+    if path.stem == "tour":
+        assert counts == list(range(1, len(counts) + 1))
+    else:
+        assert counts == [None] * len(counts)
+        assert not any(cell.outputs for cell in read_code(path))
