@@ -7,7 +7,7 @@ CALLS =
 PROMPTS = notebooks/prompts/paragraph.md notebooks/prompts/headings.md
 RUN =
 
-.PHONY: run test check lab format clean
+.PHONY: run test check tour lab format clean
 
 run: $(STAMP)
 	@if [ -z "$(CALLS)" ] && [ ! -f calls/sample.parquet ]; then \
@@ -23,6 +23,17 @@ check: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# The tour is committed as it ran, in a fresh folder and on a fresh emulator; a bar would show how long that took.
+tour: $(STAMP)
+	rm -rf build/tour
+	mkdir -p build/tour
+	cp -R notebooks build/tour/notebooks
+	BEDROCK_LOCAL=$(CURDIR)/build/tour/account TQDM_DISABLE=1 $(BIN)/jupyter nbconvert --to notebook --execute \
+		--ExecutePreprocessor.record_timing=False --ClearMetadataPreprocessor.enabled=True \
+		--ClearMetadataPreprocessor.preserve_nb_metadata_mask="{'kernelspec', ('language_info', 'name')}" \
+		--ClearMetadataPreprocessor.preserve_cell_metadata_mask="{'tags'}" \
+		--output-dir notebooks build/tour/notebooks/tour.ipynb
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab --notebook-dir . notebooks/prepare.ipynb

@@ -1,0 +1,44 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+SANITIZE = Path(__file__).with_name("sanitize.cfg")
+STEPS = ("prepare", "submit", "collect", "costs", "stop_reasons")
+
+
+@pytest.fixture
+def validate(account, tmp_path):
+    """Run nbval on a copy of the notebooks.
+
+    It executes a notebook in the notebook's own folder, as a reader does, so beside the committed ones
+    their `../runs` would be this project's: only in a copy do the calls, the runs and the account belong to the test.
+    """
+    shutil.copytree(FOLDER, tmp_path / "notebooks")
+
+    def run(*options):
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", *map(str, options)]
+        # What pytest tells its children of the test that runs would change how a kernel writes.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        result = subprocess.run(
+            command, cwd=tmp_path / "notebooks", env=environment, capture_output=True, text=True, check=False
+        )
+        return result.returncode, result.stdout + result.stderr
+
+    return run
+
+
+def test_every_cell_runs_with_the_values_that_stand_in_it(validate, tmp_path, make_calls):
+    (tmp_path / "calls").mkdir()
+    make_calls(50).write_parquet(tmp_path / "calls" / "sample.parquet")
+    code, text = validate("--nbval-lax", *(f"{step}.ipynb" for step in STEPS))
+    assert code == 0, text
+
+
+def test_the_tour_shows_what_is_committed(validate):
+    code, text = validate("--nbval", f"--nbval-sanitize-with={SANITIZE}", "tour.ipynb")
+    assert code == 0, f"{text}\n\nIf the new outputs are right, `make tour` writes them."
