@@ -1,0 +1,59 @@
+"""The emulator against what other people recorded: real requests, and real calls. Skipped where the data is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bedrock_local import converse, messages
+from bedrock_local.models import Model, find_model
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+BODIES = SHARED / "bedrock_batch" / "observed_model_bodies.jsonl"
+CALLS = SHARED / "qmsum_calls.parquet"
+
+
+def read_observed():
+    return [json.loads(line) for line in BODIES.read_bytes().split(b"\n") if line]
+
+
+@pytest.mark.skipif(not BODIES.exists(), reason="the recorded bodies are not here")
+def test_requests_that_bedrock_took_are_taken():
+    taken = [seen for seen in read_observed() if seen["http_status"] == 200]
+    checks = {"Converse": converse.check_body, "InvokeModel": messages.check_body}
+    native = [seen for seen in taken if seen["invocation_type"] == "Converse" or is_messages(seen)]
+    for seen in native:
+        base = seen["model_id"].rsplit("/")[-1]
+        checks[seen["invocation_type"]](find_model(base) or Model(base), seen["modelInput"])
+    assert len(native) > 30
+
+
+def is_messages(seen):
+    """Tell whether a body is of Anthropic Messages: older models took a prompt."""
+    return "anthropic" in seen["model_id"] and "messages" in seen["modelInput"]
+
+
+@pytest.mark.skipif(not BODIES.exists(), reason="the recorded bodies are not here")
+def test_a_model_that_bedrock_does_not_know_is_refused_in_its_words(runtime, error_of):
+    (recorded, *_) = [seen for seen in read_observed() if seen["http_status"] == 400]
+    message = error_of(runtime.converse, modelId=recorded["model_id"], messages=[])[2]
+    assert message == recorded["modelOutput"]["message"]
+
+
+@pytest.mark.skipif(not CALLS.exists(), reason="the calls are not here")
+def test_long_meetings_come_back_byte_for_byte(jobs):
+    polars = pytest.importorskip("polars")
+    turns = polars.read_parquet(CALLS.with_name("qmsum_turns.parquet"), columns=["call_id", "text"])
+    calls = turns.group_by("call_id", maintain_order=True).agg(polars.col("text").str.join("\n"))
+    inputs = {
+        call_id: json.dumps({"messages": [{"role": "user", "content": [{"text": text}]}]}, ensure_ascii=False)
+        for call_id, text in calls.iter_rows()
+    }
+    lines = [f'{{"recordId": {json.dumps(name)}, "modelInput": {body}}}\n'.encode() for name, body in inputs.items()]
+    job = jobs.run(lines, modelInvocationType="Converse")
+    assert job["successRecordCount"] == len(inputs)
+    echoed = jobs.read(job).split(b"\n")[:-1]
+    sent = {body.encode() for body in inputs.values()}
+    assert {line.split(b',"modelOutput":')[0].removeprefix(b'{"modelInput":') for line in echoed} == sent
