@@ -96,7 +96,7 @@ def write_chunks(pieces: Iterator[bytes], folder: Path, algorithms: set[str]) ->
             target.flush()
             stat = os.fstat(target.fileno())
     except BaseException:
-        path.unlink()
+        path.unlink(missing_ok=True)
         raise
     sums = {name: base64.b64encode(digest.digest()).decode() for name, digest in digests.items()}
     return Received(path, stat.st_size, stat.st_mtime_ns, md5.digest(), sums)
