@@ -55,8 +55,10 @@ def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> P
     ------
     NotebookError
         The notebook does not know a parameter, or a cell failed: its number, its first line and the error are given.
+        The kernel was killed, as happens when memory runs out.
     """
     import papermill
+    from nbclient.exceptions import DeadKernelError
 
     check_parameters(notebook, parameters)
     into.mkdir(parents=True, exist_ok=True)
@@ -75,6 +77,8 @@ def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> P
         )
     except papermill.PapermillExecutionError as error:
         raise NotebookError(copy, describe_failure(error), "open the copy to see the cell") from error
+    except DeadKernelError as error:
+        raise NotebookError(copy, "its kernel was killed", "most often memory ran out: take fewer calls") from error
     return copy
 
 

@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from analysis.errors import NotebookError
+from analysis.notebooks import check_parameters, export_page, find_notebooks, list_parameters, run_notebook
+
+
+@pytest.fixture
+def write_notebook(tmp_path):
+    """Write a notebook: cells tagged `parameters`, one unless told otherwise, then the given ones."""
+
+    def write(*cells, tagged=1):
+        tags = {"tags": ["parameters"]}
+        parameters = [new_code_cell("calls: int = 3  # how many", metadata=tags) for _ in range(tagged)]
+        path = tmp_path / "notebooks" / "small.ipynb"
+        path.parent.mkdir()
+        metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        nbformat.write(new_notebook(cells=[*parameters, *cells], metadata=metadata), path)
+        return path
+
+    return write
+
+
+def show(mime, text):
+    """A cell that was executed and shows a text."""
+    output = nbformat.v4.new_output("execute_result", {mime: text, "text/plain": "?"}, execution_count=1)
+    return new_code_cell("secret_code", outputs=[output], execution_count=1)
+
+
+def test_the_notebooks_are_found_where_the_command_is_run(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "prepare.ipynb").touch()
+    monkeypatch.chdir(tmp_path)
+    assert find_notebooks() == tmp_path / "notebooks"
+
+
+def test_elsewhere_those_beside_the_package_are_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_notebooks() == Path(__file__).parents[2] / "notebooks"
+
+
+def test_an_unknown_parameter_is_refused_and_the_known_ones_named(tmp_path):
+    with pytest.raises(NotebookError, match=r"submit.ipynb: no parameter 'buckett'; there are run_folder, profile, .*"):
+        run_notebook(find_notebooks() / "submit.ipynb", {"buckett": "mine"}, tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_parameters_are_listed_with_their_defaults():
+    assert list_parameters(find_notebooks() / "stop_reasons.ipynb") == {
+        "run_folder": "'../runs/sample'",
+        "wanted_share": "0.99",
+    }
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_notebook_has_one_cell_of_parameters(write_notebook, number):
+    with pytest.raises(NotebookError, match=f"small.ipynb: {number} cells tagged 'parameters'; tag one"):
+        check_parameters(write_notebook(tagged=number), {"calls": 1})
+
+
+def test_a_failing_cell_is_named_and_the_copy_is_kept(account, write_notebook, tmp_path):
+    path = write_notebook(new_code_cell("print(calls)"), new_code_cell("\ncalls / 0\nprint('never')"))
+    with pytest.raises(NotebookError, match=r"cell 4 \(calls / 0\) failed: ZeroDivisionError: division by zero"):
+        run_notebook(path, {"calls": 7}, tmp_path / "report")
+    copy = nbformat.read(tmp_path / "report" / "small.ipynb", as_version=4)
+    assert [output.text for cell in copy.cells for output in cell.get("outputs", []) if "text" in output] == ["7\n"]
+
+
+def test_a_killed_kernel_is_said_to_be_one(account, write_notebook, tmp_path):
+    with pytest.raises(NotebookError, match=r"small.ipynb: its kernel was killed; most often memory ran out"):
+        run_notebook(write_notebook(new_code_cell("import os\nos._exit(9)")), {}, tmp_path / "report")
+
+
+def test_a_page_shows_what_cells_show_and_no_code(write_notebook):
+    page = export_page(write_notebook(new_markdown_cell("# What *is* it?"), show("text/html", "<b>42</b>")))
+    text = page.read_text(encoding="utf-8")
+    assert page.name == "small.html"
+    assert "<b>42</b>" in text
+    assert "What <em>is</em> it?" in text
+    assert "secret_code" not in text
+
+
+def test_a_page_links_pages_where_the_notebook_links_notebooks(write_notebook):
+    page = export_page(write_notebook(new_markdown_cell("[stop reasons](stop_reasons.ipynb)")))
+    assert '<a href="stop_reasons.html">stop reasons</a>' in page.read_text(encoding="utf-8")
+
+
+def test_a_page_says_the_parameters_it_was_made_with(write_notebook):
+    path = write_notebook()
+    copy = nbformat.read(path, as_version=4)
+    copy.metadata["papermill"] = {"parameters": {"calls": 7, "run": "<i>x</i>"}}
+    nbformat.write(copy, path)
+    text = export_page(path).read_text(encoding="utf-8")
+    assert '<tr><td>calls</td><td class="text">7</td></tr>' in text
+    assert "&lt;i&gt;x&lt;/i&gt;" in text
