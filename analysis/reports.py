@@ -63,7 +63,9 @@ def run_stages(
             continue
         say(heading)
         export_page(run_notebook(notebooks / f"{stage}.ipynb", parameters[stage], report))
-        if stage == "submit" and not is_sent(open_run(run_folder)):
+        # On demand nothing runs on: what was refused stays in the report as failed.
+        runs_on = stage == "submit" and not parameters[stage].get("on_demand")
+        if runs_on and not is_sent(open_run(run_folder)):
             return False
     return True
 

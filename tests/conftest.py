@@ -1,5 +1,7 @@
 """What tests of notebooks, reports and pages share: an account of their own, short calls, and runs of them."""
 
+import json
+
 import polars as pl
 import pytest
 
@@ -47,3 +49,45 @@ def make_run(account, tmp_path, make_calls):
         return prepare(make_calls(number), prompts, into=tmp_path / "runs", name=name)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def answer_by_hand():
+    """Leave the answers of a run as `invoke` does; `answer` gives the end of a line from its number."""
+
+    def write(run, answer):
+        for file in (run.folder / "input").rglob("*.jsonl"):
+            records = [json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]]
+            lines = [json.dumps(record | answer(number)) + "\n" for number, record in enumerate(records)]
+            target = run.folder / "output" / "on-demand" / f"{file.parent.name}-{file.name}.out"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text("".join(lines), encoding="utf-8")
+        run.ledger.append("versions", profile="emulator", region="", versions={"python": "3"})
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def make_answer():
+    """Make the end of a line that holds an answer of Claude."""
+
+    def make(text="A refund.", stop="end_turn", input_tokens=10, output_tokens=5):
+        usage = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+        content = [{"type": "text", "text": text}]
+        return {"modelOutput": {"role": "assistant", "content": content, "stop_reason": stop, "usage": usage}}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def choose_parameters():
+    """Choose the parameters of the five notebooks for a run."""
+
+    def choose(run_folder, calls, prompts, **submit):
+        where = {"run_folder": str(run_folder)}
+        asked = {"calls": str(calls), "prompts": [str(prompts)]}
+        made = {"runs": str(run_folder.parent), "run": run_folder.name}
+        later = dict.fromkeys(["collect", "costs", "stop_reasons"], where)
+        return {"prepare": asked | made, "submit": where | submit, **later}
+
+    return choose

@@ -1,0 +1,231 @@
+import os
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from analysis import collect, load_jobs, open_run, submit
+from analysis.notebooks import find_notebooks
+from analysis.reports import STAGES, from_notebooks, is_done, run_stages, write_index
+from bedrock_local import Settings
+from bedrock_local.settings import write_settings
+
+OPUS = "anthropic.claude-3-opus-20240229-v1:0"  # has no price in facts/prices.csv
+
+
+@pytest.fixture(scope="module")
+def small(account, make_calls, choose_parameters, tmp_path_factory):
+    """A report on 12 calls, too few for a batch job: its folder, what was said, and whether it is complete."""
+    root = tmp_path_factory.mktemp("small")
+    make_calls(12).write_parquet(root / "calls.parquet")
+    prompts = find_notebooks() / "prompts" / "paragraph.md"
+    parameters = choose_parameters(root / "runs" / "demo", root / "calls.parquet", prompts, on_demand=True)
+    said = []
+    is_complete = run_stages(root / "runs" / "demo", parameters, root / "report", say=said.append)
+    write_index(open_run(root / "runs" / "demo"), root / "report")
+    return root, parameters, said, is_complete
+
+
+@pytest.fixture
+def copy(small, tmp_path):
+    """A copy of the small report and its run, to be damaged."""
+    shutil.copytree(small[0], tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def list_done(root):
+    return [stage for stage in STAGES if is_done(stage, root / "runs" / "demo", root / "report")]
+
+
+def write_text_of(run, folder):
+    folder.mkdir()
+    return write_index(run, folder).read_text(encoding="utf-8")
+
+
+def test_every_stage_leaves_its_copy_and_its_page(small):
+    files = {f"{stage}.{kind}" for stage in STAGES for kind in ("ipynb", "html")}
+    assert {path.name for path in (small[0] / "report").iterdir()} == files | {"index.html"}
+
+
+def test_a_small_run_is_answered_on_demand(small):
+    root, _, _, is_complete = small
+    outputs = open_run(root / "runs" / "demo").read_outputs()
+    assert outputs["invocation"].to_list() == ["on_demand"] * 12
+    assert is_complete
+
+
+def test_each_stage_is_announced(small):
+    numbers = enumerate(STAGES, 1)
+    assert small[2] == [f"[{number}/5] {stage}" for number, stage in numbers]
+
+
+def test_no_transcript_is_in_the_ledger_or_the_request(small):
+    for name in ("ledger.jsonl", "run.json"):
+        assert "down since Monday" not in (small[0] / "runs" / "demo" / name).read_text(encoding="utf-8")
+
+
+def test_what_is_done_is_not_done_again(small):
+    root, parameters, _, _ = small
+    said = []
+    assert run_stages(root / "runs" / "demo", parameters, root / "report", say=said.append)
+    assert [line.endswith(": done before") for line in said] == [True] * 5
+
+
+def test_a_missing_page_is_written_again_and_nothing_else(small, copy):
+    (copy / "report" / "stop_reasons.html").unlink()
+    said = []
+    run_stages(copy / "runs" / "demo", small[1], copy / "report", say=said.append)
+    assert said == [f"[{number}/5] {stage}: done before" for number, stage in enumerate([*STAGES][:4], 1)] + [
+        "[5/5] stop_reasons"
+    ]
+    assert (copy / "report" / "stop_reasons.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("lost", "done"),
+    [
+        ("report/prepare.html", ["submit", "collect", "costs", "stop_reasons"]),
+        ("runs/demo/run.json", []),
+        ("runs/demo/output/on-demand/job01-00000.jsonl.out", ["prepare", "collect", "costs", "stop_reasons"]),
+        ("report/costs.html", ["prepare", "submit", "collect", "stop_reasons"]),
+    ],
+)
+def test_a_stage_is_not_done_without_its_page_and_what_it_writes(copy, lost, done):
+    (copy / lost).unlink()
+    assert list_done(copy) == done
+
+
+def test_answers_that_came_after_collecting_are_collected_again(copy):
+    (output,) = (copy / "runs" / "demo" / "output").rglob("*.out")
+    os.utime(output, (2e9, 2e9))
+    assert list_done(copy) == ["prepare", "submit", "costs", "stop_reasons"]
+
+
+def test_findings_are_older_than_a_new_collection(copy):
+    os.utime(copy / "runs" / "demo" / "manifests.parquet", (2e9, 2e9))
+    assert list_done(copy) == ["prepare", "submit", "collect"]
+
+
+@pytest.fixture
+def go_on(choose_parameters, tmp_path):
+    """Run the stages after `prepare`, which another kernel has done."""
+
+    def run_the_rest(run, **options):
+        (tmp_path / "report").mkdir()
+        (tmp_path / "report" / "prepare.html").touch()
+        parameters = choose_parameters(run.folder, "not read", "not read", **options)
+        said = []
+        return run_stages(run.folder, parameters, tmp_path / "report", say=said.append), said
+
+    return run_the_rest
+
+
+def test_a_report_waits_for_jobs_that_run(go_on, make_run, make_prompt, tmp_path, monkeypatch):
+    monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "account"))
+    (tmp_path / "account").mkdir()
+    write_settings(tmp_path / "account", Settings(clock="realistic"))
+    run = make_run(100, make_prompt())
+    is_complete, said = go_on(run, wait=False)
+    assert (is_complete, said) == (False, ["[1/5] prepare: done before", "[2/5] submit"])
+    assert load_jobs(run)["status"].to_list() == ["Submitted"]
+
+
+def test_records_refused_on_demand_are_not_waited_for(go_on, make_run, make_prompt, monkeypatch):
+    monkeypatch.setattr("analysis.reports.STAGES", {"prepare": "", "submit": ""})
+    run = make_run(2, make_prompt(temperature=0.5, top_p=0.5))
+    assert go_on(run, on_demand=True) == (True, ["[1/2] prepare: done before", "[2/2] submit"])
+
+
+def test_paths_are_written_as_the_notebooks_see_them(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "prepare.ipynb").touch()
+    monkeypatch.chdir(tmp_path)
+    assert from_notebooks("runs/demo") == "../runs/demo"
+    assert from_notebooks("s3://bucket/calls/") == "s3://bucket/calls/"
+
+
+@pytest.fixture
+def priced(make_run, make_prompt, make_answer, answer_by_hand, tmp_path):
+    """10 calls, each answered for 1 USD of input and 0.5 USD of output (on demand, Haiku 4.5), 2 cut off."""
+    run = make_run(10, make_prompt())
+    stops = ["max_tokens"] * 2 + ["end_turn"] * 8
+    answer_by_hand(run, lambda number: make_answer("A refund.", stops[number], 1_000_000, 100_000))
+    collect(run)
+    return write_text_of(run, tmp_path / "report")
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        "Total cost <b>15.00 USD</b>",
+        "Cost per 1,000 calls <b>1,500.00 USD</b>",
+        "Answers cut off <b>20.0 %</b>",
+        "5.7 % to 51.0 % (95 % interval)",  # Wilson's interval of 2 in 10
+        "Records without an answer <b>0</b>",
+        "10 records prepared = 10 answered + 0 failed + 0 missing.",
+        "<td>3.00 USD</td></tr>",  # spent on the two that were cut off
+    ],
+)
+def test_the_first_page_says_what_matters(priced, finding):
+    assert finding in priced
+
+
+def test_the_first_page_counts_failures_and_names_their_cause(
+    make_run, make_prompt, make_answer, answer_by_hand, tmp_path
+):
+    run = make_run(4, make_prompt())
+    error = {"error": {"errorCode": 400, "errorMessage": "<script>alert(1)</script>"}}
+    answer_by_hand(run, lambda number: error if number else make_answer())
+    collect(run)
+    text = write_text_of(run, tmp_path / "report")
+    assert 'Records without an answer <b class="bad">3</b>' in text
+    assert '<td>400</td><td class="text">&lt;script&gt;alert(1)&lt;/script&gt;</td><td>3</td>' in text
+
+
+def test_the_first_page_counts_records_that_did_not_come_back(
+    make_run, make_prompt, make_answer, answer_by_hand, tmp_path
+):
+    run = make_run(4, make_prompt())
+    answer_by_hand(run, lambda _: make_answer())
+    (output,) = (run.folder / "output").rglob("*.out")
+    output.write_bytes(b"".join(output.read_bytes().splitlines(keepends=True)[:3]))
+    collect(run)
+    assert "0 failed, 1 missing of 4" in write_text_of(run, tmp_path / "report")
+
+
+def test_a_model_without_a_price_is_named_once_and_its_cost_is_not_0(
+    make_run, make_prompt, make_answer, answer_by_hand, tmp_path
+):
+    run = make_run(5, make_prompt(), make_prompt("opus", OPUS))
+    answer_by_hand(run, lambda _: make_answer("A refund.", "end_turn", 1_000_000, 100_000))
+    collect(run)
+    text = write_text_of(run, tmp_path / "report")
+    assert text.count("No price is known for") == text.count(f"No price is known for {OPUS}") == 1
+    assert 'Total cost <b>7.50 USD</b>\n    <span class="soft">at least: 5 outputs have no price' in text
+    assert "<td>500,000</td><td>unknown</td><td>unknown</td>" in text
+
+
+def test_a_run_without_any_output_has_a_first_page(make_run, make_prompt, answer_by_hand, tmp_path):
+    run = make_run(4, make_prompt())
+    answer_by_hand(run, lambda _: {})
+    shutil.rmtree(run.folder / "output")
+    collect(run)
+    text = write_text_of(run, tmp_path / "report")
+    assert "4 records prepared = 0 answered + 0 failed + 4 missing." in text
+    assert "Total cost <b>unknown</b>" in text
+
+
+def test_the_manifests_are_held_against_the_lines(make_run, make_prompt, tmp_path):
+    run = make_run(100, make_prompt())
+    submit(run, pause_s=0)
+    collect(run)
+    assert "Bedrock's manifests count the same." in write_text_of(run, tmp_path / "report")
+    manifests = pl.read_parquet(run.folder / "manifests.parquet")
+    manifests.with_columns(success_records=pl.lit(99, pl.Int64)).write_parquet(run.folder / "manifests.parquet")
+    assert "manifest disagrees with the lines of job01." in write_text_of(run, tmp_path / "again")
+
+
+def test_the_first_page_names_no_folder_and_no_network(priced):
+    assert str(Path.home()) not in priced
+    assert "http" not in priced.replace('http-equiv="Content-Security-Policy"', "")
