@@ -6,11 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, HTTPClientError, IncompleteReadError
+
 from analysis.errors import StorageError
 
 EMULATOR = "emulator"
 EMULATOR_BUCKET = "batchbook"
 EMULATOR_ROLE = "arn:aws:iam::123456789012:role/batchbook"
+# These pass by themselves; what else botocore raises (no credentials, a wrong parameter) does not.
+NETWORK_ERRORS = (HTTPClientError, ConnectTimeoutError, EndpointConnectionError, IncompleteReadError)
 
 
 def open_session(profile: str = "", *, region: str = "") -> Any:

@@ -12,7 +12,7 @@ from typer import Option
 
 from analysis.aws import EMULATOR
 from analysis.errors import AnalysisError
-from analysis.quotas import TODAY
+from analysis.quotas import LATEST
 
 STILL_RUNNING = 3
 
@@ -35,7 +35,7 @@ def run(
     bucket: Annotated[str, Option(help="S3 bucket for input and output; the emulator has one.")] = "",
     role_arn: Annotated[str, Option(help="Service role of the jobs; the emulator has one.")] = "",
     budget_usd: Annotated[float, Option(help="The most the run may cost; AWS asks for a yes without it.")] = 0.0,
-    quota_year: Annotated[str, Option(help="Bedrock's quotas of 2026, or of 2024 for older accounts.")] = TODAY,
+    quota_year: Annotated[str, Option(help="Bedrock's quotas of 2026, or of 2024 for older accounts.")] = LATEST,
     runs: Annotated[Path, Option(help="Folder of runs.")] = Path("runs"),
     reports: Annotated[Path, Option(help="Folder of reports.")] = Path("reports"),
 ) -> None:

@@ -11,17 +11,12 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 import msgspec
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-    IncompleteReadError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 from tqdm import tqdm
 
+from analysis.aws import NETWORK_ERRORS
 from analysis.errors import JobError
+from analysis.storage import ends_line
 
 AT_ONCE = 8
 # These say something of the caller, not of a record: every further record would end alike.
@@ -32,8 +27,6 @@ HOPELESS = {
     "ExpiredTokenException": "sign in again",
     "InvalidSignatureException": "sign in again",
 }
-# These pass; what else botocore raises (no credentials, a wrong parameter), every record would meet.
-NETWORK = (HTTPClientError, ConnectTimeoutError, EndpointConnectionError, IncompleteReadError)
 
 
 class InputLine(msgspec.Struct, rename="camel"):
@@ -107,7 +100,7 @@ def answer_record(record: InputLine, invoke: Callable[[bytes], bytes]) -> bytes:
             raise JobError("on demand", str(error), HOPELESS[code]) from error
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         result = error_json(status, error.response["Error"]["Message"])
-    except NETWORK as error:
+    except NETWORK_ERRORS as error:
         result = error_json(503, str(error))
     except BotoCoreError as error:
         raise JobError("on demand", str(error), "boto3 sent nothing: sign in, or mend the request") from error
@@ -172,13 +165,6 @@ def run_at_once(
         for task in done:
             yield task.result()
         tasks |= {pool.submit(work, record) for record in islice(waiting, len(done))}
-
-
-def ends_line(file: Path) -> bool:
-    """Whether the last byte is a line feed."""
-    with file.open("rb") as tail:
-        tail.seek(-1, 2)
-        return tail.read(1) == b"\n"
 
 
 def invoke_once(client: Any, model_id: str, invocation_type: str, request: Mapping[str, Any]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,6 @@ class PlannedJob:
         As Bedrock takes them.
     files
         The local input files.
-    digest
-        SHA-256 of run, model, invocation type and the contents of the files, as hex digits.
     records
         How many lines the files have.
     """
@@ -65,8 +64,16 @@ class PlannedJob:
     model_id: str
     invocation_type: str
     files: tuple[Path, ...]
-    digest: str
     records: int
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of run, model, invocation type and the contents of the files, as hex digits."""
+        digest = hashlib.sha256(f"{self.run}\0{self.model_id}\0{self.invocation_type}".encode())
+        for path in self.files:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
 
     def token(self, job_try: int) -> str:
         """Make the client token: the same content and try is the same job, whoever sends it."""
@@ -79,7 +86,12 @@ class PlannedJob:
     @property
     def prefix(self) -> str:
         """What the names of all tries of this job begin with."""
-        return f"{self.run[:24]}-{self.key}-"
+        return f"{self.family}{self.key}-"
+
+    @property
+    def family(self) -> str:
+        """What the names of all jobs of the run begin with."""
+        return f"{self.run[:24]}-"
 
 
 @dataclass(frozen=True)
@@ -125,13 +137,19 @@ def take_step(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -
         Bedrock refuses a job; what it said is in the ledger too.
     """
     with ledger.lock():
-        states = ledger.latest()
-        for job in planned:
-            state = states.get(job.key) or JobState(job.key)
-            states[job.key] = look(state, job, ledger, account)
-        for job in wanted(planned, states, account):
-            states[job.key] = create(states[job.key], job, ledger, account)
-    return [states[job.key] for job in planned]
+        states = dict(zip(planned, look_at_all(planned, ledger, account), strict=True))
+        for job in wanted(states, account):
+            states[job] = create(states[job], job, ledger, account)
+    return list(states.values())
+
+
+def look_at_all(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -> list[JobState]:
+    """Bring the latest try of each job up to date; jobs without an ARN are looked for in one listing."""
+    latest = ledger.latest()
+    states = [latest.get(job.key, JobState(job.key)) for job in planned]
+    is_lost = any(not state.job_arn and not state.is_finished for state in states)
+    listed = list(list_jobs(account.bedrock, nameContains=planned[0].family)) if is_lost else []
+    return [look(state, job, listed, ledger, account) for state, job in zip(states, planned, strict=True)]
 
 
 def renew(planned: Sequence[PlannedJob], ledger: Ledger) -> None:
@@ -154,13 +172,15 @@ def renew(planned: Sequence[PlannedJob], ledger: Ledger) -> None:
             ledger.append("planned", job_key=job.key, job_try=state.job_try + 1, status="planned")
 
 
-def look(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -> JobState:
-    """Bring the state of one job up to date; a job that the ledger lost is found by its name."""
+def look(
+    state: JobState, job: PlannedJob, listed: Sequence[Mapping[str, Any]], ledger: Ledger, account: Account
+) -> JobState:
+    """Bring the state of one job up to date; a job that the ledger lost is found by its name among those listed."""
     if state.is_finished:
         return state
     if state.job_arn:
-        return record(state, get_job(state, account), ledger)
-    found = find_job(job, state, account)
+        return ask_again(state, ledger, account.bedrock)
+    found = find_job(job, state, listed, account)
     if found is None:
         return state
     state = replace(state, job_try=found.job_try)
@@ -191,13 +211,16 @@ def read_job(job: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def get_job(state: JobState, account: Account) -> Mapping[str, Any]:
-    """Ask for one job."""
+def ask_again(state: JobState, ledger: Ledger, bedrock: Any) -> JobState:
+    """Ask for a job whose ARN is known; of a service that is too busy to say, the next look will hear."""
     try:
-        return dict(account.bedrock.get_model_invocation_job(jobIdentifier=state.job_arn))
+        job = bedrock.get_model_invocation_job(jobIdentifier=state.job_arn)
     except ClientError as error:
+        if error.response["Error"]["Code"] in BUSY:
+            return state
         cure = "use the profile and region that submitted it"
         raise JobError(state.job_arn, f"cannot be looked at: {error}", cure) from error
+    return record(state, job, ledger)
 
 
 @dataclass(frozen=True)
@@ -208,11 +231,13 @@ class FoundJob:
     job: Mapping[str, Any]
 
 
-def find_job(job: PlannedJob, state: JobState, account: Account) -> FoundJob | None:
+def find_job(
+    job: PlannedJob, state: JobState, listed: Iterable[Mapping[str, Any]], account: Account
+) -> FoundJob | None:
     """Find the highest try of a job, from `state`'s on, that has our input, output and model."""
     found = [
         FoundJob(job_try, summary)
-        for summary in list_jobs(account.bedrock, nameContains=job.prefix)
+        for summary in listed
         if (job_try := read_try(summary["jobName"], job)) >= state.job_try and is_ours(summary, job, account)
     ]
     return max(found, key=lambda each: each.job_try, default=None)
@@ -239,12 +264,10 @@ def list_jobs(bedrock: Any, **filters: str) -> Iterator[dict[str, Any]]:
         yield from page["invocationJobSummaries"]
 
 
-def wanted(planned: Iterable[PlannedJob], states: Mapping[str, JobState], account: Account) -> Iterator[PlannedJob]:
+def wanted(states: Mapping[PlannedJob, JobState], account: Account) -> Iterator[PlannedJob]:
     """Give the jobs to create now: those without an ARN, as many of each model as the quota has room for."""
     room: dict[str, int] = {}
-    for job in planned:
-        if states[job.key].job_arn or states[job.key].is_finished:
-            continue
+    for job in [job for job, state in states.items() if not state.job_arn and not state.is_finished]:
         base = find_model(job.model_id).base
         if base not in room:
             room[base] = account.unfinished_jobs(base) - count_unfinished(base, account)
@@ -282,7 +305,7 @@ def settle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger:
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
     if code in BUSY:
         return state
-    found = find_job(job, state, account)
+    found = find_job(job, state, list_jobs(account.bedrock, nameContains=job.family), account)
     if found is not None:
         return record(replace(state, job_try=found.job_try), found.job, ledger, event="created")
     ledger.append("refused", job_key=job.key, job_try=state.job_try, status="refused", message=f"{code}: {message}")
@@ -303,22 +326,22 @@ def create_request(job: PlannedJob, job_try: int, account: Account) -> dict[str,
     }
 
 
-def stop_jobs(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -> list[JobState]:
+def stop_jobs(ledger: Ledger, bedrock: Any) -> None:
     """Stop what runs; Bedrock charges for the tokens processed until then."""
-    for state in take_look(planned, ledger, account):
-        if state.job_arn and not state.is_finished:
-            try:
-                account.bedrock.stop_model_invocation_job(jobIdentifier=state.job_arn)
-            except account.bedrock.exceptions.ConflictException:
-                continue  # it ended meanwhile, which the next look shows
-    return take_look(planned, ledger, account)
-
-
-def take_look(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -> list[JobState]:
-    """Bring the states up to date without creating anything."""
     with ledger.lock():
-        states = ledger.latest()
-        return [look(states.get(job.key) or JobState(job.key), job, ledger, account) for job in planned]
+        for state in ledger.latest().values():
+            if state.job_arn and not state.is_finished:
+                stop_job(state, bedrock)
+                ask_again(state, ledger, bedrock)
+
+
+def stop_job(state: JobState, bedrock: Any) -> None:
+    """Stop one job; one that has ended meanwhile is left as it is."""
+    try:
+        bedrock.stop_model_invocation_job(jobIdentifier=state.job_arn)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"ConflictException", "ValidationException"}:
+            raise JobError(state.job_arn, f"cannot be stopped: {error}", "stop it in the AWS console") from error
 
 
 def input_uri(job: PlannedJob, account: Account) -> str:

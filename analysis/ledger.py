@@ -13,6 +13,8 @@ from typing import Any
 import filelock
 import msgspec
 
+from analysis.storage import ends_line
+
 UNPRODUCTIVE = frozenset({"refused", "Failed", "Expired"})
 PRODUCTIVE = frozenset({"Completed", "PartiallyCompleted", "Stopped"})
 FINISHED = UNPRODUCTIVE | PRODUCTIVE
@@ -117,10 +119,3 @@ def apply_event(state: JobState, event: Mapping[str, Any]) -> JobState:
     """Add what one event says of a job."""
     facts = {name: event[name] for name in JobState.__dataclass_fields__ if name in event}
     return replace(state, **facts)
-
-
-def ends_line(file: Path) -> bool:
-    """Whether the last byte is a line feed; if not, a crash cut the last line off."""
-    with file.open("rb") as tail:
-        tail.seek(-1, os.SEEK_END)
-        return tail.read(1) == b"\n"

@@ -24,9 +24,7 @@ OWN_COLUMNS = ("model_id", "invocation", "input_usd_per_million", "output_usd_pe
 RATES = ("input_usd_per_million", "output_usd_per_million")
 
 
-def find_prices(
-    model_ids: Iterable[str], *, region: str = "", own: pl.DataFrame | None = None
-) -> pl.DataFrame:
+def find_prices(model_ids: Iterable[str], *, region: str = "", own: pl.DataFrame | None = None) -> pl.DataFrame:
     """Look up what the tokens of some models cost.
 
     Parameters

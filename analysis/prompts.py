@@ -169,5 +169,14 @@ def compile_template(prompt: Prompt) -> jinja2.Template:
 @cache
 def compile_text(template: str) -> jinja2.Template:
     """Compile a text in the sandbox, where a variable that is not there is an error."""
-    environment = SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    environment = SandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, finalize=refuse_missing, keep_trailing_newline=True
+    )
     return environment.from_string(template)
+
+
+def refuse_missing(value: Any) -> Any:
+    """Refuse to write `None` into a text; `{{ mood or "not known" }}` says what to write instead."""
+    if value is None:
+        raise ValueError('a value is missing; write {{ name or "not known" }} where it may be')
+    return value

@@ -9,7 +9,7 @@ import polars as pl
 from analysis.errors import QuotaError
 from analysis.facts import read_facts
 
-TODAY = "2026"
+LATEST = "2026"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Quotas:
     unfinished_jobs: int
 
 
-def find_quotas(model: str, *, year: str = TODAY, **own: int) -> Quotas:
+def find_quotas(model: str, *, year: str = LATEST, **own: int) -> Quotas:
     """Look up the quotas of a model.
 
     Parameters

@@ -134,6 +134,13 @@ def put_file(path: str | Path, uri: str | Path, *, s3: Any = None) -> None:
         copy(Path(path), Path(uri))
 
 
+def ends_line(file: Path) -> bool:
+    """Whether the last byte of a file is a line feed; if not, a crash cut its last line off."""
+    with file.open("rb") as tail:
+        tail.seek(-1, os.SEEK_END)
+        return tail.read(1) == b"\n"
+
+
 def parse_s3_uri(uri: str) -> tuple[str, str]:
     """Split `s3://bucket/key` into bucket and key; the key may be empty."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")

@@ -1,9 +1,11 @@
 """Runs: one folder each, prepared, submitted or invoked, collected, opened again and listed."""
 
+from analysis.runs.agreement import agree_to_cost
 from analysis.runs.collection import collect, is_collected, is_sent, load_answers, reconcile_run
 from analysis.runs.folder import Run, list_runs, open_run
-from analysis.runs.preparation import name_run, prepare
-from analysis.runs.submission import agree_to_cost, invoke, load_jobs, stop, submit
+from analysis.runs.preparation import prepare
+from analysis.runs.standing import load_jobs
+from analysis.runs.submission import invoke, stop, submit
 
 __all__ = [
     "Run",
@@ -15,7 +17,6 @@ __all__ = [
     "list_runs",
     "load_answers",
     "load_jobs",
-    "name_run",
     "open_run",
     "prepare",
     "reconcile_run",

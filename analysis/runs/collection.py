@@ -14,7 +14,8 @@ from analysis.ledger import PRODUCTIVE, JobState
 from analysis.manifests import load_manifests
 from analysis.outputs import list_outputs, write_part
 from analysis.runs.folder import Run
-from analysis.runs.submission import ON_DEMAND, plan_jobs
+from analysis.runs.standing import plan_jobs
+from analysis.runs.submission import ON_DEMAND
 from analysis.storage import fetch_files, list_prefix
 
 
@@ -40,10 +41,7 @@ def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     RunError
         Nothing has been sent.
     """
-    note = run.read_note()
-    if not note:
-        raise RunError(run.folder, "nothing has been sent", "submit or invoke the run first")
-    profile, region = profile or note["profile"], region or note["region"]
+    profile, region = run.find_account(profile, region)
     (run.folder / "output").mkdir(exist_ok=True)  # a job that was stopped early leaves no file
     jobs = [state for state in run.ledger.replay() if state.job_arn]
     if jobs:
@@ -70,7 +68,7 @@ def write_parts(run: Run) -> None:
         # Files of answers on demand begin with the job's key, as `invoke` names them.
         sent = records.filter(pl.col("job_key") == keys.get(job_id, name.split("-")[0]))
         part = run.folder / "outputs" / f"{job_id}-{name.removesuffix('.out').replace('/', '-')}.parquet"
-        write_part(file, part, records=sent, model_id=sent["model_id"][0])
+        write_part(file, part, records=sent, model_id=sent.item(0, "model_id") if len(sent) else None)
 
 
 def load_answers(run: Run) -> pl.DataFrame:

@@ -78,6 +78,19 @@ class Run:
         notes = [event for event in self.ledger.read() if event["event"] == "versions"]
         return notes[-1] if notes else {}
 
+    def find_account(self, profile: str, region: str) -> tuple[str, str]:
+        """Give profile and region, and for an empty one what the run was last sent with.
+
+        Raises
+        ------
+        RunError
+            Nothing has been sent.
+        """
+        note = self.read_note()
+        if not note:
+            raise RunError(self.folder, "nothing has been sent", "submit or invoke the run first")
+        return profile or note["profile"], region or note["region"]
+
     @property
     def region(self) -> str:
         """The AWS region that the run was last sent to; empty for the profile's own, and before that."""

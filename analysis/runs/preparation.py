@@ -17,7 +17,7 @@ from narwhals.typing import IntoDataFrame
 from analysis.errors import CallsError, PromptError, RunError
 from analysis.models import find_model
 from analysis.prompts import Prompt, check_name
-from analysis.quotas import TODAY, Quotas, find_quotas
+from analysis.quotas import LATEST, Quotas, find_quotas
 from analysis.records import write_records
 from analysis.runs.folder import RUN_FILE, Run
 
@@ -30,7 +30,7 @@ def prepare(
     *,
     into: str | Path = "runs",
     name: str = "",
-    quota_year: str = TODAY,
+    quota_year: str = LATEST,
     quotas: Mapping[str, int] | None = None,
 ) -> Run:
     """Write the run: every call with every prompt as records in files that fit the quotas. Nothing is sent.
@@ -92,19 +92,6 @@ def write_run(folder: Path, calls: pl.DataFrame, prompts: Sequence[Prompt], requ
     calls.write_parquet(folder / "calls.parquet")
     records.write_parquet(folder / "records.parquet")
     (folder / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(request), indent=2) + b"\n")
-
-
-def name_run(
-    calls: IntoDataFrame,
-    prompts: Prompt | Sequence[Prompt],
-    *,
-    quota_year: str = TODAY,
-    quotas: Mapping[str, int] | None = None,
-) -> str:
-    """Say the name that `prepare` gives a run without one."""
-    frame = nw.from_native(calls, eager_only=True).to_polars()
-    variants = [prompts] if isinstance(prompts, Prompt) else list(prompts)
-    return name_request(write_request(check_calls(frame), variants, quota_year, quotas or {}))
 
 
 def check_calls(calls: pl.DataFrame) -> pl.DataFrame:

@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import polars as pl
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from analysis import jobs
-from analysis.aws import EMULATOR, EMULATOR_BUCKET, EMULATOR_ROLE, default_pause_s, make_client, open_session
-from analysis.errors import BudgetError, JobError, QuotaError
+from analysis.aws import (
+    EMULATOR,
+    EMULATOR_BUCKET,
+    EMULATOR_ROLE,
+    NETWORK_ERRORS,
+    default_pause_s,
+    make_client,
+    open_session,
+)
+from analysis.errors import JobError, QuotaError, RunError
 from analysis.invocations import AT_ONCE, invoke_file, make_invoke
 from analysis.jobs import Account, PlannedJob
 from analysis.ledger import JobState
 from analysis.models import find_model
+from analysis.runs.agreement import agree_to_cost
 from analysis.runs.folder import Run
+from analysis.runs.standing import load_jobs, plan_jobs
 
 ON_DEMAND = "on-demand"
-
-JOB_SCHEMA = {
-    "job_key": pl.String,
-    "job_try": pl.Int64,
-    "status": pl.String,
-    "message": pl.String,
-    "model_id": pl.String,
-    "records": pl.Int64,
-    "processed_records": pl.Int64,
-    "success_records": pl.Int64,
-    "error_records": pl.Int64,
-    "submitted_at": pl.String,
-    "ended_at": pl.String,
-    "job_name": pl.String,
-    "job_arn": pl.String,
-}
 
 
 def submit(
@@ -107,27 +100,21 @@ def submit(
     """
     planned = plan_jobs(run)
     check_minimum(run, planned)
-    role_arn = role_arn or (EMULATOR_ROLE if profile == EMULATOR else "")
-    if not role_arn:
-        raise JobError(run.name, "no role_arn", "give the role that Bedrock takes on; docs/aws.md says what it needs")
+    bucket, role_arn = find_place(run, profile=profile, bucket=bucket, role_arn=role_arn)
     agree_to_cost(run, profile=profile, budget_usd=budget_usd, ask=ask)
     shared = {
         "roleArn": role_arn,
         "timeoutDurationInHours": timeout_hours,
         "tags": [{"key": key, "value": value} for key, value in (tags or {}).items()],
-        "vpcConfig": {"subnetIds": list(subnet_ids), "securityGroupIds": list(security_group_ids)}
-        if subnet_ids
-        else {},
+        "vpcConfig": drop_empty({"subnetIds": list(subnet_ids), "securityGroupIds": list(security_group_ids)}),
     }
     owner = {"s3BucketOwner": bucket_owner}
-    account = open_account(
-        run,
-        bucket=bucket,
-        profile=profile,
-        region=region,
-        prefix=prefix,
-        fields={"shared": shared, "input": owner, "output": owner | {"s3EncryptionKeyId": kms_key_id}},
-    )
+    fields: dict[str, dict[str, Any]] = {
+        "shared": shared,
+        "input": owner,
+        "output": owner | {"s3EncryptionKeyId": kms_key_id},
+    }
+    account = open_account(run, bucket=bucket, profile=profile, region=region, prefix=prefix, fields=fields)
     write_versions(run, profile=profile, region=region)
     jobs.renew(planned, run.ledger)
     states: Sequence[JobState] = jobs.take_step(planned, run.ledger, account)
@@ -156,7 +143,8 @@ def wait_for_jobs(
             if all(state.is_finished for state in states):
                 return states
             sleep(pause)
-            states = jobs.take_step(planned, run.ledger, account)
+            with suppress(*NETWORK_ERRORS):  # a laptop that was closed, a network that is away: look again later
+                states = jobs.take_step(planned, run.ledger, account)
 
 
 def count_processed(planned: Sequence[PlannedJob], states: Sequence[JobState]) -> int:
@@ -208,114 +196,83 @@ def invoke(
         The estimate is above the budget, is not known, or was not agreed to.
     JobError
         Every record would be refused: no access, no such model, credentials that have ended.
+    RunError
+        Another process is answering this run.
     """
     agree_to_cost(run, profile=profile, budget_usd=budget_usd, ask=ask)
     client = make_client(open_session(profile, region=region), "bedrock-runtime")
     write_versions(run, profile=profile, region=region)
-    for job in plan_jobs(run):
-        ask_model = make_invoke(client, job.model_id, job.invocation_type)
-        for file in job.files:
-            target = run.folder / "output" / ON_DEMAND / f"{job.key}-{file.name}.out"
-            invoke_file(file, target, invoke=ask_model, at_once=at_once)
+    with lock_answers(run):
+        for job in plan_jobs(run):
+            ask_model = make_invoke(client, job.model_id, job.invocation_type)
+            for file in job.files:
+                target = run.folder / "output" / ON_DEMAND / f"{job.key}-{file.name}.out"
+                invoke_file(file, target, invoke=ask_model, at_once=at_once)
 
 
-def stop(
-    run: Run, *, bucket: str = "", profile: str = EMULATOR, region: str = "", prefix: str = "batchbook"
-) -> pl.DataFrame:
+@contextmanager
+def lock_answers(run: Run) -> Iterator[None]:
+    """Keep a second process from asking for the same answers, which would be paid for twice."""
+    try:
+        with FileLock(run.folder / "on-demand.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise RunError(run.folder, "another process is answering this run", "wait for it, or end it") from error
+
+
+def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     """Stop the jobs of a run that have not ended; what was processed until then is charged, and can be collected.
+
+    Parameters
+    ----------
+    run
+        A run that has been submitted.
+    profile, region
+        As in `submit`, which noted what it used; empty for that.
 
     Returns
     -------
     frame
         One row per job, as `load_jobs`.
+
+    Raises
+    ------
+    RunError
+        Nothing has been sent.
     """
-    account = open_account(run, bucket=bucket, profile=profile, region=region, prefix=prefix)
-    jobs.stop_jobs(plan_jobs(run), run.ledger, account)
+    profile, region = run.find_account(profile, region)
+    jobs.stop_jobs(run.ledger, make_client(open_session(profile, region=region), "bedrock"))
     return load_jobs(run)
 
 
-def load_jobs(run: Run) -> pl.DataFrame:
-    """Say how the jobs of a run stand, as the ledger last saw them.
-
-    Returns
-    -------
-    frame
-        One row per job and try: `job_key`, `job_try`, `status` (`planned`, `intended`, one of Bedrock's ten,
-        `refused`), `message`, `model_id`, `records` (sent), `processed_records`, `success_records`, `error_records`
-        (missing where Bedrock did not say), `submitted_at`, `ended_at` (ISO 8601, UTC), `job_name`, `job_arn`.
-    """
-    planned = {job.key: job for job in plan_jobs(run)}
-    states = run.ledger.replay()
-    states += [JobState(key) for key in planned if key not in {state.job_key for state in states}]
-    rows = [describe_job(state, planned[state.job_key]) for state in states]
-    return pl.DataFrame(rows, schema=JOB_SCHEMA).sort("job_key", "job_try")
-
-
-def describe_job(state: JobState, job: PlannedJob) -> dict[str, Any]:
-    """Make the row of `load_jobs`; what is not known is missing."""
-    texts = ("message", "submitted_at", "ended_at", "job_name", "job_arn")
-    return {
-        "job_key": state.job_key,
-        "job_try": state.job_try,
-        "status": state.status,
-        "model_id": job.model_id,
-        "records": job.records,
-        **{f"{name}_records": state.counts.get(name) for name in ("processed", "success", "error")},
-        **{name: getattr(state, name) or None for name in texts},
-    }
-
-
-def plan_jobs(run: Run) -> list[PlannedJob]:
-    """Read from the records which jobs the run needs."""
-    records = run.read_records()
-    groups = records.group_by("job_key", "model_id", "invocation_type", maintain_order=True)
-    planned = []
-    for key, model_id, invocation_type, count, names in groups.agg(pl.len(), pl.col("file").unique().sort()).rows():
-        files = tuple(run.folder / "input" / key / name for name in names)
-        digest = digest_files(f"{run.name}\0{model_id}\0{invocation_type}", files)
-        planned.append(PlannedJob(key, run.name, model_id, invocation_type, files, digest, count))
-    return planned
-
-
-def digest_files(heading: str, files: Sequence[Path]) -> str:
-    """Digest a heading and the contents of files."""
-    digest = hashlib.sha256(heading.encode())
-    for path in files:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
-def latest(run: Run, planned: Sequence[PlannedJob]) -> list[JobState]:
-    """Give the latest try of each job as the ledger knows it."""
-    states = run.ledger.latest()
-    return [states.get(job.key, JobState(job.key)) for job in planned]
+def find_place(run: Run, *, profile: str, bucket: str, role_arn: str) -> tuple[str, str]:
+    """Give bucket and role; the emulator has its own, AWS does not."""
+    if profile == EMULATOR:
+        return bucket or EMULATOR_BUCKET, role_arn or EMULATOR_ROLE
+    if not bucket or not role_arn:
+        raise JobError(run.name, "no bucket or no role_arn", "give both; docs/aws.md says what they need")
+    return bucket, role_arn
 
 
 def open_account(
-    run: Run,
-    *,
-    bucket: str,
-    profile: str,
-    region: str,
-    prefix: str,
-    fields: Mapping[str, Mapping[str, Any]] | None = None,
+    run: Run, *, bucket: str, profile: str, region: str, prefix: str, fields: Mapping[str, Mapping[str, Any]]
 ) -> Account:
     """Open the clients, name the run's folder in the bucket, and keep the fields of the request that say something."""
-    bucket = bucket or (EMULATOR_BUCKET if profile == EMULATOR else "")
-    if not bucket:
-        raise JobError(run.name, "no bucket", "give one in the region of the job; docs/aws.md says what it needs")
     session = open_session(profile, region=region)
     quotas = {find_model(model_id).base: quotas for model_id, quotas in run.read_quotas().items()}
     folder = "/".join(part for part in (bucket, prefix.strip("/"), run.name) if part)
-    given = {kind: {name: value for name, value in group.items() if value} for kind, group in (fields or {}).items()}
     return Account(
         bedrock=make_client(session, "bedrock"),
         s3=make_client(session, "s3"),
         uri=f"s3://{folder}/",
         unfinished_jobs=lambda base: quotas[base].unfinished_jobs,
-        **given,
+        **{kind: drop_empty(group) for kind, group in fields.items()},
     )
+
+
+def drop_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the fields that say something."""
+    return {name: value for name, value in fields.items() if value}
 
 
 def check_minimum(run: Run, planned: Sequence[PlannedJob]) -> None:
@@ -326,58 +283,6 @@ def check_minimum(run: Run, planned: Sequence[PlannedJob]) -> None:
             reason = f"{job.key} of {job.model_id} has {job.records} records, and a batch job takes at least {least}"
             cure = "add calls, let prompts share a model, ask several samples, or answer now with invoke(run)"
             raise QuotaError(run.name, reason, cure)
-
-
-def agree_to_cost(
-    run: Run, *, profile: str, budget_usd: float | None = None, ask: Callable[[str], str] = input
-) -> None:
-    """Hold the estimate against a budget, or have the plan agreed to, before anything is sent.
-
-    Parameters
-    ----------
-    run
-        A prepared run; one that has been sent costs nothing more.
-    profile
-        On the emulator nothing costs anything, so without a budget nothing is asked.
-    budget_usd
-        The most that the upper end of the estimate may be; infinite to agree to whatever it costs.
-    ask
-        Prints a question and gives the answer.
-
-    Raises
-    ------
-    BudgetError
-        The estimate is above the budget, is not known, or was not agreed to.
-    """
-    if budget_usd == math.inf or (budget_usd is None and profile == EMULATOR) or has_been_sent(run):
-        return
-    plan = run.plan()
-    most = plan.cost_usd_high
-    if budget_usd is None:
-        confirm(run, f"{plan}\n\nSend these records to AWS? [y/N] ", ask)
-    elif most is None:
-        raise BudgetError(
-            run.name, "no price is known for a model, so no budget can be held", "agree to the plan instead"
-        )
-    elif most > budget_usd:
-        reason = f"may cost up to {most:,.2f} USD, and the budget is {budget_usd:,.2f} USD"
-        raise BudgetError(run.name, reason, "raise budget_usd, lower max_tokens, or send fewer calls")
-
-
-def has_been_sent(run: Run) -> bool:
-    """Whether Bedrock has a job for everything that is planned, and none has to be tried again."""
-    states = latest(run, plan_jobs(run))
-    return all(state.job_arn and not state.is_unproductive for state in states)
-
-
-def confirm(run: Run, question: str, ask: Callable[[str], str]) -> None:
-    """Ask, and take anything but a yes as a no; a kernel that nobody sits at cannot be asked."""
-    try:
-        answer = ask(question)
-    except (EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        raise BudgetError(run.name, "nobody is there to agree to the cost", "give budget_usd") from error
-    if answer.strip().lower() not in {"y", "yes"}:
-        raise BudgetError(run.name, "the plan was not agreed to", "nothing was sent")
 
 
 def write_versions(run: Run, *, profile: str, region: str) -> None:

@@ -230,3 +230,14 @@ def test_a_template_that_fails_names_the_call(template):
 def test_a_prompt_survives_being_written_down():
     prompt = Prompt(name="short", model_id=MODEL, template="{{ transcript }}", stop_sequences=("END",), top_p=0.5)
     assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(prompt)), Prompt) == prompt
+
+
+def test_a_missing_value_is_not_written_as_none():
+    prompt = Prompt(name="mood", model_id="m", template="{{ mood }}: {{ transcript }}")
+    with pytest.raises(PromptError, match="call 'c1': a value is missing; write"):
+        render(prompt, {"call_id": "c1", "transcript": "Hello.", "mood": None})
+
+
+def test_a_template_can_say_what_to_write_for_a_missing_value():
+    prompt = Prompt(name="mood", model_id="m", template='{{ mood or "not known" }}')
+    assert render(prompt, {"call_id": "c1", "mood": None}) == "not known"

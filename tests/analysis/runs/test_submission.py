@@ -4,14 +4,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import polars as pl
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from filelock import FileLock
 
 from analysis import collect, invoke, load_jobs, open_run, prepare, submit
-from analysis.errors import BudgetError, JobError, QuotaError
+from analysis.aws import EMULATOR_ROLE as ROLE
+from analysis.errors import BudgetError, JobError, QuotaError, RunError
+from analysis.jobs import take_step
 from analysis.runs import agree_to_cost, stop
-from analysis.runs.submission import open_account
+from analysis.runs.standing import plan_jobs
+from analysis.runs.submission import open_account, wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
 
 from .conftest import HAIKU, NOVA, make_calls, make_prompt
@@ -159,27 +165,15 @@ def test_a_stopped_run_keeps_what_was_finished(run, set_up_emulator):
     assert collect(run).select("prepared", "answered", "missing").row(0) == (100, 0, 100)
 
 
-@pytest.fixture
-def production(tmp_path, monkeypatch):
-    """A profile of an account that nothing reaches."""
-    (tmp_path / "config").write_text("[profile production]\nregion = us-east-1\n")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    return "production"
+@pytest.mark.parametrize("given", [{}, {"bucket": "b"}, {"role_arn": "r"}])
+def test_off_the_emulator_bucket_and_role_are_needed(run, given):
+    with pytest.raises(JobError, match="demo: no bucket or no role_arn; give both"):
+        submit(run, profile="production", **given)
 
 
-def test_looking_and_stopping_need_no_role(run, production):
-    account = open_account(run, bucket="b", profile=production, region="", prefix="/batches/")
-    assert (account.uri, account.shared) == ("s3://b/batches/demo/", {})
-
-
-def test_off_the_emulator_a_bucket_is_needed(run, production):
-    with pytest.raises(JobError, match=r"demo: no bucket; give one in the region of the job"):
-        stop(run, profile=production)
-
-
-def test_off_the_emulator_a_role_is_needed(run):
-    with pytest.raises(JobError, match="demo: no role_arn; give the role that Bedrock takes on"):
-        submit(run, profile="production", bucket="b")
+def test_what_was_never_sent_cannot_be_stopped(run):
+    with pytest.raises(RunError, match="nothing has been sent"):
+        stop(run)
 
 
 def test_off_the_emulator_somebody_has_to_agree(run):
@@ -234,6 +228,41 @@ def test_answering_on_demand_again_asks_nothing(emulator, tmp_path):
     before = [path.read_bytes() for path in run.folder.rglob("*.out")]
     invoke(run)
     assert [path.read_bytes() for path in run.folder.rglob("*.out")] == before
+
+
+class Flaky:
+    """A client whose every second call meets no network, or a service that is too busy."""
+
+    def __init__(self, client):
+        self.client, self.calls = client, 0
+
+    def __getattr__(self, name):
+        return getattr(self.client, name)
+
+    def get_model_invocation_job(self, **request):
+        self.calls += 1
+        if self.calls % 3 == 1:
+            raise EndpointConnectionError(endpoint_url="https://bedrock.us-east-1.amazonaws.com")
+        if self.calls % 3 == 2:
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Slow down."}}, "Get")
+        return self.client.get_model_invocation_job(**request)
+
+
+def test_waiting_outlives_a_network_that_is_away(run, emulator):
+    planned = plan_jobs(run)
+    account = open_account(
+        run, bucket="batchbook", profile="emulator", region="", prefix="p", fields={"shared": {"roleArn": ROLE}}
+    )
+    flaky = replace(account, bedrock=Flaky(account.bedrock))
+    states = wait_for_jobs(run, planned, flaky, take_step(planned, run.ledger, account), pause=0.1, sleep=time.sleep)
+    assert [state.status for state in states] == ["Completed"]
+    assert flaky.bedrock.calls >= 3
+
+
+def test_a_second_process_does_not_answer_the_same_run(emulator, tmp_path):
+    run = prepare(make_calls(7), make_prompt(), into=tmp_path / "runs", name="demo")
+    with FileLock(run.folder / "on-demand.lock"), pytest.raises(RunError, match="another process is answering"):
+        invoke(run)
 
 
 SUBMIT = "import sys; from analysis import open_run, submit; submit(open_run(sys.argv[1]))"

@@ -1,0 +1,85 @@
+"""How the jobs of a run stand, as far as its folder knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from analysis.jobs import PlannedJob
+from analysis.ledger import JobState
+from analysis.runs.folder import Run
+
+JOB_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "job_key": pl.String,
+    "job_try": pl.Int64,
+    "job_id": pl.String,
+    "status": pl.String,
+    "message": pl.String,
+    "model_id": pl.String,
+    "records": pl.Int64,
+    "processed_records": pl.Int64,
+    "success_records": pl.Int64,
+    "error_records": pl.Int64,
+    "submitted_at": pl.Datetime("us", "UTC"),
+    "ended_at": pl.Datetime("us", "UTC"),
+    "job_name": pl.String,
+    "job_arn": pl.String,
+}
+
+
+def load_jobs(run: Run) -> pl.DataFrame:
+    """Say how the jobs of a run stand, as the ledger last saw them.
+
+    Returns
+    -------
+    frame
+        One row per job and try: `job_key`, `job_try`, `job_id`, `status` (`planned`, `intended`, one of Bedrock's ten,
+        `refused`), `message`, `model_id`, `records` (sent), `processed_records`, `success_records`, `error_records`
+        (missing where Bedrock did not say), `submitted_at`, `ended_at` (ISO 8601, UTC), `job_name`, `job_arn`.
+    """
+    planned = {job.key: job for job in plan_jobs(run)}
+    states = run.ledger.replay()
+    states += [JobState(key) for key in planned if key not in {state.job_key for state in states}]
+    rows = [describe_job(state, planned[state.job_key]) for state in states]
+    return pl.DataFrame(rows, schema=JOB_SCHEMA).sort("job_key", "job_try")
+
+
+def describe_job(state: JobState, job: PlannedJob) -> dict[str, Any]:
+    """Make the row of `load_jobs`; what is not known is missing."""
+    texts = ("job_id", "message", "job_name", "job_arn")
+    times = ("submitted_at", "ended_at")
+    return {
+        "job_key": state.job_key,
+        "job_try": state.job_try,
+        "status": state.status,
+        "model_id": job.model_id,
+        "records": job.records,
+        **{f"{name}_records": state.counts.get(name) for name in ("processed", "success", "error")},
+        **{name: getattr(state, name) or None for name in texts},
+        **{name: read_time(getattr(state, name)) for name in times},
+    }
+
+
+def read_time(text: str) -> datetime | None:
+    """Read a time of the ledger; missing when Bedrock has not said it."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def plan_jobs(run: Run) -> list[PlannedJob]:
+    """Read from the records which jobs the run needs."""
+    records = run.read_records()
+    groups = records.group_by("job_key", "model_id", "invocation_type", maintain_order=True)
+    planned = []
+    for key, model_id, invocation_type, count, names in groups.agg(pl.len(), pl.col("file").unique().sort()).rows():
+        files = tuple(run.folder / "input" / key / name for name in names)
+        planned.append(PlannedJob(key, run.name, model_id, invocation_type, files, count))
+    return planned
+
+
+def latest(run: Run, planned: Sequence[PlannedJob]) -> list[JobState]:
+    """Give the latest try of each job as the ledger knows it."""
+    states = run.ledger.latest()
+    return [states.get(job.key, JobState(job.key)) for job in planned]

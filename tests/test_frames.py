@@ -1,0 +1,61 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from analysis import (
+    add_costs,
+    collect,
+    count_errors,
+    count_stop_reasons,
+    invoke,
+    list_runs,
+    load_answers,
+    load_jobs,
+    load_manifests,
+    prepare,
+    read_prompts,
+    suggest_max_tokens,
+    sum_costs,
+)
+from analysis.samples import make_calls
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docs/frames.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##|\Z)", TEXT, re.DOTALL | re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frames")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BEDROCK_LOCAL", str(folder / "emulator"))
+        calls = make_calls(5).select("call_id", "transcript")
+        run = prepare(calls, read_prompts(ROOT / "notebooks/prompts/paragraph.md"), into=folder, name="demo")
+        invoke(run)
+        reconciliation = collect(run)
+    answers = load_answers(run)
+    return {
+        "calls": calls,
+        "records": run.read_records(),
+        "outputs": run.read_outputs(),
+        "jobs": load_jobs(run),
+        "reconciliation": reconciliation,
+        "manifests": load_manifests(run.folder / "output"),
+        "runs": list_runs(folder),
+        "estimate": run.plan().estimate,
+        "bill": sum_costs(add_costs(run.read_outputs())),
+        "stop reasons": count_stop_reasons(answers),
+        "suggestion": suggest_max_tokens(answers),
+        "errors": count_errors(answers),
+    }
+
+
+def test_every_frame_is_documented(frames):
+    assert set(frames) == set(SECTIONS) - {"answers"}
+
+
+@pytest.mark.parametrize("name", sorted(set(SECTIONS) - {"answers"}))
+def test_the_documented_columns_are_those_of_the_frame(name, frames):
+    documented = re.findall(r"^\| (\w+) \| (.+?) \|", SECTIONS[name], re.MULTILINE)[1:]
+    assert documented == [(column, str(dtype)) for column, dtype in frames[name].schema.items()]
