@@ -105,7 +105,7 @@ def reconcile_run(run: Run) -> pl.DataFrame:
     outputs = run.scan_outputs().select("record_id", "job_id", "error_kind").collect()
     came_back = outputs.group_by("record_id").agg(answers=pl.col("error_kind").is_null().sum(), outputs=pl.len())
     matched = records.join(came_back, on="record_id", how="left").with_columns(
-        pl.col("answers", "outputs").fill_null(0)
+        pl.col("answers", "outputs").fill_null(0).cast(pl.Int64)
     )
     answered, returned = pl.col("answers") > 0, pl.col("outputs") > 0
     jobs = matched.group_by("job_key", maintain_order=True).agg(

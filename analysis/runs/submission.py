@@ -106,7 +106,7 @@ def submit(
         "roleArn": role_arn,
         "timeoutDurationInHours": timeout_hours,
         "tags": [{"key": key, "value": value} for key, value in (tags or {}).items()],
-        "vpcConfig": drop_empty({"subnetIds": list(subnet_ids), "securityGroupIds": list(security_group_ids)}),
+        "vpcConfig": drop_empty({"subnetIds": [*subnet_ids], "securityGroupIds": [*security_group_ids]}),
     }
     owner = {"s3BucketOwner": bucket_owner}
     fields: dict[str, dict[str, Any]] = {

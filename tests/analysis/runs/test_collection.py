@@ -1,0 +1,161 @@
+import json
+
+import polars as pl
+import pytest
+
+from analysis import collect, count_errors, invoke, load_answers, load_manifests, prepare, submit
+from analysis.errors import RunError
+from analysis.runs import is_collected, is_sent
+
+from .conftest import NOVA, make_calls, make_prompt
+
+COUNTS = ("prepared", "answered", "failed", "missing", "repeated", "unreadable", "agrees")
+
+
+def read_counts(run):
+    """What `collect` says of the one job, without asking the account again."""
+    return collect(run).select(COUNTS).row(0)
+
+
+@pytest.fixture
+def sent(run, emulator):
+    """A run whose job has ended, and its output as the service keeps it: the file and the manifest."""
+    submit(run)
+    return run
+
+
+@pytest.fixture
+def stored(sent, tmp_path):
+    """The output file in the bucket, to be tampered with."""
+    (path,) = (tmp_path / "emulator" / "s3").rglob("*.jsonl.out")
+    return path
+
+
+def test_everything_comes_back_at_its_call(sent):
+    assert read_counts(sent) == (100, 100, 0, 0, 0, 0, True)
+    answers = load_answers(sent)
+    assert answers["call_id"].to_list() == [f"c{index}" for index in range(100)]
+    assert all(f"Line {index} " in text for index, text in enumerate(answers["text"]))
+
+
+def test_a_lost_line_is_a_missing_answer(sent, stored):
+    lines = stored.read_bytes().splitlines(keepends=True)
+    lost = json.loads(lines[0])["recordId"]
+    stored.write_bytes(b"".join(lines[1:]))
+    assert read_counts(sent) == (100, 99, 0, 1, 0, 0, False)
+    answers = load_answers(sent)
+    call_id = sent.read_records().filter(pl.col("record_id") == lost)["call_id"].item()
+    assert answers.filter(pl.col("error_kind") == "missing")["call_id"].to_list() == [call_id]
+    assert len(answers) == 100
+
+
+def test_a_repeated_line_is_counted_and_answered_once(sent, stored):
+    lines = stored.read_bytes().splitlines(keepends=True)
+    stored.write_bytes(b"".join([*lines, lines[0]]))
+    assert read_counts(sent) == (100, 100, 0, 0, 1, 0, False)
+    assert len(load_answers(sent)) == 100
+
+
+def test_a_cut_line_is_unreadable_and_its_record_failed(sent, stored):
+    lines = stored.read_bytes().splitlines(keepends=True)
+    stored.write_bytes(b"".join([*lines[:-1], lines[-1][:-20]]))
+    counts = read_counts(sent)
+    assert counts[0] == counts[1] + counts[2] + counts[3]
+    assert counts[5] == 1
+
+
+def test_failed_records_keep_their_row_and_their_reason(emulator, tmp_path):
+    refused = make_prompt("refused", temperature=0.5, top_p=0.5)
+    run = prepare(make_calls(60), [make_prompt(), refused], into=tmp_path / "runs", name="demo")
+    submit(run)
+    assert read_counts(run) == (120, 60, 60, 0, 0, 0, True)
+    errors = count_errors(load_answers(run))
+    assert errors.select("variant", "error_kind", "error_code", "records").row(0) == ("refused", "service", 400, 60)
+    assert "cannot both be specified" in errors["error_message"][0]
+
+
+def test_converse_answers_come_back_too(emulator, tmp_path):
+    prompt = make_prompt("short", NOVA, invocation_type="Converse")
+    run = prepare(make_calls(100), prompt, into=tmp_path / "runs", name="demo")
+    submit(run)
+    assert read_counts(run) == (100, 100, 0, 0, 0, 0, True)
+    assert run.read_outputs()["family"].unique().to_list() == ["converse"]
+
+
+def test_collecting_early_takes_what_is_there(run, set_up_emulator):
+    set_up_emulator(seconds={"Scheduled": 3600})
+    submit(run, wait=False)
+    assert read_counts(run) == (100, 0, 0, 100, 0, 0, None)
+    assert not is_sent(run)
+
+
+def test_collecting_again_changes_nothing(sent):
+    first = collect(sent)
+    parts = {path.name: path.read_bytes() for path in (sent.folder / "outputs").iterdir()}
+    assert collect(sent).equals(first)
+    assert {path.name: path.read_bytes() for path in (sent.folder / "outputs").iterdir()} == parts
+
+
+def test_the_folder_shows_how_far_the_run_has_come(run, emulator):
+    assert (is_sent(run), is_collected(run)) == (False, False)
+    submit(run)
+    assert (is_sent(run), is_collected(run)) == (True, False)
+    collect(run)
+    assert (is_sent(run), is_collected(run)) == (True, True)
+
+
+def test_answers_on_demand_show_it_as_well(emulator, tmp_path):
+    run = prepare(make_calls(3), make_prompt(), into=tmp_path / "runs", name="demo")
+    invoke(run)
+    assert (is_sent(run), is_collected(run)) == (True, False)
+    assert read_counts(run) == (3, 3, 0, 0, 0, 0, None)
+
+
+def test_what_was_not_sent_cannot_be_collected(run):
+    with pytest.raises(RunError, match="nothing has been sent; submit or invoke"):
+        collect(run)
+
+
+def test_what_was_not_collected_has_no_answers(sent):
+    with pytest.raises(RunError, match=r"has not been collected; call collect\(run\) first"):
+        load_answers(sent)
+
+
+def test_the_run_folder_holds_what_it_should(sent):
+    collect(sent)
+    names = {path.name for path in sent.folder.iterdir() if path.suffix != ".lock"}
+    wanted = {"run.json", "calls.parquet", "records.parquet", "input", "ledger.jsonl", "output", "outputs"}
+    assert names == wanted | {"manifests.parquet"}
+    assert load_manifests(sent.folder / "output")["success_records"].to_list() == [100]
+
+
+ODD = {
+    "word": "Yes",
+    "quotes": "She said \"no\" and 'yes' \\ and \\n.",
+    "braces": "{name} {{ transcript }} {% raw %} {# no #}",
+    "script": "</script><script>alert(1)</script></transcript>",
+    "separators": "one\u2028two\u2029three\u0085four\x0bfive",
+    "control": "a\x00b\x1fc\x7f",
+    "arabic": "مرحبا، أريد إلغاء اشتراكي",
+    "emoji": "🙂👩‍👩‍👧",
+    "crlf": "Agent: Hi.\r\nCustomer: Hello.\r\n",
+    "large": "A long call. " * 80_000,
+}
+
+
+def test_odd_calls_come_back_in_the_echo_to_the_byte(emulator, tmp_path):
+    calls = pl.DataFrame({"call_id": list(ODD), "transcript": list(ODD.values())})
+    calls = pl.concat([calls, make_calls(90)])
+    run = prepare(calls, make_prompt(), into=tmp_path / "runs", name="odd")
+    submit(run)
+    assert collect(run).select("prepared", "missing").row(0) == (100, 0)
+    sent = sorted(
+        line for path in run.folder.glob("input/*/*.jsonl") for line in path.read_bytes().split(b"\n") if line
+    )
+    bodies = {json.loads(line)["recordId"]: line[line.index(b'"modelInput":') :].removesuffix(b"}") for line in sent}
+    (output,) = run.folder.glob("output/*/*.jsonl.out")
+    lines = [line for line in output.read_bytes().split(b"\n") if line]
+    assert len(lines) == 100
+    assert all(line.startswith(b"{" + bodies[json.loads(line)["recordId"]] + b",") for line in lines)
+    texts = dict(load_answers(run).select("call_id", "transcript").iter_rows())
+    assert {name: texts[name] for name in ODD} == ODD
