@@ -1,19 +1,14 @@
-.POSIX:
-.SUFFIXES:
-
 BIN = .venv/bin
 STAMP = .venv/.installed
-CALLS =
+SAMPLE = calls/sample.parquet
+CALLS = $(SAMPLE)
 PROMPTS = notebooks/prompts/paragraph.md notebooks/prompts/headings.md
 RUN =
 
 .PHONY: run test check tour lab format clean
 
-run: $(STAMP)
-	@if [ -z "$(CALLS)" ] && [ ! -f calls/sample.parquet ]; then \
-		$(BIN)/batchbook sample --calls 1200 --out calls/sample.parquet; \
-	fi
-	@$(BIN)/batchbook run --calls "$(or $(CALLS),calls/sample.parquet)" \
+run: $(STAMP) $(filter $(SAMPLE),$(CALLS))
+	@$(BIN)/batchbook run --calls "$(CALLS)" \
 		$(foreach prompt,$(PROMPTS),--prompts $(prompt)) $(if $(RUN),--run $(RUN))
 
 test: $(STAMP)
@@ -35,8 +30,8 @@ tour: $(STAMP)
 		--ClearMetadataPreprocessor.preserve_cell_metadata_mask="{'tags'}" \
 		--output-dir notebooks build/tour/notebooks/tour.ipynb
 
-lab: $(STAMP)
-	$(BIN)/jupyter lab --notebook-dir . notebooks/prepare.ipynb
+lab: $(STAMP) $(SAMPLE)
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir . notebooks/prepare.ipynb
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix
@@ -48,10 +43,15 @@ clean:
 # uv installs in seconds; where it cannot be had, pip does the same in a minute.
 # Compiled ahead, or every kernel compiles for itself where PYTHONDONTWRITEBYTECODE is set.
 $(STAMP): pyproject.toml constraints.txt
-	python3 -m venv .venv
-	if $(BIN)/pip install --quiet uv; then \
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@echo "Setting up .venv, once; this takes about a minute."
+	@python3 -m venv .venv
+	@if $(BIN)/pip install --quiet uv; then \
 		$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[dev]'; \
 	else \
 		$(BIN)/pip install --quiet --compile -c constraints.txt -e '.[dev]'; \
 	fi
-	touch $(STAMP)
+	@touch $(STAMP)
+
+$(SAMPLE): | $(STAMP)
+	@$(BIN)/batchbook sample --calls 1200 --out $@
