@@ -34,13 +34,16 @@ def run(
     region: Annotated[str, Option(help="AWS region; the profile's when left out.")] = "",
     bucket: Annotated[str, Option(help="S3 bucket for input and output; the emulator has one.")] = "",
     role_arn: Annotated[str, Option(help="Service role of the jobs; the emulator has one.")] = "",
-    budget_usd: Annotated[float, Option(help="The most the run may cost; AWS asks for a yes without it.")] = 0.0,
+    budget_usd: Annotated[
+        float, Option(help="The most the run may cost; AWS asks for a yes without it.", show_default=False)
+    ] = 0.0,
     quota_year: Annotated[str, Option(help="Bedrock's quotas of 2026, or of 2024 for older accounts.")] = LATEST,
     runs: Annotated[Path, Option(help="Folder of runs.")] = Path("runs"),
     reports: Annotated[Path, Option(help="Folder of reports.")] = Path("reports"),
 ) -> None:
-    """Run the notebooks prepare, submit, collect, costs and stop_reasons, and write a report.
+    """Answer every call and write a report.
 
+    Runs the notebooks prepare, submit, collect, costs and stop_reasons.
     What the run has done is not done again: after an interruption the same command goes on.
 
     On AWS the command does not wait for the jobs: it ends with exit code 3 while they run, and the same command goes on
@@ -82,7 +85,10 @@ def sample(
     out: Annotated[Path, Option(help="The Parquet file to write.")] = Path("calls/sample.parquet"),
     seed: Annotated[int, Option(help="Same seed, same calls.")] = 0,
 ) -> None:
-    """Make up believable support calls, each with the facts it was made from."""
+    """Make up believable support calls.
+
+    Each comes with the facts it was made from.
+    """
     from analysis.samples import make_calls
 
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -65,7 +66,7 @@ def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> P
     copy = into / notebook.name
     try:
         papermill.execute_notebook(
-            notebook,
+            os.path.relpath(notebook),  # the copy notes it, and is to be read elsewhere
             copy,
             parameters=dict(parameters),
             cwd=notebook.parent,

@@ -1,0 +1,136 @@
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from analysis import load_answers, open_run
+from analysis.cli import app, main
+from analysis.notebooks import find_notebooks
+
+COMMANDS = ["run", "sample"]
+PARAGRAPH = "notebooks/prompts/paragraph.md"
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of a user, who is in it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def finished(account, make_calls, tmp_path_factory):
+    """The command, run by a shell on a folder of 24 texts: the user's folder, and how it ended."""
+    root = tmp_path_factory.mktemp("user")
+    shutil.copytree(find_notebooks(), root / "notebooks")
+    (root / "texts").mkdir()
+    for call_id, text in make_calls(24).iter_rows():
+        (root / "texts" / f"{call_id}.txt").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-c", "from analysis.cli import main; main()", "run", "--calls", "texts"]
+    command += ["--prompts", PARAGRAPH, "--run", "demo"]
+    return root, subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+def test_help_names_the_commands_and_what_they_do():
+    result = call("--help")
+    assert result.exit_code == 0
+    assert "Batch inference on call transcripts with Amazon Bedrock" in result.stdout
+    for command in COMMANDS:
+        assert re.search(rf"^  {command}  +[A-Z].+\w\.?$", result.stdout, re.MULTILINE), "cut off"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_explains_every_option(command):
+    text = call(command, "--help").stdout
+    options = re.findall(r"^  --\S+", text, re.MULTILINE)
+    assert len(options) == len(re.findall(r"^  --\S+( <\S+>)?  +[A-Z]", text, re.MULTILINE)) >= 4
+
+
+def test_without_a_command_the_help_is_shown():
+    assert "Usage:" in call().output
+
+
+def test_the_same_seed_makes_the_same_bytes(folder):
+    for name, seed in (("first", 7), ("second", 7), ("third", 8)):
+        assert call("sample", "--calls", 3, "--out", f"{name}.parquet", "--seed", seed).exit_code == 0
+    first, second, third = ((folder / f"{name}.parquet").read_bytes() for name in ("first", "second", "third"))
+    assert first == second != third
+
+
+def test_a_sample_goes_where_make_run_looks_for_it(folder):
+    assert call("sample", "--calls", 3).stdout == "3 calls in calls/sample.parquet\n"
+    assert len(pl.read_parquet("calls/sample.parquet")) == 3
+
+
+def test_a_run_says_its_plan_its_stages_and_its_report(finished):
+    _, result = finished
+    assert result.returncode == 0, result.stderr
+    said = [line for line in result.stdout.splitlines() if line.startswith(("Run ", "[", "Report"))]
+    assert said[0].startswith("Run demo: 24 calls, 1 variant, 24 records in 1 job")
+    assert [line.split()[-1] for line in said[1:6]] == ["prepare", "submit", "collect", "costs", "stop_reasons"]
+    assert said[6:] == [f"Report: {Path('reports', 'demo', 'index.html')}"]
+
+
+def test_a_run_answers_every_call_on_demand(finished):
+    root, _ = finished
+    answers = load_answers(open_run(root / "runs" / "demo"))
+    assert answers["call_id"].n_unique() == 24
+    assert answers["invocation"].to_list() == ["on_demand"] * 24
+
+
+def test_a_run_writes_its_report(finished):
+    root, _ = finished
+    text = (root / "reports" / "demo" / "index.html").read_text(encoding="utf-8")
+    assert "24 records prepared = 24 answered + 0 failed + 0 missing." in text
+    assert "Answered by the emulator" in text
+
+
+def test_a_report_names_no_folder_of_the_machine(finished):
+    root, _ = finished
+    for file in (root / "reports" / "demo").iterdir():
+        text = file.read_text(encoding="utf-8")
+        assert [place for place in (root, Path.home(), Path(sys.prefix).parent) if str(place) in text] == [], file.name
+
+
+def test_the_same_command_goes_on_where_it_stopped(finished, monkeypatch):
+    monkeypatch.chdir(finished[0])
+    result = call(
+        "run", "--calls", "texts", "--prompts", find_notebooks() / "prompts" / "paragraph.md", "--run", "demo"
+    )
+    assert result.exit_code == 0
+    assert result.stdout.count(": done before") == 5
+
+
+def test_a_name_taken_by_another_run_is_refused_in_one_sentence(finished, monkeypatch, capsys):
+    monkeypatch.chdir(finished[0])
+    command = ["run", "--calls", "texts", "--prompts", "notebooks/prompts/headings.md", "--run", "demo"]
+    monkeypatch.setattr(sys, "argv", ["batchbook", *command])
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    said = capsys.readouterr()
+    assert said.err.startswith("batchbook: ")
+    assert "give the new request another run name" in said.err
+    assert (said.err.count("\n"), said.out) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("calls", "prompt", "reason"),
+    [("nowhere.csv", "paragraph.md", "nowhere.csv"), ("calls.jsonl", "nowhere.md", "nowhere.md")],
+)
+def test_a_file_that_is_not_there_is_one_sentence_and_exit_code_1(folder, monkeypatch, capsys, calls, prompt, reason):
+    (folder / "calls.jsonl").write_text('{"call_id": "a", "transcript": "Hello."}\n', encoding="utf-8")
+    prompt = str(find_notebooks() / "prompts" / prompt)
+    monkeypatch.setattr(sys, "argv", ["batchbook", "run", "--calls", calls, "--prompts", prompt])
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    said = capsys.readouterr().err
+    assert re.fullmatch(rf"batchbook: .*{re.escape(reason)}: .+\n", said)

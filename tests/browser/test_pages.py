@@ -1,0 +1,123 @@
+import os
+import shutil
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from analysis import load_answers, open_run
+from analysis.notebooks import export_page, find_notebooks, run_notebook
+from analysis.reports import STAGES, write_index
+
+HOSTILE = (
+    '<script>window.pwned=1</script><img src="x" onerror="window.pwned=1"><a href="javascript:window.pwned=1">x</a>'
+)
+TEXT = f"Agent: Hello {HOSTILE}.\nCustomer: {HOSTILE} I want {{}} euros back, <b onclick=window.pwned=1>please</b>."
+PAGES = ["index", *STAGES]
+each_page = pytest.mark.parametrize("page", PAGES)
+
+
+@dataclass
+class Visit:
+    """A page that was opened: what it asked for, and what it complained of."""
+
+    tab: object
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def report(account, make_calls, make_answer, answer_by_hand, choose_parameters, tmp_path_factory):
+    """A report on calls, answers and errors that are markup; one answer in three failed."""
+    root = tmp_path_factory.mktemp("hostile")
+    make_calls(9, TEXT).write_parquet(root / "calls.parquet")
+    run_folder, prompts = root / "runs" / "demo", find_notebooks() / "prompts" / "paragraph.md"
+    parameters = choose_parameters(run_folder, root / "calls.parquet", prompts, on_demand=True)
+    error = {"error": {"errorCode": 400, "errorMessage": HOSTILE}}
+    for stage in STAGES:
+        if stage == "collect":  # the emulator's answers would be milder
+            answer_by_hand(open_run(run_folder), lambda number: make_answer(HOSTILE) if number % 3 else error)
+        export_page(run_notebook(find_notebooks() / f"{stage}.ipynb", parameters[stage], root / "reports" / "demo"))
+    return write_index(open_run(run_folder), root / "reports" / "demo").parent
+
+
+@pytest.fixture(scope="module")
+def browser(report):
+    """The system's Chromium. The report comes first: no kernel can be waited for while playwright's loop runs."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        give_up("no Chromium on this machine: apt-get install chromium")
+    with sync_playwright() as playwright:
+        alone = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses root a sandbox
+        browser = playwright.chromium.launch(executable_path=chromium, args=alone)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def visits(browser, report):
+    """Every page, opened from its file until it asks for nothing more."""
+    return {page: open_page((report / f"{page}.html").as_uri(), browser.new_page()) for page in PAGES}
+
+
+def open_page(address, tab):
+    visit = Visit(tab)
+    tab.on("request", lambda request: visit.requests.append(request.url))
+    tab.on("console", lambda message: visit.complaints.append(message.text))
+    tab.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    tab.goto(address, wait_until="networkidle")
+    return visit
+
+
+@each_page
+def test_a_page_asks_for_nothing_but_itself(visits, page, report):
+    requests = [url for url in visits[page].requests if urlsplit(url).scheme != "data"]
+    assert requests == [(report / f"{page}.html").as_uri()]
+
+
+@each_page
+def test_a_page_has_nothing_to_complain_of(visits, page):
+    assert visits[page].complaints == []
+
+
+@each_page
+def test_nothing_that_a_call_or_a_model_says_runs(visits, page):
+    tab = visits[page].tab
+    assert tab.evaluate("window.pwned") is None
+    assert tab.locator("script, [onerror], [onclick], a[href^=javascript]").count() == 0
+
+
+@pytest.mark.parametrize(("page", "times"), [("index", 1), ("prepare", 2), ("collect", 3)])
+def test_markup_of_others_is_read_as_text(visits, page, times):
+    assert visits[page].tab.inner_text("body").count("<script>window.pwned=1</script>") >= times
+
+
+def test_the_first_page_links_every_page_and_each_links_back(browser, report):
+    tab = browser.new_page()
+    tab.goto((report / "index.html").as_uri())
+    for page in STAGES:
+        tab.click(f"a[href='{page}.html']")
+        assert tab.title() == f"demo: {page}"
+        tab.click("a[href='index.html']")
+        assert tab.title() == "demo: cost and stop reasons"
+
+
+@each_page
+def test_every_link_leads_to_a_page_of_the_report(visits, page, report):
+    links = visits[page].tab.locator("a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+    assert [link for link in links if not (report / link).exists()] == []
+
+
+@each_page
+def test_every_plot_is_drawn(visits, page):
+    widths = visits[page].tab.locator("img").evaluate_all("images => images.map(image => image.naturalWidth)")
+    assert len(widths) == {"index": 2, "prepare": 1, "costs": 2, "stop_reasons": 3}.get(page, 0)
+    assert all(widths)
+
+
+def test_the_report_is_as_hostile_as_it_should_be(report):
+    answers = load_answers(open_run(report.parents[1] / "runs" / "demo"))
+    assert answers["text"].to_list() == [None, HOSTILE, HOSTILE] * 3
+    assert answers["error_message"].to_list() == [HOSTILE, None, None] * 3
