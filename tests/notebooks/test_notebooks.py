@@ -76,6 +76,11 @@ def test_prepare_leaves_every_record_in_the_input_files(first):
     assert file.read_bytes().count(b"\n") == 100
 
 
+def test_prepare_shows_a_record_and_asks_no_model(first):
+    (shown,) = [text for text in first.texts("prepare") if "--- User" in text]
+    assert "--- Answer" not in shown
+
+
 def test_submit_leaves_a_finished_job_in_the_ledger(first):
     jobs = load_jobs(open_run(first.run))
     assert jobs.select("status", "records", "success_records").rows() == [("Completed", 100, 100)]
