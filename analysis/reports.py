@@ -17,7 +17,7 @@ from analysis.aws import EMULATOR
 from analysis.costs import add_costs, sum_costs
 from analysis.notebooks import export_page, find_notebooks, render_page, run_notebook
 from analysis.prices import find_prices
-from analysis.runs import Run, is_collected, is_sent, load_answers, open_run, reconcile_run
+from analysis.runs import Run, is_collected, is_finished, load_answers, open_run, reconcile_run
 from analysis.stops import count_stop_reasons, share_truncated
 
 STAGES = {
@@ -65,7 +65,7 @@ def run_stages(
         export_page(run_notebook(notebooks / f"{stage}.ipynb", parameters[stage], report))
         # On demand nothing runs on: what was refused stays in the report as failed.
         runs_on = stage == "submit" and not parameters[stage].get("on_demand")
-        if runs_on and not is_sent(open_run(run_folder)):
+        if runs_on and not is_finished(open_run(run_folder)):
             return False
     return True
 
@@ -79,7 +79,7 @@ def is_done(stage: str, run_folder: Path, report: Path) -> bool:
     if stage == "prepare":
         return True
     if stage == "submit":
-        return is_sent(run)
+        return is_finished(run)
     if stage == "collect":
         return is_collected(run)
     return page.stat().st_mtime >= (run_folder / "manifests.parquet").stat().st_mtime
@@ -92,6 +92,13 @@ def from_notebooks(path: str | Path) -> str:
 
 def write_index(run: Run, report: Path) -> Path:
     """Write the first page: what it cost, what was cut off, what failed, then the links.
+
+    Parameters
+    ----------
+    run
+        A run that has been collected.
+    report
+        The folder of its pages.
 
     Returns
     -------

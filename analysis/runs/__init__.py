@@ -1,10 +1,10 @@
 """Runs: one folder each, prepared, submitted or invoked, collected, opened again and listed."""
 
 from analysis.runs.agreement import agree_to_cost
-from analysis.runs.collection import collect, is_collected, is_sent, load_answers, reconcile_run
+from analysis.runs.collection import collect, load_answers, reconcile_run
 from analysis.runs.folder import Run, list_runs, open_run
 from analysis.runs.preparation import prepare
-from analysis.runs.standing import load_jobs
+from analysis.runs.standing import is_collected, is_finished, load_jobs
 from analysis.runs.submission import invoke, stop, submit
 
 __all__ = [
@@ -13,7 +13,7 @@ __all__ = [
     "collect",
     "invoke",
     "is_collected",
-    "is_sent",
+    "is_finished",
     "list_runs",
     "load_answers",
     "load_jobs",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from analysis.aws import EMULATOR
 from analysis.errors import BudgetError
 from analysis.runs.folder import Run
-from analysis.runs.standing import latest, plan_jobs
+from analysis.runs.standing import is_finished, latest, plan_jobs
 
 
 def agree_to_cost(
@@ -32,7 +32,7 @@ def agree_to_cost(
     BudgetError
         The estimate is above the budget, is not known, or was not agreed to.
     """
-    if budget_usd == math.inf or (budget_usd is None and profile == EMULATOR) or has_been_sent(run):
+    if budget_usd == math.inf or (budget_usd is None and profile == EMULATOR) or has_been_sent(run) or is_finished(run):
         return
     plan = run.plan()
     most = plan.cost_usd_high

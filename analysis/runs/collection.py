@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
 from analysis.answers import pick_answers
 from analysis.aws import make_client, open_session
 from analysis.errors import RunError
-from analysis.invocations import read_answered
-from analysis.ledger import PRODUCTIVE, JobState
+from analysis.ledger import JobState
 from analysis.manifests import load_manifests
 from analysis.outputs import list_outputs, write_part
 from analysis.runs.folder import Run
-from analysis.runs.standing import plan_jobs
-from analysis.runs.submission import ON_DEMAND
 from analysis.storage import fetch_files, list_prefix
 
 
@@ -145,25 +140,3 @@ def add_manifests(run: Run, jobs: pl.DataFrame, outputs: pl.DataFrame) -> pl.Dat
         *("manifest_success", "manifest_error"),
         agrees=agrees,
     ).sort("job_key")
-
-
-def is_sent(run: Run) -> bool:
-    """Whether every record has been sent: all jobs have ended with output, or all answers on demand are there."""
-    states = run.ledger.latest()
-    jobs = plan_jobs(run)
-    if any(state.job_arn for state in states.values()):
-        return all(job.key in states and states[job.key].status in PRODUCTIVE for job in jobs)
-    answered = {record for file in on_demand_files(run) for record in read_answered(file)}
-    return answered >= set(run.read_records()["record_id"])
-
-
-def is_collected(run: Run) -> bool:
-    """Whether what came back has been read since it came."""
-    manifests = run.folder / "manifests.parquet"
-    written = [path.stat().st_mtime for path in (run.folder / "output").rglob("*.out")]
-    return manifests.exists() and manifests.stat().st_mtime >= max(written, default=0)
-
-
-def on_demand_files(run: Run) -> list[Path]:
-    """List the output files of answers on demand."""
-    return sorted((run.folder / "output" / ON_DEMAND).glob("*.out"))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from analysis.invocations import read_answered
 from analysis.jobs import PlannedJob
-from analysis.ledger import JobState
+from analysis.ledger import PRODUCTIVE, JobState
 from analysis.runs.folder import Run
+
+ON_DEMAND = "on-demand"  # the folder of such answers below output/
 
 JOB_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "job_key": pl.String,
@@ -83,3 +87,25 @@ def latest(run: Run, planned: Sequence[PlannedJob]) -> list[JobState]:
     """Give the latest try of each job as the ledger knows it."""
     states = run.ledger.latest()
     return [states.get(job.key, JobState(job.key)) for job in planned]
+
+
+def is_finished(run: Run) -> bool:
+    """Whether nothing more will come: all jobs have ended with output, or all answers on demand are there."""
+    states = run.ledger.latest()
+    jobs = plan_jobs(run)
+    if any(state.job_arn for state in states.values()):
+        return all(job.key in states and states[job.key].status in PRODUCTIVE for job in jobs)
+    answered = {record for file in on_demand_files(run) for record in read_answered(file)}
+    return answered >= set(run.read_records()["record_id"])
+
+
+def is_collected(run: Run) -> bool:
+    """Whether what came back has been read since it came."""
+    manifests = run.folder / "manifests.parquet"
+    written = [path.stat().st_mtime for path in (run.folder / "output").rglob("*.out")]
+    return manifests.exists() and manifests.stat().st_mtime >= max(written, default=0)
+
+
+def on_demand_files(run: Run) -> list[Path]:
+    """List the output files of answers on demand."""
+    return sorted((run.folder / "output" / ON_DEMAND).glob("*.out"))

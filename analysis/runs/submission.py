@@ -31,9 +31,7 @@ from analysis.ledger import JobState
 from analysis.models import find_model
 from analysis.runs.agreement import agree_to_cost
 from analysis.runs.folder import Run
-from analysis.runs.standing import load_jobs, plan_jobs
-
-ON_DEMAND = "on-demand"
+from analysis.runs.standing import ON_DEMAND, load_jobs, plan_jobs
 
 
 def submit(

@@ -5,7 +5,7 @@ import pytest
 
 from analysis import collect, count_errors, invoke, load_answers, load_manifests, prepare, submit
 from analysis.errors import RunError
-from analysis.runs import is_collected, is_sent
+from analysis.runs import is_collected, is_finished
 
 from .conftest import NOVA, make_calls, make_prompt
 
@@ -86,7 +86,7 @@ def test_collecting_early_takes_what_is_there(run, set_up_emulator):
     set_up_emulator(seconds={"Scheduled": 3600})
     submit(run, wait=False)
     assert read_counts(run) == (100, 0, 0, 100, 0, 0, None)
-    assert not is_sent(run)
+    assert not is_finished(run)
 
 
 def test_collecting_again_changes_nothing(sent):
@@ -97,17 +97,17 @@ def test_collecting_again_changes_nothing(sent):
 
 
 def test_the_folder_shows_how_far_the_run_has_come(run, emulator):
-    assert (is_sent(run), is_collected(run)) == (False, False)
+    assert (is_finished(run), is_collected(run)) == (False, False)
     submit(run)
-    assert (is_sent(run), is_collected(run)) == (True, False)
+    assert (is_finished(run), is_collected(run)) == (True, False)
     collect(run)
-    assert (is_sent(run), is_collected(run)) == (True, True)
+    assert (is_finished(run), is_collected(run)) == (True, True)
 
 
 def test_answers_on_demand_show_it_as_well(emulator, tmp_path):
     run = prepare(make_calls(3), make_prompt(), into=tmp_path / "runs", name="demo")
     invoke(run)
-    assert (is_sent(run), is_collected(run)) == (True, False)
+    assert (is_finished(run), is_collected(run)) == (True, False)
     assert read_counts(run) == (3, 3, 0, 0, 0, 0, None)
 
 
