@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Option
@@ -50,7 +50,7 @@ def run(
     later. A run with too few records for a batch job is answered on demand.
     """
     from analysis.prompts import read_prompts
-    from analysis.reports import from_notebooks, run_stages, write_index
+    from analysis.reports import find_findings, run_stages, write_index
     from analysis.runs import agree_to_cost, prepare
     from analysis.transcripts import read_calls
 
@@ -59,24 +59,44 @@ def run(
     plan = prepared.plan()
     typer.echo(f"{plan}\n")
     agree_to_cost(prepared, profile=profile, budget_usd=budget_usd or None)
-    account: dict[str, object] = {"profile": profile, "region": region}
-    where: dict[str, object] = {"run_folder": from_notebooks(prepared.folder)}
-    asked: dict[str, object] = {"calls": from_notebooks(calls), "prompts": [from_notebooks(path) for path in prompts]}
-    parameters: dict[str, dict[str, object]] = {
-        "prepare": asked | account | {"runs": from_notebooks(runs), "run": prepared.name, "quota_year": quota_year},
-        "submit": where
-        | account
-        | {"bucket": bucket, "role_arn": role_arn, "budget_usd": math.inf}
-        | {"wait": profile == EMULATOR, "on_demand": plan.is_too_small},
-        "collect": where | account,
-        "costs": where,
-        "stop_reasons": where,
-    }
+    asked = {"calls": calls, "prompts": prompts, "runs": runs, "run": prepared.name, "quota_year": quota_year}
+    account = {"profile": profile, "region": region, "bucket": bucket, "role_arn": role_arn}
+    parameters = list_parameters(prepared.folder, asked, account, on_demand=plan.is_too_small)
     report = reports / prepared.name
     if not run_stages(prepared.folder, parameters, report, say=typer.echo):
         typer.echo("Jobs are running on AWS. The same command goes on from here; nothing is sent twice.")
         raise typer.Exit(STILL_RUNNING)
-    typer.echo(f"\nReport: {write_index(prepared, report)}")
+    findings = find_findings(prepared)
+    typer.echo(f"\n{describe(findings)}\nReport: {write_index(findings, report)}")
+
+
+def list_parameters(
+    run_folder: Path, asked: dict[str, Any], account: dict[str, Any], *, on_demand: bool
+) -> dict[str, dict[str, Any]]:
+    """Give each notebook its parameters; the cost has been agreed to here, where somebody sits."""
+    from analysis.reports import from_notebooks
+
+    paths = {name: from_notebooks(asked[name]) for name in ("calls", "runs")}
+    prompts = {"prompts": [from_notebooks(path) for path in asked["prompts"]]}
+    where = {"run_folder": from_notebooks(run_folder)}
+    who = {name: account[name] for name in ("profile", "region")}
+    sending = {"budget_usd": math.inf, "wait": account["profile"] == EMULATOR, "on_demand": on_demand}
+    return {
+        "prepare": asked | paths | prompts | who,
+        "submit": where | account | sending,
+        "collect": where | who,
+        "costs": where,
+        "stop_reasons": where,
+    }
+
+
+def describe(findings: dict[str, Any]) -> str:
+    """Say in a line what the first page of the report says."""
+    records, total, truncated = findings["records"], findings["total"], findings["truncated"]
+    cost = "cost unknown" if total["cost_usd"] is None else f"{total['cost_usd']:,.2f} USD"
+    cut = "" if truncated["share"] is None else f", {truncated['share']:.1%} cut off"
+    counts = ", ".join(f"{records[name]:,} {name}" for name in ("prepared", "answered", "failed", "missing"))
+    return f"Records: {counts}; {cost}{cut}."
 
 
 @app.command()

@@ -90,40 +90,48 @@ def from_notebooks(path: str | Path) -> str:
     return str(path) if str(path).startswith("s3://") else os.path.relpath(path, find_notebooks())
 
 
-def write_index(run: Run, report: Path) -> Path:
+def write_index(findings: Mapping[str, Any], report: Path) -> Path:
     """Write the first page: what it cost, what was cut off, what failed, then the links.
 
     Parameters
     ----------
-    run
-        A run that has been collected.
+    findings
+        From `find_findings`.
     report
-        The folder of its pages.
+        The folder of the run's pages.
 
     Returns
     -------
     page
         `index.html` in the folder of the report; it needs no kernel and no network.
     """
+    from analysis.plots import plot_costs, plot_stop_reasons
+
+    plots = {
+        "Cost of each prompt": draw(partial(plot_costs, findings["bill"])),
+        "How the answers ended": draw(partial(plot_stop_reasons, findings["stops"])),
+    }
     pages = {f"{stage}.html": title for stage, title in STAGES.items() if (report / f"{stage}.html").exists()}
     page = report / "index.html"
-    page.write_text(render_page("index.html", **find_findings(run), pages=pages), encoding="utf-8")
+    page.write_text(render_page("index.html", **findings, plots=plots, pages=pages), encoding="utf-8")
     return page
 
 
 def find_findings(run: Run) -> dict[str, Any]:
-    """Work out what the first page says."""
+    """Work out what the first page of a collected run says: counts, costs, shares, and what they rest on."""
     answers, outputs, note = load_answers(run), run.read_outputs(), run.read_note()
     models = outputs["model_id"].drop_nulls().unique().sort().to_list()
     prices = find_prices(models, region=run.region)
     outputs = add_costs(outputs, prices)
     used = prices.filter(pl.col("invocation").is_in(outputs["invocation"].unique().to_list()))
+    unpriced = outputs.filter(pl.col("input_tokens").is_not_null(), pl.col("cost_usd").is_null())
     checks = reconcile_run(run)
     disagreeing = checks.filter(~pl.col("agrees"))["job_key"].to_list()
     return {
         "run": run.name,
         "total": sum_costs(outputs, by=[]).row(0, named=True),
-        "variants": sum_costs(outputs).to_dicts(),
+        "bill": sum_costs(outputs),
+        "stops": count_stop_reasons(answers),
         "truncated": share_truncated(answers, by=[]).row(0, named=True),
         "records": checks.select("prepared", "answered", "failed", "missing").sum().row(0, named=True),
         "has_manifests": bool(checks["agrees"].count()),
@@ -131,22 +139,10 @@ def find_findings(run: Run) -> dict[str, Any]:
         "errors": count_errors(answers).to_dicts(),
         "prompts": run.read_prompts(),
         "prices": used.to_dicts(),
-        "unpriced": sorted(set(models) - set(prices["model_id"])),
+        "unpriced": unpriced["model_id"].unique().sort().to_list(),
         "versions": note["versions"],
         "is_emulated": note["profile"] == EMULATOR,
-        "plots": draw_plots(outputs, answers),
     }
-
-
-def draw_plots(outputs: pl.DataFrame, answers: pl.DataFrame) -> dict[str, str]:
-    """Draw the two plots of the first page, as data URLs."""
-    from analysis.plots import plot_costs, plot_stop_reasons
-
-    drawings = {
-        "Cost of each prompt": partial(plot_costs, sum_costs(outputs)),
-        "How the answers ended": partial(plot_stop_reasons, count_stop_reasons(answers)),
-    }
-    return {title: draw(plot) for title, plot in drawings.items()}
 
 
 def draw(plot: Callable[..., Any]) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from analysis import collect, load_jobs, open_run, submit
 from analysis.notebooks import find_notebooks
-from analysis.reports import STAGES, from_notebooks, is_done, run_stages, write_index
+from analysis.reports import STAGES, find_findings, from_notebooks, is_done, run_stages, write_index
 from bedrock_local import Settings
 from bedrock_local.settings import write_settings
 
@@ -23,7 +23,7 @@ def small(account, make_calls, choose_parameters, tmp_path_factory):
     parameters = choose_parameters(root / "runs" / "demo", root / "calls.parquet", prompts, on_demand=True)
     said = []
     is_complete = run_stages(root / "runs" / "demo", parameters, root / "report", say=said.append)
-    write_index(open_run(root / "runs" / "demo"), root / "report")
+    write_index(find_findings(open_run(root / "runs" / "demo")), root / "report")
     return root, parameters, said, is_complete
 
 
@@ -40,7 +40,7 @@ def list_done(root):
 
 def write_text_of(run, folder):
     folder.mkdir()
-    return write_index(run, folder).read_text(encoding="utf-8")
+    return write_index(find_findings(run), folder).read_text(encoding="utf-8")
 
 
 def test_every_stage_leaves_its_copy_and_its_page(small):

@@ -8,7 +8,7 @@ from playwright.sync_api import sync_playwright
 
 from analysis import load_answers, open_run
 from analysis.notebooks import export_page, find_notebooks, run_notebook
-from analysis.reports import STAGES, write_index
+from analysis.reports import STAGES, find_findings, write_index
 
 HOSTILE = (
     '<script>window.pwned=1</script><img src="x" onerror="window.pwned=1"><a href="javascript:window.pwned=1">x</a>'
@@ -39,7 +39,7 @@ def report(account, make_calls, make_answer, answer_by_hand, choose_parameters, 
         if stage == "collect":  # the emulator's answers would be milder
             answer_by_hand(open_run(run_folder), lambda number: make_answer(HOSTILE) if number % 3 else error)
         export_page(run_notebook(find_notebooks() / f"{stage}.ipynb", parameters[stage], root / "reports" / "demo"))
-    return write_index(open_run(run_folder), root / "reports" / "demo").parent
+    return write_index(find_findings(open_run(run_folder)), root / "reports" / "demo").parent
 
 
 @pytest.fixture(scope="module")
