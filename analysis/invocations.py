@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -19,6 +20,7 @@ from analysis.errors import JobError
 from analysis.storage import ends_line
 
 AT_ONCE = 8
+REFUSED = 400
 # These say something of the caller, not of a record: every further record would end alike.
 HOPELESS = {
     "AccessDeniedException": "allow the caller bedrock:InvokeModel on the model and its inference profile",
@@ -36,17 +38,30 @@ class InputLine(msgspec.Struct, rename="camel"):
     model_input: msgspec.Raw
 
 
+class OutputError(msgspec.Struct, rename="camel"):
+    """Why a record has no answer."""
+
+    error_code: int
+
+
 class OutputLine(msgspec.Struct, rename="camel"):
-    """What must be known of an output line to tell whether its record has been answered."""
+    """What must be known of an output line to tell whether its record has to be asked again."""
 
     record_id: str
     model_output: msgspec.Raw = msgspec.Raw(b"null")
+    error: OutputError | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether asking again would change nothing: an answer, or a request that the model does not take."""
+        return bytes(self.model_output) != b"null" or (self.error is not None and self.error.error_code == REFUSED)
 
 
 def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes], at_once: int = AT_ONCE) -> None:
     """Answer the records of one input file, some at a time.
 
-    A record that has an answer in `target` is not asked again, so this can be repeated after any interruption.
+    A record that `target` has an answer to, or that was refused, is not asked again, so this can be repeated after any
+    interruption.
 
     Parameters
     ----------
@@ -65,8 +80,8 @@ def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes],
         A refusal that every further record would meet too: no access, no such model, credentials that have ended.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    answered = read_answered(target)
-    records = [record for record in read_records(source) if record.record_id not in answered]
+    settled = read_settled(target)
+    records = [record for record in read_records(source) if record.record_id not in settled]
     with target.open("ab") as file, ThreadPoolExecutor(at_once) as pool:
         if file.tell() and not ends_line(target):
             file.write(b"\n")  # a crash cut the last line off; its record is asked again
@@ -125,20 +140,18 @@ def read_records(source: Path) -> Iterator[InputLine]:
         yield from map(decoder.decode, lines)
 
 
-def read_answered(target: Path) -> set[str]:
-    """Read the ids that have an answer; errors and lines that a crash cut off are asked again."""
+def read_settled(target: Path) -> set[str]:
+    """Read the ids that need no further asking; a line that a crash cut off settles nothing."""
     decoder = msgspec.json.Decoder(OutputLine)
-    answered = set()
+    settled = set()
     if target.exists():
         with target.open("rb") as lines:
             for line in lines:
-                try:
+                with suppress(msgspec.DecodeError):
                     output = decoder.decode(line)
-                except msgspec.DecodeError:
-                    continue
-                if bytes(output.model_output) != b"null":
-                    answered.add(output.record_id)
-    return answered
+                    if output.is_settled:
+                        settled.add(output.record_id)
+    return settled
 
 
 class LineWriter:

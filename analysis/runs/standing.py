@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from analysis.invocations import read_answered
+from analysis.invocations import read_settled
 from analysis.jobs import PlannedJob
 from analysis.ledger import PRODUCTIVE, JobState
 from analysis.runs.folder import Run
@@ -90,13 +90,13 @@ def latest(run: Run, planned: Sequence[PlannedJob]) -> list[JobState]:
 
 
 def is_finished(run: Run) -> bool:
-    """Whether nothing more will come: all jobs have ended with output, or all answers on demand are there."""
+    """Whether nothing more will come: each job ended with output, or each record on demand is answered or refused."""
     states = run.ledger.latest()
     jobs = plan_jobs(run)
     if any(state.job_arn for state in states.values()):
         return all(job.key in states and states[job.key].status in PRODUCTIVE for job in jobs)
-    answered = {record for file in on_demand_files(run) for record in read_answered(file)}
-    return answered >= set(run.read_records()["record_id"])
+    settled = {record for file in on_demand_files(run) for record in read_settled(file)}
+    return settled >= set(run.read_records()["record_id"])
 
 
 def is_collected(run: Run) -> bool:
