@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer import Option
 
-from analysis.aws import EMULATOR
-from analysis.errors import AnalysisError
+from analysis.aws import EMULATOR, open_session
+from analysis.errors import AnalysisError, CallsError
 from analysis.quotas import LATEST
 
 STILL_RUNNING = 3
+INTERRUPTED = 130
+COLUMNS = ("call_id", "transcript", "turn", "speaker", "text")
 
 app = typer.Typer(
     help="Batch inference on call transcripts with Amazon Bedrock: prepare, submit, collect, and what it cost.",
@@ -37,6 +39,10 @@ def run(
     budget_usd: Annotated[
         float, Option(help="The most the run may cost; AWS asks for a yes without it.", show_default=False)
     ] = 0.0,
+    column: Annotated[
+        list[str] | None, Option(help="Your name of a column, as transcript=body; also call_id, turn, speaker, text.")
+    ] = None,
+    empty: Annotated[Literal["refuse", "drop"], Option(help="What to do about calls without words.")] = "refuse",
     quota_year: Annotated[str, Option(help="Bedrock's quotas of 2026, or of 2024 for older accounts.")] = LATEST,
     runs: Annotated[Path, Option(help="Folder of runs.")] = Path("runs"),
     reports: Annotated[Path, Option(help="Folder of reports.")] = Path("reports"),
@@ -54,20 +60,44 @@ def run(
     from analysis.runs import agree_to_cost, prepare
     from analysis.transcripts import read_calls
 
-    call_frame = read_calls(calls, profile=profile, region=region)
+    open_session(profile, region=region)  # a profile that does not exist is told before anything is done
+    columns = read_columns(column or [])
+    call_frame = read_calls(calls, **columns, empty=empty, profile=profile, region=region)
     prepared = prepare(call_frame, read_prompts(prompts), into=runs, name=run, quota_year=quota_year)
-    plan = prepared.plan()
+    plan = prepared.plan(region=region)
     typer.echo(f"{plan}\n")
-    agree_to_cost(prepared, profile=profile, budget_usd=budget_usd or None)
-    asked = {"calls": calls, "prompts": prompts, "runs": runs, "run": prepared.name, "quota_year": quota_year}
+    agree_to_cost(
+        prepared,
+        invocation="on_demand" if plan.is_too_small else "batch",
+        profile=profile,
+        region=region,
+        budget_usd=budget_usd or None,
+        ask=lambda question: input(question.rsplit("\n", 1)[-1]),  # the plan stands above
+    )
+    asked: dict[str, Any] = {"calls": calls, "columns": columns, "empty": empty, "prompts": prompts}
+    asked |= {"runs": runs, "run": prepared.name, "quota_year": quota_year}
     account = {"profile": profile, "region": region, "bucket": bucket, "role_arn": role_arn}
     parameters = list_parameters(prepared.folder, asked, account, on_demand=plan.is_too_small)
     report = reports / prepared.name
-    if not run_stages(prepared.folder, parameters, report, say=typer.echo):
+    try:
+        is_complete = run_stages(prepared.folder, parameters, report, say=typer.echo)
+    except KeyboardInterrupt as error:
+        typer.echo("\nInterrupted. The same command goes on from here; nothing is sent twice.")
+        raise typer.Exit(INTERRUPTED) from error
+    if not is_complete:
         typer.echo("Jobs are running on AWS. The same command goes on from here; nothing is sent twice.")
         raise typer.Exit(STILL_RUNNING)
     findings = find_findings(prepared)
     typer.echo(f"\n{describe(findings)}\nReport: {write_index(findings, report)}")
+
+
+def read_columns(pairs: list[str]) -> dict[str, Any]:
+    """Read `transcript=body` and the like; an empty name, as in `turn=`, says that there is no such column."""
+    columns = dict(pair.partition("=")[::2] for pair in pairs)
+    for name in columns:
+        if name not in COLUMNS:
+            raise CallsError("--column", f"no column {name!r} is read", f"name one of {', '.join(COLUMNS)}")
+    return columns
 
 
 def list_parameters(

@@ -20,7 +20,6 @@ from analysis.errors import JobError
 from analysis.storage import ends_line
 
 AT_ONCE = 8
-REFUSED = 400
 # These say something of the caller, not of a record: every further record would end alike.
 HOPELESS = {
     "AccessDeniedException": "allow the caller bedrock:InvokeModel on the model and its inference profile",
@@ -41,7 +40,7 @@ class InputLine(msgspec.Struct, rename="camel"):
 class OutputError(msgspec.Struct, rename="camel"):
     """Why a record has no answer."""
 
-    error_code: int
+    retryable: bool = True
 
 
 class OutputLine(msgspec.Struct, rename="camel"):
@@ -54,7 +53,7 @@ class OutputLine(msgspec.Struct, rename="camel"):
     @property
     def is_settled(self) -> bool:
         """Whether asking again would change nothing: an answer, or a request that the model does not take."""
-        return bytes(self.model_output) != b"null" or (self.error is not None and self.error.error_code == REFUSED)
+        return bytes(self.model_output) != b"null" or (self.error is not None and not self.error.retryable)
 
 
 def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes], at_once: int = AT_ONCE) -> None:
@@ -114,9 +113,10 @@ def answer_record(record: InputLine, invoke: Callable[[bytes], bytes]) -> bytes:
         if code in HOPELESS:
             raise JobError("on demand", str(error), HOPELESS[code]) from error
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        result = error_json(status, error.response["Error"]["Message"])
+        # ServiceQuotaExceededException is a 400 too, but passes.
+        result = error_json(status, error.response["Error"]["Message"], retryable=code != "ValidationException")
     except NETWORK_ERRORS as error:
-        result = error_json(503, str(error))
+        result = error_json(503, str(error), retryable=True)
     except BotoCoreError as error:
         raise JobError("on demand", str(error), "boto3 sent nothing: sign in, or mend the request") from error
     record_id = msgspec.json.encode(record.record_id)
@@ -128,9 +128,9 @@ def one_line(answer: bytes) -> bytes:
     return msgspec.json.format(answer, indent=-1) if b"\n" in answer else answer
 
 
-def error_json(code: int, message: str) -> bytes:
-    """Write the error of a record as a batch job does."""
-    return b'"error":' + msgspec.json.encode({"errorCode": code, "errorMessage": message})
+def error_json(code: int, message: str, *, retryable: bool) -> bytes:
+    """Write the error of a record as a batch job does, and whether asking again may help."""
+    return b'"error":' + msgspec.json.encode({"errorCode": code, "errorMessage": message, "retryable": retryable})
 
 
 def read_records(source: Path) -> Iterator[InputLine]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from analysis import storage
+from analysis.aws import NETWORK_ERRORS
 from analysis.errors import JobError
 from analysis.ledger import JobState, Ledger, apply_event
 from analysis.models import find_model
@@ -33,10 +35,13 @@ BUSY = {
     "ServiceUnavailableException",
     "InternalServerException",
 }
+SIGN_IN = "sign in to AWS again (`aws sso login`, `aws configure`)"
 CURES = {
-    "AccessDeniedException": "allow bedrock:CreateModelInvocationJob, and iam:PassRole on the role: see docs/aws.md",
+    "AccessDeniedException": "allow the caller this action, and iam:PassRole on the role: see docs/aws.md",
+    "ExpiredTokenException": SIGN_IN,
+    "UnrecognizedClientException": SIGN_IN,
     "ValidationException": "mend what the message names: model, role or bucket; docs/aws.md has the usual causes",
-    "ResourceNotFoundException": "check model id and region",
+    "ResourceNotFoundException": "check model id, profile and region",
     "ConflictException": "a job with other input or output has this name: use its bucket, or another run name",
 }
 
@@ -86,10 +91,10 @@ class PlannedJob:
     @property
     def prefix(self) -> str:
         """What the names of all tries of this job begin with."""
-        return f"{self.family}{self.key}-"
+        return f"{self.run_prefix}{self.key}-"
 
     @property
-    def family(self) -> str:
+    def run_prefix(self) -> str:
         """What the names of all jobs of the run begin with."""
         return f"{self.run[:24]}-"
 
@@ -137,19 +142,19 @@ def take_step(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -
         Bedrock refuses a job; what it said is in the ledger too.
     """
     with ledger.lock():
-        states = dict(zip(planned, look_at_all(planned, ledger, account), strict=True))
+        states = dict(zip(planned, look_at_all(planned, ledger, account.bedrock), strict=True))
         for job in wanted(states, account):
             states[job] = create(states[job], job, ledger, account)
     return list(states.values())
 
 
-def look_at_all(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -> list[JobState]:
+def look_at_all(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: Any) -> list[JobState]:
     """Bring the latest try of each job up to date; jobs without an ARN are looked for in one listing."""
     latest = ledger.latest()
     states = [latest.get(job.key, JobState(job.key)) for job in planned]
     is_lost = any(not state.job_arn and not state.is_finished for state in states)
-    listed = list(list_jobs(account.bedrock, nameContains=planned[0].family)) if is_lost else []
-    return [look(state, job, listed, ledger, account) for state, job in zip(states, planned, strict=True)]
+    listed = list(list_jobs(bedrock, nameContains=planned[0].run_prefix)) if is_lost else []
+    return [look(state, job, listed, ledger, bedrock) for state, job in zip(states, planned, strict=True)]
 
 
 def renew(planned: Sequence[PlannedJob], ledger: Ledger) -> None:
@@ -158,36 +163,37 @@ def renew(planned: Sequence[PlannedJob], ledger: Ledger) -> None:
     Raises
     ------
     JobError
-        All tries of a job came to a bad end.
+        A job has Failed or Expired three times; refusals cost nothing and are not counted.
     """
     with ledger.lock():
-        states = ledger.latest()
+        tries = ledger.replay()
         for job in planned:
-            state = states.get(job.key)
-            if state is None or not state.is_unproductive:
+            own = [state for state in tries if state.job_key == job.key]
+            if not own or not own[-1].is_unproductive:
                 continue
-            if state.job_try >= MOST_TRIES:
-                reason = f"{state.status} in the last of {MOST_TRIES} tries: {state.message}"
-                raise JobError(state.job_name, reason, "mend the cause, then prepare under a new run name")
-            ledger.append("planned", job_key=job.key, job_try=state.job_try + 1, status="planned")
+            last = own[-1]
+            if sum(state.is_unproductive and state.status != "refused" for state in own) >= MOST_TRIES:
+                reason = f"{last.status} in the last of {MOST_TRIES} tries: {last.message}"
+                raise JobError(last.job_name, reason, "mend the cause, then prepare under a new run name")
+            ledger.append("planned", job_key=job.key, job_try=last.job_try + 1, status="planned")
 
 
 def look(
-    state: JobState, job: PlannedJob, listed: Sequence[Mapping[str, Any]], ledger: Ledger, account: Account
+    state: JobState, job: PlannedJob, listed: Sequence[Mapping[str, Any]], ledger: Ledger, bedrock: Any
 ) -> JobState:
     """Bring the state of one job up to date; a job that the ledger lost is found by its name among those listed."""
     if state.is_finished:
         return state
     if state.job_arn:
-        return ask_again(state, ledger, account.bedrock)
-    found = find_job(job, state, listed, account)
+        return ask_again(state, ledger, bedrock)
+    found = find_job(job, state, listed)
     if found is None:
         return state
     state = replace(state, job_try=found.job_try)
-    return record(state, found.job, ledger, event="created")
+    return note(state, found.job, ledger, event="created")
 
 
-def record(state: JobState, job: Mapping[str, Any], ledger: Ledger, event: str = "seen") -> JobState:
+def note(state: JobState, job: Mapping[str, Any], ledger: Ledger, event: str = "seen") -> JobState:
     """Write down what Bedrock says of a job, if it is news."""
     news = replace(state, **read_job(job))
     if news != state:
@@ -213,14 +219,28 @@ def read_job(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def ask_again(state: JobState, ledger: Ledger, bedrock: Any) -> JobState:
     """Ask for a job whose ARN is known; of a service that is too busy to say, the next look will hear."""
+    with bedrock_errors(state.job_arn):
+        try:
+            job = bedrock.get_model_invocation_job(jobIdentifier=state.job_arn)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in BUSY:
+                return state
+            raise
+    return note(state, job, ledger)
+
+
+@contextmanager
+def bedrock_errors(where: str) -> Iterator[None]:
+    """Turn what botocore raises into a JobError with a cure; a network that is away stays what it is."""
     try:
-        job = bedrock.get_model_invocation_job(jobIdentifier=state.job_arn)
+        yield
+    except NETWORK_ERRORS:
+        raise
     except ClientError as error:
-        if error.response["Error"]["Code"] in BUSY:
-            return state
-        cure = "use the profile and region that submitted it"
-        raise JobError(state.job_arn, f"cannot be looked at: {error}", cure) from error
-    return record(state, job, ledger)
+        code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+        raise JobError(where, f"{code}: {message}", CURES.get(code, "see docs/aws.md")) from error
+    except BotoCoreError as error:
+        raise JobError(where, str(error), SIGN_IN) from error
 
 
 @dataclass(frozen=True)
@@ -231,14 +251,15 @@ class FoundJob:
     job: Mapping[str, Any]
 
 
-def find_job(
-    job: PlannedJob, state: JobState, listed: Iterable[Mapping[str, Any]], account: Account
-) -> FoundJob | None:
-    """Find the highest try of a job, from `state`'s on, that has our input, output and model."""
+def find_job(job: PlannedJob, state: JobState, listed: Iterable[Mapping[str, Any]]) -> FoundJob | None:
+    """Find the highest try of a job, from `state`'s on.
+
+    The name of a job ends in a digest of its model and its input, so a job of this name is ours wherever it lies.
+    """
     found = [
         FoundJob(job_try, summary)
         for summary in listed
-        if (job_try := read_try(summary["jobName"], job)) >= state.job_try and is_ours(summary, job, account)
+        if (job_try := read_try(summary["jobName"], job)) >= state.job_try
     ]
     return max(found, key=lambda each: each.job_try, default=None)
 
@@ -250,18 +271,11 @@ def read_try(name: str, job: PlannedJob) -> int:
     return job_try if job_try and name == job.name(job_try) else 0
 
 
-def is_ours(summary: Mapping[str, Any], job: PlannedJob, account: Account) -> bool:
-    """Whether a job of the account has our input, output and model."""
-    source = summary["inputDataConfig"]["s3InputDataConfig"]["s3Uri"]
-    target = summary["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"]
-    same_place = source == input_uri(job, account) and target == output_uri(account)
-    return same_place and find_model(summary["modelId"]).base == find_model(job.model_id).base
-
-
 def list_jobs(bedrock: Any, **filters: str) -> Iterator[dict[str, Any]]:
     """List the account's jobs, page by page."""
-    for page in bedrock.get_paginator("list_model_invocation_jobs").paginate(**filters):
-        yield from page["invocationJobSummaries"]
+    with bedrock_errors("the account's jobs"):
+        for page in bedrock.get_paginator("list_model_invocation_jobs").paginate(**filters):
+            yield from page["invocationJobSummaries"]
 
 
 def wanted(states: Mapping[PlannedJob, JobState], account: Account) -> Iterator[PlannedJob]:
@@ -292,10 +306,11 @@ def create(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -
     facts = {"status": "intended", **intent, **places}
     ledger.append("intended", job_key=job.key, job_try=state.job_try, **facts)
     state = apply_event(state, facts)
-    try:
-        arn = account.bedrock.create_model_invocation_job(**request)["jobArn"]
-    except ClientError as error:
-        return settle_refusal(state, job, error, ledger, account)
+    with bedrock_errors(state.job_name):
+        try:
+            arn = account.bedrock.create_model_invocation_job(**request)["jobArn"]
+        except ClientError as error:
+            return settle_refusal(state, job, error, ledger, account)
     ledger.append("created", job_key=job.key, job_try=state.job_try, status="Submitted", job_arn=arn)
     return replace(state, status="Submitted", job_arn=arn)
 
@@ -305,11 +320,11 @@ def settle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger:
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
     if code in BUSY:
         return state
-    found = find_job(job, state, list_jobs(account.bedrock, nameContains=job.family), account)
+    found = find_job(job, state, list_jobs(account.bedrock, nameContains=job.run_prefix))
     if found is not None:
-        return record(replace(state, job_try=found.job_try), found.job, ledger, event="created")
+        return note(replace(state, job_try=found.job_try), found.job, ledger, event="created")
     ledger.append("refused", job_key=job.key, job_try=state.job_try, status="refused", message=f"{code}: {message}")
-    raise JobError(state.job_name, f"{code}: {message}", CURES.get(code, "see docs/aws.md")) from error
+    raise error
 
 
 def create_request(job: PlannedJob, job_try: int, account: Account) -> dict[str, Any]:
@@ -326,10 +341,10 @@ def create_request(job: PlannedJob, job_try: int, account: Account) -> dict[str,
     }
 
 
-def stop_jobs(ledger: Ledger, bedrock: Any) -> None:
+def stop_jobs(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: Any) -> None:
     """Stop what runs; Bedrock charges for the tokens processed until then."""
     with ledger.lock():
-        for state in ledger.latest().values():
+        for state in look_at_all(planned, ledger, bedrock):
             if state.job_arn and not state.is_finished:
                 stop_job(state, bedrock)
                 ask_again(state, ledger, bedrock)
@@ -337,16 +352,17 @@ def stop_jobs(ledger: Ledger, bedrock: Any) -> None:
 
 def stop_job(state: JobState, bedrock: Any) -> None:
     """Stop one job; one that has ended meanwhile is left as it is."""
-    try:
-        bedrock.stop_model_invocation_job(jobIdentifier=state.job_arn)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in {"ConflictException", "ValidationException"}:
-            raise JobError(state.job_arn, f"cannot be stopped: {error}", "stop it in the AWS console") from error
+    with bedrock_errors(state.job_arn):
+        try:
+            bedrock.stop_model_invocation_job(jobIdentifier=state.job_arn)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {"ConflictException", "ValidationException"}:
+                raise
 
 
 def input_uri(job: PlannedJob, account: Account) -> str:
-    """Name the S3 folder of a job's input files."""
-    return f"{account.uri}input/{job.key}/"
+    """Name the S3 folder of a job's input files; another content has another folder."""
+    return f"{account.uri}input/{job.key}-{job.digest[:8]}/"
 
 
 def output_uri(account: Account) -> str:

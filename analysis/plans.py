@@ -10,6 +10,7 @@ import polars as pl
 
 from analysis.estimates import estimate_costs
 from analysis.models import find_model
+from analysis.prices import find_prices
 from analysis.prompts import Prompt
 from analysis.quotas import Quotas
 from analysis.tables import show_table
@@ -18,6 +19,7 @@ METHOD = (
     "Input tokens are bytes of text / 4, plus or minus a quarter. Output tokens are half of max_tokens, from a tenth "
     "to all of it: how long answers are is not known before the first run."
 )
+NO_LIMIT = "No known limit is touched."
 NAMED = 5  # calls that a limit names before it only counts
 LIMIT_SCHEMA = {"limit": pl.String, "where": pl.String, "detail": pl.String}
 
@@ -68,7 +70,7 @@ class Plan:
 
     def _repr_html_(self) -> str:
         shown = [show_table(table)._repr_html_() for table in (self.jobs, self.costs(), self.limits) if len(table)]
-        end = [f"<p>{escape(METHOD)}</p>", "" if len(self.limits) else "<p>No limit is touched.</p>"]
+        end = [f"<p>{escape(METHOD)}</p>", "" if len(self.limits) else f"<p>{NO_LIMIT}</p>"]
         return "\n".join([f"<p>{escape(self.heading())}</p>", *shown, *end])
 
     def costs(self) -> pl.DataFrame:
@@ -94,7 +96,7 @@ class Plan:
 
     def cost_lines(self) -> Iterator[str]:
         """Say what each variant may cost, and how that was worked out."""
-        yield f"  At {'on-demand' if self.is_too_small else 'batch'} prices:"
+        yield f"  At {self.estimate['invocation'][0].replace('_', '-')} prices:"
         for row in self.estimate.iter_rows(named=True):
             tokens = f"{row['input_tokens']:,} tokens in, {row['output_tokens']:,} out"
             yield f"  {row['variant']}: {tokens}, {usd_range(row)}"
@@ -104,30 +106,33 @@ class Plan:
 
     def limit_lines(self) -> Iterator[str]:
         """Say which limits are touched."""
-        yield f"{count(len(self.limits), 'limit')} touched:" if len(self.limits) else "No limit is touched."
+        yield f"{count(len(self.limits), 'limit')} touched:" if len(self.limits) else NO_LIMIT
         for limit, where, detail in self.limits.iter_rows():
             yield f"  {limit}, {where}: {detail}"
 
 
 def make_plan(
-    run: str, calls: pl.DataFrame, records: pl.DataFrame, prompts: Sequence[Prompt], quotas: Mapping[str, Quotas]
+    run: str,
+    *,
+    calls: int,
+    equal_calls: int,
+    records: pl.DataFrame,
+    prompts: Sequence[Prompt],
+    quotas: Mapping[str, Quotas],
+    invocation: str = "",
+    region: str = "",
 ) -> Plan:
-    """Work out the plan of a run from what `prepare` wrote."""
+    """Work out the plan of a run from what `prepare` wrote, and from where and how it will be sent."""
     jobs = records.group_by("job_key", "model_id", "invocation_type", maintain_order=True).agg(
         records=pl.len().cast(pl.Int64),
         files=pl.col("file").n_unique().cast(pl.Int64),
         input_bytes=pl.col("input_bytes").sum(),
     )
     limits = find_limits(jobs, records, prompts, quotas)
-    is_too_small = "minimum" in limits["limit"]
-    return Plan(
-        run,
-        calls=len(calls),
-        equal_calls=len(calls) - calls["transcript"].n_unique(),
-        jobs=jobs,
-        estimate=estimate_costs(records, invocation="on_demand" if is_too_small else "batch"),
-        limits=limits,
-    )
+    invocation = invocation or ("on_demand" if "minimum" in limits["limit"] else "batch")
+    prices = find_prices(records["model_id"].unique(maintain_order=True), region=region)
+    estimate = estimate_costs(records, prices, invocation=invocation)
+    return Plan(run, calls, equal_calls, jobs, estimate, limits)
 
 
 def find_limits(
@@ -155,11 +160,13 @@ def too_few_records(jobs: pl.DataFrame, quotas: Mapping[str, Quotas]) -> Iterato
 def too_many_tokens(prompt: Prompt, records: pl.DataFrame) -> Iterator[tuple[str, str, str]]:
     """Find calls over the context window, and a max_tokens over the model's ceiling."""
     model = find_model(prompt.model_id)
+    if model.max_output_tokens is None or model.context_tokens is None:
+        yield "unknown", prompt.name, f"not all limits of {model.base} are known here: compare with its model card"
     if model.max_output_tokens and prompt.max_tokens > model.max_output_tokens:
         detail = f"max_tokens is {prompt.max_tokens:,}; {model.base} refuses more than {model.max_output_tokens:,}"
         yield "output", prompt.name, detail
     if model.context_tokens:
-        room = model.context_tokens - prompt.max_tokens
+        room = max(0, model.context_tokens - prompt.max_tokens)
         own = records.filter(pl.col("variant") == prompt.name, pl.col("sample") == 1)
         long = own.filter(pl.col("input_tokens_estimate") > room)["call_id"]
         if len(long):
@@ -189,5 +196,7 @@ def usd_range(row: Mapping[str, float | None], of: pl.DataFrame | None = None) -
     """Write a cost with its interval; unknown as soon as one price is."""
     unknown = row["cost_usd"] is None or (of is not None and of["cost_usd"].null_count())
     if unknown:
-        return "USD unknown (a price is not known)"
-    return f"{row['cost_usd']:,.2f} USD ({row['cost_usd_low']:,.2f} to {row['cost_usd_high']:,.2f})"
+        return "USD unknown (no price is known; some hold in one region only)"
+    digits = 2 if (row["cost_usd_high"] or 0) >= 1 else 4
+    middle, low, high = (f"{row[name]:,.{digits}f}" for name in ("cost_usd", "cost_usd_low", "cost_usd_high"))
+    return f"{middle} USD ({low} to {high})"

@@ -18,7 +18,7 @@ from analysis.models import find_model
 from analysis.prompts import Prompt
 from analysis.records import describe_record
 
-LONG = "white-space: pre-wrap; max-height: 24em; overflow: auto"
+LONG = "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; max-height: 24em; overflow: auto"
 
 
 @dataclass(frozen=True, repr=False)

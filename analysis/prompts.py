@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jinja2
+import jinja2.meta
 import msgspec
 from jinja2.sandbox import SandboxedEnvironment
 
 from analysis.errors import AnalysisError, PromptError
 
+MOST_SAMPLES = 1000
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 HEADER = re.compile(r"\A---\n(.*?)\n---[ \t]*\n(.*)\Z", re.DOTALL)
 PARTS = re.compile(
@@ -65,8 +67,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         check_name(self.name, "the prompt's name")
         if not self.template.strip():
             raise PromptError(self.name, "the template is empty", "write what is asked, with {{ transcript }} in it")
-        if self.max_tokens < 1 or self.samples < 1:
-            raise PromptError(self.name, "max_tokens and samples are 1 or more")
+        if self.max_tokens < 1 or not 1 <= self.samples <= MOST_SAMPLES:
+            raise PromptError(self.name, f"max_tokens is 1 or more, samples 1 to {MOST_SAMPLES}")
         compile_template(self)
 
 
@@ -75,6 +77,19 @@ def check_name(name: str, of_what: str, *, error: type[AnalysisError] = PromptEr
     if not NAME.fullmatch(name):
         cure = "use lower-case letters, digits and '-', at most 40, a letter or digit first"
         raise error(of_what, f"{name!r} cannot be used in job names and S3 keys", cure)
+
+
+def check_template(prompt: Prompt) -> None:
+    """Refuse a template that asks the same of every call.
+
+    Raises
+    ------
+    PromptError
+        No column of a call is used, as when `{{ transcript }}` is misspelt `{ transcript }`.
+    """
+    if not jinja2.meta.find_undeclared_variables(SandboxedEnvironment().parse(prompt.template)):
+        reason = "the template uses no column of a call, so every call would get the same request"
+        raise PromptError(prompt.name, reason, "write {{ transcript }} where the transcript belongs")
 
 
 def read_prompts(where: str | Path | Iterable[str | Path]) -> list[Prompt]:

@@ -77,7 +77,7 @@ def is_done(stage: str, run_folder: Path, report: Path) -> bool:
         return False
     run = open_run(run_folder)
     if stage == "prepare":
-        return True
+        return page.stat().st_mtime >= (run_folder / "run.json").stat().st_mtime
     if stage == "submit":
         return is_finished(run)
     if stage == "collect":
@@ -86,7 +86,7 @@ def is_done(stage: str, run_folder: Path, report: Path) -> bool:
 
 
 def from_notebooks(path: str | Path) -> str:
-    """Write a path as the notebooks see it: reports are to be read elsewhere, so no folder of this machine is named."""
+    """Write a path as the notebooks see it, from their folder."""
     return str(path) if str(path).startswith("s3://") else os.path.relpath(path, find_notebooks())
 
 
@@ -108,7 +108,7 @@ def write_index(findings: Mapping[str, Any], report: Path) -> Path:
     from analysis.plots import plot_costs, plot_stop_reasons
 
     plots = {
-        "Cost of each prompt": draw(partial(plot_costs, findings["bill"])),
+        "Cost of each variant": draw(partial(plot_costs, findings["bill"])),
         "How the answers ended": draw(partial(plot_stop_reasons, findings["stops"])),
     }
     pages = {f"{stage}.html": title for stage, title in STAGES.items() if (report / f"{stage}.html").exists()}
@@ -142,6 +142,8 @@ def find_findings(run: Run) -> dict[str, Any]:
         "unpriced": unpriced["model_id"].unique().sort().to_list(),
         "versions": note["versions"],
         "is_emulated": note["profile"] == EMULATOR,
+        "is_on_demand": note["invocation"] == "on_demand",
+        "sent_on": note["at"][:10],
     }
 
 

@@ -90,9 +90,17 @@ def list_files(where: str | Path, *, s3: Any = None) -> list[StoredFile]:
 def list_prefix(uri: str, *, s3: Any) -> list[StoredFile]:
     """List the objects below a prefix that ends in `/`, in the order of their keys; there may be none."""
     bucket, key = parse_s3_uri(uri)
+    entries = list_entries(uri, s3)
+    # The console marks an empty folder by an object whose key ends in "/".
+    return [stored_object(bucket, entry, key) for entry in entries if not entry["Key"].endswith("/")]
+
+
+def list_entries(uri: str, s3: Any) -> list[dict[str, Any]]:
+    """List what S3 says of all keys below a prefix."""
+    bucket, key = parse_s3_uri(uri)
     with s3_errors(uri, s3):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-        return [stored_object(bucket, entry, key) for page in pages for entry in page.get("Contents", [])]
+        return [entry for page in pages for entry in page.get("Contents", [])]
 
 
 def fetch_file(file: StoredFile, into: str | Path, *, s3: Any = None) -> Path:
@@ -200,11 +208,10 @@ def list_objects(uri: str, s3: Any) -> list[StoredFile]:
             if found := find_object(bucket, key, s3):
                 return [found]
             key += "/"
-    objects = list_prefix(f"s3://{bucket}/{key}" if key else uri, s3=s3)
-    if not objects:
+    prefix = f"s3://{bucket}/{key}" if key else uri
+    if not list_entries(prefix, s3):
         raise StorageError(uri, "no such object, and nothing below it", NOTHING)
-    # The console marks an empty folder by an object whose key ends in "/".
-    return [file for file in objects if not file.uri.endswith("/")]
+    return list_prefix(prefix, s3=s3)
 
 
 def find_object(bucket: str, key: str, s3: Any) -> StoredFile | None:
@@ -233,8 +240,8 @@ def target_path(file: StoredFile, into: Path) -> Path:
     if not is_s3_uri(file.uri):
         return Path(file.uri)
     # A key may hold anything, "..", too.
-    if ".." in PurePosixPath(file.name).parts or file.name.startswith("/"):
-        raise StorageError(file.uri, "the key would leave the folder that it is downloaded to", "give it another key")
+    if {"", ".", ".."} & set(file.name.split("/")):
+        raise StorageError(file.uri, "the key has an empty part, '.' or '..', which no file can have", "rename it")
     return into / file.name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -34,9 +35,27 @@ class Table:
         left = ", ".join(f".col{position}" for position, text in enumerate(is_text) if text)
         # The same columns give the same id, so a page is the same in every run and tables do not style each other.
         identity = sha256("\n".join(shown.columns).encode()).hexdigest()[:8]
-        styler = Styler(shown, uuid=identity, cell_ids=False, precision=4, thousands=",", na_rep=MISSING, escape="html")
+        styler = Styler(shown, uuid=identity, cell_ids=False, thousands=",", na_rep=MISSING, escape="html")
+        styler.format(format_of(frame), thousands=",", na_rep=MISSING, escape="html")
+        styler.format_index(escape="html", axis="columns")
         styler.hide(axis="index").set_table_styles([{"selector": left or ".none", "props": LEFT}])
         return str(styler.to_html())
+
+
+def format_of(frame: pl.DataFrame) -> dict[str, Callable[[float], str]]:
+    """Say how to write the fractions of a frame: shares as percents, all else with the digits that matter."""
+    fractions = [name for name, dtype in frame.schema.items() if dtype.is_float()]
+    return {name: write_share if "share" in name else write_fraction for name in fractions}
+
+
+def write_share(share: float) -> str:
+    """Write a share, 0 to 1, as a percent."""
+    return f"{share:.1%}"
+
+
+def write_fraction(number: float) -> str:
+    """Write two digits behind the point, or four that are not 0."""
+    return f"{number:,.2f}" if abs(number) >= 1 or number == 0 else f"{number:.4g}"
 
 
 def show_table(frame: IntoDataFrame) -> Table:

@@ -62,7 +62,7 @@ def answer_by_hand():
             target = run.folder / "output" / "on-demand" / f"{file.parent.name}-{file.name}.out"
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text("".join(lines), encoding="utf-8")
-        run.ledger.append("versions", profile="emulator", region="", versions={"python": "3"})
+        run.ledger.append("sending", invocation="on_demand", profile="emulator", region="", versions={"python": "3"})
 
     return write
 

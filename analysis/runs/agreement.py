@@ -1,4 +1,4 @@
-"""Agreement: nothing is sent to AWS without a budget or a yes."""
+"""Agreement: a run is sent once, one way, to one account, and to AWS only with a budget or a yes."""
 
 from __future__ import annotations
 
@@ -6,22 +6,30 @@ import math
 from collections.abc import Callable
 
 from analysis.aws import EMULATOR
-from analysis.errors import BudgetError
+from analysis.errors import BudgetError, RunError
 from analysis.runs.folder import Run
-from analysis.runs.standing import is_finished, latest, plan_jobs
+from analysis.runs.standing import has_answers, has_jobs, is_finished, list_latest, plan_jobs
 
 
 def agree_to_cost(
-    run: Run, *, profile: str, budget_usd: float | None = None, ask: Callable[[str], str] = input
+    run: Run,
+    *,
+    invocation: str = "batch",
+    profile: str,
+    region: str = "",
+    budget_usd: float | None = None,
+    ask: Callable[[str], str] = input,
 ) -> None:
     """Hold the estimate against a budget, or have the plan agreed to, before anything is sent.
 
     Parameters
     ----------
     run
-        A prepared run; one that has been sent costs nothing more.
-    profile
-        On the emulator nothing costs anything, so without a budget nothing is asked.
+        A prepared run; one that has been sent to the end costs nothing more.
+    invocation
+        `batch` or `on_demand`: the way to send it.
+    profile, region
+        Where to. On the emulator nothing costs anything, so without a budget nothing is asked.
     budget_usd
         The most that the upper end of the estimate may be; infinite to agree to whatever it costs.
     ask
@@ -29,28 +37,41 @@ def agree_to_cost(
 
     Raises
     ------
+    RunError
+        The run has been sent another way, or with another profile or region: it would be paid for twice.
     BudgetError
         The estimate is above the budget, is not known, or was not agreed to.
     """
-    if budget_usd == math.inf or (budget_usd is None and profile == EMULATOR) or has_been_sent(run) or is_finished(run):
+    check_way(run, {"invocation": invocation, "profile": profile, "region": region})
+    if budget_usd == math.inf or (budget_usd is None and profile == EMULATOR) or costs_nothing_more(run, invocation):
         return
-    plan = run.plan()
+    plan = run.plan(invocation=invocation, region=region)
     most = plan.cost_usd_high
     if budget_usd is None:
         confirm(run, f"{plan}\n\nSend these records to AWS? [y/N] ", ask)
     elif most is None:
-        raise BudgetError(
-            run.name, "no price is known for a model, so no budget can be held", "agree to the plan instead"
-        )
-    elif most > budget_usd:
+        raise BudgetError(run.name, "no price is known for a model, so no budget holds", "agree to the plan instead")
+    elif not most <= budget_usd:
         reason = f"may cost up to {most:,.2f} USD, and the budget is {budget_usd:,.2f} USD"
         raise BudgetError(run.name, reason, "raise budget_usd, lower max_tokens, or send fewer calls")
 
 
-def has_been_sent(run: Run) -> bool:
-    """Whether Bedrock has a job for everything that is planned, and none has to be tried again."""
-    states = latest(run, plan_jobs(run))
-    return all(state.job_arn and not state.is_unproductive for state in states)
+def check_way(run: Run, way: dict[str, str]) -> None:
+    """Refuse to send again what has been sent otherwise; before anything was sent every way is open."""
+    before = run.read_note()
+    if not before or not (has_jobs(run) or has_answers(run)):
+        return
+    changed = [f"{name} {before[name]!r}, not {value!r}" for name, value in way.items() if before[name] != value]
+    if changed:
+        reason = f"has been sent with {' and '.join(changed)}"
+        raise RunError(run.folder, reason, "send it as before, or prepare it under another name to pay for it again")
+
+
+def costs_nothing_more(run: Run, invocation: str) -> bool:
+    """Whether all of the run has been sent this way."""
+    if invocation == "on_demand":
+        return is_finished(run)
+    return all(state.job_arn and not state.is_unproductive for state in list_latest(run, plan_jobs(run)))
 
 
 def confirm(run: Run, question: str, ask: Callable[[str], str]) -> None:

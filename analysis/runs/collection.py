@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 import polars as pl
 
 from analysis.answers import pick_answers
 from analysis.aws import make_client, open_session
 from analysis.errors import RunError
 from analysis.ledger import JobState
-from analysis.manifests import load_manifests
+from analysis.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.outputs import list_outputs, write_part
 from analysis.runs.folder import Run
+from analysis.runs.standing import ON_DEMAND
 from analysis.storage import fetch_files, list_prefix
 
 
@@ -44,8 +47,17 @@ def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
         for job in jobs:
             download_job(run, job, s3)
     write_parts(run)
-    load_manifests(run.folder / "output").write_parquet(run.folder / "manifests.parquet")
+    write_manifests(run)
     return reconcile_run(run)
+
+
+def write_manifests(run: Run) -> None:
+    """Read the manifests into one table; nobody sees it before it is whole."""
+    folder = run.folder / "output"
+    manifests = load_manifests(folder) if folder.exists() else pl.DataFrame(schema=MANIFEST_SCHEMA)
+    unfinished = run.folder / f".manifests.{os.getpid()}.parquet"
+    manifests.write_parquet(unfinished)
+    unfinished.replace(run.folder / "manifests.parquet")
 
 
 def download_job(run: Run, job: JobState, s3: object) -> None:
@@ -57,13 +69,19 @@ def download_job(run: Run, job: JobState, s3: object) -> None:
 def write_parts(run: Run) -> None:
     """Read each output file into a Parquet part, one row per output, joined to the records of its job."""
     records = run.read_records()
-    keys = {state.job_id: state.job_key for state in run.ledger.replay() if state.job_arn}
-    for file in list_outputs(run.folder / "output"):
-        job_id, name = file.name.split("/", 1)
+    keys = list_job_keys(run)
+    folder = run.folder / "output"
+    for file in list_outputs(folder) if folder.exists() else []:
+        job_id, _, name = file.name.partition("/")
         # Files of answers on demand begin with the job's key, as `invoke` names them.
         sent = records.filter(pl.col("job_key") == keys.get(job_id, name.split("-")[0]))
         part = run.folder / "outputs" / f"{job_id}-{name.removesuffix('.out').replace('/', '-')}.parquet"
         write_part(file, part, records=sent, model_id=sent.item(0, "model_id") if len(sent) else None)
+
+
+def list_job_keys(run: Run) -> dict[str, str]:
+    """Give the planned job of each job id, earlier tries included."""
+    return {state.job_id: state.job_key for state in run.ledger.replay() if state.job_arn}
 
 
 def load_answers(run: Run) -> pl.DataFrame:
@@ -97,7 +115,7 @@ def reconcile_run(run: Run) -> pl.DataFrame:
         (missing without a manifest), `agrees` (whether manifest and lines say the same; missing without a manifest).
     """
     records = run.read_records()
-    outputs = run.scan_outputs().select("record_id", "job_id", "error_kind").collect()
+    outputs = run.scan_outputs().select("record_id", "job_id", "file", "error_kind").collect()
     came_back = outputs.group_by("record_id").agg(answers=pl.col("error_kind").is_null().sum(), outputs=pl.len())
     matched = records.join(came_back, on="record_id", how="left").with_columns(
         pl.col("answers", "outputs").fill_null(0).cast(pl.Int64)
@@ -110,11 +128,18 @@ def reconcile_run(run: Run) -> pl.DataFrame:
         missing=(~returned).sum(),
         repeated=(pl.col("outputs") - 1).clip(0).sum(),
     )
-    return add_manifests(run, jobs.with_columns(pl.exclude("job_key").cast(pl.Int64)), outputs)
+    on_demand = pl.col("file").str.extract(f"^{ON_DEMAND}/([^-]+)-")
+    job_key = pl.coalesce(
+        pl.col("job_id").replace_strict(list_job_keys(run), default=None, return_dtype=pl.String), on_demand
+    )
+    unreadable = outputs.filter(error_kind="unreadable").group_by(job_key.alias("job_key")).agg(unreadable=pl.len())
+    jobs = jobs.join(unreadable, on="job_key", how="left", maintain_order="left")
+    jobs = jobs.with_columns(pl.exclude("job_key").fill_null(0).cast(pl.Int64))
+    return add_manifests(run, jobs, outputs)
 
 
 def add_manifests(run: Run, jobs: pl.DataFrame, outputs: pl.DataFrame) -> pl.DataFrame:
-    """Add to each job how it ended, its unreadable lines, and whether its manifest agrees with its lines."""
+    """Add to each job how it ended, and whether its manifest agrees with its lines."""
     states = {key: state for key, state in run.ledger.latest().items() if state.job_arn}
     known = pl.DataFrame(
         [(key, state.job_id, state.status) for key, state in states.items()],
@@ -122,7 +147,6 @@ def add_manifests(run: Run, jobs: pl.DataFrame, outputs: pl.DataFrame) -> pl.Dat
         orient="row",
     )
     lines = outputs.group_by("job_id").agg(
-        unreadable=(pl.col("error_kind") == "unreadable").sum().cast(pl.Int64),
         read_success=pl.col("error_kind").is_null().sum().cast(pl.Int64),
         read_error=pl.col("error_kind").is_not_null().sum().cast(pl.Int64),
     )
@@ -135,8 +159,7 @@ def add_manifests(run: Run, jobs: pl.DataFrame, outputs: pl.DataFrame) -> pl.Dat
     return frame.select(
         "job_key",
         "status",
-        *("prepared", "answered", "failed", "missing", "repeated"),
-        pl.col("unreadable").fill_null(0),
+        *("prepared", "answered", "failed", "missing", "repeated", "unreadable"),
         *("manifest_success", "manifest_error"),
         agrees=agrees,
     ).sort("job_key")

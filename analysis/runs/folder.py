@@ -46,7 +46,12 @@ class Run:
 
     def read_request(self) -> dict[str, Any]:
         """Read what was asked."""
-        return msgspec.json.decode((self.folder / RUN_FILE).read_bytes(), type=dict[str, Any])
+        try:
+            return msgspec.json.decode((self.folder / RUN_FILE).read_bytes(), type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise RunError(
+                self.folder / RUN_FILE, str(error), "put the file back, or prepare under another name"
+            ) from error
 
     def read_prompts(self) -> list[Prompt]:
         """Read the prompts as they were when the run was prepared."""
@@ -74,8 +79,8 @@ class Run:
         return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=OUTPUT_SCHEMA)
 
     def read_note(self) -> dict[str, Any]:
-        """Read with what the run was last sent: `profile`, `region`, `versions`; empty before that."""
-        notes = [event for event in self.ledger.read() if event["event"] == "versions"]
+        """Read how the run was last sent: `invocation`, `profile`, `region`, `versions`; empty before that."""
+        notes = [event for event in self.ledger.read() if event["event"] == "sending"]
         return notes[-1] if notes else {}
 
     def find_account(self, profile: str, region: str) -> tuple[str, str]:
@@ -96,9 +101,27 @@ class Run:
         """The AWS region that the run was last sent to; empty for the profile's own, and before that."""
         return str(self.read_note().get("region", ""))
 
-    def plan(self) -> Plan:
-        """Work out what sending the run means: records, jobs, tokens, USD and limits."""
-        return make_plan(self.name, self.read_calls(), self.read_records(), self.read_prompts(), self.read_quotas())
+    def plan(self, *, invocation: str = "", region: str = "") -> Plan:
+        """Work out what sending the run means: records, jobs, tokens, USD and limits.
+
+        Parameters
+        ----------
+        invocation
+            Whose prices: `batch` or `on_demand`; by default batch, unless a job is below the minimum.
+        region
+            The AWS region that is sent to; some prices are known for one region only.
+        """
+        calls = self.read_request()["calls"]
+        return make_plan(
+            self.name,
+            calls=calls["rows"],
+            equal_calls=calls["equal"],
+            records=self.read_records(),
+            prompts=self.read_prompts(),
+            quotas=self.read_quotas(),
+            invocation=invocation,
+            region=region or self.region,
+        )
 
     def __repr__(self) -> str:
         return str(self.plan())
@@ -115,7 +138,7 @@ def open_run(folder: str | Path) -> Run:
     RunError
         The folder is not that of a run; runs beside it are named.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     if not (folder / RUN_FILE).exists():
         others = [path.parent.name for path in sorted(folder.parent.glob(f"*/{RUN_FILE}"))]
         cure = f"there are {', '.join(others)}" if others else "prepare it first"

@@ -16,7 +16,7 @@ from narwhals.typing import IntoDataFrame
 
 from analysis.errors import CallsError, PromptError, RunError
 from analysis.models import find_model
-from analysis.prompts import Prompt, check_name
+from analysis.prompts import Prompt, check_name, check_template
 from analysis.quotas import LATEST, Quotas, find_quotas
 from analysis.records import write_records
 from analysis.runs.folder import RUN_FILE, Run
@@ -68,8 +68,10 @@ def prepare(
     QuotaError
         One record is larger than an input file may be.
     """
-    frame = check_calls(nw.from_native(calls, eager_only=True).to_polars())
+    frame = check_calls(read_frame(calls))
     variants = [prompts] if isinstance(prompts, Prompt) else list(prompts)
+    for prompt in variants:
+        check_template(prompt)
     request = write_request(frame, variants, quota_year, quotas or {})
     name = name or name_request(request)
     check_name(name, "the run's name", error=RunError)
@@ -80,8 +82,40 @@ def prepare(
     with TemporaryDirectory(prefix=f".{name}-", dir=run.folder.parent) as unfinished:
         draft = Path(unfinished) / name
         write_run(draft, frame, variants, request)
-        draft.rename(run.folder)
+        if not move(draft, run.folder):
+            return check_same(run, request)
     return run
+
+
+def read_frame(calls: IntoDataFrame) -> pl.DataFrame:
+    """Take pandas or polars; a text with half a character in it cannot be sent, and is named."""
+    frame = nw.from_native(calls, eager_only=True)
+    try:
+        return frame.to_polars()
+    except UnicodeEncodeError as error:
+        rows = [number for number, text in enumerate(frame["transcript"]) if not is_text(text)]
+        reason = f"{len(rows)} transcripts hold lone surrogates, such as that of call {frame['call_id'][rows[0]]!r}"
+        raise CallsError("calls", reason, "replace these characters") from error
+
+
+def is_text(text: object) -> bool:
+    """Whether a text can be written as UTF-8."""
+    try:
+        str(text).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def move(draft: Path, folder: Path) -> bool:
+    """Move a finished folder to its place; False when another process was there first."""
+    try:
+        draft.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+        return False
+    return True
 
 
 def write_run(folder: Path, calls: pl.DataFrame, prompts: Sequence[Prompt], request: Mapping[str, Any]) -> None:
@@ -103,13 +137,19 @@ def check_calls(calls: pl.DataFrame) -> pl.DataFrame:
             raise CallsError("calls", f"{column!r} is missing in {missing} rows", "fill or drop them")
     if calls.is_empty():
         raise CallsError("calls", "no rows", "prepare at least one call")
-    calls = calls.with_columns(pl.col("call_id").cast(pl.String))
+    calls = calls.with_columns(read_ids(calls["call_id"]))
     repeated = calls.filter(pl.col("call_id").is_duplicated())["call_id"].unique(maintain_order=True)
     if len(repeated):
         raise CallsError(
             "calls", f"{len(repeated)} ids stand twice, such as {', '.join(repeated[:3])}", "make them unique"
         )
     return calls
+
+
+def read_ids(ids: pl.Series) -> pl.Series:
+    """Make ids text; whole numbers that pandas has turned into fractions are whole again."""
+    is_whole = ids.dtype.is_float() and (ids == ids.floor()).all()
+    return (ids.cast(pl.Int64) if is_whole else ids).cast(pl.String)
 
 
 def write_request(
@@ -121,7 +161,12 @@ def write_request(
         raise PromptError("prompts", f"the names are {names}", "give at least one prompt, each its own name")
     models = {prompt.model_id: find_model(prompt.model_id).base for prompt in prompts}
     return {
-        "calls": {"rows": len(calls), "columns": calls.columns, "digest": digest_calls(calls)},
+        "calls": {
+            "rows": len(calls),
+            "equal": len(calls) - calls["transcript"].n_unique(),
+            "columns": calls.columns,
+            "digest": digest_calls(calls),
+        },
         "prompts": msgspec.to_builtins(list(prompts)),
         "quotas": {
             model_id: msgspec.to_builtins(find_quotas(base, year=quota_year, **own))

@@ -83,18 +83,26 @@ def plan_jobs(run: Run) -> list[PlannedJob]:
     return planned
 
 
-def latest(run: Run, planned: Sequence[PlannedJob]) -> list[JobState]:
+def list_latest(run: Run, planned: Sequence[PlannedJob]) -> list[JobState]:
     """Give the latest try of each job as the ledger knows it."""
     states = run.ledger.latest()
     return [states.get(job.key, JobState(job.key)) for job in planned]
 
 
+def has_jobs(run: Run) -> bool:
+    """Whether Bedrock has, or may have, a job of the run."""
+    return any(state.job_arn or state.status == "intended" for state in run.ledger.replay())
+
+
+def has_answers(run: Run) -> bool:
+    """Whether the run has been asked on demand."""
+    return bool(on_demand_files(run))
+
+
 def is_finished(run: Run) -> bool:
     """Whether nothing more will come: each job ended with output, or each record on demand is answered or refused."""
-    states = run.ledger.latest()
-    jobs = plan_jobs(run)
-    if any(state.job_arn for state in states.values()):
-        return all(job.key in states and states[job.key].status in PRODUCTIVE for job in jobs)
+    if has_jobs(run):
+        return all(state.status in PRODUCTIVE for state in list_latest(run, plan_jobs(run)))
     settled = {record for file in on_demand_files(run) for record in read_settled(file)}
     return settled >= set(run.read_records()["record_id"])
 

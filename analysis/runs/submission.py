@@ -95,11 +95,13 @@ def submit(
         The estimate is above the budget, is not known, or was not agreed to.
     JobError
         Bedrock refused a job, or one ended Failed or Expired; its message is given. Calling again tries again.
+    RunError
+        The run was answered on demand, or sent with another profile or region, before.
     """
     planned = plan_jobs(run)
     check_minimum(run, planned)
     bucket, role_arn = find_place(run, profile=profile, bucket=bucket, role_arn=role_arn)
-    agree_to_cost(run, profile=profile, budget_usd=budget_usd, ask=ask)
+    agree_to_cost(run, profile=profile, region=region, budget_usd=budget_usd, ask=ask)
     shared = {
         "roleArn": role_arn,
         "timeoutDurationInHours": timeout_hours,
@@ -113,7 +115,7 @@ def submit(
         "output": owner | {"s3EncryptionKeyId": kms_key_id},
     }
     account = open_account(run, bucket=bucket, profile=profile, region=region, prefix=prefix, fields=fields)
-    write_versions(run, profile=profile, region=region)
+    write_note(run, invocation="batch", profile=profile, region=region)
     jobs.renew(planned, run.ledger)
     states: Sequence[JobState] = jobs.take_step(planned, run.ledger, account)
     if wait:
@@ -195,11 +197,11 @@ def invoke(
     JobError
         Every record would be refused: no access, no such model, credentials that have ended.
     RunError
-        Another process is answering this run.
+        Another process is answering this run, or it was sent to batch jobs or with another profile before.
     """
-    agree_to_cost(run, profile=profile, budget_usd=budget_usd, ask=ask)
+    agree_to_cost(run, invocation="on_demand", profile=profile, region=region, budget_usd=budget_usd, ask=ask)
     client = make_client(open_session(profile, region=region), "bedrock-runtime")
-    write_versions(run, profile=profile, region=region)
+    write_note(run, invocation="on_demand", profile=profile, region=region)
     with lock_answers(run):
         for job in plan_jobs(run):
             ask_model = make_invoke(client, job.model_id, job.invocation_type)
@@ -239,7 +241,7 @@ def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
         Nothing has been sent.
     """
     profile, region = run.find_account(profile, region)
-    jobs.stop_jobs(run.ledger, make_client(open_session(profile, region=region), "bedrock"))
+    jobs.stop_jobs(plan_jobs(run), run.ledger, make_client(open_session(profile, region=region), "bedrock"))
     return load_jobs(run)
 
 
@@ -283,10 +285,10 @@ def check_minimum(run: Run, planned: Sequence[PlannedJob]) -> None:
             raise QuotaError(run.name, reason, cure)
 
 
-def write_versions(run: Run, *, profile: str, region: str) -> None:
-    """Note with what and where the run is sent, once per change."""
-    facts = {name: version(name) for name in ("batchbook", "boto3")} | {"python": platform.python_version()}
-    note = {"profile": profile, "region": region, "versions": facts}
+def write_note(run: Run, **account: str) -> None:
+    """Note how, where and with what the run is sent, once per change."""
+    versions = {name: version(name) for name in ("batchbook", "boto3")} | {"python": platform.python_version()}
+    note: dict[str, Any] = {**account, "versions": versions}
     before = run.read_note()
     if any(before.get(name) != value for name, value in note.items()):
-        run.ledger.append("versions", **note)
+        run.ledger.append("sending", **note)

@@ -70,7 +70,7 @@ def read_calls(
         The files cannot be read, or what they hold is not calls: ids that are missing or repeated, transcripts
         that are empty, columns that are not there, text that is not UTF-8.
     """
-    columns = Columns(call_id, transcript, turn, speaker, text)
+    columns = Columns(call_id, transcript, turn or None, speaker or None, text)
     s3 = open_s3(where, profile=profile, region=region)
     with tempfile.TemporaryDirectory() as folder:
         sources = find_sources(where, folder, s3)

@@ -79,6 +79,6 @@ def show(values: Iterable[object]) -> str:
 def offer(name: str, columns: Iterable[str]) -> str:
     """Offer the columns there are, the one most like a name first."""
     plain = {column.lower().replace("_", ""): column for column in columns}
-    near = difflib.get_close_matches(name.lower().replace("_", ""), plain, n=1)
+    near = difflib.get_close_matches(name.lower().replace("_", ""), plain, n=1, cutoff=0.7)
     listed = f"it has {', '.join(plain.values()) or 'no columns'}"
     return f"did you mean {plain[near[0]]!r}? {listed}" if near else listed

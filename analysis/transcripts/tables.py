@@ -146,7 +146,7 @@ def find_columns(label: str, present: list[str], columns: Columns) -> dict[str, 
         reason = f"no column {columns.transcript!r} (where a row is a call) or {columns.text!r} (where it is a turn)"
         raise CallsError(label, reason, f"{offer(columns.transcript, present)}; name it by transcript= or text=")
     for word in words:
-        if word in names and word != "turn":
+        if word in names:
             require(label, word, names[word], present)
     return {word: names[word] for word in words if names.get(word) in present}
 
@@ -154,7 +154,9 @@ def find_columns(label: str, present: list[str], columns: Columns) -> dict[str, 
 def require(label: str, word: str, name: str, present: list[str]) -> None:
     """Refuse a table without a column, and say how to name another."""
     if name not in present:
-        without = " (or speaker=None)" if word == "speaker" else ""
+        without = {"speaker": " (or speaker=None)", "turn": ", or keep the order of the file by turn=None"}.get(
+            word, ""
+        )
         raise CallsError(label, f"no column {name!r}", f"{offer(name, present)}; name the column by {word}={without}")
 
 

@@ -27,9 +27,16 @@ def make_records(prompt, tokens, *, job="job01", samples=1):
     return records.with_columns(max_tokens=pl.lit(prompt.max_tokens, pl.Int64))
 
 
-def plan(records, *prompts, transcripts=("x", "y"), run="trial"):
-    calls = pl.DataFrame({"transcript": transcripts})
-    return make_plan(run, calls, records, prompts, dict.fromkeys(records["model_id"].unique(), QUOTAS))
+def plan(records, *prompts, transcripts=("x", "y"), run="trial", **sending):
+    return make_plan(
+        run,
+        calls=len(transcripts),
+        equal_calls=len(transcripts) - len(set(transcripts)),
+        records=records,
+        prompts=prompts,
+        quotas=dict.fromkeys(records["model_id"].unique(), QUOTAS),
+        **sending,
+    )
 
 
 def list_limits(prompt, tokens=(10, 10)):
@@ -40,8 +47,8 @@ def test_a_plan_without_limits_has_an_empty_table_of_them():
     prompt = make_prompt()
     shown = plan(make_records(prompt, [10, 10]), prompt)
     assert_frame_equal(shown.limits, pl.DataFrame(schema=LIMIT_SCHEMA))
-    assert "No limit is touched." in str(shown)
-    assert "<p>No limit is touched.</p>" in shown._repr_html_()
+    assert "No known limit is touched." in str(shown)
+    assert "<p>No known limit is touched.</p>" in shown._repr_html_()
 
 
 def test_a_plan_counts_each_job():
@@ -72,7 +79,7 @@ def test_costs_have_an_interval():
     shown = plan(make_records(prompt, [500_000, 500_000]), prompt)
     # in: 1,000,000 at 0.50, plus or minus a quarter; out: at most 2,000 at 2.50 per million
     assert shown.cost_usd_high == pytest.approx(0.625 + 0.005)
-    assert "short: 1,000,000 tokens in, 1,000 out, 0.50 USD (0.38 to 0.63)" in str(shown)
+    assert "short: 1,000,000 tokens in, 1,000 out, 0.5025 USD (0.3755 to 0.6300)" in str(shown)
 
 
 def test_variants_are_added_up():
@@ -85,7 +92,7 @@ def test_a_price_that_is_not_known_makes_the_sum_unknown():
     one, two = make_prompt("a"), make_prompt("b", HAIKU)
     shown = plan(pl.concat([make_records(one, [10, 10]), make_records(two, [10, 10], job="job02")]), one, two)
     assert shown.cost_usd_high is None
-    assert "together USD unknown (a price is not known)" in str(shown)
+    assert "together USD unknown (no price is known" in str(shown)
 
 
 def test_a_job_below_the_minimum_is_named_and_priced_on_demand():
@@ -156,8 +163,26 @@ def test_sampling_that_the_model_takes_is_no_limit(model_id, settings):
     assert list_limits(make_prompt(model_id=model_id, **settings)) == []
 
 
-def test_a_model_that_nobody_knows_touches_no_limit():
-    assert list_limits(make_prompt(model_id="acme.talker-v1:0", max_tokens=10**9, top_k=5), [10**9, 10**9]) == []
+def test_limits_that_nobody_knows_are_said_to_be_unknown():
+    limits = list_limits(make_prompt(model_id="acme.talker-v1:0", max_tokens=10**9, top_k=5), [10**9, 10**9])
+    assert limits == [
+        ("unknown", "short", "not all limits of acme.talker-v1:0 are known here: compare with its model card")
+    ]
+
+
+def test_the_way_of_sending_sets_the_prices():
+    prompt = make_prompt()
+    batch, on_demand = (
+        plan(make_records(prompt, [10, 10]), prompt, invocation=way).cost_usd_high for way in ("batch", "on_demand")
+    )
+    assert on_demand == pytest.approx(2 * batch)
+
+
+def test_some_prices_hold_in_one_region_only():
+    prompt = make_prompt(model_id="amazon.nova-pro-v1:0", invocation_type="Converse")
+    records = make_records(prompt, [10, 10])
+    assert plan(records, prompt).cost_usd_high is None
+    assert plan(records, prompt, region="us-east-1").cost_usd_high > 0
 
 
 def test_what_comes_from_calls_is_escaped_in_html():

@@ -87,8 +87,11 @@ def test_turns_become_lines_in_the_order_of_their_numbers(tmp_path, ending):
     assert_frame_equal(read_calls(write(turns(), tmp_path / f"turns{ending}")), TURNS_READ)
 
 
-def test_turns_without_numbers_stay_in_the_order_of_the_file(tmp_path):
-    calls = read_calls(write(turns().drop("turn"), tmp_path / "turns.csv"))
+def test_turns_without_numbers_are_not_ordered_by_guess(tmp_path):
+    path = write(turns().drop("turn"), tmp_path / "turns.csv")
+    with pytest.raises(CallsError, match=r"no column 'turn'; .* by turn=, or keep the order of the file by turn=None"):
+        read_calls(path)
+    calls = read_calls(path, turn=None)
     assert calls["transcript"][0] == "Agent: Good morning.\nCustomer: Hello?\n(music)"
 
 
@@ -129,7 +132,7 @@ def test_a_call_with_silent_turns_alone_is_empty(tmp_path):
 @pytest.mark.parametrize("speaker", ["McDonald", "AGENT", "2"])
 def test_a_speaker_keeps_all_but_the_first_letter(tmp_path, speaker):
     calls = read_calls(
-        write(pl.DataFrame({"call_id": ["a"], "speaker": [speaker], "text": ["Hi."]}), tmp_path / "t.csv")
+        write(pl.DataFrame({"call_id": ["a"], "speaker": [speaker], "text": ["Hi."]}), tmp_path / "t.csv"), turn=None
     )
     assert calls["transcript"].to_list() == [f"{speaker}: Hi."]
 
@@ -299,7 +302,7 @@ CALL = "call_id,transcript\n"
             "CallID,transcript\na,x\n",
             "no column 'call_id'; did you mean 'CallID'\\?.*name the column by call_id=",
         ),
-        ("c.csv", "call_id,text,speakr\na,x,y\n", r"did you mean 'speakr'\?.* by speaker= \(or speaker=None\)"),
+        ("c.csv", "call_id,turn,text,speakr\na,1,x,y\n", r"did you mean 'speakr'\?.* by speaker= \(or speaker=None\)"),
         ("c.csv", CALL + "a,b,c\n", "cannot be read as CSV.*between quotes"),
         ("c.csv", (CALL + "a,").encode() + b"caf\xe9\n", "c.csv: not UTF-8 at byte 24; save it as UTF-8"),
         ("c.jsonl", b'{"call_id": "\xff"}', "c.jsonl: not UTF-8 at byte 13"),

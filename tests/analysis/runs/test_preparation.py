@@ -244,5 +244,5 @@ def test_what_was_asked_holds_no_time_no_version_and_no_place(tmp_path):
     run = prepare(CALLS, make_prompt(), into=tmp_path)
     asked = json.loads((run.folder / "run.json").read_bytes())
     assert asked.keys() == {"calls", "prompts", "quotas"}
-    assert asked["calls"].keys() == {"rows", "columns", "digest"}
+    assert asked["calls"].keys() == {"rows", "equal", "columns", "digest"}
     assert str(tmp_path) not in json.dumps(asked)

@@ -210,7 +210,68 @@ def test_an_unknown_price_holds_no_budget(tmp_path):
 
 def test_a_run_that_was_sent_costs_nothing_more(run, emulator):
     submit(run)
-    agree_to_cost(run, profile="production", ask=lambda question: pytest.fail("asked again"))
+    agree_to_cost(run, profile="emulator", budget_usd=0.0)
+
+
+def test_a_run_that_was_sent_is_not_sent_to_another_account(run, emulator):
+    submit(run)
+    with pytest.raises(RunError, match=r"has been sent with profile 'emulator', not 'production'; .*another name"):
+        submit(run, profile="production", bucket="b", role_arn="r", ask=lambda question: "y")
+
+
+def test_a_run_that_was_sent_is_not_asked_on_demand_too(run, emulator):
+    submit(run)
+    with pytest.raises(RunError, match="has been sent with invocation 'batch', not 'on_demand'"):
+        invoke(run)
+
+
+def test_a_run_that_was_asked_on_demand_is_not_sent_too(run, emulator):
+    invoke(run)
+    with pytest.raises(RunError, match="has been sent with invocation 'on_demand', not 'batch'"):
+        submit(run)
+
+
+def test_on_demand_the_budget_is_held_against_the_price_on_demand(run):
+    batch = run.plan().cost_usd_high
+    agree_to_cost(run, profile="production", budget_usd=batch * 1.1)
+    with pytest.raises(BudgetError, match="may cost up to"):
+        agree_to_cost(run, invocation="on_demand", profile="production", budget_usd=batch * 1.1)
+
+
+def test_a_budget_that_is_no_number_is_none(run):
+    with pytest.raises(BudgetError, match="the budget is nan USD"):
+        agree_to_cost(run, profile="production", budget_usd=float("nan"))
+
+
+def test_two_runs_of_one_name_keep_apart(set_up_emulator, tmp_path):
+    set_up_emulator(seconds={"Submitted": 1.0})
+    runs = [
+        prepare(make_calls(100), make_prompt(max_tokens=tokens), into=tmp_path / str(tokens), name="demo")
+        for tokens in (100, 200)
+    ]
+    for run in runs:
+        submit(run, wait=False)
+    for run in runs:
+        submit(run)
+        assert collect(run).select("prepared", "answered").row(0) == (100, 100)
+
+
+def test_a_job_that_the_ledger_lost_is_stopped_too(run, set_up_emulator, emulator):
+    set_up_emulator(seconds={"Scheduled": 3600})
+    submit(run, wait=False)
+    lines = run.ledger.file.read_bytes().splitlines(keepends=True)
+    run.ledger.file.write_bytes(b"".join(line for line in lines if b'"created"' not in line and b'"seen"' not in line))
+    stop(run)
+    time.sleep(0.2)
+    assert [job["status"] for job in list_account(emulator)] == ["Stopped"]
+
+
+def test_refusals_do_not_use_up_the_tries(emulator, tmp_path):
+    prompt = make_prompt(model_id="anthropic.claude-nobody-knows-v1:0")
+    run = prepare(make_calls(100), prompt, into=tmp_path / "runs", name="demo")
+    for _ in range(5):
+        with pytest.raises(JobError, match="Batch inference is not supported"):
+            submit(run)
 
 
 def test_small_runs_are_answered_on_demand(emulator, tmp_path):
@@ -291,7 +352,7 @@ def test_two_processes_make_one_job(run, emulator):
 def test_the_ledger_holds_no_transcript(run, emulator):
     submit(run)
     events = [json.loads(line) for line in run.ledger.file.read_bytes().splitlines()]
-    assert {event["event"] for event in events} >= {"versions", "intended", "created", "ended"}
+    assert {event["event"] for event in events} >= {"sending", "intended", "created", "ended"}
     assert b"Monday" not in run.ledger.file.read_bytes()
 
 
