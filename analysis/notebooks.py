@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import os
 import re
 import sys
@@ -17,6 +18,7 @@ from analysis.errors import NotebookError
 
 # Without this the kernel prints a warning that its connection is not encrypted.
 QUIET = ["--IPKernelApp.log_level=50"]
+UNSAID: tuple[Any, ...] = ("", {}, math.inf)  # parameters that say nothing, and a cost that was agreed to before
 LINK = re.compile(r'(<a href="[a-z_]+)\.ipynb"')
 
 
@@ -120,12 +122,13 @@ def export_page(copy: Path) -> Path:
     )
     body, _ = exporter.from_notebook_node(notebook)
     page = copy.with_suffix(".html")
+    given = notebook.metadata.get("papermill", {}).get("parameters", {})
     text = render_page(
         "page.html",
         run=copy.parent.name,
         title=copy.stem,
         body=Markup(LINK.sub(r'\1.html"', body)),  # noqa: S704 -- nbconvert has escaped what is not HTML
-        parameters=notebook.metadata.get("papermill", {}).get("parameters", {}),
+        parameters={name: value for name, value in given.items() if value not in UNSAID},
     )
     page.write_text(text, encoding="utf-8")
     return page

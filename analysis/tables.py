@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
 import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoDataFrame
-from polars.selectors import temporal
+from polars.selectors import date, datetime
 
 from analysis.outputs import as_pandas
 
@@ -30,7 +29,7 @@ class Table:
         from pandas.io.formats.style import Styler
 
         frame = nw.from_native(self.frame, eager_only=True).to_polars()
-        shown = as_pandas(frame.with_columns(temporal().cast(pl.String)))
+        shown = as_pandas(frame.with_columns(datetime().dt.to_string("%Y-%m-%d %H:%M"), date().cast(pl.String)))
         is_text = [dtype == "str" for dtype in shown.dtypes]
         left = ", ".join(f".col{position}" for position, text in enumerate(is_text) if text)
         # The same columns give the same id, so a page is the same in every run and tables do not style each other.
@@ -42,20 +41,18 @@ class Table:
         return str(styler.to_html())
 
 
-def format_of(frame: pl.DataFrame) -> dict[str, Callable[[float], str]]:
-    """Say how to write the fractions of a frame: shares as percents, all else with the digits that matter."""
+def format_of(frame: pl.DataFrame) -> dict[str, str]:
+    """Say how to write the fractions of a frame: shares as percents, all else by the size of its column."""
     fractions = [name for name, dtype in frame.schema.items() if dtype.is_float()]
-    return {name: write_share if "share" in name else write_fraction for name in fractions}
+    return {name: "{:.1%}" if "share" in name else f"{{:,.{count_digits(frame[name])}f}}" for name in fractions}
 
 
-def write_share(share: float) -> str:
-    """Write a share, 0 to 1, as a percent."""
-    return f"{share:.1%}"
-
-
-def write_fraction(number: float) -> str:
-    """Write two digits behind the point, or four that are not 0."""
-    return f"{number:,.2f}" if abs(number) >= 1 or number == 0 else f"{number:.4g}"
+def count_digits(numbers: pl.Series) -> int:
+    """Choose how many digits stand behind the point: as many in all rows, so that they can be compared."""
+    largest = numbers.abs().max()
+    if not isinstance(largest, float) or largest >= 1 or largest == 0:
+        return 2
+    return 4 if largest >= 0.01 else 6
 
 
 def show_table(frame: IntoDataFrame) -> Table:

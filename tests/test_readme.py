@@ -24,6 +24,28 @@ def test_the_python_blocks_run_one_after_the_other(tmp_path, monkeypatch, capsys
     assert len(names["outputs"]) == 120
 
 
+def test_the_example_of_a_prompt_file_is_one(tmp_path):
+    text = (ROOT / "docs/prompts.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```markdown\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "mood.md").write_text(example, encoding="utf-8")
+    (prompt,) = analysis.read_prompts(tmp_path)
+    assert "Industry: bank." in analysis.prompts.render(prompt, {"transcript": "Hello.", "industry": "bank"})
+
+
+def test_the_preview_of_the_prompts_page_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
+    monkeypatch.chdir(ROOT)
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/prompts.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(block, "prompts.md", "exec"), {})
+    assert "--- Answer (" in capsys.readouterr().out
+
+
+def test_every_key_of_the_header_is_documented():
+    text = (ROOT / "docs/prompts.md").read_text(encoding="utf-8")
+    fields = set(analysis.Prompt.__struct_fields__) - {"template", "system"}
+    assert {name for name in fields if f"`{name}`" not in text} == set()
+
+
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
 def test_links_lead_somewhere(target):
     assert (ROOT / target).exists()

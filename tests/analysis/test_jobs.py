@@ -1,0 +1,132 @@
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from botocore.exceptions import ClientError, SSOTokenLoadError
+
+from analysis import Prompt, prepare
+from analysis.aws import EMULATOR_ROLE, open_session
+from analysis.errors import JobError
+from analysis.jobs import count_unfinished, take_step
+from analysis.runs.standing import plan_jobs
+from analysis.runs.submission import open_account, wait_for_jobs
+from bedrock_local.settings import Settings, write_settings
+
+HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
+
+
+class Changed:
+    """A real client with some of its operations changed."""
+
+    def __init__(self, client, **operations):
+        self.client, self.operations = client, operations
+
+    def __getattr__(self, name):
+        return self.operations.get(name) or getattr(self.client, name)
+
+
+@pytest.fixture
+def emulator(tmp_path, monkeypatch):
+    monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
+    return open_session("emulator")
+
+
+@pytest.fixture
+def run(tmp_path, emulator):
+    calls = pl.DataFrame({"call_id": [str(n) for n in range(100)], "transcript": [f"Call {n}." for n in range(100)]})
+    prompt = Prompt(name="short", model_id=HAIKU, template="{{ transcript }}")
+    return prepare(calls, prompt, into=tmp_path / "runs", name="demo")
+
+
+@pytest.fixture
+def account(run):
+    shared = {"shared": {"roleArn": EMULATOR_ROLE}}
+    return open_account(run, bucket="batchbook", profile="emulator", region="", prefix="p", fields=shared)
+
+
+def finish(run, account):
+    planned = plan_jobs(run)
+    states = take_step(planned, run.ledger, account)
+    return wait_for_jobs(run, planned, account, states, pause=0.05, sleep=lambda seconds: None)
+
+
+def list_names(account):
+    return [job["jobName"] for job in account.bedrock.list_model_invocation_jobs()["invocationJobSummaries"]]
+
+
+def test_a_name_that_is_in_use_is_our_job(run, account):
+    """The token of a job is forgotten in time, its name is not; the listing may lag behind."""
+    finish(run, account)
+    run.ledger.file.unlink()
+    bedrock, pages = account.bedrock, []
+
+    def without_token(clientRequestToken, **request):  # noqa: N803
+        return bedrock.create_model_invocation_job(**request)
+
+    class Lagging:
+        def paginate(self, **filters):
+            pages.append(filters)
+            late = [] if len(pages) == 1 else bedrock.list_model_invocation_jobs(**filters)["invocationJobSummaries"]
+            return [{"invocationJobSummaries": late}]
+
+    changed = Changed(bedrock, create_model_invocation_job=without_token, get_paginator=lambda name: Lagging())
+    (state,) = take_step(plan_jobs(run), run.ledger, replace(account, bedrock=changed))
+    assert state.status == "Completed"
+    assert len(list_names(account)) == 1
+
+
+def test_a_job_of_the_run_with_other_content_is_not_adopted(run, account, tmp_path):
+    finish(run, account)
+    other = Prompt(name="short", model_id=HAIKU, template="Again: {{ transcript }}")
+    twin = prepare(run.read_calls(), other, into=tmp_path / "elsewhere", name="demo")
+    finish(twin, account)
+    assert len(set(list_names(account))) == 2
+
+
+def test_jobs_without_counters_count_when_they_have_ended(run, account):
+    def get(jobIdentifier):  # noqa: N803
+        job = account.bedrock.get_model_invocation_job(jobIdentifier=jobIdentifier)
+        return {name: value for name, value in job.items() if not name.endswith("RecordCount")}
+
+    (state,) = finish(run, replace(account, bedrock=Changed(account.bedrock, get_model_invocation_job=get)))
+    assert (state.status, state.counts) == ("Completed", {})
+
+
+def test_a_status_that_nobody_knows_is_a_running_job(run, account):
+    def get(jobIdentifier):  # noqa: N803
+        return account.bedrock.get_model_invocation_job(jobIdentifier=jobIdentifier) | {"status": "Rebalancing"}
+
+    changed = replace(account, bedrock=Changed(account.bedrock, get_model_invocation_job=get))
+    take_step(plan_jobs(run), run.ledger, account)
+    (state,) = take_step(plan_jobs(run), run.ledger, changed)
+    assert (state.status, state.is_finished) == ("Rebalancing", False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status"),
+    [({"Submitted": 99}, "Submitted"), ({"Validating": 99}, "Validating"), ({"Scheduled": 99}, "Scheduled")],
+)
+def test_unfinished_jobs_of_every_status_count(run, account, tmp_path, seconds, status):
+    write_settings(tmp_path / "emulator", Settings(seconds={"Submitted": 0, "Validating": 0} | seconds))
+    take_step(plan_jobs(run), run.ledger, account)
+    while (state := take_step(plan_jobs(run), run.ledger, account)[0]).status != status:
+        pass
+    assert not state.is_finished
+    assert count_unfinished("anthropic.claude-haiku-4-5-20251001-v1:0", account) == 1
+    assert count_unfinished("amazon.nova-micro-v1:0", account) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ClientError({"Error": {"Code": "AccessDeniedException", "Message": "No."}}, "List"), "PassRole on the role"),
+        (ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "Old."}}, "List"), "sign in to AWS again"),
+        (SSOTokenLoadError(error_msg="expired"), "sign in to AWS again"),
+    ],
+)
+def test_what_the_account_refuses_comes_with_a_cure(run, account, error, text):
+    def refuse(name):
+        raise error
+
+    with pytest.raises(JobError, match=text):
+        take_step(plan_jobs(run), run.ledger, replace(account, bedrock=Changed(account.bedrock, get_paginator=refuse)))
