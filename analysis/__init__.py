@@ -18,7 +18,7 @@ from analysis.runs import (
     submit,
 )
 from analysis.stops import count_stop_reasons, suggest_max_tokens
-from analysis.transcripts import read_calls, sample_calls
+from analysis.transcripts import drop_empty_calls, read_calls, sample_calls
 
 __all__ = [
     "Prompt",
@@ -27,6 +27,7 @@ __all__ = [
     "collect",
     "count_errors",
     "count_stop_reasons",
+    "drop_empty_calls",
     "estimate_costs",
     "invoke",
     "list_runs",

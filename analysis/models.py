@@ -54,6 +54,11 @@ def find_model(model_id: str) -> Model:
     return Model(model_id, base, prefix[1] if prefix else "", base.split(".")[0], **known)
 
 
+def list_models() -> list[str]:
+    """List the base ids of the models that are known here."""
+    return list(model_facts())
+
+
 @cache
 def model_facts() -> dict[str, dict[str, Any]]:
     """Read the table of models once."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from html import escape
 
 import polars as pl
 
 from analysis.estimates import estimate_costs
-from analysis.models import find_model
+from analysis.models import find_model, list_models
 from analysis.prices import find_prices
 from analysis.prompts import Prompt
 from analysis.quotas import Quotas
@@ -161,7 +162,9 @@ def too_many_tokens(prompt: Prompt, records: pl.DataFrame) -> Iterator[tuple[str
     """Find calls over the context window, and a max_tokens over the model's ceiling."""
     model = find_model(prompt.model_id)
     if model.max_output_tokens is None or model.context_tokens is None:
-        yield "unknown", prompt.name, f"not all limits of {model.base} are known here: compare with its model card"
+        near = get_close_matches(model.base, list_models(), n=1)
+        known = f"; did you mean {near[0]}?" if near and near[0] != model.base else ""
+        yield "unknown", prompt.name, f"not all limits of {model.base} are known here{known}"
     if model.max_output_tokens and prompt.max_tokens > model.max_output_tokens:
         detail = f"max_tokens is {prompt.max_tokens:,}; {model.base} refuses more than {model.max_output_tokens:,}"
         yield "output", prompt.name, detail

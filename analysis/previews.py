@@ -11,6 +11,7 @@ import msgspec
 import polars as pl
 
 from analysis.aws import make_client, open_session
+from analysis.errors import PromptError
 from analysis.estimates import estimate_costs
 from analysis.families import Reading, find_family
 from analysis.invocations import invoke_once
@@ -87,8 +88,11 @@ def preview(prompt: Prompt, call: Mapping[str, Any], *, profile: str | None = No
     Raises
     ------
     PromptError
-        The template does not fit the call.
+        The template does not fit the call, or `call` is not a row.
     """
+    if not isinstance(call, Mapping):
+        cure = "give a row: calls.row(0, named=True) in polars, calls.iloc[0].to_dict() in pandas"
+        raise PromptError(prompt.name, f"a {type(call).__name__} is not one call", cure)
     text, tokens, request = describe_record(prompt, call)
     row = {"variant": prompt.name, "model_id": prompt.model_id, "input_tokens_estimate": tokens}
     estimate = estimate_costs(pl.DataFrame([row | {"max_tokens": prompt.max_tokens}]))

@@ -72,6 +72,9 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         compile_template(self)
 
 
+HEADER_KEYS = [name for name in Prompt.__struct_fields__ if name not in {"system", "template"}]
+
+
 def check_name(name: str, of_what: str, *, error: type[AnalysisError] = PromptError) -> None:
     """Refuse a name that job names and S3 keys could not hold."""
     if not NAME.fullmatch(name):
@@ -143,8 +146,10 @@ def read_prompt(file: Path) -> Prompt:
         check_header(fields)
         texts = {"system": (parts["system"] or "").strip(), "template": parts["template"].strip()}
         return msgspec.convert({"name": file.stem} | fields | texts, Prompt)
-    except (msgspec.MsgspecError, PromptError) as error:
-        raise PromptError(file, str(error)) from error
+    except msgspec.MsgspecError as error:
+        raise PromptError(file, str(error), f"the header can have {', '.join(HEADER_KEYS)}") from error
+    except PromptError as error:
+        raise PromptError(file, error.reason, error.cure) from error
 
 
 def check_header(fields: Mapping[str, Any]) -> None:

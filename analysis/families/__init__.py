@@ -30,5 +30,8 @@ def find_family(model: Model, invocation_type: str) -> Family:
     for family in FAMILIES:
         if family.models.match(model.base):
             return family
+    if "." not in model.base:
+        reason = "is not a model id as Bedrock spells it"
+        raise ModelError(model.model_id, reason, "write one such as global.anthropic.claude-haiku-4-5-20251001-v1:0")
     reason = f"no family writes {invocation_type} requests of {model.provider} models"
     raise ModelError(model.model_id, reason, "set invocation_type to Converse")

@@ -113,6 +113,9 @@ def scan_outputs(where: str | Path, *, model_id: str | None = None, profile: str
 def list_outputs(where: str | Path, *, s3: Any = None) -> list[StoredFile]:
     """List the output files at a place: `*.out`, manifests apart, or the one file that is named itself."""
     files = list_files(where, s3=s3)
+    if files and not any(file.name.endswith(".out") for file in files) and len(files) > 1:
+        reason = f"{len(files)} files and no *.out among them, such as {files[0].name}"
+        raise StorageError(where, reason, "give the output folder of a job, or the folder above several")
     outputs = [file for file in files if file.name.endswith(".out") and PurePosixPath(file.name).name != MANIFEST]
     is_named_itself = len(files) == 1 and Path(files[0].name).name == Path(str(where)).name
     return outputs or (files if is_named_itself else [])

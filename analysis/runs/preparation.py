@@ -138,6 +138,10 @@ def check_calls(calls: pl.DataFrame) -> pl.DataFrame:
     if calls.is_empty():
         raise CallsError("calls", "no rows", "prepare at least one call")
     calls = calls.with_columns(read_ids(calls["call_id"]))
+    empty = calls.filter(pl.col("transcript").cast(pl.String).str.strip_chars() == "")["call_id"]
+    if len(empty):
+        reason = f"{len(empty)} transcripts are empty, such as that of call {empty[0]!r}"
+        raise CallsError("calls", reason, "leave them out by drop_empty_calls(calls)")
     repeated = calls.filter(pl.col("call_id").is_duplicated())["call_id"].unique(maintain_order=True)
     if len(repeated):
         raise CallsError(

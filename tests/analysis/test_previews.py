@@ -1,5 +1,6 @@
 import json
 
+import polars as pl
 import pytest
 
 from analysis import Prompt, preview
@@ -75,3 +76,9 @@ def test_all_texts_are_escaped_in_html():
 def test_a_template_that_does_not_fit_is_told_before_anything_is_sent():
     with pytest.raises(PromptError, match="no variable 'transcrip'; a template can use call_id, transcript"):
         preview(make_prompt(template="{{ transcrip }}"), CALL, profile="no-such-profile")
+
+
+def test_a_frame_is_not_a_call():
+    frame = pl.DataFrame([CALL])
+    with pytest.raises(PromptError, match=r"a DataFrame is not one call; give a row: calls.row\(0, named=True\)"):
+        preview(make_prompt(), frame)

@@ -249,3 +249,10 @@ def test_pandas_keeps_dates_and_truths():
         pl.col("day").str.to_date()
     )
     assert as_pandas(frame).dtypes.astype(str).to_dict() == {"day": "datetime64[ms]", "agrees": "boolean"}
+
+
+def test_a_folder_of_something_else_is_not_an_empty_job(tmp_path):
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("x\n")
+    with pytest.raises(StorageError, match=r"2 files and no \*\.out among them, such as a\.csv; give the output"):
+        load_outputs(tmp_path)

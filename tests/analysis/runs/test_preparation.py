@@ -246,3 +246,26 @@ def test_what_was_asked_holds_no_time_no_version_and_no_place(tmp_path):
     assert asked.keys() == {"calls", "prompts", "quotas"}
     assert asked["calls"].keys() == {"rows", "equal", "columns", "digest"}
     assert str(tmp_path) not in json.dumps(asked)
+
+
+def test_a_template_that_uses_no_column_is_refused(tmp_path):
+    prompt = make_prompt(template="Summarize { transcript }.")
+    with pytest.raises(PromptError, match="uses no column of a call, so every call would get the same request"):
+        prepare(CALLS, prompt, into=tmp_path)
+
+
+def test_empty_transcripts_are_named(tmp_path):
+    calls = CALLS.with_columns(transcript=pl.Series(["Hello.", " \n", "Bye."]))
+    with pytest.raises(CallsError, match=r"1 transcripts are empty, such as that of call '.*'; leave them out by drop"):
+        prepare(calls, make_prompt(), into=tmp_path)
+
+
+def test_half_a_character_is_named(tmp_path):
+    calls = pd.DataFrame({"call_id": ["a", "b"], "transcript": ["Hello.", "half \ud83d"]}, dtype=object)
+    with pytest.raises(CallsError, match="1 transcripts hold lone surrogates, such as that of call 'b'"):
+        prepare(calls, make_prompt(), into=tmp_path)
+
+
+def test_ids_that_pandas_made_fractions_are_whole_again(tmp_path):
+    calls = CALLS.with_columns(call_id=pl.Series([1.0, 2.0, 3.0]))
+    assert prepare(calls, make_prompt(), into=tmp_path).read_calls()["call_id"].to_list() == ["1", "2", "3"]
