@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_LENGTH = 11  # what Bedrock's own ids had until 2025; 62^11, so a million records clash once in 104 million runs
 BYTES_PER_TOKEN = 4  # rule of thumb for English text; the plan takes it as plus or minus a quarter
 COPY_BYTES = 1 << 20
+SLAB_RECORDS = 2000
 
 RECORD_SCHEMA = {
     "record_id": pl.String,
@@ -137,14 +138,17 @@ def make_record_id(model_id: str, invocation_type: str, body: bytes, seen: dict[
 def spool_records(calls: pl.DataFrame, prompts: Sequence[Prompt], spool: Path) -> pl.DataFrame:
     """Write the lines one after the other into one file; how they are cut depends on their sizes."""
     total = len(calls) * sum(prompt.samples for prompt in prompts)
-    rows: list[Row] = []
-    with spool.open("wb") as file:
-        lines = make_lines(calls, prompts)
-        for row, line in tqdm(lines, "writing records", total, unit="record", delay=2, file=sys.stdout):
-            rows.append(row)
-            file.write(line)
     schema = {name: kind for name, kind in RECORD_SCHEMA.items() if name not in {"job_key", "file", "line"}}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    slabs = []
+    bar = tqdm(desc="writing records", total=total, unit="record", delay=2, file=sys.stdout)
+    with spool.open("wb") as file, bar:
+        lines = make_lines(calls, prompts)
+        # As Python objects the rows of a million records would take gigabytes, so they are kept as frames.
+        while slab := list(islice(lines, SLAB_RECORDS)):
+            file.writelines(line for _, line in slab)
+            slabs.append(pl.DataFrame([row for row, _ in slab], schema=schema, orient="row"))
+            bar.update(len(slab))
+    return pl.concat(slabs)
 
 
 def assign_files(records: pl.DataFrame, quotas: Quotas, *, first_job: int) -> pl.DataFrame:
