@@ -59,6 +59,11 @@ def emulator_folder() -> Path:
     return Path(os.environ.get("BEDROCK_LOCAL") or Path.home() / ".bedrock_local")
 
 
+def find_region(profile: str, region: str) -> str:
+    """Say which region is meant when none is named: the profile's, or that of the environment."""
+    return region or str(open_session(profile).region_name or "")
+
+
 def make_client(session: Any, service: str) -> Any:
     """Make a client that slows down when told to, and waits for slow models."""
     from botocore.config import Config

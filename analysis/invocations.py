@@ -51,16 +51,20 @@ class OutputLine(msgspec.Struct, rename="camel"):
     error: OutputError | None = None
 
     @property
+    def is_answered(self) -> bool:
+        """Whether the record has its answer."""
+        return bytes(self.model_output) != b"null"
+
+    @property
     def is_settled(self) -> bool:
-        """Whether asking again would change nothing: an answer, or a request that the model does not take."""
-        return bytes(self.model_output) != b"null" or (self.error is not None and not self.error.retryable)
+        """Whether it is answered, or the model does not take the request."""
+        return self.is_answered or (self.error is not None and not self.error.retryable)
 
 
 def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes], at_once: int = AT_ONCE) -> None:
     """Answer the records of one input file, some at a time.
 
-    A record that `target` has an answer to, or that was refused, is not asked again, so this can be repeated after any
-    interruption.
+    A record that has an answer in `target` is not asked again, so this can be repeated after any interruption.
 
     Parameters
     ----------
@@ -79,8 +83,8 @@ def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes],
         A refusal that every further record would meet too: no access, no such model, credentials that have ended.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    settled = read_settled(target)
-    records = [record for record in read_records(source) if record.record_id not in settled]
+    answered = {line.record_id for line in read_lines(target) if line.is_answered}
+    records = [record for record in read_records(source) if record.record_id not in answered]
     with target.open("ab") as file, ThreadPoolExecutor(at_once) as pool:
         if file.tell() and not ends_line(target):
             file.write(b"\n")  # a crash cut the last line off; its record is asked again
@@ -140,18 +144,14 @@ def read_records(source: Path) -> Iterator[InputLine]:
         yield from map(decoder.decode, lines)
 
 
-def read_settled(target: Path) -> set[str]:
-    """Read the ids that need no further asking; a line that a crash cut off settles nothing."""
+def read_lines(target: Path) -> Iterator[OutputLine]:
+    """Read the lines of an output file, if it is there; a line that a crash cut off says nothing."""
     decoder = msgspec.json.Decoder(OutputLine)
-    settled = set()
     if target.exists():
         with target.open("rb") as lines:
             for line in lines:
                 with suppress(msgspec.DecodeError):
-                    output = decoder.decode(line)
-                    if output.is_settled:
-                        settled.add(output.record_id)
-    return settled
+                    yield decoder.decode(line)
 
 
 class LineWriter:

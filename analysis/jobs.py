@@ -28,13 +28,9 @@ COUNTS = {
     "success": "successRecordCount",
     "error": "errorRecordCount",
 }
-# Answers of the service that say "later", not "no".
-BUSY = {
-    "ServiceQuotaExceededException",
-    "ThrottlingException",
-    "ServiceUnavailableException",
-    "InternalServerException",
-}
+# Answers that say "later": no room (then no job was made), or trouble (then one may have been).
+FULL = {"ServiceQuotaExceededException", "ThrottlingException"}
+BUSY = FULL | {"ServiceUnavailableException", "InternalServerException", "InternalFailure", "RequestTimeout"}
 SIGN_IN = "sign in to AWS again (`aws sso login`, `aws configure`)"
 CURES = {
     "AccessDeniedException": "allow the caller this action, and iam:PassRole on the role: see docs/aws.md",
@@ -129,7 +125,8 @@ class Account:
 def take_step(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -> list[JobState]:
     """Look at the jobs that run, and create those that are missing while the quota has room.
 
-    Can be called at any time and again: a job that exists is adopted, never made twice.
+    Can be called at any time and again: a job that exists is adopted, never made twice. A job that is refused does not
+    hold up the others.
 
     Returns
     -------
@@ -139,7 +136,7 @@ def take_step(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -
     Raises
     ------
     JobError
-        Bedrock refuses a job; what it said is in the ledger too.
+        The account cannot be looked at.
     """
     with ledger.lock():
         states = dict(zip(planned, look_at_all(planned, ledger, account.bedrock), strict=True))
@@ -158,24 +155,18 @@ def look_at_all(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: Any) -> 
 
 
 def renew(planned: Sequence[PlannedJob], ledger: Ledger) -> None:
-    """Plan one more try of each job whose last one ended without output.
+    """Plan one more try of each job whose last one ended without output, three in all.
 
-    Raises
-    ------
-    JobError
-        A job has Failed or Expired three times; refusals cost nothing and are not counted.
+    A refusal is tried again under its own number, and so its token: if it was heard after all, there is one job.
     """
     with ledger.lock():
         tries = ledger.replay()
         for job in planned:
             own = [state for state in tries if state.job_key == job.key]
-            if not own or not own[-1].is_unproductive:
-                continue
-            last = own[-1]
-            if sum(state.is_unproductive and state.status != "refused" for state in own) >= MOST_TRIES:
-                reason = f"{last.status} in the last of {MOST_TRIES} tries: {last.message}"
-                raise JobError(last.job_name, reason, "mend the cause, then prepare under a new run name")
-            ledger.append("planned", job_key=job.key, job_try=last.job_try + 1, status="planned")
+            ended = [state for state in own if state.is_unproductive and state.status != "refused"]
+            if own and own[-1].is_unproductive and len(ended) < MOST_TRIES:
+                job_try = own[-1].job_try + (own[-1].status != "refused")
+                ledger.append("planned", job_key=job.key, job_try=job_try, status="planned", message="")
 
 
 def look(
@@ -223,7 +214,7 @@ def ask_again(state: JobState, ledger: Ledger, bedrock: Any) -> JobState:
         try:
             job = bedrock.get_model_invocation_job(jobIdentifier=state.job_arn)
         except ClientError as error:
-            if error.response["Error"]["Code"] in BUSY:
+            if is_busy(error):
                 return state
             raise
     return note(state, job, ledger)
@@ -318,13 +309,24 @@ def create(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -
 def settle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger: Ledger, account: Account) -> JobState:
     """Decide what a refused creation means: wait, adopt the job that has the name, or give up."""
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-    if code in BUSY:
-        return state
+    key = {"job_key": job.key, "job_try": state.job_try}
+    if code in FULL:
+        ledger.append("planned", **key, status="planned")
+        return replace(state, status="planned")
+    if is_busy(error):
+        return state  # it may have been heard: the next look finds the job, or asks with the same token
     found = find_job(job, state, list_jobs(account.bedrock, nameContains=job.run_prefix))
     if found is not None:
         return note(replace(state, job_try=found.job_try), found.job, ledger, event="created")
-    ledger.append("refused", job_key=job.key, job_try=state.job_try, status="refused", message=f"{code}: {message}")
-    raise error
+    facts = {"status": "refused", "message": f"{code}: {message}; {CURES.get(code, 'see docs/aws.md')}"}
+    ledger.append("refused", **key, **facts)
+    return apply_event(state, facts)
+
+
+def is_busy(error: ClientError) -> bool:
+    """Whether the service says "later", not "no"."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return error.response["Error"]["Code"] in BUSY or status == 429 or status >= 500
 
 
 def create_request(job: PlannedJob, job_try: int, account: Account) -> dict[str, Any]:
@@ -342,22 +344,39 @@ def create_request(job: PlannedJob, job_try: int, account: Account) -> dict[str,
 
 
 def stop_jobs(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: Any) -> None:
-    """Stop what runs; Bedrock charges for the tokens processed until then."""
+    """Stop what runs, and keep what waits from being sent; Bedrock charges for the tokens processed until then.
+
+    Raises
+    ------
+    JobError
+        A job could not be stopped; the others have been.
+    """
+    errors = []
     with ledger.lock():
         for state in look_at_all(planned, ledger, bedrock):
-            if state.job_arn and not state.is_finished:
-                stop_job(state, bedrock)
-                ask_again(state, ledger, bedrock)
+            try:
+                stop_job(state, ledger, bedrock)
+            except JobError as error:
+                errors.append(error)
+    if errors:
+        raise errors[0]
 
 
-def stop_job(state: JobState, bedrock: Any) -> None:
+def stop_job(state: JobState, ledger: Ledger, bedrock: Any) -> None:
     """Stop one job; one that has ended meanwhile is left as it is."""
+    if state.is_finished:
+        return
+    if not state.job_arn:
+        facts = {"status": "Stopped", "message": "stopped before it was sent"}
+        ledger.append("ended", job_key=state.job_key, job_try=state.job_try, **facts)
+        return
     with bedrock_errors(state.job_arn):
         try:
             bedrock.stop_model_invocation_job(jobIdentifier=state.job_arn)
         except ClientError as error:
             if error.response["Error"]["Code"] not in {"ConflictException", "ValidationException"}:
                 raise
+    ask_again(state, ledger, bedrock)
 
 
 def input_uri(job: PlannedJob, account: Account) -> str:

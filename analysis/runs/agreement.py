@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from analysis.aws import EMULATOR
+from analysis.aws import EMULATOR, find_region
 from analysis.errors import BudgetError, RunError
 from analysis.runs.folder import Run
 from analysis.runs.standing import has_answers, has_jobs, is_finished, list_latest, plan_jobs
@@ -42,6 +42,7 @@ def agree_to_cost(
     BudgetError
         The estimate is above the budget, is not known, or was not agreed to.
     """
+    region = find_region(profile, region)
     check_way(run, {"invocation": invocation, "profile": profile, "region": region})
     if budget_usd == math.inf or (budget_usd is None and profile == EMULATOR) or costs_nothing_more(run, invocation):
         return
@@ -59,9 +60,14 @@ def agree_to_cost(
 def check_way(run: Run, way: dict[str, str]) -> None:
     """Refuse to send again what has been sent otherwise; before anything was sent every way is open."""
     before = run.read_note()
-    if not before or not (has_jobs(run) or has_answers(run)):
+    if not (has_jobs(run) or has_answers(run)):
         return
-    changed = [f"{name} {before[name]!r}, not {value!r}" for name, value in way.items() if before[name] != value]
+    if not before and has_answers(run):
+        cure = "put ledger.jsonl back, or move output/on-demand away"
+        raise RunError(run.folder, "has answers on demand, but not how they were asked for", cure)
+    changed = [
+        f"{name} {before[name]!r}, not {value!r}" for name, value in way.items() if before.get(name, value) != value
+    ]
     if changed:
         reason = f"has been sent with {' and '.join(changed)}"
         raise RunError(run.folder, reason, "send it as before, or prepare it under another name to pay for it again")

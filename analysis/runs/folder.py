@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from analysis.aws import EMULATOR
 from analysis.errors import RunError
 from analysis.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA
@@ -89,11 +90,14 @@ class Run:
         Raises
         ------
         RunError
-            Nothing has been sent.
+            Nothing has been sent, or it lies on the emulator and is looked for elsewhere, or the reverse.
         """
         note = self.read_note()
         if not note:
             raise RunError(self.folder, "nothing has been sent", "submit or invoke the run first")
+        if profile and EMULATOR in {profile, note["profile"]} and profile != note["profile"]:
+            reason = f"was sent with profile {note['profile']!r}, not {profile!r}"
+            raise RunError(self.folder, reason, "leave the profile out")
         return profile or note["profile"], region or note["region"]
 
     @property

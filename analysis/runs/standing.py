@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from analysis.invocations import read_settled
+from analysis.invocations import read_lines
 from analysis.jobs import PlannedJob
 from analysis.ledger import PRODUCTIVE, JobState
 from analysis.runs.folder import Run
@@ -96,14 +96,14 @@ def has_jobs(run: Run) -> bool:
 
 def has_answers(run: Run) -> bool:
     """Whether the run has been asked on demand."""
-    return bool(on_demand_files(run))
+    return any(file.stat().st_size for file in on_demand_files(run))
 
 
 def is_finished(run: Run) -> bool:
     """Whether nothing more will come: each job ended with output, or each record on demand is answered or refused."""
     if has_jobs(run):
         return all(state.status in PRODUCTIVE for state in list_latest(run, plan_jobs(run)))
-    settled = {record for file in on_demand_files(run) for record in read_settled(file)}
+    settled = {line.record_id for file in on_demand_files(run) for line in read_lines(file) if line.is_settled}
     return settled >= set(run.read_records()["record_id"])
 
 

@@ -21,6 +21,7 @@ from analysis.aws import (
     EMULATOR_ROLE,
     NETWORK_ERRORS,
     default_pause_s,
+    find_region,
     make_client,
     open_session,
 )
@@ -29,7 +30,7 @@ from analysis.invocations import AT_ONCE, invoke_file, make_invoke
 from analysis.jobs import Account, PlannedJob
 from analysis.ledger import JobState
 from analysis.models import find_model
-from analysis.runs.agreement import agree_to_cost
+from analysis.runs.agreement import agree_to_cost, check_way
 from analysis.runs.folder import Run
 from analysis.runs.standing import ON_DEMAND, load_jobs, plan_jobs
 
@@ -101,6 +102,7 @@ def submit(
     planned = plan_jobs(run)
     check_minimum(run, planned)
     bucket, role_arn = find_place(run, profile=profile, bucket=bucket, role_arn=role_arn)
+    region = find_region(profile, region)
     agree_to_cost(run, profile=profile, region=region, budget_usd=budget_usd, ask=ask)
     shared = {
         "roleArn": role_arn,
@@ -115,9 +117,11 @@ def submit(
         "output": owner | {"s3EncryptionKeyId": kms_key_id},
     }
     account = open_account(run, bucket=bucket, profile=profile, region=region, prefix=prefix, fields=fields)
-    write_note(run, invocation="batch", profile=profile, region=region)
-    jobs.renew(planned, run.ledger)
-    states: Sequence[JobState] = jobs.take_step(planned, run.ledger, account)
+    states: Sequence[JobState]
+    with lock_sending(run, wait_s=-1), network_errors(run):
+        write_note(run, invocation="batch", profile=profile, region=region)
+        jobs.renew(planned, run.ledger)
+        states = jobs.take_step(planned, run.ledger, account)
     if wait:
         pause = default_pause_s(profile) if pause_s is None else pause_s
         states = wait_for_jobs(run, planned, account, states, pause=pause, sleep=sleep)
@@ -165,6 +169,8 @@ def check_ends(states: Sequence[JobState]) -> None:
     if bad:
         reason = "; ".join(f"{state.status}: {state.message or 'no message'}" for state in bad)
         cure = "mend the cause and submit again: only what is missing is sent"
+        if all(state.job_try >= jobs.MOST_TRIES and state.status != "refused" for state in bad):
+            cure = f"that was the last of {jobs.MOST_TRIES} tries: mend the cause, then prepare under another run name"
         raise JobError(", ".join(state.job_name for state in bad), reason, cure)
 
 
@@ -199,10 +205,11 @@ def invoke(
     RunError
         Another process is answering this run, or it was sent to batch jobs or with another profile before.
     """
+    region = find_region(profile, region)
     agree_to_cost(run, invocation="on_demand", profile=profile, region=region, budget_usd=budget_usd, ask=ask)
     client = make_client(open_session(profile, region=region), "bedrock-runtime")
-    write_note(run, invocation="on_demand", profile=profile, region=region)
-    with lock_answers(run):
+    with lock_sending(run, wait_s=0):
+        write_note(run, invocation="on_demand", profile=profile, region=region)
         for job in plan_jobs(run):
             ask_model = make_invoke(client, job.model_id, job.invocation_type)
             for file in job.files:
@@ -211,13 +218,24 @@ def invoke(
 
 
 @contextmanager
-def lock_answers(run: Run) -> Iterator[None]:
-    """Keep a second process from asking for the same answers, which would be paid for twice."""
+def lock_sending(run: Run, *, wait_s: float) -> Iterator[None]:
+    """Let one process at a time send a run, or it would be paid for twice."""
     try:
-        with FileLock(run.folder / "on-demand.lock", timeout=0):
+        with FileLock(run.folder / "sending.lock", timeout=wait_s):
             yield
     except Timeout as error:
-        raise RunError(run.folder, "another process is answering this run", "wait for it, or end it") from error
+        raise RunError(run.folder, "another process is sending this run", "wait for it, or end it") from error
+
+
+@contextmanager
+def network_errors(run: Run) -> Iterator[None]:
+    """Say that nothing is lost when the network is away."""
+    try:
+        yield
+    except NETWORK_ERRORS as error:
+        raise JobError(
+            run.name, str(error), "look at the network, then do the same again: nothing is sent twice"
+        ) from error
 
 
 def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
@@ -241,7 +259,9 @@ def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
         Nothing has been sent.
     """
     profile, region = run.find_account(profile, region)
-    jobs.stop_jobs(plan_jobs(run), run.ledger, make_client(open_session(profile, region=region), "bedrock"))
+    bedrock = make_client(open_session(profile, region=region), "bedrock")
+    with network_errors(run):
+        jobs.stop_jobs(plan_jobs(run), run.ledger, bedrock)
     return load_jobs(run)
 
 
@@ -285,10 +305,11 @@ def check_minimum(run: Run, planned: Sequence[PlannedJob]) -> None:
             raise QuotaError(run.name, reason, cure)
 
 
-def write_note(run: Run, **account: str) -> None:
-    """Note how, where and with what the run is sent, once per change."""
+def write_note(run: Run, **way: str) -> None:
+    """Note how, where and with what the run is sent, once per change, unless it has been sent otherwise."""
+    check_way(run, way)
     versions = {name: version(name) for name in ("batchbook", "boto3")} | {"python": platform.python_version()}
-    note: dict[str, Any] = {**account, "versions": versions}
+    note: dict[str, Any] = {**way, "versions": versions}
     before = run.read_note()
     if any(before.get(name) != value for name, value in note.items()):
         run.ledger.append("sending", **note)

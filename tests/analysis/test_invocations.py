@@ -120,23 +120,17 @@ def test_an_answer_that_lost_only_its_line_end_is_kept(tmp_path, target):
     assert [line["recordId"] for line in read_lines(target)] == ["r1", "r2"]
 
 
-def test_a_request_that_the_model_refuses_is_not_asked_again(tmp_path, target):
-    source = write_source(tmp_path, "a")
-    invoke_file(source, target, invoke=raises(refuse("ValidationException", 400)))
-    invoke_file(source, target, invoke=raises(AssertionError("asked again")))
-    assert [line["error"]["errorCode"] for line in read_lines(target)] == [400]
-
-
 @pytest.mark.parametrize(
     ("error", "code"),
     [
+        (refuse("ValidationException", 400), 400),
         (refuse("ThrottlingException", 429), 429),
         (refuse("ModelErrorException", 424), 424),
         (EndpointConnectionError(endpoint_url="https://bedrock"), 503),
         (ReadTimeoutError(endpoint_url="https://bedrock"), 503),
     ],
 )
-def test_a_failure_that_may_pass_is_a_line_and_is_asked_again(tmp_path, target, error, code):
+def test_a_failure_is_a_line_and_is_asked_again(tmp_path, target, error, code):
     source = write_source(tmp_path, "a")
     invoke_file(source, target, invoke=raises(error))
     (line,) = read_lines(target)

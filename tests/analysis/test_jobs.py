@@ -116,6 +116,21 @@ def test_unfinished_jobs_of_every_status_count(run, account, tmp_path, seconds, 
     assert count_unfinished("amazon.nova-micro-v1:0", account) == 0
 
 
+@pytest.mark.parametrize("code", ["InternalFailure", "ServiceUnavailableException", "ServiceQuotaExceededException"])
+def test_a_busy_answer_that_made_the_job_after_all_is_one_job(run, account, code):
+    bedrock = account.bedrock
+
+    def create(**request):
+        bedrock.create_model_invocation_job(**request)
+        raise ClientError({"Error": {"Code": code, "Message": "Busy."}}, "Create")
+
+    changed = replace(account, bedrock=Changed(bedrock, create_model_invocation_job=create))
+    assert take_step(plan_jobs(run), run.ledger, changed)[0].job_arn == ""
+    (state,) = finish(run, account)
+    assert state.status == "Completed"
+    assert len(list_names(account)) == 1
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [

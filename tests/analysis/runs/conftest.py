@@ -16,6 +16,14 @@ def emulator(tmp_path, monkeypatch):
     return open_session("emulator")
 
 
+@pytest.fixture(autouse=True)
+def production(tmp_path_factory, monkeypatch):
+    """A profile called `production`, of an account that nothing reaches."""
+    config = tmp_path_factory.mktemp("aws") / "config"
+    config.write_text("[profile production]\nregion = us-east-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+
+
 @pytest.fixture
 def set_up_emulator(emulator, tmp_path):
     """Change the settings of the account."""
