@@ -29,8 +29,15 @@ COUNTS = {
     "error": "errorRecordCount",
 }
 # Answers that say "later": no room (then no job was made), or trouble (then one may have been).
-FULL = {"ServiceQuotaExceededException", "ThrottlingException"}
-BUSY = FULL | {"ServiceUnavailableException", "InternalServerException", "InternalFailure", "RequestTimeout"}
+FULL = "ServiceQuotaExceededException"
+BUSY = {
+    FULL,
+    "ThrottlingException",
+    "ServiceUnavailableException",
+    "InternalServerException",
+    "InternalFailure",
+    "RequestTimeout",
+}
 SIGN_IN = "sign in to AWS again (`aws sso login`, `aws configure`)"
 CURES = {
     "AccessDeniedException": "allow the caller this action, and iam:PassRole on the role: see docs/aws.md",
@@ -310,7 +317,7 @@ def settle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger:
     """Decide what a refused creation means: wait, adopt the job that has the name, or give up."""
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
     key = {"job_key": job.key, "job_try": state.job_try}
-    if code in FULL:
+    if code == FULL:
         ledger.append("planned", **key, status="planned")
         return replace(state, status="planned")
     if is_busy(error):

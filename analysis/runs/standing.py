@@ -42,7 +42,7 @@ def load_jobs(run: Run) -> pl.DataFrame:
     frame
         One row per job and try: `job_key`, `job_try`, `job_id`, `status` (`planned`, `intended`, one of Bedrock's ten,
         `refused`), `message`, `model_id`, `records` (sent), `processed_records`, `success_records`, `error_records`
-        (missing where Bedrock did not say), `submitted_at`, `ended_at` (ISO 8601, UTC), `job_name`, `job_arn`.
+        (missing where Bedrock did not say), `submitted_at`, `ended_at` (UTC), `job_name`, `job_arn`.
     """
     planned = {job.key: job for job in plan_jobs(run)}
     states = run.ledger.replay()

@@ -6,6 +6,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from analysis.aws import open_session
+
 PANDAS_DTYPES = {pl.Int64: "Int64", pl.Float64: "float64", pl.Boolean: "boolean"}
 
 
@@ -38,3 +40,10 @@ def nullable_pandas(frame):
 )
 def kind(request):
     return Kind(request.param)
+
+
+@pytest.fixture
+def emulator(tmp_path, monkeypatch):
+    """An account in a folder of its own; gives its session."""
+    monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
+    return open_session("emulator")

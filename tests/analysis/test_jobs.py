@@ -5,9 +5,9 @@ import pytest
 from botocore.exceptions import ClientError, SSOTokenLoadError
 
 from analysis import Prompt, prepare
-from analysis.aws import EMULATOR_ROLE, open_session
+from analysis.aws import EMULATOR_ROLE
 from analysis.errors import JobError
-from analysis.jobs import count_unfinished, take_step
+from analysis.jobs import count_unfinished, renew, take_step
 from analysis.runs.standing import plan_jobs
 from analysis.runs.submission import open_account, wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
@@ -23,12 +23,6 @@ class Changed:
 
     def __getattr__(self, name):
         return self.operations.get(name) or getattr(self.client, name)
-
-
-@pytest.fixture
-def emulator(tmp_path, monkeypatch):
-    monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
-    return open_session("emulator")
 
 
 @pytest.fixture
@@ -114,6 +108,27 @@ def test_unfinished_jobs_of_every_status_count(run, account, tmp_path, seconds, 
     assert not state.is_finished
     assert count_unfinished("anthropic.claude-haiku-4-5-20251001-v1:0", account) == 1
     assert count_unfinished("amazon.nova-micro-v1:0", account) == 0
+
+
+def test_a_refusal_that_made_the_job_after_all_is_one_job(run, account):
+    """A refusal is tried again under its own number: the job that nobody could see yet is found, not made again."""
+    bedrock = account.bedrock
+
+    def create(**request):
+        bedrock.create_model_invocation_job(**request)
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "No."}}, "Create")
+
+    class Late:
+        def paginate(self, **filters):
+            return [{"invocationJobSummaries": []}]
+
+    changed = Changed(bedrock, create_model_invocation_job=create, get_paginator=lambda name: Late())
+    planned = plan_jobs(run)
+    assert take_step(planned, run.ledger, replace(account, bedrock=changed))[0].status == "refused"
+    renew(planned, run.ledger)
+    (state,) = finish(run, account)
+    assert (state.status, state.job_try) == ("Completed", 1)
+    assert len(list_names(account)) == 1
 
 
 @pytest.mark.parametrize("code", ["InternalFailure", "ServiceUnavailableException", "ServiceQuotaExceededException"])

@@ -9,13 +9,6 @@ HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
 NOVA = "us.amazon.nova-micro-v1:0"
 
 
-@pytest.fixture
-def emulator(tmp_path, monkeypatch):
-    """An account in a folder of its own; gives its session."""
-    monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
-    return open_session("emulator")
-
-
 @pytest.fixture(autouse=True)
 def production(tmp_path_factory, monkeypatch):
     """A profile called `production`, of an account that nothing reaches."""

@@ -261,6 +261,15 @@ def test_a_run_that_was_asked_on_demand_is_not_sent_too(run, emulator):
         submit(run)
 
 
+def test_a_run_that_is_answered_while_somebody_thinks_is_not_sent_too(run, emulator):
+    def answer_meanwhile(question):
+        invoke(run)
+        return "yes"
+
+    with pytest.raises(RunError, match="has been sent with invocation 'on_demand', not 'batch'"):
+        submit(run, profile="production", bucket="b", role_arn="r", ask=answer_meanwhile)
+
+
 def test_on_demand_the_budget_is_held_against_the_price_on_demand(run):
     batch = run.plan().cost_usd_high
     agree_to_cost(run, profile="production", budget_usd=batch * 1.1)
