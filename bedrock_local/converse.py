@@ -15,7 +15,7 @@ from bedrock_local.models import Model
 from bedrock_local.sampling import check_ceiling, check_sampling
 from bedrock_local.shapes import find_faults, input_shape, refuse_faults
 
-STOPS = {"end": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence"}
+STOPS = {"end": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence", "filtered": "content_filtered"}
 # Members of a content block, as a job's output file has them: all there, those that are not set null.
 BLOCK = (
     "audio", "cachePoint", "citationsContent", "document", "guardContent", "image", "reasoningContent",

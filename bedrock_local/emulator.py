@@ -23,14 +23,14 @@ class Emulator:
     folder
         Holds `settings.json`, the buckets in `s3`, and `state`.
     answer
-        Makes the reply to a question.
+        Makes the reply to a question; the one that the folder's settings name when missing.
     now
         Seconds since 1970.
     """
 
     folder: Path
     region: str = "us-east-1"
-    answer: Answerer = extract
+    answer: Answerer | None = None
     now: Callable[[], float] = time.time
 
     @property
@@ -41,7 +41,7 @@ class Emulator:
     def ask(self, question: Question) -> Reply:
         """Have a question answered; an answerer that fails is a model that fails."""
         try:
-            return self.answer(question)
+            return (self.answer or extract)(question)
         except ServiceError:
             raise
         except Exception as error:

@@ -14,7 +14,7 @@ import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import BotoCoreError
 
-from bedrock_local.answers import Answerer, extract
+from bedrock_local.answers import Answerer
 from bedrock_local.core import handle
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.settings import Settings
@@ -42,7 +42,7 @@ def open_session(
     *,
     region_name: str = "us-east-1",
     settings: Settings | None = None,
-    answer: Answerer = extract,
+    answer: Answerer | None = None,
     now: Callable[[], float] = time.time,
 ) -> boto3.Session:
     """Open a boto3 session whose clients talk to the emulator in a folder, and to nothing else.
@@ -56,7 +56,7 @@ def open_session(
     settings
         Replace the folder's; by default they are those of its `settings.json`.
     answer
-        Answers the records and requests that this process works on.
+        Answers the records and requests that this process works on; the one that the settings name when missing.
     now
         The clock, in seconds since 1970.
     """

@@ -20,7 +20,7 @@ FIELDS = {
     "anthropic_beta", "anthropic_version", "context_management", "max_tokens", "mcp_servers", "messages", "metadata",
     "output_config", "stop_sequences", "system", "temperature", "thinking", "tool_choice", "tools", "top_k", "top_p",
 }  # fmt: skip
-STOPS = {"end": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence"}
+STOPS = {"end": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence", "filtered": "refusal"}
 
 
 def check_body(model: Model, body: Mapping[str, Any]) -> None:

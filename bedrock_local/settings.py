@@ -1,4 +1,4 @@
-"""The settings of an emulator folder: its clock and its quotas, in a file that a person can edit."""
+"""The settings of an emulator folder: clock, quotas, faults, and what the facts leave open, in a file to edit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from bedrock_local.faults import check_faults
 from bedrock_local.files import write_file
 
 # Seconds that a status lasts at least. `realistic` adds up to the 8 minutes of a small job that
@@ -15,8 +16,32 @@ PRESETS: dict[str, dict[str, float]] = {
     "instant": {"Submitted": 0.05, "Validating": 0.05, "Scheduled": 0.05, "InProgress": 0.0, "Stopping": 0.05},
     "realistic": {"Submitted": 60, "Validating": 60, "Scheduled": 180, "InProgress": 180, "Stopping": 30},
 }
+# "Amazon Bedrock endpoints and quotas" of 2026 and of 2024.
+QUOTAS: dict[str, dict[str, int]] = {
+    "2026": {
+        "min_records": 100,
+        "max_file_records": 100_000,
+        "max_job_records": 100_000,
+        "max_file_bytes": 1_000_000_000,
+        "max_job_bytes": 5_000_000_000,
+        "max_unfinished_jobs": 100,
+    },
+    "2024": {
+        "min_records": 1_000,
+        "max_file_records": 50_000,
+        "max_job_records": 50_000,
+        "max_file_bytes": 200_000_000,
+        "max_job_bytes": 1_000_000_000,
+        "max_unfinished_jobs": 3,
+    },
+}
 
 Waiting = Literal["Submitted", "Validating", "Scheduled", "InProgress", "Stopping"]
+Quota = Literal[
+    "min_records", "max_file_records", "max_job_records", "max_file_bytes", "max_job_bytes", "max_unfinished_jobs"
+]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,27 +53,76 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Preset of the least time that each status lasts.
     seconds
         Seconds by status, in place of the preset's.
+    records_per_second
+        How many records of a job run in a second of its clock at most; no limit when missing.
     factor
         How many times faster than the wall clock a job's time runs; timeouts run with it.
     work_seconds
         How long whoever asks for a job works on it.
-    min_records, max_file_records, max_job_records, max_file_bytes, max_job_bytes
-        Quotas of a job, "Amazon Bedrock endpoints and quotas" of 2026.
+    quotas
+        Year of the quotas: `2026` or `2024`.
+    min_records, max_file_records, max_job_records, max_file_bytes, max_job_bytes, max_unfinished_jobs
+        Quotas in place of that year's; the last one counts a model's jobs that have not ended.
+    answer
+        Who answers: `extract`; the URL of an OpenAI-compatible endpoint (`http://127.0.0.1:8080/v1`); the path of a
+        file of recorded answers (`answers.jsonl`); or `worker`, for processes that bring an answerer of their own.
+    answer_model
+        The endpoint's name of the model; the id that the request names when empty.
+    answer_workers
+        How many questions the endpoint is asked at once.
+    over_quota
+        Jobs beyond `max_unfinished_jobs` are refused at Create, or queued as Submitted.
+    input_check
+        Where input that cannot run is found: in validation, as a Failed job, or at Create already.
+    name_error, stop_error
+        Class of the refusal of a name in use, and of a stop of a job that has ended.
+    page_jobs
+        Jobs to a page of List when the caller does not say.
+    unprocessed_records
+        Records that a stopped or partial job did not come to: `absent`, or error lines marked `expired`.
+    faults
+        Rate of each fault, 0 to 1, by its name in `faults.py`; a request's may name an operation, as in
+        `throttled:GetModelInvocationJob`.
+    seed
+        Chooses what the faults strike.
     """
 
     clock: Literal["instant", "realistic"] = "instant"
-    seconds: dict[Waiting, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    seconds: dict[Waiting, NotNegative] = {}
+    records_per_second: Annotated[float, msgspec.Meta(gt=0)] | None = None
     factor: Annotated[float, msgspec.Meta(gt=0)] = 1.0
-    work_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.2
-    min_records: int = 100
-    max_file_records: int = 100_000
-    max_job_records: int = 100_000
-    max_file_bytes: int = 1_000_000_000
-    max_job_bytes: int = 5_000_000_000
+    work_seconds: NotNegative = 0.2
+    quotas: Literal["2026", "2024"] = "2026"
+    min_records: int | None = None
+    max_file_records: int | None = None
+    max_job_records: int | None = None
+    max_file_bytes: int | None = None
+    max_job_bytes: int | None = None
+    max_unfinished_jobs: int | None = None
+    answer: str = "extract"
+    answer_model: str = ""
+    answer_workers: Annotated[int, msgspec.Meta(ge=1)] = 8
+    over_quota: Literal["refuse", "queue"] = "refuse"
+    input_check: Literal["validation", "create"] = "validation"
+    name_error: Literal["ConflictException", "ValidationException"] = "ConflictException"
+    stop_error: Literal["ConflictException", "ValidationException"] = "ConflictException"
+    page_jobs: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
+    unprocessed_records: Literal["absent", "expired"] = "absent"
+    faults: dict[str, Rate] = {}
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse faults that do not exist."""
+        check_faults(self.faults)
 
     def lasts(self, status: Waiting) -> float:
         """Seconds of the job's clock that a status lasts at least."""
         return self.seconds.get(status, PRESETS[self.clock][status])
+
+    def quota(self, name: Quota) -> int:
+        """The folder's own number, or that of its year."""
+        own: int | None = getattr(self, name)
+        return QUOTAS[self.quotas][name] if own is None else own
 
 
 def read_settings(folder: Path) -> Settings:

@@ -62,12 +62,12 @@ def split_uri(uri: str, folder: Path) -> tuple[str, str]:
 def check_sizes(job: Job, files: list[InputFile], settings: Settings) -> None:
     """Hold the bytes of each file, and of all together, to the quotas."""
     for file in files:
-        if file.size > settings.max_file_bytes:
-            limit = f"the limit of a file is {settings.max_file_bytes} bytes"
+        if file.size > (most := settings.quota("max_file_bytes")):
+            limit = f"the limit of a file is {most} bytes"
             raise InvalidInputError(f"Input file {file.key} has {file.size} bytes; {limit}")
     total = sum(file.size for file in files)
-    if total > settings.max_job_bytes:
-        limit = f"the limit of a job is {settings.max_job_bytes} bytes"
+    if total > (most := settings.quota("max_job_bytes")):
+        limit = f"the limit of a job is {most} bytes"
         raise InvalidInputError(f"The input files at {job.input_uri} have {total} bytes together; {limit}")
 
 
@@ -79,8 +79,8 @@ def check_line(line: bytes, progress: Progress, settings: Settings) -> None:
     if not line.strip():
         return
     file.records += 1
-    if file.records > settings.max_file_records:
-        limit = f"the limit of a file is {settings.max_file_records} records"
+    if file.records > (most := settings.quota("max_file_records")):
+        limit = f"the limit of a file is {most} records"
         raise InvalidInputError(f"Input file {file.key}, line {progress.line}: {limit}")
     try:
         read_record(line)
@@ -91,9 +91,9 @@ def check_line(line: bytes, progress: Progress, settings: Settings) -> None:
 def check_counts(job: Job, progress: Progress, settings: Settings) -> None:
     """Hold the records of all files together to the quotas of a job."""
     total = sum(file.records for file in progress.files)
-    if total < max(settings.min_records, 1):
-        limit = f"the minimum number of records per batch inference job is {settings.min_records}"
+    if total < max(least := settings.quota("min_records"), 1):
+        limit = f"the minimum number of records per batch inference job is {least}"
         raise InvalidInputError(f"The input at {job.input_uri} has {total} records; {limit}")
-    if total > settings.max_job_records:
-        limit = f"the limit of a job is {settings.max_job_records} records"
+    if total > (most := settings.quota("max_job_records")):
+        limit = f"the limit of a job is {most} records"
         raise InvalidInputError(f"The input at {job.input_uri} has {total} records; {limit}")

@@ -49,7 +49,7 @@ class Reply:
     """What came back, and how it ended; `stop_sequence` is the one that ended it, if one did."""
 
     text: str
-    stop: Literal["end", "length", "stop_sequence"]
+    stop: Literal["end", "length", "stop_sequence", "filtered"]
     input_tokens: int
     output_tokens: int
     stop_sequence: str | None = None

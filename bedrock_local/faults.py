@@ -1,0 +1,56 @@
+"""Faults on purpose: which of them there are, and whether one strikes, by rate and seed.
+
+Whether a fault strikes depends on the seed, the fault and what it would strike, on nothing else: the same seed gives
+the same faults, in any order and from any process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+ERROR_CODES = (400, 403, 408, 424, 429, 500, 503)
+# What may happen to a request, of any operation, or of one: `throttled:GetModelInvocationJob`.
+REQUEST_FAULTS = {
+    "throttled": "refused with ThrottlingException (429), or SlowDown (503) by S3",
+    "internal-error": "refused with InternalServerException or InternalError (500), nothing done",
+    "unavailable": "refused with ServiceUnavailableException or ServiceUnavailable (503), nothing done",
+    "answer-lost": "carried out, and answered with 500",
+    "broken-read": "S3 GetObject breaks off half-way through the body",
+}
+RECORD_FAULTS = {
+    **{f"record-{code}": f"an error line with code {code}" for code in ERROR_CODES},
+    "record-truncated": "the answer ends half-way, with the stop reason of max_tokens",
+    "record-filtered": "the answer is a refusal, with the stop reason of a content filter",
+    "record-lost": "no line in the output, and no count of it",
+    "record-repeated": "two lines in the output",
+    "line-unreadable": "the line is not JSON",
+    "line-cut": "the line ends half-way, without its newline when it is the file's last",
+}
+JOB_FAULTS = {
+    "job-failed": "the job fails half-way, with a message",
+    "job-expired": "the job never begins and expires",
+    "job-partial": "the job ends as PartiallyCompleted, half of its records done",
+    "job-stopped": "somebody else stops the job half-way",
+    "job-slow": "the job waits ten times as long before it begins",
+    "manifest-missing": "no manifest",
+    "manifest-wrong": "the manifest's counts and tokens are those of fewer records",
+    "manifest-unknown-keys": "the manifest has keys that nobody documented, and nulls",
+}
+FAULTS = {**RECORD_FAULTS, **JOB_FAULTS, **REQUEST_FAULTS}
+
+
+def check_faults(faults: Mapping[str, float]) -> None:
+    """Refuse a fault that does not exist; a ValueError names those that do."""
+    for name in faults:
+        kind, _, operation = name.partition(":")
+        if kind not in FAULTS or (operation and kind not in REQUEST_FAULTS):
+            raise ValueError(f"no fault {name!r}; there are {', '.join(FAULTS)}")
+
+
+def strikes(rate: float, seed: int, fault: str, *target: object) -> bool:
+    """Tell whether a fault strikes a target, such as a file and a line."""
+    if not rate:
+        return False
+    digest = hashlib.blake2b(repr((seed, fault, *target)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < rate * 2**64
