@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-from bedrock_local.answers import Answerer, Question, Reply, extract
+from bedrock_local.answers import Answerer, Question, Reply, Stop, choice
 from bedrock_local.errors import ServiceError
 from bedrock_local.settings import Settings, read_settings, write_settings
 
 ACCOUNT = "123456789012"
+STOPS = get_args(Stop)
+HALF_PAIR = re.compile("[\ud800-\udfff]")
+NOBODY = (
+    "Nobody in this process answers: the folder's settings say answer = worker. Open the folder with an answerer "
+    "(answer=...), or let the settings name extract, an endpoint or a file of recorded answers."
+)
 
 
 @dataclass(frozen=True)
@@ -38,15 +46,33 @@ class Emulator:
         """The settings as they are in the folder now."""
         return read_settings(self.folder)
 
+    def find_answerer(self) -> Answerer | None:
+        """Find who answers: the process's own, else whom the folder's settings name; nobody here when that is `worker`.
+
+        A ValueError says what is wrong with the settings, or with the file that they name.
+        """
+        if self.answer is not None:
+            return self.answer
+        settings = self.settings
+        return choice.find_answerer(
+            settings.answer, folder=self.folder, model=settings.answer_model, workers=settings.answer_workers
+        )
+
     def ask(self, question: Question) -> Reply:
         """Have a question answered; an answerer that fails is a model that fails."""
+        answerer = self.find_answerer()
+        if answerer is None:
+            raise ServiceError("ModelNotReadyException", NOBODY)
         try:
-            return (self.answer or extract)(question)
+            reply = answerer(question)
         except ServiceError:
             raise
+        except TimeoutError as error:
+            raise ServiceError("ModelTimeoutException", "The answerer took too long.") from error
         except Exception as error:
-            reason = f"The answerer failed: {type(error).__name__}: {error}"
-            raise ServiceError("ModelErrorException", reason) from error
+            raise ServiceError("ModelErrorException", f"The answerer failed: {place_of(error)}") from error
+        check_reply(reply)
+        return reply
 
     def arn(self, resource: str) -> str:
         """Name a resource of this account."""
@@ -62,3 +88,38 @@ def make_folder(folder: Path, settings: Settings | None = None) -> Path:
     if settings is not None or not (folder / "settings.json").exists():
         write_settings(folder, settings or Settings())
     return folder
+
+
+def place_of(error: Exception) -> str:
+    """Say what was raised and where in the answerer; its text is left out, which may quote the call."""
+    called = error.__traceback__ and error.__traceback__.tb_next
+    name = type(error).__name__
+    if not called:
+        return name
+    code = called.tb_frame.f_code
+    return f"{name} in {code.co_name} ({Path(code.co_filename).name}, line {called.tb_lineno})"
+
+
+def check_reply(reply: object) -> None:
+    """Refuse what an answerer gave in place of a reply, or put into one."""
+    if not isinstance(reply, Reply):
+        reason = f"The answerer gave {type(reply).__name__}, not a Reply of bedrock_local.answers."
+        raise ServiceError("ModelErrorException", reason)
+    for name, fault in find_reply_faults(reply):
+        raise ServiceError("ModelErrorException", f"The answerer gave a Reply whose {name} {fault}.")
+
+
+def find_reply_faults(reply: Reply) -> Iterator[tuple[str, str]]:
+    """Name the fields of a reply that no answer can be made of."""
+    if not isinstance(reply.text, str):
+        yield "text", "is no str"
+    elif not reply.text.isascii() and HALF_PAIR.search(reply.text):
+        yield "text", "holds half of a surrogate pair, which is no character"
+    if reply.stop not in STOPS:
+        yield "stop", f"is none of {', '.join(STOPS)}"
+    for name in ("input_tokens", "output_tokens"):
+        tokens = getattr(reply, name)
+        if type(tokens) is not int or tokens < 0:
+            yield name, "is no count"
+    if not isinstance(reply.stop_sequence, str | None):
+        yield "stop_sequence", "is neither a str nor None"

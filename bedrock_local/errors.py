@@ -15,6 +15,8 @@ STATUS = {
     "ConflictException": 400,
     "InternalServerException": 500,
     "ModelErrorException": 424,
+    "ModelNotReadyException": 429,
+    "ModelTimeoutException": 408,
     "ResourceNotFoundException": 404,
     "ServiceQuotaExceededException": 400,
     "ServiceUnavailableException": 503,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from bedrock_local.answers.choice import kind_of
 from bedrock_local.faults import check_faults
 from bedrock_local.files import write_file
 
@@ -112,8 +113,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse faults that do not exist."""
+        """Refuse faults that do not exist, and an answerer that is none."""
         check_faults(self.faults)
+        kind_of(self.answer)
 
     def lasts(self, status: Waiting) -> float:
         """Seconds of the job's clock that a status lasts at least."""

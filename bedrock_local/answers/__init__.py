@@ -16,9 +16,11 @@ from bedrock_local.answers.picking import weigh
 from bedrock_local.answers.transcript import find_transcript, split_sentences
 from bedrock_local.answers.wishes import read_wishes
 
-__all__ = ["Answerer", "Question", "Reply", "count_tokens", "end_reply", "extract"]
+__all__ = ["Answerer", "Question", "Reply", "Stop", "count_tokens", "end_reply", "extract"]
 
 BYTES_PER_TOKEN = 4
+# How a reply ends: by itself, at `max_tokens`, at a stop sequence, or refused by a content filter.
+Stop = Literal["end", "length", "stop_sequence", "filtered"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Reply:
     """What came back, and how it ended; `stop_sequence` is the one that ended it, if one did."""
 
     text: str
-    stop: Literal["end", "length", "stop_sequence", "filtered"]
+    stop: Stop
     input_tokens: int
     output_tokens: int
     stop_sequence: str | None = None

@@ -1,0 +1,52 @@
+"""Who answers, by the name that the settings give: what the name may be, and the answerer behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from bedrock_local.answers import Answerer, extract
+
+RECORDED = (".jsonl", ".jsonl.out")
+CHOICES = (
+    "extract, worker, the URL of an OpenAI-compatible endpoint (http://127.0.0.1:8080/v1), "
+    "or the path of a file of recorded answers that ends in .jsonl or .jsonl.out"
+)
+
+
+def kind_of(name: str) -> Literal["extract", "worker", "endpoint", "recorded"]:
+    """Tell what a name stands for; a ValueError says what it could be."""
+    if name == "extract":
+        return "extract"
+    if name == "worker":
+        return "worker"
+    if name.startswith(("http://", "https://")):
+        check_url(name)
+        return "endpoint"
+    if name.endswith(RECORDED):
+        return "recorded"
+    raise ValueError(f"answer {name!r} is nobody; it can be {CHOICES}")
+
+
+def check_url(url: str) -> None:
+    """Refuse a URL that names no host, or that holds what belongs into the environment."""
+    parts = urlsplit(url)
+    if parts.username is not None or parts.password is not None or parts.query:
+        raise ValueError("answer is a URL with a password or a query in it; put the key into OPENAI_API_KEY instead")
+    try:
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        has_host = False
+    if not has_host:
+        raise ValueError(f"answer {url!r} is a URL without host or with a port that is none; it can be {CHOICES}")
+
+
+def find_answerer(name: str, *, folder: Path, model: str, workers: int) -> Answerer | None:  # noqa: ARG001
+    """Find who answers in a folder, by the name in its settings; nobody in this process for `worker`."""
+    kind = kind_of(name)
+    if kind == "worker":
+        return None
+    if kind == "extract":
+        return extract
+    raise ValueError(f"answer {name!r} is not there yet")
