@@ -37,6 +37,8 @@ class Question:
         The most tokens the reply may have.
     stop_sequences
         Texts at which the reply ends; empty ones are passed over.
+    temperature, top_p
+        As the request has them; a stand-in has no use for them.
     """
 
     model_id: str
@@ -44,6 +46,8 @@ class Question:
     text: str
     max_tokens: int
     stop_sequences: tuple[str, ...] = ()
+    temperature: float | None = None
+    top_p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,15 @@ def end_reply(question: Question, text: str) -> Reply:
     """
     input_tokens = count_tokens(question.system) + count_tokens(question.text)
     kept = cut_tokens(text, question.max_tokens)
-    places = [(kept.find(stop), stop) for stop in question.stop_sequences if stop and stop in kept]
-    if places:
-        place, stop = min(places)
+    if found := find_stop(question, kept):
+        place, stop = found
         return Reply(kept[:place], "stop_sequence", input_tokens, count_tokens(kept[:place]), stop)
     return Reply(kept, "end" if kept == text else "length", input_tokens, count_tokens(kept))
+
+
+def find_stop(question: Question, text: str) -> tuple[int, str] | None:
+    """Find the first stop sequence in a text."""
+    return min([(text.find(stop), stop) for stop in question.stop_sequences if stop and stop in text], default=None)
 
 
 def count_tokens(text: str) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from bedrock_local.answers import Answerer, extract
+from bedrock_local.answers.endpoint import Endpoint
 
 RECORDED = (".jsonl", ".jsonl.out")
 CHOICES = (
@@ -42,6 +44,12 @@ def check_url(url: str) -> None:
         raise ValueError(f"answer {url!r} is a URL without host or with a port that is none; it can be {CHOICES}")
 
 
+@lru_cache(maxsize=8)
+def open_endpoint(url: str, model: str, workers: int) -> Endpoint:
+    """Open an endpoint once, so that its limit holds for all who ask."""
+    return Endpoint(url, model=model, workers=workers)
+
+
 def find_answerer(name: str, *, folder: Path, model: str, workers: int) -> Answerer | None:  # noqa: ARG001
     """Find who answers in a folder, by the name in its settings; nobody in this process for `worker`."""
     kind = kind_of(name)
@@ -49,4 +57,6 @@ def find_answerer(name: str, *, folder: Path, model: str, workers: int) -> Answe
         return None
     if kind == "extract":
         return extract
+    if kind == "endpoint":
+        return open_endpoint(name, model, workers)
     raise ValueError(f"answer {name!r} is not there yet")

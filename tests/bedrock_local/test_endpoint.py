@@ -1,0 +1,284 @@
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import urllib3
+
+from bedrock_local.answers import Question
+from bedrock_local.answers.endpoint import Endpoint
+from bedrock_local.errors import ServiceError
+
+ANSWER = {
+    "choices": [{"message": {"role": "assistant", "content": "A refund."}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 30, "completion_tokens": 3, "total_tokens": 33},
+}
+SECRET = "the caller's name is Rumpelstiltskin"
+
+
+class Server:
+    """A chat server: keeps what it was asked, and answers what a test put in."""
+
+    def __init__(self):
+        self.requests, self.answers, self.is_held = [], [], threading.Event()
+        self.is_held.set()
+        self.lock, self.out, self.most = threading.Lock(), 0, 0
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                server.reply(self)
+
+            def log_message(self, *_):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01})
+        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
+
+    def reply(self, handler):
+        body = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
+        with self.lock:
+            self.requests.append((handler.path, dict(handler.headers), body))
+            self.out += 1
+            self.most = max(self.most, self.out)
+            status, answer, headers = self.answers.pop(0) if self.answers else (200, ANSWER, {})
+        if "slow" in body["messages"][-1]["content"]:
+            self.is_held.wait(10)
+        with self.lock:
+            self.out -= 1
+        if status is None:
+            handler.close_connection = True
+            return
+        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        handler.send_response(status)
+        for name, value in {"content-length": str(len(content)), **headers}.items():
+            handler.send_header(name, value)
+        with suppress(BrokenPipeError):  # of who waits no longer
+            handler.end_headers()
+            handler.wfile.write(content)
+
+    def put(self, status, answer=b"", **headers):
+        self.answers.append((status, answer, {name.replace("_", "-"): value for name, value in headers.items()}))
+
+    @property
+    def bodies(self):
+        return [body for _, _, body in self.requests]
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    server.thread.start()
+    yield server
+    server.is_held.set()
+    server.http.shutdown()
+    server.http.server_close()
+    server.thread.join()
+
+
+@pytest.fixture
+def ask(server, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    endpoint = Endpoint(server.url, pause_s=0)
+    yield lambda text=SECRET, **more: endpoint(
+        Question(**({"model_id": "m", "system": "", "text": text} | LIMIT | more))
+    )
+    endpoint.pool.clear()
+
+
+LIMIT = {"max_tokens": 50}
+
+
+def answer_with(content, finish_reason="stop", **more):
+    choice = {"message": {"role": "assistant", "content": content}, "finish_reason": finish_reason} | more
+    return ANSWER | {"choices": [choice]}
+
+
+def test_the_question_arrives_as_a_chat(ask, server):
+    ask("Summarise.", system="Be brief.", stop_sequences=("", "END"), temperature=0.0, top_p=0.5)
+    ((path, _, body),) = server.requests
+    assert path == "/v1/chat/completions"
+    assert body == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Summarise."}],
+        "max_tokens": 50,
+        "stop": ["END"],
+        "temperature": 0.0,
+        "top_p": 0.5,
+    }
+
+
+def test_what_was_not_asked_is_not_sent(ask, server):
+    ask()
+    assert set(server.bodies[0]) == {"model", "messages", "max_tokens"}
+    assert [message["role"] for message in server.bodies[0]["messages"]] == ["user"]
+
+
+def test_the_answer_has_its_text_and_the_servers_tokens(ask):
+    reply = ask()
+    assert (reply.text, reply.stop, reply.input_tokens, reply.output_tokens) == ("A refund.", "end", 30, 3)
+
+
+@pytest.mark.parametrize("usage", [None, {}, [], "many", {"prompt_tokens": "30", "completion_tokens": -1}])
+def test_tokens_that_the_server_does_not_count_are_counted_here(ask, server, usage):
+    server.put(200, ANSWER | {"usage": usage})
+    reply = ask("12345678", system="1234")
+    assert (reply.input_tokens, reply.output_tokens) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "stop"),
+    [("stop", "end"), (None, "end"), ("length", "length"), ("content_filter", "filtered"), ("eos", "end")],
+)
+def test_finish_reasons_are_told_in_the_emulators_words(ask, server, finish_reason, stop):
+    server.put(200, answer_with("A refund.", finish_reason))
+    assert ask().stop == stop
+
+
+def test_a_stop_sequence_in_the_text_ends_it(ask, server):
+    server.put(200, answer_with("A refund. END And more."))
+    reply = ask(stop_sequences=("more", "END"))
+    assert (reply.text, reply.stop, reply.stop_sequence) == ("A refund. ", "stop_sequence", "END")
+
+
+def test_a_stop_sequence_that_vllm_names_is_told(ask, server):
+    server.put(200, answer_with("", stop_reason="END"))
+    reply = ask(stop_sequences=("END",))
+    assert (reply.text, reply.stop, reply.stop_sequence) == ("", "stop_sequence", "END")
+
+
+@pytest.mark.parametrize("finish_reason", ["length", "content_filter"])
+def test_an_answer_that_was_cut_or_filtered_may_be_empty(ask, server, finish_reason):
+    server.put(200, answer_with(None, finish_reason))
+    assert ask().text == ""
+
+
+@pytest.mark.parametrize("content", [None, ""])
+def test_an_empty_answer_is_a_model_error(ask, server, content):
+    server.put(200, answer_with(content))
+    with pytest.raises(ServiceError, match="ModelErrorException: The endpoint answered with an empty text"):
+        ask()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"\xff", b"[]", b"null", {}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": "x"}]}],
+)
+def test_what_is_no_chat_completion_is_a_model_error(ask, server, body):
+    server.put(200, body)
+    with pytest.raises(ServiceError, match=r"ModelErrorException: .* no chat completion"):
+        ask()
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, None])
+def test_a_busy_server_is_asked_again(ask, server, status):
+    server.put(status)
+    server.put(status)
+    assert ask().text == "A refund."
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(429, "ThrottlingException"), (503, "ServiceUnavailableException"), (500, "ModelErrorException")],
+)
+def test_a_server_that_stays_busy_is_given_up(ask, server, status, code):
+    for _ in range(9):
+        server.put(status)
+    with pytest.raises(ServiceError, match=f"{code}: The endpoint answered {status}"):
+        ask()
+    assert len(server.requests) == 5
+
+
+@pytest.mark.parametrize(("asked", "slept"), [("7", 7), ("3600", 20), ("soon", None), ("0", None)])
+def test_the_server_says_how_long_to_wait(ask, server, monkeypatch, asked, slept):
+    naps = []
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", naps.append)
+    server.put(429, retry_after=asked)
+    ask()
+    assert naps == ([slept] if slept else [])
+
+
+@pytest.mark.parametrize(("status", "cure"), [(400, "answer_model"), (401, "OPENAI_API_KEY"), (404, "answer_model")])
+def test_a_refusal_is_not_tried_again_and_says_what_to_do(ask, server, status, cure):
+    server.put(status, {"error": {"message": SECRET, "type": "invalid_request_error", "code": "odd"}})
+    with pytest.raises(ServiceError, match=rf"ModelErrorException: The endpoint answered {status} \(odd\): {cure}"):
+        ask()
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["context_length_exceeded", "exceed_context_size_error"])
+def test_a_prompt_beyond_the_context_is_refused_as_bedrock_does(ask, server, name):
+    server.put(400, {"error": {"message": SECRET, "type": name, "code": 400}})
+    with pytest.raises(ServiceError, match="ValidationException: Input is too long for requested model"):
+        ask()
+
+
+@pytest.mark.parametrize("error", [{"error": SECRET}, {"error": {"code": SECRET}}, [SECRET], SECRET, {"error": None}])
+def test_no_error_holds_words_of_the_call(ask, server, error):
+    server.put(400, error)
+    with pytest.raises(ServiceError) as refused:
+        ask()
+    assert "Rumpel" not in str(refused.value)
+
+
+def test_the_key_of_the_environment_is_sent_and_kept_nowhere(server, ask, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret\n")
+    endpoint = Endpoint(server.url)
+    endpoint(Question("m", "", "hi", 5))
+    endpoint.pool.clear()
+    assert server.requests[0][1]["authorization"] == "Bearer sk-secret"
+    assert "sk-secret" not in repr(vars(endpoint))
+
+
+def test_the_settings_name_of_the_model_goes_before_the_requested_one(server):
+    endpoint = Endpoint(server.url, model="llama3.2:1b")
+    endpoint(Question("m", "", "hi", 5))
+    endpoint.pool.clear()
+    assert server.bodies[0]["model"] == "llama3.2:1b"
+
+
+def test_no_more_questions_are_out_than_workers(server):
+    endpoint = Endpoint(server.url, workers=3)
+    server.is_held.clear()
+    with ThreadPoolExecutor(12) as pool:
+        asked = [pool.submit(endpoint, Question("m", "", "slow", 5)) for _ in range(12)]
+        while server.out < 3:
+            pass
+        server.is_held.set()
+        assert [reply.result().text for reply in asked] == ["A refund."] * 12
+    endpoint.pool.clear()
+    assert server.most == 3
+
+
+def test_a_slow_answer_does_not_hold_up_the_others(server):
+    endpoint = Endpoint(server.url, workers=2)
+    server.is_held.clear()
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(endpoint, Question("m", "", "slow", 5))
+        quick = [pool.submit(endpoint, Question("m", "", f"quick {number}", 5)) for number in range(20)]
+        assert [reply.result().text for reply in quick] == ["A refund."] * 20
+        assert not slow.done()
+        server.is_held.set()
+    endpoint.pool.clear()
+
+
+def test_an_answer_that_takes_too_long_is_a_timeout_and_not_asked_for_again(server):
+    endpoint = Endpoint(server.url, timeout=urllib3.Timeout(read=0.05))
+    server.is_held.clear()
+    with pytest.raises(ServiceError, match="ModelTimeoutException"):
+        endpoint(Question("m", "", "slow", 5))
+    endpoint.pool.clear()
+    assert len(server.requests) == 1
+
+
+def test_a_server_that_is_not_there_is_named_as_the_cause():
+    endpoint = Endpoint("http://127.0.0.1:1/v1", pause_s=0)
+    with pytest.raises(ServiceError, match=r"ServiceUnavailableException: .* is the server running\?"):
+        endpoint(Question("m", "", "hi", 5))
