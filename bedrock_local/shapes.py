@@ -5,7 +5,7 @@ The client checks less: no maxima, no patterns, no enums.
 
 from __future__ import annotations
 
-import re
+import base64
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -14,6 +14,7 @@ from botocore.loaders import Loader, create_loader
 from botocore.model import ServiceModel, Shape
 
 from bedrock_local.errors import ServiceError
+from bedrock_local.patterns import is_match
 
 TYPES: dict[str, tuple[type, ...]] = {
     "blob": (str,),
@@ -28,6 +29,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
     "timestamp": (str, int, float),
 }
+BITS = {"integer": 32, "long": 64}
 
 
 def check_request(service: str, operation: str, value: Mapping[str, Any]) -> None:
@@ -55,9 +57,24 @@ def input_shape(service: str, operation: str) -> Any:
     return model.operation_model(operation).input_shape
 
 
+def keep_known(value: Any, shape: Any) -> Any:
+    """Leave out what a shape does not have, and what is null: the service neither keeps nor echoes it."""
+    if shape.type_name == "structure" and not is_document(shape):
+        names = [name for name in shape.members if value.get(name) is not None]
+        return {name: keep_known(value[name], shape.members[name]) for name in names}
+    if shape.type_name == "list":
+        return [keep_known(item, shape.member) for item in value]
+    return value
+
+
+def is_document(shape: Any) -> bool:
+    """Tell whether a shape takes any JSON."""
+    return bool(getattr(shape, "is_document_type", False))
+
+
 def find_faults(value: Any, shape: Any, path: str) -> Iterator[str]:
     """Name what is wrong with a value, place by place."""
-    if shape.type_name == "structure" and getattr(shape, "is_document_type", False):
+    if is_document(shape):
         return
     if not is_type(value, shape.type_name):
         yield fault(value, path, f"Member must be of type {shape.type_name}")
@@ -68,11 +85,26 @@ def find_faults(value: Any, shape: Any, path: str) -> Iterator[str]:
     elif shape.type_name == "list":
         for number, item in enumerate(value, 1):
             yield from find_faults(item, shape.member, f"{path}.{number}.member")
+    elif shape.type_name == "map":
+        for name, item in value.items():
+            yield from find_faults(name, shape.key, f"{path}.{name}.key")
+            yield from find_faults(item, shape.value, f"{path}.{name}.value")
 
 
 def is_type(value: Any, type_name: str) -> bool:
     """Tell whether a value can be one of a type; true and false are not numbers."""
-    return isinstance(value, TYPES[type_name]) and isinstance(value, bool) == (type_name == "boolean")
+    is_kind = isinstance(value, TYPES[type_name]) and isinstance(value, bool) == (type_name == "boolean")
+    if is_kind and type_name in BITS:
+        return bool(-(2 ** (BITS[type_name] - 1)) <= value < 2 ** (BITS[type_name] - 1))
+    return is_kind and (type_name != "blob" or is_base64(value))
+
+
+def is_base64(text: str) -> bool:
+    """Tell whether a text stands for bytes."""
+    try:
+        return base64.b64decode(text, validate=True) is not None
+    except ValueError:
+        return False
 
 
 def find_members(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[str]:
@@ -91,17 +123,24 @@ def find_members(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[st
 def find_limits(value: Any, shape: Shape, path: str) -> Iterator[str]:
     """Name the limits of a shape that a value does not keep."""
     limits = shape.metadata
-    is_number = shape.type_name in ("integer", "long", "float", "double")
-    size = value if is_number else len(value) if isinstance(value, (str, list, dict)) else None
-    word = "value" if is_number else "length"
-    if size is not None and "min" in limits and size < limits["min"]:
+    word, size = measure(value, shape.type_name)
+    is_long = "max" in limits and size > limits["max"]
+    if "min" in limits and size < limits["min"]:
         yield fault(value, path, f"Member must have {word} greater than or equal to {limits['min']}")
-    if size is not None and "max" in limits and size > limits["max"]:
+    if is_long:
         yield fault(value, path, f"Member must have {word} less than or equal to {limits['max']}")
     if "enum" in limits and value not in limits["enum"]:
         yield fault(value, path, f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]")
-    if "pattern" in limits and isinstance(value, str) and not re.fullmatch(limits["pattern"], value):
+    # No pattern is tried on a text of any length.
+    if "pattern" in limits and not is_long and not is_match(limits["pattern"], value):
         yield fault(value, path, f"Member must satisfy regular expression pattern: {limits['pattern']}")
+
+
+def measure(value: Any, type_name: str) -> tuple[str, float]:
+    """Give what the limits of a type are about, and how much of it a value has."""
+    if isinstance(value, (int, float)):
+        return "value", value
+    return "length", len(value) * 3 // 4 - value.count("=") if type_name == "blob" else len(value)
 
 
 def fault(value: Any, path: str, rule: str) -> str:
