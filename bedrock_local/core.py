@@ -2,17 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bedrock_local import control, runtime, s3
 from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError, json_error, xml_error
-from bedrock_local.wire import Request, Response
+from bedrock_local.faults import find_request_fault
+from bedrock_local.operations import find_operation
+from bedrock_local.wire import FileSlice, Request, Response
+
+# Class and words of each fault, from bedrock and from S3. Amazon S3 API Reference, "List of error codes".
+REFUSALS = {
+    "throttled": (
+        ("ThrottlingException", "Too many requests, please wait before trying again."),
+        ("SlowDown", "Please reduce your request rate."),
+    ),
+    "internal-error": (
+        ("InternalServerException", "The system encountered an unexpected error during processing. Try again."),
+        ("InternalError", "We encountered an internal error. Please try again."),
+    ),
+    "unavailable": (
+        ("ServiceUnavailableException", "The service is temporarily unavailable. Try again."),
+        ("ServiceUnavailable", "Service is unable to handle request."),
+    ),
+}
 
 
 def handle(request: Request, emulator: Emulator) -> Response:
     """Answer a request on the emulator's folder; a refusal is a response too."""
     try:
-        if request.service == "s3":
-            return s3.handle(request, emulator)
-        return (control.handle if request.service == "bedrock" else runtime.handle)(request, emulator)
+        settings, operation = emulator.settings, find_operation(request)
+        fault = find_request_fault(operation, faults=settings.faults, seed=settings.seed, folder=emulator.folder)
+        if fault in REFUSALS:
+            raise refusal(fault, request)
+        response = carry_out(request, emulator)
+        return spoil(response, fault, request) if fault else response
     except ServiceError as error:
         return xml_error(error, method=request.method) if request.service == "s3" else json_error(error)
+
+
+def carry_out(request: Request, emulator: Emulator) -> Response:
+    """Do what a request asks for."""
+    handlers = {"s3": s3.handle, "bedrock": control.handle, "bedrock-runtime": runtime.handle}
+    return handlers[request.service](request, emulator)
+
+
+def spoil(response: Response, fault: str, request: Request) -> Response:
+    """Lose an answer, or let its body break off."""
+    body = response.body
+    if fault == "broken-read":
+        return replace(response, body=body.break_off() if isinstance(body, FileSlice) else body)
+    if isinstance(body, FileSlice):
+        body.close()
+    raise refusal("internal-error", request)
+
+
+def refusal(fault: str, request: Request) -> ServiceError:
+    """Give the error of a fault, as the service that was asked words it."""
+    of_bedrock, of_s3 = REFUSALS[fault]
+    return ServiceError(*(of_s3 if request.service == "s3" else of_bedrock))

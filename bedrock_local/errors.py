@@ -31,9 +31,11 @@ S3_STATUS = {
     "BucketNotEmpty": 409,
     "EntityTooSmall": 400,
     "IncompleteBody": 400,
+    "InternalError": 500,
     "InvalidArgument": 400,
     "InvalidBucketName": 400,
     "InvalidPart": 400,
+    "InvalidPartNumber": 416,
     "InvalidPartOrder": 400,
     "InvalidRange": 416,
     "InvalidRequest": 400,
@@ -48,6 +50,8 @@ S3_STATUS = {
     "NotImplemented": 501,
     "NotModified": 304,
     "PreconditionFailed": 412,
+    "ServiceUnavailable": 503,
+    "SlowDown": 503,
 }
 
 

@@ -1,13 +1,17 @@
 """Faults on purpose: which of them there are, and whether one strikes, by rate and seed.
 
 Whether a fault strikes depends on the seed, the fault and what it would strike, on nothing else: the same seed gives
-the same faults, in any order and from any process.
+the same faults, in any order and from any process. A request is known by its operation and its number in the folder.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
+from pathlib import Path
+
+from bedrock_local.operations import NAMES
 
 ERROR_CODES = (400, 403, 408, 424, 429, 500, 503)
 # What may happen to a request, of any operation, or of one: `throttled:GetModelInvocationJob`.
@@ -41,11 +45,14 @@ FAULTS = {**RECORD_FAULTS, **JOB_FAULTS, **REQUEST_FAULTS}
 
 
 def check_faults(faults: Mapping[str, float]) -> None:
-    """Refuse a fault that does not exist; a ValueError names those that do."""
+    """Refuse a fault or an operation that does not exist; a ValueError names those that do."""
     for name in faults:
-        kind, _, operation = name.partition(":")
-        if kind not in FAULTS or (operation and kind not in REQUEST_FAULTS):
+        kind, colon, operation = name.partition(":")
+        if kind not in FAULTS or (colon and kind not in REQUEST_FAULTS):
             raise ValueError(f"no fault {name!r}; there are {', '.join(FAULTS)}")
+        operations = ["GetObject"] if kind == "broken-read" else NAMES
+        if colon and operation not in operations:
+            raise ValueError(f"no operation {operation!r} in {name!r}; there are {', '.join(operations)}")
 
 
 def strikes(rate: float, seed: int, fault: str, *target: object) -> bool:
@@ -54,3 +61,32 @@ def strikes(rate: float, seed: int, fault: str, *target: object) -> bool:
         return False
     digest = hashlib.blake2b(repr((seed, fault, *target)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < rate * 2**64
+
+
+def find_request_fault(operation: str, *, faults: Mapping[str, float], seed: int, folder: Path) -> str:
+    """Name the fault that strikes the request at hand, and count the request; empty for none."""
+    rates = {kind: request_rate(kind, operation, faults) for kind in REQUEST_FAULTS}
+    if not any(rates.values()):
+        return ""
+    number = count_request(operation, folder)
+    return next((kind for kind, rate in rates.items() if strikes(rate, seed, kind, operation, number)), "")
+
+
+def request_rate(kind: str, operation: str, faults: Mapping[str, float]) -> float:
+    """Give the rate of a fault for an operation: its own, else that of all operations."""
+    if kind == "broken-read" and operation != "GetObject":
+        return 0
+    return faults.get(f"{kind}:{operation}", faults.get(kind, 0))
+
+
+def count_request(operation: str, folder: Path) -> int:
+    """Give the number of a request among those of its operation, from 1, over all processes."""
+    path = folder / "state" / "requests" / (operation or "other")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A byte for each request: to append one and to learn where it came to stand is one step for the system.
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, b".")
+        return os.lseek(descriptor, 0, os.SEEK_CUR)
+    finally:
+        os.close(descriptor)

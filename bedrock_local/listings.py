@@ -62,6 +62,16 @@ def list_objects(request: Request, emulator: Emulator, bucket: str, _: str) -> R
     return xml_response("ListBucketResult", fields)
 
 
+def list_versions(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
+    """List objects as versions: each has one, `null`, as in a bucket that never had versioning."""
+    page = fill_page(request, emulator, bucket, request.query.get("key-marker", ""))
+    fields = common_fields(request, bucket, page)
+    versions = [{**content, "VersionId": "null", "IsLatest": True} for content in fields.pop("Contents")]
+    markers = {"NextKeyMarker": encoded(request, page.last), "NextVersionIdMarker": "null"}
+    fields |= {"KeyMarker": encoded(request, request.query.get("key-marker", "")), "Version": versions}
+    return xml_response("ListVersionsResult", fields | (markers if page.is_truncated else {}))
+
+
 def common_fields(request: Request, bucket: str, page: Page) -> dict[str, Any]:
     """Give what both forms of a list say."""
     query = request.query
@@ -69,7 +79,7 @@ def common_fields(request: Request, bucket: str, page: Page) -> dict[str, Any]:
         "Name": bucket,
         "Prefix": encoded(request, query.get("prefix", "")),
         "Delimiter": encoded(request, query["delimiter"]) if query.get("delimiter") else None,
-        "MaxKeys": max_keys(request),
+        "MaxKeys": read_count(request, "max-keys", PAGE_KEYS),
         "EncodingType": query.get("encoding-type"),
         "IsTruncated": page.is_truncated,
         "Contents": [describe(request, key, facts) for key, facts in page.found],
@@ -79,8 +89,8 @@ def common_fields(request: Request, bucket: str, page: Page) -> dict[str, Any]:
 
 def fill_page(request: Request, emulator: Emulator, bucket: str, after: str) -> Page:
     """Take keys from beyond `after` until the page is full or there are no more."""
-    prefix, delimiter, limit = request.query.get("prefix", ""), request.query.get("delimiter", ""), max_keys(request)
-    page = Page()
+    prefix, delimiter = request.query.get("prefix", ""), request.query.get("delimiter", "")
+    limit, page = read_count(request, "max-keys", PAGE_KEYS), Page()
     for key, path in objects.walk_keys(objects.bucket_folder(emulator.folder, bucket), prefix=prefix, after=after):
         group = group_of(key, prefix, delimiter)
         if group and (group == page.last or group <= after):
@@ -129,12 +139,12 @@ def encoded(request: Request, text: str) -> str:
     return quote(text, safe="/-_.~*") if request.query.get("encoding-type") == "url" else text
 
 
-def max_keys(request: Request) -> int:
-    """Read how many keys a page may have."""
-    text = request.query.get("max-keys", str(PAGE_KEYS))
-    if not text.isdigit():
-        raise ServiceError("InvalidArgument", "Provided max-keys not an integer or within integer range")
-    return min(int(text), PAGE_KEYS)
+def read_count(request: Request, name: str, most: int) -> int:
+    """Read how many things a page may have."""
+    text = request.query.get(name) or str(most)
+    if not text.isascii() or not text.isdigit():
+        raise ServiceError("InvalidArgument", f"Provided {name} not an integer or within integer range")
+    return min(int(text[:10]), most)
 
 
 def make_token(key: str) -> str:

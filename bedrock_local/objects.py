@@ -42,6 +42,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Base64 by algorithm in lower case.
     checksum_type
         `FULL_OBJECT` or `COMPOSITE`.
+    part_sizes
+        Bytes of each part of an object that was uploaded in parts.
     """
 
     size: int
@@ -51,6 +53,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: Mapping[str, str] = {}
     checksums: Mapping[str, str] = {}
     checksum_type: str = "FULL_OBJECT"
+    part_sizes: tuple[int, ...] = ()
 
 
 class Bucket(msgspec.Struct, frozen=True):

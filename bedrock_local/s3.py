@@ -1,61 +1,55 @@
-"""Amazon S3 on the wire: which request is which operation, and the operations of buckets.
+"""Amazon S3 on the wire: who carries out which operation, and the operations of buckets.
 
 Source: Amazon S3 API Reference.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from urllib.parse import unquote
+from itertools import islice
 
-from bedrock_local import listings, objects, transfers, uploads
+from bedrock_local import attributes, listings, objects, transfers, uploads
 from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.objects import Bucket
+from bedrock_local.operations import find_operation, find_target
 from bedrock_local.times import iso_time
 from bedrock_local.wire import Request, Response
 from bedrock_local.xml import read_body, xml_response
 
-HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:-fips)?(?:\.dualstack)?(?:[.-][a-z0-9-]+)?\.amazonaws\.com")
 Operation = Callable[[Request, Emulator, str, str], Response]
 
 
 def handle(request: Request, emulator: Emulator) -> Response:
     """Answer a request to S3, by virtual host or by path."""
-    bucket, key = find_target(request)
-    if not bucket:
-        return list_buckets(request, emulator)
-    return find_operation(request, OBJECT_OPERATIONS if key else BUCKET_OPERATIONS)(request, emulator, bucket, key)
+    operation = OPERATIONS.get(find_operation(request))
+    if operation is None:
+        reason = f"The emulator has no such operation of S3: {request.method} {'&'.join(request.query)}"
+        raise ServiceError("NotImplemented", reason)
+    if request.query.get("versionId", "null") != "null":
+        raise ServiceError("InvalidArgument", "Invalid version id specified")
+    return operation(request, emulator, *find_target(request))
 
 
-def find_target(request: Request) -> tuple[str, str]:
-    """Give bucket and key of a request; both may be empty."""
-    host = HOST.fullmatch(request.host)
-    try:
-        path = unquote(request.path, errors="strict").removeprefix("/")
-    except UnicodeDecodeError:
-        raise ServiceError("InvalidURI", "Couldn't parse the specified URI.") from None
-    if host and host["bucket"]:
-        return host["bucket"], path
-    bucket, _, key = path.partition("/")
-    return bucket, key
-
-
-def find_operation(request: Request, operations: list[tuple[str, str, Operation]]) -> Operation:
-    """Give the operation that the method and a word in query or headers ask for."""
-    for method, word, operation in operations:
-        if request.method == method and (not word or word in request.query or word in request.headers):
-            return operation
-    raise ServiceError("NotImplemented", "A header or query you provided implies functionality that is not implemented")
-
-
-def list_buckets(request: Request, emulator: Emulator) -> Response:
-    """List all buckets, the one thing that can be asked without naming one."""
-    if request.method != "GET":
-        raise ServiceError("MethodNotAllowed", "The specified method is not allowed against this resource.")
-    buckets = [{"Name": b.name, "CreationDate": iso_time(b.created)} for b in objects.list_buckets(emulator.folder)]
-    return xml_response("ListAllMyBucketsResult", {"Owner": {"ID": ACCOUNT}, "Buckets": {"Bucket": buckets}})
+def list_buckets(request: Request, emulator: Emulator, _: str, __: str) -> Response:
+    """List all buckets, or a page of those that the query asks for."""
+    query, limit = request.query, listings.read_count(request, "max-buckets", 10_000)
+    prefix, after = query.get("prefix", ""), listings.read_token(query.get("continuation-token"))
+    found = (b for b in objects.list_buckets(emulator.folder) if b.name.startswith(prefix) and b.name > after)
+    page, more = list(islice(found, limit)), next(found, None)
+    # "If the request contains at least one valid parameter", the region is there.
+    is_paged = bool({"max-buckets", "prefix", "continuation-token", "bucket-region"} & query.keys())
+    described = [
+        {"Name": b.name, "CreationDate": iso_time(b.created), "BucketRegion": b.region if is_paged else None}
+        for b in page
+    ]
+    fields = {
+        "Owner": {"ID": ACCOUNT},
+        "Buckets": {"Bucket": described},
+        "Prefix": prefix or None,
+        "ContinuationToken": listings.make_token(page[-1].name) if page and more else None,
+    }
+    return xml_response("ListAllMyBucketsResult", fields)
 
 
 def create_bucket(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
@@ -84,44 +78,35 @@ def delete_bucket(_: Request, emulator: Emulator, bucket: str, __: str) -> Respo
     return Response(204)
 
 
-def refuse(request: Request, _: Emulator, __: str, ___: str) -> Response:
-    """Refuse what would otherwise pass for the operation below it in the table."""
-    raise ServiceError("NotImplemented", f"The emulator has no such operation of S3: {request.method} {request.query}")
+def get_bucket_versioning(_: Request, emulator: Emulator, bucket: str, __: str) -> Response:
+    """Say that versioning never was switched on."""
+    objects.bucket_folder(emulator.folder, bucket)
+    return xml_response("VersioningConfiguration", "")
 
 
-# First match wins, so that a word in the query stands before the plain method.
-UNKNOWN_WORDS = (
-    "acl", "accelerate", "analytics", "attributes", "cors", "encryption", "inventory", "legal-hold", "lifecycle",
-    "logging", "metrics", "notification", "object-lock", "ownershipControls", "policy", "policyStatus",
-    "publicAccessBlock", "replication", "requestPayment", "restore", "retention", "select", "tagging", "torrent",
-    "versioning", "versions", "website",
-)  # fmt: skip
-UNKNOWN: list[tuple[str, str, Operation]] = [
-    (method, word, refuse) for word in UNKNOWN_WORDS for method in ("GET", "PUT", "POST", "DELETE")
-]
-BUCKET_OPERATIONS: list[tuple[str, str, Operation]] = [
-    *UNKNOWN,
-    ("GET", "location", get_bucket_location),
-    ("GET", "uploads", uploads.list_uploads),
-    ("GET", "list-type", listings.list_objects_v2),
-    ("GET", "", listings.list_objects),
-    ("HEAD", "", head_bucket),
-    ("PUT", "", create_bucket),
-    ("DELETE", "", delete_bucket),
-    ("POST", "delete", transfers.delete_objects),
-]
-OBJECT_OPERATIONS: list[tuple[str, str, Operation]] = [
-    *UNKNOWN,
-    ("GET", "partNumber", refuse),
-    ("HEAD", "partNumber", refuse),
-    ("GET", "uploadId", uploads.list_parts),
-    ("PUT", "uploadId", uploads.upload_part),
-    ("POST", "uploadId", uploads.complete_upload),
-    ("POST", "uploads", uploads.create_upload),
-    ("DELETE", "uploadId", uploads.abort_upload),
-    ("GET", "", transfers.get_object),
-    ("HEAD", "", transfers.head_object),
-    ("PUT", "x-amz-copy-source", transfers.copy_object),
-    ("PUT", "", transfers.put_object),
-    ("DELETE", "", transfers.delete_object),
-]
+OPERATIONS: dict[str, Operation] = {
+    "ListBuckets": list_buckets,
+    "CreateBucket": create_bucket,
+    "HeadBucket": head_bucket,
+    "DeleteBucket": delete_bucket,
+    "GetBucketLocation": get_bucket_location,
+    "GetBucketVersioning": get_bucket_versioning,
+    "ListObjects": listings.list_objects,
+    "ListObjectsV2": listings.list_objects_v2,
+    "ListObjectVersions": listings.list_versions,
+    "PutObject": transfers.put_object,
+    "GetObject": transfers.get_object,
+    "HeadObject": transfers.head_object,
+    "CopyObject": transfers.copy_object,
+    "DeleteObject": transfers.delete_object,
+    "DeleteObjects": transfers.delete_objects,
+    "GetObjectAttributes": attributes.get_attributes,
+    "GetObjectTagging": attributes.get_tagging,
+    "CreateMultipartUpload": uploads.create_upload,
+    "UploadPart": uploads.upload_part,
+    "UploadPartCopy": uploads.upload_part,
+    "CompleteMultipartUpload": uploads.complete_upload,
+    "AbortMultipartUpload": uploads.abort_upload,
+    "ListParts": uploads.list_parts,
+    "ListMultipartUploads": uploads.list_uploads,
+}

@@ -21,7 +21,9 @@ from bedrock_local.xml import malformed, read_body, xml_response
 
 KEPT = ("cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires")
 META = "x-amz-meta-"
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+PART_NUMBER = re.compile(r"[0-9]{1,5}")
+MAX_PARTS = 10_000  # "Amazon S3 multipart upload limits"
 
 
 def put_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
@@ -48,8 +50,7 @@ def get_object(request: Request, emulator: Emulator, bucket: str, key: str) -> R
     except ServiceError:
         stream.close()
         raise
-    start, stop = find_range(request.headers.get("range", ""), facts.size) or (0, facts.size)
-    return Response(head.status, head.headers, stream.narrow(start, stop))
+    return Response(head.status, head.headers, stream.narrow(*(find_slice(request, facts) or (0, facts.size))))
 
 
 def head_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
@@ -61,7 +62,7 @@ def head_object(request: Request, emulator: Emulator, bucket: str, key: str) -> 
 def describe_object(request: Request, facts: Facts) -> Response:
     """Hold a read to its conditions and range, and give status and headers of its answer."""
     check_read(request, facts)
-    asked = find_range(request.headers.get("range", ""), facts.size)
+    asked = find_slice(request, facts)
     start, stop = asked or (0, facts.size)
     headers = object_headers(request, facts) | {"content-length": str(stop - start)}
     if asked:
@@ -138,6 +139,28 @@ def open_source(request: Request, emulator: Emulator) -> tuple[FileSlice, Facts]
         stream.close()
         raise failed_condition("x-amz-copy-source-If-Match")
     return stream, facts
+
+
+def find_slice(request: Request, facts: Facts) -> tuple[int, int] | None:
+    """Give start and stop of the range or the part that a read asks for; None for all."""
+    text = request.headers.get("range", "")
+    if "partNumber" not in request.query:
+        return find_range(text, facts.size)
+    if text:
+        raise ServiceError("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
+    number, sizes = read_number(request), facts.part_sizes or (facts.size,)
+    if number > len(sizes):
+        raise ServiceError("InvalidPartNumber", "The requested partnumber is not satisfiable")
+    start = sum(sizes[: number - 1])
+    return start, start + sizes[number - 1]
+
+
+def read_number(request: Request) -> int:
+    """Read the number of a part."""
+    text = request.query.get("partNumber", "")
+    if not PART_NUMBER.fullmatch(text) or not 1 <= int(text) <= MAX_PARTS:
+        raise ServiceError("InvalidArgument", f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive")
+    return int(text)
 
 
 def find_range(text: str, size: int) -> tuple[int, int] | None:

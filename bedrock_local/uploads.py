@@ -31,13 +31,13 @@ from bedrock_local.transfers import (
     keep_object,
     kept_headers,
     open_source,
+    read_number,
     user_metadata,
 )
 from bedrock_local.wire import CHUNK_BYTES, Request, Response
 from bedrock_local.xml import malformed, read_body, xml_response
 
 MIN_PART_BYTES = 5 * 2**20  # "Amazon S3 multipart upload limits"; the last part may be smaller
-MAX_PARTS = 10_000
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +129,7 @@ def complete_upload(request: Request, emulator: Emulator, bucket: str, key: str)
         metadata=upload.metadata,
         checksums=whole_sums(request, received) if is_whole else join_sums(upload.algorithm, parts),
         checksum_type=upload.checksum_type,
+        part_sizes=tuple(part.facts.size for part in parts),
     )
     keep_object(request, emulator, bucket, key, received.path, facts)
     shutil.rmtree(folder, ignore_errors=True)
@@ -202,14 +203,6 @@ def no_such_upload() -> ServiceError:
     """Say that an upload is not, or no longer, there."""
     reason = "The specified upload does not exist. The upload ID may be invalid, or it may have been aborted."
     return ServiceError("NoSuchUpload", reason)
-
-
-def read_number(request: Request) -> int:
-    """Read the number of a part."""
-    text = request.query.get("partNumber", "")
-    if not text.isdigit() or not 1 <= int(text) <= MAX_PARTS:
-        raise ServiceError("InvalidArgument", f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive")
-    return int(text)
 
 
 def copy_source(request: Request, emulator: Emulator, upload: Upload) -> Received:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, urlsplit
 
+from urllib3.exceptions import IncompleteRead, ProtocolError
+
 CHUNK_BYTES = 1 << 20
 
 
@@ -86,14 +88,21 @@ class FileSlice(io.RawIOBase):
 
     def __init__(self, path: Path, start: int, stop: int) -> None:
         super().__init__()
+        self._start = self._at = self._stop = self._missing = 0
         self._descriptor = -1
         self._descriptor = os.open(path, os.O_RDONLY)
         self.modified_ns = os.fstat(self._descriptor).st_mtime_ns
         self.narrow(start, stop)
 
+    def break_off(self) -> FileSlice:
+        """Give the first half only, then raise what urllib3 raises when a server closes the connection too early."""
+        self._missing = (self._stop - self._at + 1) // 2
+        self._stop -= self._missing
+        return self
+
     def narrow(self, start: int, stop: int) -> FileSlice:
         """Read these bytes instead."""
-        self._at, self._stop = start, stop
+        self._start, self._at, self._stop, self._missing = start, start, stop, 0
         os.lseek(self._descriptor, start, os.SEEK_SET)
         return self
 
@@ -124,6 +133,9 @@ class FileSlice(io.RawIOBase):
         super().close()
 
     def _take(self, size: int) -> bytes:
+        if size and self._missing and self._at >= self._stop:
+            self._release()
+            raise ProtocolError("Connection broken", IncompleteRead(self._at - self._start, self._missing))
         if self._descriptor < 0:
             return b""
         content = os.read(self._descriptor, min(size, self._stop - self._at))
