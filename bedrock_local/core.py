@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bedrock_local import control, runtime, s3
+from bedrock_local import control, identity, runtime, s3
 from bedrock_local.emulator import Emulator
-from bedrock_local.errors import ServiceError, json_error, xml_error
+from bedrock_local.errors import ServiceError, form_error, json_error, xml_error
 from bedrock_local.faults import find_request_fault
 from bedrock_local.operations import find_operation
 from bedrock_local.wire import FileSlice, Request, Response
@@ -26,6 +26,12 @@ REFUSALS = {
         ("ServiceUnavailable", "Service is unable to handle request."),
     ),
 }
+HANDLERS = {
+    "bedrock": control.handle,
+    "bedrock-runtime": runtime.handle,
+    "s3": s3.handle,
+    "sts": identity.handle,
+}
 
 
 def handle(request: Request, emulator: Emulator) -> Response:
@@ -38,13 +44,23 @@ def handle(request: Request, emulator: Emulator) -> Response:
         response = carry_out(request, emulator)
         return spoil(response, fault, request) if fault else response
     except ServiceError as error:
-        return xml_error(error, method=request.method) if request.service == "s3" else json_error(error)
+        return write_error(error, request)
+
+
+def write_error(error: ServiceError, request: Request) -> Response:
+    """Write an error in the form that the client reads: that of S3, of services that are asked by a form, or JSON."""
+    if request.service == "s3":
+        return xml_error(error, method=request.method)
+    is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    return form_error(error) if is_form else json_error(error)
 
 
 def carry_out(request: Request, emulator: Emulator) -> Response:
     """Do what a request asks for."""
-    handlers = {"s3": s3.handle, "bedrock": control.handle, "bedrock-runtime": runtime.handle}
-    return handlers[request.service](request, emulator)
+    if request.service not in HANDLERS:
+        reason = f"The emulator has {', '.join(HANDLERS)}, but no {request.service}"
+        raise ServiceError("UnknownOperationException", reason)
+    return HANDLERS[request.service](request, emulator)
 
 
 def spoil(response: Response, fault: str, request: Request) -> Response:

@@ -95,3 +95,10 @@ def xml_error(error: ServiceError, *, method: str) -> Response:
     inside = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items())
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inside}</Error>'
     return Response(error.status, {"content-type": "application/xml"}, body.encode())
+
+
+def form_error(error: ServiceError) -> Response:
+    """Write an error as services do that are asked by a form, such as STS."""
+    inside = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+    body = f"<ErrorResponse><Error>{inside}</Error></ErrorResponse>"
+    return Response(error.status, {"content-type": "text/xml"}, body.encode())

@@ -15,13 +15,12 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import BotoCoreError
 
 from bedrock_local.answers import Answerer
-from bedrock_local.core import handle
+from bedrock_local.core import HANDLERS, handle
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.settings import Settings
 from bedrock_local.shapes import shared_loader
-from bedrock_local.wire import BytesBody, FileSlice, read_request
+from bedrock_local.wire import BytesBody, FileSlice, full_headers, read_request
 
-SERVICES = ("bedrock", "bedrock-runtime", "s3")
 # What a person's own AWS set-up says has no place here: nothing is looked up, and nothing is sent elsewhere.
 DEAF = {
     "config_file": os.devnull,
@@ -34,7 +33,7 @@ DEAF = {
 class NoSuchServiceError(BotoCoreError):  # type: ignore[misc]
     """A client of a service that the emulator does not have."""
 
-    fmt = "the emulator has bedrock, bedrock-runtime and s3, but no {service}"
+    fmt = f"the emulator has {', '.join(HANDLERS)}, but no {{service}}"
 
 
 def open_session(
@@ -73,11 +72,8 @@ def open_session(
 def answer_request(request: AWSPreparedRequest, event_name: str, *, emulator: Emulator, **_: Any) -> AWSResponse:
     """Answer a prepared request of a client; botocore sends nothing when a handler gives a response."""
     service = event_name.split(".")[1]
-    if service not in SERVICES:
+    if service not in HANDLERS:
         raise NoSuchServiceError(service=service)
     response = handle(read_request(service, request.method, request.url, request.headers, request.body), emulator)
-    headers = {"x-amzn-requestid": "emulator", "x-amz-request-id": "emulator", **response.headers}
-    if isinstance(response.body, FileSlice):
-        return AWSResponse(request.url, response.status, headers, response.body)
-    headers.setdefault("content-length", str(len(response.body)))
-    return AWSResponse(request.url, response.status, headers, BytesBody(response.body))
+    body = response.body if isinstance(response.body, FileSlice) else BytesBody(response.body)
+    return AWSResponse(request.url, response.status, full_headers(response), body)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import socket
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from urllib3.exceptions import IncompleteRead, ProtocolError
 
 CHUNK_BYTES = 1 << 20
+BODILESS = (204, 304)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,15 @@ def read_request(service: str, method: str, url: str, headers: Mapping[str, Any]
         name.lower(): value.decode("latin-1") if isinstance(value, bytes) else value for name, value in headers.items()
     }
     return Request(service, method, parts.netloc, parts.path or "/", query, named, open_body(body))
+
+
+def full_headers(response: Response) -> dict[str, str]:
+    """Give the headers of a response with what every response has: an id, and the length of its body."""
+    length = {}
+    if isinstance(response.body, bytes) and response.status not in BODILESS:
+        length["content-length"] = str(len(response.body))
+    request_id = str(uuid.uuid4())
+    return {"x-amzn-requestid": request_id, "x-amz-request-id": request_id, **length, **response.headers}
 
 
 def open_body(body: Any) -> BinaryIO:
@@ -126,6 +138,24 @@ class FileSlice(io.RawIOBase):
         """Yield what is left; the name and form that botocore knows from urllib3."""
         while chunk := self.read(amount):
             yield chunk
+
+    def send_to(self, connection: socket.socket) -> int:
+        """Send what is left to a socket, from disk without a way through this process where the system can.
+
+        Gives how many bytes went out, which are fewer than promised when the file has been cut in the meantime.
+        """
+        start = self._at
+        with self:
+            if hasattr(os, "sendfile"):
+                while self._at < self._stop and (sent := self._send_some(connection)):
+                    self._at += sent
+            else:
+                for chunk in self.stream():
+                    connection.sendall(chunk)
+            return self._at - start
+
+    def _send_some(self, connection: socket.socket) -> int:
+        return os.sendfile(connection.fileno(), self._descriptor, self._at, self._stop - self._at)
 
     def close(self) -> None:
         """Close the file, once."""

@@ -44,8 +44,8 @@ def test_a_persons_own_set_up_changes_nothing(folder, monkeypatch, name, value):
 
 @pytest.mark.usefixtures("no_network")
 def test_a_service_that_is_not_there_says_so_at_once(folder):
-    with pytest.raises(NoSuchServiceError, match="the emulator has bedrock, bedrock-runtime and s3, but no sts"):
-        open_session(folder).client("sts").get_caller_identity()
+    with pytest.raises(NoSuchServiceError, match="the emulator has bedrock, bedrock-runtime, s3, sts, but no iam"):
+        open_session(folder).client("iam").list_roles()
 
 
 def test_only_clients_of_the_session_talk_to_the_emulator(folder):

@@ -1,0 +1,84 @@
+"""Work that nobody has to ask for: all unfinished jobs in turn, until told to stop or until there is none."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bedrock_local import jobs
+from bedrock_local.emulator import Emulator
+from bedrock_local.jobs import Job
+from bedrock_local.work import work_on
+
+TURN_SECONDS = 0.2
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds
+
+
+class Rounds:
+    """Rounds of work over a folder's jobs; a job that has ended is not looked at again."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator, self._ended = emulator, set[str]()
+
+    def unfinished(self) -> list[Job]:
+        """List the jobs that have not ended, oldest first."""
+        folder = jobs.jobs_folder(self._emulator.folder)
+        ids = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        found = [job for name in ids - self._ended if (job := jobs.find_job(self._emulator.folder, name))]
+        ended = {job.job_id for job in found if jobs.read_progress(self._emulator.folder, job).end}
+        self._ended |= ended
+        return sorted((job for job in found if job.job_id not in ended), key=lambda job: job.submitted)
+
+    def work(self) -> bool:
+        """Give each job a turn; False when all of them wait, for their clocks or for other processes."""
+        is_busy = False
+        for job in self.unfinished():
+            deadline = time.monotonic() + TURN_SECONDS
+            work_on(job, self._emulator, deadline)
+            is_busy |= time.monotonic() >= deadline
+        return is_busy
+
+
+@contextmanager
+def work_in_background(emulator: Emulator) -> Iterator[Callable[[], None]]:
+    """Work in a thread until the block ends; what is given wakes it, when there is something new."""
+    woken, stopped = threading.Event(), threading.Event()
+    thread = threading.Thread(target=work_until, args=(emulator, woken, stopped), daemon=True)
+    thread.start()
+    try:
+        yield woken.set
+    finally:
+        stopped.set()
+        woken.set()
+        # It may be waiting for a slow model; what it has not written, another process will.
+        thread.join(LONGEST_PAUSE)
+
+
+def work_until(emulator: Emulator, woken: threading.Event, stopped: threading.Event) -> None:
+    """Work in rounds, with longer and longer pauses while nothing moves."""
+    rounds, pause, said = Rounds(emulator), SHORTEST_PAUSE, ""
+    while not stopped.is_set():
+        try:
+            is_busy = rounds.work()
+        except Exception as error:
+            # Settings or files that cannot be read are for a person to mend, who is told once.
+            if said != (said := str(error)):
+                traceback.print_exc()
+            is_busy, pause = False, LONGEST_PAUSE
+        if is_busy or woken.wait(pause):
+            woken.clear()
+            pause = SHORTEST_PAUSE
+        else:
+            pause = min(LONGEST_PAUSE, 2 * pause)
+
+
+def work_off(emulator: Emulator, say: Callable[[list[Job]], None], *, sleep: Callable[[float], None]) -> None:
+    """Work until every job has ended, and tell before each round which have not."""
+    rounds = Rounds(emulator)
+    while found := rounds.unfinished():
+        say(found)
+        if not rounds.work():
+            sleep(SHORTEST_PAUSE)

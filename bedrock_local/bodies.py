@@ -1,0 +1,96 @@
+"""Bodies of requests as they come over a connection: counted or in chunks, and never whole in memory.
+
+Source: RFC 9112, "Message body length" and "Chunked transfer coding"; RFC 9110, "Expect".
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bedrock_local.checksums import incomplete
+from bedrock_local.errors import ServiceError
+
+LINE_BYTES = 65_536
+REST_BYTES = 65_536
+SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?\n", re.DOTALL)
+
+
+class Body(io.RawIOBase):
+    """What a client sends after the head of its request.
+
+    A client that expects `100 Continue` is asked for the body when somebody first reads it, so that a refused body is
+    never sent.
+
+    Attributes
+    ----------
+    is_over
+        Whether all of it has been read, so that the next request may follow.
+    """
+
+    def __init__(self, connection: Any, size: int | None, ask: Callable[[], object] | None) -> None:
+        super().__init__()
+        self._connection, self._ask = connection, ask
+        self._is_chunked, self._left, self._is_first = size is None, size or 0, True
+        self.is_over = size == 0
+
+    def readable(self) -> bool:
+        """Say that this can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer with what has come; 0 at the end of the body."""
+        if self._ask and not self.is_over:
+            self._ask()
+            self._ask = None
+        if self._is_chunked and not self._left and not self.is_over:
+            self._begin_chunk()
+        if self.is_over:
+            return 0
+        count = int(self._connection.readinto1(memoryview(buffer)[: self._left]))
+        if not count:
+            raise incomplete()
+        self._left -= count
+        self.is_over = not self._is_chunked and not self._left
+        return count
+
+    def skip_rest(self) -> bool:
+        """Read the little that nobody wanted; False when there is more, and the connection is of no use any more."""
+        read, rest = 0, bytearray(REST_BYTES)
+        try:
+            while not (self.is_over or self._ask or read > REST_BYTES or self._left > REST_BYTES):
+                read += self.readinto(rest)
+        except ServiceError:
+            return False
+        return self.is_over
+
+    def _begin_chunk(self) -> None:
+        """Read the line that says how long the next chunk is; the last one is empty, and trailers follow it."""
+        if not self._is_first and self._connection.readline(LINE_BYTES) not in (b"\r\n", b"\n"):
+            raise incomplete()
+        self._is_first = False
+        found = SIZE.fullmatch(self._connection.readline(LINE_BYTES))
+        if not found:
+            raise incomplete()
+        self._left = int(found[1], 16)
+        if not self._left:
+            while self._connection.readline(LINE_BYTES).strip():
+                pass
+            self.is_over = True
+
+
+def open_body(headers: Mapping[str, str], connection: Any, ask: Callable[[], object]) -> Body:
+    """Open the body that the headers of a request announce."""
+    encoding, length = headers.get("transfer-encoding", "").lower(), headers.get("content-length", "0")
+    if encoding not in ("", "chunked") or not re.fullmatch("[0-9]{1,18}", length):
+        reason = "A body comes with a Content-Length, or with Transfer-Encoding: chunked"
+        raise ServiceError("ValidationException", reason)
+    expects = headers.get("expect", "").lower() == "100-continue"
+    return Body(connection, None if encoding else int(length), ask if expects else None)
+
+
+def buffered(body: Body) -> io.BufferedReader:
+    """Make each read of a body give all that is asked for, as far as the body goes."""
+    return io.BufferedReader(body)

@@ -1,0 +1,291 @@
+"""The door over HTTP: one server on 127.0.0.1 for all services, for clients in any language.
+
+Sources: RFC 9110 and 9112 for the wire; AWS General Reference, "Signature Version 4", for the credential scope, which
+names service and region. Signatures are not checked.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import socketserver
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from email.utils import formatdate
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from bedrock_local.answers import Answerer
+from bedrock_local.background import work_in_background
+from bedrock_local.bodies import buffered, open_body
+from bedrock_local.core import handle, write_error
+from bedrock_local.emulator import Emulator, make_folder
+from bedrock_local.errors import ServiceError, json_error
+from bedrock_local.settings import Settings
+from bedrock_local.wire import FileSlice, Request, Response, full_headers
+
+ADDRESS = "127.0.0.1"
+LOOPBACK = re.compile(r"127\.0\.0\.1|::1|(?:.+\.)?localhost")
+SCOPE = re.compile(r"/\d{8}/(?P<region>[a-z0-9-]{1,20})/(?P<service>[a-z0-9-]+)/aws4_request")
+# An id may be an ARN, and that with its slash and colons as they are, percent-encoded, or so twice.
+JOB_PATH = re.compile(r"(/model-invocation-job)/(.+?)(/stop)?")
+MODEL_PATH = re.compile(r"(/model)/(.+)(/[a-z-]+)")
+LINE_END = re.compile(r"[\r\n\0]+")
+LAST_WORDS_SECONDS = 2.0
+
+
+@contextmanager
+def serve(
+    folder: str | Path,
+    *,
+    port: int = 0,
+    settings: Settings | None = None,
+    answer: Answerer | None = None,
+    now: Callable[[], float] = time.time,
+) -> Iterator[Server]:
+    """Serve the emulator in a folder on 127.0.0.1, and work on its jobs, until the block ends.
+
+    Parameters
+    ----------
+    folder
+        Made when it is not there. Every process that opens it sees the same buckets and jobs.
+    port
+        Any that is free when 0; the server's `url` names it.
+    settings
+        Replace the folder's; by default they are those of its `settings.json`.
+    answer
+        Answers the records and requests that this process works on; the one that the settings name when missing.
+    now
+        The clock, in seconds since 1970.
+
+    Raises
+    ------
+    OSError
+        The port is taken.
+    """
+    emulator = Emulator(make_folder(Path(folder), settings), answer=answer, now=now)
+    with Server(emulator, port) as server, work_in_background(emulator) as server.wake, server.running():
+        yield server
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """A server on 127.0.0.1, with a thread for each connection.
+
+    Attributes
+    ----------
+    emulator
+        What is served; its region is that of requests that name none.
+    wake
+        Called when there may be work on jobs.
+    """
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, emulator: Emulator, port: int) -> None:
+        self.emulator = emulator
+        self.wake: Callable[[], None] = lambda: None
+        self._connections, self._changed, self._is_stopping = set[Any](), threading.Condition(), False
+        super().__init__((ADDRESS, port), Handler)
+        self.port = int(self.server_address[1])
+
+    @property
+    def url(self) -> str:
+        """What clients take as their endpoint."""
+        return f"http://{ADDRESS}:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which AWS clients in any language find this server."""
+        keys = {"AWS_ACCESS_KEY_ID": "emulator", "AWS_SECRET_ACCESS_KEY": "emulator"}
+        region = dict.fromkeys(["AWS_DEFAULT_REGION", "AWS_REGION"], self.emulator.region)
+        return {"AWS_ENDPOINT_URL": self.url, **keys, **region}
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Take connections in a thread until the block ends, then end all of them."""
+        thread = threading.Thread(target=self._take_connections, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._is_stopping = True
+            socket.create_connection((ADDRESS, self.port)).close()  # or it would wait for the next client
+            thread.join()
+            self._end_connections()
+
+    def _take_connections(self) -> None:
+        while not self._is_stopping:
+            self.handle_request()
+
+    def _end_connections(self) -> None:
+        """Hang up on all clients, and wait until the threads have seen it; a slow model is not waited for."""
+        with self._changed:
+            for connection in self._connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._changed.wait_for(lambda: not self._connections, LAST_WORDS_SECONDS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Begin a connection's thread."""
+        with self._changed:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def close_request(self, request: Any) -> None:
+        """Close a connection."""
+        super().close_request(request)
+        with self._changed:
+            self._connections.discard(request)
+            self._changed.notify_all()
+
+    def handle_error(self, *_: Any) -> None:
+        """Say what went wrong, unless it is only that a client has hung up."""
+        if not isinstance(sys.exception(), ConnectionError):
+            traceback.print_exc()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection: reads requests, gives them to the core, writes what comes back."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Server
+
+    def answer(self) -> None:
+        """Answer one request, and hang up when its body or its answer has been left half-way."""
+        headers = read_headers(self.headers.items())
+        try:
+            body = open_body(headers, self.rfile, self.send_continue)
+        except ServiceError as error:
+            self.close_connection = True
+            self.send_answer(json_error(error))
+            return
+        # Not `self.path`, in which the slashes that begin a key are folded into one.
+        target = self.requestline.split()[1]
+        response = respond(self.server, self.command, target, headers, buffered(body))
+        if self.command == "POST":
+            self.server.wake()
+        is_over = body.skip_rest()
+        self.close_connection |= not is_over
+        self.send_answer(response)
+        if not is_over:
+            self.let_finish()
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 -- the names that the base class looks for
+
+    def handle_expect_100(self) -> bool:
+        """Leave it to the body to ask for itself."""
+        return True
+
+    def send_continue(self) -> None:
+        """Ask for the body."""
+        self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def send_answer(self, response: Response) -> None:
+        """Write an answer, a file from the disk straight to the connection."""
+        headers = {"date": formatdate(usegmt=True), **full_headers(response)}
+        if self.close_connection:
+            headers["connection"] = "close"
+        lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
+        lines += [f"{name}: {LINE_END.sub(' ', value)}" for name, value in headers.items()]
+        head = "\r\n".join([*lines, "\r\n"]).encode("latin-1", "replace")
+        if isinstance(response.body, FileSlice):
+            self.connection.sendall(head)
+            self.close_connection |= response.body.send_to(self.connection) < int(headers["content-length"])
+        else:
+            self.connection.sendall(head if self.command == "HEAD" else head + response.body)
+
+    def let_finish(self) -> None:
+        """Let a client send what it still has, or it would lose the answer to a reset connection."""
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(LAST_WORDS_SECONDS)
+        with suppress(OSError):
+            while self.connection.recv(1 << 20):
+                pass
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing of single requests."""
+
+
+def respond(server: Server, method: str, target: str, headers: dict[str, str], body: Any) -> Response:
+    """Answer a request; what nobody has thought of is an error of the service, and told on the terminal too."""
+    request, region = read_request(method, target, headers, body)
+    try:
+        check_origin(headers)
+        return handle(request, replace(server.emulator, region=region or server.emulator.region))
+    except ServiceError as error:
+        return write_error(error, request)
+    except ConnectionError:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        return write_error(ServiceError("InternalServerException", f"{type(error).__name__}: {error}"), request)
+
+
+def check_origin(headers: Mapping[str, str]) -> None:
+    """Refuse what a web page sends, by a name of its own for this machine, or across origins."""
+    named = [f"//{headers.get('host', '')}", *([headers["origin"]] if "origin" in headers else [])]
+    for url in named:
+        name = host_name(url)
+        if not LOOPBACK.fullmatch(name):
+            reason = f"The emulator answers to 127.0.0.1 and localhost only, not to {name or 'a request without host'}"
+            raise ServiceError("AccessDeniedException", reason)
+
+
+def host_name(url: str) -> str:
+    """Give the host of a URL, without its port; empty when it has none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def read_headers(items: list[tuple[str, str]]) -> dict[str, str]:
+    """Give headers by their names in lower case; one that comes twice is a list."""
+    headers: dict[str, str] = {}
+    for name, value in items:
+        value, name = LINE_END.sub("", value).strip(), name.lower()
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def read_request(method: str, target: str, headers: dict[str, str], body: Any) -> tuple[Request, str]:
+    """Put a request into the form that the core takes, and name the region that it is for; empty for none."""
+    if not target.startswith("/"):  # as a client sends it that takes this server for a proxy
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    path, _, text = target.partition("?")
+    query = dict(parse_qsl(text, keep_blank_values=True))
+    # A presigned URL carries headers in its query.
+    headers = {name.lower(): value for name, value in query.items() if name.lower().startswith("x-amz-")} | headers
+    found = SCOPE.search(headers.get("authorization", "") or headers.get("x-amz-credential", ""))
+    service = find_service(found["service"] if found else "", path)
+    if service.startswith("bedrock"):
+        path = encode_id(path)
+    request = Request(service, method, headers.get("host", ""), path, query, headers, body)
+    return request, found["region"] if found else ""
+
+
+def find_service(signing_name: str, path: str) -> str:
+    """Name the service by what the request was signed for, and by its path when that does not tell."""
+    if signing_name in ("", "bedrock"):
+        if path.startswith("/model/"):
+            return "bedrock-runtime"
+        if signing_name or re.match("/model-invocation-jobs?(/|$)", path):
+            return "bedrock"
+    return signing_name or "s3"
+
+
+def encode_id(path: str) -> str:
+    """Percent-encode the id in a path once, however it came."""
+    found = JOB_PATH.fullmatch(path) or MODEL_PATH.fullmatch(path)
+    return f"{found[1]}/{quote(unquote(unquote(found[2])), safe='')}{found[3] or ''}" if found else path
