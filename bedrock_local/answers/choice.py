@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from bedrock_local.answers import Answerer, extract
 from bedrock_local.answers.endpoint import Endpoint
+from bedrock_local.answers.recorded import Recorded
 
 RECORDED = (".jsonl", ".jsonl.out")
 CHOICES = (
@@ -50,8 +51,17 @@ def open_endpoint(url: str, model: str, workers: int) -> Endpoint:
     return Endpoint(url, model=model, workers=workers)
 
 
-def find_answerer(name: str, *, folder: Path, model: str, workers: int) -> Answerer | None:  # noqa: ARG001
-    """Find who answers in a folder, by the name in its settings; nobody in this process for `worker`."""
+@lru_cache(maxsize=2)
+def open_recorded(path: Path, modified_ns: int, size: int) -> Recorded:  # noqa: ARG001 -- a file that changed is read again
+    """Read where the recorded answers stand in a file, once."""
+    return Recorded(path)
+
+
+def find_answerer(name: str, *, folder: Path, model: str, workers: int) -> Answerer | None:
+    """Find who answers in a folder, by the name in its settings; nobody in this process for `worker`.
+
+    A path that is relative counts from the folder. A ValueError says what is wrong with the file it names.
+    """
     kind = kind_of(name)
     if kind == "worker":
         return None
@@ -59,4 +69,10 @@ def find_answerer(name: str, *, folder: Path, model: str, workers: int) -> Answe
         return extract
     if kind == "endpoint":
         return open_endpoint(name, model, workers)
-    raise ValueError(f"answer {name!r} is not there yet")
+    path = folder / Path(name).expanduser()
+    try:
+        facts = path.stat()
+        return open_recorded(path, facts.st_mtime_ns, facts.st_size)
+    except OSError as error:
+        cure = "put a batch job's output there, or let the settings name another answer"
+        raise ValueError(f"{path}: no recorded answers can be read ({error.strerror}); {cure}") from error
