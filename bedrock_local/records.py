@@ -78,6 +78,13 @@ def answer_record(record: Record, model: Model, *, invocation_type: str, answer:
     return Outcome(line, is_success=True, input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
 
 
+def expire_record(record: Record, reason: str, *, number: int) -> bytes:
+    """Give the error line of a record that a job did not come to; `expired` is what readers of the service look for."""
+    record_id = make_record_id(record, number) if record.record_id is None else record.record_id
+    failure = msgspec.json.encode({"errorCode": 408, "errorMessage": reason, "expired": True})
+    return write_line(record, b"error", failure, record_id)
+
+
 def answer_body(body: Any, model: Model, invocation_type: str, answer: Answerer) -> tuple[Reply, dict[str, Any]]:
     """Give the reply to a model input, plain and in the form of its family."""
     if invocation_type == "Converse":
