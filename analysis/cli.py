@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 import typer
 from typer import Option
 
-from analysis.aws import EMULATOR, open_session
+from analysis.aws import EMULATOR, emulator_folder, open_session
 from analysis.errors import AnalysisError, CallsError
 from analysis.quotas import LATEST
 
 STILL_RUNNING = 3
 INTERRUPTED = 130
+PORT = 4574
 COLUMNS = ("call_id", "transcript", "turn", "speaker", "text")
 
 app = typer.Typer(
@@ -144,6 +145,66 @@ def sample(
     out.parent.mkdir(parents=True, exist_ok=True)
     make_calls(calls, seed=seed).write_parquet(out)
     typer.echo(f"{calls:,} calls in {out}")
+
+
+@app.command()
+def emulator(
+    folder: Annotated[
+        Path | None, Option(help="The emulator's folder; that of the profile 'emulator' when left out.")
+    ] = None,
+    port: Annotated[int, Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any that is free.")] = PORT,
+    work: Annotated[bool, Option("--work", help="Serve nothing: work on the jobs until all have ended.")] = False,  # noqa: FBT002 -- typer's way
+    answer: Annotated[
+        str | None, Option(help="extract, URL of an OpenAI-compatible endpoint, answers.jsonl, or module:function.")
+    ] = None,
+    answer_model: Annotated[str | None, Option(help="The endpoint's name of the model.")] = None,
+    answer_workers: Annotated[int | None, Option(help="How many questions the endpoint gets at once.")] = None,
+    clock: Annotated[Literal["instant", "realistic"] | None, Option(help="How long a job's states last.")] = None,
+    factor: Annotated[float | None, Option(help="How many times faster than the wall clock jobs run.")] = None,
+    records_per_second: Annotated[float | None, Option(help="The most records of a job in a second.")] = None,
+    quotas: Annotated[Literal["2026", "2024"] | None, Option(help="Year of Bedrock's quotas.")] = None,
+    min_records: Annotated[int | None, Option(help="Fewest records of a job, in place of that year's.")] = None,
+    over_quota: Annotated[
+        Literal["refuse", "queue"] | None, Option(help="What becomes of jobs beyond the quota.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None, Option(help="A fault and its rate, as throttled=0.1; several times for several; or none.")
+    ] = None,
+    seed: Annotated[int | None, Option(help="Chooses what the faults strike.")] = None,
+) -> None:
+    """Serve Amazon Bedrock batch inference from a folder, to any AWS client.
+
+    Says what to paste into another terminal so that the AWS CLI and SDKs find it.
+    Options about answers, clock, quotas and faults change the folder's settings, and stay.
+    """
+    from bedrock_local.command import CommandError, run_server, run_work
+
+    options: dict[str, Any] = {
+        "answer": answer,
+        "answer_model": answer_model,
+        "answer_workers": answer_workers,
+        "clock": clock,
+    }
+    options |= {"factor": factor, "records_per_second": records_per_second, "quotas": quotas, "faults": fault or None}
+    options |= {"min_records": min_records, "over_quota": over_quota, "seed": seed}
+    folder = folder or emulator_folder()
+    try:
+        if work:
+            run_work(folder, options, say=typer.echo, tell=show_progress)
+        else:
+            run_server(folder, port, options, say=typer.echo)
+    except CommandError as error:
+        typer.echo(f"batchbook: {error}", err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        typer.echo("\nInterrupted. The same command goes on from here.")
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def show_progress(line: str) -> None:
+    """Write over the line before, where somebody looks."""
+    if sys.stderr.isatty():
+        typer.echo(f"\r{line:<60}\r", nl=False, err=True)
 
 
 def main() -> None:

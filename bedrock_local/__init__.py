@@ -1,6 +1,20 @@
-"""Amazon Bedrock batch inference in a folder: an emulator that ordinary boto3 clients talk to."""
+"""Amazon Bedrock batch inference in a folder: an emulator that AWS clients talk to."""
 
-from bedrock_local.hook import open_session
-from bedrock_local.settings import Settings
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Settings", "open_session"]
+if TYPE_CHECKING:
+    from bedrock_local.hook import open_session
+    from bedrock_local.server import serve
+    from bedrock_local.settings import Settings
+
+__all__ = ["Settings", "open_session", "serve"]
+
+PLACES = {"Settings": "settings", "open_session": "hook", "serve": "server"}
+
+
+# The pytest plugin is in this package, and no test run without it should pay for boto3.
+def __getattr__(name: str) -> Any:
+    if name not in PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{PLACES[name]}"), name)

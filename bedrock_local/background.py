@@ -75,10 +75,15 @@ def work_until(emulator: Emulator, woken: threading.Event, stopped: threading.Ev
             pause = min(LONGEST_PAUSE, 2 * pause)
 
 
-def work_off(emulator: Emulator, say: Callable[[list[Job]], None], *, sleep: Callable[[float], None]) -> None:
-    """Work until every job has ended, and tell before each round which have not."""
+def work_off(
+    emulator: Emulator, say: Callable[[list[Job]], None], *, sleep: Callable[[float], None] = time.sleep
+) -> list[Job]:
+    """Work until every job has ended, and tell before each round which have not; gives those that there were."""
     rounds = Rounds(emulator)
-    while found := rounds.unfinished():
-        say(found)
+    found = unfinished = rounds.unfinished()
+    while unfinished:
+        say(unfinished)
         if not rounds.work():
             sleep(SHORTEST_PAUSE)
+        unfinished = rounds.unfinished()
+    return found

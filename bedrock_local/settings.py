@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -141,3 +141,14 @@ def read_settings(folder: Path) -> Settings:
 def write_settings(folder: Path, settings: Settings) -> None:
     """Write the settings of a folder for every process that uses it."""
     write_file(folder / "settings.json", msgspec.json.format(msgspec.json.encode(settings)) + b"\n")
+
+
+def change_settings(folder: Path, **changes: Any) -> Settings:
+    """Change settings of a folder, and leave the others as they are; a ValueError says what a value may be."""
+    fields = msgspec.structs.asdict(read_settings(folder)) | changes
+    try:
+        settings = msgspec.convert(fields, Settings)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{', '.join(changes)}: {error}") from error
+    write_settings(folder, settings)
+    return settings

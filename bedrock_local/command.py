@@ -1,0 +1,147 @@
+"""The command `batchbook emulator`: from its options to settings, a server, or work on the jobs that there are."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from bedrock_local import jobs
+from bedrock_local.answers import Answerer
+from bedrock_local.background import work_off
+from bedrock_local.emulator import Emulator, make_folder
+from bedrock_local.jobs import Job
+from bedrock_local.server import Server, serve
+from bedrock_local.settings import Settings, change_settings, read_settings
+
+FUNCTION = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)")
+# What would lead clients elsewhere in spite of AWS_ENDPOINT_URL, or keep them from it.
+ASTRAY = re.compile(r"AWS_(PROFILE|DEFAULT_PROFILE|ENDPOINT_URL_.+|IGNORE_CONFIGURED_.+|USE_FIPS_.+|USE_DUALSTACK_.+)")
+PROXY = re.compile("https?_proxy|all_proxy", re.IGNORECASE)
+
+
+class CommandError(Exception):
+    """An option that cannot be followed; the text says what can."""
+
+
+def run_server(folder: Path, port: int, options: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Serve a folder until Ctrl-C, and say first what to paste into another terminal."""
+    emulator = open_folder(folder, options)
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(serve(emulator.folder, port=port, answer=emulator.answer))
+        except OSError as error:
+            reason = f"--port {port} cannot be had ({error.strerror}); end what listens there, or give another port"
+            raise CommandError(reason) from error
+        say(welcome(server))
+        if emulator.find_answerer() is None:
+            say("\nNobody answers here, as the settings leave that to workers; --answer names somebody.")
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    say("\nThe server has ended. The folder keeps buckets and jobs; the same command goes on with them.")
+
+
+def run_work(folder: Path, options: dict[str, Any], say: Callable[[str], None], tell: Callable[[str], None]) -> None:
+    """Work on the folder's jobs until all have ended; `tell` shows how far it is, `say` what came of it."""
+    emulator = open_folder(folder, options)
+    if emulator.find_answerer() is None:
+        raise CommandError("nobody answers: the settings leave it to workers; give --answer module:function or extract")
+    found = work_off(emulator, lambda unfinished: tell(describe_progress(emulator, unfinished)))
+    ends = Counter(jobs.read_progress(emulator.folder, job).end for job in found)
+    counts = ", ".join(f"{count} {end}" for end, count in ends.items())
+    say(f"All jobs have ended: {counts}." if found else "No job is unfinished.")
+
+
+def open_folder(folder: Path, options: dict[str, Any]) -> Emulator:
+    """Open the folder with the settings that options change; a function that answers stays with this process."""
+    changes = {name: value for name, value in options.items() if value is not None}
+    if "faults" in changes:
+        changes["faults"] = read_faults(changes["faults"])
+    answer = None
+    if found := FUNCTION.fullmatch(changes.get("answer", "")):
+        answer = find_function(found["module"], found["name"])
+        changes["answer"] = "worker"
+    elif changes.get("answer", "").endswith((".jsonl", ".jsonl.out")):
+        changes["answer"] = str(find_file(changes["answer"]))
+    try:
+        folder = make_folder(folder)
+        change_settings(folder, **changes) if changes else read_settings(folder)
+        emulator = Emulator(folder, answer=answer)
+        emulator.find_answerer()
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error)) from error
+    return emulator
+
+
+def read_faults(pairs: list[str]) -> dict[str, float]:
+    """Read `throttled=0.1` and the like; `none` alone means no faults."""
+    if pairs == ["none"]:
+        return {}
+    faults = {}
+    for pair in pairs:
+        name, _, rate = pair.partition("=")
+        try:
+            faults[name] = float(rate)
+        except ValueError:
+            reason = f"--fault {pair}: give a name and a rate from 0 to 1, as in throttled=0.1; or none for no faults"
+            raise CommandError(reason) from None
+    return faults
+
+
+def find_function(module: str, name: str) -> Answerer:
+    """Import a function that answers; modules of the folder one stands in are found too."""
+    sys.path.insert(0, str(Path.cwd()))
+    where = f"--answer {module}:{name}"
+    try:
+        function = getattr(importlib.import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        reason = f"{where}: no module {error.name!r} is in {Path.cwd()} or installed; go to its folder, or install it"
+        raise CommandError(reason) from error
+    if not callable(function):
+        raise CommandError(f"{where}: {module} has no function {name!r}; it takes a Question and gives a Reply")
+    found: Answerer = function
+    return found
+
+
+def find_file(name: str) -> Path:
+    """Give the full path of a file of recorded answers, which means the same from every folder."""
+    path = Path(name).expanduser().absolute()
+    if not path.is_file():
+        raise CommandError(f"--answer {name}: there is no such file; it is an output of a batch job, one line a record")
+    return path
+
+
+def welcome(server: Server) -> str:
+    """Say where the server is, and what makes clients find it."""
+    folder = server.emulator.folder
+    lines = [f"The emulator in {folder} is at {server.url}; Ctrl-C ends it."]
+    if changed := describe_settings(read_settings(folder)):
+        lines.append(f"Settings ({folder / 'settings.json'}): {changed}")
+    lines += ["For AWS clients in any language:", ""]
+    lines += [f"export {name}={value}" for name, value in server.environment.items()]
+    if any(PROXY.fullmatch(name) for name in os.environ):
+        lines.append("export NO_PROXY=127.0.0.1,localhost")
+    if astray := sorted(name for name in os.environ if ASTRAY.fullmatch(name)):
+        lines.append(f"unset {' '.join(astray)}")
+    return "\n".join(lines)
+
+
+def describe_settings(settings: Settings) -> str:
+    """Name the settings that are not the defaults."""
+    default = Settings()
+    names = [name for name in settings.__struct_fields__ if getattr(settings, name) != getattr(default, name)]
+    return ", ".join(f"{name} = {getattr(settings, name)}" for name in names)
+
+
+def describe_progress(emulator: Emulator, unfinished: list[Job]) -> str:
+    """Say in a line how far the work on jobs is."""
+    progress = [jobs.read_progress(emulator.folder, job) for job in unfinished]
+    done, total = sum(each.processed for each in progress), sum(each.total for each in progress)
+    return f"{len(unfinished)} unfinished, {done:,} of {total:,} records"
