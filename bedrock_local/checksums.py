@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import secrets
 import zlib
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from bedrock_local.wire import CHUNK_BYTES, Request, chunks
 
 # Algorithms beside these two kinds are stored and given back, but not checked: Python has no fast code for them.
 HASHED = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512}
+HEX = re.compile(rb"[0-9A-Fa-f]{1,16}")
 KNOWN = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256", "sha512", "md5", "xxhash64", "xxhash3", "xxhash128")
 
 
@@ -141,10 +143,10 @@ class Lines:
 
     def read_size(self) -> int:
         """Read the line that says how many bytes follow."""
-        try:
-            return int(self.read_line().split(b";")[0], 16)
-        except ValueError:
-            raise incomplete() from None
+        text = self.read_line().partition(b";")[0]
+        if not HEX.fullmatch(text):
+            raise incomplete()
+        return int(text, 16)
 
     def read_bytes(self, size: int) -> Iterator[bytes]:
         """Read so many bytes, in pieces."""

@@ -26,14 +26,17 @@ STATUS = {
 }
 
 S3_STATUS = {
+    "AccessDenied": 403,
     "BadDigest": 400,
     "BucketAlreadyOwnedByYou": 409,
     "BucketNotEmpty": 409,
     "EntityTooSmall": 400,
+    "IllegalLocationConstraintException": 400,
     "IncompleteBody": 400,
     "InternalError": 500,
     "InvalidArgument": 400,
     "InvalidBucketName": 400,
+    "InvalidLocationConstraint": 400,
     "InvalidPart": 400,
     "InvalidPartNumber": 416,
     "InvalidPartOrder": 400,
@@ -42,6 +45,7 @@ S3_STATUS = {
     "InvalidURI": 400,
     "KeyTooLongError": 400,
     "MalformedXML": 400,
+    "MetadataTooLarge": 400,
     "MethodNotAllowed": 405,
     "NoSuchBucket": 404,
     "NoSuchKey": 404,

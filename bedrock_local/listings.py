@@ -6,13 +6,13 @@ Source: Amazon S3 API Reference, ListObjectsV2 and ListObjects.
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from bedrock_local import objects
-from bedrock_local.emulator import Emulator
+from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.objects import Facts
 from bedrock_local.times import iso_time
@@ -20,6 +20,7 @@ from bedrock_local.wire import Request, Response
 from bedrock_local.xml import xml_response
 
 PAGE_KEYS = 1000
+COUNT = re.compile(r"[0-9]{1,10}")
 
 
 @dataclass
@@ -100,7 +101,8 @@ def fill_page(request: Request, emulator: Emulator, bucket: str, after: str) -> 
             break
         if group:
             page.prefixes.append(group)
-        elif facts := facts_of(emulator, bucket, key, path):
+        # None when it was deleted meanwhile.
+        elif facts := objects.find_facts(path, objects.facts_path(emulator.folder, bucket, key)):
             page.found.append((key, facts))
         page.last = group or key
     return page
@@ -112,16 +114,9 @@ def group_of(key: str, prefix: str, delimiter: str) -> str:
     return key[: end + len(delimiter)] if end >= 0 else ""
 
 
-def facts_of(emulator: Emulator, bucket: str, key: str, path: Path) -> Facts | None:
-    """Read what is known of an object; None when it was deleted meanwhile."""
-    try:
-        return objects.read_facts(path, objects.facts_path(emulator.folder, bucket, key))
-    except FileNotFoundError:
-        return None
-
-
 def describe(request: Request, key: str, facts: Facts) -> dict[str, Any]:
     """Say what a list says of an object."""
+    is_owned = "list-type" not in request.query or request.query.get("fetch-owner") == "true"
     algorithms = [name.upper() for name in facts.checksums]
     return {
         "Key": encoded(request, key),
@@ -131,20 +126,25 @@ def describe(request: Request, key: str, facts: Facts) -> dict[str, Any]:
         "ChecksumType": facts.checksum_type if algorithms else None,
         "Size": facts.size,
         "StorageClass": "STANDARD",
+        # The second form of the list names the owner only when it is asked to.
+        "Owner": {"ID": ACCOUNT} if is_owned else None,
     }
 
 
 def encoded(request: Request, text: str) -> str:
     """Write a key as the request wants it."""
-    return quote(text, safe="/-_.~*") if request.query.get("encoding-type") == "url" else text
+    encoding = request.query.get("encoding-type")
+    if encoding not in (None, "", "url"):
+        raise ServiceError("InvalidArgument", "Invalid Encoding Method specified in Request")
+    return quote(text, safe="/-_.~*") if encoding else text
 
 
-def read_count(request: Request, name: str, most: int) -> int:
-    """Read how many things a page may have."""
-    text = request.query.get(name) or str(most)
-    if not text.isascii() or not text.isdigit():
+def read_count(request: Request, name: str, most: int, *, otherwise: int | None = None) -> int:
+    """Read a number of things out of the query, `most` at most; `otherwise`, or `most`, when it is not there."""
+    text = request.query.get(name) or str(most if otherwise is None else otherwise)
+    if not COUNT.fullmatch(text) or int(text) >= 2**31:
         raise ServiceError("InvalidArgument", f"Provided {name} not an integer or within integer range")
-    return min(int(text[:10]), most)
+    return min(int(text), most)
 
 
 def make_token(key: str) -> str:
@@ -153,8 +153,11 @@ def make_token(key: str) -> str:
 
 
 def read_token(token: str | None) -> str:
-    """Give the key after which the page of a token begins."""
+    """Give the key after which the page of a token begins; from the beginning without one."""
     try:
-        return base64.urlsafe_b64decode((token or "").encode()).decode()
+        key = base64.b64decode((token or "").encode(), altchars=b"-_", validate=True).decode()
     except ValueError:
-        raise ServiceError("InvalidArgument", "The continuation token provided is incorrect") from None
+        key = ""
+    if token is not None and not key:
+        raise ServiceError("InvalidArgument", "The continuation token provided is incorrect")
+    return key

@@ -18,6 +18,8 @@ from urllib.parse import unquote
 
 PART_BYTES = 180
 ODD = re.compile(r'[\x00-\x1f\x7f%:*?"<>|\\]')
+# What stands for itself, but for the mark at its end; file systems give bytes that are no text as halves of pairs.
+PLAIN = re.compile(r'(?!\.+%?$)[^\x00-\x1f\x7f%:*?"<>|\\\ud800-\udfff]+%?')
 EMPTY, FOLDED, MARK = "%_", "%+", "%"
 
 
@@ -57,3 +59,13 @@ def name_text(name: str, kind: str) -> str:
         return unquote(name.removesuffix(FOLDED))
     text = name.removesuffix(MARK) if name.endswith(MARK) else name
     return ("" if text == EMPTY else unquote(text)) + ("/" if kind == "folder" else "")
+
+
+def is_name(name: str, kind: str) -> bool:
+    """Tell whether a name in the folder is one that `part_names` gives; others were put there by hand."""
+    if PLAIN.fullmatch(name):
+        is_plain = ("." in name) == (kind == "file")
+        return is_plain != name.endswith(MARK) and len(name.encode()) <= PART_BYTES
+    if name.endswith(FOLDED):
+        return kind == "folder"
+    return list(part_names(name_text(name, kind).removesuffix("/"), kind)) == [name]

@@ -5,19 +5,21 @@ A file with a dot in its name that somebody puts into a bucket's folder by hand 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from stat import S_ISREG
 
 import msgspec
 from filelock import FileLock
 
 from bedrock_local.errors import ServiceError
 from bedrock_local.files import make_folders, write_json
-from bedrock_local.names import key_path, name_text
+from bedrock_local.names import is_name, key_path, name_text
 from bedrock_local.wire import FileSlice
 
 # "Bucket naming rules"; the rule also keeps a bucket's folder inside the emulator's.
@@ -67,7 +69,7 @@ class Bucket(msgspec.Struct, frozen=True):
 def bucket_folder(folder: Path, bucket: str) -> Path:
     """Give the folder of a bucket that exists."""
     path = folder / "s3" / bucket
-    if not BUCKET.fullmatch(bucket) or not path.is_dir():
+    if not BUCKET.fullmatch(bucket) or not path.is_dir() or path.is_symlink():
         raise ServiceError("NoSuchBucket", "The specified bucket does not exist", BucketName=bucket)
     return path
 
@@ -108,17 +110,20 @@ def read_bucket(folder: Path, bucket: str) -> Bucket:
 
 def list_buckets(folder: Path) -> list[Bucket]:
     """List the buckets by name."""
-    names = sorted(path.name for path in (folder / "s3").iterdir() if path.is_dir() and BUCKET.fullmatch(path.name))
-    return [read_bucket(folder, name) for name in names]
+    paths = [path for path in (folder / "s3").iterdir() if path.is_dir() and not path.is_symlink()]
+    return [read_bucket(folder, name) for name in sorted(path.name for path in paths) if BUCKET.fullmatch(name)]
 
 
 def find_object(folder: Path, bucket: str, key: str) -> tuple[Path, Facts]:
     """Give the file of an object and what is known of it."""
-    path = key_path(bucket_folder(folder, bucket), key)
+    root = bucket_folder(folder, bucket)
+    path = key_path(root, key)
     try:
-        return path, read_facts(path, facts_path(folder, bucket, key))
+        if not has_link(path, root):
+            return path, read_facts(path, facts_path(folder, bucket, key))
     except OSError:
-        raise ServiceError("NoSuchKey", "The specified key does not exist.", Key=key) from None
+        pass
+    raise ServiceError("NoSuchKey", "The specified key does not exist.", Key=key)
 
 
 def open_object(folder: Path, bucket: str, key: str) -> tuple[FileSlice, Facts]:
@@ -147,29 +152,48 @@ def store_object(
 
     `check` sees the facts of the object that would be replaced, and may refuse.
     """
-    if len(key.encode()) > KEY_BYTES:
-        raise ServiceError(
-            "KeyTooLongError", "Your key is too long", Size=str(len(key.encode())), MaxSizeAllowed="1024"
-        )
-    path, facts_file = key_path(bucket_folder(folder, bucket), key), facts_path(folder, bucket, key)
+    check_key(key)
+    root, facts_root = bucket_folder(folder, bucket), folder / "state" / "objects" / bucket
+    path, facts_file = key_path(root, key), facts_path(folder, bucket, key)
     with lock_bucket(folder, bucket):
         bucket_folder(folder, bucket)
-        old = read_facts(path, facts_file) if path.is_file() else None
-        check(old)
-        write_json(facts_file, [facts, old] if old else [facts])
-        make_folders(path.parent)
-        temporary.replace(path)
+        if has_link(path.parent, root) or has_link(facts_file.parent, facts_root):
+            raise ServiceError("AccessDenied", "The emulator's folder has a symbolic link there, which is not followed")
+        try:
+            old = find_facts(path, facts_file)
+            check(old)
+            write_json(facts_file, [facts, old] if old else [facts])
+            make_folders(path.parent)
+            temporary.replace(path)
+        except (FileExistsError, IsADirectoryError, NotADirectoryError):
+            raise ServiceError("AccessDenied", "In the folder something that is no object stands in the way") from None
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise ServiceError("KeyTooLongError", "Your key is too long for the file system") from None
 
 
-def delete_object(folder: Path, bucket: str, key: str) -> None:
-    """Take an object away; one that is not there is no error."""
-    root = bucket_folder(folder, bucket)
+def delete_object(folder: Path, bucket: str, key: str, *, check: Callable[[Facts], None] = lambda _: None) -> None:
+    """Take an object away; one that is not there is no error, and `check` sees the facts of one that is."""
+    root, facts_root = bucket_folder(folder, bucket), folder / "state" / "objects" / bucket
+    path, facts_file = key_path(root, key), facts_path(folder, bucket, key)
     with lock_bucket(folder, bucket):
-        for path, top in (
-            (key_path(root, key), root),
-            (facts_path(folder, bucket, key), folder / "state" / "objects" / bucket),
-        ):
-            remove_file(path, top)
+        try:
+            old = None if has_link(path, root) else find_facts(path, facts_file)
+        except OSError:
+            return  # Something that is no object stands in the way.
+        if old:
+            check(old)
+            remove_file(path, root)
+        if not has_link(facts_file, facts_root):
+            remove_file(facts_file, facts_root)
+
+
+def check_key(key: str) -> None:
+    """Refuse a key that is too long, in the words of "Creating object key names"."""
+    size = len(key.encode())
+    if size > KEY_BYTES:
+        raise ServiceError("KeyTooLongError", "Your key is too long", Size=str(size), MaxSizeAllowed=str(KEY_BYTES))
 
 
 def walk_keys(folder: Path, *, prefix: str = "", after: str = "") -> Iterator[tuple[str, Path]]:
@@ -203,18 +227,21 @@ def read_names(folder: Path) -> Iterator[tuple[str, str, bool]]:
     """Give what each name in a folder stands for, the name itself, and whether it is a folder."""
     try:
         with os.scandir(folder) as entries:
-            found = [(entry.name, entry.is_dir()) for entry in entries]
+            found = [(entry.name, entry.is_dir()) for entry in entries if not entry.is_symlink()]
     except FileNotFoundError:
         return
     for name, is_folder in found:
+        kind = "folder" if is_folder else "file"
         # Names that no key has, such as those a file manager leaves behind, are not objects.
-        if "%" in name or ("." in name) != is_folder:
-            yield name_text(name, "folder" if is_folder else "file"), name, is_folder
+        if is_name(name, kind):
+            yield name_text(name, kind), name, is_folder
 
 
 def read_facts(path: Path, facts_file: Path) -> Facts:
     """Read what is known of a file; of one that was put there by hand, work it out."""
-    stat = path.stat()
+    stat = path.lstat()
+    if not S_ISREG(stat.st_mode):
+        raise FileNotFoundError(path)
     try:
         known = msgspec.json.decode(facts_file.read_bytes(), type=list[Facts])
     except (FileNotFoundError, msgspec.DecodeError):
@@ -225,6 +252,14 @@ def read_facts(path: Path, facts_file: Path) -> Facts:
     with path.open("rb") as content:
         etag = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     return Facts(size=stat.st_size, modified_ns=stat.st_mtime_ns, etag=etag)
+
+
+def find_facts(path: Path, facts_file: Path) -> Facts | None:
+    """Read what is known of a file; None when there is no such file."""
+    try:
+        return read_facts(path, facts_file)
+    except FileNotFoundError:
+        return None
 
 
 def facts_path(folder: Path, bucket: str, key: str) -> Path:
@@ -238,6 +273,16 @@ def lock_bucket(folder: Path, bucket: str) -> FileLock:
     path = folder / "state" / "locks" / f"{bucket}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path)
+
+
+def has_link(path: Path, top: Path) -> bool:
+    """Tell whether a symbolic link stands below `top` on the way to a path: only somebody's hand puts one there."""
+    place = str(top)
+    for name in path.relative_to(top).parts:
+        place = os.path.join(place, name)  # noqa: PTH118 -- keys can be a thousand folders deep
+        if os.path.islink(place):  # noqa: PTH114
+            return True
+    return False
 
 
 def remove_file(path: Path, top: Path) -> None:

@@ -28,7 +28,9 @@ def handle(request: Request, emulator: Emulator) -> Response:
         raise ServiceError("NotImplemented", reason)
     if request.query.get("versionId", "null") != "null":
         raise ServiceError("InvalidArgument", "Invalid version id specified")
-    return operation(request, emulator, *find_target(request))
+    bucket, key = find_target(request)
+    objects.check_key(key)
+    return operation(request, emulator, bucket, key)
 
 
 def list_buckets(request: Request, emulator: Emulator, _: str, __: str) -> Response:
@@ -53,10 +55,21 @@ def list_buckets(request: Request, emulator: Emulator, _: str, __: str) -> Respo
 
 
 def create_bucket(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
-    """Make a bucket in the region that the document names."""
+    """Make a bucket in the region that the document names; only the oldest region's endpoint takes any."""
     wish = read_body(request)
-    region = None if wish is None else wish.findtext("LocationConstraint")
-    objects.create_bucket(emulator.folder, Bucket(bucket, emulator.now(), region or "us-east-1"))
+    named = "" if wish is None else wish.findtext("LocationConstraint") or ""
+    if named == "us-east-1":
+        raise ServiceError("InvalidLocationConstraint", "The specified location-constraint is not valid")
+    if emulator.region not in ("us-east-1", named):
+        reason = f"The {named or 'unspecified'} location constraint is incompatible for the region specific endpoint"
+        raise ServiceError("IllegalLocationConstraintException", f"{reason} this request was sent to.")
+    region = named or "us-east-1"
+    try:
+        objects.create_bucket(emulator.folder, Bucket(bucket, emulator.now(), region))
+    except ServiceError as error:
+        # "For legacy compatibility", this region answers as if it had made the bucket.
+        if error.code != "BucketAlreadyOwnedByYou" or (emulator.region, region) != ("us-east-1", "us-east-1"):
+            raise
     return Response(200, {"location": f"/{bucket}"})
 
 
@@ -75,6 +88,7 @@ def get_bucket_location(_: Request, emulator: Emulator, bucket: str, __: str) ->
 def delete_bucket(_: Request, emulator: Emulator, bucket: str, __: str) -> Response:
     """Take away an empty bucket."""
     objects.delete_bucket(emulator.folder, bucket)
+    uploads.forget_uploads(emulator.folder, bucket)
     return Response(204)
 
 

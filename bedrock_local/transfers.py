@@ -5,10 +5,13 @@ Sources: Amazon S3 API Reference, PutObject, GetObject, CopyObject, DeleteObject
 
 from __future__ import annotations
 
+import math
 import re
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import unquote
+from xml.etree.ElementTree import Element
 
 from bedrock_local import objects
 from bedrock_local.checksums import receive, write_chunks
@@ -21,6 +24,8 @@ from bedrock_local.xml import malformed, read_body, xml_response
 
 KEPT = ("cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires")
 META = "x-amz-meta-"
+META_BYTES = 2048  # "Working with object metadata"
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 PART_NUMBER = re.compile(r"[0-9]{1,5}")
 MAX_PARTS = 10_000  # "Amazon S3 multipart upload limits"
@@ -67,6 +72,8 @@ def describe_object(request: Request, facts: Facts) -> Response:
     headers = object_headers(request, facts) | {"content-length": str(stop - start)}
     if asked:
         headers["content-range"] = f"bytes {start}-{stop - 1}/{facts.size}"
+        if "partNumber" in request.query and facts.part_sizes:
+            headers["x-amz-mp-parts-count"] = str(len(facts.part_sizes))
     # A part of an object has no checksum of its own, and clients would hold it against the whole one's.
     elif request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
         headers |= checksum_headers(facts)
@@ -95,22 +102,33 @@ def copy_object(request: Request, emulator: Emulator, bucket: str, key: str) -> 
     return xml_response("CopyObjectResult", {**copied(facts), **checksum_elements(facts)})
 
 
-def delete_object(_: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+def delete_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
     """Take away an object, whether it is there or not."""
-    objects.delete_object(emulator.folder, bucket, key)
+    objects.delete_object(emulator.folder, bucket, key, check=lambda old: check_etag(request, old))
     return Response(204)
 
 
 def delete_objects(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
     """Delete up to 1,000 keys that a document names."""
+    objects.bucket_folder(emulator.folder, bucket)
     wish = read_body(request)
-    keys = [] if wish is None else [element.findtext("Key") or "" for element in wish.iter("Object")]
-    if wish is None or not 1 <= len(keys) <= 1000 or not all(keys):
+    wishes = [] if wish is None else wish.findall("Object")
+    if wish is None or not 1 <= len(wishes) <= 1000 or not all(each.findtext("Key") for each in wishes):
         raise malformed()
-    for key in keys:
-        objects.delete_object(emulator.folder, bucket, key)
-    is_quiet = wish.findtext("Quiet") == "true"
-    return xml_response("DeleteResult", {} if is_quiet else {"Deleted": [{"Key": key} for key in keys]})
+    ends = [delete_one(each, emulator, bucket) for each in wishes]
+    is_quiet = (wish.findtext("Quiet") or "").strip().lower() == "true"
+    deleted = [] if is_quiet else [end for end in ends if "Code" not in end]
+    return xml_response("DeleteResult", {"Deleted": deleted, "Error": [end for end in ends if "Code" in end]})
+
+
+def delete_one(wish: Element, emulator: Emulator, bucket: str) -> dict[str, str]:
+    """Delete one key of many, and say what came of it."""
+    key, version = wish.findtext("Key") or "", wish.findtext("VersionId") or "null"
+    if version != "null":
+        reason = "The specified version does not exist."
+        return {"Key": key, "VersionId": version, "Code": "NoSuchVersion", "Message": reason}
+    objects.delete_object(emulator.folder, bucket, key)
+    return {"Key": key}
 
 
 def keep_object(request: Request, emulator: Emulator, bucket: str, key: str, path: Path, facts: Facts) -> None:
@@ -183,23 +201,41 @@ def check_read(request: Request, facts: Facts) -> None:
     since, until = request.headers.get("if-modified-since"), request.headers.get("if-unmodified-since")
     if match and not is_match(match, facts):
         raise failed_condition("If-Match")
-    if until and not match and modified > parsedate_to_datetime(until).timestamp():
+    if not match and modified > read_date(until, math.inf):
         raise failed_condition("If-Unmodified-Since")
     if none_match and is_match(none_match, facts):
         raise ServiceError("NotModified", "Not Modified")
-    if since and not none_match and modified <= parsedate_to_datetime(since).timestamp():
+    if not none_match and modified <= read_date(since, -math.inf):
         raise ServiceError("NotModified", "Not Modified")
+
+
+def read_date(text: str | None, otherwise: float) -> float:
+    """Read a date of a condition as seconds since 1970; RFC 9110 has one that is none passed over."""
+    try:
+        moment = parsedate_to_datetime(text or "")
+        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        return otherwise
 
 
 def check_write(request: Request, old: Facts | None) -> None:
     """Hold a write to its conditions on what it would replace."""
-    wanted = request.headers.get("if-match")
-    if wanted and old is None:
+    if request.headers.get("if-match") and old is None:
         raise ServiceError("NoSuchKey", "The specified key does not exist.")
-    if wanted and old and not is_match(wanted, old):
-        raise failed_condition("If-Match")
-    if request.headers.get("if-none-match") == "*" and old:
+    if old:
+        check_etag(request, old)
+    unwanted = request.headers.get("if-none-match")
+    if unwanted and unwanted.strip() != "*":
+        raise ServiceError("NotImplemented", "A header you provided implies functionality that is not implemented")
+    if unwanted and old:
         raise failed_condition("If-None-Match")
+
+
+def check_etag(request: Request, old: Facts) -> None:
+    """Hold a write or a delete to the ETag that it expects."""
+    wanted = request.headers.get("if-match")
+    if wanted and not is_match(wanted, old):
+        raise failed_condition("If-Match")
 
 
 def is_match(etags: str, facts: Facts) -> bool:
@@ -215,7 +251,7 @@ def failed_condition(name: str) -> ServiceError:
 
 def kept_headers(request: Request) -> dict[str, str]:
     """Take the headers that an object keeps."""
-    kept = {name: request.headers[name] for name in KEPT if name in request.headers}
+    kept = {name: header_text(request.headers[name]) for name in KEPT if name in request.headers}
     # The envelope of the transfer is no property of the object.
     encodings = [e.strip() for e in kept.pop("content-encoding", "").split(",") if e.strip() not in ("", "aws-chunked")]
     return kept | ({"content-encoding": ",".join(encodings)} if encodings else {})
@@ -223,7 +259,20 @@ def kept_headers(request: Request) -> dict[str, str]:
 
 def user_metadata(request: Request) -> dict[str, str]:
     """Take the user's own metadata."""
-    return {name.removeprefix(META): value for name, value in request.headers.items() if name.startswith(META)}
+    sent = {name: value for name, value in request.headers.items() if name.startswith(META)}
+    own = {header_text(name.removeprefix(META)): header_text(value) for name, value in sent.items()}
+    size = sum(len(name) + len(value) for name, value in own.items())
+    if size > META_BYTES:
+        reason = "Your metadata headers exceed the maximum allowed metadata size"
+        raise ServiceError("MetadataTooLarge", reason, Size=str(size), MaxSizeAllowed=str(META_BYTES))
+    return own
+
+
+def header_text(text: str) -> str:
+    """Give a text as it can stand in a header: without control characters, and as UTF-8 on the wire."""
+    if CONTROL.search(text):
+        raise ServiceError("InvalidArgument", "A header value has a line break or another control character")
+    return text if text.isascii() else text.encode().decode("latin-1")
 
 
 def object_headers(request: Request, facts: Facts) -> dict[str, str]:
@@ -237,7 +286,7 @@ def object_headers(request: Request, facts: Facts) -> dict[str, str]:
     headers |= facts.headers
     headers |= {META + name: value for name, value in facts.metadata.items()}
     asked = {name: request.query[f"response-{name}"] for name in KEPT if f"response-{name}" in request.query}
-    return headers | asked
+    return headers | {name: header_text(value) for name, value in asked.items()}
 
 
 def checksum_headers(facts: Facts) -> dict[str, str]:

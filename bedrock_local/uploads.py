@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -21,9 +22,12 @@ from bedrock_local.checksums import KNOWN, Received, make_digest, receive, write
 from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.files import write_json
+from bedrock_local.listings import encoded, read_count
 from bedrock_local.objects import Facts
 from bedrock_local.times import iso_time
 from bedrock_local.transfers import (
+    MAX_PARTS,
+    PART_NUMBER,
     checksum_elements,
     checksum_headers,
     copied,
@@ -37,6 +41,9 @@ from bedrock_local.transfers import (
 from bedrock_local.wire import CHUNK_BYTES, Request, Response
 from bedrock_local.xml import malformed, read_body, xml_response
 
+PAGE_PARTS = PAGE_UPLOADS = 1000
+UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+LAST = "~"  # beyond the ids of all uploads of a key
 MIN_PART_BYTES = 5 * 2**20  # "Amazon S3 multipart upload limits"; the last part may be smaller
 
 
@@ -149,7 +156,8 @@ def abort_upload(request: Request, emulator: Emulator, bucket: str, key: str) ->
 def list_parts(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
     """List the parts that have arrived, page by page."""
     folder, upload = find_upload(request, emulator, bucket, key)
-    after, limit = int(request.query.get("part-number-marker") or 0), int(request.query.get("max-parts") or 1000)
+    after = read_count(request, "part-number-marker", MAX_PARTS, otherwise=0)
+    limit = read_count(request, "max-parts", PAGE_PARTS)
     parts = [part for part in read_parts(folder).values() if part.number > after]
     page = parts[:limit]
     fields = {
@@ -169,17 +177,57 @@ def list_parts(request: Request, emulator: Emulator, bucket: str, key: str) -> R
 
 
 def list_uploads(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
-    """List the uploads of a bucket that are neither complete nor aborted."""
+    """List the uploads of a bucket that are neither complete nor aborted, page by page."""
     objects.bucket_folder(emulator.folder, bucket)
-    found = []
-    for path in uploads_folder(emulator.folder).glob("*/upload.json"):
-        upload = msgspec.json.decode(path.read_bytes(), type=Upload)
-        if upload.bucket == bucket and upload.key.startswith(request.query.get("prefix", "")):
-            found.append({"Key": upload.key, "UploadId": path.parent.name, "Initiated": iso_time(upload.begun)})
-    found.sort(key=lambda upload: (upload["Key"], upload["Initiated"]))
-    owner = {"Owner": {"ID": ACCOUNT}, "StorageClass": "STANDARD"}
-    fields = {"Bucket": bucket, "MaxUploads": 1000, "IsTruncated": False, "Upload": [{**u, **owner} for u in found]}
+    query, limit = request.query, read_count(request, "max-uploads", PAGE_UPLOADS)
+    prefix, after = query.get("prefix", ""), (query.get("key-marker", ""), query.get("upload-id-marker") or LAST)
+    found = sorted((upload.key, upload_id, upload) for upload_id, upload in read_uploads(emulator.folder, bucket))
+    left = [each for each in found if each[0].startswith(prefix) and each[:2] > after]
+    page = left[:limit]
+    is_truncated = 0 < limit < len(left)
+    fields = {
+        "Bucket": bucket,
+        "KeyMarker": encoded(request, query.get("key-marker", "")),
+        "UploadIdMarker": query.get("upload-id-marker", ""),
+        "NextKeyMarker": encoded(request, page[-1][0]) if is_truncated else None,
+        "NextUploadIdMarker": page[-1][1] if is_truncated else None,
+        "Prefix": encoded(request, prefix) if prefix else None,
+        "EncodingType": query.get("encoding-type"),
+        "MaxUploads": limit,
+        "IsTruncated": is_truncated,
+        "Upload": [describe_upload(request, upload_id, upload) for _, upload_id, upload in page],
+    }
     return xml_response("ListMultipartUploadsResult", fields)
+
+
+def read_uploads(folder: Path, bucket: str) -> Iterator[tuple[str, Upload]]:
+    """Read the uploads of a bucket that have not ended, with their ids."""
+    for path in uploads_folder(folder).glob("*/upload.json"):
+        try:
+            upload = msgspec.json.decode(path.read_bytes(), type=Upload)
+        except FileNotFoundError:
+            continue
+        if upload.bucket == bucket:
+            yield path.parent.name, upload
+
+
+def forget_uploads(folder: Path, bucket: str) -> None:
+    """Abort the uploads of a bucket that is no more."""
+    for upload_id, _ in read_uploads(folder, bucket):
+        shutil.rmtree(uploads_folder(folder) / upload_id, ignore_errors=True)
+
+
+def describe_upload(request: Request, upload_id: str, upload: Upload) -> dict[str, Any]:
+    """Say what a list of uploads says of one."""
+    return {
+        "Key": encoded(request, upload.key),
+        "UploadId": upload_id,
+        "Initiated": iso_time(upload.begun),
+        "Owner": {"ID": ACCOUNT},
+        "StorageClass": "STANDARD",
+        "ChecksumAlgorithm": upload.algorithm.upper() or None,
+        "ChecksumType": upload.checksum_type if upload.algorithm else None,
+    }
 
 
 def uploads_folder(folder: Path) -> Path:
@@ -189,9 +237,10 @@ def uploads_folder(folder: Path) -> Path:
 
 def find_upload(request: Request, emulator: Emulator, bucket: str, key: str) -> tuple[Path, Upload]:
     """Find the upload that a request names; its id is only hexadecimal digits, and so stays in the folder."""
+    objects.bucket_folder(emulator.folder, bucket)
     upload_id = request.query["uploadId"]
     folder = uploads_folder(emulator.folder) / upload_id
-    if not upload_id.isalnum() or not (folder / "upload.json").is_file():
+    if not UPLOAD_ID.fullmatch(upload_id) or not (folder / "upload.json").is_file():
         raise no_such_upload()
     upload = msgspec.json.decode((folder / "upload.json").read_bytes(), type=Upload)
     if (upload.bucket, upload.key) != (bucket, key):
@@ -225,7 +274,7 @@ def check_parts(folder: Path, wishes: list[Element]) -> list[Part]:
     """Hold the parts that a document names to those that have arrived."""
     if not wishes:
         raise malformed()
-    arrived, numbers = read_parts(folder), [int(wish.findtext("PartNumber") or 0) for wish in wishes]
+    arrived, numbers = read_parts(folder), [number_of(wish) for wish in wishes]
     if numbers != sorted(set(numbers)):
         raise ServiceError("InvalidPartOrder", "The list of parts was not in ascending order.")
     for number, wish in zip(numbers, wishes, strict=True):
@@ -237,6 +286,14 @@ def check_parts(folder: Path, wishes: list[Element]) -> list[Part]:
     if any(part.facts.size < MIN_PART_BYTES for part in parts[:-1]):
         raise ServiceError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
     return parts
+
+
+def number_of(wish: Element) -> int:
+    """Read the number of a part that a document names."""
+    text = (wish.findtext("PartNumber") or "").strip()
+    if not PART_NUMBER.fullmatch(text):
+        raise malformed()
+    return int(text)
 
 
 def join_parts(folder: Path, parts: list[Part]) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
@@ -12,6 +13,8 @@ from bedrock_local.errors import ServiceError
 from bedrock_local.wire import Request, Response, chunks
 
 SPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+# What XML 1.0 does not have at all, and CR, which readers make LF of: S3 writes them as references all the same.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 LIMIT_BYTES = 4_000_000  # 1,000 keys of 1,024 bytes, escaped
 
 
@@ -34,7 +37,7 @@ def text(value: object) -> str:
     """Write a value as the text of an element."""
     if isinstance(value, bool):
         return str(value).lower()
-    return escape(str(value), {"\r": "&#13;"})
+    return CONTROL.sub(lambda found: f"&#{ord(found[0])};", escape(str(value)))
 
 
 def read_body(request: Request) -> Element | None:
@@ -54,7 +57,7 @@ def read_xml(content: bytes) -> Element:
     try:
         parser.feed(content)
         root: Element = parser.close()
-    except (ParseError, ValueError):
+    except (ParseError, ValueError, LookupError):  # The last is an encoding that nobody knows.
         raise malformed() from None
     for element in root.iter():
         element.tag = element.tag.rsplit("}", 1)[-1]

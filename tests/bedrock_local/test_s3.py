@@ -205,5 +205,28 @@ def test_a_bucket_has_a_proper_name(s3, error_of, bucket):
     assert error_of(s3.create_bucket, Bucket=bucket)[0] == "InvalidBucketName"
 
 
-def test_a_bucket_is_made_once(s3, error_of):
-    assert error_of(s3.create_bucket, Bucket="calls")[:2] == ("BucketAlreadyOwnedByYou", 409)
+def test_a_bucket_is_made_once(folder, error_of):
+    far = open_session(folder, region_name="eu-west-1").client("s3")
+    wish = {"Bucket": "calls", "CreateBucketConfiguration": {"LocationConstraint": "eu-west-1"}}
+    far.create_bucket(**wish)
+    assert error_of(far.create_bucket, **wish)[:2] == ("BucketAlreadyOwnedByYou", 409)
+
+
+def test_the_oldest_region_answers_as_if_it_had_made_a_bucket_again(s3):
+    s3.put_object(Bucket="calls", Key="a")
+    s3.create_bucket(Bucket="calls")
+    assert s3.list_objects_v2(Bucket="calls")["KeyCount"] == 1
+
+
+@pytest.mark.parametrize(
+    ("region", "named", "code"),
+    [
+        ("eu-west-1", None, "IllegalLocationConstraintException"),
+        ("eu-west-1", "us-west-2", "IllegalLocationConstraintException"),
+        ("us-east-1", "us-east-1", "InvalidLocationConstraint"),
+    ],
+)
+def test_a_bucket_is_made_in_the_region_of_the_client(folder, error_of, region, named, code):
+    client = open_session(folder, region_name=region).client("s3")
+    wish = {"CreateBucketConfiguration": {"LocationConstraint": named}} if named else {}
+    assert error_of(client.create_bucket, Bucket="calls", **wish)[:2] == (code, 400)
