@@ -5,12 +5,11 @@ Source: Amazon S3 API Reference, CreateMultipartUpload and its companions.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -18,7 +17,8 @@ from xml.etree.ElementTree import Element
 import msgspec
 
 from bedrock_local import objects
-from bedrock_local.checksums import KNOWN, Received, make_digest, receive, write_chunks
+from bedrock_local.checksums import Received, receive, write_chunks
+from bedrock_local.composites import check_listed, check_part, check_plan, find_sums
 from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.files import write_json
@@ -80,6 +80,7 @@ def create_upload(request: Request, emulator: Emulator, bucket: str, key: str) -
     objects.bucket_folder(emulator.folder, bucket)
     algorithm = request.headers.get("x-amz-checksum-algorithm", "").lower()
     kind = request.headers.get("x-amz-checksum-type") or ("FULL_OBJECT" if algorithm == "crc64nvme" else "COMPOSITE")
+    check_plan(algorithm, kind)
     upload = Upload(
         bucket=bucket,
         key=key,
@@ -102,6 +103,19 @@ def upload_part(request: Request, emulator: Emulator, bucket: str, key: str) -> 
     number = read_number(request)
     is_copy = "x-amz-copy-source" in request.headers
     received = copy_source(request, emulator, upload) if is_copy else receive(request, emulator.folder)
+    try:
+        facts = keep_part(folder, upload, number, received)
+    finally:
+        received.path.unlink(missing_ok=True)
+    if is_copy:
+        return xml_response("CopyPartResult", {**copied(facts), **sums_of(facts)})
+    headers = {k: v for k, v in checksum_headers(facts).items() if k != "x-amz-checksum-type"}
+    return Response(200, {"etag": f'"{facts.etag}"', **headers})
+
+
+def keep_part(folder: Path, upload: Upload, number: int, received: Received) -> Facts:
+    """Keep a part that has arrived in the place of an earlier one of its number."""
+    check_part(upload.algorithm, upload.checksum_type, received.checksums)
     facts = Facts(
         size=received.size, modified_ns=received.modified_ns, etag=received.etag, checksums=received.checksums
     )
@@ -110,39 +124,42 @@ def upload_part(request: Request, emulator: Emulator, bucket: str, key: str) -> 
         received.path.replace(folder / name)
     except FileNotFoundError:
         raise no_such_upload() from None
-    finally:
-        received.path.unlink(missing_ok=True)
     write_json(folder / f"{number:05d}.json", Part(number=number, file=name, facts=facts))
-    if is_copy:
-        return xml_response("CopyPartResult", {**copied(facts), **sums_of(facts)})
-    headers = {k: v for k, v in checksum_headers(facts).items() if k != "x-amz-checksum-type"}
-    return Response(200, {"etag": f'"{facts.etag}"', **headers})
+    return facts
 
 
 def complete_upload(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
     """Make the object out of the parts that a document names."""
     folder, upload = find_upload(request, emulator, bucket, key)
     wish = read_body(request)
-    parts = check_parts(folder, [] if wish is None else list(wish.iter("Part")))
+    parts = check_parts(folder, upload, [] if wish is None else wish.findall("Part"))
     is_whole = upload.checksum_type == "FULL_OBJECT"
     algorithms = {upload.algorithm} if is_whole and upload.algorithm else set()
     received = write_chunks(join_parts(folder, parts), emulator.folder, algorithms)
-    etag = hashlib.md5(b"".join(bytes.fromhex(part.facts.etag) for part in parts), usedforsecurity=False).hexdigest()
-    facts = Facts(
+    try:
+        facts = describe_whole(request, upload, [part.facts for part in parts], received)
+        keep_object(request, emulator, bucket, key, received.path, facts)
+    finally:
+        received.path.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    fields = {"Location": f"https://{bucket}.s3.amazonaws.com/{key}", "Bucket": bucket, "Key": key}
+    return xml_response(
+        "CompleteMultipartUploadResult", {**fields, "ETag": f'"{facts.etag}"', **checksum_elements(facts)}
+    )
+
+
+def describe_whole(request: Request, upload: Upload, parts: list[Facts], received: Received) -> Facts:
+    """Say what is known of an object that was put together."""
+    etag = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False).hexdigest()
+    return Facts(
         size=received.size,
         modified_ns=received.modified_ns,
         etag=f"{etag}-{len(parts)}",
         headers=upload.headers,
         metadata=upload.metadata,
-        checksums=whole_sums(request, received) if is_whole else join_sums(upload.algorithm, parts),
+        checksums=find_sums(request, upload.algorithm, upload.checksum_type, parts, received.checksums),
         checksum_type=upload.checksum_type,
-        part_sizes=tuple(part.facts.size for part in parts),
-    )
-    keep_object(request, emulator, bucket, key, received.path, facts)
-    shutil.rmtree(folder, ignore_errors=True)
-    fields = {"Location": f"https://{bucket}.s3.amazonaws.com/{key}", "Bucket": bucket, "Key": key}
-    return xml_response(
-        "CompleteMultipartUploadResult", {**fields, "ETag": f'"{facts.etag}"', **checksum_elements(facts)}
+        part_sizes=tuple(part.size for part in parts),
     )
 
 
@@ -270,7 +287,7 @@ def read_parts(folder: Path) -> dict[int, Part]:
     return {part.number: part for part in parts}
 
 
-def check_parts(folder: Path, wishes: list[Element]) -> list[Part]:
+def check_parts(folder: Path, upload: Upload, wishes: list[Element]) -> list[Part]:
     """Hold the parts that a document names to those that have arrived."""
     if not wishes:
         raise malformed()
@@ -282,6 +299,7 @@ def check_parts(folder: Path, wishes: list[Element]) -> list[Part]:
         if number not in arrived or arrived[number].facts.etag != etag:
             reason = "One or more of the specified parts could not be found, or its entity tag did not match."
             raise ServiceError("InvalidPart", reason, PartNumber=str(number))
+        check_listed(upload.algorithm, upload.checksum_type, number, wish, arrived[number].facts)
     parts = [arrived[number] for number in numbers]
     if any(part.facts.size < MIN_PART_BYTES for part in parts[:-1]):
         raise ServiceError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
@@ -302,25 +320,6 @@ def join_parts(folder: Path, parts: list[Part]) -> Iterator[bytes]:
         with (folder / part.file).open("rb") as content:
             while piece := content.read(CHUNK_BYTES):
                 yield piece
-
-
-def join_sums(algorithm: str, parts: list[Part]) -> dict[str, str]:
-    """Make the checksum of the checksums, where every part has one and Python knows the algorithm."""
-    sums = [part.facts.checksums.get(algorithm) for part in parts]
-    if algorithm not in ("crc32", "sha1", "sha256", "sha512"):
-        return {}
-    digest = make_digest(algorithm)
-    for value in sums:
-        if value is None:
-            return {}
-        digest.update(base64.b64decode(value))
-    return {algorithm: f"{base64.b64encode(digest.digest()).decode()}-{len(parts)}"}
-
-
-def whole_sums(request: Request, received: Received) -> Mapping[str, str]:
-    """Take the checksums of the whole object: the one worked out, else the one that the caller gave."""
-    sent = {name: request.headers.get(f"x-amz-checksum-{name}") for name in KNOWN}
-    return {name: value for name, value in sent.items() if value} | dict(received.checksums)
 
 
 def describe_part(part: Part) -> dict[str, Any]:
