@@ -22,7 +22,7 @@ from bedrock_local.models import find_model, is_profile
 from bedrock_local.shapes import check_request
 from bedrock_local.times import iso_time, read_time
 from bedrock_local.wire import Request, Response, read_all
-from bedrock_local.work import work_on
+from bedrock_local.work import look_at, work_on
 
 BODY_BYTES = 1_000_000
 PAGE_JOBS = 100
@@ -133,9 +133,9 @@ def find_job(identifier: str, emulator: Emulator) -> Job:
 
 def describe(job: Job, emulator: Emulator) -> dict[str, Any]:
     """Say how a job stands, as Get and List do."""
-    now, settings = emulator.now(), emulator.settings
-    progress, stopped = jobs.read_progress(emulator.folder, job), jobs.stop_moment(emulator.folder, job)
-    status = jobs.find_status(job, progress, settings, stopped=stopped, now=now)
+    settings = emulator.settings
+    progress, stopped = look_at(job, emulator), jobs.stop_moment(emulator.folder, job)
+    status = progress.end or ("Stopping" if stopped is not None else progress.status)
     fields = {
         "jobArn": job.arn,
         "modelId": job.model_arn,
@@ -148,7 +148,8 @@ def describe(job: Job, emulator: Emulator) -> dict[str, Any]:
         "lastModifiedTime": iso_time(max(progress.changed, stopped or 0.0)),
         "endTime": None if progress.ended is None else iso_time(progress.ended),
         "jobExpirationTime": iso_time(job.submitted + job.timeout_hours * 3600 / settings.factor),
-        "totalRecordCount": progress.total,
+        # The service says 0 as long as it validates.
+        "totalRecordCount": progress.total if progress.status in ("Scheduled", "InProgress") else 0,
         "processedRecordCount": progress.processed,
         "successRecordCount": progress.success,
         "errorRecordCount": progress.errors,

@@ -1,24 +1,28 @@
 """Jobs as they are kept: what was asked, whether a stop was asked, and how far the work has come.
 
 A job is a folder `state/jobs/<id>`: `job.json` is written once, `stop.json` when somebody stops the job, and
-`progress.json` by whoever works on it.
+`progress.json` by whoever works on it. A job that has not ended has an empty file in `state/running`, or in
+`state/queued` while it waits for a slot, so that nobody has to read the jobs that have ended to find those.
 """
 
 from __future__ import annotations
 
 import secrets
 import string
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import msgspec
 from filelock import FileLock
 
-from bedrock_local.files import write_json
-from bedrock_local.settings import Settings, Waiting
+from bedrock_local.files import write_file, write_json
+from bedrock_local.settings import Waiting
 
 Ended = Literal["Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"]
 Status = Waiting | Ended
+Queue = Literal["running", "queued"]
 ID_LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -33,6 +37,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         Base id of the model.
     submitted
         In seconds since 1970.
+    is_queued
+        Whether the quota made it wait for a slot.
     """
 
     job_id: str
@@ -41,6 +47,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     request: dict[str, Any]
     submitted: float
+    is_queued: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name, which no other job of the region has."""
+        return str(self.request["jobName"])
+
+    @property
+    def region(self) -> str:
+        """The region in which it was created, and in which alone it is seen."""
+        return self.arn.split(":")[3]
 
     @property
     def invocation_type(self) -> str:
@@ -53,53 +70,74 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return int(self.request.get("timeoutDurationInHours") or 24)
 
     @property
-    def input_uri(self) -> str:
-        """The file or prefix to read."""
-        return str(self.request["inputDataConfig"]["s3InputDataConfig"]["s3Uri"])
+    def input_config(self) -> dict[str, str]:
+        """Where to read: `s3Uri`, a file or prefix, and what else was said of it."""
+        return dict(self.request["inputDataConfig"]["s3InputDataConfig"])
 
     @property
-    def output_uri(self) -> str:
-        """The prefix to write below."""
-        return str(self.request["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"])
+    def output_config(self) -> dict[str, str]:
+        """Where to write: `s3Uri`, a prefix, and what else was said of it."""
+        return dict(self.request["outputDataConfig"]["s3OutputDataConfig"])
 
 
 class InputFile(msgspec.Struct, kw_only=True):
-    """An input file: its key, its name below the input prefix, and the records in it."""
+    """An input file: its key, its name below the input prefix, and the records in it.
+
+    Attributes
+    ----------
+    written
+        Bytes of its output that count; what is beyond them was not finished.
+    """
 
     key: str
     name: str
     size: int
     records: int = 0
+    written: int = 0
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where a record stands: the number of its file, the byte at which its line begins, and the line's number."""
+
+    file: int
+    offset: int
+    line: int
 
 
 class Progress(msgspec.Struct, kw_only=True):
-    """How far the work on a job has come.
+    """How far the work has come.
 
     Attributes
     ----------
     phase
         `new`, `validating` or `running`; the end is in `end`.
+    status
+        The furthest that a caller can have seen, of those before an end.
+    began
+        Moment at which the job's own clock began; missing while it waits for a slot.
     files
         Known from the beginning of the validation.
     file, offset, line
-        Where the next line is read: in validation the next one, when running the first of a chunk.
-    done
-        Records of that chunk that are answered.
-    written
-        Bytes of the output file that count; what is beyond them was not finished.
+        Where the next line is read.
+    waiting
+        Records that were read and are not answered yet.
+    unprocessed
+        Records that have an error line because the job ended before they were processed.
     changed
         Moment of the last change, in seconds since 1970.
     """
 
     phase: Literal["new", "validating", "running"] = "new"
+    status: Waiting = "Submitted"
+    began: float | None = None
     files: list[InputFile] = []
     file: int = 0
     offset: int = 0
     line: int = 0
-    done: int = 0
-    written: int = 0
+    waiting: list[Place] = []
     success: int = 0
     errors: int = 0
+    unprocessed: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     changed: float = 0.0
@@ -117,20 +155,30 @@ class Progress(msgspec.Struct, kw_only=True):
         """Records that are answered, one way or the other."""
         return self.success + self.errors
 
+    @property
+    def done(self) -> int:
+        """Records that have their line in the output."""
+        return self.processed + self.unprocessed
+
 
 def jobs_folder(folder: Path) -> Path:
     """Give the folder of all jobs."""
     return folder / "state" / "jobs"
 
 
+def job_folder(folder: Path, job: Job) -> Path:
+    """Give the folder of a job."""
+    return jobs_folder(folder) / job.job_id
+
+
 def input_path(folder: Path, job: Job, number: int) -> Path:
     """Give the file that keeps an input file as it was when the job looked at it."""
-    return jobs_folder(folder) / job.job_id / "input" / f"{number}.jsonl"
+    return job_folder(folder, job) / "input" / f"{number}.jsonl"
 
 
 def output_path(folder: Path, job: Job, number: int) -> Path:
     """Give the file into which the answers to an input file are written."""
-    return jobs_folder(folder) / job.job_id / "output" / f"{number}.jsonl.out"
+    return job_folder(folder, job) / "output" / f"{number}.jsonl.out"
 
 
 def new_job_id() -> str:
@@ -140,96 +188,92 @@ def new_job_id() -> str:
 
 def save_job(folder: Path, job: Job) -> None:
     """Keep a new job."""
-    write_json(jobs_folder(folder) / job.job_id / "job.json", job)
+    # A job without its mark would never be worked on; a mark without its job does no harm.
+    write_file(mark_path(folder, "queued" if job.is_queued else "running", job), b"")
+    write_json(job_folder(folder, job) / "job.json", job)
 
 
 def find_job(folder: Path, job_id: str) -> Job | None:
     """Find a job by its id."""
-    try:
-        return msgspec.json.decode((jobs_folder(folder) / job_id / "job.json").read_bytes(), type=Job)
-    except FileNotFoundError:
-        return None
+    path = jobs_folder(folder) / job_id / "job.json"
+    return read_job(str(path)) if path.is_file() else None
+
+
+@lru_cache(maxsize=10_000)
+def read_job(path: str) -> Job:
+    """Read what was asked, which never changes, once."""
+    return msgspec.json.decode(Path(path).read_bytes(), type=Job)
 
 
 def list_jobs(folder: Path) -> list[Job]:
     """List the jobs, oldest first."""
-    ids = [path.name for path in jobs_folder(folder).iterdir()] if jobs_folder(folder).is_dir() else []
+    return find_jobs(folder, list_names(jobs_folder(folder)))
+
+
+def list_unfinished(folder: Path) -> list[Job]:
+    """List the jobs that have not ended, oldest first, without a look at the others."""
+    return find_jobs(folder, {*list_queue(folder, "running"), *list_queue(folder, "queued")})
+
+
+def list_queue(folder: Path, queue: Queue) -> list[str]:
+    """List the ids of the jobs that have a slot, or that wait for one."""
+    return list_names(folder / "state" / queue)
+
+
+def list_names(folder: Path) -> list[str]:
+    """List the names in a folder; none when it is not there."""
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+
+
+def find_jobs(folder: Path, ids: Iterable[str]) -> list[Job]:
+    """Find jobs by their ids and put the oldest first."""
     found = [job for job_id in ids if (job := find_job(folder, job_id))]
     return sorted(found, key=lambda job: (job.submitted, job.job_id))
+
+
+def mark_path(folder: Path, queue: Queue, job: Job) -> Path:
+    """Give the file that says that a job has a slot, or waits for one."""
+    return folder / "state" / queue / job.job_id
+
+
+def unmark_job(folder: Path, job: Job) -> None:
+    """Count a job among those that have ended."""
+    mark_path(folder, "running", job).unlink(missing_ok=True)
+    mark_path(folder, "queued", job).unlink(missing_ok=True)
 
 
 def read_progress(folder: Path, job: Job) -> Progress:
     """Read how far the work has come."""
     try:
-        content = (jobs_folder(folder) / job.job_id / "progress.json").read_bytes()
+        content = (job_folder(folder, job) / "progress.json").read_bytes()
     except FileNotFoundError:
-        return Progress(changed=job.submitted)
+        return Progress(changed=job.submitted, began=None if job.is_queued else job.submitted)
     return msgspec.json.decode(content, type=Progress)
 
 
 def save_progress(folder: Path, job: Job, progress: Progress) -> None:
     """Keep how far the work has come."""
-    write_json(jobs_folder(folder) / job.job_id / "progress.json", progress)
+    write_json(job_folder(folder, job) / "progress.json", progress)
 
 
 def ask_stop(folder: Path, job: Job, moment: float) -> None:
     """Keep that a stop was asked."""
-    write_json(jobs_folder(folder) / job.job_id / "stop.json", moment)
+    write_json(job_folder(folder, job) / "stop.json", moment)
 
 
 def stop_moment(folder: Path, job: Job) -> float | None:
     """Say when a stop was asked, if it was."""
     try:
-        return msgspec.json.decode((jobs_folder(folder) / job.job_id / "stop.json").read_bytes(), type=float)
+        return msgspec.json.decode((job_folder(folder, job) / "stop.json").read_bytes(), type=float)
     except FileNotFoundError:
         return None
 
 
 def lock_job(folder: Path, job: Job) -> FileLock:
     """Give the lock that whoever works on the job holds."""
-    return FileLock(jobs_folder(folder) / job.job_id / "lock")
+    return FileLock(job_folder(folder, job) / "lock")
 
 
-def find_status(job: Job, progress: Progress, settings: Settings, *, stopped: float | None, now: float) -> Status:
-    """Give the earlier of what the job's clock allows and what its work has reached."""
-    if progress.end:
-        return progress.end
-    if stopped is not None:
-        return "Stopping"
-    allowed = clock_status(job, settings, now)
-    reached: Waiting = "InProgress" if progress.phase == "running" else "Validating"
-    order = get_args(Waiting)
-    return min(allowed, reached, key=order.index)
-
-
-def clock_status(job: Job, settings: Settings, now: float) -> Waiting:
-    """Give the furthest status, up to InProgress, that the job's clock allows."""
-    begins = begin_times(settings)
-    elapsed = elapsed_seconds(job, settings, now)
-    return next(status for status in reversed(begins) if elapsed >= begins[status])
-
-
-def begin_times(settings: Settings) -> dict[Waiting, float]:
-    """Give the earliest second of the job's clock at which each status can begin."""
-    submitted, validating = settings.lasts("Submitted"), settings.lasts("Validating")
-    scheduled = submitted + validating
-    return {
-        "Submitted": float("-inf"),
-        "Validating": submitted,
-        "Scheduled": scheduled,
-        "InProgress": scheduled + settings.lasts("Scheduled"),
-    }
-
-
-def elapsed_seconds(job: Job, settings: Settings, now: float) -> float:
-    """Give the seconds of the job's clock since it was submitted."""
-    return (now - job.submitted) * settings.factor
-
-
-def records_allowed(job: Job, progress: Progress, settings: Settings, now: float) -> int:
-    """Give how many records the clock allows by now: InProgress goes through them evenly, up to the timeout."""
-    begin, lasts = begin_times(settings)["InProgress"], settings.lasts("InProgress")
-    at = min(elapsed_seconds(job, settings, now), job.timeout_hours * 3600)
-    if at < begin:
-        return 0
-    return progress.total if at - begin >= lasts else int(progress.total * (at - begin) / lasts)
+def lock_end(folder: Path, job: Job) -> FileLock:
+    """Give the lock under which a job ends or is stopped: a job that was seen Stopping ends Stopped."""
+    return FileLock(job_folder(folder, job) / "end.lock")

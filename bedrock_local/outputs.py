@@ -1,30 +1,72 @@
-"""What a job leaves in S3: an output file for each input file, and the manifest.
+"""What a job leaves in S3: an output file for each input file, and the manifest, both growing while it runs.
 
-Source: "View the results of a batch inference job".
+Source: "View the results of a batch inference job"; "Monitor batch inference jobs" says that results may appear
+while a job is in progress.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
 from bedrock_local import objects
-from bedrock_local.files import link_file, write_file
-from bedrock_local.jobs import Job, Progress, output_path
+from bedrock_local.errors import ServiceError
+from bedrock_local.files import link_file, write_file, write_json
+from bedrock_local.jobs import Job, Progress, job_folder, output_path
+from bedrock_local.names import key_path
 from bedrock_local.objects import Facts
+from bedrock_local.wire import CHUNK_BYTES
 
 
-def publish_outputs(folder: Path, job: Job, progress: Progress) -> None:
-    """Give every output file its key, and write the manifest last."""
-    for number, file in enumerate(progress.files):
-        path = output_path(folder, job, number)
-        if path.exists():
-            publish(folder, job, path, f"{file.name}.out")
-    path = output_path(folder, job, 0).with_name("manifest")
+def publish_outputs(folder: Path, job: Job, progress: Progress, numbers: Iterable[int]) -> None:
+    """Give output files their keys, and write the manifest last."""
+    for number in numbers:
+        publish(folder, job, output_path(folder, job, number), f"{progress.files[number].name}.out")
+    publish_manifest(folder, job, progress)
+
+
+def show_outputs(folder: Path, job: Job, progress: Progress, numbers: Iterable[int]) -> None:
+    """Let the files that have grown be seen, as far as they will stay; a bucket that is gone fails the job later."""
+    with suppress(ServiceError):
+        for number in numbers:
+            show_output(folder, job, progress, number)
+        publish_manifest(folder, job, progress)
+
+
+def show_output(folder: Path, job: Job, progress: Progress, number: int) -> None:
+    """Copy what is new in an output file to the object, in its place: what can be read never changes."""
+    file, shown = progress.files[number], job_folder(folder, job) / "shown" / f"{number}.jsonl.out"
+    shown.parent.mkdir(exist_ok=True)
+    is_new = not shown.exists()
+    copy_rest(output_path(folder, job, number), shown, file.written)
+    bucket, key = object_of(job, f"{file.name}.out")
+    if is_new:
+        publish(folder, job, shown, f"{file.name}.out")
+        return
+    with objects.lock_bucket(folder, bucket):
+        path = key_path(objects.bucket_folder(folder, bucket), key)
+        # An object that somebody deleted or replaced meanwhile is his, until the job ends.
+        if path.is_file() and path.samefile(shown):
+            write_json(objects.facts_path(folder, bucket, key), [output_facts(path, key)])
+
+
+def copy_rest(source: Path, target: Path, size: int) -> None:
+    """Copy to the end of a file what it lacks of the first `size` bytes of another."""
+    with source.open("rb") as content, target.open("ab") as copy:
+        content.seek(copy.tell())
+        while chunk := content.read(min(CHUNK_BYTES, size - copy.tell())):
+            copy.write(chunk)
+
+
+def publish_manifest(folder: Path, job: Job, progress: Progress) -> None:
+    """Write the manifest as it is by now."""
+    path = job_folder(folder, job) / "manifest"
     write_file(path, msgspec.json.encode(make_manifest(progress)) + b"\n")
     publish(folder, job, path, "manifest.json.out")
 
@@ -43,15 +85,20 @@ def make_manifest(progress: Progress) -> dict[str, int]:
 
 def publish(folder: Path, job: Job, path: Path, name: str) -> None:
     """Make a file an object of the output prefix; to do it twice does no harm."""
-    uri = urlsplit(job.output_uri)
-    prefix = uri.path.strip("/")
-    key = "/".join(part for part in (prefix, job.job_id, name) if part)
+    bucket, key = object_of(job, name)
     temporary = folder / "state" / "tmp" / secrets.token_hex(16)
     link_file(path, temporary)
     try:
-        objects.store_object(folder, uri.netloc, key, temporary=temporary, facts=output_facts(temporary, key))
+        objects.store_object(folder, bucket, key, temporary=temporary, facts=output_facts(temporary, key))
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def object_of(job: Job, name: str) -> tuple[str, str]:
+    """Give bucket and key of a file that the job leaves."""
+    uri = urlsplit(job.output_config["s3Uri"])
+    prefix = uri.path.strip("/")
+    return uri.netloc, "/".join(part for part in (prefix, job.job_id, name) if part)
 
 
 def output_facts(path: Path, key: str) -> Facts:

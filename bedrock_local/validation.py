@@ -24,11 +24,11 @@ class InvalidInputError(Exception):
 
 def take_inputs(folder: Path, job: Job, settings: Settings) -> list[InputFile]:
     """Find the input files and keep them for the job, whatever becomes of the objects."""
-    split_uri(job.output_uri, folder)
-    bucket, key = split_uri(job.input_uri, folder)
+    split_uri(job.output_config["s3Uri"], folder)
+    bucket, key = split_uri(job.input_config["s3Uri"], folder)
     files = find_inputs(folder, bucket, key)
     if not files:
-        raise InvalidInputError(f"No .jsonl file was found at {job.input_uri}")
+        raise InvalidInputError(f"No .jsonl file was found at {job.input_config['s3Uri']}")
     check_sizes(job, files, settings)
     for number, file in enumerate(files):
         path, _ = objects.find_object(folder, bucket, file.key)
@@ -68,7 +68,7 @@ def check_sizes(job: Job, files: list[InputFile], settings: Settings) -> None:
     total = sum(file.size for file in files)
     if total > (most := settings.quota("max_job_bytes")):
         limit = f"the limit of a job is {most} bytes"
-        raise InvalidInputError(f"The input files at {job.input_uri} have {total} bytes together; {limit}")
+        raise InvalidInputError(f"The input files at {job.input_config['s3Uri']} have {total} bytes together; {limit}")
 
 
 def check_line(line: bytes, progress: Progress, settings: Settings) -> None:
@@ -93,7 +93,7 @@ def check_counts(job: Job, progress: Progress, settings: Settings) -> None:
     total = sum(file.records for file in progress.files)
     if total < max(least := settings.quota("min_records"), 1):
         limit = f"the minimum number of records per batch inference job is {least}"
-        raise InvalidInputError(f"The input at {job.input_uri} has {total} records; {limit}")
+        raise InvalidInputError(f"The input at {job.input_config['s3Uri']} has {total} records; {limit}")
     if total > (most := settings.quota("max_job_records")):
         limit = f"the limit of a job is {most} records"
-        raise InvalidInputError(f"The input at {job.input_uri} has {total} records; {limit}")
+        raise InvalidInputError(f"The input at {job.input_config['s3Uri']} has {total} records; {limit}")

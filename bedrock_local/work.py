@@ -1,218 +1,223 @@
-"""The work on jobs: whoever asks for a job does a little of it, so that nothing has to run in between.
-
-Every step can be broken off at any moment. What counts is in the job's progress, which is renamed into place; an
-output file that is longer than its progress says is cut back, so each record is answered once.
-"""
+"""The work on jobs: whoever asks for a job does a little of it, so that nothing has to run in between."""
 
 from __future__ import annotations
 
-import os
-import random
 import shutil
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Iterable
 
 from filelock import Timeout
 
-from bedrock_local import jobs
+from bedrock_local import clock, jobs, slots
+from bedrock_local.answering import answer_some, cut_outputs, mark_some
+from bedrock_local.asking import forget_job
 from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.jobs import Ended, Job, Progress
-from bedrock_local.models import MODELS
 from bedrock_local.outputs import publish_outputs
-from bedrock_local.records import answer_record, read_record
-from bedrock_local.settings import Settings
+from bedrock_local.turns import Turn
 from bedrock_local.validation import InvalidInputError, check_counts, check_line, take_inputs
 
-CHUNK_RECORDS = 64
-CHUNK_BYTES = 4_000_000
+TURN_SECONDS = 0.05
+STOPPED = "The job was stopped before the record was processed"
+TIMED_OUT = "The job timed out before the record was processed"
 
 
-@dataclass(frozen=True)
-class Work:
-    """A job under its lock, and until when (by `time.monotonic`) to work on it."""
+def work_on(job: Job, emulator: Emulator, deadline: float) -> bool:
+    """Work on a job until it has to wait for its clock, or for another process, or the deadline comes.
 
-    emulator: Emulator
-    settings: Settings
-    job: Job
-    progress: Progress
-    deadline: float
+    A job that waits for a slot gets on as those before it do, so these are worked on first.
 
-    @property
-    def folder(self) -> Path:
-        """The emulator's folder."""
-        return self.emulator.folder
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the time for this piece of work is used up."""
-        return time.monotonic() >= self.deadline
-
-    def save(self) -> None:
-        """Keep how far the work has come."""
-        self.progress.changed = self.emulator.now()
-        jobs.save_progress(self.folder, self.job, self.progress)
+    Returns
+    -------
+    is_busy
+        Whether there was more to do at the deadline.
+    """
+    if jobs.read_progress(emulator.folder, job).began is None:
+        work_in_turns(slots.list_ahead(emulator.folder, job), emulator, deadline)
+    return work_alone(job, emulator, deadline)
 
 
-def work_on(job: Job, emulator: Emulator, deadline: float) -> None:
-    """Work on a job until it has to wait for its clock or the deadline comes; not at all when another process does."""
+def work_in_turns(found: Iterable[Job], emulator: Emulator, deadline: float) -> None:
+    """Work on jobs in turns, in their order, until all of them have to wait or the deadline comes."""
+    busy = list(found)
+    while busy and time.monotonic() < deadline:
+        busy = [
+            job
+            for job in busy
+            if (now := time.monotonic()) < deadline and work_alone(job, emulator, min(deadline, now + TURN_SECONDS))
+        ]
+
+
+def work_alone(job: Job, emulator: Emulator, deadline: float) -> bool:
+    """Work on a job, and on nothing before it; not at all when another process does."""
     if jobs.read_progress(emulator.folder, job).end:
-        return
+        put_away(job, emulator)
+        return False
     try:
         with jobs.lock_job(emulator.folder, job).acquire(timeout=0):
             progress = jobs.read_progress(emulator.folder, job)
-            work = Work(emulator, emulator.settings, job, progress, deadline)
-            while not progress.end and take_step(work) and not work.is_over:
-                pass
+            return take_steps(Turn(emulator, emulator.settings, job, progress, deadline))
     except Timeout:
-        return
+        return False
 
 
-def take_step(work: Work) -> bool:
+def look_at(job: Job, emulator: Emulator) -> Progress:
+    """Give how far a job has come, after its status is as far as its clock allows; what was told once is kept."""
+    progress, settings = jobs.read_progress(emulator.folder, job), emulator.settings
+    if progress.end or clock.find_status(progress, settings, emulator.now()) == progress.status:
+        return progress
+    try:
+        with jobs.lock_job(emulator.folder, job).acquire(timeout=0):
+            turn = Turn(emulator, settings, job, jobs.read_progress(emulator.folder, job), deadline=0)
+            if not turn.progress.end:
+                turn.advance()
+            return turn.progress
+    except Timeout:
+        return progress
+
+
+def take_steps(turn: Turn) -> bool:
+    """Take one step, and more while there is time; tell whether there is more to do."""
+    is_busy = True
+    while is_busy and not turn.progress.end:
+        is_busy = take_step(turn)
+        if turn.is_over:
+            break
+    if not turn.progress.end:
+        turn.advance()
+    return is_busy and not turn.progress.end
+
+
+def take_step(turn: Turn) -> bool:
     """Do the next piece of work; False when there is none before the clock moves on."""
-    stopped = jobs.stop_moment(work.folder, work.job)
+    stopped = jobs.stop_moment(turn.folder, turn.job)
     if stopped is not None:
-        return finish_stop(work, stopped)
-    if has_expired(work):
-        return finish(work, "Expired", "The job timed out before it began")
-    if jobs.clock_status(work.job, work.settings, work.emulator.now()) == "Submitted":
+        return finish_stop(turn, stopped)
+    if turn.progress.began is None:
+        return begin_clock(turn)
+    turn.advance()
+    if has_expired(turn):
+        return finish(turn, "Expired", "The job timed out before it began")
+    if turn.progress.status == "Submitted":
         return False
     try:
-        return {"new": begin_validation, "validating": validate_some, "running": run_some}[work.progress.phase](work)
+        return {"new": begin_validation, "validating": validate_some, "running": run_some}[turn.progress.phase](turn)
     except InvalidInputError as error:
-        return finish(work, "Failed", str(error))
+        return finish(turn, "Failed", str(error))
 
 
-def has_expired(work: Work) -> bool:
-    """Tell whether the time is over before what comes next could have begun."""
-    limit = work.job.timeout_hours * 3600
-    begins = jobs.begin_times(work.settings)["InProgress" if work.progress.phase == "running" else "Validating"]
-    return begins >= limit and jobs.elapsed_seconds(work.job, work.settings, work.emulator.now()) >= limit
-
-
-def begin_validation(work: Work) -> bool:
-    """Take the input files as they are now."""
-    work.progress.files = take_inputs(work.folder, work.job, work.settings)
-    work.progress.phase = "validating"
-    work.save()
+def begin_clock(turn: Turn) -> bool:
+    """Let the job's clock begin if there is a slot for it; until there is, nothing but its timeout can come."""
+    now = turn.emulator.now()
+    if clock.age_seconds(turn.job, turn.settings, now) >= turn.job.timeout_hours * 3600:
+        return finish(turn, "Expired", "The job timed out before it began")
+    if not slots.take_slot(turn.folder, turn.settings, turn.job):
+        return False
+    turn.progress.began = now
+    turn.save()
     return True
 
 
-def validate_some(work: Work) -> bool:
+def has_expired(turn: Turn) -> bool:
+    """Tell whether the time is over before what comes next could have begun."""
+    if turn.progress.status == "InProgress":
+        return False
+    begins = clock.begin_times(turn.settings)["InProgress" if turn.progress.phase == "running" else "Validating"]
+    limit = clock.limit_seconds(turn.job, turn.progress, turn.settings)
+    return begins >= limit and clock.elapsed_seconds(turn.progress, turn.settings, turn.emulator.now()) >= limit
+
+
+def begin_validation(turn: Turn) -> bool:
+    """Take the input files as they are now."""
+    turn.progress.files = take_inputs(turn.folder, turn.job, turn.settings)
+    turn.progress.phase = "validating"
+    turn.save()
+    return True
+
+
+def validate_some(turn: Turn) -> bool:
     """Look at lines until the file or the time is at its end."""
-    progress = work.progress
-    with jobs.input_path(work.folder, work.job, progress.file).open("rb") as lines:
+    progress = turn.progress
+    with jobs.input_path(turn.folder, turn.job, progress.file).open("rb") as lines:
         lines.seek(progress.offset)
         for line in lines:
-            check_line(line, progress, work.settings)
-            if work.is_over:
-                work.save()
+            check_line(line, progress, turn.settings)
+            if turn.is_over:
+                turn.save()
                 return True
     progress.file, progress.offset, progress.line = progress.file + 1, 0, 0
     if progress.file == len(progress.files):
-        check_counts(work.job, progress, work.settings)
+        check_counts(turn.job, progress, turn.settings)
         progress.phase, progress.file = "running", 0
-    work.save()
+    turn.save()
     return True
 
 
-def run_some(work: Work) -> bool:
+def run_some(turn: Turn) -> bool:
     """Answer records as far as clock and time allow, and end the job when it is at its end."""
-    now, job, progress = work.emulator.now(), work.job, work.progress
-    begins = jobs.begin_times(work.settings)["InProgress"]
-    elapsed, limit = jobs.elapsed_seconds(job, work.settings, now), job.timeout_hours * 3600
-    allowed = jobs.records_allowed(job, progress, work.settings, now)
-    if progress.processed < allowed:
-        answer_chunk(work, allowed)
+    now, job, progress, settings = turn.emulator.now(), turn.job, turn.progress, turn.settings
+    if progress.status != "InProgress":
+        return False
+    if progress.processed < (allowed := clock.records_allowed(job, progress, settings, now)):
+        answerer = turn.emulator.find_answerer()
+        if answerer is None:
+            return False
+        answer_some(turn, answerer, allowed)
         return True
-    if progress.processed == progress.total and elapsed >= begins + work.settings.lasts("InProgress"):
-        return finish(work, "Completed")
-    return elapsed >= limit and finish(
-        work, "PartiallyCompleted", "The job timed out before all records were processed"
-    )
+    elapsed = clock.elapsed_seconds(progress, settings, now)
+    if progress.processed == progress.total and elapsed >= clock.end_seconds(progress, settings):
+        return finish(turn, "Completed")
+    if elapsed < clock.limit_seconds(job, progress, settings):
+        return False
+    reason = "The job timed out before all records were processed"
+    return mark_rest(turn, TIMED_OUT) or finish(turn, "PartiallyCompleted", reason)
 
 
-def answer_chunk(work: Work, allowed: int) -> None:
-    """Answer the records of a chunk in an order that is shuffled, and the same each time."""
-    progress = work.progress
-    file = progress.files[progress.file]
-    chunk, next_offset, next_line = read_chunk(work)
-    order = random.Random(f"{file.name} {progress.line}").sample(chunk, len(chunk))  # noqa: S311 -- not for secrets
-    with open_output(work) as output:
-        for number, line in order[progress.done :]:
-            add_answer(work, output, number, line)
-            if progress.processed >= allowed or work.is_over:
-                break
-        output.flush()
-    if progress.done == len(chunk):
-        progress.offset, progress.line, progress.done = next_offset, next_line, 0
-    if not chunk:
-        progress.file, progress.offset, progress.line, progress.written = progress.file + 1, 0, 0, 0
-    work.save()
-
-
-def read_chunk(work: Work) -> tuple[list[tuple[int, bytes]], int, int]:
-    """Read the next records with their line numbers, and give where the chunk after them begins."""
-    progress, chunk, size, number = work.progress, [], 0, work.progress.line
-    with jobs.input_path(work.folder, work.job, progress.file).open("rb") as lines:
-        lines.seek(progress.offset)
-        offset = progress.offset
-        for line in lines:
-            number, offset = number + 1, offset + len(line)
-            if line.strip():
-                chunk.append((number, line))
-                size += len(line)
-            if len(chunk) == CHUNK_RECORDS or size >= CHUNK_BYTES:
-                break
-    return chunk, offset, number
-
-
-def open_output(work: Work) -> BinaryIO:
-    """Open the output file for more, without what an interrupted process left behind."""
-    path = jobs.output_path(work.folder, work.job, work.progress.file)
-    path.parent.mkdir(exist_ok=True)
-    path.touch()
-    os.truncate(path, work.progress.written)
-    return path.open("ab")
-
-
-def add_answer(work: Work, output: BinaryIO, number: int, line: bytes) -> None:
-    """Answer one record and count it."""
-    job, progress = work.job, work.progress
-    outcome = answer_record(
-        read_record(line),
-        MODELS[job.model],
-        invocation_type=job.invocation_type,
-        answer=work.emulator.ask,
-        number=number,
-    )
-    progress.written += output.write(outcome.line)
-    progress.done += 1
-    progress.success += outcome.is_success
-    progress.errors += not outcome.is_success
-    progress.input_tokens += outcome.input_tokens
-    progress.output_tokens += outcome.output_tokens
-
-
-def finish_stop(work: Work, stopped: float) -> bool:
+def finish_stop(turn: Turn, stopped: float) -> bool:
     """Let the job be Stopping as long as the clock says, then stop it."""
-    elapsed = (work.emulator.now() - stopped) * work.settings.factor
-    return elapsed >= work.settings.lasts("Stopping") and finish(work, "Stopped")
+    elapsed = (turn.emulator.now() - stopped) * turn.settings.factor
+    if elapsed < turn.settings.lasts("Stopping"):
+        return False
+    return mark_rest(turn, STOPPED) or finish(turn, "Stopped")
 
 
-def finish(work: Work, end: Ended, message: str | None = None) -> bool:
-    """Write what the job leaves, then end it; a process that dies between does it over."""
-    progress = work.progress
-    if progress.phase == "running" and end != "Expired":
-        open_output(work).close()
-        try:
-            publish_outputs(work.folder, work.job, progress)
-        except ServiceError as error:
-            end, message = "Failed", f"Could not write to {work.job.output_uri}: {error.message}"
-    progress.end, progress.message, progress.ended = end, message, work.emulator.now()
-    work.save()
-    for path in (jobs.input_path(work.folder, work.job, 0), jobs.output_path(work.folder, work.job, 0)):
-        shutil.rmtree(path.parent, ignore_errors=True)
+def mark_rest(turn: Turn, reason: str) -> bool:
+    """Mark some of the records that a job which had begun did not come to; False when nothing is left to mark."""
+    progress = turn.progress
+    if turn.settings.unprocessed_records == "absent" or progress.status != "InProgress":
+        return False
+    if progress.done == progress.total:
+        return False
+    mark_some(turn, reason)
     return True
+
+
+def finish(turn: Turn, end: Ended, message: str | None = None) -> bool:
+    """Write what the job leaves, then end it; a process that dies between does it over."""
+    progress = turn.progress
+    if progress.status == "InProgress":
+        # Of a job that came to its end each input file has an output, even if no record was in it.
+        numbers = [number for number, file in enumerate(progress.files) if file.written or end == "Completed"]
+        cut_outputs(turn, numbers)
+        try:
+            publish_outputs(turn.folder, turn.job, progress, numbers)
+        except ServiceError as error:
+            uri = turn.job.output_config["s3Uri"]
+            end, message = "Failed" if end != "Stopped" else end, f"Could not write to {uri}: {error.message}"
+    with jobs.lock_end(turn.folder, turn.job):
+        if end != "Stopped" and jobs.stop_moment(turn.folder, turn.job) is not None:
+            return True
+        progress.end, progress.message, progress.ended = end, message, turn.emulator.now()
+        progress.waiting = []
+        turn.save()
+    put_away(turn.job, turn.emulator)
+    return True
+
+
+def put_away(job: Job, emulator: Emulator) -> None:
+    """Drop what a job that has ended leaves beside its state."""
+    jobs.unmark_job(emulator.folder, job)
+    forget_job(job.job_id)
+    for name in ("input", "output", "shown"):
+        shutil.rmtree(jobs.job_folder(emulator.folder, job) / name, ignore_errors=True)

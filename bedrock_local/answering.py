@@ -1,0 +1,156 @@
+"""Records of a job that runs: asked, answered, written, and shown where the job's output will be.
+
+Every step can be broken off at any moment. What counts is in the job's progress, which is renamed into place; an
+output file that is longer than its progress says is cut back, so each record is answered once.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from bedrock_local.answers import Answerer
+from bedrock_local.asking import Asker, find_asker
+from bedrock_local.jobs import Place, Progress, output_path
+from bedrock_local.models import MODELS
+from bedrock_local.outputs import show_outputs
+from bedrock_local.records import Outcome, answer_record, expire_record, read_record
+from bedrock_local.turns import Turn
+from bedrock_local.window import read_line, take_place
+
+# So often, at least, what was answered is written: that much a killed process has to do again.
+STEP_SECONDS = 0.5
+STEP_BYTES = 4_000_000
+
+
+@dataclass
+class Step:
+    """Lines that are not written yet, by the number of their file, and when they have to be."""
+
+    until: float
+    lines: defaultdict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    size: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is time to write."""
+        return self.size >= STEP_BYTES or time.monotonic() >= self.until
+
+    def add(self, place: Place, line: bytes) -> None:
+        """Take a line for the output of a record's file."""
+        self.lines[place.file].append(line)
+        self.size += len(line)
+
+
+def answer_some(turn: Turn, answerer: Answerer, allowed: int) -> None:
+    """Answer records until so many are processed, or a step is over."""
+    is_quick = getattr(answerer, "is_quick", False)
+    (answer_in_turn if is_quick else answer_in_threads)(turn, answerer, allowed)
+
+
+def answer_in_turn(turn: Turn, answerer: Answerer, allowed: int) -> None:
+    """Ask somebody who answers at once, one question after the other, and one at least."""
+    progress, step = turn.progress, begin_step(turn)
+    while progress.processed < allowed:
+        place = take_place(turn.folder, turn.job, progress, taken=progress.done)
+        add_outcome(step, progress, place, make_call(turn, answerer, place)())
+        if step.is_over:
+            break
+    keep_lines(turn, step)
+
+
+def answer_in_threads(turn: Turn, answerer: Answerer, allowed: int) -> None:
+    """Ask somebody who takes his time, and write what is ready when the step is over."""
+    progress, step, asker = turn.progress, begin_step(turn), find_asker(answerer)
+    read, asked = (progress.file, progress.offset), take_asked(turn, asker)
+    while True:
+        ask_more(turn, asker, asked, allowed)
+        for place in [place for place in asked if asker.is_ready((turn.job.job_id, place))]:
+            asked.remove(place)
+            add_outcome(step, progress, place, asker.collect((turn.job.job_id, place)))
+        if step.is_over or progress.processed >= allowed:
+            break
+        asker.wait([(turn.job.job_id, place) for place in asked], step.until - time.monotonic())
+    # As long as it is not answered a record waits, whoever was asked: he may be gone tomorrow.
+    progress.waiting += asked
+    if step.lines or read != (progress.file, progress.offset):
+        keep_lines(turn, step)
+
+
+def take_asked(turn: Turn, asker: Asker) -> list[Place]:
+    """Take those records out of the ones that wait that were asked at an earlier question."""
+    waiting = turn.progress.waiting
+    asked = [place for place in waiting if asker.was_asked((turn.job.job_id, place))]
+    turn.progress.waiting = [place for place in waiting if place not in set(asked)]
+    return asked
+
+
+def ask_more(turn: Turn, asker: Asker, asked: list[Place], allowed: int) -> None:
+    """Keep every thread busy, with one more question at hand for each."""
+    progress = turn.progress
+    while len(asked) < 2 * asker.workers and progress.processed + len(asked) < allowed:
+        place = take_place(turn.folder, turn.job, progress, taken=progress.done + len(asked))
+        asker.ask((turn.job.job_id, place), make_call(turn, asker.answerer, place))
+        asked.append(place)
+
+
+def mark_some(turn: Turn, reason: str) -> None:
+    """Write error lines for records that the job did not come to."""
+    progress, step = turn.progress, begin_step(turn)
+    while progress.done < progress.total:
+        place = take_place(turn.folder, turn.job, progress, taken=progress.done)
+        step.add(place, expire_record(read_record(read_line(turn.folder, turn.job, place)), reason, number=place.line))
+        progress.unprocessed += 1
+        if step.is_over:
+            break
+    keep_lines(turn, step)
+
+
+def begin_step(turn: Turn) -> Step:
+    """Begin a step, which ends with the turn, or earlier."""
+    return Step(min(turn.deadline, time.monotonic() + STEP_SECONDS))
+
+
+def make_call(turn: Turn, answerer: Answerer, place: Place) -> Callable[[], Outcome]:
+    """Make the call that answers a record."""
+    job, record = turn.job, read_record(read_line(turn.folder, turn.job, place))
+    ask = replace(turn.emulator, answer=answerer).ask
+    return lambda: answer_record(
+        record, MODELS[job.model], invocation_type=job.invocation_type, answer=ask, number=place.line
+    )
+
+
+def add_outcome(step: Step, progress: Progress, place: Place, outcome: Outcome) -> None:
+    """Count an answer, and take its line."""
+    step.add(place, outcome.line)
+    progress.success += outcome.is_success
+    progress.errors += not outcome.is_success
+    progress.input_tokens += outcome.input_tokens
+    progress.output_tokens += outcome.output_tokens
+
+
+def keep_lines(turn: Turn, step: Step) -> None:
+    """Write the lines of a step, then say so, then show them."""
+    for number, lines in step.lines.items():
+        turn.progress.files[number].written += append_lines(turn, number, lines)
+    turn.save()
+    show_outputs(turn.folder, turn.job, turn.progress, step.lines)
+
+
+def cut_outputs(turn: Turn, numbers: Iterable[int]) -> None:
+    """Leave nothing in output files but what counts; a file that is not there is made."""
+    for number in numbers:
+        append_lines(turn, number, ())
+
+
+def append_lines(turn: Turn, number: int, lines: Iterable[bytes]) -> int:
+    """Write lines behind those that count, in place of what an interrupted process left there; give their bytes."""
+    path = output_path(turn.folder, turn.job, number)
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    os.truncate(path, turn.progress.files[number].written)
+    with path.open("ab") as output:
+        return sum(output.write(line) for line in lines)

@@ -1,0 +1,99 @@
+"""Asking somebody who takes his time: in threads that go on between two questions about a job.
+
+The answers stay in memory until somebody collects them, so that nobody waits longer than he wants to. A process that
+dies loses those that were not collected; their records are asked again by the next.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+
+from bedrock_local.answers import Answerer
+from bedrock_local.jobs import Place
+from bedrock_local.records import Outcome
+
+Key = tuple[str, Place]
+
+
+class Asker:
+    """Asks one answerer, as many questions at once as it takes.
+
+    The threads are daemons, since an answer that takes minutes must not keep a process from its end, and each ends
+    when nothing is left to ask.
+    """
+
+    def __init__(self, answerer: Answerer) -> None:
+        # Held, so that no other answerer gets its identity while this asker is found by it.
+        self.answerer = answerer
+        self.workers = max(1, int(getattr(answerer, "workers", 1)))
+        self._answers: dict[Key, Future[Outcome]] = {}
+        self._calls: deque[tuple[Key, Future[Outcome], Callable[[], Outcome]]] = deque()
+        self._threads, self._lock = 0, threading.Lock()
+
+    def ask(self, key: Key, call: Callable[[], Outcome]) -> None:
+        """Have a record answered as soon as a thread is free."""
+        future = Future[Outcome]()
+        with self._lock:
+            self._answers[key] = future
+            self._calls.append((key, future, call))
+            if self._threads == self.workers:
+                return
+            self._threads += 1
+        threading.Thread(target=self._run, name="bedrock_local answer", daemon=True).start()
+
+    def was_asked(self, key: Key) -> bool:
+        """Tell whether a record is being answered, or its answer waits to be collected."""
+        return key in self._answers
+
+    def is_ready(self, key: Key) -> bool:
+        """Tell whether an answer waits to be collected."""
+        return key in self._answers and self._answers[key].done()
+
+    def collect(self, key: Key) -> Outcome:
+        """Hand over an answer that is ready, once; an error that the answer raised is raised here."""
+        return self._answers.pop(key).result()
+
+    def wait(self, keys: Iterable[Key], seconds: float) -> None:
+        """Wait until one of the answers is ready, or for so long."""
+        wait([self._answers[key] for key in keys], max(0.0, seconds), FIRST_COMPLETED)
+
+    def forget(self, job_id: str) -> None:
+        """Drop what nobody will collect."""
+        for key in [key for key in list(self._answers) if key[0] == job_id]:
+            self._answers.pop(key, None)
+
+    def _run(self) -> None:
+        while item := self._next():
+            future, call = item
+            try:
+                future.set_result(call())
+            except BaseException as error:
+                future.set_exception(error)
+
+    def _next(self) -> tuple[Future[Outcome], Callable[[], Outcome]] | None:
+        with self._lock:
+            while self._calls:
+                key, future, call = self._calls.popleft()
+                if self._answers.get(key) is future:
+                    return future, call
+            self._threads -= 1
+            return None
+
+
+_askers: dict[int, Asker] = {}
+_lock = threading.Lock()
+
+
+def find_asker(answerer: Answerer) -> Asker:
+    """Give the one asker that this process has for an answerer."""
+    with _lock:
+        return _askers.setdefault(id(answerer), Asker(answerer))
+
+
+def forget_job(job_id: str) -> None:
+    """Drop the answers to a job that has ended."""
+    for asker in list(_askers.values()):
+        asker.forget(job_id)

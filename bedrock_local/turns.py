@@ -1,0 +1,45 @@
+"""A turn at a job: who holds its lock works on it, until a deadline."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bedrock_local import clock, jobs
+from bedrock_local.emulator import Emulator
+from bedrock_local.jobs import Job, Progress
+from bedrock_local.settings import Settings
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A job under its lock, and until when (by `time.monotonic`) to work on it."""
+
+    emulator: Emulator
+    settings: Settings
+    job: Job
+    progress: Progress
+    deadline: float
+
+    @property
+    def folder(self) -> Path:
+        """The emulator's folder."""
+        return self.emulator.folder
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is used up."""
+        return time.monotonic() >= self.deadline
+
+    def save(self) -> None:
+        """Keep how far the work has come."""
+        self.progress.changed = self.emulator.now()
+        jobs.save_progress(self.folder, self.job, self.progress)
+
+    def advance(self) -> None:
+        """Let the status be as far as clock and work allow."""
+        status = clock.find_status(self.progress, self.settings, self.emulator.now())
+        if status != self.progress.status:
+            self.progress.status = status
+            self.save()

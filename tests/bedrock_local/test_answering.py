@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections import Counter
+from functools import partial
+
+import pytest
+
+from bedrock_local import open_session
+from bedrock_local.answers import Reply
+
+RECORDS = 100
+
+
+class Oracle:
+    """Takes its time: it answers no question that a test holds back, and keeps what it was asked."""
+
+    def __init__(self, workers, held=()):
+        self.workers, self.held, self.go = workers, set(held), threading.Event()
+        self.asked, self.at_once, self.most_at_once = Counter(), 0, 0
+        self.lock = threading.Lock()
+
+    def __call__(self, question):
+        with self.lock:
+            self.asked[question.text] += 1
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        if question.text in self.held or "all" in self.held:
+            self.go.wait(60)
+        with self.lock:
+            self.at_once -= 1
+        return Reply("said", "end", 1, 1)
+
+
+@pytest.fixture
+def ask_with(folder, jobs, record, clock):
+    """Create a job and ask for it with an answerer."""
+    jobs.put([record(number) for number in range(RECORDS)])
+    arn = jobs.create()
+
+    def open_with(answer):
+        bedrock = open_session(folder, answer=answer, now=clock).client("bedrock")
+        return lambda: bedrock.get_model_invocation_job(jobIdentifier=arn)
+
+    return open_with
+
+
+def ask_until(get, is_enough):
+    for _ in range(2000):
+        if is_enough(job := get()):
+            return job
+    raise AssertionError(job)
+
+
+def has_ended(job):
+    return "endTime" in job
+
+
+def test_one_slow_answer_does_not_hold_up_the_rest(ask_with):
+    oracle = Oracle(workers=2, held=["call 7"])
+    get = ask_with(oracle)
+    job = ask_until(get, lambda job: job["processedRecordCount"] == RECORDS - 1)
+    assert job["status"] == "InProgress"
+    oracle.go.set()
+    assert ask_until(get, has_ended)["successRecordCount"] == RECORDS
+
+
+def test_a_question_comes_back_while_an_answer_is_out(ask_with):
+    oracle = Oracle(workers=1, held=["all"])
+    get = ask_with(oracle)
+    assert [get()["processedRecordCount"] for _ in range(3)] == [0, 0, 0]
+    assert oracle.at_once == 1
+    oracle.go.set()
+    assert ask_until(get, has_ended)["successRecordCount"] == RECORDS
+
+
+def test_what_was_asked_at_one_question_is_collected_at_the_next(ask_with):
+    oracle = Oracle(workers=4)
+    ask_until(ask_with(oracle), has_ended)
+    assert oracle.asked == Counter(f"call {number}" for number in range(RECORDS))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_no_more_are_asked_at_once_than_an_answerer_takes(ask_with, workers):
+    oracle = Oracle(workers, held=["all"])
+    get = ask_with(oracle)
+    get()
+    assert oracle.most_at_once == workers
+    oracle.go.set()
+    ask_until(get, has_ended)
+    assert oracle.most_at_once == workers
+
+
+def test_a_job_that_was_stopped_drops_what_is_asked(ask_with, jobs):
+    oracle = Oracle(workers=2, held=["all"])
+    job = ask_with(oracle)()
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=job["jobArn"])
+    job = jobs.get(job["jobArn"])
+    oracle.go.set()
+    assert (job["status"], job["processedRecordCount"], jobs.names(job)) == ("Stopped", 0, ["manifest.json.out"])
+
+
+def quick(question):
+    return Reply(question.text, "end", 1, 1)
+
+
+quick.is_quick = True
+
+
+def test_one_that_answers_at_once_and_one_that_does_not_give_the_same_order(folder, jobs, record, clock):
+    jobs.put([record(number) for number in range(700)])
+    orders = []
+    for answer in (quick, Oracle(workers=1)):
+        bedrock = open_session(folder, answer=answer, now=clock).client("bedrock")
+        arn = jobs.create(jobName=f"job-{len(orders)}")
+        ask_until(partial(bedrock.get_model_invocation_job, jobIdentifier=arn), has_ended)
+        orders.append([output["recordId"] for output in jobs.outputs({"jobArn": arn})])
+    assert orders[0] == orders[1]
+
+
+def test_lines_are_shuffled_over_hundreds_and_not_over_the_whole_file(jobs, record):
+    job = jobs.run([record(number) for number in range(2000)])
+    numbers = [int(output["recordId"][1:]) for output in jobs.outputs(job)]
+    assert max(numbers[:20]) > 200
+    assert max(numbers[:100]) < 512 + 100
+
+
+WAIT_FOR_EVER = """
+import sys, threading
+from bedrock_local import open_session
+
+def answer(question):
+    threading.Event().wait()
+
+bedrock = open_session(sys.argv[1], answer=answer).client("bedrock")
+print(bedrock.get_model_invocation_job(jobIdentifier=sys.argv[2])["status"])
+"""
+
+
+def test_an_answer_that_is_out_keeps_no_process_from_its_end(folder, jobs, record):
+    jobs.put([record(1)])
+    command = [sys.executable, "-W", "error", "-c", WAIT_FOR_EVER, str(folder), jobs.create()]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert (ended.stdout, ended.stderr) == ("InProgress\n", "")
+
+
+def test_without_an_answerer_a_job_waits_for_a_worker(jobs_at, folder, record, clock):
+    jobs = jobs_at(answer="worker")
+    jobs.put([record(1)])
+    alone = open_session(folder, now=clock).client("bedrock")
+    arn = jobs.create()
+    waiting = [alone.get_model_invocation_job(jobIdentifier=arn) for _ in range(3)]
+    assert {(job["status"], job["processedRecordCount"]) for job in waiting} == {("InProgress", 0)}
+    assert jobs.finish(arn)["successRecordCount"] == 1

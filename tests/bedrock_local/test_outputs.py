@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import pytest
+
+HOUR = 3600
+
+
+@pytest.fixture
+def running(jobs_at, record):
+    """Make jobs of 100 records that take a second of InProgress each, after no wait; settings may differ."""
+
+    def make(**settings):
+        made = jobs_at(**{"seconds": {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 100}} | settings)
+        made.put([record(number) for number in range(100)])
+        return made
+
+    return make
+
+
+def test_outputs_grow_while_a_job_runs_and_what_was_seen_stays(running, clock):
+    jobs, seen = running(), []
+    arn = jobs.create()
+    for seconds in (30, 30, 30, 10):
+        clock.move(seconds)
+        seen.append(jobs.read(jobs.get(arn)))
+    assert [content.count(b"\n") for content in seen] == [30, 60, 90, 100]
+    assert all(later.startswith(earlier) and earlier.endswith(b"}\n") for earlier, later in pairwise(seen))
+
+
+def test_the_manifest_of_a_job_that_runs_counts_what_is_done(running, clock):
+    jobs = running()
+    arn = jobs.create()
+    clock.move(40)
+    manifest = json.loads(jobs.read(jobs.get(arn), "manifest.json.out"))
+    assert (manifest["totalRecordCount"], manifest["processedRecordCount"]) == (100, 40)
+
+
+def test_nothing_is_seen_before_a_job_runs(running, clock):
+    jobs = running(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 10})
+    arn = jobs.create()
+    job = jobs.get(arn)
+    assert (job["status"], jobs.names(job)) == ("Scheduled", [])
+
+
+def test_a_growing_object_has_its_length_and_another_etag_each_time(running, clock):
+    jobs = running()
+    arn, tags = jobs.create(), []
+    for _ in range(2):
+        clock.move(30)
+        jobs.get(arn)
+        head = jobs.s3.head_object(Bucket="calls", Key=f"out/{arn[-12:]}/calls.jsonl.out")
+        tags.append(head["ETag"])
+        assert head["ContentLength"] == len(jobs.read({"jobArn": arn}))
+    assert len(set(tags)) == 2
+
+
+def test_a_growing_object_that_was_deleted_comes_back_at_the_end(running, clock):
+    jobs = running()
+    arn = jobs.create()
+    clock.move(30)
+    jobs.get(arn)
+    jobs.s3.delete_object(Bucket="calls", Key=f"out/{arn[-12:]}/calls.jsonl.out")
+    clock.move(30)
+    assert jobs.names(jobs.get(arn)) == ["manifest.json.out"]
+    clock.move(40)
+    assert len(jobs.outputs(jobs.finish(arn))) == 100
+
+
+def test_what_a_caller_put_in_place_of_a_growing_object_does_not_grow(running, clock):
+    jobs = running()
+    arn = jobs.create()
+    clock.move(30)
+    jobs.get(arn)
+    jobs.s3.put_object(Bucket="calls", Key=f"out/{arn[-12:]}/calls.jsonl.out", Body=b"mine")
+    clock.move(30)
+    assert jobs.read(jobs.get(arn)) == b"mine"
+
+
+def test_a_copy_of_a_growing_object_does_not_grow(running, clock):
+    jobs = running()
+    arn = jobs.create()
+    clock.move(30)
+    source = {"Bucket": "calls", "Key": f"out/{arn[-12:]}/calls.jsonl.out"}
+    before = jobs.read(jobs.get(arn))
+    jobs.s3.copy_object(Bucket="calls", Key="copy", CopySource=source)
+    clock.move(30)
+    jobs.get(arn)
+    assert jobs.s3.get_object(Bucket="calls", Key="copy")["Body"].read() == before
+
+
+@pytest.mark.parametrize(("unprocessed", "lines"), [("absent", 30), ("expired", 100)])
+def test_a_stopped_job_says_nothing_of_the_rest_or_marks_it_as_expired(running, clock, unprocessed, lines):
+    jobs = running(unprocessed_records=unprocessed)
+    arn = jobs.create()
+    clock.move(30)
+    jobs.get(arn)
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
+    clock.move(60)
+    job = jobs.finish(arn)
+    outputs = jobs.outputs(job)
+    assert (job["status"], job["processedRecordCount"], len(outputs)) == ("Stopped", 30, lines)
+    assert sum("modelOutput" in output for output in outputs) == 30
+    assert len({output["recordId"] for output in outputs}) == lines
+
+
+def test_a_record_that_never_ran_has_an_error_that_says_so(running, clock):
+    seconds = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 48 * HOUR}
+    jobs = running(unprocessed_records="expired", seconds=seconds)
+    arn = jobs.create()
+    clock.move(24 * HOUR)
+    job = jobs.finish(arn)
+    expired = [output["error"] for output in jobs.outputs(job) if "error" in output]
+    # The timeout of 24 h came at half of the 48 h that it would have taken.
+    assert (job["status"], job["processedRecordCount"], len(expired)) == ("PartiallyCompleted", 50, 50)
+    reason = "The job timed out before the record was processed"
+    assert expired[0] == {"errorCode": 408, "errorMessage": reason, "expired": True}
+
+
+def test_many_records_that_never_ran_are_marked_bit_by_bit(jobs_at, record, clock):
+    seconds = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 700, "Stopping": 0}
+    jobs = jobs_at(unprocessed_records="expired", work_seconds=0, seconds=seconds)
+    jobs.put([record(number) for number in range(20)])
+    arn, statuses = jobs.create(), []
+    while jobs.get(arn)["status"] != "InProgress":
+        pass
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
+    while "endTime" not in (job := jobs.get(arn)):
+        statuses.append(job["status"])
+    assert (set(statuses), len(statuses)) == ({"Stopping"}, 20)
+    assert len(jobs.outputs(job)) == 20
+
+
+def test_every_input_file_has_an_output_when_a_job_is_completed(jobs, record):
+    jobs.put([], "in/empty.jsonl")
+    jobs.put([record(1)], "in/full.jsonl")
+    job = jobs.finish(jobs.create())
+    assert jobs.names(job) == ["empty.jsonl.out", "full.jsonl.out", "manifest.json.out"]
+
+
+def test_files_are_answered_side_by_side(running, record, clock):
+    jobs = running()
+    jobs.put([record(number) for number in range(100, 200)], "in/deep/more.jsonl")
+    arn = jobs.create()
+    clock.move(50)
+    job = jobs.get(arn)
+    assert len(jobs.outputs(job)) + len(jobs.outputs(job, "deep/more.jsonl.out")) == 100
