@@ -14,6 +14,7 @@ from analysis import (
     load_jobs,
     load_manifests,
     prepare,
+    read_calls,
     read_prompts,
     suggest_max_tokens,
     sum_costs,
@@ -23,6 +24,13 @@ from analysis.samples import make_calls
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs/frames.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##|\Z)", TEXT, re.DOTALL | re.MULTILINE))
+
+
+def read_aws(folder):
+    """Read one call that Amazon Transcribe wrote."""
+    file = folder / "call.json"
+    file.write_text('{"jobName": "call-1", "results": {"transcripts": [{"transcript": "Hello."}]}}')
+    return read_calls(file)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +45,7 @@ def frames(tmp_path_factory):
     answers = load_answers(run)
     return {
         "calls": calls,
+        "calls from AWS": read_aws(folder),
         "records": run.read_records(),
         "outputs": run.read_outputs(),
         "jobs": load_jobs(run),

@@ -14,15 +14,19 @@ from narwhals.typing import IntoDataFrameT
 
 from analysis.errors import CallsError, StorageError
 from analysis.storage import fetch_files, list_files, open_s3
-from analysis.transcripts.sources import KINDS, Columns, Source, is_source, kind_of, show
+from analysis.transcripts.data_automation import CUSTOM
+from analysis.transcripts.documents import read_documents
+from analysis.transcripts.sources import KINDS, Columns, Source, kind_of, pick_sources, show
 from analysis.transcripts.tables import read_csv, read_jsonl, read_parquet, read_tables
-from analysis.transcripts.texts import read_texts, read_zips
+from analysis.transcripts.texts import read_texts
+from analysis.transcripts.zips import read_zips
 
 # A further kind of source is a function that makes calls of its files, and its ending in KINDS.
 READERS: dict[str, Callable[[list[Source], Columns], pl.DataFrame]] = {
     "Parquet": partial(read_tables, read_parquet),
     "CSV": partial(read_tables, read_csv),
     "JSONL": partial(read_tables, read_jsonl),
+    "JSON": read_documents,
     "text": read_texts,
     "zip": read_zips,
 }
@@ -46,8 +50,9 @@ def read_calls(
     ----------
     where
         A file, a folder, a glob or an `s3://` address of files of one kind: Parquet, CSV (`.csv`, `.csv.gz`),
-        JSON lines (`.jsonl`, `.ndjson`), text (`.txt`, one call each, the name is the call's id) or zips of text.
-        A table has a row per call, or a row per turn when it has no column of transcripts.
+        JSON lines (`.jsonl`, `.ndjson`), text (`.txt`, one call each, the name is the call's id), JSON as AWS writes
+        it (`.json`, `.json.gz`: Amazon Transcribe, Call Analytics, Contact Lens, Bedrock Data Automation), or zips of
+        text or JSON. A table has a row per call, or a row per turn when it has no column of transcripts.
     call_id, transcript
         The columns of a table of calls.
     turn, speaker, text
@@ -62,13 +67,15 @@ def read_calls(
     -------
     calls
         `call_id` and `transcript` (String, kept to the byte), then the source's own columns; of a table of turns
-        those that do not change within any call. In the order of the source, text files by name.
+        those that do not change within any call. Of JSON these are what the service found, then `turns`, a list of
+        turns with their speaker, times and sentiment. In the order of the source, text and JSON files by name.
 
     Raises
     ------
     CallsError
         The files cannot be read, or what they hold is not calls: ids that are missing or repeated, transcripts
-        that are empty, columns that are not there, text that is not UTF-8.
+        that are empty, columns that are not there, text that is not UTF-8, JSON of another shape or of a job that
+        has not COMPLETED.
     """
     columns = Columns(call_id, transcript, turn or None, speaker or None, text)
     s3 = open_s3(where, profile=profile, region=region)
@@ -91,7 +98,8 @@ def find_sources(where: str | Path, folder: str, s3: Any) -> list[Source]:
     """List the files to read; marks that Spark and macOS leave (`_SUCCESS`, `__MACOSX`) are none."""
     try:
         listed = list_files(where, s3=s3)
-        files = [file for file in listed if len(listed) == 1 or is_source(file.name)]
+        picked = pick_sources(file.name for file in listed)
+        files = [file for file in listed if len(listed) == 1 or file.name in picked]
         paths = fetch_files(files, folder, s3=s3)
     except StorageError as error:
         raise CallsError(error.where, error.reason, error.cure) from error
@@ -117,10 +125,25 @@ def check_calls(where: str | Path, calls: pl.DataFrame) -> None:
     """Refuse calls without words, and ids that name two calls."""
     if calls.is_empty():
         raise CallsError(where, "no calls", "every call needs an id and a transcript")
-    blank = calls.filter(pl.col("transcript").fill_null("").str.strip_chars() == "")["call_id"]
+    blank = calls.filter(pl.col("transcript").fill_null("").str.strip_chars() == "")
     if len(blank):
-        raise CallsError(where, f"{len(blank)} empty transcripts ({show(blank)})", "leave them out by empty='drop'")
+        raise CallsError(where, f"{len(blank)} empty transcripts ({show(name_blanks(blank))})", explain_blanks(blank))
     repeated = calls.filter(pl.col("call_id").is_duplicated())["call_id"].unique(maintain_order=True)
     if len(repeated):
         cure = "give each call its own; where a row is a turn, name its column of words by text="
         raise CallsError(where, f"{len(repeated)} ids name more than one call ({show(repeated)})", cure)
+
+
+def name_blanks(blank: pl.DataFrame) -> list[str]:
+    """Name calls without words, and their files where the ids come from within."""
+    if "source_file" not in blank.columns:
+        return blank["call_id"].to_list()
+    return [f"{call_id} in {file}" for call_id, file in blank.select("call_id", "source_file").iter_rows()]
+
+
+def explain_blanks(blank: pl.DataFrame) -> str:
+    """Say what helps: a blueprint of Data Automation finds things in a call and leaves its words out."""
+    drop = "leave them out by empty='drop'"
+    if blank.schema.get("source_format") == pl.String and (blank["source_format"] == CUSTOM).any():
+        return f"the words are in the standard output of Data Automation: read both in one folder, or {drop}"
+    return drop

@@ -17,9 +17,12 @@ KINDS = {
     ".csv.gz": "CSV",
     ".jsonl": "JSONL",
     ".ndjson": "JSONL",
+    ".json": "JSON",
+    ".json.gz": "JSON",
     ".txt": "text",
     ".zip": "zip",
 }
+SUBTITLES = (".vtt", ".srt")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,13 @@ class Source:
 def is_source(name: str) -> bool:
     """Tell files of calls from marks and hidden files."""
     return not any(part.startswith((".", "_")) for part in PurePosixPath(name).parts)
+
+
+def pick_sources(names: Iterable[str]) -> set[str]:
+    """Pick the files of calls; Amazon Transcribe writes subtitles beside its JSON, with the same words."""
+    found = {name for name in names if is_source(name)}
+    subtitled = any(kind_of(name) == "JSON" for name in found)
+    return {name for name in found if not (subtitled and name.lower().endswith(SUBTITLES))}
 
 
 def kind_of(name: str) -> str:

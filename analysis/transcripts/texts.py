@@ -1,50 +1,19 @@
-"""Calls in text files, one each: a folder of them, or a zip."""
+"""Calls in text files, one each."""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 import polars as pl
 
 from analysis.errors import CallsError
-from analysis.transcripts.sources import Columns, Source, decode, is_source, kind_of, read_bytes
-
-MEMBER_BYTES = 100 * 2**20  # of one transcript in a zip; an hour of talk takes about 0.1 MB
+from analysis.transcripts.sources import Columns, Source, decode, read_bytes
 
 
 def read_texts(sources: list[Source], _: Columns) -> pl.DataFrame:
     """Read text files, one call each."""
     return calls_of_texts((source.label, source.name, read_bytes(source)) for source in sources)
-
-
-def read_zips(sources: list[Source], _: Columns) -> pl.DataFrame:
-    """Read zips of text files; nothing is written to disk."""
-    return calls_of_texts(member for source in sources for member in read_members(source))
-
-
-def read_members(source: Source) -> Iterator[tuple[str, str, bytes]]:
-    """Read the text files of a zip, sorted by name."""
-    try:
-        with zipfile.ZipFile(source.path) as archive:
-            members = [info for info in archive.infolist() if not info.is_dir() and is_source(info.filename)]
-            for info in sorted(members, key=lambda info: info.filename):
-                label = f"{source.label}, {info.filename}"
-                check_member(label, info)
-                yield label, info.filename, archive.read(info)
-    except (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error, OSError) as error:
-        raise CallsError(source.label, f"cannot be read as a zip ({error})") from error
-
-
-def check_member(label: str, info: zipfile.ZipInfo) -> None:
-    """Refuse what is no transcript."""
-    if kind_of(info.filename) != "text":
-        raise CallsError(label, "not a text file", "a zip is read when it holds .txt files alone")
-    # zipfile reads no more than the size that the archive states.
-    if info.file_size > MEMBER_BYTES:
-        raise CallsError(label, f"{info.file_size:,} bytes", f"a transcript in a zip has {MEMBER_BYTES:,} at most")
 
 
 def calls_of_texts(texts: Iterable[tuple[str, str, bytes]]) -> pl.DataFrame:

@@ -13,7 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from analysis.errors import CallsError
-from analysis.transcripts import drop_empty_calls, read_calls, texts
+from analysis.transcripts import drop_empty_calls, read_calls, zips
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 ODD = [
@@ -380,12 +380,23 @@ def test_two_texts_of_one_name_are_refused(tmp_path):
 
 
 def test_a_zip_of_tables_is_refused(tmp_path):
-    with pytest.raises(CallsError, match=r"c.zip, a.csv: not a text file; .*\.txt files alone"):
+    with pytest.raises(CallsError, match=r"c.zip, a.csv: not a text or JSON file; .*\.txt files or \.json files alone"):
         read_calls(write_zip(tmp_path / "c.zip", {"a.csv": "x"}))
 
 
+def test_a_zip_of_several_kinds_is_refused(tmp_path):
+    with pytest.raises(CallsError, match=r"several kinds of files, .*a.json and .*b.txt; make a zip of each kind"):
+        read_calls(write_zip(tmp_path / "c.zip", {"a.json": "{}", "b.txt": "Hi."}))
+
+
+def test_a_packed_member_of_a_zip_may_not_grow_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(zips, "MEMBER_BYTES", 1000)
+    with pytest.raises(CallsError, match=r"a.json.gz: 1,001 bytes; a transcript in a zip has 1,000 at most"):
+        read_calls(write_zip(tmp_path / "c.zip", {"a.json.gz": gzip.compress(b" " * 5000)}))
+
+
 def test_a_huge_member_of_a_zip_is_refused_unread(tmp_path, monkeypatch):
-    monkeypatch.setattr(texts, "MEMBER_BYTES", 1000)
+    monkeypatch.setattr(zips, "MEMBER_BYTES", 1000)
     with pytest.raises(CallsError, match=r"a.txt: 1,001 bytes; a transcript in a zip has 1,000 at most"):
         read_calls(write_zip(tmp_path / "c.zip", {"a.txt": "x" * 1001}))
 

@@ -1,0 +1,149 @@
+"""Calls as documents tell them: what was said, by whom and when, and what the service found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Annotated, NamedTuple, Protocol
+
+import polars as pl
+from msgspec import Meta
+
+from analysis.errors import CallsError
+from analysis.transcripts.turns import write_lines
+
+# Amazon Connect API Reference, RealTimeContactAnalysisSegmentTranscript: ParticipantRole.
+ROLES = {"AGENT", "CUSTOMER", "SYSTEM", "CUSTOM_BOT", "SUPERVISOR"}
+CALLS_AT_ONCE = 256  # that are Python objects; the others are in a frame, which is many times smaller
+Millis = Annotated[int, Meta(gt=-(2**53), lt=2**53)]
+
+TURN_SCHEMA = {
+    "speaker": pl.String(),
+    "text": pl.String(),
+    "begin_ms": pl.Int64(),
+    "end_ms": pl.Int64(),
+    "sentiment": pl.String(),
+}
+FACT_SCHEMA = {
+    "call_id": pl.String(),
+    "language": pl.String(),
+    "channel": pl.String(),
+    "duration_s": pl.Float64(),
+    "started_at": pl.Datetime("us", "UTC"),
+    "agent_sentiment": pl.Float64(),
+    "customer_sentiment": pl.Float64(),
+    "redacted": pl.Boolean(),
+    "categories": pl.List(pl.String()),
+    "summary": pl.String(),
+    "source_format": pl.String(),
+    "source_file": pl.String(),
+}
+
+
+class Turn(NamedTuple):
+    """The values of `TURN_SCHEMA`; the speaker is a role, or a label where no role is known."""
+
+    speaker: str | None
+    text: str
+    begin_ms: int | None = None
+    end_ms: int | None = None
+    sentiment: str | None = None
+
+
+class Call(NamedTuple):
+    """One call; without an id it goes by the name of its file, and what its source does not say is missing."""
+
+    call_id: str
+    source_format: str
+    turns: list[Turn]
+    language: str | None = None
+    channel: str | None = None
+    duration_ms: int | None = None
+    started_at: datetime | None = None
+    agent_sentiment: float | None = None
+    customer_sentiment: float | None = None
+    redacted: bool | None = None
+    categories: list[str] | None = None
+    summary: str | None = None
+
+
+class Document(Protocol):
+    """A file of calls as its service writes it."""
+
+    def read_calls(self) -> Iterable[Call]:
+        """Read the calls, or say by a `CallsError` with an empty place why there are none."""
+
+
+def frame_calls(calls: Iterable[tuple[str, Call]]) -> pl.DataFrame:
+    """Make one row of every call and the name of its file."""
+    remaining = iter(calls)
+    frames = [frame_some([])]
+    while chunk := list(islice(remaining, CALLS_AT_ONCE)):
+        frames.append(frame_some(chunk))
+    return pl.concat(frames)
+
+
+def frame_some(calls: list[tuple[str, Call]]) -> pl.DataFrame:
+    """Make a frame of the calls that are in memory."""
+    facts = pl.DataFrame([list_facts(name, call) for name, call in calls], FACT_SCHEMA, orient="row")
+    said = [(number, *turn) for number, (_, call) in enumerate(calls) for turn in order_turns(call.turns)]
+    turns = pl.DataFrame(said, {"number": pl.get_index_type(), **TURN_SCHEMA}, orient="row")
+    spoken = turns.group_by("number", maintain_order=True).agg(
+        write_lines(turns).str.join("\n").alias("transcript"), pl.struct(list(TURN_SCHEMA)).alias("turns")
+    )
+    frame = facts.with_row_index("number").join(spoken, on="number", how="left", maintain_order="left")
+    others = [name for name in FACT_SCHEMA if name != "call_id"]
+    return frame.select("call_id", "transcript", *others, "turns")
+
+
+def list_facts(name: str, call: Call) -> tuple[object, ...]:
+    """Give the values of `FACT_SCHEMA`."""
+    seconds = None if call.duration_ms is None else call.duration_ms / 1000
+    overall = (call.agent_sentiment, call.customer_sentiment, call.redacted, call.categories, call.summary)
+    return (
+        call.call_id,
+        call.language,
+        lower(call.channel),
+        seconds,
+        call.started_at,
+        *overall,
+        call.source_format,
+        name,
+    )
+
+
+def order_turns(turns: Iterable[Turn]) -> Iterator[Turn]:
+    """Put the turns that have words in the order in which they begin; ties stay in the order of the file."""
+    begins = []
+    latest = float("-inf")
+    said = [turn for turn in turns if turn.text.strip()]
+    for turn in said:
+        # A turn that does not say when it begins stays behind the one before it.
+        latest = latest if turn.begin_ms is None else turn.begin_ms
+        begins.append(latest)
+    return (said[position] for position in sorted(range(len(said)), key=begins.__getitem__))
+
+
+def name_speaker(*names: str | None) -> str | None:
+    """Name a speaker by the first name there is: a role in small letters, anything else as it is written."""
+    name = next(filter(None, names), None)
+    return name.lower() if name in ROLES else name
+
+
+def lower(word: str | None) -> str | None:
+    """Write a word of the service in small letters."""
+    return None if word is None else word.lower()
+
+
+def check_status(status: str | None) -> None:
+    """Refuse the file of a job that failed or has not ended."""
+    if status not in {None, "COMPLETED"}:
+        raise CallsError("", f"the job is {status}, not COMPLETED", "run it again, or leave the file out")
+
+
+def read_time(time: datetime | float) -> datetime:
+    """Read a moment, which some tools write as seconds since 1970; without a zone it is UTC."""
+    if isinstance(time, int | float):
+        return datetime.fromtimestamp(time, UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

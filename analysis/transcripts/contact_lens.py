@@ -1,0 +1,143 @@
+"""Analysis files of Amazon Connect Contact Lens for calls and chats, and its real-time segments.
+
+Sources: Amazon Connect Administrator Guide, "Example Contact Lens output files" for a call and for a chat; API
+Reference, ListRealtimeContactAnalysisSegments and its V2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from msgspec import Struct, field
+
+from analysis.errors import CallsError
+from analysis.transcripts.call_analytics import Categories, Content, Findings
+from analysis.transcripts.calls import Call, Millis, Turn, check_status, lower, name_speaker, read_time
+
+
+class Moment(Struct, rename="pascal"):
+    """When something happened."""
+
+    absolute_time: datetime | float | None = None
+
+
+class Said(Struct, rename="pascal"):
+    """A turn of a call, or a message or event of a chat."""
+
+    id: str | None = None
+    participant_id: str | None = None
+    participant_role: str | None = None
+    content: str | None = None
+    begin_offset_millis: Millis | None = None
+    end_offset_millis: Millis | None = None
+    absolute_time: datetime | float | None = None
+    time: Moment | None = None
+    sentiment: str | None = None
+
+    def find_time(self) -> datetime | None:
+        """Find when it was sent, which chats say."""
+        time = self.absolute_time if self.time is None else self.time.absolute_time
+        return None if time is None else read_time(time)
+
+
+class Participant(Struct, rename="pascal"):
+    """Somebody who took part."""
+
+    participant_id: str | None = None
+    participant_role: str | None = None
+
+
+class Customer(Struct, rename="pascal"):
+    """Whose call it is."""
+
+    contact_id: str | None = None
+
+
+class Analysis(Findings, rename="pascal"):
+    """The file of one contact."""
+
+    transcript: list[Said] = field(default_factory=list)
+    participants: list[Participant] = field(default_factory=list)
+    customer_metadata: Customer | None = None
+
+    def read_calls(self) -> Iterable[Call]:
+        """Read the one call."""
+        roles = {person.participant_id: person.participant_role for person in self.participants}
+        started_at, turns = read_turns(self.transcript, roles, self.list_sentiments())
+        contact_id = self.customer_metadata.contact_id if self.customer_metadata else None
+        yield self.make_call(contact_id, "contact_lens", turns)._replace(started_at=started_at)
+
+    def list_sentiments(self) -> dict[str | None, str | None]:
+        """List the sentiments of a chat's messages, which stand apart from them."""
+        measured = self.conversation_characteristics
+        groups = measured.sentiment.details_by_transcript_item_group if measured and measured.sentiment else []
+        return {item.id: group.sentiment for group in groups for item in group.transcript_items}
+
+
+class RealTimeSegment(Struct, rename="pascal"):
+    """One of several things."""
+
+    transcript: Said | None = None
+    event: Said | None = None
+    categories: Categories | None = None
+    post_contact_summary: Content | None = None
+
+
+class RealTime(Struct, rename="pascal"):
+    """The segments of one contact."""
+
+    segments: list[RealTimeSegment]
+    status: str | None = None
+    channel: str | None = None
+    contact_id: str | None = None
+    next_token: str | None = None
+
+    def read_calls(self) -> Iterable[Call]:
+        """Read the one call."""
+        check_status(self.status)
+        if self.next_token:
+            cure = "ask on with the token, and put the segments of all answers in one file"
+            raise CallsError("", "a part of a contact: it has a NextToken", cure)
+        said = [part for segment in self.segments for part in (segment.transcript, segment.event) if part]
+        started_at, turns = read_turns(said, {}, {})
+        matched = [segment.categories.list_names() for segment in self.segments if segment.categories]
+        yield Call(
+            call_id=self.contact_id or "",
+            source_format="contact_lens_real_time",
+            turns=turns,
+            channel=self.channel,
+            started_at=started_at,
+            categories=list(dict.fromkeys(name for names in matched for name in names)) if matched else None,
+            summary=self.find_summary(),
+        )
+
+    def find_summary(self) -> str | None:
+        """Find the generated summary."""
+        texts = (segment.post_contact_summary.content for segment in self.segments if segment.post_contact_summary)
+        return next(filter(None, texts), None)
+
+
+def read_turns(
+    said: list[Said], roles: dict[str | None, str | None], sentiments: dict[str | None, str | None]
+) -> tuple[datetime | None, list[Turn]]:
+    """Read turns, and when the first thing happened where times are of the clock."""
+    times = [each.find_time() for each in said]
+    started_at = min(filter(None, times), default=None)
+    return started_at, [
+        Turn(
+            name_speaker(each.participant_role, roles.get(each.participant_id), each.participant_id),
+            each.content or "",
+            *find_span(each, time, started_at),
+            lower(each.sentiment or sentiments.get(each.id)),
+        )
+        for each, time in zip(said, times, strict=True)
+    ]
+
+
+def find_span(said: Said, time: datetime | None, started_at: datetime | None) -> tuple[int | None, int | None]:
+    """Say when a turn begins and ends; a message is there at once."""
+    if said.begin_offset_millis is not None or time is None or started_at is None:
+        return said.begin_offset_millis, said.end_offset_millis
+    millis = (time - started_at) // timedelta(milliseconds=1)
+    return millis, millis

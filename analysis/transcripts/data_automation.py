@@ -1,0 +1,147 @@
+"""Outputs of Amazon Bedrock Data Automation for recordings: the standard one, and that of a blueprint.
+
+Source: Amazon Bedrock User Guide, "Audio" below "Standard output in Bedrock Data Automation", and recorded files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+from msgspec import Struct
+
+from analysis.errors import CallsError
+from analysis.transcripts.calls import Call, Millis, Turn
+
+STANDARD, CUSTOM = "data_automation", "data_automation_custom"
+
+
+class Metadata(Struct):
+    """The recording."""
+
+    s3_key: str | None = None
+    semantic_modality: str | None = None
+    duration_millis: Millis | None = None
+    dominant_asset_language: str | None = None
+
+
+class Speaker(Struct):
+    """Who speaks."""
+
+    speaker_label: str | None = None
+
+
+class Channel(Struct):
+    """On which channel."""
+
+    channel_label: str | None = None
+
+
+class Segment(Struct):
+    """What one speaker says without a longer pause."""
+
+    text: str | None = None
+    start_timestamp_millis: Millis | None = None
+    end_timestamp_millis: Millis | None = None
+    speaker: Speaker | None = None
+    channel: Channel | None = None
+
+    def read_turn(self) -> Turn:
+        """Read it as a turn."""
+        speaker = (self.speaker and self.speaker.speaker_label) or (self.channel and self.channel.channel_label)
+        return Turn(speaker or None, self.text or "", self.start_timestamp_millis, self.end_timestamp_millis)
+
+
+class Representation(Struct):
+    """A text."""
+
+    text: str | None = None
+
+
+class Transcript(Struct):
+    """The whole text."""
+
+    representation: Representation | None = None
+
+
+class Audio(Struct):
+    """The whole recording."""
+
+    summary: str | None = None
+    transcript: Transcript | None = None
+
+    def read_text(self) -> str:
+        """Read the whole text."""
+        representation = self.transcript.representation if self.transcript else None
+        return (representation.text or "") if representation else ""
+
+
+class Standard(Struct):
+    """The standard output of one recording."""
+
+    metadata: Metadata
+    audio_segments: list[Segment] | None = None
+    audio: Audio | None = None
+
+    def read_calls(self) -> Iterable[Call]:
+        """Read the one call."""
+        audio, metadata = self.audio or Audio(), self.metadata
+        if metadata.semantic_modality not in {None, "AUDIO"}:
+            raise CallsError("", f"made of {metadata.semantic_modality}, not of AUDIO", "leave the file out")
+        yield Call(
+            call_id=metadata.s3_key or "",
+            source_format=STANDARD,
+            turns=[part.read_turn() for part in self.audio_segments or []] or [Turn(None, audio.read_text())],
+            language=metadata.dominant_asset_language,
+            duration_ms=metadata.duration_millis,
+            summary=audio.summary,
+        )
+
+
+class Inference(Struct):
+    """What the blueprint for conversations finds."""
+
+    call_summary: str | None = None
+    call_categories: list[str] | None = None
+
+
+class Custom(Struct):
+    """The output of a blueprint for one recording; it does not hold the words."""
+
+    inference_result: Inference
+    metadata: Metadata | None = None
+
+    def read_calls(self) -> Iterable[Call]:
+        """Read what is said about the call."""
+        language = self.metadata.dominant_asset_language if self.metadata else None
+        found = self.inference_result
+        yield Call("", CUSTOM, [], language, categories=found.call_categories, summary=found.call_summary)
+
+
+class JobMetadata(Struct):
+    """The list of outputs that stands above them."""
+
+    output_metadata: Any = None
+
+    def read_calls(self) -> Iterable[Call]:
+        """Read nothing: it holds no call."""
+        return ()
+
+
+def join_custom(calls: pl.DataFrame) -> pl.DataFrame:
+    """Give each call the findings of the blueprint in its folder, or in the `custom_output` beside it."""
+    place = pl.col("source_file").str.replace("[^/]*$", "").str.replace("custom_output", "standard_output")
+    own = calls.with_columns(
+        place=pl.when(pl.col("source_format").is_in([STANDARD, CUSTOM])).then(place), number=pl.int_range(pl.len())
+    )
+    once = pl.struct("place", "source_format").is_unique()
+    found = own.filter(pl.col("source_format") == CUSTOM, once)
+    heard = own.filter(pl.col("source_format") == STANDARD, once)
+    pairs = heard.join(found, on="place", suffix="_found").select(
+        "number", "number_found", "summary_found", "categories_found"
+    )
+    joined = own.join(pairs.drop("number_found"), on="number", how="left", maintain_order="left").with_columns(
+        pl.coalesce(f"{name}_found", name).alias(name) for name in ("summary", "categories")
+    )
+    return joined.filter(~pl.col("number").is_in(pairs["number_found"].implode())).select(calls.columns)

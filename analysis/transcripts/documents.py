@@ -1,0 +1,137 @@
+"""Calls in JSON files, as AWS services write them; the shape of a file says which service it was."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+import polars as pl
+from msgspec import Raw, Struct
+
+from analysis.errors import CallsError
+from analysis.transcripts import call_analytics, contact_lens, corpora, data_automation, transcribe
+from analysis.transcripts.calls import Call, Document, frame_calls
+from analysis.transcripts.sources import Columns, Source, decode, read_bytes, show
+
+Keys = Mapping[str, Raw]
+ENDING = r"(?i)[.]json([.]gz)?$"
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+REFUSALS = (ValueError, OverflowError, RecursionError)
+KNOWN = "Transcribe, Call Analytics, Contact Lens and Data Automation are read; write other calls as .jsonl or .txt"
+
+
+class Person(Struct, rename="pascal"):
+    """What sets a turn of Contact Lens apart from one of Call Analytics."""
+
+    participant_id: Any = None
+
+
+def read_documents(sources: list[Source], _: Columns) -> pl.DataFrame:
+    """Read JSON files, one at a time."""
+    return calls_of_documents((source.label, source.name, read_bytes(source)) for source in sources)
+
+
+def calls_of_documents(documents: Iterable[tuple[str, str, bytes]]) -> pl.DataFrame:
+    """Make calls of documents, each with its label, its name and its bytes."""
+    calls = frame_calls((name, call) for label, name, content in documents for call in read_document(label, content))
+    return name_calls(data_automation.join_custom(calls))
+
+
+def name_calls(calls: pl.DataFrame) -> pl.DataFrame:
+    """Name calls by their files where the source has no id, or one for several: redacted twins are of one job."""
+    file = pl.col("source_file")
+    path = file.str.replace(ENDING, "")
+    calls = calls.with_columns(pl.when(pl.col("call_id") != "").then("call_id").otherwise(path.str.extract("([^/]*)$")))
+    for name in (path.str.extract("([^/]*)$"), path, file):
+        calls = calls.with_columns(
+            pl.when(pl.col("call_id").is_duplicated()).then(name).otherwise("call_id").alias("call_id")
+        )
+    return calls
+
+
+def read_document(label: str, content: bytes) -> list[Call]:
+    """Read the calls of one file."""
+    text = decode(label, content)
+    title, kind = find_shape(label, text)
+    try:
+        read = msgspec.json.decode(text, type=kind)
+        documents: list[Document] = read if isinstance(read, list) else [read]
+        return [call for document in documents for call in document.read_calls()]
+    except CallsError as error:
+        raise CallsError(label, error.reason, error.cure) from error
+    except REFUSALS as error:
+        raise CallsError(label, f"begins like {title}, but then: {error}", "leave the file out") from error
+
+
+def find_shape(label: str, text: str) -> tuple[str, Any]:
+    """Find which service wrote a file, or the first document of a list."""
+    try:
+        keys = msgspec.json.decode(text, type=dict[str, Raw] | list[dict[str, Raw]])
+    except msgspec.ValidationError as error:
+        raise CallsError(label, f"not a transcript ({error})", KNOWN) from error
+    except REFUSALS as error:
+        raise CallsError(label, *explain(text, error)) from error
+    first = keys if isinstance(keys, dict) else (keys or [{}])[0]
+    for title, fits, kind in SHAPES:
+        if fits(first):
+            return title, kind if isinstance(keys, dict) else list[kind]  # type: ignore[valid-type]
+    raise CallsError(label, f"not a transcript of a known shape (it has {show(first) or 'nothing'})", KNOWN)
+
+
+def explain(text: str, error: Exception) -> tuple[str, str]:
+    """Say why a file is no JSON, and what helps."""
+    if not text.strip():
+        return "the file is empty", "fetch it again, or leave it out"
+    if SURROGATE.search(text):
+        reason = f"not JSON ({error}), maybe for half of a surrogate pair (\\ud800 to \\udfff), which is no character"
+        return reason, "write U+FFFD (\\ufffd) in its place"
+    return f"not JSON ({error})", "fetch the file again, or leave it out"
+
+
+def has_field(keys: Keys, name: str, field: str) -> bool:
+    """Tell whether an object of the file has a field."""
+    try:
+        return field in msgspec.json.decode(keys.get(name, Raw(b"{}")), type=dict[str, Raw])
+    except REFUSALS:
+        return False
+
+
+def has_people(keys: Keys) -> bool:
+    """Tell whether turns or participants have ids, as those of Contact Lens do."""
+    try:
+        people = [
+            msgspec.json.decode(keys.get(name, Raw(b"[]")), type=list[Person])
+            for name in ("Participants", "Transcript")
+        ]
+    except REFUSALS:
+        return False
+    return any(person.participant_id is not None for each in people for person in each)
+
+
+# The first that fits is it.
+SHAPES: list[tuple[str, Callable[[Keys], bool], Any]] = [
+    ("Contact Lens", lambda keys: "CustomerMetadata" in keys or has_people(keys), contact_lens.Analysis),
+    ("Call Analytics", lambda keys: bool({"Transcript", "JobName"} & set(keys)), call_analytics.Analysis),
+    ("segments of Contact Lens", lambda keys: "Segments" in keys, contact_lens.RealTime),
+    (
+        "Amazon Transcribe",
+        lambda keys: "jobName" in keys or has_field(keys, "results", "transcripts"),
+        transcribe.Job,
+    ),
+    (
+        "the answer of an API",
+        lambda keys: bool({"TranscriptionJob", "CallAnalyticsJob"} & set(keys)),
+        transcribe.Standing,
+    ),
+    (
+        "Bedrock Data Automation",
+        lambda keys: has_field(keys, "metadata", "semantic_modality") or "audio_segments" in keys,
+        data_automation.Standard,
+    ),
+    ("a blueprint's output", lambda keys: "inference_result" in keys, data_automation.Custom),
+    ("a job's metadata", lambda keys: "output_metadata" in keys, data_automation.JobMetadata),
+    ("HarperValleyBank", lambda keys: {"sid", "segments"} <= set(keys), corpora.HarperValley),
+    ("ABCD", lambda keys: {"convo_id", "original"} <= set(keys), corpora.AbcdChat),
+]

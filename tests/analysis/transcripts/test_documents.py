@@ -1,0 +1,168 @@
+"""JSON files of any service: what they are read as, from where, and what is refused."""
+
+import gzip
+import json
+import zipfile
+
+import pandas as pd
+import polars as pl
+import pytest
+
+from analysis import Prompt, as_pandas, prepare, sample_calls
+from analysis.errors import CallsError
+from analysis.transcripts import calls as calls_module
+from analysis.transcripts import read_calls
+
+ODD = ["a\r\nb", "line\u2028and\u0085paragraph", "nul\0here", "😀 مرحبا", '{"Agent": "{{ x }}"}', "Agent: \\ud83d"]
+
+
+def talk(name, *texts):
+    said = texts or ("Hello.",)
+    turns = [
+        {"ParticipantRole": "AGENT", "Content": text, "BeginOffsetMillis": n, "EndOffsetMillis": n + 1}
+        for n, text in enumerate(said)
+    ]
+    return {"JobStatus": "COMPLETED", "JobName": name, "Transcript": turns}
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.json.gz", "A.JSON"])
+def test_a_file_is_read_packed_or_not(read_one, name):
+    assert read_one(talk("call-1"), name)["call_id"] == "call-1"
+
+
+def test_a_mark_in_front_is_no_part_of_the_file(read_one):
+    assert read_one(b"\xef\xbb\xbf" + json.dumps(talk("call-1")).encode())["call_id"] == "call-1"
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_words_are_kept_as_they_are(read_one, text):
+    call = read_one(talk("call-1", text))
+    assert call["transcript"] == f"Agent: {text}"
+    assert call["turns"][0]["text"] == text
+
+
+def test_a_folder_is_read_to_its_depth_in_the_order_of_names(write_json, tmp_path):
+    for name in ("b.json", "2026/03/01/z.json.gz", ".write_access_check_file.temp", "a/a.json"):
+        write_json(name, talk(name))
+    assert read_calls(tmp_path / "calls")["call_id"].to_list() == ["2026/03/01/z.json.gz", "a/a.json", "b.json"]
+
+
+def test_subtitles_beside_json_are_left_out(write_json, tmp_path):
+    for name in ("call-1.json", "call-1.vtt", "call-1.srt"):
+        write_json(name, talk("call-1"))
+    assert len(read_calls(tmp_path / "calls")) == 1
+
+
+def test_more_calls_than_are_in_memory_at_once_are_one_frame(write_json, tmp_path, monkeypatch):
+    monkeypatch.setattr(calls_module, "CALLS_AT_ONCE", 2)
+    for number in range(5):
+        write_json(f"{number}.json", talk(f"call-{number}", f"Hello {number}."))
+    read = read_calls(tmp_path / "calls")
+    assert read["transcript"].to_list() == [f"Agent: Hello {number}." for number in range(5)]
+
+
+def test_a_zip_is_read_as_its_folder(tmp_path):
+    members = {"x/a.json": json.dumps(talk("call-1")), "b.json.gz": gzip.compress(json.dumps(talk("call-2")).encode())}
+    with zipfile.ZipFile(tmp_path / "calls.zip", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    calls = read_calls(tmp_path / "calls.zip")
+    assert calls["call_id"].to_list() == ["call-2", "call-1"]
+    assert calls["source_file"].to_list() == ["calls.zip/b.json.gz", "calls.zip/x/a.json"]
+
+
+def test_a_prefix_in_s3_is_read_as_its_folder(emulator, write_json, tmp_path):
+    s3 = emulator.client("s3")
+    for name in ("a.json", "2026/03/b:c.json"):
+        s3.upload_file(str(write_json(name, talk(name))), "batchbook", f"Analysis/Voice/{name}")
+    calls = read_calls("s3://batchbook/Analysis/Voice", profile="emulator")
+    assert calls.equals(read_calls(tmp_path / "calls"))
+    assert calls["call_id"].to_list() == ["2026/03/b:c.json", "a.json"]
+
+
+def test_files_of_one_id_go_by_their_names(write_json, tmp_path):
+    for name in ("a.json", "b.json", "c.json"):
+        write_json(name, talk("again" if name != "c.json" else "once"))
+    assert read_calls(tmp_path / "calls")["call_id"].to_list() == ["a", "b", "once"]
+
+
+def test_files_of_one_id_and_one_name_go_by_their_paths(write_json, tmp_path):
+    for name in ("x/result.json", "y/result.json", "y/result.json.gz"):
+        write_json(name, talk("again"))
+    assert read_calls(tmp_path / "calls")["call_id"].to_list() == ["x/result", "y/result.json", "y/result.json.gz"]
+
+
+def test_one_id_twice_in_one_file_is_refused(read_one):
+    chat = {"convo_id": 7, "original": [["agent", "Hi!"]]}
+    with pytest.raises(CallsError, match=r"1 ids name more than one call \(file.json\)"):
+        read_one([chat, chat])
+
+
+def test_services_may_be_mixed(write_json, tmp_path):
+    write_json("a.json", talk("call-1"))
+    write_json("b.json", {"jobName": "call-2", "results": {"transcripts": [{"transcript": "Hello."}]}})
+    assert read_calls(tmp_path / "calls")["source_format"].to_list() == ["call_analytics", "transcribe"]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b'{"JobName": "call-1", "Transc', r"not JSON \(.*truncated\); fetch the file again"),
+        (b" \n", "the file is empty; fetch it again"),
+        (b"\xff\xfe{\x00", "not UTF-8 at byte 0"),
+        (b'{"JobName": "call-1", "Transcript": "\\ud83d"}', r"half of a surrogate pair .*write U\+FFFD"),
+        (b'"words"', r"not a transcript \(.*\); Transcribe, Call Analytics, Contact Lens and Data Automation are read"),
+        (b"[]", r"not a transcript of a known shape \(it has nothing\)"),
+        (b'{"calls": 1, "b": 2}', r"a known shape \(it has calls, b\); .*write other calls as .jsonl or .txt"),
+        (b'[{"call_id": "a", "transcript": "x"}]', r"a known shape \(it has call_id, transcript\)"),
+        (b'{"JobName": "a", "Transcript": [{"Content": 7}]}', r"begins like Call Analytics, but then: .*\$.Transcript"),
+        (b'{"JobName": "a", "Transcript": [{"BeginOffsetMillis": 1e99}]}', "begins like Call Analytics, but then"),
+        (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion"),
+    ],
+)
+def test_what_is_no_transcript_is_refused_by_its_name(write_json, tmp_path, content, text):
+    write_json("good.json", talk("call-1"))
+    write_json("sub/bad.json", content)
+    with pytest.raises(CallsError, match=r"sub/bad.json: .*" + text):
+        read_calls(tmp_path / "calls")
+
+
+def test_calls_without_words_are_refused_with_their_file(write_json, tmp_path):
+    write_json("good.json", talk("call-1"))
+    write_json("bad.json", talk("call-2", " "))
+    with pytest.raises(CallsError, match=r"1 empty transcripts \(call-2 in bad.json\); leave them out by empty='drop'"):
+        read_calls(tmp_path / "calls")
+    assert read_calls(tmp_path / "calls", empty="drop")["call_id"].to_list() == ["call-1"]
+
+
+def test_json_and_text_in_one_folder_are_refused(write_json, tmp_path):
+    write_json("a.json", talk("call-1"))
+    write_json("b.txt", b"Hello.")
+    with pytest.raises(CallsError, match=r"several kinds of files, a.json and b.txt; keep one kind"):
+        read_calls(tmp_path / "calls")
+
+
+def test_turns_are_a_table_of_turns(write_json, tmp_path):
+    calls = read_calls(write_json("a.json", talk("call-1", "Hello.", "Goodbye.")))
+    turns = calls.select("call_id", "turns").explode("turns").unnest("turns")
+    assert turns.columns == ["call_id", "speaker", "text", "begin_ms", "end_ms", "sentiment"]
+    turns.write_parquet(tmp_path / "turns.parquet")
+    again = read_calls(tmp_path / "turns.parquet", turn=None)
+    assert again["transcript"].to_list() == calls["transcript"].to_list()
+
+
+@pytest.mark.parametrize("convert", [pl.DataFrame.clone, as_pandas], ids=["polars", "pandas"])
+def test_a_run_is_prepared_from_them(write_json, tmp_path, convert):
+    for number in range(3):
+        write_json(f"{number}.json", talk(f"call-{number}", f"Hello {number}."))
+    calls = convert(read_calls(tmp_path / "calls"))
+    template = "{% for turn in turns %}{{ turn.speaker }} {{ turn.begin_ms }}: {{ turn.text }}{% endfor %}"
+    prompt = Prompt(name="timed", model_id="global.anthropic.claude-haiku-4-5-20251001-v1:0", template=template)
+    run = prepare(sample_calls(calls, 2), prompt, into=tmp_path / "runs", name="demo")
+    assert "agent 0: Hello" in next((run.folder / "input").rglob("*.jsonl")).read_text(encoding="utf-8")
+
+
+def test_pandas_keeps_whole_columns(write_json):
+    calls = as_pandas(read_calls(write_json("a.json", talk("call-1"))))
+    assert isinstance(calls, pd.DataFrame)
+    assert [str(calls[name].dtype) for name in ("duration_s", "redacted")] == ["float64", "boolean"]
