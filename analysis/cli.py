@@ -152,10 +152,10 @@ def emulator(
     folder: Annotated[
         Path | None, Option(help="The emulator's folder; that of the profile 'emulator' when left out.")
     ] = None,
-    port: Annotated[int, Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any that is free.")] = PORT,
+    port: Annotated[int, Option(help="Port on 127.0.0.1; 0 for any that is free.")] = PORT,
     work: Annotated[bool, Option("--work", help="Serve nothing: work on the jobs until all have ended.")] = False,  # noqa: FBT002 -- typer's way
     answer: Annotated[
-        str | None, Option(help="extract, URL of an OpenAI-compatible endpoint, answers.jsonl, or module:function.")
+        str | None, Option(help="Who answers: extract, an OpenAI-compatible URL, answers.jsonl, or module:function.")
     ] = None,
     answer_model: Annotated[str | None, Option(help="The endpoint's name of the model.")] = None,
     answer_workers: Annotated[int | None, Option(help="How many questions the endpoint gets at once.")] = None,
@@ -179,14 +179,10 @@ def emulator(
     """
     from bedrock_local.command import CommandError, run_server, run_work
 
-    options: dict[str, Any] = {
-        "answer": answer,
-        "answer_model": answer_model,
-        "answer_workers": answer_workers,
-        "clock": clock,
-    }
-    options |= {"factor": factor, "records_per_second": records_per_second, "quotas": quotas, "faults": fault or None}
-    options |= {"min_records": min_records, "over_quota": over_quota, "seed": seed}
+    options: dict[str, Any] = {"answer": answer, "answer_model": answer_model, "answer_workers": answer_workers}
+    options |= {"clock": clock, "factor": factor, "records_per_second": records_per_second}
+    options |= {"quotas": quotas, "min_records": min_records, "over_quota": over_quota}
+    options |= {"faults": fault or None, "seed": seed}
     folder = folder or emulator_folder()
     try:
         if work:

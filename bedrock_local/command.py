@@ -37,8 +37,8 @@ def run_server(folder: Path, port: int, options: dict[str, Any], say: Callable[[
     with ExitStack() as stack:
         try:
             server = stack.enter_context(serve(emulator.folder, port=port, answer=emulator.answer))
-        except OSError as error:
-            reason = f"--port {port} cannot be had ({error.strerror}); end what listens there, or give another port"
+        except (OSError, OverflowError) as error:
+            reason = f"--port {port} cannot be had: {error}; end what listens there, or give another, up to 65535"
             raise CommandError(reason) from error
         say(welcome(server))
         if emulator.find_answerer() is None:

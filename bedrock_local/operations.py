@@ -13,7 +13,7 @@ from bedrock_local.wire import Request
 
 # A bucket by its name before the host; `calls.localhost:8000` is what SDKs make of an endpoint on this machine.
 HOST = re.compile(
-    r"(?:(?P<bucket>.{3,})\.)?(?:s3(?:-fips)?(?:\.dualstack)?(?:[.-][a-z0-9-]+)?\.amazonaws\.com|localhost)"
+    r"(?:(?P<bucket>.{3,}?)\.)?(?:s3(?:-fips)?(?:\.dualstack)?(?:[.-][a-z0-9-]+)?\.amazonaws\.com|(?:s3\.)?localhost)"
     r"(?::\d+)?"
 )
 

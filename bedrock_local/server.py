@@ -271,7 +271,7 @@ def read_request(method: str, target: str, headers: dict[str, str], body: Any) -
     service = find_service(found["service"] if found else "", path)
     if service.startswith("bedrock"):
         path = encode_id(path)
-    request = Request(service, method, headers.get("host", ""), path, query, headers, body)
+    request = Request(service, method, headers.get("host", "").lower(), path, query, headers, body)
     return request, found["region"] if found else ""
 
 

@@ -149,6 +149,7 @@ def change_settings(folder: Path, **changes: Any) -> Settings:
     try:
         settings = msgspec.convert(fields, Settings)
     except msgspec.ValidationError as error:
-        raise ValueError(f"{', '.join(changes)}: {error}") from error
+        reason, _, place = str(error).partition(" - at `$")
+        raise ValueError(": ".join(filter(None, [place.strip(".`"), reason]))) from error
     write_settings(folder, settings)
     return settings
