@@ -102,8 +102,7 @@ class Job(Struct, rename="camel"):
         """Read the one call."""
         check_status(self.status)
         results = self.results or Results()
-        turns = list(read_turns(results))
-        language = find_language(results)
+        turns, language = read_turns(results), find_language(results)
         yield Call(self.job_name or "", "transcribe", turns, language, redacted=self.is_redacted)
 
 
@@ -129,20 +128,27 @@ class Word(NamedTuple):
     place: Place
 
 
-def read_turns(results: Results) -> Iterator[Turn]:
-    """Read turns from where they are told best."""
+def read_turns(results: Results) -> list[Turn]:
+    """Read turns by their speakers, or the whole text where nobody is told apart."""
     whole = [text.transcript or "" for text in results.transcripts]
     # Chinese and Japanese are written without spaces.
     joint = "" if any(whole) and not any(" " in text for text in whole) else " "
+    turns = list(read_spoken(results, joint))
+    if any(turn.text for turn in turns):
+        return turns
+    begin_ms, end_ms = span(read_words(results.items, {}) if len(whole) == 1 else [])
+    return [Turn(None, text, begin_ms, end_ms) for text in whole]
+
+
+def read_spoken(results: Results, joint: str) -> Iterable[Turn]:
+    """Read turns from where they are told best."""
     if results.audio_segments:
         return read_segments(results.audio_segments)
     if results.channel_labels:
         return read_channels(results.channel_labels.channels, joint)
     if results.speaker_labels:
         return read_speakers(results.items, results.speaker_labels.segments, joint)
-    words = read_words(results.items, {}) if len(whole) == 1 else []
-    begin_ms, end_ms = span(words)
-    return (Turn(None, text, begin_ms, end_ms) for text in whole)
+    return ()
 
 
 def read_segments(segments: list[Segment]) -> Iterator[Turn]:

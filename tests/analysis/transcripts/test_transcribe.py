@@ -92,6 +92,11 @@ def test_newer_files_have_the_text_of_each_segment(read_turns, field):
     assert read_turns(document) == [("x_1", "Sure.", 100, 300), ("x_0", "Yes. No.", 500, 1999)]
 
 
+def test_a_text_without_its_words_is_one_turn_of_nobody(read_turns):
+    document = job("Yes. No.", speaker_labels={"speakers": 2, "segments": []})
+    assert read_turns(document) == [(None, "Yes. No.", None, None)]
+
+
 def test_languages_without_spaces_get_none(read_turns):
     document = channels(channel(0, word("你", "0.1", "0.2"), word("好", "0.2", "0.3"), mark("。")), text="你好。")
     assert read_turns(document) == [("ch_0", "你好。", 100, 300)]
