@@ -1,13 +1,15 @@
 """The models of the emulator: which take batch jobs, and what their requests may ask for.
 
-Sources: "Supported Regions and models for batch inference" (2026); output ceilings as the service enforces them, or
-the model's card; sampling rules from the "Request and Response" page of Anthropic Messages and migration guides.
+Sources: "Supported Regions and models for batch inference" (2026), also for the models that only a profile reaches;
+output ceilings as the service enforces them, or the model's page; context windows from the models' cards; the rules
+of Claude from the "Request and Response" page of Anthropic Messages and migration guides.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 PROFILE = re.compile(r"(us-gov|us|eu|apac|jp|au|ca|global)\.(?=[a-z0-9]+\.)")
@@ -23,16 +25,26 @@ class Model:
         Without region prefix or ARN.
     takes_batch
         Whether CreateModelInvocationJob accepts it.
+    needs_profile
+        Whether only an inference profile reaches it on demand.
     max_output_tokens
         The ceiling of max_tokens; None is not checked.
+    context_tokens
+        How long a prompt may be; None is not checked.
     sampling
         `free`, `one` (temperature or top_p) or `none` (defaults only).
+    thinking
+        What of `thinking` a Claude model takes: `never`; `budget` of tokens; `adaptive`, whether asked or not;
+        `both`; or `always`, which cannot be switched off. Other models think `always` or `never`.
     """
 
     base: str
     takes_batch: bool = True
+    needs_profile: bool = False
     max_output_tokens: int | None = None
+    context_tokens: int | None = None
     sampling: Literal["free", "one", "none"] = "free"
+    thinking: Literal["never", "budget", "both", "adaptive", "always"] = "never"
 
     @property
     def provider(self) -> str:
@@ -42,50 +54,67 @@ class Model:
     @property
     def short_name(self) -> str:
         """The name that an Anthropic answer carries, such as `claude-haiku-4-5-20251001`."""
-        return re.sub(r"-v\d+(:\d+)?$", "", self.base.split(".", 1)[1])
+        return re.sub(r"-v\d+(:\d+)?$", "", self.base.split(".", 1)[-1])
 
+
+claude_3 = partial(Model, context_tokens=200_000)
+claude_4 = partial(claude_3, needs_profile=True, thinking="budget")
+claude_45 = partial(claude_4, max_output_tokens=64_000, sampling="one")
+claude_46 = partial(Model, max_output_tokens=128_000, context_tokens=1_000_000, sampling="one", thinking="both")
+claude_5 = partial(
+    Model,
+    needs_profile=True,
+    max_output_tokens=128_000,
+    context_tokens=1_000_000,
+    sampling="none",
+    thinking="adaptive",
+)
+gpt_oss = partial(Model, max_output_tokens=128_000, context_tokens=128_000, thinking="always")
+on_demand = partial(Model, takes_batch=False)
 
 MODELS = {
     model.base: model
     for model in (
-        Model("anthropic.claude-opus-5", max_output_tokens=128_000, sampling="none"),
-        Model("anthropic.claude-opus-4-6-v1", max_output_tokens=128_000, sampling="one"),
-        Model("anthropic.claude-opus-4-5-20251101-v1:0", max_output_tokens=64_000, sampling="one"),
-        Model("anthropic.claude-sonnet-4-6", max_output_tokens=128_000, sampling="one"),
-        Model("anthropic.claude-sonnet-4-5-20250929-v1:0", max_output_tokens=64_000, sampling="one"),
-        Model("anthropic.claude-haiku-4-5-20251001-v1:0", max_output_tokens=64_000, sampling="one"),
-        Model("anthropic.claude-sonnet-4-20250514-v1:0", max_output_tokens=64_000),
-        Model("anthropic.claude-3-7-sonnet-20250219-v1:0", max_output_tokens=64_000),
-        Model("anthropic.claude-3-5-sonnet-20241022-v2:0", max_output_tokens=8_192),
-        Model("anthropic.claude-3-5-sonnet-20240620-v1:0", max_output_tokens=8_192),
-        Model("anthropic.claude-3-5-haiku-20241022-v1:0", max_output_tokens=8_192),
-        Model("anthropic.claude-3-opus-20240229-v1:0", max_output_tokens=4_096),
-        Model("anthropic.claude-3-sonnet-20240229-v1:0", max_output_tokens=4_096),
-        Model("anthropic.claude-3-haiku-20240307-v1:0", max_output_tokens=4_096),
+        claude_5("anthropic.claude-opus-5"),
+        claude_46("anthropic.claude-opus-4-6-v1", needs_profile=True),
+        claude_45("anthropic.claude-opus-4-5-20251101-v1:0"),
+        claude_46("anthropic.claude-sonnet-4-6"),
+        claude_45("anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        claude_45("anthropic.claude-haiku-4-5-20251001-v1:0"),
+        claude_4("anthropic.claude-sonnet-4-20250514-v1:0", max_output_tokens=64_000),
+        claude_4("anthropic.claude-3-7-sonnet-20250219-v1:0", max_output_tokens=64_000),
+        claude_3("anthropic.claude-3-5-sonnet-20241022-v2:0", max_output_tokens=8_192),
+        claude_3("anthropic.claude-3-5-sonnet-20240620-v1:0", max_output_tokens=8_192),
+        claude_3("anthropic.claude-3-5-haiku-20241022-v1:0", max_output_tokens=8_192),
+        claude_3("anthropic.claude-3-opus-20240229-v1:0", max_output_tokens=4_096),
+        claude_3("anthropic.claude-3-sonnet-20240229-v1:0", max_output_tokens=4_096),
+        claude_3("anthropic.claude-3-haiku-20240307-v1:0", max_output_tokens=4_096),
         # Answer on demand, and were refused when projects tried them in batch (July to October 2026).
-        Model("anthropic.claude-opus-4-7", takes_batch=False, max_output_tokens=128_000, sampling="none"),
-        Model("anthropic.claude-opus-4-8", takes_batch=False, max_output_tokens=128_000, sampling="none"),
-        Model("anthropic.claude-sonnet-5", takes_batch=False, sampling="none"),
-        Model("amazon.nova-2-lite-v1:0", max_output_tokens=65_535),
-        Model("amazon.nova-lite-v1:0"),
-        Model("amazon.nova-micro-v1:0", max_output_tokens=10_000),
-        Model("amazon.nova-pro-v1:0"),
-        Model("amazon.nova-premier-v1:0"),
+        claude_5("anthropic.claude-opus-4-7", takes_batch=False),
+        claude_5("anthropic.claude-opus-4-8", takes_batch=False),
+        claude_5("anthropic.claude-sonnet-5", takes_batch=False, max_output_tokens=None),
+        claude_5("anthropic.claude-fable-5", takes_batch=False, max_output_tokens=None, thinking="always"),
+        Model("amazon.nova-2-lite-v1:0", needs_profile=True, max_output_tokens=65_535, context_tokens=1_000_000),
+        # Nova 1 is documented with 5,000; 10,000 is what Nova Micro was seen to enforce.
+        Model("amazon.nova-lite-v1:0", max_output_tokens=10_000, context_tokens=300_000),
+        Model("amazon.nova-micro-v1:0", max_output_tokens=10_000, context_tokens=128_000),
+        Model("amazon.nova-pro-v1:0", max_output_tokens=10_000, context_tokens=300_000),
+        Model("amazon.nova-premier-v1:0", needs_profile=True, max_output_tokens=10_000, context_tokens=1_000_000),
         Model("deepseek.v3.2", max_output_tokens=163_840),
         Model("deepseek.v3-v1:0"),
         Model("google.gemma-3-4b-it"),
         Model("google.gemma-3-12b-it", max_output_tokens=131_072),
         Model("google.gemma-3-27b-it", max_output_tokens=131_072),
-        Model("meta.llama3-1-8b-instruct-v1:0"),
-        Model("meta.llama3-1-70b-instruct-v1:0"),
-        Model("meta.llama3-1-405b-instruct-v1:0"),
-        Model("meta.llama3-2-1b-instruct-v1:0"),
-        Model("meta.llama3-2-3b-instruct-v1:0"),
-        Model("meta.llama3-2-11b-instruct-v1:0"),
-        Model("meta.llama3-2-90b-instruct-v1:0"),
-        Model("meta.llama3-3-70b-instruct-v1:0"),
-        Model("meta.llama4-scout-17b-instruct-v1:0", max_output_tokens=8_192),
-        Model("meta.llama4-maverick-17b-instruct-v1:0", max_output_tokens=8_192),
+        Model("meta.llama3-1-8b-instruct-v1:0", max_output_tokens=2_048),
+        Model("meta.llama3-1-70b-instruct-v1:0", max_output_tokens=2_048),
+        Model("meta.llama3-1-405b-instruct-v1:0", max_output_tokens=2_048),
+        Model("meta.llama3-2-1b-instruct-v1:0", max_output_tokens=2_048),
+        Model("meta.llama3-2-3b-instruct-v1:0", max_output_tokens=2_048),
+        Model("meta.llama3-2-11b-instruct-v1:0", max_output_tokens=2_048),
+        Model("meta.llama3-2-90b-instruct-v1:0", max_output_tokens=2_048),
+        Model("meta.llama3-3-70b-instruct-v1:0", max_output_tokens=2_048),
+        Model("meta.llama4-scout-17b-instruct-v1:0", needs_profile=True, max_output_tokens=8_192),
+        Model("meta.llama4-maverick-17b-instruct-v1:0", needs_profile=True, max_output_tokens=8_192),
         Model("minimax.minimax-m2"),
         Model("minimax.minimax-m2.1", max_output_tokens=196_608),
         Model("mistral.ministral-3-3b-instruct"),
@@ -96,17 +125,17 @@ MODELS = {
         Model("mistral.magistral-small-2509"),
         Model("mistral.mistral-large-3-675b-instruct", max_output_tokens=262_144),
         Model("mistral.devstral-2-123b"),
-        Model("mistral.mistral-large-2407-v1:0"),
-        Model("mistral.mistral-small-2402-v1:0"),
-        Model("moonshot.kimi-k2-thinking", max_output_tokens=262_144),
+        Model("mistral.mistral-large-2407-v1:0", max_output_tokens=8_192),
+        Model("mistral.mistral-small-2402-v1:0", max_output_tokens=8_192),
+        Model("moonshot.kimi-k2-thinking", max_output_tokens=262_144, thinking="always"),
         Model("moonshotai.kimi-k2.5", max_output_tokens=262_144),
         Model("nvidia.nemotron-nano-9b-v2"),
         Model("nvidia.nemotron-nano-12b-v2"),
         Model("nvidia.nemotron-nano-3-30b"),
-        Model("openai.gpt-oss-20b-1:0", max_output_tokens=128_000),
-        Model("openai.gpt-oss-120b-1:0", max_output_tokens=128_000),
-        Model("openai.gpt-oss-safeguard-20b"),
-        Model("openai.gpt-oss-safeguard-120b"),
+        gpt_oss("openai.gpt-oss-20b-1:0"),
+        gpt_oss("openai.gpt-oss-120b-1:0"),
+        gpt_oss("openai.gpt-oss-safeguard-20b"),
+        gpt_oss("openai.gpt-oss-safeguard-120b"),
         Model("qwen.qwen3-32b-v1:0", max_output_tokens=32_768),
         Model("qwen.qwen3-coder-30b-a3b-v1:0"),
         Model("qwen.qwen3-235b-a22b-2507-v1:0", max_output_tokens=262_144),
@@ -116,6 +145,22 @@ MODELS = {
         Model("qwen.qwen3-coder-next"),
         Model("zai.glm-4.7", max_output_tokens=202_752),
         Model("zai.glm-4.7-flash", max_output_tokens=202_752),
+        # Not in the table of models with batch inference.
+        on_demand("ai21.jamba-1-5-large-v1:0", max_output_tokens=4_096),
+        on_demand("ai21.jamba-1-5-mini-v1:0", max_output_tokens=4_096),
+        on_demand("amazon.titan-text-express-v1", max_output_tokens=8_192),
+        on_demand("amazon.titan-text-lite-v1", max_output_tokens=4_096),
+        on_demand("amazon.titan-text-premier-v1:0", max_output_tokens=3_072),
+        on_demand("cohere.command-light-text-v14", max_output_tokens=4_096),
+        on_demand("cohere.command-r-plus-v1:0"),
+        on_demand("cohere.command-r-v1:0"),
+        on_demand("cohere.command-text-v14", max_output_tokens=4_096),
+        on_demand("deepseek.r1-v1:0", needs_profile=True, max_output_tokens=32_768, thinking="always"),
+        on_demand("meta.llama3-8b-instruct-v1:0", max_output_tokens=2_048),
+        on_demand("meta.llama3-70b-instruct-v1:0", max_output_tokens=2_048),
+        on_demand("mistral.mistral-7b-instruct-v0:2", max_output_tokens=8_192),
+        on_demand("mistral.mistral-large-2402-v1:0", max_output_tokens=8_192),
+        on_demand("mistral.mixtral-8x7b-instruct-v0:1", max_output_tokens=4_096),
     )
 }
 
@@ -130,3 +175,8 @@ def find_model(model_id: str) -> Model | None:
 def is_profile(model_id: str) -> bool:
     """Tell whether an id is that of a cross-region inference profile."""
     return bool(PROFILE.match(model_id))
+
+
+def names_profile(model_id: str) -> bool:
+    """Tell whether an id or an ARN names a cross-region inference profile."""
+    return is_profile(model_id.rsplit("/", 1)[-1])

@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from bedrock_local import converse, native
 from bedrock_local.answers import Answerer, Reply
 from bedrock_local.errors import ServiceError
+from bedrock_local.families import answer_converse_record, answer_native
 from bedrock_local.models import Model
 
 # A pair of surrogates, one that stands alone, or any other escape.
@@ -87,13 +87,7 @@ def expire_record(record: Record, reason: str, *, number: int) -> bytes:
 
 def answer_body(body: Any, model: Model, invocation_type: str, answer: Answerer) -> tuple[Reply, dict[str, Any]]:
     """Give the reply to a model input, plain and in the form of its family."""
-    if invocation_type == "Converse":
-        converse.check_record(body)
-        converse.check_body(model, body)
-        reply = answer(converse.read_question(model, body))
-        return reply, converse.write_batch_answer(reply)
-    reply = answer(native.read_question(model, body))
-    return reply, native.write_answer(model, body, reply)
+    return (answer_converse_record if invocation_type == "Converse" else answer_native)(model, body, answer)
 
 
 def read_body(record: Record) -> Any:
@@ -102,6 +96,9 @@ def read_body(record: Record) -> Any:
         return msgspec.json.decode(record.model_input)
     except msgspec.DecodeError:
         return msgspec.json.decode(replace_halves(record.model_input))
+    except RecursionError:
+        reason = "Malformed input request: nested too deeply, please reformat your input and try again."
+        raise ServiceError("ValidationException", reason) from None
 
 
 def write_line(record: Record, name: bytes, value: bytes, record_id: str) -> bytes:

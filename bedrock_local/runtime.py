@@ -1,27 +1,37 @@
 """Models on demand: InvokeModel, Converse and CountTokens.
 
-Source: Amazon Bedrock API Reference, Amazon Bedrock Runtime.
+Source: Amazon Bedrock API Reference, Amazon Bedrock Runtime; the texts as reported in maximhq/bifrost#2169 and
+agentgateway/agentgateway#3254 (a profile whose tokens are not counted) and in the user guide.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 
-from bedrock_local import converse, native
 from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
-from bedrock_local.models import Model, find_model
+from bedrock_local.families import answer_converse, answer_native, read_converse_question, read_native_question
+from bedrock_local.families.limits import check_window
+from bedrock_local.models import Model, find_model, names_profile
+from bedrock_local.shapes import check_request
 from bedrock_local.wire import Request, Response, read_all
 
 BODY_BYTES = 25_000_000
 PATH = re.compile(r"/model/([^/]+)/(invoke|converse|count-tokens)")
+# "Count tokens": Claude from 3.5 on; that 4.5 and 4.6 are counted was seen, that the newest are not too.
+COUNTED = re.compile(r"anthropic\.claude-(3-[57]|(sonnet|opus|haiku)-4)")
+# CountTokens took no longer prompts whatever the model's window is: boto/botocore#3707.
+COUNTED_TOKENS = 200_000
+JSON_TYPES = ("", "*/*", "application/*", "application/json", "application/octet-stream")
+# Headers of InvokeModel that come back as they were sent.
+ECHOED = ("x-amzn-bedrock-performanceconfig-latency", "x-amzn-bedrock-service-tier")
 
 
 def handle(request: Request, emulator: Emulator) -> Response:
@@ -29,50 +39,67 @@ def handle(request: Request, emulator: Emulator) -> Response:
     found = PATH.fullmatch(request.path)
     if not found or request.method != "POST":
         raise ServiceError("UnknownOperationException", f"The emulator has no {request.method} {request.path}")
-    model = find_model(unquote(found[1]))
+    model_id = unquote(found[1])
+    model = find_model(model_id)
     if model is None:
         raise ServiceError("ValidationException", "The provided model identifier is invalid.")
-    operation = {"invoke": invoke_model, "converse": answer_converse, "count-tokens": count_tokens}[found[2]]
-    return operation(model, read_body(request), emulator)
+    check_types(request.headers)
+    body = read_body(request)
+    if found[2] == "count-tokens":
+        return count_tokens(model, model_id, body)
+    check_profile(model, model_id)
+    if found[2] == "converse":
+        return json_response(answer_converse(model, body, emulator.ask, elapsed_ms=start_clock()))
+    return invoke_model(model, body, emulator, request.headers)
 
 
-def invoke_model(model: Model, body: dict[str, Any], emulator: Emulator) -> Response:
+def invoke_model(model: Model, body: dict[str, Any], emulator: Emulator, headers: Mapping[str, str]) -> Response:
     """Answer a body in the model's own form, and count its tokens in the headers."""
-    started = time.monotonic()
-    reply = emulator.ask(native.read_question(model, body))
+    elapsed_ms = start_clock()
+    reply, answer = answer_native(model, body, emulator.ask)
     counts = {
         "x-amzn-bedrock-input-token-count": str(reply.input_tokens),
         "x-amzn-bedrock-output-token-count": str(reply.output_tokens),
-        "x-amzn-bedrock-invocation-latency": str(since_ms(started)),
+        "x-amzn-bedrock-invocation-latency": str(elapsed_ms()),
     }
-    return json_response(native.write_answer(model, body, reply), counts)
+    return json_response(answer, counts | {name: headers[name] for name in ECHOED if name in headers})
 
 
-def answer_converse(model: Model, body: dict[str, Any], emulator: Emulator) -> Response:
-    """Answer a Converse body."""
-    started = time.monotonic()
-    converse.check_body(model, body)
-    reply = emulator.ask(converse.read_question(model, body))
-    return json_response(converse.write_answer(reply, latency_ms=since_ms(started)))
-
-
-def count_tokens(model: Model, body: dict[str, Any], emulator: Emulator) -> Response:
-    """Count what a request would cost, by answering it."""
-    wish = body.get("input") or {}
-    if "converse" in wish:
-        converse.check_body(model, wish["converse"])
-        question = converse.read_question(model, wish["converse"])
+def count_tokens(model: Model, model_id: str, body: dict[str, Any]) -> Response:
+    """Count the tokens of a request that nobody answers."""
+    check_request("bedrock-runtime", "CountTokens", {"modelId": model_id, **body})
+    if not COUNTED.match(model.base) or names_profile(model_id):
+        raise ServiceError("ValidationException", "The provided model doesn't support counting tokens.")
+    wish = body["input"]
+    if wish.get("converse") is not None:
+        question = read_converse_question(model, wish["converse"])
     else:
-        question = native.read_question(model, decode(read_blob(wish)))
-    return json_response({"inputTokens": emulator.ask(question).input_tokens})
+        question = read_native_question(model, decode(read_blob(wish["invokeModel"]["body"])))
+    return json_response({"inputTokens": check_window(question, COUNTED_TOKENS)})
 
 
-def read_blob(wish: dict[str, Any]) -> bytes:
+def check_profile(model: Model, model_id: str) -> None:
+    """Refuse the bare id of a model that only a profile reaches."""
+    if model.needs_profile and not names_profile(model_id):
+        reason = f"Invocation of model ID {model_id} with on-demand throughput isn't supported."
+        cure = "Retry your request with the ID or ARN of an inference profile that contains this model."
+        raise ServiceError("ValidationException", f"{reason} {cure}")
+
+
+def check_types(headers: Mapping[str, str]) -> None:
+    """Refuse a body that says it is no JSON, and a wish for an answer that is none; the words are the emulator's."""
+    for name in ("content-type", "accept"):
+        types = [part.partition(";")[0].strip().lower() for part in headers.get(name, "").split(",")]
+        if not set(types) & set(JSON_TYPES):
+            raise ServiceError("ValidationException", f"The {name} {headers[name]} is not supported: models take JSON")
+
+
+def read_blob(text: str) -> bytes:
     """Read the body whose tokens are to be counted."""
     try:
-        return base64.b64decode(wish["invokeModel"]["body"])
-    except (KeyError, TypeError, binascii.Error):
-        raise ServiceError("ValidationException", "input must hold converse or invokeModel with a body") from None
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ServiceError("ValidationException", "input.invokeModel.body is not base64") from None
 
 
 def read_body(request: Request) -> dict[str, Any]:
@@ -87,7 +114,7 @@ def decode(content: bytes) -> dict[str, Any]:
     """Read a JSON object."""
     try:
         return msgspec.json.decode(content, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         reason = "Malformed input request, please reformat your input and try again."
         raise ServiceError("ValidationException", reason) from None
 
@@ -97,6 +124,7 @@ def json_response(body: dict[str, Any], headers: dict[str, str] | None = None) -
     return Response(200, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(body))
 
 
-def since_ms(started: float) -> int:
-    """Give the milliseconds since a moment of `time.monotonic`."""
-    return round((time.monotonic() - started) * 1000)
+def start_clock() -> Callable[[], int]:
+    """Give a function that says how many milliseconds have gone by."""
+    started = time.monotonic()
+    return lambda: round((time.monotonic() - started) * 1000)

@@ -6,7 +6,7 @@ import pytest
 
 from bedrock_local.answers import Reply
 from bedrock_local.models import MODELS
-from bedrock_local.records import answer_record, read_record
+from bedrock_local.records import Record, answer_record, read_record
 
 HAIKU = MODELS["anthropic.claude-haiku-4-5-20251001-v1:0"]
 START = '{"anthropic_version": "bedrock-2023-05-31", "max_tokens": 5,'
@@ -33,7 +33,8 @@ ODD = [
     "مكالمة هاتفية",
     "😀 e\u0301",
     r"\"quoted\" \\ \/ back\\slash",
-    "x" * 1_000_000,
+    # 175,000 tokens: the model takes no more than 200,000.
+    "x" * 700_000,
     "  spaces  ",
 ]
 
@@ -88,7 +89,7 @@ def test_a_converse_answer_has_every_member_and_nulls():
     assert {name for name, value in block.items() if value is not None} == {"text"}
     assert len(block) == 12
     usage = {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3}
-    assert output["usage"] == usage | {"cacheReadInputTokens": None, "cacheWriteInputTokens": None}
+    assert {name: output["usage"][name] for name in usage} == usage
     assert "metrics" not in output
 
 
@@ -99,8 +100,15 @@ def test_a_converse_record_with_tools_is_refused():
     assert "Tool use is not supported" in output["error"]["errorMessage"]
 
 
-def test_a_native_body_of_another_family_says_so():
+def test_a_native_body_of_another_family_is_an_error_of_the_record():
     nova = MODELS["amazon.nova-lite-v1:0"]
-    record = read_record(b'{"modelInput": {"messages": []}}')
+    record = read_record(b'{"modelInput": ' + body_of("hello") + b"}")
     outcome = answer_record(record, nova, invocation_type="InvokeModel", answer=None, number=1)
-    assert "does not read the native form of amazon.nova-lite-v1:0 yet" in outcome.line.decode()
+    message = json.loads(outcome.line)["error"]["errorMessage"]
+    assert message.startswith("Malformed input request: #: extraneous key [anthropic_version] is not permitted#: extra")
+
+
+def test_a_body_that_is_nested_too_deeply_is_an_error_of_the_record():
+    record = Record(b'{"messages": ' + b"[" * 5000 + b"]" * 5000 + b"}", "a")
+    outcome = answer_record(record, HAIKU, invocation_type="InvokeModel", answer=None, number=1)
+    assert "nested too deeply" in outcome.line.decode()

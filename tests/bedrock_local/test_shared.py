@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from bedrock_local import converse, messages
-from bedrock_local.models import Model, find_model
-
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 BODIES = SHARED / "bedrock_batch" / "observed_model_bodies.jsonl"
 CALLS = SHARED / "qmsum_calls.parquet"
@@ -17,22 +14,6 @@ CALLS = SHARED / "qmsum_calls.parquet"
 
 def read_observed():
     return [json.loads(line) for line in BODIES.read_bytes().split(b"\n") if line]
-
-
-@pytest.mark.skipif(not BODIES.exists(), reason="the recorded bodies are not here")
-def test_requests_that_bedrock_took_are_taken():
-    taken = [seen for seen in read_observed() if seen["http_status"] == 200]
-    checks = {"Converse": converse.check_body, "InvokeModel": messages.check_body}
-    native = [seen for seen in taken if seen["invocation_type"] == "Converse" or is_messages(seen)]
-    for seen in native:
-        base = seen["model_id"].rsplit("/")[-1]
-        checks[seen["invocation_type"]](find_model(base) or Model(base), seen["modelInput"])
-    assert len(native) > 30
-
-
-def is_messages(seen):
-    """Tell whether a body is of Anthropic Messages: older models took a prompt."""
-    return "anthropic" in seen["model_id"] and "messages" in seen["modelInput"]
 
 
 @pytest.mark.skipif(not BODIES.exists(), reason="the recorded bodies are not here")

@@ -1,0 +1,88 @@
+"""Families: the models that share a request and an answer format, one file each, and Converse for all of them.
+
+A new family is a file that ends in its `Family`, and its place in `FAMILIES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bedrock_local.answers import Question, Reply
+from bedrock_local.errors import ServiceError
+from bedrock_local.families import converse
+from bedrock_local.families.anthropic import ANTHROPIC
+from bedrock_local.families.cohere_command import COHERE_COMMAND
+from bedrock_local.families.cohere_command_r import COHERE_COMMAND_R
+from bedrock_local.families.deepseek import DEEPSEEK
+from bedrock_local.families.family import Body, Family
+from bedrock_local.families.jamba import JAMBA
+from bedrock_local.families.llama import LLAMA
+from bedrock_local.families.mistral_chat import MISTRAL_CHAT
+from bedrock_local.families.mistral_prompt import MISTRAL_PROMPT
+from bedrock_local.families.nova import NOVA
+from bedrock_local.families.openai import OPENAI
+from bedrock_local.families.thoughts import ask, find_thought
+from bedrock_local.families.titan import TITAN
+from bedrock_local.models import Model
+
+__all__ = [
+    "FAMILIES", "Family", "answer_converse", "answer_converse_record", "answer_native", "find_family",
+    "read_converse_question", "read_native_question",
+]  # fmt: skip
+
+FAMILIES = (
+    ANTHROPIC, COHERE_COMMAND, COHERE_COMMAND_R, DEEPSEEK, JAMBA, LLAMA, MISTRAL_CHAT, MISTRAL_PROMPT, NOVA, OPENAI,
+    TITAN,
+)  # fmt: skip
+
+
+def find_family(model: Model) -> Family:
+    """Find the family of a model; embedding models have none here."""
+    for family in FAMILIES:
+        if family.models.match(model.base):
+            return family
+    raise ServiceError("ValidationException", f"The emulator does not answer {model.base}: it knows no family for it")
+
+
+def read_native_question(model: Model, body: Body) -> Question:
+    """Check a body in the model's own form, as InvokeModel takes it, and read what it asks."""
+    family = find_family(model)
+    family.check_body(model, body)
+    return family.read_question(model, body)
+
+
+def read_converse_question(model: Model, body: Body) -> Question:
+    """Check a body of Converse and read what it asks."""
+    converse.check_body(model, body, find_family(model))
+    return converse.read_question(model, body)
+
+
+def answer_native(model: Model, body: Body, answer: Callable[[Question], Reply]) -> tuple[Reply, dict[str, Any]]:
+    """Answer a body in the model's own form: the reply with its tokens, and the body that says so."""
+    question = read_native_question(model, body)
+    reply = ask(model, question, find_thought(model, body, question.max_tokens), answer)
+    return reply, find_family(model).write_answer(model, body, reply)
+
+
+def ask_converse(model: Model, body: Body, answer: Callable[[Question], Reply]) -> Reply:
+    """Have a body of Converse answered."""
+    question = read_converse_question(model, body)
+    return ask(model, question, find_thought(model, converse.read_wishes(model, body), question.max_tokens), answer)
+
+
+def answer_converse_record(
+    model: Model, body: Body, answer: Callable[[Question], Reply]
+) -> tuple[Reply, dict[str, Any]]:
+    """Answer a record of a Converse job, which may hold less than a call and is answered with nulls."""
+    converse.check_record(body)
+    reply = ask_converse(model, body, answer)
+    return reply, converse.write_batch_answer(model, body, reply)
+
+
+def answer_converse(
+    model: Model, body: Body, answer: Callable[[Question], Reply], *, elapsed_ms: Callable[[], int]
+) -> dict[str, Any]:
+    """Answer a call of Converse; `elapsed_ms` says, once there is a reply, how long it took."""
+    reply = ask_converse(model, body, answer)
+    return converse.write_answer(model, body, reply, latency_ms=elapsed_ms())

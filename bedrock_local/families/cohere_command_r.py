@@ -1,0 +1,90 @@
+"""Cohere Command R and R+ by InvokeModel.
+
+Source: Amazon Bedrock User Guide, "Cohere Command R and Command R+ models". Documents are taken and not cited; the
+counts of tokens are documented for streams only.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bedrock_local.answers import Question, Reply
+from bedrock_local.families.family import Body, Family
+from bedrock_local.families.fields import ANYTHING, OBJECT, Fields, Flag, Items, Number, Text, Whole
+from bedrock_local.families.ids import make_uuid
+from bedrock_local.families.limits import check_ceiling
+from bedrock_local.families.voices import check_fields, speak_schema
+from bedrock_local.models import Model
+
+# The page has lower case and no word for a stop sequence; recorded answers have these.
+STOPS = {"end": "COMPLETE", "length": "MAX_TOKENS", "stop_sequence": "STOP_SEQUENCE", "filtered": "ERROR_TOXIC"}
+FIELDS = Fields(
+    {
+        "message": Text(least=1),
+        "chat_history": Items(
+            Fields(
+                {"role": Text(choices=("USER", "CHATBOT", "SYSTEM", "TOOL")), "message": Text()},
+                required=("role",),
+                more=ANYTHING,
+            )
+        ),
+        "preamble": Text(),
+        "max_tokens": Whole(1),
+        "temperature": Number(0, 1),
+        "p": Number(0.01, 0.99),
+        "k": Whole(0, 500),
+        "stop_sequences": Items(Text()),
+        "seed": Whole(),
+        "frequency_penalty": Number(0, 1),
+        "presence_penalty": Number(0, 1),
+        "prompt_truncation": Text(choices=("OFF", "AUTO_PRESERVE_ORDER")),
+        "documents": Items(OBJECT),
+        "tools": Items(OBJECT),
+        "tool_results": Items(OBJECT),
+        **dict.fromkeys(("search_queries_only", "return_prompt", "raw_prompting"), Flag()),
+    },
+    required=("message",),
+)
+DEFAULT_MAX_TOKENS = 4_096
+
+
+def check_body(model: Model, body: Body) -> None:
+    """Refuse a body that the model would refuse."""
+    check_fields(body, FIELDS, speak_schema)
+    check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
+
+
+def read_question(model: Model, body: Body) -> Question:
+    """Read the question out of a checked body."""
+    before = [turn.get("message", "") for turn in body.get("chat_history", ()) if turn["role"] == "USER"]
+    return Question(
+        model_id=model.base,
+        system=body.get("preamble", ""),
+        text="\n\n".join([*before, body["message"]]),
+        max_tokens=body.get("max_tokens", DEFAULT_MAX_TOKENS),
+        stop_sequences=tuple(body.get("stop_sequences", ())),
+    )
+
+
+def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # noqa: ARG001
+    """Write the answer, with the conversation up to it."""
+    asked, said = {"role": "USER", "message": body["message"]}, {"role": "CHATBOT", "message": reply.text}
+    return {
+        "response_id": f"{make_uuid(body)[:8]}/{make_uuid(body, 1)}",
+        "text": reply.text,
+        "generation_id": make_uuid(body, 2),
+        "chat_history": [*body.get("chat_history", ()), asked, said],
+        "finish_reason": STOPS[reply.stop],
+    }
+
+
+COHERE_COMMAND_R = Family(
+    "cohere-command-r",
+    re.compile(r"cohere\.command-r"),
+    FIELDS,
+    speak_schema,
+    check_body,
+    read_question,
+    write_answer,
+)

@@ -1,0 +1,74 @@
+"""AI21 Jamba by InvokeModel.
+
+Source: Amazon Bedrock User Guide, "AI21 Labs Jamba models".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bedrock_local.answers import Question, Reply
+from bedrock_local.families.chats import join_role
+from bedrock_local.families.family import Body, Family
+from bedrock_local.families.fields import OBJECT, Either, Fields, Items, Number, Text, Whole
+from bedrock_local.families.ids import digest
+from bedrock_local.families.limits import check_ceiling
+from bedrock_local.families.voices import check_fields, speak_schema
+from bedrock_local.models import Model
+
+STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "content_filter"}
+MESSAGE = Fields(
+    {"role": Text(choices=("system", "user", "assistant", "tool")), "content": Text()}, required=("role", "content")
+)
+FIELDS = Fields(
+    {
+        "messages": Items(MESSAGE, least=1),
+        "max_tokens": Whole(0),
+        "temperature": Number(0, 2),
+        "top_p": Number(0, 1),
+        "stop": Either((Text(), Items(Text()))),
+        "n": Whole(1, 16),
+        "frequency_penalty": Number(),
+        "presence_penalty": Number(),
+        "response_format": OBJECT,
+    },
+    required=("messages",),
+)
+DEFAULT_MAX_TOKENS = 4_096
+
+
+def check_body(model: Model, body: Body) -> None:
+    """Refuse a body that the model would refuse."""
+    check_fields(body, FIELDS, speak_schema)
+    check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
+
+
+def read_question(model: Model, body: Body) -> Question:
+    """Read the question out of a checked body."""
+    stop = body.get("stop", ())
+    return Question(
+        model_id=model.base,
+        system=join_role(body["messages"], "system"),
+        text=join_role(body["messages"], "user"),
+        max_tokens=body.get("max_tokens", DEFAULT_MAX_TOKENS),
+        stop_sequences=(stop,) if isinstance(stop, str) else tuple(stop),
+    )
+
+
+def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # noqa: ARG001
+    """Write the answer, as often as it was asked for; its tokens are counted once."""
+    message = {"role": "assistant", "content": reply.text}
+    stop = STOPS[reply.stop]
+    return {
+        "id": f"chatcmpl-{digest(body)[:24]}",
+        "choices": [{"index": place, "message": message, "finish_reason": stop} for place in range(body.get("n", 1))],
+        "usage": {
+            "prompt_tokens": reply.input_tokens,
+            "completion_tokens": reply.output_tokens,
+            "total_tokens": reply.input_tokens + reply.output_tokens,
+        },
+    }
+
+
+JAMBA = Family("jamba", re.compile(r"ai21\.jamba"), FIELDS, speak_schema, check_body, read_question, write_answer)

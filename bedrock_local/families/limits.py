@@ -1,0 +1,28 @@
+"""What a model takes at most: output tokens, and the length of a prompt.
+
+The texts are those that the service was seen to give (2024 to 2026): aws-samples/bedrock-access-gateway#41 and
+boto/botocore#3707. That of the window was seen with Claude alone.
+"""
+
+from __future__ import annotations
+
+from bedrock_local.answers import Question, count_tokens
+from bedrock_local.errors import ServiceError
+from bedrock_local.models import Model
+
+
+def check_ceiling(model: Model, max_tokens: int) -> None:
+    """Refuse more output tokens than the model gives."""
+    ceiling = model.max_output_tokens
+    if ceiling is not None and max_tokens > ceiling:
+        reason = f"The maximum tokens you requested exceeds the model limit of {ceiling}."
+        cure = f"Try again with a maximum tokens value that is lower than {ceiling}."
+        raise ServiceError("ValidationException", f"{reason} {cure}")
+
+
+def check_window(question: Question, window: int | None) -> int:
+    """Count the tokens of a prompt and refuse one that is longer than the window."""
+    tokens = count_tokens(question.system) + count_tokens(question.text)
+    if window is not None and tokens > window:
+        raise ServiceError("ValidationException", f"prompt is too long: {tokens} tokens > {window} maximum")
+    return tokens

@@ -1,0 +1,63 @@
+"""Meta Llama by InvokeModel.
+
+Source: Amazon Bedrock User Guide, "Meta Llama models". There is no system field and no stop sequence.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bedrock_local.answers import Question, Reply
+from bedrock_local.families.family import Body, Family
+from bedrock_local.families.fields import Fields, Items, Number, Text, Whole
+from bedrock_local.families.limits import check_ceiling
+from bedrock_local.families.prompts import Template, read_prompt
+from bedrock_local.families.voices import check_fields, speak_schema
+from bedrock_local.models import Model
+
+STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "stop"}
+FIELDS = Fields(
+    {
+        "prompt": Text(least=1),
+        "temperature": Number(0, 1),
+        "top_p": Number(0, 1),
+        "max_gen_len": Whole(1),
+        "images": Items(Text()),
+    },
+    required=("prompt",),
+)
+# Llama 3 and Llama 4 write the same header in two ways.
+HEADERS = (("start_header_id", "end_header_id"), ("header_start", "header_end"))
+ROLES = ("system", "user", "assistant", "ipython")
+TEMPLATE = Template(
+    {f"<|{start}|>{role}<|{end}|>": role for start, end in HEADERS for role in ROLES},
+    first="user",
+    others=re.compile(r"<\|(?:begin_of_text|eot_id|eot|eom_id|end_of_text|image)\|>"),
+)
+DEFAULT_MAX_TOKENS = 512
+
+
+def check_body(model: Model, body: Body) -> None:
+    """Refuse a body that the model would refuse."""
+    check_fields(body, FIELDS, speak_schema)
+    check_ceiling(model, body.get("max_gen_len", DEFAULT_MAX_TOKENS))
+
+
+def read_question(model: Model, body: Body) -> Question:
+    """Read the question out of a checked body."""
+    system, text = read_prompt(body["prompt"], TEMPLATE)
+    return Question(model.base, system, text, body.get("max_gen_len", DEFAULT_MAX_TOKENS))
+
+
+def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # noqa: ARG001
+    """Write the answer."""
+    return {
+        "generation": reply.text,
+        "prompt_token_count": reply.input_tokens,
+        "generation_token_count": reply.output_tokens,
+        "stop_reason": STOPS[reply.stop],
+    }
+
+
+LLAMA = Family("llama", re.compile(r"meta\.llama"), FIELDS, speak_schema, check_body, read_question, write_answer)

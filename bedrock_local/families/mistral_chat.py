@@ -1,0 +1,72 @@
+"""Mistral Large (24.07) by InvokeModel, which takes messages.
+
+Sources: Amazon Bedrock User Guide, "Mistral AI chat completion" and "Mistral AI Large (24.07)". The page shows no
+`usage`, so an answer does not say its tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bedrock_local.answers import Question, Reply
+from bedrock_local.families.chats import join_role
+from bedrock_local.families.family import Body, Family
+from bedrock_local.families.fields import ANYTHING, OBJECT, Fields, Items, Number, Text, Whole
+from bedrock_local.families.limits import check_ceiling
+from bedrock_local.families.voices import check_fields, speak_schema
+from bedrock_local.models import Model
+
+STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "stop"}
+MESSAGE = Fields(
+    {
+        "role": Text(choices=("system", "user", "assistant", "tool")),
+        "content": Text(),
+        "tool_calls": Items(OBJECT),
+        "tool_call_id": Text(),
+        "name": Text(),
+    },
+    required=("role",),
+    takes_null=True,
+)
+FIELDS = Fields(
+    {
+        "messages": Items(MESSAGE, least=1),
+        "max_tokens": Whole(1),
+        "temperature": Number(0, 1),
+        "top_p": Number(0, 1),
+        "tools": Items(OBJECT),
+        "tool_choice": ANYTHING,
+    },
+    required=("messages",),
+)
+DEFAULT_MAX_TOKENS = 8_192
+
+
+def check_body(model: Model, body: Body) -> None:
+    """Refuse a body that the model would refuse."""
+    check_fields(body, FIELDS, speak_schema)
+    check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
+
+
+def read_question(model: Model, body: Body) -> Question:
+    """Read the question out of a checked body."""
+    system, text = join_role(body["messages"], "system"), join_role(body["messages"], "user")
+    return Question(model.base, system, text, body.get("max_tokens", DEFAULT_MAX_TOKENS))
+
+
+def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # noqa: ARG001
+    """Write the answer; it has `stop_reason` where OpenAI's form has `finish_reason`."""
+    message = {"role": "assistant", "content": reply.text, "tool_calls": None}
+    return {"choices": [{"index": 0, "message": message, "stop_reason": STOPS[reply.stop]}]}
+
+
+MISTRAL_CHAT = Family(
+    "mistral-chat",
+    re.compile(r"mistral\.mistral-large-2407"),
+    FIELDS,
+    speak_schema,
+    check_body,
+    read_question,
+    write_answer,
+)

@@ -1,0 +1,64 @@
+"""The first Mistral models by InvokeModel, which take a prompt.
+
+Source: Amazon Bedrock User Guide, "Mistral AI text completion". An answer does not say its tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bedrock_local.answers import Question, Reply
+from bedrock_local.families.family import Body, Family
+from bedrock_local.families.fields import Fields, Items, Number, Text, Whole
+from bedrock_local.families.limits import check_ceiling
+from bedrock_local.families.prompts import Template, read_prompt
+from bedrock_local.families.voices import check_fields, speak_schema
+from bedrock_local.models import Model
+
+STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "stop"}
+FIELDS = Fields(
+    {
+        "prompt": Text(least=1),
+        "max_tokens": Whole(1),
+        "stop": Items(Text(), most=10),
+        "temperature": Number(0, 1),
+        "top_p": Number(0, 1),
+        "top_k": Whole(1, 200),
+    },
+    required=("prompt",),
+)
+TEMPLATE = Template(
+    {"[INST]": "user", "[/INST]": "assistant", "<<SYS>>": "system", "<</SYS>>": "user"},
+    first="user",
+    others=re.compile(r"</?s>"),
+)
+DEFAULT_MAX_TOKENS = 512
+
+
+def check_body(model: Model, body: Body) -> None:
+    """Refuse a body that the model would refuse."""
+    check_fields(body, FIELDS, speak_schema)
+    check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
+
+
+def read_question(model: Model, body: Body) -> Question:
+    """Read the question out of a checked body."""
+    system, text = read_prompt(body["prompt"], TEMPLATE)
+    return Question(model.base, system, text, body.get("max_tokens", DEFAULT_MAX_TOKENS), tuple(body.get("stop", ())))
+
+
+def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # noqa: ARG001
+    """Write the answer."""
+    return {"outputs": [{"text": reply.text, "stop_reason": STOPS[reply.stop]}]}
+
+
+MISTRAL_PROMPT = Family(
+    "mistral-prompt",
+    re.compile(r"mistral\.(mistral-7b|mixtral|mistral-(small|large)-2402)"),
+    FIELDS,
+    speak_schema,
+    check_body,
+    read_question,
+    write_answer,
+)

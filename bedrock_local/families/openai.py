@@ -1,0 +1,126 @@
+"""OpenAI's chat completions by InvokeModel: gpt-oss and the open-weight models that take the same body.
+
+Sources: Amazon Bedrock User Guide, "OpenAI models"; langchain-ai/langchain-aws#664, where a refusal lists the fields.
+That Gemma, Ministral, MiniMax, Kimi, Nemotron and GLM take this form is AWS's custom, and not confirmed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bedrock_local.answers import Question, Reply
+from bedrock_local.errors import ServiceError
+from bedrock_local.families.chats import join_role
+from bedrock_local.families.family import Body, Family
+from bedrock_local.families.fields import ANYTHING, OBJECT, Either, Fields, Flag, Items, Number, Tagged, Text, Whole
+from bedrock_local.families.ids import digest, make_time
+from bedrock_local.families.limits import check_ceiling
+from bedrock_local.families.thoughts import find_thought
+from bedrock_local.families.voices import check_fields, speak_openai
+from bedrock_local.models import Model, find_model
+
+STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "content_filter"}
+PART = Fields({"type": Text(), "text": Text()}, required=("type",), more=ANYTHING)
+MESSAGE = Fields(
+    {
+        "role": Text(choices=("developer", "system", "user", "assistant", "tool", "function")),
+        "content": Either((Text(), Items(PART))),
+    },
+    required=("role",),
+    more=ANYTHING,
+    takes_null=True,
+)
+FIELDS = Fields(
+    {
+        **dict.fromkeys(("audio", "function_call", "logit_bias", "metadata", "prediction", "stream_options"), ANYTHING),
+        **dict.fromkeys(("text", "tool_choice", "web_search_options", "modalities", "functions", "tools"), ANYTHING),
+        **dict.fromkeys(("prompt_cache_key", "safety_identifier", "service_tier", "user", "verbosity"), Text()),
+        **dict.fromkeys(("logprobs", "parallel_tool_calls", "store"), Flag()),
+        **dict.fromkeys(("frequency_penalty", "presence_penalty"), Number(-2, 2)),
+        "max_completion_tokens": Whole(1),
+        "max_tokens": Whole(1),
+        "messages": Items(MESSAGE, least=1),
+        "model": Text(),
+        "n": Whole(1, 1),
+        "reasoning_effort": Text(choices=("low", "medium", "high")),
+        "response_format": Tagged(
+            {
+                "json_object": Fields({}),
+                "json_schema": Fields({"json_schema": OBJECT}, required=("json_schema",)),
+                "text": Fields({}),
+            }
+        ),
+        "seed": Whole(),
+        "stop": Either((Text(), Items(Text()))),
+        "stream": Flag(only=False),
+        "temperature": Number(0, 2),
+        "top_logprobs": Whole(0, 20),
+        "top_p": Number(0, 1),
+    },
+    required=("messages",),
+    takes_null=True,
+)
+DEFAULT_MAX_TOKENS = 4_096
+
+
+def check_body(model: Model, body: Body) -> None:
+    """Refuse a body that the model would refuse."""
+    check_fields(body, FIELDS, speak_openai)
+    for number, message in enumerate(body["messages"]):
+        if message.get("content") is None and message["role"] != "assistant":
+            reason = f"Failed to deserialize the JSON body into the target type: messages[{number}]: missing field"
+            raise ServiceError("ValidationException", f"{reason} `content`")
+    if body.get("model") is not None and find_model(body["model"]) != model:
+        # "OpenAI models": the field is left out, or names the model that is asked. The words are the emulator's own.
+        reason = f"The model {body['model']} of the body is not the one that the request names"
+        raise ServiceError("ValidationException", reason)
+    check_ceiling(model, read_question(model, body).max_tokens)
+
+
+def read_question(model: Model, body: Body) -> Question:
+    """Read the question out of a checked body."""
+    stop = body.get("stop") or ()
+    return Question(
+        model_id=model.base,
+        system=join_role(body["messages"], "developer", "system"),
+        text=join_role(body["messages"], "user"),
+        max_tokens=body.get("max_completion_tokens")
+        or body.get("max_tokens")
+        or model.max_output_tokens
+        or DEFAULT_MAX_TOKENS,
+        stop_sequences=(stop,) if isinstance(stop, str) else tuple(stop),
+    )
+
+
+def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
+    """Write the answer; what the model thought stands in the text, before the answer."""
+    thought = find_thought(model, body, read_question(model, body).max_tokens)
+    content = f"<reasoning>{thought}</reasoning>{reply.text}" if thought else reply.text
+    message = {"content": content, "refusal": None, "role": "assistant"}
+    return {
+        "choices": [{"finish_reason": STOPS[reply.stop], "index": 0, "message": message}],
+        "created": make_time(body),
+        "id": f"chatcmpl-{digest(body)[:24]}",
+        "model": model.base,
+        "object": "chat.completion",
+        "usage": {
+            "completion_tokens": reply.output_tokens,
+            "prompt_tokens": reply.input_tokens,
+            "total_tokens": reply.input_tokens + reply.output_tokens,
+        },
+    }
+
+
+OPENAI = Family(
+    "openai",
+    re.compile(
+        r"openai\.gpt-oss|qwen\.|deepseek\.v3|google\.gemma|minimax\.|moonshot(ai)?\.|nvidia\.|zai\."
+        r"|mistral\.(ministral|magistral|voxtral|devstral|mistral-large-3)"
+    ),
+    FIELDS,
+    speak_openai,
+    check_body,
+    read_question,
+    write_answer,
+)

@@ -1,0 +1,45 @@
+"""A refusal of a body, and an answer, by the name of the model."""
+
+from __future__ import annotations
+
+import pytest
+
+from bedrock_local.answers import Reply
+from bedrock_local.errors import ServiceError
+from bedrock_local.families import answer_native, read_converse_question, read_native_question
+from bedrock_local.models import MODELS
+
+
+@pytest.fixture
+def refusal():
+    """Give the text with which a model refuses a body in its own form."""
+    return lambda base, body: refuse(read_native_question, base, body)
+
+
+@pytest.fixture
+def converse_refusal():
+    """Give the text with which a body of Converse is refused."""
+    return lambda base, body: refuse(read_converse_question, base, body)
+
+
+@pytest.fixture
+def question():
+    """Give what a model reads out of a body in its own form."""
+    return lambda base, body: read_native_question(MODELS[base], body)
+
+
+@pytest.fixture
+def answer():
+    """Give the body with which a model answers one word, or what else the reply shall be."""
+
+    def write(base, body, stop="end", text="Refunded.", stop_sequence=None):
+        return answer_native(MODELS[base], body, lambda _: Reply(text, stop, 30, 4, stop_sequence))[1]
+
+    return write
+
+
+def refuse(read, base, body):
+    with pytest.raises(ServiceError) as caught:
+        read(MODELS[base], body)
+    assert caught.value.code == "ValidationException"
+    return caught.value.message

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import pytest
+
+from bedrock_local.answers import Question, Reply
+from bedrock_local.errors import ServiceError
+from bedrock_local.families import answer_native
+from bedrock_local.families.anthropic import check_body, read_question, write_answer
+from bedrock_local.models import find_model
+
+HAIKU = find_model("us.anthropic.claude-haiku-4-5-20251001-v1:0")
+OLD = find_model("anthropic.claude-3-haiku-20240307-v1:0")
+SONNET_46 = find_model("us.anthropic.claude-sonnet-4-6")
+FABLE = find_model("us.anthropic.claude-fable-5")
+OPUS = find_model("global.anthropic.claude-opus-5")
+BODY = {
+    "anthropic_version": "bedrock-2023-05-31",
+    "max_tokens": 100,
+    "messages": [{"role": "user", "content": "hello"}],
+}
+
+
+def says(content, role="user"):
+    return {"messages": [{"role": role, "content": content}]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"modelId": "x"}, "modelId: Extra inputs are not permitted"),
+        ({"stream": False}, "stream: Extra inputs are not permitted"),
+        ({"anthropic_version": "2023-06-01"}, "anthropic_version: Input should be 'bedrock-2023-05-31'"),
+        ({"max_tokens": 0}, "max_tokens: Input should be greater than or equal to 1"),
+        ({"max_tokens": "100"}, "max_tokens: Input should be a valid integer"),
+        ({"max_tokens": True}, "max_tokens: Input should be a valid integer"),
+        ({"max_tokens": 64_001}, "The maximum tokens you requested exceeds the model limit of 64000"),
+        ({"temperature": 1.5}, "temperature: range: 0..1"),
+        ({"temperature": "0"}, "temperature: Input should be a valid number"),
+        ({"top_k": 501}, "top_k: range: 0..500"),
+        ({"top_p": -0.1}, "top_p: range: 0..1"),
+        ({"top_k": 0.5}, "top_k: Input should be a valid integer"),
+        ({"messages": []}, "messages: at least one message is required"),
+        ({"messages": "hello"}, "messages: Input should be a valid list"),
+        ({"messages": ["hello"]}, "messages.0: Input should be a valid dictionary"),
+        ({"messages": [{"role": "user"}]}, "messages.0.content: Field required"),
+        (says("x", "system"), "messages.0.role: Input should be 'user' or 'assistant'"),
+        (says(7), "messages.0.content: Input should be a valid string or list"),
+        (says([{"type": "text"}]), "messages.0.content.0.text.text: Field required"),
+        (says([{"text": "hello"}]), "messages.0.content.0.type: Field required"),
+        (says([{"type": "sound"}]), "messages.0.content.0: Input tag 'sound' found using 'type' does not match"),
+        (says([]), "messages.0: user messages must have non-empty content"),
+        (says(""), "messages: text content blocks must be non-empty"),
+        (says([{"type": "text", "text": ""}]), "messages: text content blocks must be non-empty"),
+        ({"system": 7}, "system: Input should be"),
+        ({"stop_sequences": "END"}, "stop_sequences: Input should be a valid list"),
+        ({"stop_sequences": ["x"] * 8192}, "stop_sequences: List should have at most 8191 items"),
+        ({"inferenceConfig": {}}, "inferenceConfig: Extra inputs are not permitted"),
+        ({"model": "x"}, "model: Extra inputs are not permitted"),
+        ({"output_config": {"effort": "much"}}, "output_config.effort: Input should be 'low', 'medium', 'high', 'xh"),
+        ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.json_schema.schema: Field req"),
+        ({"temperature": 0, "top_p": 0.5}, "`temperature` and `top_p` cannot both be specified for this model"),
+    ],
+)
+def test_a_body_that_the_model_refuses_is_refused(wrong, message):
+    with pytest.raises(ServiceError) as caught:
+        check_body(HAIKU, BODY | wrong)
+    assert caught.value.message.startswith(message)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("name", ["anthropic_version", "max_tokens", "messages"])
+def test_a_field_that_is_missing_is_named(name):
+    with pytest.raises(ServiceError, match=f"{name}: Field required"):
+        check_body(HAIKU, {key: value for key, value in BODY.items() if key != name})
+
+
+@pytest.mark.parametrize("wrong", [{"temperature": 0}, {"top_p": 0.5}, {"top_k": 5}])
+def test_the_newest_models_take_no_sampling(wrong):
+    with pytest.raises(ServiceError, match="is deprecated for this model"):
+        check_body(OPUS, BODY | wrong)
+
+
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [
+        (OPUS, {"temperature": 1.0}),
+        (OLD, {"temperature": 0, "top_p": 0.5, "top_k": 5}),
+        (HAIKU, {"temperature": None, "top_p": 0.5}),
+        (OPUS, {"thinking": {"type": "disabled"}, "output_config": {"effort": "max"}}),
+        (OPUS, {"thinking": {"type": "adaptive", "display": "summarized"}}),
+        (SONNET_46, {"thinking": {"type": "adaptive"}}),
+        (SONNET_46, {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 1025, "temperature": 1}),
+        (HAIKU, {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}),
+        (HAIKU, says("hello", "assistant")),
+        (HAIKU, {"tools": [], "system": [{"type": "text", "text": "Be short."}]}),
+        (HAIKU, {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 64_000}),
+    ],
+)
+def test_a_body_that_the_model_takes_passes(model, more):
+    assert check_body(model, BODY | more) is None
+
+
+def test_the_question_is_all_that_the_user_said():
+    blocks = [{"type": "text", "text": "two"}, {"type": "image", "source": {}}, {"type": "text", "text": "three"}]
+    messages = [*says("one")["messages"], *says("no", "assistant")["messages"], *says(blocks)["messages"]]
+    body = BODY | {"system": "Be short.", "messages": messages, "stop_sequences": ["END"]}
+    assert read_question(HAIKU, body) == Question(HAIKU.base, "Be short.", "one\n\ntwo\n\nthree", 100, ("END",))
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason", "sequence"),
+    [
+        (Reply("a", "end", 3, 1), "end_turn", None),
+        (Reply("a", "length", 3, 1), "max_tokens", None),
+        (Reply("a", "stop_sequence", 3, 1, "END"), "stop_sequence", "END"),
+        (Reply("a", "filtered", 3, 1), "refusal", None),
+    ],
+)
+def test_an_answer_looks_like_the_models(reply, reason, sequence):
+    answer = write_answer(HAIKU, BODY, reply)
+    assert answer.pop("id").startswith("msg_bdrk_")
+    assert answer == {
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-haiku-4-5-20251001",
+        "content": [{"type": "text", "text": "a"}],
+        "stop_reason": reason,
+        "stop_sequence": sequence,
+        "usage": {
+            "input_tokens": 3,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+            "output_tokens": 1,
+        },
+    }
+
+
+def test_the_same_question_has_the_same_answer_id():
+    first, again = (write_answer(HAIKU, dict(BODY), Reply("a", "end", 1, 1))["id"] for _ in range(2))
+    assert first == again != write_answer(HAIKU, BODY | {"max_tokens": 7}, Reply("a", "end", 1, 1))["id"]
+
+
+BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2000}
+
+
+@pytest.mark.parametrize(
+    ("model", "wrong", "message"),
+    [
+        (HAIKU, BUDGET | {"thinking": {"type": "enabled", "budget_tokens": 1023}}, "thinking.enabled.budget_tokens: I"),
+        (HAIKU, BUDGET | {"thinking": {"type": "enabled"}}, "thinking.enabled.budget_tokens: Field required"),
+        (HAIKU, BUDGET | {"max_tokens": 1024}, "`max_tokens` must be greater than `thinking.budget_tokens`"),
+        (HAIKU, BUDGET | {"temperature": 0.5}, "`temperature` may only be set to 1 when thinking is enabled"),
+        (HAIKU, BUDGET | {"top_p": 0.94}, "`top_p` must be greater than or equal to 0.95 or unset"),
+        (HAIKU, BUDGET | {"top_k": 5}, "`top_k` must be unset when thinking is enabled"),
+        (HAIKU, {"thinking": {"type": "adaptive"}}, "adaptive thinking is not supported on this model"),
+        (HAIKU, {"thinking": {"type": "fast"}}, "thinking: Input tag 'fast' found using 'type' does not match"),
+        (OLD, BUDGET, "thinking: Extra inputs are not permitted"),
+        (OPUS, BUDGET, '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive"'),
+        (FABLE, {"thinking": {"type": "disabled"}}, '"thinking.type.disabled" is not supported for this model'),
+        (OLD, {"output_config": {"effort": "low"}}, "output_config: Extra inputs are not permitted"),
+        (SONNET_46, says("It was", "assistant"), "This model does not support assistant message prefill"),
+    ],
+)
+def test_thinking_and_effort_have_rules_of_their_own(model, wrong, message):
+    with pytest.raises(ServiceError) as caught:
+        check_body(model, BODY | wrong)
+    assert caught.value.message.startswith(message)
+
+
+def answer_blocks(model, more):
+    return answer_native(model, BODY | more, lambda _: Reply("a", "end", 3, 1))[1]["content"]
+
+
+def test_a_model_that_is_told_to_think_puts_the_thought_first():
+    thought, text = answer_blocks(HAIKU, BUDGET)
+    assert (thought["type"], text) == ("thinking", {"type": "text", "text": "a"})
+    assert thought["thinking"]
+    assert thought["signature"]
+
+
+@pytest.mark.parametrize(("display", "is_shown"), [({}, False), ({"display": "summarized"}, True)])
+def test_the_newest_models_show_their_thought_only_when_asked(display, is_shown):
+    thought, _ = answer_blocks(OPUS, {"thinking": {"type": "adaptive", **display}})
+    assert bool(thought["thinking"]) is is_shown
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "types"),
+    [
+        (OPUS, {}, ["thinking", "text"]),
+        (OPUS, {"thinking": {"type": "disabled"}}, ["text"]),
+        (SONNET_46, {}, ["text"]),
+        (OLD, {}, ["text"]),
+    ],
+)
+def test_only_the_newest_models_think_unasked(model, more, types):
+    assert [block["type"] for block in answer_blocks(model, more)] == types
+
+
+def test_a_thought_is_paid_for_and_leaves_less_room():
+    asked = []
+    reply, _ = answer_native(OPUS, BODY, lambda question: asked.append(question) or Reply("a", "end", 3, 1))
+    # 50 and 52 letters with a space between: 103 bytes, four to a token.
+    assert (reply.output_tokens, asked[0].max_tokens) == (26 + 1, 100 - 26)
+
+
+def test_a_small_limit_is_used_up_by_thinking():
+    reply, answer = answer_native(OPUS, BODY | {"max_tokens": 26}, None)
+    assert (reply.output_tokens, answer["stop_reason"]) == (26, "max_tokens")
+    assert [block["type"] for block in answer["content"]] == ["thinking"]

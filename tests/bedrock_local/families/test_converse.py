@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import pytest
+
+from bedrock_local.answers import Question, Reply
+from bedrock_local.errors import ServiceError
+from bedrock_local.families import answer_converse, answer_converse_record, read_converse_question
+from bedrock_local.models import find_model
+
+HAIKU = find_model("us.anthropic.claude-haiku-4-5-20251001-v1:0")
+OPUS = find_model("global.anthropic.claude-opus-5")
+LLAMA = find_model("us.meta.llama4-scout-17b-instruct-v1:0")
+GPT = find_model("openai.gpt-oss-20b-1:0")
+TITAN = find_model("amazon.titan-text-express-v1")
+R1 = find_model("us.deepseek.r1-v1:0")
+BODY = {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}
+NATIVE = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 5, "messages": [{"role": "user", "content": "a"}]}
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "message"),
+    [
+        (HAIKU, {"modelId": "x", **BODY}, "extraneous key [modelId] is not permitted"),
+        (HAIKU, NATIVE, "extraneous key [anthropic_version] is not permitted"),
+        (HAIKU, {}, "The conversation must have at least one message"),
+        (HAIKU, {"messages": [{"role": "user", "content": "hello"}]}, "'messages.1.member.content' failed"),
+        (HAIKU, {"messages": [{"role": "tool", "content": [{"text": "a"}]}]}, "must satisfy enum value set: [user, "),
+        (LLAMA, {"messages": [{"role": "assistant", "content": [{"text": "a"}]}]}, "must start with a user message"),
+        (HAIKU, {"messages": BODY["messages"] * 2}, "must alternate between user and assistant roles"),
+        (
+            HAIKU,
+            {"messages": [{"role": "user", "content": []}]},
+            "The content field in the Message object at messages.0",
+        ),
+        (HAIKU, {"messages": [{"role": "user", "content": [{"text": " "}]}]}, "messages.0.content.0 is blank"),
+        (HAIKU, BODY | {"inferenceConfig": {"maxTokens": 0}}, "greater than or equal to 1"),
+        (HAIKU, BODY | {"inferenceConfig": {"maxTokens": 64_001}}, "exceeds the model limit of 64000"),
+        (HAIKU, BODY | {"inferenceConfig": {"temperature": 1.5}}, "less than or equal to 1"),
+        (HAIKU, BODY | {"inferenceConfig": {"temperature": 0, "topP": 0.5}}, "cannot both be specified"),
+        (OPUS, BODY | {"inferenceConfig": {"temperature": 0}}, "`temperature` is deprecated"),
+        (OPUS, BODY | {"additionalModelRequestFields": {"top_k": 5}}, "`top_k` is deprecated"),
+        (LLAMA, BODY | {"inferenceConfig": {"maxTokens": 8_193}}, "exceeds the model limit of 8192"),
+        (
+            LLAMA,
+            BODY | {"additionalModelRequestFields": {"top_k": 5}},
+            "#: extraneous key [top_k] is not permitted, plea",
+        ),
+        (HAIKU, BODY | {"additionalModelRequestFields": {"topK": 5}}, "errors: topK: Extra inputs are not permitted"),
+        (
+            GPT,
+            BODY | {"additionalModelRequestFields": {"top_k": 5}},
+            "unknown variant `top_k`, expected one of `audio`",
+        ),
+        (HAIKU, BODY | {"additionalModelRequestFields": {"thinking": {"type": "adaptive"}}}, "errors: adaptive thinki"),
+        (GPT, BODY | {"inferenceConfig": {"stopSequences": ["END"]}}, "doesn't support the stopSequences field"),
+        (TITAN, BODY | {"system": [{"text": "Be short."}]}, "doesn't support system messages"),
+        (R1, BODY | {"inferenceConfig": {"stopSequences": ["x" * 11]}}, "longer than the model limit of 10 characters"),
+    ],
+)
+def test_a_body_that_converse_refuses_is_refused(model, body, message):
+    with pytest.raises(ServiceError) as caught:
+        read_converse_question(model, body)
+    assert message in caught.value.message
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"additionalModelRequestFields": {"top_k": 5}},
+        {"additionalModelRequestFields": ["x"]},
+        {"requestMetadata": {"team": "calls"}},
+        {"system": [{"text": "Be short."}], "inferenceConfig": {"stopSequences": ["END"]}},
+    ],
+)
+def test_a_body_that_converse_takes_passes(more):
+    assert read_converse_question(HAIKU, BODY | more).text == "hello"
+
+
+def test_the_question_is_all_that_the_user_said():
+    said = [("user", "one"), ("assistant", "no"), ("user", "two")]
+    body = {
+        "messages": [{"role": role, "content": [{"text": text}]} for role, text in said],
+        "system": [{"text": "Be"}, {"text": "short."}],
+        "inferenceConfig": {"maxTokens": 7, "stopSequences": ["END"]},
+    }
+    assert read_converse_question(HAIKU, body) == Question(HAIKU.base, "Be\n\nshort.", "one\n\ntwo", 7, ("END",))
+
+
+def test_without_a_limit_the_models_own_counts():
+    assert read_converse_question(HAIKU, BODY).max_tokens == 64_000
+
+
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [
+        (find_model("amazon.nova-lite-v1:0"), {"inferenceConfig": {"topK": 5}}),
+        (GPT, {"reasoning_effort": "low"}),
+        (find_model("us.anthropic.claude-sonnet-4-6"), {"thinking": {"type": "adaptive"}}),
+    ],
+)
+def test_the_models_own_fields_are_taken_as_additional_ones(model, more):
+    assert read_converse_question(model, BODY | {"additionalModelRequestFields": more}).text == "hello"
+
+
+def test_claude_and_qwen_take_a_conversation_that_the_assistant_begins():
+    body = {"messages": [{"role": "assistant", "content": [{"text": "Hello"}]}, *BODY["messages"]]}
+    for base in ("us.anthropic.claude-haiku-4-5-20251001-v1:0", "qwen.qwen3-32b-v1:0"):
+        assert read_converse_question(find_model(base), body).text == "hello"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"toolConfig": {"tools": []}},
+        {"guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "1"}},
+        {"requestMetadata": {"team": "calls"}},
+        {"serviceTier": {"type": "flex"}},
+        {"system": [{"text": "Be short."}, {"cachePoint": {"type": "default"}}]},
+        {"messages": [{"role": "user", "content": [{"text": "a"}, {"cachePoint": {"type": "default"}}]}]},
+    ],
+)
+def test_a_record_may_not_hold_what_a_call_may(more):
+    with pytest.raises(ServiceError, match="is not supported for batch inference with Converse"):
+        answer_converse_record(HAIKU, BODY | more, None)
+
+
+def say(_):
+    return Reply("a", "end", 3, 1)
+
+
+def test_on_demand_the_members_stand_in_the_order_of_the_alphabet():
+    answer = answer_converse(HAIKU, BODY | {"serviceTier": {"type": "flex"}}, say, elapsed_ms=lambda: 7)
+    assert list(answer) == ["metrics", "output", "stopReason", "usage", "serviceTier"]
+    counters = ["cacheReadInputTokens", "cacheWriteInputTokens"]
+    assert list(answer["usage"]) == [*counters, "inputTokens", "outputTokens", "totalTokens"]
+
+
+def test_in_a_batch_the_thought_is_filled_with_nulls_too():
+    _, answer = answer_converse_record(GPT, BODY, say)
+    thought, text = answer["output"]["message"]["content"]
+    assert {name for name, value in thought.items() if value is not None} == {"reasoningContent"}
+    assert list(thought["reasoningContent"]) == ["reasoningText", "redactedContent"]
+    assert (thought["reasoningContent"]["reasoningText"]["signature"], text["text"]) == (None, "a")
+
+
+def test_in_a_batch_the_counters_have_both_names():
+    counters = (
+        "cacheReadInputTokens",
+        "cacheReadInputTokenCount",
+        "cacheWriteInputTokens",
+        "cacheWriteInputTokenCount",
+    )
+    for model, count in ((HAIKU, 0), (GPT, None)):
+        usage = answer_converse_record(model, BODY, say)[1]["usage"]
+        assert [usage[name] for name in counters] == [count] * 4
+        assert usage["cacheDetails"] is usage["serverToolUsage"] is None
+
+
+def test_a_refusal_of_claude_is_called_filtered():
+    _, answer = answer_converse_record(HAIKU, BODY, lambda _: Reply("No.", "filtered", 3, 1))
+    assert answer["stopReason"] == "content_filtered"
