@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+import time
+from contextlib import ExitStack
 
+import boto3
+import botocore.session
 import pytest
 
-from bedrock_local import Settings, open_session
+from bedrock_local import Settings, open_session, serve
 from bedrock_local.answers import Reply
+from bedrock_local.shapes import shared_loader
 
 NO_WAIT = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 0, "Stopping": 0}
 ENDS = {"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"}
+# Files whose tests go through both doors: what is on the wire. What a job does behind it is the same for both.
+BOTH_DOORS = {"test_control", "test_objects", "test_runtime", "test_s3", "test_transfers", "test_uploads"}
 
 
 class Clock:
@@ -65,6 +73,52 @@ class Jobs:
         return [content["Key"].removeprefix(prefix) for content in found]
 
 
+KINDS = {"boolean": bool, "list": list, "map": dict, "string": str, "structure": dict, "timestamp": str}
+ISO_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"
+# Of no operation, or on purpose: what is not there, and the fault that the service model lists elsewhere.
+ANYWHERE = {"UnknownOperationException": 404, "ServiceUnavailableException": 503}
+
+
+def hold_to_model(operation_model, response_dict, **_):
+    """Hold an answer of Bedrock to the shapes of its operation in the service model."""
+    model = operation_model
+    status, headers, body = response_dict["status_code"], response_dict["headers"], response_dict["body"]
+    if model.service_model.metadata["protocol"] != "rest-json":
+        return
+    if status >= 300:
+        listed = {shape.name: shape.metadata["error"]["httpStatusCode"] for shape in model.error_shapes}
+        code = headers["x-amzn-ErrorType"]
+        assert (listed | ANYWHERE).get(code) == status, f"{model.name} does not list {code} with {status}"
+        assert set(json.loads(body)) <= {"message", "originalStatusCode", "resourceName", "originalMessage"}
+    elif not model.has_streaming_output and "payload" not in model.output_shape.serialization:
+        faults = list(find_misfits(json.loads(body), model.output_shape, model.name))
+        assert not faults, faults
+
+
+def find_misfits(value, shape, path):
+    """Name what an answer has that its shape does not allow: independent of the emulator's own check."""
+    limits, kind = shape.metadata, shape.type_name
+    if getattr(shape, "is_document_type", False):
+        return
+    if not isinstance(value, KINDS.get(kind, (int, float))):
+        yield f"{path}: {value!r} is no {kind}"
+        return
+    size = value if kind in ("integer", "long", "float", "double") else len(value) if kind != "boolean" else 0
+    if not limits.get("min", size) <= size <= limits.get("max", size):
+        yield f"{path}: {value!r} is outside {limits}"
+    pattern = ISO_TIME if kind == "timestamp" else limits.get("pattern")
+    if (pattern and not re.fullmatch(pattern, value)) or value not in limits.get("enum", [value]):
+        yield f"{path}: {value!r} is not one of {limits}"
+    if kind == "structure":
+        is_whole = value.keys() >= set(shape.required_members) and (not shape.is_tagged_union or len(value) == 1)
+        if not is_whole or value.keys() - shape.members.keys():
+            yield f"{path}: has {list(value)}, and not {list(shape.members)} of which {shape.required_members}"
+        for name in value.keys() & shape.members.keys():
+            yield from find_misfits(value[name], shape.members[name], f"{path}.{name}")
+    for item in value if kind == "list" else ():
+        yield from find_misfits(item, shape.member, f"{path}[]")
+
+
 def job_request(**more):
     return {
         "jobName": "summaries-1",
@@ -97,15 +151,68 @@ def clock():
     return Clock()
 
 
-@pytest.fixture
-def open_at(folder, clock):
-    """Open the folder with settings that differ from those without waiting in what is named."""
+@pytest.fixture(scope="session")
+def open_held():
+    """Open a folder with settings that differ from those without waiting in what is named; hold what it answers."""
 
-    def open_with(**settings):
+    def open_with(folder, now=time.time, /, **settings):
         made = Settings(**({"seconds": NO_WAIT, "min_records": 1} | settings))
-        return open_session(folder, settings=made, answer=repeat, now=clock)
+        session = open_session(folder, settings=made, answer=repeat, now=now)
+        session.events.register("before-parse", hold_to_model)
+        return session
 
     return open_with
+
+
+class ServedSession(boto3.Session):
+    """A session whose clients talk to a server, and are closed with it."""
+
+    def __init__(self, url):
+        core = botocore.session.Session()
+        core.register_component("data_loader", shared_loader())
+        super().__init__("a", "b", region_name="us-east-1", botocore_session=core)
+        self.url, self.made = url, []
+
+    def client(self, *names, **options):
+        self.made.append(super().client(*names, **options | {"endpoint_url": self.url}))
+        return self.made[-1]
+
+    def close(self):
+        for client in self.made:
+            client.close()
+
+
+@pytest.fixture
+def open_served():
+    """Open a folder as `open_held` does, through a server."""
+    with ExitStack() as stack:
+
+        def open_with(folder, now, /, **settings):
+            made = Settings(**({"seconds": NO_WAIT, "min_records": 1} | settings))
+            server = stack.enter_context(serve(folder, settings=made, answer=repeat, now=now))
+            session = ServedSession(server.url)
+            stack.callback(session.close)
+            session.events.register("before-parse", hold_to_model)
+            return session
+
+        yield open_with
+
+
+def pytest_generate_tests(metafunc):
+    if "door" in metafunc.fixturenames and metafunc.module.__name__.split(".")[-1] in BOTH_DOORS:
+        metafunc.parametrize("door", ["inside", "http"])
+
+
+@pytest.fixture
+def door():
+    """The door by which the clients of a test come in."""
+    return "inside"
+
+
+@pytest.fixture
+def open_at(door, open_held, open_served, folder, clock):
+    """Open the folder of the test, at the test's clock."""
+    return lambda **settings: (open_held if door == "inside" else open_served)(folder, clock, **settings)
 
 
 @pytest.fixture
@@ -136,6 +243,11 @@ def jobs(session):
 
 
 @pytest.fixture
+def jobs_of():
+    return Jobs
+
+
+@pytest.fixture
 def jobs_at(open_at):
     return lambda **settings: Jobs(open_at(**settings))
 
@@ -148,6 +260,13 @@ def record():
 @pytest.fixture
 def request_of():
     return job_request
+
+
+@pytest.fixture
+def server(folder):
+    """The folder behind its second door, at the real time."""
+    with serve(folder, settings=Settings(min_records=1, seconds=NO_WAIT)) as running:
+        yield running
 
 
 @pytest.fixture
