@@ -141,11 +141,13 @@ def test_a_job_that_has_ended_cannot_be_stopped(jobs, bedrock, error_of, record)
     assert "Completed" in message
 
 
-def test_stopping_twice_is_stopping_once(create, bedrock):
-    arn = create()
+def test_stopping_twice_is_stopping_once(jobs_at, clock):
+    jobs = jobs_at(seconds={"Stopping": 60})
+    arn = jobs.create()
     for _ in range(2):
-        bedrock.stop_model_invocation_job(jobIdentifier=arn)
-    assert bedrock.get_model_invocation_job(jobIdentifier=arn)["status"] == "Stopped"
+        jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
+        clock.move(30)
+    assert jobs.get(arn)["status"] == "Stopped"
 
 
 @pytest.fixture

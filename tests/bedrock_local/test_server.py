@@ -1,0 +1,388 @@
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ResponseStreamingError
+
+from bedrock_local import open_session, serve
+from bedrock_local.answers import Reply
+from bedrock_local.settings import change_settings
+
+XML_OF_BUCKETS = b"<ListAllMyBucketsResult"
+
+
+@pytest.fixture
+def ask(server):
+    """Send one request without a signature; give status, headers and body of the answer."""
+    connection = HTTPConnection("127.0.0.1", server.port)
+
+    def send(method, path, body=None, **headers):
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+    with closing(connection):
+        yield send
+
+
+@pytest.fixture
+def client_of(server):
+    """Make a client that talks to the server, and close it at the end."""
+    made = []
+
+    def make(service, region="us-east-1", **options):
+        session = boto3.Session("a", "b", region_name=region)
+        made.append(session.client(service, endpoint_url=server.url, **options))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def calls(ask):
+    """A bucket `calls` with an object `a`."""
+    ask("PUT", "/calls")
+    ask("PUT", "/calls/a", b"hello")
+
+
+@pytest.fixture
+def talk(server):
+    """Open a connection on which a test writes and reads bytes."""
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        yield connection
+
+
+def read_to_end(connection):
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+# Who is asked
+
+
+def test_the_region_is_that_of_the_signature(client_of, request_of):
+    arn = client_of("bedrock", "eu-west-1").create_model_invocation_job(**request_of())["jobArn"]
+    assert arn.startswith("arn:aws:bedrock:eu-west-1:123456789012:")
+
+
+@pytest.mark.parametrize(
+    ("path", "beginning"),
+    [("/model-invocation-jobs", b'{"invocationJobSummaries"'), ("/", b"<?xml"), ("/calls/a", b"h")],
+)
+def test_without_a_signature_the_path_names_the_service(ask, calls, path, beginning):
+    assert ask("GET", path)[2].startswith(beginning)
+
+
+def test_a_bearer_token_is_as_good_as_a_signature(ask):
+    body = json.dumps({"messages": [{"role": "user", "content": [{"text": "Hello."}]}]})
+    status, _, answer = ask("POST", "/model/amazon.nova-lite-v1%3A0/converse", body, Authorization="Bearer x")
+    assert (status, json.loads(answer)["stopReason"]) == (200, "end_turn")
+
+
+def test_a_bucket_may_have_the_name_of_a_path_of_bedrock(client_of):
+    s3 = client_of("s3")
+    s3.create_bucket(Bucket="model")
+    s3.put_object(Bucket="model", Key="a/invoke", Body=b"x")
+    assert s3.get_object(Bucket="model", Key="a/invoke")["Body"].read() == b"x"
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda arn: arn,
+        lambda arn: arn.replace(":", "%3A").replace("/", "%2F"),
+        lambda arn: arn.replace(":", "%3a").replace("/", "%2f"),
+        lambda arn: arn.replace(":", "%253A").replace("/", "%252F"),
+        lambda arn: arn.split("/")[1],
+    ],
+)
+def test_an_arn_in_a_path_is_understood_however_it_is_encoded(ask, client_of, request_of, encode):
+    arn = client_of("bedrock").create_model_invocation_job(**request_of())["jobArn"]
+    assert json.loads(ask("GET", f"/model-invocation-job/{encode(arn)}")[2])["jobArn"] == arn
+    assert ask("POST", f"/model-invocation-job/{encode(arn)}/stop")[0] in (200, 400)
+
+
+@pytest.mark.parametrize("host", ["calls.localhost:4574", "calls.s3.localhost", "CALLS.localhost"])
+def test_a_bucket_can_be_named_by_the_host(ask, calls, host):
+    assert ask("GET", "/a", Host=host)[2] == b"hello"
+
+
+def test_a_key_may_begin_with_a_slash(ask, calls):
+    ask("PUT", "//b", b"x", Host="calls.localhost")
+    assert ask("GET", "/calls//b")[2] == b"x"
+
+
+def test_a_service_that_is_not_there_is_named(client_of, error_of):
+    message = "The emulator has bedrock, bedrock-runtime, s3, sts, but no iam"
+    assert error_of(client_of("iam").list_roles) == ("UnknownOperationException", 404, message)
+
+
+def test_only_one_operation_of_sts_is_there(client_of, error_of):
+    assert client_of("sts").get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:root"
+    assert error_of(client_of("sts").get_session_token)[0] == "UnknownOperationException"
+
+
+# Who may ask
+
+
+def test_nothing_but_loopback_is_listened_to(server):
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", server.port))
+    assert server.socket.getsockname()[0] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("host", ["evil.com", "localhost.evil.com", "127.0.0.1.evil.com", "10.0.0.1:4574", "", "[::2]"])
+def test_a_name_that_a_web_page_brings_is_refused(ask, host):
+    status, _, body = ask("GET", "/model-invocation-jobs", Host=host)
+    assert status == 403
+    assert b"127.0.0.1 and localhost only" in body
+
+
+@pytest.mark.parametrize("origin", ["https://evil.com", "null"])
+def test_a_web_page_cannot_send_anything(ask, origin):
+    assert ask("POST", "/calls?delete", b"", Origin=origin)[0] == 403
+    assert ask("GET", "/", Origin="http://localhost:3000")[0] == 200
+
+
+def test_an_answers_header_holds_no_second_header(ask, calls):
+    for path in ("/calls/a?response-content-type=x%0d%0aSet-Cookie:%20x", "/calls/a?versionId=%0d%0aSet-Cookie:%20x"):
+        assert ask("GET", path)[1]["set-cookie"] is None
+
+
+# Bodies
+
+
+def test_a_body_is_asked_for_when_it_is_expected(talk, ask, calls):
+    talk.sendall(b"PUT /calls/b HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+    assert talk.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    talk.sendall(b"hello")
+    assert talk.recv(65_536).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_body_that_would_be_refused_is_not_asked_for(talk):
+    talk.sendall(b"PUT /none/b HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+    assert talk.recv(65_536).startswith(b"HTTP/1.1 404 Not Found\r\n")
+
+
+def test_a_large_body_that_nobody_reads_does_not_lose_the_answer(ask):
+    status, headers, body = ask("PUT", "/none/b", bytes(20_000_000))
+    assert (status, headers["connection"], b"NoSuchBucket" in body) == (404, "close", True)
+
+
+def test_a_connection_goes_on_after_a_small_body_that_nobody_reads(talk):
+    refused = b"PUT /none/b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"
+    talk.sendall(refused + b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    answers = read_to_end(talk)
+    assert answers.count(b"HTTP/1.1 404 Not Found") == 1
+    assert XML_OF_BUCKETS in answers
+
+
+def test_a_body_may_come_in_chunks(ask, calls):
+    ask("PUT", "/calls/b", iter([b"one ", b"two"]))
+    assert ask("GET", "/calls/b")[2] == b"one two"
+
+
+def test_checksums_may_follow_a_body_that_comes_in_chunks(ask, calls):
+    # "123456789" has the CRC-32 CBF43926, base64 y/Q5Jg==, in every catalogue of CRCs.
+    wrapped = [b"5\r\n12345\r\n", b"4\r\n6789\r\n0\r\nx-amz-checksum-crc32:y/Q5Jg==\r\n\r\n"]
+    headers = {"x_amz_content_sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x_amz_trailer": "x-amz-checksum-crc32"}
+    assert ask("PUT", "/calls/b", iter(wrapped), **headers)[1]["x-amz-checksum-crc32"] == "y/Q5Jg=="
+    assert ask("GET", "/calls/b")[2] == b"123456789"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 50\r\n\r\nhello",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello",
+        b"Transfer-Encoding: chunked\r\n\r\nfive\r\nhello\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhelloo\r\n0\r\n\r\n",
+    ],
+)
+def test_half_a_body_leaves_nothing(talk, ask, calls, rest):
+    talk.sendall(b"PUT /calls/b HTTP/1.1\r\nHost: localhost\r\n" + rest)
+    talk.shutdown(socket.SHUT_WR)
+    assert b"IncompleteBody" in read_to_end(talk)
+    assert ask("GET", "/calls/b")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "header", [b"Content-Length: five", b"Content-Length: -5", b"Transfer-Encoding: gzip, chunked"]
+)
+def test_a_body_whose_end_is_not_told_is_refused(talk, header):
+    talk.sendall(b"PUT /calls/b HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\n\r\n")
+    assert read_to_end(talk).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+# Answers
+
+
+def test_head_says_what_get_gives(ask, calls):
+    status, headers, body = ask("HEAD", "/calls/a")
+    assert (status, headers["content-length"], body) == (200, "5", b"")
+    assert ask("GET", "/calls/a", Range="bytes=1-3")[2] == b"ell"
+
+
+def test_an_answer_that_breaks_off_is_noticed(client_of, server, calls):
+    change_settings(server.emulator.folder, faults={"broken-read": 1})
+    body = client_of("s3").get_object(Bucket="calls", Key="a")["Body"]
+    with pytest.raises(ResponseStreamingError, match="Connection broken"):
+        body.read()
+
+
+def test_settings_that_cannot_be_read_are_told_to_the_client_and_on_the_terminal(ask, server, capfd):
+    path = server.emulator.folder / "settings.json"
+    path.write_text("{")
+    status, _, body = ask("GET", "/model-invocation-jobs")
+    assert (status, f"{path}: " in body.decode()) == (500, True)
+    assert "correct it, or delete the file for the defaults" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+def test_a_presigned_url_needs_nothing_else(client_of, ask, calls, version):
+    s3 = client_of("s3", config=Config(signature_version=version))
+    for operation, method, body in (("put_object", "PUT", b"x"), ("get_object", "GET", None)):
+        url = urlsplit(s3.generate_presigned_url(operation, {"Bucket": "calls", "Key": "b c"}))
+        assert ask(method, f"{url.path}?{url.query}", body)[0] == 200
+    assert ask("GET", "/calls/b%20c")[2] == b"x"
+
+
+def test_a_presigned_url_carries_headers_in_its_query(ask, calls):
+    ask("PUT", "/calls/b?x-amz-meta-call=7&X-Amz-Credential=a%2F20260101%2Fus-east-1%2Fs3%2Faws4_request", b"x")
+    assert ask("HEAD", "/calls/b")[1]["x-amz-meta-call"] == "7"
+
+
+# Work
+
+
+def test_a_job_gets_on_although_nobody_asks(client_of, ask, calls, record, request_of):
+    ask("PUT", "/calls/in/a.jsonl", json.dumps(record(1)).encode())
+    client_of("bedrock").create_model_invocation_job(**request_of())
+    while b"manifest.json.out" not in ask("GET", "/calls?list-type=2")[2]:
+        pass
+
+
+def test_a_function_of_the_process_answers(folder):
+    body = json.dumps({"messages": [{"role": "user", "content": [{"text": "Hello."}]}]})
+    with (
+        serve(folder, answer=lambda question: Reply("Mine.", "end", 1, 1)) as server,
+        closing(HTTPConnection("127.0.0.1", server.port)) as connection,
+    ):
+        connection.request("POST", "/model/amazon.nova-lite-v1:0/converse", body)
+        assert b"Mine." in connection.getresponse().read()
+
+
+def test_both_doors_work_on_one_job_at_once(server, client_of, record, jobs_of):
+    inside = jobs_of(open_session(server.emulator.folder))
+    inside.put([record(number) for number in range(500)])
+    arn = inside.create()
+    outside = client_of("bedrock")
+    while "endTime" not in (job := outside.get_model_invocation_job(jobIdentifier=arn)):
+        inside.get(arn)
+    assert sorted(line["recordId"] for line in inside.outputs(job)) == sorted(f"r{number}" for number in range(500))
+
+
+def test_the_end_of_the_server_hangs_up_on_its_clients(folder):
+    threads = threading.active_count()
+    with serve(folder) as server:
+        idle = socket.create_connection(("127.0.0.1", server.port))
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert XML_OF_BUCKETS in idle.recv(65_536)
+    with idle:
+        assert idle.recv(1) == b""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port))
+    assert threading.active_count() == threads
+
+
+def test_a_port_that_is_taken_is_an_error(server, tmp_path):
+    with pytest.raises(OSError, match="Address already in use"), serve(tmp_path / "other", port=server.port):
+        pass
+
+
+# A process of its own
+
+SERVE = """
+import resource, sys
+from bedrock_local import Settings, serve
+settings = Settings(min_records=1, seconds={"InProgress": 1})
+with serve(sys.argv[1], settings=settings) as server:
+    print(server.port, flush=True)
+    for line in sys.stdin:
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
+"""
+
+
+@pytest.fixture
+def start(folder):
+    """Start a server in a process of its own; give the process and a connection to it."""
+    started = []
+
+    def begin():
+        command, pipe = [sys.executable, "-c", SERVE, folder], subprocess.PIPE
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        connection = HTTPConnection("127.0.0.1", int(process.stdout.readline()))
+        started.append((process, connection))
+        return process, connection
+
+    yield begin
+    for process, connection in started:
+        connection.close()
+        process.kill()
+        process.communicate()
+
+
+def say(connection, method, path, body=None):
+    connection.request(method, path, body)
+    return connection.getresponse().read()
+
+
+def peak_kib(process):
+    print(file=process.stdin, flush=True)
+    return int(process.stdout.readline())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is in other units")
+def test_an_object_larger_than_the_memory_goes_up_and_down(start, tmp_path):
+    with (tmp_path / "big").open("wb") as big:
+        big.truncate(300_000_000)
+    process, connection = start()
+    say(connection, "PUT", "/calls")
+    before = peak_kib(process)
+    with (tmp_path / "big").open("rb") as big:
+        say(connection, "PUT", "/calls/big", big)
+    connection.request("GET", "/calls/big")
+    response = connection.getresponse()
+    assert sum(len(chunk) for chunk in iter(lambda: response.read(1 << 20), b"")) == 300_000_000
+    assert peak_kib(process) - before < 50_000
+
+
+def test_after_a_kill_the_next_server_goes_on(start, folder, record, request_of):
+    process, connection = start()
+    say(connection, "PUT", "/calls")
+    say(
+        connection, "PUT", "/calls/in/calls.jsonl", b"".join(json.dumps(record(n)).encode() + b"\n" for n in range(900))
+    )
+    arn = json.loads(say(connection, "POST", "/model-invocation-job", json.dumps(request_of())))["jobArn"]
+    path = f"/model-invocation-job/{arn}"
+    while not json.loads(say(connection, "GET", path))["processedRecordCount"]:
+        pass
+    process.kill()
+    _, connection = start()
+    while "endTime" not in (job := json.loads(say(connection, "GET", path))):
+        pass
+    lines = say(connection, "GET", f"/calls/out/{arn[-12:]}/calls.jsonl.out").splitlines()
+    assert sorted(json.loads(line)["recordId"] for line in lines) == sorted(f"r{n}" for n in range(900))
+    assert job["status"] == "Completed"
