@@ -1,0 +1,155 @@
+"""What holds for all families: their words for how an answer ends, and that no body whatever breaks them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bedrock_local.answers import Reply
+from bedrock_local.errors import ServiceError
+from bedrock_local.families import FAMILIES, find_family
+from bedrock_local.models import MODELS, Model
+from bedrock_local.records import answer_record, read_record
+
+CHAT = {"messages": [{"role": "user", "content": "hello"}]}
+PROMPT = {"prompt": "hello"}
+# A model of each family, a body that it takes, and its words for end, length, stop_sequence and filtered.
+TABLE = {
+    "anthropic": (
+        "anthropic.claude-haiku-4-5-20251001-v1:0",
+        {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50, **CHAT},
+        ("end_turn", "max_tokens", "stop_sequence", "refusal"),
+    ),
+    "cohere-command": ("cohere.command-text-v14", PROMPT, ("COMPLETE", "MAX_TOKENS", "COMPLETE", "ERROR_TOXIC")),
+    "cohere-command-r": (
+        "cohere.command-r-v1:0",
+        {"message": "hello"},
+        ("COMPLETE", "MAX_TOKENS", "STOP_SEQUENCE", "ERROR_TOXIC"),
+    ),
+    "deepseek": ("deepseek.r1-v1:0", PROMPT, ("stop", "length", "stop", "stop")),
+    "jamba": ("ai21.jamba-1-5-mini-v1:0", CHAT, ("stop", "length", "stop", "content_filter")),
+    "llama": ("meta.llama3-1-8b-instruct-v1:0", PROMPT, ("stop", "length", "stop", "stop")),
+    "mistral-chat": ("mistral.mistral-large-2407-v1:0", CHAT, ("stop", "length", "stop", "stop")),
+    "mistral-prompt": ("mistral.mistral-small-2402-v1:0", PROMPT, ("stop", "length", "stop", "stop")),
+    "nova": (
+        "amazon.nova-lite-v1:0",
+        {"messages": [{"role": "user", "content": [{"text": "hello"}]}]},
+        ("end_turn", "max_tokens", "stop_sequence", "content_filtered"),
+    ),
+    "openai": ("qwen.qwen3-32b-v1:0", CHAT, ("stop", "length", "stop", "content_filter")),
+    "titan": (
+        "amazon.titan-text-express-v1",
+        {"inputText": "hello"},
+        ("FINISH", "LENGTH", "STOP_CRITERIA_MET", "CONTENT_FILTERED"),
+    ),
+}
+# Some families have the same body; Nova's is that of Converse.
+FOREIGN = [(name, other) for name in TABLE for other in TABLE if TABLE[name][1] != TABLE[other][1]]
+NOT_LIKE_CONVERSE = [name for name in TABLE if name != "nova"]
+STOPS = ("end", "length", "stop_sequence", "filtered")
+NAMES = ("stop_reason", "stopReason", "finish_reason", "completionReason")
+
+
+def find_stop(answer):
+    """Find the one stop reason in an answer, wherever it stands."""
+    if isinstance(answer, dict):
+        inside = [answer[name] for name in NAMES if name in answer]
+        return inside + [stop for part in answer.values() for stop in find_stop(part)]
+    return [stop for part in answer for stop in find_stop(part)] if isinstance(answer, list) else []
+
+
+def test_the_table_has_every_family():
+    assert sorted(TABLE) == sorted(family.name for family in FAMILIES)
+
+
+@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("place", range(4), ids=STOPS)
+def test_each_stop_reason_has_the_familys_own_word(answer, name, place):
+    base, body, words = TABLE[name]
+    assert find_stop(answer(base, body, stop=STOPS[place])) == [words[place]]
+
+
+@pytest.mark.parametrize("base", MODELS)
+def test_every_model_is_of_one_family(base):
+    assert [family for family in FAMILIES if family.models.match(base)] == [find_family(MODELS[base])]
+
+
+def test_an_embedding_model_is_not_answered():
+    with pytest.raises(ServiceError, match=r"does not answer amazon\.titan-embed"):
+        find_family(Model("amazon.titan-embed-text-v2:0"))
+
+
+@pytest.mark.parametrize(("name", "other"), FOREIGN)
+def test_a_body_of_another_family_is_refused(refusal, name, other):
+    assert refusal(TABLE[name][0], TABLE[other][1])
+
+
+@pytest.mark.parametrize("name", NOT_LIKE_CONVERSE)
+def test_a_body_of_converse_is_refused_in_a_job_of_native_ones(refusal, name):
+    assert refusal(TABLE[name][0], TABLE["nova"][1] | {"inferenceConfig": {"maxTokens": 5}})
+
+
+@pytest.mark.parametrize("name", NOT_LIKE_CONVERSE)
+def test_a_native_body_is_refused_in_a_job_of_converse(converse_refusal, name):
+    assert converse_refusal(TABLE[name][0], TABLE[name][1])
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_same_body_has_the_same_answer(answer, name):
+    base, body, _ = TABLE[name]
+    assert answer(base, body) == answer(base, dict(body))
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_an_answer_is_read_by_those_who_read_the_services(tmp_path, name):
+    analysis = pytest.importorskip("analysis")
+    base, body, _ = TABLE[name]
+    line = json.dumps({"recordId": "r1", "modelInput": body}).encode()
+    record = read_record(line)
+    outcome = answer_record(record, MODELS[base], invocation_type="InvokeModel", answer=refund, number=1)
+    (tmp_path / "calls.jsonl.out").write_bytes(outcome.line)
+    (row,) = analysis.load_outputs(tmp_path, model_id=base).to_dicts()
+    assert (row["text"].strip(), row["stop"], row["error_message"]) == ("Refunded.", "end", None)
+
+
+def refund(_):
+    return Reply("Refunded.", "end", 30, 4)
+
+
+KEYS = sorted({name for family in FAMILIES for name in family.fields.known} | {"role", "content", "text", "type"})
+KEYS += ["inferenceConfig", "budget_tokens", "toolConfig", "cachePoint"]
+WORDS = ["user", "assistant", "text", "enabled", "adaptive", "json_schema", "bedrock-2023-05-31", "hello", ""]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-2, 2) | st.sampled_from(WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+CHANGES = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=4)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    name=st.sampled_from(sorted(TABLE)), changes=CHANGES, invocation_type=st.sampled_from(["InvokeModel", "Converse"])
+)
+def test_any_body_is_answered_or_refused_with_400(name, changes, invocation_type):
+    base, body, _ = TABLE[name]
+    line = answer_any(base, {**body, **changes}, invocation_type)
+    assert line.get("error", {}).get("errorCode", 400) == 400
+    assert "modelOutput" in line or line["error"]["errorMessage"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(base=st.sampled_from(sorted(MODELS)), changes=CHANGES)
+def test_any_change_of_a_conversation_is_answered_or_refused_with_400(base, changes):
+    line = answer_any(base, TABLE["nova"][1] | changes, "Converse")
+    assert line.get("error", {}).get("errorCode", 400) == 400
+
+
+def answer_any(base, body, invocation_type):
+    """Give the output line of a body; an exception of any kind fails the test."""
+    record = read_record(json.dumps({"recordId": "r1", "modelInput": body}).encode())
+    outcome = answer_record(record, MODELS[base], invocation_type=invocation_type, answer=refund, number=1)
+    return json.loads(outcome.line)
