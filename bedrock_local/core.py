@@ -9,6 +9,7 @@ from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError, form_error, json_error, xml_error
 from bedrock_local.faults import find_request_fault
 from bedrock_local.operations import find_operation
+from bedrock_local.shapes import check_address
 from bedrock_local.wire import FileSlice, Request, Response
 
 # Class and words of each fault, from bedrock and from S3. Amazon S3 API Reference, "List of error codes".
@@ -26,6 +27,7 @@ REFUSALS = {
         ("ServiceUnavailable", "Service is unable to handle request."),
     ),
 }
+MODELLED = ("bedrock", "bedrock-runtime")
 HANDLERS = {
     "bedrock": control.handle,
     "bedrock-runtime": runtime.handle,
@@ -41,6 +43,8 @@ def handle(request: Request, emulator: Emulator) -> Response:
         fault = find_request_fault(operation, faults=settings.faults, seed=settings.seed, folder=emulator.folder)
         if fault in REFUSALS:
             raise refusal(fault, request)
+        if operation and request.service in MODELLED:
+            check_address(request, operation)
         response = carry_out(request, emulator)
         return spoil(response, fault, request) if fault else response
     except ServiceError as error:

@@ -6,15 +6,19 @@ The client checks less: no maxima, no patterns, no enums.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 from botocore.loaders import Loader, create_loader
-from botocore.model import ServiceModel, Shape
+from botocore.model import OperationModel, ServiceModel, Shape
 
 from bedrock_local.errors import ServiceError
 from bedrock_local.patterns import is_match
+from bedrock_local.times import read_time
+from bedrock_local.wire import Request
 
 TYPES: dict[str, tuple[type, ...]] = {
     "blob": (str,),
@@ -37,6 +41,35 @@ def check_request(service: str, operation: str, value: Mapping[str, Any]) -> Non
     refuse_faults(list(find_faults(value, input_shape(service, operation), "")))
 
 
+def check_address(request: Request, operation: str) -> None:
+    """Refuse a request by what its path, query and headers say; its body is looked at later."""
+    model = operation_model(request.service, operation)
+    places = {
+        "uri": read_path(request.path, model.http["requestUri"]),
+        "querystring": request.query,
+        "header": request.headers,
+    }
+    faults: list[str] = []
+    for name, member in model.input_shape.members.items():
+        place, written = member.serialization.get("location"), member.serialization.get("name", name)
+        text = places.get(place, {}).get(written.lower() if place == "header" else written)
+        if text is not None:
+            faults += find_faults(read_text(text, member.type_name), member, name)
+    refuse_faults(faults)
+
+
+def read_path(path: str, template: str) -> dict[str, str]:
+    """Read the members of a path such as `/model/{modelId}/invoke`."""
+    found = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>.+)", template), path)
+    return {name: unquote(value) for name, value in found.groupdict().items()} if found else {}
+
+
+def read_text(text: str, type_name: str) -> Any:
+    """Read a number that is written as text."""
+    # A longer one is no 64-bit number, and may be too long for `int`.
+    return int(text) if type_name in BITS and re.fullmatch(r"-?[0-9]{1,20}", text) else text
+
+
 def refuse_faults(faults: list[str]) -> None:
     """Refuse a request that has faults, in the words of the service."""
     if faults:
@@ -51,10 +84,15 @@ def shared_loader() -> Loader:
 
 
 @cache
+def operation_model(service: str, operation: str) -> OperationModel:
+    """Give what the service model says of an operation."""
+    model = ServiceModel(shared_loader().load_service_model(service, "service-2"), service)
+    return model.operation_model(operation)
+
+
 def input_shape(service: str, operation: str) -> Any:
     """Give the input shape of an operation."""
-    model = ServiceModel(shared_loader().load_service_model(service, "service-2"), service)
-    return model.operation_model(operation).input_shape
+    return operation_model(service, operation).input_shape
 
 
 def keep_known(value: Any, shape: Any) -> Any:
@@ -96,15 +134,19 @@ def is_type(value: Any, type_name: str) -> bool:
     is_kind = isinstance(value, TYPES[type_name]) and isinstance(value, bool) == (type_name == "boolean")
     if is_kind and type_name in BITS:
         return bool(-(2 ** (BITS[type_name] - 1)) <= value < 2 ** (BITS[type_name] - 1))
-    return is_kind and (type_name != "blob" or is_base64(value))
+    return is_kind and (type_name not in ("blob", "timestamp") or is_written(value, type_name))
 
 
-def is_base64(text: str) -> bool:
-    """Tell whether a text stands for bytes."""
+def is_written(value: Any, type_name: str) -> bool:
+    """Tell whether a text stands for bytes, or for a moment in time."""
     try:
-        return base64.b64decode(text, validate=True) is not None
-    except ValueError:
+        if type_name == "blob":
+            base64.b64decode(value, validate=True)
+        elif isinstance(value, str):
+            read_time(value)
+    except (ValueError, OverflowError):
         return False
+    return True
 
 
 def find_members(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[str]:
