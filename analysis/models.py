@@ -11,6 +11,9 @@ from analysis.facts import read_facts
 
 # Prefixes of inference profiles, "List Supported Regions and models for inference profiles"; the list grows.
 PROFILE = re.compile(r"(us-gov|us|eu|apac|jp|au|ca|global)\.(?=[a-z0-9]+\.)")
+CONTEXT = re.compile(r":\d+k$")
+# What the last part of an ARN names the model by; any other kind only has an id of its own.
+NAMED_BY_MODEL = {"foundation-model", "inference-profile", "custom-model"}
 
 
 @dataclass(frozen=True)
@@ -22,17 +25,24 @@ class Model:
     model_id
         As it was asked for.
     base
-        The foundation model's id, without region prefix or ARN.
+        The foundation model's id, without region prefix or ARN. An ARN that does not say which model is behind it
+        (application-inference-profile, provisioned-model, imported-model, ...) gives its own end, `<kind>/<id>`.
     profile
         Prefix of the inference profile (`us`, `eu`, `global`, ...), empty for the model in its own region.
     provider
-        First part of the base id: `anthropic`, `amazon`, `meta`, ...
+        First part of the base id: `anthropic`, `amazon`, `meta`, ...; empty when the base is not known.
     context_tokens
         Tokens that request and answer may have together.
     max_output_tokens
         The highest `max_tokens` that the model accepts.
     sampling
         What it takes of temperature, top_p and top_k: `free`, `one` (temperature or top_p), `none`.
+    thinking
+        How it is told to think: `budget` (`enabled` with a budget), `adaptive` (and no budget); missing where it
+        cannot, or where nobody says.
+    kind
+        As ARNs name it: `foundation-model`, `inference-profile`, `application-inference-profile`, `custom-model`,
+        `imported-model`, `provisioned-model`, ...
     """
 
     model_id: str
@@ -42,16 +52,35 @@ class Model:
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     sampling: str | None = None
+    thinking: str | None = None
+    kind: str = "foundation-model"
+
+    @property
+    def price_key(self) -> str:
+        """The base id by which prices are listed; empty for models whose price is another, or not per token."""
+        return self.base if self.kind in {"foundation-model", "inference-profile"} else ""
 
 
 @cache
 def find_model(model_id: str) -> Model:
     """Take a model id, profile id or ARN apart and look up its limits."""
-    name = model_id.rsplit("/", 1)[-1]
+    kind, name = split_arn(model_id)
+    if kind and kind not in NAMED_BY_MODEL:
+        return Model(model_id, f"{kind}/{name}", "", "", kind=kind)
+    name = name.split("/", 1)[0]  # a custom model's own id follows
     prefix = PROFILE.match(name)
-    base = name[prefix.end() :] if prefix else name
+    base = CONTEXT.sub("", name[prefix.end() :] if prefix else name)
+    kind = kind or ("inference-profile" if prefix else "foundation-model")
     known = model_facts().get(base, {})
-    return Model(model_id, base, prefix[1] if prefix else "", base.split(".")[0], **known)
+    return Model(model_id, base, prefix[1] if prefix else "", base.split(".")[0], **known, kind=kind)
+
+
+def split_arn(model_id: str) -> tuple[str, str]:
+    """Split the end of an ARN into kind and name; a plain id has no kind."""
+    if not model_id.startswith("arn:"):
+        return "", model_id
+    kind, _, name = model_id.split(":", 5)[-1].partition("/")
+    return kind, name
 
 
 def list_models() -> list[str]:
@@ -62,5 +91,5 @@ def list_models() -> list[str]:
 @cache
 def model_facts() -> dict[str, dict[str, Any]]:
     """Read the table of models once."""
-    facts = read_facts("models").select("model", "context_tokens", "max_output_tokens", "sampling")
+    facts = read_facts("models").select("model", "context_tokens", "max_output_tokens", "sampling", "thinking")
     return {row.pop("model"): row for row in facts.to_dicts()}

@@ -106,7 +106,7 @@ def match_model(table: pl.DataFrame, model_id: str, region: str) -> pl.DataFrame
     profiles = [model.profile] if model.profile in {"global", "us-gov"} else [model.profile, "geo"]
     regions = ["", find_region(model_id) or region]
     rows = table.filter(
-        pl.col("model") == model.base, pl.col("profile").is_in(profiles), pl.col("region").is_in(regions)
+        pl.col("model") == model.price_key, pl.col("profile").is_in(profiles), pl.col("region").is_in(regions)
     )
     closest = rows.sort(pl.col("profile") == "geo", pl.col("region") == "", maintain_order=True)
     return closest.select(pl.lit(model_id).alias("model_id"), pl.col(*list(PRICE_SCHEMA)[1:])).unique(

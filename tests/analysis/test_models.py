@@ -7,25 +7,37 @@ HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 ARN = "arn:aws:bedrock:us-east-1"
 
 
+FOUNDATION, PROFILE = "foundation-model", "inference-profile"
+
+
 @pytest.mark.parametrize(
-    ("model_id", "base", "profile"),
+    ("model_id", "base", "profile", "kind"),
     [
-        (HAIKU, HAIKU, ""),
-        (f"us.{HAIKU}", HAIKU, "us"),
-        (f"us-gov.{HAIKU}", HAIKU, "us-gov"),
-        (f"eu.{HAIKU}", HAIKU, "eu"),
-        (f"apac.{HAIKU}", HAIKU, "apac"),
-        (f"jp.{HAIKU}", HAIKU, "jp"),
-        (f"au.{HAIKU}", HAIKU, "au"),
-        (f"ca.{HAIKU}", HAIKU, "ca"),
-        (f"global.{HAIKU}", HAIKU, "global"),
-        (f"{ARN}::foundation-model/{HAIKU}", HAIKU, ""),
-        (f"{ARN}:123456789012:inference-profile/global.{HAIKU}", HAIKU, "global"),
-        (f"arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:inference-profile/us-gov.{HAIKU}", HAIKU, "us-gov"),
+        (HAIKU, HAIKU, "", FOUNDATION),
+        (f"us.{HAIKU}", HAIKU, "us", PROFILE),
+        (f"us-gov.{HAIKU}", HAIKU, "us-gov", PROFILE),
+        (f"eu.{HAIKU}", HAIKU, "eu", PROFILE),
+        (f"apac.{HAIKU}", HAIKU, "apac", PROFILE),
+        (f"jp.{HAIKU}", HAIKU, "jp", PROFILE),
+        (f"au.{HAIKU}", HAIKU, "au", PROFILE),
+        (f"ca.{HAIKU}", HAIKU, "ca", PROFILE),
+        (f"global.{HAIKU}", HAIKU, "global", PROFILE),
+        (f"{ARN}::foundation-model/{HAIKU}", HAIKU, "", FOUNDATION),
+        (f"{ARN}:123456789012:inference-profile/global.{HAIKU}", HAIKU, "global", PROFILE),
+        (
+            f"arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:inference-profile/us-gov.{HAIKU}",
+            HAIKU,
+            "us-gov",
+            PROFILE,
+        ),
+        (f"{ARN}:123456789012:custom-model/{HAIKU}/a1b2c3d4e5f6", HAIKU, "", "custom-model"),
+        (f"{ARN}:123456789012:custom-model/{HAIKU}:200k/a1b2c3d4e5f6", HAIKU, "", "custom-model"),
+        (f"{HAIKU}:48k", HAIKU, "", FOUNDATION),
     ],
 )
-def test_an_id_is_taken_apart(model_id, base, profile):
-    assert find_model(model_id) == Model(model_id, base, profile, "anthropic", 200_000, 64_000, "one")
+def test_an_id_is_taken_apart(model_id, base, profile, kind):
+    known = (200_000, 64_000, "one", "budget")
+    assert find_model(model_id) == Model(model_id, base, profile, "anthropic", *known, kind=kind)
 
 
 @pytest.mark.parametrize("base", read_facts("models")["model"])
@@ -34,9 +46,24 @@ def test_every_known_model_keeps_its_id_behind_a_prefix(base):
     assert find_model(base).profile == ""
 
 
-def test_an_application_profile_hides_its_model():
-    arn = f"{ARN}:123456789012:application-inference-profile/a1b2c3d4e5f6"
-    assert find_model(arn) == Model(arn, "a1b2c3d4e5f6", "", "a1b2c3d4e5f6", None, None, None)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "application-inference-profile/a1b2c3d4e5f6",
+        "provisioned-model/a1b2c3d4e5f6",
+        "imported-model/a1b2c3d4e5f6",
+        "custom-model-deployment/a1b2c3d4e5f6",
+        "default-prompt-router/anthropic.claude:1",
+    ],
+)
+def test_an_id_that_hides_its_model_keeps_its_own_end(name):
+    arn = f"{ARN}:123456789012:{name}"
+    assert find_model(arn) == Model(arn, name, "", "", kind=name.split("/")[0])
+
+
+def test_prices_are_looked_up_by_the_base_of_listed_models_only():
+    arns = [f"{ARN}::foundation-model/{HAIKU}", f"{ARN}:123456789012:custom-model/{HAIKU}/a1b2c3d4e5f6"]
+    assert [find_model(model_id).price_key for model_id in (f"us.{HAIKU}", *arns)] == [HAIKU, HAIKU, ""]
 
 
 def test_limits_that_nobody_published_are_missing():
@@ -45,4 +72,40 @@ def test_limits_that_nobody_published_are_missing():
 
 
 def test_a_model_that_nobody_knows_has_no_limits():
-    assert find_model("us.acme.talker-v1:0") == Model("us.acme.talker-v1:0", "acme.talker-v1:0", "us", "acme")
+    assert find_model("us.acme.talker-v1:0") == Model(
+        "us.acme.talker-v1:0", "acme.talker-v1:0", "us", "acme", kind=PROFILE
+    )
+
+
+BATCH_MODELS = """
+amazon.nova-2-lite-v1:0 amazon.nova-lite-v1:0 amazon.nova-micro-v1:0 amazon.nova-pro-v1:0 amazon.nova-premier-v1:0
+anthropic.claude-opus-5 anthropic.claude-opus-4-6-v1 anthropic.claude-opus-4-5-20251101-v1:0 anthropic.claude-sonnet-4-6
+anthropic.claude-sonnet-4-5-20250929-v1:0 anthropic.claude-haiku-4-5-20251001-v1:0
+anthropic.claude-sonnet-4-20250514-v1:0 anthropic.claude-3-7-sonnet-20250219-v1:0
+anthropic.claude-3-5-sonnet-20241022-v2:0 anthropic.claude-3-5-sonnet-20240620-v1:0
+anthropic.claude-3-5-haiku-20241022-v1:0 anthropic.claude-3-opus-20240229-v1:0
+anthropic.claude-3-sonnet-20240229-v1:0 anthropic.claude-3-haiku-20240307-v1:0 deepseek.v3.2 deepseek.v3-v1:0
+google.gemma-3-4b-it google.gemma-3-12b-it google.gemma-3-27b-it meta.llama3-1-8b-instruct-v1:0
+meta.llama3-1-70b-instruct-v1:0 meta.llama3-1-405b-instruct-v1:0 meta.llama3-2-1b-instruct-v1:0
+meta.llama3-2-3b-instruct-v1:0 meta.llama3-2-11b-instruct-v1:0 meta.llama3-2-90b-instruct-v1:0
+meta.llama3-3-70b-instruct-v1:0 meta.llama4-scout-17b-instruct-v1:0 meta.llama4-maverick-17b-instruct-v1:0
+minimax.minimax-m2 minimax.minimax-m2.1 mistral.ministral-3-3b-instruct mistral.ministral-3-8b-instruct
+mistral.ministral-3-14b-instruct mistral.voxtral-mini-3b-2507 mistral.voxtral-small-24b-2507
+mistral.magistral-small-2509 mistral.mistral-large-3-675b-instruct mistral.devstral-2-123b
+mistral.mistral-large-2407-v1:0 mistral.mistral-small-2402-v1:0 moonshot.kimi-k2-thinking moonshotai.kimi-k2.5
+nvidia.nemotron-nano-9b-v2 nvidia.nemotron-nano-12b-v2 nvidia.nemotron-nano-3-30b openai.gpt-oss-20b-1:0
+openai.gpt-oss-120b-1:0 openai.gpt-oss-safeguard-20b openai.gpt-oss-safeguard-120b qwen.qwen3-32b-v1:0
+qwen.qwen3-coder-30b-a3b-v1:0 qwen.qwen3-235b-a22b-2507-v1:0 qwen.qwen3-coder-480b-a35b-v1:0 qwen.qwen3-next-80b-a3b
+qwen.qwen3-vl-235b-a22b qwen.qwen3-coder-next zai.glm-4.7 zai.glm-4.7-flash
+"""
+
+
+def test_every_model_that_takes_batch_jobs_has_a_row():
+    assert sorted(BATCH_MODELS.split()) == sorted(read_facts("models")["model"])
+
+
+def test_every_row_says_when_it_was_read_or_why_not():
+    facts = read_facts("models")
+    assert facts["source"].null_count() == 0
+    undated = facts.filter(facts["read_on"].is_null())["source"]
+    assert all("not read again: " in source for source in undated)
