@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Reading, Settings, drop_unset, join_texts
+from analysis.families.family import Count, Family, Limits, Reading, Settings, complete, join_texts
 from analysis.prompts import Prompt
 
 STOPS = {
@@ -35,10 +35,10 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
         "top_k": prompt.top_k,
         "stop_sequences": list(prompt.stop_sequences),
     }
-    return drop_unset(fields) | prompt.additional_fields
+    return complete(fields, prompt)
 
 
-class AnthropicRequest(Struct):
+class AnthropicRequest(Struct, gc=False):
     """The settings of a request."""
 
     anthropic_version: str | None = None
@@ -56,14 +56,14 @@ class AnthropicRequest(Struct):
         return Settings(self.max_tokens, self.temperature, self.top_p, self.top_k)
 
 
-class Block(Struct):
+class Block(Struct, gc=False):
     """A block of an answer: text, thinking, a tool call."""
 
     type: str | None = None
     text: str | None = None
 
 
-class Usage(Struct):
+class Usage(Struct, gc=False):
     """Tokens; those read from or written to the cache are not among the input tokens."""
 
     input_tokens: Count | None = None
@@ -72,7 +72,10 @@ class Usage(Struct):
     cache_creation_input_tokens: Count | None = None
 
 
-class AnthropicAnswer(Struct):
+NO_USAGE = Usage()
+
+
+class AnthropicAnswer(Struct, gc=False):
     """A message; its content sets it apart from the answers of other families."""
 
     content: list[Block] | None
@@ -82,7 +85,7 @@ class AnthropicAnswer(Struct):
 
     def reading(self) -> Reading:
         """Join the text blocks; thinking and tool calls are not text."""
-        usage = self.usage or Usage()
+        usage = self.usage or NO_USAGE
         texts = [block.text for block in self.content or () if block.type == "text" and block.text is not None]
         return Reading(
             self.model,
@@ -95,4 +98,12 @@ class AnthropicAnswer(Struct):
         )
 
 
-ANTHROPIC = Family("anthropic", re.compile(r"anthropic\."), write_request, AnthropicRequest, AnthropicAnswer, STOPS)
+ANTHROPIC = Family(
+    name="anthropic",
+    models=re.compile(r"anthropic\."),
+    write_request=write_request,
+    request=AnthropicRequest,
+    answer=AnthropicAnswer,
+    stops=STOPS,
+    limits=Limits(top_k=(0, 500), stop_sequences=8191),
+)

@@ -11,7 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Reading, Settings, drop_unset, join_texts
+from analysis.families.family import Count, Family, Limits, Reading, Settings, add_fields, drop_unset, join_texts
+from analysis.models import find_model
 from analysis.prompts import Prompt
 
 STOPS = {
@@ -37,62 +38,86 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
         "system": [{"text": prompt.system}] if prompt.system else [],
         "messages": [{"role": "user", "content": [{"text": text}]}],
         "inferenceConfig": drop_unset(inference),
-        "additionalModelRequestFields": drop_unset({"top_k": prompt.top_k}) | prompt.additional_fields,
+        "additionalModelRequestFields": add_fields(write_top_k(prompt), prompt.additional_fields),
     }
     return drop_unset(fields)
 
 
-class InferenceConfig(Struct, rename="camel"):
-    """The settings that Converse has names for, and `topK`, which only Nova takes here."""
+def write_top_k(prompt: Prompt) -> dict[str, Any]:
+    """Write top_k as the model names it: Converse has no name for it, and Nova's differs from the others'."""
+    if prompt.top_k is None:
+        return {}
+    is_nova = find_model(prompt.model_id).base.startswith("amazon.nova")
+    return {"inferenceConfig": {"topK": prompt.top_k}} if is_nova else {"top_k": prompt.top_k}
+
+
+class InferenceConfig(Struct, gc=False, rename={"max_tokens": "maxTokens", "top_p": "topP", "top_k": "topK"}):
+    """The settings that Converse has names for, and those that only Nova takes here."""
 
     max_tokens: Count | None = None
+    max_new_tokens: Count | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: Count | None = None
 
 
-class AdditionalFields(Struct, rename={"inference_config": "inferenceConfig"}):
+NO_CONFIG = InferenceConfig()
+
+
+class AdditionalFields(Struct, gc=False, rename={"inference_config": "inferenceConfig"}):
     """The settings that Converse leaves to the model."""
 
     top_k: Count | None = None
     inference_config: InferenceConfig | None = None
 
 
-class ConverseRequest(Struct, rename="camel"):
-    """The settings of a request."""
+class ConverseRequest(Struct, gc=False, rename="camel"):
+    """The settings of a request, of Converse or of Nova."""
 
     inference_config: InferenceConfig | None = None
     additional_model_request_fields: AdditionalFields | None = None
+    schema_version: str | None = None
 
     def is_claimed(self) -> bool:
-        """Tell whether it has one of the fields that only Converse has."""
-        return self.inference_config is not None or self.additional_model_request_fields is not None
+        """Tell whether it has one of the fields that only Converse and Nova have."""
+        places = (self.inference_config, self.additional_model_request_fields, self.schema_version)
+        return any(place is not None for place in places)
+
+    def is_nova(self) -> bool:
+        """Tell whether it has what Nova takes and Converse does not."""
+        config = self.inference_config
+        return self.schema_version is not None or (
+            config is not None and (config.top_k is not None or config.max_new_tokens is not None)
+        )
 
     def settings(self) -> Settings:
         """Give the settings in the common names."""
-        config = self.inference_config or InferenceConfig()
-        return Settings(config.max_tokens, config.temperature, config.top_p, self.find_top_k())
+        config = self.inference_config or NO_CONFIG
+        max_tokens = take_first(config.max_tokens, config.max_new_tokens)
+        return Settings(max_tokens, config.temperature, config.top_p, self.find_top_k(config))
 
-    def find_top_k(self) -> int | None:
+    def find_top_k(self, config: InferenceConfig) -> int | None:
         """Take top_k from where the model wants it: its own fields, there again in Nova's config, or the config."""
-        fields = self.additional_model_request_fields or AdditionalFields()
-        places = (fields, fields.inference_config, self.inference_config)
-        return next((place.top_k for place in places if place and place.top_k is not None), None)
+        fields = self.additional_model_request_fields
+        if fields is None:
+            return config.top_k
+        of_nova = fields.inference_config or NO_CONFIG
+        return take_first(take_first(fields.top_k, of_nova.top_k), config.top_k)
 
 
-class Text(Struct):
+class Text(Struct, gc=False):
     """A text that an answer cites from a document."""
 
     text: str | None = None
 
 
-class Citations(Struct):
+class Citations(Struct, gc=False):
     """Cited text; it is part of the sentence in which it stands."""
 
     content: list[Text] | None = None
 
 
-class Block(Struct, rename="camel"):
+class Block(Struct, gc=False, rename="camel"):
     """A block of an answer; reasoning and tool calls are left aside."""
 
     text: str | None = None
@@ -100,23 +125,25 @@ class Block(Struct, rename="camel"):
 
     def texts(self) -> list[str]:
         """Give the block's text, or the texts that it cites."""
-        cited = (self.citations_content and self.citations_content.content) or []
-        return [text for text in (self.text, *(part.text for part in cited)) if text is not None]
+        if self.citations_content is None:
+            return [] if self.text is None else [self.text]
+        texts = (self.text, *(part.text for part in self.citations_content.content or ()))
+        return [text for text in texts if text is not None]
 
 
-class Message(Struct):
+class Message(Struct, gc=False):
     """The message of an answer."""
 
     content: list[Block] | None = None
 
 
-class Output(Struct):
+class Output(Struct, gc=False):
     """The wrapper around the message."""
 
     message: Message | None = None
 
 
-class Usage(Struct, rename="camel"):
+class Usage(Struct, gc=False, rename="camel"):
     """Tokens; the cache counters have two names for one number."""
 
     input_tokens: Count | None = None
@@ -127,7 +154,10 @@ class Usage(Struct, rename="camel"):
     cache_write_input_token_count: Count | None = None
 
 
-class ConverseAnswer(Struct, rename="camel"):
+NO_USAGE = Usage()
+
+
+class ConverseAnswer(Struct, gc=False, rename="camel"):
     """A response; its output sets it apart from the answers of other families."""
 
     output: Output | None
@@ -136,7 +166,7 @@ class ConverseAnswer(Struct, rename="camel"):
 
     def reading(self) -> Reading:
         """Join the text blocks; the response does not name the model."""
-        usage = self.usage or Usage()
+        usage = self.usage or NO_USAGE
         blocks = (self.output and self.output.message and self.output.message.content) or []
         return Reading(
             None,
@@ -154,5 +184,18 @@ def take_first(count: int | None, alias: int | None) -> int | None:
     return alias if count is None else count
 
 
-# This pattern matches nothing: Converse is no model's InvokeModel format.
-CONVERSE = Family("converse", re.compile(r"(?!)"), write_request, ConverseRequest, ConverseAnswer, STOPS)
+def is_converse(echo: ConverseRequest | None) -> bool:
+    """Tell a request of Converse from one of Nova; what could be either is Converse's."""
+    return echo is None or not echo.is_nova()
+
+
+CONVERSE = Family(
+    name="converse",
+    models=re.compile(r"(?!)"),  # matches nothing: it is no model's InvokeModel format
+    write_request=write_request,
+    request=ConverseRequest,
+    answer=ConverseAnswer,
+    stops=STOPS,
+    limits=Limits(stop_sequences=2500),
+    tells=is_converse,
+)

@@ -46,6 +46,12 @@ def test_what_the_prompt_sets_is_sent_in_a_fixed_order():
     ]
 
 
+def test_nova_wants_top_k_in_a_config_of_its_own():
+    prompt = msgspec.structs.replace(BARE, model_id="us.amazon.nova-lite-v1:0", top_k=20)
+    request = CONVERSE.write_request(prompt, "Hello")
+    assert request["additionalModelRequestFields"] == {"inferenceConfig": {"topK": 20}}
+
+
 def test_the_settings_of_a_request_are_read_back():
     echo = msgspec.convert(CONVERSE.write_request(FULL, "Hello"), ConverseRequest)
     assert echo.settings() == Settings(max_tokens=400, temperature=0.0, top_p=0.9, top_k=5)

@@ -1,0 +1,27 @@
+import msgspec
+import pytest
+
+from analysis.prompts import Prompt
+
+
+@pytest.fixture
+def make_prompt():
+    """Make a prompt of a model, with a system text and the settings that every family has."""
+
+    def make(model_id, **fields):
+        fields = {"system": "You write notes.", "max_tokens": 400, "temperature": 0.5, "top_p": 0.9} | fields
+        return Prompt(name="short", model_id=model_id, template="{{ transcript }}", **fields)
+
+    return make
+
+
+@pytest.fixture
+def read():
+    """Read an answer, as JSON text, with the Struct of a family."""
+    return lambda family, body: msgspec.json.decode(body, type=family.answer).reading()
+
+
+@pytest.fixture
+def echo():
+    """Read a request that was written with the Struct of a family."""
+    return lambda family, body: msgspec.json.decode(msgspec.json.encode(body), type=family.request)
