@@ -1,0 +1,48 @@
+"""Amazon Nova by InvokeModel: answers as in Converse, requests almost.
+
+Source: Amazon Nova User Guide, "Complete request schema".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from analysis.families.converse import STOPS, ConverseAnswer, ConverseRequest, is_converse
+from analysis.families.family import Family, Limits, complete, drop_unset
+from analysis.prompts import Prompt
+
+
+def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
+    """Write the body of one request; the version sets it apart from one of Converse."""
+    inference = {
+        "maxTokens": prompt.max_tokens,
+        "temperature": prompt.temperature,
+        "topP": prompt.top_p,
+        "topK": prompt.top_k,
+        "stopSequences": list(prompt.stop_sequences),
+    }
+    fields = {
+        "schemaVersion": "messages-v1",
+        "system": [{"text": prompt.system}] if prompt.system else [],
+        "messages": [{"role": "user", "content": [{"text": text}]}],
+        "inferenceConfig": drop_unset(inference),
+    }
+    return complete(fields, prompt)
+
+
+def is_nova(echo: ConverseRequest | None) -> bool:
+    """Tell a request of Nova from one of Converse."""
+    return not is_converse(echo)
+
+
+NOVA = Family(
+    name="nova",
+    models=re.compile(r"amazon\.nova-(?!.*embed|canvas|reel|sonic)"),
+    write_request=write_request,
+    request=ConverseRequest,
+    answer=ConverseAnswer,
+    stops=STOPS,
+    limits=Limits(temperature=(0.00001, 1), top_k=(0, 128)),
+    tells=is_nova,
+)
