@@ -1,0 +1,92 @@
+"""Amazon Titan Text.
+
+Source: Amazon Bedrock User Guide, "Amazon Titan Text models". The page says FINISHED where the service says FINISH.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from msgspec import Struct
+
+from analysis.families.family import Count, Family, Limits, Reading, Settings, complete, drop_unset, join_parts
+from analysis.prompts import Prompt
+
+STOPS = {
+    "finish": "end",
+    "finished": "end",
+    "length": "length",
+    "stop_criteria_met": "stop_sequence",
+    "content_filtered": "filtered",
+}
+
+
+def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
+    """Write the body of one request; there is one text, and no place for a system text."""
+    generation = {
+        "maxTokenCount": prompt.max_tokens,
+        "temperature": prompt.temperature,
+        "topP": prompt.top_p,
+        "stopSequences": list(prompt.stop_sequences),
+    }
+    return complete({"inputText": join_parts(prompt, text), "textGenerationConfig": drop_unset(generation)}, prompt)
+
+
+class Generation(Struct, rename={"max_tokens": "maxTokenCount", "top_p": "topP"}):
+    """The settings of a request."""
+
+    max_tokens: Count | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+
+
+class TitanRequest(Struct, rename={"generation": "textGenerationConfig"}):
+    """The wrapper around the settings."""
+
+    generation: Generation | None = None
+
+    def is_claimed(self) -> bool:
+        """Tell whether it has the field that only Titan has."""
+        return self.generation is not None
+
+    def settings(self) -> Settings:
+        """Give the settings in the common names."""
+        generation = self.generation or Generation()
+        return Settings(generation.max_tokens, generation.temperature, generation.top_p)
+
+
+class Result(Struct, rename="camel"):
+    """The text of an answer, its tokens and its end."""
+
+    token_count: Count | None = None
+    output_text: str | None = None
+    completion_reason: str | None = None
+
+
+class TitanAnswer(Struct, rename="camel"):
+    """An answer; its results set it apart from the answers of other families."""
+
+    results: list[Result] | None
+    input_text_token_count: Count | None = None
+
+    def reading(self) -> Reading:
+        """Read the first result; there is one."""
+        result = self.results[0] if self.results else Result()
+        return Reading(
+            text=result.output_text,
+            stop_reason=result.completion_reason,
+            input_tokens=self.input_text_token_count,
+            output_tokens=result.token_count,
+        )
+
+
+TITAN = Family(
+    name="titan",
+    models=re.compile(r"amazon\.titan-t(ext|g1)"),
+    write_request=write_request,
+    request=TitanRequest,
+    answer=TitanAnswer,
+    stops=STOPS,
+    limits=Limits(max_tokens=8192),
+)
