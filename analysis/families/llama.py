@@ -1,0 +1,84 @@
+"""Meta Llama 3 and 4: one text, written in the model's chat template.
+
+Sources: Amazon Bedrock User Guide, "Meta Llama models"; the templates are those of Meta's model cards,
+"Llama 3 | Model Cards and Prompt formats" and "Llama 4 | ...".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from msgspec import Struct
+
+from analysis.families.family import Count, Family, Limits, Reading, Settings, break_tokens, complete
+from analysis.models import find_model
+from analysis.prompts import Prompt
+
+STOPS = {"stop": "end", "length": "length"}
+TOKENS = re.compile(r"<\|\w+\|>")
+
+
+def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
+    """Write the body of one request; Llama has no stop sequences and no top_k."""
+    fields = {
+        "prompt": write_turns(prompt, text),
+        "max_gen_len": prompt.max_tokens,
+        "temperature": prompt.temperature,
+        "top_p": prompt.top_p,
+    }
+    return complete(fields, prompt)
+
+
+def write_turns(prompt: Prompt, text: str) -> str:
+    """Write the chat template, up to where the model goes on; tokens within the texts are broken."""
+    is_llama_4 = find_model(prompt.model_id).base.startswith("meta.llama4")
+    start, end, eot = (
+        ("header_start", "header_end", "eot") if is_llama_4 else ("start_header_id", "end_header_id", "eot_id")
+    )
+    turns = [("system", prompt.system)] if prompt.system else []
+    written = [
+        f"<|{start}|>{role}<|{end}|>\n\n{break_tokens(TOKENS, words)}<|{eot}|>"
+        for role, words in [*turns, ("user", text)]
+    ]
+    return f"<|begin_of_text|>{''.join(written)}<|{start}|>assistant<|{end}|>\n\n"
+
+
+class LlamaRequest(Struct):
+    """The settings of a request."""
+
+    max_gen_len: Count | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+
+    def is_claimed(self) -> bool:
+        """Tell whether it has the field that only Llama has."""
+        return self.max_gen_len is not None
+
+    def settings(self) -> Settings:
+        """Give the settings in the common names."""
+        return Settings(self.max_gen_len, self.temperature, self.top_p)
+
+
+class LlamaAnswer(Struct):
+    """An answer; its generation sets it apart from the answers of other families."""
+
+    generation: str | None
+    prompt_token_count: Count | None = None
+    generation_token_count: Count | None = None
+    stop_reason: str | None = None
+
+    def reading(self) -> Reading:
+        """Give what is there; the answer does not name the model."""
+        return Reading(None, self.generation, self.stop_reason, self.prompt_token_count, self.generation_token_count)
+
+
+LLAMA = Family(
+    name="llama",
+    models=re.compile(r"meta\.llama[34]"),
+    write_request=write_request,
+    request=LlamaRequest,
+    answer=LlamaAnswer,
+    stops=STOPS,
+    limits=Limits(stop_sequences=0, max_tokens=2048),
+)
