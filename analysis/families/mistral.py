@@ -1,0 +1,77 @@
+"""Mistral in its older form, one text: Mistral 7B, Mixtral, Small (24.02). Answers have no tokens.
+
+Source: Amazon Bedrock User Guide, "Mistral AI text completion".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from msgspec import Struct
+
+from analysis.families.family import Count, Family, Limits, Reading, Settings, break_tokens, complete, join_parts
+from analysis.prompts import Prompt
+
+STOPS = {"stop": "end", "length": "length", "model_length": "length", "tool_calls": "tool"}
+# To the first models [INST] is ordinary text: broken, it is no mark of theirs, but nothing forbids them to heed it.
+TOKENS = re.compile(r"</?s>|\[/?[A-Z][A-Z_]+\]|<</?SYS>>")
+
+
+def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
+    """Write the body of one request, with the texts between the marks of an instruction."""
+    fields = {
+        "prompt": f"<s>[INST] {break_tokens(TOKENS, join_parts(prompt, text))} [/INST]",
+        "max_tokens": prompt.max_tokens,
+        "temperature": prompt.temperature,
+        "top_p": prompt.top_p,
+        "top_k": prompt.top_k,
+        "stop": list(prompt.stop_sequences),
+    }
+    return complete(fields, prompt)
+
+
+class MistralRequest(Struct):
+    """The settings of a request."""
+
+    max_tokens: Count | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: Count | None = None
+
+    def is_claimed(self) -> bool:
+        """Tell nothing: other formats have all of its fields."""
+        return False
+
+    def settings(self) -> Settings:
+        """Give the settings, which have the common names already."""
+        return Settings(self.max_tokens, self.temperature, self.top_p, self.top_k)
+
+
+class Output(Struct):
+    """The text of an answer and its end."""
+
+    text: str | None = None
+    stop_reason: str | None = None
+
+
+class MistralAnswer(Struct):
+    """An answer; its outputs set it apart from the answers of other families."""
+
+    outputs: list[Output] | None
+
+    def reading(self) -> Reading:
+        """Read the first output; there is one, and it does not say its tokens."""
+        output = self.outputs[0] if self.outputs else Output()
+        return Reading(text=output.text, stop_reason=output.stop_reason)
+
+
+MISTRAL = Family(
+    name="mistral",
+    models=re.compile(r"mistral\.(mistral-7b|mixtral|mistral-small-240)"),
+    write_request=write_request,
+    request=MistralRequest,
+    answer=MistralAnswer,
+    stops=STOPS,
+    limits=Limits(top_k=(1, 200), stop_sequences=10, max_tokens=8192),
+)
