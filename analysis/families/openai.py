@@ -1,0 +1,126 @@
+"""OpenAI chat completions: gpt-oss, and the open-weight models that take the same body.
+
+Sources: Amazon Bedrock User Guide, "OpenAI models"; LiteLLM documentation of October 2026 for Qwen and DeepSeek in
+batch jobs; "Writer AI Palmyra models". For the others the body is the same by AWS's convention, and nobody has said
+so of their batch jobs: Converse is the safe choice.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from msgspec import Struct
+
+from analysis.families.family import Count, Family, Limits, Reading, Settings, complete
+from analysis.models import find_model
+from analysis.prompts import Prompt
+
+STOPS = {
+    "stop": "end",
+    "length": "length",
+    "model_length": "length",
+    "tool_calls": "tool",
+    "function_call": "tool",
+    "content_filter": "filtered",
+}
+REASONING, REASONING_END = "<reasoning>", "</reasoning>"
+
+
+def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
+    """Write the body of one request, without the model, which the job has."""
+    is_openai = find_model(prompt.model_id).provider == "openai"
+    fields = {
+        "messages": write_messages(prompt, text),
+        "max_completion_tokens" if is_openai else "max_tokens": prompt.max_tokens,
+        "temperature": prompt.temperature,
+        "top_p": prompt.top_p,
+        "stop": list(prompt.stop_sequences),
+    }
+    return complete(fields, prompt)
+
+
+def write_messages(prompt: Prompt, text: str) -> list[dict[str, str]]:
+    """Write the system text and the user's as messages."""
+    system = [{"role": "system", "content": prompt.system}] if prompt.system else []
+    return [*system, {"role": "user", "content": text}]
+
+
+class ChatRequest(Struct):
+    """The settings of a request."""
+
+    max_tokens: Count | None = None
+    max_completion_tokens: Count | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: Count | None = None
+
+    def is_claimed(self) -> bool:
+        """Tell whether it has the field that only OpenAI has; others have messages and max_tokens too."""
+        return self.max_completion_tokens is not None
+
+    def settings(self) -> Settings:
+        """Give the settings in the common names."""
+        new, old = self.max_completion_tokens, self.max_tokens
+        return Settings(old if new is None else new, self.temperature, self.top_p, self.top_k)
+
+
+class Message(Struct):
+    """The message of an answer."""
+
+    content: str | None = None
+
+    def text(self) -> str | None:
+        """Give what stands after the reasoning; nothing does when the reasoning was cut off."""
+        if self.content is None or not self.content.startswith(REASONING):
+            return self.content
+        _, end, text = self.content.partition(REASONING_END)
+        return text if end else None
+
+
+class Choice(Struct):
+    """A choice; Mistral calls its end a stop reason."""
+
+    message: Message | None
+    finish_reason: str | None = None
+    stop_reason: str | None = None
+
+
+class Usage(Struct):
+    """Tokens."""
+
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+
+
+class ChatAnswer(Struct):
+    """A chat completion; the message in its choice sets it apart from the answers of other families."""
+
+    choices: list[Choice] | None
+    model: str | None = None
+    usage: Usage | None = None
+
+    def reading(self) -> Reading:
+        """Read the first choice; a batch record gets one."""
+        choice = self.choices[0] if self.choices else Choice(None)
+        message, usage = choice.message or Message(), self.usage or Usage()
+        stop_reason = choice.finish_reason if choice.stop_reason is None else choice.stop_reason
+        return Reading(self.model, message.text(), stop_reason, usage.prompt_tokens, usage.completion_tokens)
+
+
+# Gemma, the newer Mistrals, MiniMax, Kimi, Nemotron and GLM.
+INFERRED = (
+    r"google\.gemma|mistral\.(ministral|magistral|mistral-large-3|devstral|voxtral)|"
+    r"minimax\.|moonshot(ai)?\.|nvidia\.|zai\."
+)
+
+OPENAI = Family(
+    name="openai",
+    models=re.compile(rf"openai\.|qwen\.|deepseek\.(?!r1)|writer\.|{INFERRED}"),
+    write_request=write_request,
+    request=ChatRequest,
+    answer=ChatAnswer,
+    stops=STOPS,
+    limits=Limits(temperature=(0, 2)),
+    inferred=re.compile(INFERRED),
+)
