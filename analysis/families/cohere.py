@@ -1,0 +1,85 @@
+"""Cohere Command and Command Light: one text. Answers have no tokens.
+
+Source: Amazon Bedrock User Guide, "Cohere Command models", in its older text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from msgspec import Struct
+
+from analysis.families.family import Count, Family, Limits, Reading, Settings, complete, join_parts
+from analysis.prompts import Prompt
+
+# STOP_SEQUENCE is not in the documentation; recorded answers have it.
+STOPS = {
+    "complete": "end",
+    "max_tokens": "length",
+    "error_limit": "length",
+    "stop_sequence": "stop_sequence",
+    "error_toxic": "filtered",
+}
+
+
+def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
+    """Write the body of one request; there is no place for a system text."""
+    return complete({"prompt": join_parts(prompt, text), **write_settings(prompt)}, prompt)
+
+
+def write_settings(prompt: Prompt) -> dict[str, Any]:
+    """Write the settings, which Command R has too."""
+    return {
+        "max_tokens": prompt.max_tokens,
+        "temperature": prompt.temperature,
+        "p": prompt.top_p,
+        "k": prompt.top_k,
+        "stop_sequences": list(prompt.stop_sequences),
+    }
+
+
+class CohereRequest(Struct):
+    """The settings of a request."""
+
+    max_tokens: Count | None = None
+    temperature: float | None = None
+    p: float | None = None
+    k: Count | None = None
+
+    def is_claimed(self) -> bool:
+        """Tell whether it has a setting that only Cohere names so."""
+        return self.p is not None or self.k is not None
+
+    def settings(self) -> Settings:
+        """Give the settings in the common names."""
+        return Settings(self.max_tokens, self.temperature, self.p, self.k)
+
+
+class Generation(Struct):
+    """A text and its end."""
+
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class CohereAnswer(Struct):
+    """An answer; its generations set it apart from the answers of other families."""
+
+    generations: list[Generation] | None
+
+    def reading(self) -> Reading:
+        """Read the first generation; there is one unless more are asked for."""
+        generation = self.generations[0] if self.generations else Generation()
+        return Reading(text=generation.text, stop_reason=generation.finish_reason)
+
+
+COHERE = Family(
+    name="cohere",
+    models=re.compile(r"cohere\.command-(text|light)"),
+    write_request=write_request,
+    request=CohereRequest,
+    answer=CohereAnswer,
+    stops=STOPS,
+    limits=Limits(temperature=(0, 5), top_k=(0, 500), max_tokens=4096),
+)
