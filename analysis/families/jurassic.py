@@ -1,0 +1,71 @@
+"""AI21 Jurassic-2, which is no longer offered: only read. Answers have no tokens of their own.
+
+Source: Amazon Bedrock User Guide, "AI21 Labs Jurassic-2 models", and a recorded answer.
+"""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from analysis.families.family import Count, Family, Reading, Settings, only_read
+
+STOPS = {"endoftext": "end", "length": "length", "stop": "stop_sequence"}
+
+
+class JurassicRequest(Struct, rename="camel"):
+    """The settings of a request."""
+
+    max_tokens: Count | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+
+    def is_claimed(self) -> bool:
+        """Tell whether it has the field that only this format has at its top."""
+        return self.max_tokens is not None
+
+    def settings(self) -> Settings:
+        """Give the settings in the common names."""
+        return Settings(self.max_tokens, self.temperature, self.top_p)
+
+
+class Text(Struct):
+    """The text of a completion."""
+
+    text: str | None = None
+
+
+class Finish(Struct):
+    """The end of a completion."""
+
+    reason: str | None = None
+
+
+class Completion(Struct, rename="camel"):
+    """A text and its end."""
+
+    data: Text | None = None
+    finish_reason: Finish | None = None
+
+
+class JurassicAnswer(Struct):
+    """An answer; its completions set it apart from the answers of other families."""
+
+    completions: list[Completion] | None
+
+    def reading(self) -> Reading:
+        """Read the first completion; there is one unless more are asked for."""
+        completion = self.completions[0] if self.completions else Completion()
+        text, finish = completion.data or Text(), completion.finish_reason or Finish()
+        return Reading(text=text.text, stop_reason=finish.reason)
+
+
+JURASSIC = Family(
+    name="jurassic",
+    models=re.compile(r"ai21\.j2"),
+    write_request=only_read,
+    request=JurassicRequest,
+    answer=JurassicAnswer,
+    stops=STOPS,
+)
