@@ -1,20 +1,49 @@
 """Families: the models that share a request and an answer format, one file each.
 
-A new family is a file that ends in its `Family`, and its place in `FAMILIES`.
+A new family is a file that ends in its `Family`, and its place in `FAMILIES`; docs/families.md shows one.
 """
 
 from __future__ import annotations
 
 from analysis.errors import ModelError
 from analysis.families.anthropic import ANTHROPIC
+from analysis.families.anthropic_text import ANTHROPIC_TEXT
+from analysis.families.cohere import COHERE
+from analysis.families.cohere_r import COHERE_R
 from analysis.families.converse import CONVERSE
-from analysis.families.family import Family, Reading, Settings
+from analysis.families.deepseek_r1 import DEEPSEEK_R1
+from analysis.families.family import Family, Limits, Reading, Settings, only_read
+from analysis.families.imported import IMPORTED
+from analysis.families.jamba import JAMBA
+from analysis.families.jurassic import JURASSIC
+from analysis.families.llama import LLAMA
+from analysis.families.mistral import MISTRAL
+from analysis.families.mistral_chat import MISTRAL_CHAT
+from analysis.families.nova import NOVA
+from analysis.families.openai import OPENAI
+from analysis.families.titan import TITAN
 from analysis.models import Model
 
-__all__ = ["FAMILIES", "Family", "Reading", "Settings", "find_family"]
+__all__ = ["FAMILIES", "Family", "Limits", "Reading", "Settings", "find_family"]
 
-# In the order in which an output line of an unknown model is tried.
-FAMILIES = (ANTHROPIC, CONVERSE)
+# In the order in which the shape of an answer is tried; of families with one shape the first is the most likely.
+FAMILIES = (
+    ANTHROPIC,
+    CONVERSE,
+    NOVA,
+    OPENAI,
+    MISTRAL_CHAT,
+    JAMBA,
+    LLAMA,
+    MISTRAL,
+    TITAN,
+    COHERE_R,
+    COHERE,
+    DEEPSEEK_R1,
+    IMPORTED,
+    ANTHROPIC_TEXT,
+    JURASSIC,
+)
 
 
 def find_family(model: Model, invocation_type: str) -> Family:
@@ -28,8 +57,11 @@ def find_family(model: Model, invocation_type: str) -> Family:
     if invocation_type == "Converse":
         return CONVERSE
     for family in FAMILIES:
-        if family.models.match(model.base):
+        if family.write_request is not only_read and family.models.match(model.base):
             return family
+    if model.kind not in {"foundation-model", "inference-profile", "custom-model"}:
+        reason = f"an id of the kind {model.kind} does not say which model answers, so which format it takes"
+        raise ModelError(model.model_id, reason, "set invocation_type to Converse, or give the id of the model")
     if "." not in model.base:
         reason = "is not a model id as Bedrock spells it"
         raise ModelError(model.model_id, reason, "write one such as global.anthropic.claude-haiku-4-5-20251001-v1:0")

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import polars as pl
 
 from analysis.errors import StorageError
-from analysis.families import FAMILIES, Family
-from analysis.models import find_model
 from analysis.outputs.lines import ROW, read_lines
 from analysis.storage import StoredFile, fetch_file, list_files, open_s3
 
@@ -66,7 +64,8 @@ def load_outputs(where: str | Path, *, model_id: str | None = None, profile: str
         A folder, an `s3://` prefix, a file or a glob. Every `*.out` file below it is read, manifests apart;
         a file that is named itself is read whatever its name.
     model_id
-        The model that the jobs were for: fills the column, since the lines do not say it, and no line depends on it.
+        The model that the jobs were for: fills the column, since the lines do not say it, and tells apart families
+        whose answers look alike. For an application inference profile, give the model behind it.
     profile
         AWS profile, for `s3://`.
 
@@ -199,7 +198,7 @@ def read_file(path: Path, file: StoredFile, *, model_id: str | None) -> Iterator
     invocation = "on_demand" if (job_id or "").startswith("on-demand") else "batch"
     of_file = {"job_id": job_id, "file": file.name, "model_id": model_id, "invocation": invocation}
     with open_lines(path) as lines:
-        rows = read_lines(lines, file.name, order_families(model_id))
+        rows = read_lines(lines, file.name, model_id)
         while chunk := list(islice(rows, CHUNK_LINES)):
             yield make_frame(chunk, of_file)
 
@@ -219,12 +218,6 @@ def make_frame(rows: list[tuple[Any, ...]], of_file: dict[str, str | None]) -> p
     missing = dict.fromkeys(JOIN_COLUMNS) | of_file
     others = [pl.lit(value, OUTPUT_SCHEMA[name]).alias(name) for name, value in missing.items()]
     return pl.DataFrame(series).with_columns(others).select(*OUTPUT_SCHEMA)
-
-
-def order_families(model_id: str | None) -> list[Family]:
-    """Put the family of a model first, as it will mostly be right."""
-    base = find_model(model_id).base if model_id else ""
-    return sorted(FAMILIES, key=lambda family: not family.models.match(base))
 
 
 def find_job_id(file: StoredFile) -> str | None:

@@ -1,21 +1,28 @@
 """Lines: what one line of an output file says. This reader is the definition of what is right.
 
-A line is read twice at most. First with the types of its family, which skips the echoed transcript and is fast. What
+A line is read twice at most. First with the types of its shape, which skips the echoed transcript and is fast. What
 that refuses is read again with patience: lone surrogates and bytes that are no UTF-8 become U+FFFD, NaN becomes
 missing, a field that is not of its type is left out. `error_message` says so, and no paid answer is lost.
+
+What a row says follows from its line, and from the model where several families answer in one shape; no other line
+has a say in it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
 
 from analysis.families import FAMILIES, Family, Reading, Settings
+from analysis.families.converse import CONVERSE
 from analysis.families.family import Count
+from analysis.models import find_model
 
 Row = tuple[Any, ...]
 FAULT = ("error_kind", "error_code", "error_message")
@@ -26,7 +33,8 @@ NO_SETTINGS = Settings()
 NO_READING = Reading()
 REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
 SURROGATE = re.compile("[\ud800-\udfff]")
-PLACE = re.compile(r"`\$\.([\w.]+)`$")
+PLACE = re.compile(r"`\$\.([\w.\[\]]+)`$")
+STEP = re.compile(r"\w+")
 # At the start or the end of the line, where no text of a call can be.
 RECORD_ID = re.compile(
     rb'\A\s*\{\s*"recordId"\s*:\s*("(?:[^"\\]|\\.)*")|,\s*"recordId"\s*:\s*("(?:[^"\\]|\\.)*")\s*\}\s*\Z', re.DOTALL
@@ -41,28 +49,59 @@ class Fault(NamedTuple):
     message: str | None = None
 
 
-def make_decoder(family: Family) -> msgspec.json.Decoder[Any]:
-    """Make the decoder of lines whose answer is of one family."""
+NO_FAULT = Fault()
+
+
+class Shape(NamedTuple):
+    """Families whose answers look alike, the fields that set these answers apart, and what decodes their lines."""
+
+    families: tuple[Family, ...]
+    only: Family | None
+    names: frozenset[str]
+    signs: frozenset[str]
+    decode: Callable[[bytes], Any]
+
+
+def make_shapes(families: Sequence[Family]) -> tuple[Shape, ...]:
+    """Group the families by their answers; an answer with the signs of two shapes is of the first."""
+    shapes: list[Shape] = []
+    for answer, alike in groupby(sorted(families, key=lambda one: first_of(one, families)), lambda one: one.answer):
+        members = tuple(alike)
+        signs = frozenset(list_signs(answer))
+        foreign = frozenset().union(*(shape.signs for shape in shapes)) - signs
+        names = frozenset(family.name for family in members)
+        only = members[0] if len(members) == 1 else None
+        shapes.append(Shape(members, only, names, signs, make_decoder(members[0], foreign).decode))
+    return tuple(shapes)
+
+
+def first_of(family: Family, families: Sequence[Family]) -> int:
+    """Find the place of the first family that has the same answers."""
+    return next(place for place, other in enumerate(families) if other.answer is family.answer)
+
+
+def list_signs(answer: type[Any]) -> list[str]:
+    """Name the fields that an answer must have."""
+    return [field.encode_name for field in msgspec.structs.fields(answer) if field.required]
+
+
+def make_decoder(family: Family, foreign: Iterable[str]) -> msgspec.json.Decoder[Any]:
+    """Make the decoder of lines whose answer has one shape, and none of the foreign signs."""
+    never = [(sign, msgspec.UnsetType, msgspec.UNSET) for sign in sorted(foreign)]
+    answer = msgspec.defstruct("Answer", never, bases=(family.answer,)) if never else family.answer
     fields = [
         ("recordId", str | Count | None, None),
         ("modelInput", family.request | None, None),
-        ("modelOutput", family.answer | None, None),
+        ("modelOutput", answer | None, None),
         ("error", Any, None),
     ]
-    return msgspec.json.Decoder(msgspec.defstruct("Line", fields))
+    return msgspec.json.Decoder(msgspec.defstruct("Line", fields, gc=False))
 
 
-def find_sign(family: Family) -> str:
-    """Name the one field that an answer of the family must have."""
-    fields = msgspec.structs.fields(family.answer)  # type: ignore[arg-type]
-    return next(field.encode_name for field in fields if field.required)
+SHAPES = make_shapes(FAMILIES)
 
 
-DECODERS = {family.name: make_decoder(family) for family in FAMILIES}
-SIGNS = {family.name: find_sign(family) for family in FAMILIES}
-
-
-def read_lines(lines: Iterable[bytes], file: str, families: Sequence[Family] = FAMILIES) -> Iterator[Row]:
+def read_lines(lines: Iterable[bytes], file: str, model_id: str | None = None) -> Iterator[Row]:
     """Read the lines of one file.
 
     Parameters
@@ -71,50 +110,97 @@ def read_lines(lines: Iterable[bytes], file: str, families: Sequence[Family] = F
         Split at the line feed alone: Bedrock writes U+0085 and U+2028 as they are. Blank lines count, without a row.
     file
         Its name, for the messages.
-    families
-        In the order in which they are tried; the one that the last line had comes first, as it will mostly be right.
+    model_id
+        The model that was asked. It tells apart families whose answers look alike, and what failed requests asked for.
 
     Yields
     ------
     row
         The values of `ROW`.
     """
-    order = list(families)
+    base = find_model(model_id).base if model_id else ""
+    # The shape of the last line comes first, as it will mostly be right; this is for speed and changes no row.
+    order = sorted(SHAPES, key=lambda shape: not any(family.models.match(base) for family in shape.families))
+    names = order[0].names
     for number, line in enumerate(lines, start=1):
         if line.isspace():
             continue
-        row = read_typed(line, number, order) or read_patiently(line, number, file)
-        if row[FAMILY] != order[0].name:
-            order.sort(key=lambda family: family.name != row[FAMILY])
+        row = read_typed(line, number, order, base) or read_patiently(line, number, file, base)
+        if row[FAMILY] not in names:
+            order.sort(key=lambda shape: row[FAMILY] not in shape.names)
+            names = order[0].names
         yield row
 
 
-def read_typed(line: bytes, number: int, families: Sequence[Family]) -> Row | None:
-    """Read a line with the types of its family; None when it needs patience."""
-    for family in families:
+def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str) -> Row | None:
+    """Read a line with the types of its shape; None when it needs patience."""
+    for shape in shapes:
         try:
-            parsed = DECODERS[family.name].decode(line)
+            parsed = shape.decode(line)
         except REFUSALS:
             continue
-        if parsed.modelOutput is not None:
-            settings = parsed.modelInput.settings() if parsed.modelInput is not None else NO_SETTINGS
-            fault = NO_FAULT if parsed.error is None else read_error(parsed.error)
-            return make_row(parsed.recordId, number, family, parsed.modelOutput.reading(), settings, fault)
-        if parsed.error is not None:
-            return make_row(parsed.recordId, number, *claim_typed(line), read_error(parsed.error))
+        answer, echo, error = parsed.modelOutput, parsed.modelInput, parsed.error
+        if answer is not None:
+            reading = answer.reading()
+            family, fault = shape.only, NO_FAULT
+            if family is None:
+                family, fault = tell_apart(shape, echo, reading.model, base)
+            settings = NO_SETTINGS if echo is None else echo.settings()
+            return make_row(
+                parsed.recordId, number, family, reading, settings, fault if error is None else read_error(error)
+            )
+        if error is not None:
+            return make_row(parsed.recordId, number, *claim_typed(line, base), read_error(error))
         return None
     return None
 
 
-def claim_typed(line: bytes) -> tuple[Family | None, Reading, Settings]:
-    """Find the family of a line without an answer by its request; no line that stands before decides."""
-    for family in FAMILIES:
-        try:
-            request = DECODERS[family.name].decode(line).modelInput
-        except REFUSALS:
-            continue
-        if request is not None and request.is_claimed():
-            return family, NO_READING, request.settings()
+def tell_apart(shape: Shape, echo: Any, named: str | None, base: str) -> tuple[Family, Fault]:
+    """Choose among families whose answers look alike, or take the likeliest and say that nothing tells them apart."""
+    for family in shape.families:
+        if family.tells(echo) if family.tells else matches(family, base, named):
+            return family, NO_FAULT
+    first, *others = (family.name for family in shape.families)
+    alike = f"read as {first}: {' and '.join(others)} answer in the same shape, and no model is named"
+    return shape.families[0], Fault(message=alike) if others else NO_FAULT
+
+
+def matches(family: Family, base: str, named: str | None) -> bool:
+    """Tell whether the model that was asked, or the one that says it answered, is one of the family's."""
+    return bool(family.models.match(base) or (named and family.models.match(named)))
+
+
+def claim_typed(line: bytes, base: str) -> tuple[Family | None, Reading, Settings]:
+    """Find the family of a line without an answer by its request."""
+    return claim(((shape, decode_request(line, shape)) for shape in likely_shapes(base)), base)
+
+
+def decode_request(line: bytes, shape: Shape) -> Any:
+    """Decode the request of a line that has no answer; None when it is not of the shape's types."""
+    try:
+        return shape.decode(line).modelInput
+    except REFUSALS:
+        return None
+
+
+@cache
+def likely_shapes(base: str) -> tuple[Shape, ...]:
+    """List the shapes that a model's answers can have: its own and that of Converse; all when it is not known."""
+    own = [shape for shape in SHAPES if any(family.models.match(base) for family in shape.families)]
+    return tuple(shape for shape in SHAPES if shape in own or CONVERSE in shape.families) if own else SHAPES
+
+
+def claim(echoes: Iterable[tuple[Shape, Any]], base: str) -> tuple[Family | None, Reading, Settings]:
+    """Find whose request it is: by what only one format has, else by the model that was asked."""
+    unclaimed = []
+    for shape, echo in echoes:
+        if echo is not None and echo.is_claimed():
+            return tell_apart(shape, echo, None, base)[0], NO_READING, echo.settings()
+        if echo is not None:
+            unclaimed += [(family, echo) for family in shape.families]
+    for family, echo in unclaimed:
+        if family.models.match(base):
+            return family, NO_READING, echo.settings()
     return None, NO_READING, NO_SETTINGS
 
 
@@ -153,28 +239,31 @@ def to_text(message: Any) -> str | None:
     return message if message is None or isinstance(message, str) else json.dumps(message, ensure_ascii=False)
 
 
-def read_patiently(line: bytes, number: int, file: str) -> Row:
-    """Read a line that no family's types take, and say what had to be done, or why it cannot be read."""
+def read_patiently(line: bytes, number: int, file: str, base: str) -> Row:
+    """Read a line that no shape's types take, and say what had to be done, or why it cannot be read."""
     try:
-        return read_body(*parse_patiently(line), number, file)
+        return read_body(*parse_patiently(line), number, file, base)
     except (ValueError, RecursionError) as error:
         fault = unreadable(file, number, error)
         return make_row(salvage_record_id(line), number, None, NO_READING, NO_SETTINGS, fault)
 
 
-def read_body(body: Any, notes: list[str], number: int, file: str) -> Row:
+def read_body(body: Any, notes: list[str], number: int, file: str, base: str) -> Row:
     """Read request and answer each on its own, so that neither spoils the other."""
     if not isinstance(body, dict):
         raise ValueError("not a JSON object")
     record_id = read_record_id(body.get("recordId"), notes)
     fault = None if body.get("error") is None else read_error(body["error"])
     try:
-        family, reading = find_answer(body.get("modelOutput"), notes)
+        shape, reading = find_answer(body.get("modelOutput"), notes)
     except ValueError as reason:
-        claimed, settings = claim_request(body.get("modelInput"), FAMILIES, notes)
-        fault = fault or unreadable(file, number, reason)
-        return make_row(record_id, number, claimed, NO_READING, settings, fault)
-    _, settings = claim_request(body.get("modelInput"), [family], notes)
+        request = body.get("modelInput")
+        claimed = claim(((shape, read_request(request, shape, [])) for shape in likely_shapes(base)), base)
+        return make_row(record_id, number, *claimed, fault or unreadable(file, number, reason))
+    echo = read_request(body.get("modelInput"), shape, notes)
+    family, doubt = tell_apart(shape, echo, reading.model, base)
+    notes += [doubt.message] if doubt.message else []
+    settings = echo.settings() if echo is not None else NO_SETTINGS
     fault = fault or Fault(message="; ".join(notes) or None)
     return make_row(record_id, number, family, reading, settings, fault)
 
@@ -187,51 +276,65 @@ def read_record_id(record_id: Any, notes: list[str]) -> str | int | None:
     return None
 
 
-def find_answer(output: Any, notes: list[str]) -> tuple[Family, Reading]:
-    """Find the family whose sign the answer bears, and read it."""
+def find_answer(output: Any, notes: list[str]) -> tuple[Shape, Reading]:
+    """Find the shape whose signs the answer bears, and read it."""
     if output is None:
         raise ValueError("neither modelOutput nor error")
     if not isinstance(output, dict):
         raise ValueError("modelOutput is not an object")
-    for family in FAMILIES:
-        if SIGNS[family.name] in output:
-            return family, mend(output, family.answer, notes, SIGNS[family.name]).reading()
-    raise ValueError(f"no family reads this modelOutput (it has {', '.join(output) or 'no fields'})")
-
-
-def claim_request(request: Any, families: Sequence[Family], notes: list[str]) -> tuple[Family | None, Settings]:
-    """Read the settings of a request; with several families to choose from, the one that claims it."""
-    for family in families if isinstance(request, dict) else ():
-        own: list[str] = []
-        echo = mend(request, family.request, own)
-        if len(families) == 1 or echo.is_claimed():
+    reasons = []
+    for shape in SHAPES:
+        if shape.signs <= output.keys():
+            own: list[str] = []
+            try:
+                reading = mend(output, shape.families[0].answer, own, shape.signs).reading()
+            except ValueError as reason:
+                reasons.append(reason)
+                continue
             notes += own
-            return family, echo.settings()
-    return None, NO_SETTINGS
+            return shape, reading
+    no_shape = ValueError(f"no family reads this modelOutput (it has {', '.join(output) or 'no fields'})")
+    raise (reasons or [no_shape])[0]
 
 
-def mend(body: dict[str, Any], kind: type[Any], notes: list[str], sign: str = "") -> Any:
-    """Convert to a Struct, leaving out each field that is not of its type, but never the family's sign."""
+def read_request(request: Any, shape: Shape, notes: list[str]) -> Any:
+    """Read the settings of a request; None when it is no object."""
+    return mend(request, shape.families[0].request, notes) if isinstance(request, dict) else None
+
+
+def mend(body: dict[str, Any], kind: type[Any], notes: list[str], signs: frozenset[str] = frozenset()) -> Any:
+    """Convert to a Struct, leaving out each field that is not of its type, but nothing of the answer itself."""
     body = json.loads(json.dumps(body))
     while True:
         try:
             return msgspec.convert(body, kind)
         except msgspec.ValidationError as error:
-            place = PLACE.search(str(error))
-            if place is None or place[1].split(".")[0] == sign:
+            place = find_place(str(error), signs)
+            if place is None:
                 raise ValueError(f"modelOutput: {error}") from error
-            leave_out(body, place[1].split("."), str(error), notes)
+            leave_out(body, place, str(error), notes)
 
 
-def leave_out(body: dict[str, Any], path: list[str], reason: str, notes: list[str]) -> None:
+def find_place(reason: str, signs: frozenset[str]) -> str | None:
+    """Find the field that is not of its type; None when it belongs to the answer, below a sign, and is no count."""
+    place = PLACE.search(reason)
+    if place is None:
+        return None
+    is_count = reason.startswith("Expected `int")
+    is_answer = STEP.findall(place[1])[0] in signs
+    return place[1] if is_count or not is_answer else None
+
+
+def leave_out(body: Any, path: str, reason: str, notes: list[str]) -> None:
     """Make a field missing; a whole number that is written with a decimal point stays."""
-    for step in path[:-1]:
+    *steps, last = (int(step) if step.isdigit() else step for step in STEP.findall(path))
+    for step in steps:
         body = body[step]
-    value = body[path[-1]]
+    value = body[last]
     is_whole = isinstance(value, float) and value.is_integer() and 0 <= value < 2**63
-    body[path[-1]] = int(value) if is_whole else None
+    body[last] = int(value) if is_whole else None
     if not is_whole:
-        notes.append(f"{'.'.join(path)} left out ({reason.split(' - at')[0]})")
+        notes.append(f"{path} left out ({reason.split(' - at')[0]})")
 
 
 def parse_patiently(line: bytes) -> tuple[Any, list[str]]:
@@ -261,6 +364,3 @@ def salvage_record_id(line: bytes) -> str | None:
         return SURROGATE.sub("\ufffd", json.loads(found[1] or found[2])) if found else None
     except ValueError:
         return None
-
-
-NO_FAULT = Fault()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.families import FAMILIES
+from analysis.families.family import only_read
 from analysis.outputs import OUTPUT_SCHEMA, make_frame
 from analysis.outputs.lines import ROW, read_lines
 from analysis.prompts import Prompt
@@ -23,16 +24,17 @@ CONVERSE_ANSWER = (
 )
 GOOD = f'{{"recordId":"r1",{ECHO},{ANSWER}}}'
 GOOD_CONVERSE = f'{{"recordId":"r1",{CONVERSE_ECHO},{CONVERSE_ANSWER}}}'
+LLAMA_LINE = '{"recordId":"r1","modelInput":{"max_gen_len":5},"modelOutput":{"generation":"Hi.","stop_reason":"stop"}}'
 DEEP = "[" * 100_000 + "]" * 100_000
 
 
-def read_all(content: str | bytes) -> list[dict]:
+def read_all(content: str | bytes, model_id: str | None = None) -> list[dict]:
     content = content.encode() if isinstance(content, str) else content
-    return [dict(zip(ROW, row, strict=True)) for row in read_lines(io.BytesIO(content), "a.jsonl.out")]
+    return [dict(zip(ROW, row, strict=True)) for row in read_lines(io.BytesIO(content), "a.jsonl.out", model_id)]
 
 
-def read_one(line: str | bytes) -> dict:
-    (row,) = read_all(line)
+def read_one(line: str | bytes, model_id: str | None = None) -> dict:
+    (row,) = read_all(line, model_id)
     return row
 
 
@@ -176,6 +178,37 @@ ANSWERED = {
         {"text": "H\ufffdi.", "error_message": "lone surrogates or invalid UTF-8 replaced by U+FFFD"},
     ),
     "U+FFFD that the model wrote": (GOOD.replace("Hi.", "H\ufffdi."), {"text": "H\ufffdi."}),
+    "thinking only": (
+        GOOD.replace('{"type":"text","text":"Hi."}', '{"type":"thinking","thinking":"Hm.","signature":"x"}'),
+        {"text": None},
+    ),
+    "a guardrail's extras": (
+        GOOD.replace(
+            '"modelOutput":{', '"modelOutput":{"amazon-bedrock-guardrailAction":"NONE","amazon-bedrock-trace":{},'
+        ),
+        {},
+    ),
+    "ten megabytes of echo": (GOOD.replace('"messages":[]', '"messages":["' + "x" * 10_000_000 + '"]'), {}),
+    "duplicate fields of the answer, the last counts": (GOOD.replace('"content"', '"content":[],"content"'), {}),
+    "negative tokens": (
+        GOOD.replace(":210", ":-5"),
+        {"input_tokens": None, "error_message": "usage.input_tokens left out (Expected `int` >= 0)"},
+    ),
+    "record id is a list": (
+        GOOD.replace('"r1"', '["r1"]'),
+        {"record_id": None, "error_message": "recordId left out (neither text nor number)"},
+    ),
+    "record id is true": (
+        GOOD.replace('"r1"', "true"),
+        {"record_id": None, "error_message": "recordId left out (neither text nor number)"},
+    ),
+    "record id is empty": (GOOD.replace('"r1"', '""'), {"record_id": ""}),
+    "model is a number": (
+        GOOD.replace('"claude"', "5"),
+        {"model": None, "error_message": "model left out (Expected `str | null`, got `int`)"},
+    ),
+    "model input is a list": (GOOD.replace(ECHO, '"modelInput":[1]'), {"max_tokens": None}),
+    "signs of two formats": (GOOD.replace('"modelOutput":{', '"modelOutput":{"output":null,"generation":"No.",'), {}),
     "unknown stop reason": (GOOD.replace("end_turn", "bored"), {"stop_reason": "bored", "stop": "other"}),
     "stop reason is null": (GOOD.replace('"end_turn"', "null"), {"stop_reason": None, "stop": None}),
 }
@@ -230,12 +263,24 @@ UNREADABLE = {
     "answer is null": (f'{{"recordId":"r1",{ECHO},"modelOutput":null}}', "r1", "neither modelOutput nor error"),
     "answer is text": (f'{{"recordId":"r1",{ECHO},"modelOutput":"Hi."}}', "r1", "modelOutput is not an object"),
     "other format": (
-        '{"recordId":"r1","modelInput":{"prompt":"x"},"modelOutput":{"completion":"Hi.","stop":"x"}}',
+        '{"recordId":"r1","modelInput":{"inputText":"x"},"modelOutput":{"embedding":[0.5],"inputTextTokenCount":1}}',
         "r1",
-        "no family reads this modelOutput (it has completion, stop)",
+        "no family reads this modelOutput (it has embedding, inputTextTokenCount)",
     ),
     "content is text": (with_answer('"Hi."'), "r1", "modelOutput: Expected `array | null`, got `str`"),
     "text is a number": (with_answer('[{"type":"text","text":5}]'), "r1", "got `int` - at `$.content[0].text`"),
+    "answer is a list": (f'{{"recordId":"r1",{ECHO},"modelOutput":[]}}', "r1", "modelOutput is not an object"),
+    "answer is a number": (f'{{"recordId":"r1",{ECHO},"modelOutput":0}}', "r1", "modelOutput is not an object"),
+    "answer is empty": (f'{{"recordId":"r1",{ECHO},"modelOutput":{{}}}}', "r1", "it has no fields"),
+    "a block is text": (with_answer('["Hi."]'), "r1", "got `str` - at `$.content[0]`"),
+    "choices are text": ('{"recordId":"r1","modelOutput":{"choices":["Hi."]}}', "r1", "got `str` - at `$.choices[0]`"),
+    "escape that is cut": (GOOD.replace("Hi.", "H\\u12"), "r1", "Invalid \\uXXXX escape"),
+    "escape that does not exist": (GOOD.replace("Hi.", "H\\q"), "r1", "Invalid \\escape"),
+    "quote that is missing": (GOOD.replace("Hi.", 'H"i.'), "r1", "at character"),
+    "a comma too many": (GOOD[:-1] + ",}", "r1", "at character"),
+    "UTF-16": (GOOD.encode("utf-16"), None, "Expecting value"),
+    "no bytes but NUL": ("\0" * 100, None, "Expecting value"),
+    "answer nested too deep": (with_answer(DEEP), "r1", "recursion"),
     "nested too deep": (f'{{"recordId":"r1","modelInput":{DEEP},{ANSWER}}}', "r1", "recursion"),
     "manifest": ('{"totalRecordCount":2}', None, "neither modelOutput nor error"),
 }
@@ -278,6 +323,101 @@ def test_no_line_changes_another():
         ]
 
 
+LINES = {name: line for name, (line, *_) in {**ANSWERED, **UNREADABLE}.items()}
+LINES |= {f"error: {name}": with_error(error) for name, (error, _) in ERRORS.items()}
+
+
+def test_there_are_odd_lines_enough():
+    assert len(LINES) >= 90
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+def test_an_odd_line_leaves_its_neighbours_alone(line):
+    odd = line.encode() if isinstance(line, str) else line
+    lines = [GOOD.encode(), odd.replace(b"\n", b" "), GOOD_CONVERSE.encode(), LLAMA_LINE.encode()]
+    rows = {row["line"]: row for row in read_all(b"\n".join(lines))}
+    neighbours = [read_one(GOOD), read_one(GOOD_CONVERSE) | {"line": 3}, read_one(LLAMA_LINE) | {"line": 4}]
+    assert [rows[1], rows[3], rows[4]] == neighbours
+    assert len(rows) == 4
+
+
+# A model of each family, whose answer is made of a text, tokens and a stop reason; mirrors the documented examples.
+def answer_chat(text, tokens, reason):
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": reason}
+    return {"choices": [choice], "usage": {"prompt_tokens": tokens, "completion_tokens": tokens}}
+
+
+def answer_converse(text, tokens, reason):
+    usage = {"inputTokens": tokens, "outputTokens": tokens}
+    return {"output": {"message": {"content": [{"text": text}]}}, "stopReason": reason, "usage": usage}
+
+
+WRITTEN = {
+    "anthropic": (
+        "anthropic.claude-3-haiku-20240307-v1:0",
+        lambda text, tokens, reason: {
+            "type": "message",
+            "content": [{"type": "text", "text": text}],
+            "stop_reason": reason,
+            "usage": {"input_tokens": tokens, "output_tokens": tokens},
+        },
+    ),
+    "converse": ("zai.glm-4.7", answer_converse),
+    "nova": ("us.amazon.nova-lite-v1:0", answer_converse),
+    "openai": ("openai.gpt-oss-20b-1:0", answer_chat),
+    "mistral_chat": (
+        "mistral.mistral-large-2407-v1:0",
+        lambda text, tokens, reason: {
+            "choices": [{"message": {"content": text}, "stop_reason": reason}],
+            "usage": {"prompt_tokens": tokens, "completion_tokens": tokens},
+        },
+    ),
+    "jamba": ("ai21.jamba-1-5-mini-v1:0", answer_chat),
+    "llama": (
+        "us.meta.llama3-3-70b-instruct-v1:0",
+        lambda text, tokens, reason: {
+            "generation": text,
+            "prompt_token_count": tokens,
+            "generation_token_count": tokens,
+            "stop_reason": reason,
+        },
+    ),
+    "mistral": (
+        "mistral.mistral-small-2402-v1:0",
+        lambda text, tokens, reason: {"outputs": [{"text": text, "stop_reason": reason}]},
+    ),
+    "titan": (
+        "amazon.titan-text-lite-v1",
+        lambda text, tokens, reason: {
+            "inputTextTokenCount": tokens,
+            "results": [{"tokenCount": tokens, "outputText": text, "completionReason": reason}],
+        },
+    ),
+    "cohere_r": (
+        "cohere.command-r-v1:0",
+        lambda text, tokens, reason: {
+            "text": text,
+            "finish_reason": reason,
+            "meta": {"billed_units": {"input_tokens": tokens, "output_tokens": tokens}},
+        },
+    ),
+    "cohere": (
+        "cohere.command-light-text-v14",
+        lambda text, tokens, reason: {"generations": [{"text": text, "finish_reason": reason}]},
+    ),
+    "deepseek_r1": (
+        "us.deepseek.r1-v1:0",
+        lambda text, tokens, reason: {"choices": [{"text": text, "stop_reason": reason}]},
+    ),
+}
+WITHOUT_TOKENS = {"mistral", "cohere", "deepseek_r1"}
+WITHOUT_TOP_K = {"openai", "mistral_chat", "jamba", "llama", "titan", "deepseek_r1"}
+
+
+def test_every_family_that_writes_is_written_and_read_back():
+    assert set(WRITTEN) == {family.name for family in FAMILIES if family.write_request is not only_read}
+
+
 PROMPTS = st.builds(
     Prompt,
     name=st.just("short"),
@@ -294,24 +434,95 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 COUNT = st.none() | st.integers(0, 2**63 - 1)
 
 
-def answer_of(family: str, text: str, tokens: int | None) -> dict:
-    if family == "anthropic":
-        return {"content": [{"type": "text", "text": text}], "usage": {"input_tokens": tokens}}
-    return {"output": {"message": {"content": [{"text": text}]}}, "usage": {"inputTokens": tokens}}
-
-
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-@given(prompt=PROMPTS, call=TEXT, text=TEXT, tokens=COUNT)
-def test_what_was_written_is_read_back(family, prompt, call, text, tokens):
+@pytest.mark.parametrize("name", WRITTEN)
+@given(prompt=PROMPTS, call=TEXT, text=TEXT, tokens=COUNT, reason=TEXT)
+def test_what_was_written_is_read_back(name, prompt, call, text, tokens, reason):
+    (family,) = (family for family in FAMILIES if family.name == name)
+    model_id, answer = WRITTEN[name]
+    prompt = msgspec.structs.replace(prompt, model_id=model_id)
     line = {
         "recordId": "r1",
         "modelInput": family.write_request(prompt, call),
-        "modelOutput": answer_of(family.name, text, tokens),
+        "modelOutput": answer(text, tokens, reason),
     }
-    expected = {"record_id": "r1", "family": family.name, "text": text, "input_tokens": tokens, "error_kind": None}
+    known = None if name in WITHOUT_TOKENS else tokens
+    expected = {"record_id": "r1", "family": name, "text": text, "stop_reason": reason, "error_kind": None}
+    expected |= {"input_tokens": known, "output_tokens": known, "error_message": None}
     expected |= {name: getattr(prompt, name) for name in ("max_tokens", "temperature", "top_p", "top_k")}
+    expected |= {"top_k": None} if name in WITHOUT_TOP_K else {}
     for encoded in (msgspec.json.encode(line), json.dumps(line).encode()):
-        assert read_one(encoded).items() >= expected.items()
+        assert read_one(encoded, model_id).items() >= expected.items()
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+@given(prompt=PROMPTS)
+def test_what_a_failed_record_asked_for_is_read_back(name, prompt):
+    (family,) = (family for family in FAMILIES if family.name == name)
+    prompt = msgspec.structs.replace(prompt, model_id=WRITTEN[name][0])
+    line = {"recordId": "r1", "modelInput": family.write_request(prompt, "Hello"), "error": {"errorCode": 400}}
+    row = read_one(msgspec.json.encode(line), prompt.model_id)
+    assert (row["family"], row["error_code"]) == (name, 400)
+    assert (row["max_tokens"], row["temperature"]) == (prompt.max_tokens, prompt.temperature)
+
+
+CHAT = '{"recordId":"r1","modelOutput":{"choices":[{"message":{"content":"Hi."},"finish_reason":"stop"}]%s}}'
+
+
+@pytest.mark.parametrize(
+    ("model_id", "answering", "family"),
+    [
+        ("ai21.jamba-1-5-mini-v1:0", "", "jamba"),
+        ("mistral.mistral-large-2407-v1:0", ',"model":"x"', "mistral_chat"),
+        ("zai.glm-4.7", "", "openai"),
+        (None, ',"model":"openai.gpt-oss-20b-1:0"', "openai"),
+        (None, ',"model":"ai21.jamba-1-5-mini-v1:0"', "jamba"),
+    ],
+)
+def test_the_model_tells_apart_answers_of_one_shape(model_id, answering, family):
+    row = read_one(CHAT % answering, model_id)
+    assert (row["family"], row["text"], row["stop"], row["error_message"]) == (family, "Hi.", "end", None)
+
+
+@pytest.mark.parametrize("model_id", [None, "acme.talker-v1:0", "arn:aws:bedrock:eu-west-1:1:imported-model/abc"])
+def test_an_unknown_model_is_read_by_shape_and_says_so(model_id):
+    row = read_one(CHAT % "", model_id)
+    assert (row["family"], row["text"], row["error_kind"]) == ("openai", "Hi.", None)
+    assert row["error_message"] == (
+        "read as openai: mistral_chat and jamba answer in the same shape, and no model is named"
+    )
+
+
+def test_a_choice_of_text_and_one_of_a_message_are_told_apart():
+    line = '{"recordId":"r1","modelOutput":{"choices":[{"text":"Hi."}],"usage":{"prompt_tokens":5}}}'
+    row = read_one(line, "arn:aws:bedrock:eu-west-1:1:imported-model/abc")
+    assert (row["family"], row["text"], row["input_tokens"]) == ("imported", "Hi.", 5)
+
+
+@pytest.mark.parametrize(
+    ("request_", "family"),
+    [
+        ('{"anthropic_version":"bedrock-2023-05-31"}', "anthropic"),
+        ('{"schemaVersion":"messages-v1","inferenceConfig":{"maxTokens":5}}', "nova"),
+        ('{"inferenceConfig":{"maxTokens":5}}', "converse"),
+        ('{"max_completion_tokens":5}', "openai"),
+        ('{"max_gen_len":5}', "llama"),
+        ('{"inputText":"x","textGenerationConfig":{"maxTokenCount":5}}', "titan"),
+        ('{"message":"x","max_tokens":5}', "cohere_r"),
+        ('{"prompt":"x","max_tokens":5,"p":0.5}', "cohere"),
+        ('{"prompt":"x","max_tokens_to_sample":5}', "anthropic_text"),
+        ('{"prompt":"x","maxTokens":5}', "jurassic"),
+        ('{"prompt":"x","max_tokens":5}', None),
+        ('{"messages":[],"max_tokens":5}', None),
+    ],
+)
+def test_the_request_tells_whose_error_it_is(request_, family):
+    row = read_one(with_error('{"errorCode":400}', f'"modelInput":{request_}'))
+    assert (row["family"], row["error_kind"]) == (family, "service")
+
+
+def test_a_request_that_lacks_its_version_is_the_models_own():
+    row = read_one(with_error('{"errorCode":400}', '"modelInput":{"max_tokens":5}'), "us.anthropic.claude-opus-5")
+    assert (row["family"], row["max_tokens"]) == ("anthropic", 5)
 
 
 @given(st.binary())
@@ -326,12 +537,22 @@ JSON = st.recursive(
     max_leaves=8,
 )
 PART = st.dictionaries(
-    st.sampled_from(["content", "output", "usage", "stopReason", "max_tokens", "inferenceConfig", "anthropic_version"]),
+    st.sampled_from(["content", "output", "choices", "results", "text", "usage", "max_tokens", "inferenceConfig"]),
     JSON,
 )
 
 
-@given(st.fixed_dictionaries({}, optional={"recordId": JSON, "modelInput": PART, "modelOutput": PART, "error": JSON}))
+ANY = st.fixed_dictionaries({}, optional={"recordId": JSON, "modelInput": PART, "modelOutput": PART, "error": JSON})
+
+
+@given(ANY)
+def test_what_stands_before_a_line_changes_nothing(line):
+    written = json.dumps(line)
+    rows = [read_all(f"{before}\n{written}")[1] for before in (GOOD, GOOD_CONVERSE, LLAMA_LINE, CHAT % "", "garbage")]
+    assert rows == [rows[0]] * len(rows)
+
+
+@given(ANY)
 def test_lines_of_any_shape_give_one_row_that_fits_the_columns(line):
     rows = list(read_lines([json.dumps(line).encode()], "a.jsonl.out"))
     frame = make_frame(rows, dict.fromkeys(["job_id", "file", "model_id", "invocation"]))
