@@ -1,44 +1,48 @@
-"""Batch inference on the wire: create, get, list and stop jobs.
+"""Batch inference on the wire: create, get, list, stop and tag jobs.
 
-Source: Amazon Bedrock API Reference, CreateModelInvocationJob and its three companions.
+Source: Amazon Bedrock API Reference, CreateModelInvocationJob and its companions.
 """
 
 from __future__ import annotations
 
-import base64
 import re
 import time
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
-from filelock import FileLock
 
-from bedrock_local import jobs
-from bedrock_local.emulator import Emulator
+from bedrock_local import jobs, slots
+from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.jobs import Job
-from bedrock_local.models import find_model, is_profile
+from bedrock_local.models import Model, find_model, is_profile
 from bedrock_local.shapes import check_request
+from bedrock_local.summaries import describe, list_page
+from bedrock_local.tags import add_tags, check_tags, read_tags, remove_tags
 from bedrock_local.times import iso_time, read_time
+from bedrock_local.validation import InvalidInputError, check_input
 from bedrock_local.wire import Request, Response, read_all
-from bedrock_local.work import look_at, work_on
+from bedrock_local.work import work_in_turns, work_on
 
 BODY_BYTES = 1_000_000
-PAGE_JOBS = 100
 JOB_PATH = re.compile(r"/model-invocation-job/([^/]+)")
 JOB_ID = re.compile(r"(?:arn:aws(?:-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:model-invocation-job/)?([a-z0-9]{12})")
-ECHOED = ("jobName", "roleArn", "clientRequestToken", "inputDataConfig", "outputDataConfig", "vpcConfig")
 
 
 def handle(request: Request, emulator: Emulator) -> Response:
     """Answer a request to the control plane."""
     job = JOB_PATH.fullmatch(request.path)
     stop = JOB_PATH.fullmatch(request.path.removesuffix("/stop"))
-    if (request.method, request.path) == ("POST", "/model-invocation-job"):
-        return create_job(request, emulator)
-    if (request.method, request.path) == ("GET", "/model-invocation-jobs"):
-        return list_jobs(request, emulator)
+    operation = {
+        ("POST", "/model-invocation-job"): create_job,
+        ("GET", "/model-invocation-jobs"): list_jobs,
+        ("POST", "/listTagsForResource"): list_tags,
+        ("POST", "/tagResource"): tag_job,
+        ("POST", "/untagResource"): untag_job,
+    }.get((request.method, request.path))
+    if operation:
+        return operation(request, emulator)
     if request.method == "GET" and job:
         return get_job(unquote(job[1]), emulator)
     if request.method == "POST" and stop and not job:
@@ -47,27 +51,18 @@ def handle(request: Request, emulator: Emulator) -> Response:
 
 
 def create_job(request: Request, emulator: Emulator) -> Response:
-    """Keep a new job; whether its input can be read is a matter of validation, later."""
+    """Keep a new job, or find the one that the same token made."""
     wish = read_body(request)
     check_request("bedrock", "CreateModelInvocationJob", wish)
+    # The service looks at the role first, then at the model: with a wrong role every model fails alike.
+    check_role(wish["roleArn"])
     model = find_model(wish["modelId"])
     if model is None or not model.takes_batch:
         raise ServiceError("ValidationException", "Batch inference is not supported for the requested model.")
-    lock = emulator.folder / "state" / "locks" / "create-job.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
-        job = find_twin(wish, emulator)
-        if job is None:
-            job_id = jobs.new_job_id()
-            job = Job(
-                job_id=job_id,
-                arn=emulator.arn(f"model-invocation-job/{job_id}"),
-                model_arn=model_arn(wish["modelId"], emulator),
-                model=model.base,
-                request=wish,
-                submitted=emulator.now(),
-            )
-            jobs.save_job(emulator.folder, job)
+    check_tags(wish.get("tags") or [])
+    make_room(model, emulator)
+    with slots.lock_slots(emulator.folder):
+        job = find_twin(wish, emulator) or add_job(wish, model, emulator)
     return json_response({"jobArn": job.arn})
 
 
@@ -81,80 +76,122 @@ def get_job(identifier: str, emulator: Emulator) -> Response:
 def stop_job(identifier: str, emulator: Emulator) -> Response:
     """Keep that a job is to stop; what it has finished is written when somebody next asks for it."""
     job = find_job(identifier, emulator)
-    progress = jobs.read_progress(emulator.folder, job)
-    if progress.end:
-        reason = f"The job cannot be stopped: its status is {progress.end}"
-        raise ServiceError("ConflictException", reason)
-    if jobs.stop_moment(emulator.folder, job) is None:
-        jobs.ask_stop(emulator.folder, job, emulator.now())
+    with jobs.lock_end(emulator.folder, job):
+        end = jobs.read_progress(emulator.folder, job).end
+        if end:
+            reason = f"The job cannot be stopped: its status is {end}"
+            raise ServiceError(emulator.settings.stop_error, reason)
+        if jobs.stop_moment(emulator.folder, job) is None:
+            jobs.ask_stop(emulator.folder, job, emulator.now())
     return json_response({})
 
 
 def list_jobs(request: Request, emulator: Emulator) -> Response:
-    """List jobs, newest first unless asked otherwise, and share the time for work among them."""
-    query: dict[str, Any] = dict(request.query)
-    check_query(query)
-    found = jobs.list_jobs(emulator.folder)
+    """Share some time among the jobs that have not ended, then give a page."""
     deadline = time.monotonic() + emulator.settings.work_seconds
-    for job in found:
-        if time.monotonic() < deadline:
-            work_on(job, emulator, deadline)
-    if query.get("sortOrder") != "Ascending":
-        found.reverse()
-    summaries = [summary for job in found if is_wanted(summary := describe(job, emulator), query)]
-    start = read_token(query["nextToken"]) if "nextToken" in query else 0
-    stop = start + int(query.get("maxResults", PAGE_JOBS))
-    page = {"invocationJobSummaries": summaries[start:stop]}
-    return json_response(page | ({"nextToken": make_token(stop)} if stop < len(summaries) else {}))
+    unfinished = [job for job in jobs.list_unfinished(emulator.folder) if job.region == emulator.region]
+    work_in_turns(unfinished, emulator, deadline)
+    return json_response(list_page(request.query, emulator))
+
+
+def list_tags(request: Request, emulator: Emulator) -> Response:
+    """Give the tags of a job."""
+    _, job = read_tagging(request, emulator, "ListTagsForResource")
+    return json_response({"tags": read_tags(emulator.folder, job)})
+
+
+def tag_job(request: Request, emulator: Emulator) -> Response:
+    """Give a job more tags."""
+    wish, job = read_tagging(request, emulator, "TagResource")
+    add_tags(emulator.folder, job, wish["tags"])
+    return json_response({})
+
+
+def untag_job(request: Request, emulator: Emulator) -> Response:
+    """Take tags away from a job."""
+    wish, job = read_tagging(request, emulator, "UntagResource")
+    remove_tags(emulator.folder, job, wish["tagKeys"])
+    return json_response({})
+
+
+def read_tagging(request: Request, emulator: Emulator, operation: str) -> tuple[dict[str, Any], Job]:
+    """Read a request about tags, and find the job it names; nothing else has tags here."""
+    wish = read_body(request)
+    check_request("bedrock", operation, wish)
+    if ":model-invocation-job/" not in wish["resourceARN"]:
+        raise ServiceError("ResourceNotFoundException", "The requested resource could not be found.")
+    return wish, find_job(wish["resourceARN"], emulator)
+
+
+def check_role(role_arn: str) -> None:
+    """Refuse a role that the caller cannot pass: that of another account."""
+    if role_arn.split(":")[4] != ACCOUNT:
+        user = f"arn:aws:iam::{ACCOUNT}:user/emulator"
+        reason = f"User: {user} is not authorized to perform: iam:PassRole on resource: {role_arn}"
+        raise ServiceError("AccessDeniedException", reason)
+
+
+def make_room(model: Model, emulator: Emulator) -> None:
+    """Work a little on the jobs of a model when a new one would be beyond the quota: some may be at their end."""
+    folder, settings = emulator.folder, emulator.settings
+    if slots.is_full(folder, settings, model.base, emulator.region):
+        unfinished = slots.list_peers(folder, "running", model.base, emulator.region)
+        work_in_turns(unfinished, emulator, time.monotonic() + settings.work_seconds)
 
 
 def find_twin(wish: dict[str, Any], emulator: Emulator) -> Job | None:
-    """Find the job that the same token made before; refuse a name that is in use."""
-    found = jobs.list_jobs(emulator.folder)
+    """Find the job that the same token made before; refuse a token or a name that is in use otherwise."""
+    found = [job for job in jobs.list_jobs(emulator.folder) if job.region == emulator.region]
     token = wish.get("clientRequestToken")
     for job in found:
         if token is not None and job.request.get("clientRequestToken") == token:
+            if job.request != wish:
+                reason = "The provided client request token is in use with other parameters."
+                raise ServiceError("ConflictException", reason)
             return job
-    if any(job.request["jobName"] == wish["jobName"] for job in found):
-        raise ServiceError("ConflictException", "The provided job name is currently in use.")
+    if any(job.name == wish["jobName"] for job in found):
+        raise ServiceError(emulator.settings.name_error, "The provided job name is currently in use.")
     return None
 
 
+def add_job(wish: dict[str, Any], model: Model, emulator: Emulator) -> Job:
+    """Keep a new job, queue it, or refuse it, as quota and settings have it."""
+    folder, settings = emulator.folder, emulator.settings
+    is_full = slots.is_full(folder, settings, model.base, emulator.region)
+    if is_full and settings.over_quota == "refuse":
+        limit = f"{slots.QUOTA} for {model.base} in {emulator.region}: {settings.quota('max_unfinished_jobs')}"
+        reason = f"The quota is reached: {limit}. Wait until a job has ended, or stop one."
+        raise ServiceError("ServiceQuotaExceededException", reason)
+    job_id = jobs.new_job_id()
+    job = Job(
+        job_id=job_id,
+        arn=emulator.arn(f"model-invocation-job/{job_id}"),
+        model_arn=model_arn(wish["modelId"], emulator),
+        model=model.base,
+        request=wish,
+        # As it is told, so that a filter by the time of another job's answer is exact.
+        submitted=read_time(iso_time(emulator.now())),
+        number=len(jobs.list_jobs(folder)),
+        is_queued=is_full,
+    )
+    if settings.input_check == "create":
+        try:
+            check_input(folder, job, settings)
+        except InvalidInputError as error:
+            raise ServiceError("ValidationException", str(error)) from error
+    jobs.save_job(folder, job)
+    return job
+
+
 def find_job(identifier: str, emulator: Emulator) -> Job:
-    """Find a job by ARN or id."""
+    """Find a job of the region by ARN or id."""
     found = JOB_ID.fullmatch(identifier)
     if not found:
         raise ServiceError("ValidationException", "The provided job identifier is invalid.")
     job = jobs.find_job(emulator.folder, found[1])
-    if job is None or identifier not in (job.arn, job.job_id):
+    if job is None or identifier not in (job.arn, job.job_id) or job.region != emulator.region:
         raise ServiceError("ResourceNotFoundException", "The requested job could not be found.")
     return job
-
-
-def describe(job: Job, emulator: Emulator) -> dict[str, Any]:
-    """Say how a job stands, as Get and List do."""
-    settings = emulator.settings
-    progress, stopped = look_at(job, emulator), jobs.stop_moment(emulator.folder, job)
-    status = progress.end or ("Stopping" if stopped is not None else progress.status)
-    fields = {
-        "jobArn": job.arn,
-        "modelId": job.model_arn,
-        "status": status,
-        "message": progress.message,
-        **{name: job.request.get(name) for name in ECHOED},
-        "modelInvocationType": job.invocation_type,
-        "timeoutDurationInHours": job.timeout_hours,
-        "submitTime": iso_time(job.submitted),
-        "lastModifiedTime": iso_time(max(progress.changed, stopped or 0.0)),
-        "endTime": None if progress.ended is None else iso_time(progress.ended),
-        "jobExpirationTime": iso_time(job.submitted + job.timeout_hours * 3600 / settings.factor),
-        # The service says 0 as long as it validates.
-        "totalRecordCount": progress.total if progress.status in ("Scheduled", "InProgress") else 0,
-        "processedRecordCount": progress.processed,
-        "successRecordCount": progress.success,
-        "errorRecordCount": progress.errors,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def model_arn(model_id: str, emulator: Emulator) -> str:
@@ -164,52 +201,6 @@ def model_arn(model_id: str, emulator: Emulator) -> str:
     if is_profile(model_id):
         return emulator.arn(f"inference-profile/{model_id}")
     return f"arn:aws:bedrock:{emulator.region}::foundation-model/{model_id}"
-
-
-def check_query(query: dict[str, Any]) -> None:
-    """Hold a list's query to its shape; everything in a query is text until it is read."""
-    typed = dict(query)
-    if "maxResults" in query and re.fullmatch(r"-?\d+", query["maxResults"]):
-        typed["maxResults"] = int(query["maxResults"])
-    check_request("bedrock", "ListModelInvocationJobs", typed)
-    for name in ("submitTimeAfter", "submitTimeBefore"):
-        if name in query:
-            query[name] = read_moment(query[name], name)
-
-
-def read_moment(text: str, name: str) -> float:
-    """Read a timestamp of a query."""
-    try:
-        return read_time(text)
-    except ValueError:
-        raise ServiceError("ValidationException", f"Value '{text}' at '{name}' is not a timestamp") from None
-
-
-def is_wanted(summary: dict[str, Any], query: dict[str, Any]) -> bool:
-    """Tell whether a job passes the filters of a list."""
-    submitted = read_time(summary["submitTime"])
-    return (
-        query.get("statusEquals") in (None, summary["status"])
-        and query.get("nameContains", "") in summary["jobName"]
-        and query.get("submitTimeAfter", submitted) <= submitted <= query.get("submitTimeBefore", submitted)
-    )
-
-
-def make_token(position: int) -> str:
-    """Make the token of the page that begins at a position."""
-    return base64.urlsafe_b64encode(str(position).encode()).decode()
-
-
-def read_token(token: str) -> int:
-    """Give the position at which the page of a token begins."""
-    try:
-        return int(
-            base64.urlsafe_b64decode(
-                token.encode(),
-            ).decode()
-        )
-    except ValueError:
-        raise ServiceError("ValidationException", "The provided nextToken is invalid.") from None
 
 
 def read_body(request: Request) -> dict[str, Any]:

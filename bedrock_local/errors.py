@@ -21,6 +21,7 @@ STATUS = {
     "ServiceQuotaExceededException": 400,
     "ServiceUnavailableException": 503,
     "ThrottlingException": 429,
+    "TooManyTagsException": 400,
     "UnknownOperationException": 404,
     "ValidationException": 400,
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +38,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         Base id of the model.
     submitted
         In seconds since 1970.
+    number
+        How many jobs there were before it: jobs of one moment have an order too.
     is_queued
         Whether the quota made it wait for a slot.
     """
@@ -47,12 +50,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     request: dict[str, Any]
     submitted: float
+    number: int
     is_queued: bool = False
 
     @property
     def name(self) -> str:
         """The name, which no other job of the region has."""
         return str(self.request["jobName"])
+
+    @property
+    def position(self) -> tuple[float, int]:
+        """Its place among all jobs."""
+        return self.submitted, self.number
 
     @property
     def region(self) -> str:
@@ -195,14 +204,14 @@ def save_job(folder: Path, job: Job) -> None:
 
 def find_job(folder: Path, job_id: str) -> Job | None:
     """Find a job by its id."""
-    path = jobs_folder(folder) / job_id / "job.json"
-    return read_job(str(path)) if path.is_file() else None
+    is_there = (jobs_folder(folder) / job_id / "job.json").is_file()
+    return read_job(str(folder), job_id) if is_there else None
 
 
 @lru_cache(maxsize=10_000)
-def read_job(path: str) -> Job:
+def read_job(folder: str, job_id: str) -> Job:
     """Read what was asked, which never changes, once."""
-    return msgspec.json.decode(Path(path).read_bytes(), type=Job)
+    return msgspec.json.decode((jobs_folder(Path(folder)) / job_id / "job.json").read_bytes(), type=Job)
 
 
 def list_jobs(folder: Path) -> list[Job]:
@@ -226,9 +235,12 @@ def list_names(folder: Path) -> list[str]:
 
 
 def find_jobs(folder: Path, ids: Iterable[str]) -> list[Job]:
-    """Find jobs by their ids and put the oldest first."""
-    found = [job for job_id in ids if (job := find_job(folder, job_id))]
-    return sorted(found, key=lambda job: (job.submitted, job.job_id))
+    """Find jobs by their ids and put the oldest first; one that is just being created is not there yet."""
+    found, place = [], str(folder)
+    for job_id in ids:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found.append(read_job(place, job_id))
+    return sorted(found, key=lambda job: job.position)
 
 
 def mark_path(folder: Path, queue: Queue, job: Job) -> Path:

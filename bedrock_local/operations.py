@@ -22,6 +22,9 @@ BEDROCK = [
     ("GET", re.compile(r"/model-invocation-jobs"), "ListModelInvocationJobs"),
     ("POST", re.compile(r"/model-invocation-job/.+/stop"), "StopModelInvocationJob"),
     ("GET", re.compile(r"/model-invocation-job/.+"), "GetModelInvocationJob"),
+    ("POST", re.compile(r"/listTagsForResource"), "ListTagsForResource"),
+    ("POST", re.compile(r"/tagResource"), "TagResource"),
+    ("POST", re.compile(r"/untagResource"), "UntagResource"),
 ]
 RUNTIME = [
     ("POST", re.compile(r"/model/[^/]+/invoke"), "InvokeModel"),

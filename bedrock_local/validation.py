@@ -1,6 +1,7 @@
 """What a job's input is held to before any record runs: files, sizes, counts and the outer form of each line.
 
-Source: "Monitor batch inference jobs" and "Amazon Bedrock endpoints and quotas"; the texts are the emulator's own.
+Sources: "Monitor batch inference jobs" and "Amazon Bedrock endpoints and quotas"; the message about access is from a
+runbook of 2026, the other texts are the emulator's own.
 """
 
 from __future__ import annotations
@@ -9,13 +10,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bedrock_local import objects
+from bedrock_local.emulator import ACCOUNT
 from bedrock_local.errors import ServiceError
 from bedrock_local.files import link_file
 from bedrock_local.jobs import InputFile, Job, Progress, input_path
 from bedrock_local.records import read_record
 from bedrock_local.settings import Settings
-
-LINE_BYTES = 1 << 16
 
 
 class InvalidInputError(Exception):
@@ -24,19 +24,59 @@ class InvalidInputError(Exception):
 
 def take_inputs(folder: Path, job: Job, settings: Settings) -> list[InputFile]:
     """Find the input files and keep them for the job, whatever becomes of the objects."""
-    split_uri(job.output_config["s3Uri"], folder)
-    bucket, key = split_uri(job.input_config["s3Uri"], folder)
-    files = find_inputs(folder, bucket, key)
-    if not files:
-        raise InvalidInputError(f"No .jsonl file was found at {job.input_config['s3Uri']}")
-    check_sizes(job, files, settings)
+    files, bucket = find_inputs(folder, job, settings), urlsplit(job.input_config["s3Uri"]).netloc
     for number, file in enumerate(files):
         path, _ = objects.find_object(folder, bucket, file.key)
         link_file(path, input_path(folder, job, number))
     return files
 
 
-def find_inputs(folder: Path, bucket: str, key: str) -> list[InputFile]:
+def check_input(folder: Path, job: Job, settings: Settings) -> None:
+    """Hold the input to everything at once, and keep nothing of it."""
+    progress = Progress(files=find_inputs(folder, job, settings))
+    bucket = urlsplit(job.input_config["s3Uri"]).netloc
+    for number, file in enumerate(progress.files):
+        progress.file, progress.line = number, 0
+        path, _ = objects.find_object(folder, bucket, file.key)
+        with path.open("rb") as lines:
+            for line in lines:
+                check_line(line, progress, settings)
+    check_counts(job, progress, settings)
+
+
+def find_inputs(folder: Path, job: Job, settings: Settings) -> list[InputFile]:
+    """Find the input files, which must be there and within the quotas, and see that output can be written."""
+    check_access(folder, job.input_config, "GetObject")
+    check_access(folder, job.output_config, "PutObject")
+    uri = job.input_config["s3Uri"]
+    files = list_files(folder, *split_uri(uri))
+    if not files and uri.endswith(".jsonl"):
+        raise InvalidInputError(no_access(uri, "GetObject", "the object does not exist"))
+    if not files:
+        raise InvalidInputError(f"No .jsonl file was found at {uri}")
+    check_sizes(job, files, settings)
+    return files
+
+
+def check_access(folder: Path, config: dict[str, str], action: str) -> None:
+    """Refuse a bucket that is not there, or that the caller says belongs to another account."""
+    uri, owner = config["s3Uri"], config.get("s3BucketOwner") or ACCOUNT
+    if owner != ACCOUNT:
+        raise InvalidInputError(no_access(uri, action, f"the bucket does not belong to account {owner}"))
+    try:
+        objects.bucket_folder(folder, split_uri(uri)[0])
+    except ServiceError:
+        raise InvalidInputError(no_access(uri, action, "the bucket does not exist")) from None
+
+
+def no_access(uri: str, action: str, reason: str) -> str:
+    """Say that a bucket cannot be used, as the service words it, and why."""
+    bucket, key = split_uri(uri)
+    what = f"Could not validate {action} permissions to access Amazon S3 bucket: {bucket} at key {key}."
+    return f"{what} {uri[:500]}: {reason}"
+
+
+def list_files(folder: Path, bucket: str, key: str) -> list[InputFile]:
     """Take the key as a file when it is one, else as a folder with everything below."""
     root = objects.bucket_folder(folder, bucket)
     prefix = key if not key or key.endswith("/") else f"{key}/"
@@ -49,13 +89,9 @@ def find_inputs(folder: Path, bucket: str, key: str) -> list[InputFile]:
     ]
 
 
-def split_uri(uri: str, folder: Path) -> tuple[str, str]:
-    """Give bucket and key of an address whose bucket must exist."""
+def split_uri(uri: str) -> tuple[str, str]:
+    """Give bucket and key of an address."""
     parts = urlsplit(uri)
-    try:
-        objects.bucket_folder(folder, parts.netloc)
-    except ServiceError:
-        raise InvalidInputError(f"Could not access the Amazon S3 bucket of {uri}: it does not exist") from None
     return parts.netloc, parts.path.removeprefix("/")
 
 
@@ -91,9 +127,10 @@ def check_line(line: bytes, progress: Progress, settings: Settings) -> None:
 def check_counts(job: Job, progress: Progress, settings: Settings) -> None:
     """Hold the records of all files together to the quotas of a job."""
     total = sum(file.records for file in progress.files)
+    where = job.input_config["s3Uri"]
     if total < max(least := settings.quota("min_records"), 1):
         limit = f"the minimum number of records per batch inference job is {least}"
-        raise InvalidInputError(f"The input at {job.input_config['s3Uri']} has {total} records; {limit}")
+        raise InvalidInputError(f"The input at {where} has {total} records; {limit}")
     if total > (most := settings.quota("max_job_records")):
         limit = f"the limit of a job is {most} records"
-        raise InvalidInputError(f"The input at {job.input_config['s3Uri']} has {total} records; {limit}")
+        raise InvalidInputError(f"The input at {where} has {total} records; {limit}")

@@ -64,8 +64,11 @@ def work_alone(job: Job, emulator: Emulator, deadline: float) -> bool:
 
 def look_at(job: Job, emulator: Emulator) -> Progress:
     """Give how far a job has come, after its status is as far as its clock allows; what was told once is kept."""
-    progress, settings = jobs.read_progress(emulator.folder, job), emulator.settings
-    if progress.end or clock.find_status(progress, settings, emulator.now()) == progress.status:
+    progress = jobs.read_progress(emulator.folder, job)
+    if progress.end:
+        return progress
+    settings = emulator.settings
+    if clock.find_status(progress, settings, emulator.now()) == progress.status:
         return progress
     try:
         with jobs.lock_job(emulator.folder, job).acquire(timeout=0):

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bedrock_local import open_session
+
 S3 = "s3InputDataConfig"
 NOVA = "amazon.nova-lite-v1:0"
 
@@ -103,15 +105,65 @@ def test_a_refused_job_is_not_kept(bedrock, request_of, error_of):
     assert bedrock.list_model_invocation_jobs()["invocationJobSummaries"] == []
 
 
-def test_the_same_token_gives_the_same_job(create):
+def test_the_same_token_gives_the_same_job(create, bedrock):
     token = {"clientRequestToken": "run-7"}
-    assert create(**token) == create(**token) == create(**token, jobName="other")
+    assert create(**token) == create(**token) == create(**token)
+    assert len(bedrock.list_model_invocation_jobs()["invocationJobSummaries"]) == 1
+
+
+@pytest.mark.parametrize("more", [{"jobName": "other"}, {"timeoutDurationInHours": 48}, {"modelId": NOVA}])
+def test_the_same_token_with_other_parameters_is_refused(create, bedrock, request_of, error_of, more):
+    create(clientRequestToken="run-7")
+    error = error_of(bedrock.create_model_invocation_job, **request_of(clientRequestToken="run-7", **more))
+    assert error == ("ConflictException", 400, "The provided client request token is in use with other parameters.")
 
 
 def test_a_name_is_taken_even_when_its_job_has_ended(jobs, bedrock, request_of, error_of, record):
     jobs.run([record(1)])
     error = error_of(bedrock.create_model_invocation_job, **request_of())
     assert error == ("ConflictException", 400, "The provided job name is currently in use.")
+
+
+def test_the_class_of_a_name_in_use_is_a_setting(jobs_at, error_of, request_of):
+    jobs = jobs_at(name_error="ValidationException")
+    jobs.create()
+    assert error_of(jobs.bedrock.create_model_invocation_job, **request_of())[0] == "ValidationException"
+
+
+@pytest.mark.parametrize("account", ["210987654321", ""])
+def test_a_role_of_another_account_is_refused_before_the_model_is_looked_at(bedrock, request_of, error_of, account):
+    role = f"arn:aws:iam::{account}:role/batch"
+    error = error_of(bedrock.create_model_invocation_job, **request_of(roleArn=role, modelId="no.model"))
+    assert error[:2] == ("AccessDeniedException", 403)
+    assert error[2].endswith(f"is not authorized to perform: iam:PassRole on resource: {role}")
+
+
+def test_a_model_is_refused_before_name_and_token_are_looked_at(create, bedrock, request_of, error_of):
+    create(clientRequestToken="run-7")
+    error = error_of(bedrock.create_model_invocation_job, **request_of(clientRequestToken="run-7", modelId="no.model"))
+    assert error[2] == "Batch inference is not supported for the requested model."
+
+
+@pytest.fixture
+def elsewhere(folder, clock):
+    """The same folder, seen from another region."""
+    return open_session(folder, region_name="eu-west-1", now=clock).client("bedrock")
+
+
+@pytest.mark.parametrize("form", [str, lambda arn: arn[-12:]])
+@pytest.mark.parametrize("operation", ["get_model_invocation_job", "stop_model_invocation_job"])
+def test_a_job_is_not_there_in_another_region(create, elsewhere, error_of, operation, form):
+    error = error_of(getattr(elsewhere, operation), jobIdentifier=form(create()))
+    assert error[:2] == ("ResourceNotFoundException", 404)
+
+
+def test_another_region_has_its_own_names_tokens_and_list(create, elsewhere, request_of):
+    token = {"clientRequestToken": "run-7"}
+    arn = create(**token)
+    other = elsewhere.create_model_invocation_job(**request_of(**token))["jobArn"]
+    assert other.split(":")[3] == "eu-west-1"
+    assert other != arn
+    assert [job["jobArn"] for job in elsewhere.list_model_invocation_jobs()["invocationJobSummaries"]] == [other]
 
 
 def test_a_job_is_found_by_its_arn_and_by_its_id(create, bedrock):
@@ -141,6 +193,29 @@ def test_a_job_that_has_ended_cannot_be_stopped(jobs, bedrock, error_of, record)
     assert "Completed" in message
 
 
+def test_the_class_of_a_stop_that_comes_too_late_is_a_setting(jobs_at, error_of, record):
+    jobs = jobs_at(stop_error="ValidationException")
+    job = jobs.run([record(1)])
+    assert error_of(jobs.bedrock.stop_model_invocation_job, jobIdentifier=job["jobArn"])[0] == "ValidationException"
+
+
+def test_input_can_be_looked_at_when_a_job_is_created(jobs_at, record, request_of, error_of):
+    jobs = jobs_at(input_check="create", min_records=2)
+    jobs.put([record(1)])
+    code, _, message = error_of(jobs.bedrock.create_model_invocation_job, **request_of())
+    assert (code, message[-8:]) == ("ValidationException", "job is 2")
+    jobs.put([record(1), record(2)])
+    assert jobs.finish(jobs.create())["status"] == "Completed"
+
+
+def test_a_line_that_is_no_record_is_named_when_a_job_is_created(jobs_at, record, request_of, error_of):
+    jobs = jobs_at(input_check="create")
+    jobs.put([record(1)], "in/a.jsonl")
+    jobs.put([record(1), b"no record"], "in/b.jsonl")
+    message = error_of(jobs.bedrock.create_model_invocation_job, **request_of())[2]
+    assert message.startswith("Input file in/b.jsonl, line 2: not a JSON object")
+
+
 def test_stopping_twice_is_stopping_once(jobs_at, clock):
     jobs = jobs_at(seconds={"Stopping": 60})
     arn = jobs.create()
@@ -148,53 +223,6 @@ def test_stopping_twice_is_stopping_once(jobs_at, clock):
         jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
         clock.move(30)
     assert jobs.get(arn)["status"] == "Stopped"
-
-
-@pytest.fixture
-def names_of(bedrock):
-    def ask(**query):
-        return [job["jobName"] for job in bedrock.list_model_invocation_jobs(**query)["invocationJobSummaries"]]
-
-    return ask
-
-
-@pytest.fixture
-def three(create, clock):
-    for name in ("first", "second", "third"):
-        create(jobName=name)
-        clock.move(60)
-
-
-@pytest.mark.usefixtures("three")
-def test_jobs_are_listed_newest_first_unless_asked_otherwise(names_of):
-    assert names_of() == names_of(sortBy="CreationTime", sortOrder="Descending") == ["third", "second", "first"]
-    assert names_of(sortOrder="Ascending") == ["first", "second", "third"]
-
-
-@pytest.mark.usefixtures("three")
-def test_jobs_are_listed_by_name_time_and_status(names_of, clock):
-    now = datetime.fromtimestamp(clock(), UTC)
-    assert names_of(nameContains="ir") == ["third", "first"]
-    assert names_of(submitTimeAfter=now - timedelta(seconds=121)) == ["third", "second"]
-    assert names_of(submitTimeBefore=now - timedelta(seconds=119)) == ["second", "first"]
-    assert names_of(statusEquals="Failed") == ["third", "second", "first"]
-    assert names_of(statusEquals="Completed") == []
-
-
-@pytest.mark.usefixtures("three")
-def test_pages_of_jobs_hold_each_once(bedrock):
-    pages = bedrock.get_paginator("list_model_invocation_jobs").paginate(PaginationConfig={"PageSize": 2})
-    assert [[job["jobName"] for job in page["invocationJobSummaries"]] for page in pages] == [
-        ["third", "second"],
-        ["first"],
-    ]
-
-
-@pytest.mark.parametrize(
-    "query", [{"maxResults": 1001}, {"statusEquals": "Done"}, {"nameContains": "a b"}, {"nextToken": "none"}]
-)
-def test_a_wrong_query_is_refused(bedrock, error_of, query):
-    assert error_of(bedrock.list_model_invocation_jobs, **query)[:2] == ("ValidationException", 400)
 
 
 def test_an_operation_that_is_not_there_is_refused(bedrock, error_of):

@@ -88,6 +88,36 @@ def test_a_bucket_that_is_not_there_fails_the_job(jobs, record, which):
     assert "s3://elsewhere/x/" in job["message"]
 
 
+@pytest.mark.parametrize(("which", "action"), [("input", "GetObject"), ("output", "PutObject")])
+def test_a_bucket_of_another_account_cannot_be_reached(jobs, record, which, action):
+    jobs.put([record(1)])
+    config = {f"s3{which.title()}DataConfig": {"s3Uri": "s3://calls/in/", "s3BucketOwner": "210987654321"}}
+    job = jobs.finish(jobs.create(**{f"{which}DataConfig": config}))
+    assert job["status"] == "Failed"
+    begin = f"Could not validate {action} permissions to access Amazon S3 bucket: calls at key in/."
+    assert job["message"] == f"{begin} s3://calls/in/: the bucket does not belong to account 210987654321"
+
+
+def test_the_account_itself_may_be_named_as_the_owner(jobs, record):
+    jobs.put([record(1)])
+    config = {"s3Uri": "s3://calls/in/", "s3BucketOwner": "123456789012"}
+    assert jobs.finish(jobs.create(inputDataConfig={"s3InputDataConfig": config}))["status"] == "Completed"
+
+
+def test_a_file_that_is_not_there_fails_the_job(jobs, record):
+    jobs.put([record(1)])
+    job = jobs.finish(jobs.create(inputDataConfig={"s3InputDataConfig": {"s3Uri": "s3://calls/in/call.jsonl"}}))
+    begin = "Could not validate GetObject permissions to access Amazon S3 bucket: calls at key in/call.jsonl."
+    assert job["message"] == f"{begin} s3://calls/in/call.jsonl: the object does not exist"
+
+
+def test_a_message_is_never_longer_than_its_shape_allows(jobs):
+    uri = "s3://calls/" + "/".join(["x" * 200] * 5)
+    message = jobs.finish(jobs.create(inputDataConfig={"s3InputDataConfig": {"s3Uri": f"{uri}.jsonl"}}))["message"]
+    assert len(message) <= 2048
+    assert message.endswith(": the object does not exist")
+
+
 def test_a_long_validation_goes_on_where_it_was(jobs_at, record):
     jobs = jobs_at(work_seconds=0)
     jobs.put([record(number) for number in range(30)])

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import pytest
+
+from bedrock_local import open_session
+
+NOVA = "amazon.nova-lite-v1:0"
+HOUR = 3600
+WAITING = {"Submitted": 10, "Validating": 10, "Scheduled": 10, "InProgress": 70, "Stopping": 0}
+
+
+@pytest.fixture
+def few(jobs_at, record):
+    """Jobs of 100 seconds, of which two may be under way."""
+
+    def make(**settings):
+        made = jobs_at(**{"max_unfinished_jobs": 2, "seconds": WAITING} | settings)
+        made.put([record(number) for number in range(10)])
+        return made
+
+    return make
+
+
+def create_all(jobs, count):
+    return [jobs.create(jobName=f"job-{number}") for number in range(count)]
+
+
+def statuses(jobs, arns):
+    return [jobs.get(arn)["status"] for arn in arns]
+
+
+def test_a_job_beyond_the_quota_is_refused_and_the_quota_is_named(few, error_of, request_of):
+    jobs = few()
+    create_all(jobs, 2)
+    code, status, message = error_of(jobs.bedrock.create_model_invocation_job, **request_of(jobName="third"))
+    assert (code, status) == ("ServiceQuotaExceededException", 400)
+    name = "Sum of in-progress and submitted batch inference jobs using a base model"
+    assert f"{name} for anthropic.claude-haiku-4-5-20251001-v1:0 in us-east-1: 2." in message
+
+
+def test_profiles_and_ids_of_a_model_share_its_quota(few, error_of, request_of):
+    jobs = few()
+    create_all(jobs, 2)
+    wish = request_of(jobName="third", modelId="global.anthropic.claude-haiku-4-5-20251001-v1:0")
+    assert error_of(jobs.bedrock.create_model_invocation_job, **wish)[0] == "ServiceQuotaExceededException"
+
+
+def test_each_model_and_each_region_has_its_own_quota(few, folder, clock, request_of):
+    jobs = few()
+    create_all(jobs, 2)
+    elsewhere = open_session(folder, region_name="eu-west-1", now=clock).client("bedrock")
+    assert jobs.create(jobName="third", modelId=NOVA)
+    assert elsewhere.create_model_invocation_job(**request_of(jobName="third"))["jobArn"]
+
+
+def test_a_job_that_has_ended_frees_its_place(few, clock):
+    jobs = few()
+    first, _ = create_all(jobs, 2)
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=first)
+    assert jobs.get(first)["status"] == "Stopped"
+    assert jobs.create(jobName="third")
+
+
+def test_jobs_whose_time_is_over_free_their_places_without_being_asked_for(few, clock):
+    jobs = few()
+    create_all(jobs, 2)
+    clock.move(100)
+    assert jobs.create(jobName="third")
+
+
+def test_the_same_token_is_no_further_job(few):
+    jobs = few()
+    arns = {jobs.create(jobName="one", clientRequestToken="run-7") for _ in range(3)}
+    assert len(arns) == 1
+    assert jobs.create(jobName="two")
+
+
+def test_a_queued_job_is_submitted_until_it_gets_its_slot(few, clock):
+    jobs = few(over_quota="queue")
+    arns = create_all(jobs, 3)
+    clock.move(35)
+    assert statuses(jobs, arns) == ["InProgress", "InProgress", "Submitted"]
+    clock.move(65)
+    assert statuses(jobs, arns) == ["Completed", "Completed", "Submitted"]
+
+
+def test_the_clock_of_a_queued_job_begins_with_its_slot(few, clock):
+    jobs = few(over_quota="queue")
+    arns = create_all(jobs, 3)
+    clock.move(100)
+    statuses(jobs, arns)
+    seen = []
+    for _ in range(4):
+        seen.append(jobs.get(arns[2])["status"])
+        clock.move(10)
+    assert seen == ["Submitted", "Validating", "Scheduled", "InProgress"]
+
+
+def test_queued_jobs_come_in_their_order(few, clock):
+    jobs = few(over_quota="queue", max_unfinished_jobs=1)
+    arns = []
+    for number in range(3):
+        arns.append(jobs.create(jobName=f"job-{number}"))
+        clock.move(1)
+    clock.move(100)
+    jobs.get(arns[2])
+    clock.move(15)
+    assert statuses(jobs, arns) == ["Completed", "Validating", "Submitted"]
+
+
+def test_asking_for_the_last_of_a_queue_moves_all_of_it(few, clock):
+    jobs = few(over_quota="queue", max_unfinished_jobs=1)
+    arns = create_all(jobs, 4)
+    for _ in range(100):
+        if jobs.get(arns[-1])["status"] == "Completed":
+            break
+        clock.move(10)
+    assert statuses(jobs, arns) == ["Completed"] * 4
+
+
+def test_a_queued_job_expires_at_its_timeout(few, clock):
+    jobs = few(over_quota="queue", max_unfinished_jobs=0)
+    arn = jobs.create()
+    clock.move(24 * HOUR - 1)
+    assert jobs.get(arn)["status"] == "Submitted"
+    clock.move(1)
+    assert jobs.get(arn)["status"] == "Expired"
+
+
+def test_a_queued_job_can_be_stopped(few):
+    jobs = few(over_quota="queue")
+    *_, last = create_all(jobs, 3)
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=last)
+    assert jobs.get(last)["status"] == "Stopped"
