@@ -34,7 +34,8 @@ def work_on(job: Job, emulator: Emulator, deadline: float) -> bool:
         Whether there was more to do at the deadline.
     """
     if jobs.read_progress(emulator.folder, job).began is None:
-        work_in_turns(slots.list_ahead(emulator.folder, job), emulator, deadline)
+        for ahead in slots.list_ahead(emulator.folder, job):
+            work_alone(ahead, emulator, deadline)
     return work_alone(job, emulator, deadline)
 
 

@@ -13,7 +13,8 @@ def running(jobs_at, record):
     """Make jobs of 100 records that take a second of InProgress each, after no wait; settings may differ."""
 
     def make(**settings):
-        made = jobs_at(**{"seconds": {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 100}} | settings)
+        seconds = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 100}
+        made = jobs_at(**{"seconds": seconds, "work_seconds": 10} | settings)
         made.put([record(number) for number in range(100)])
         return made
 

@@ -14,7 +14,7 @@ def few(jobs_at, record):
     """Jobs of 100 seconds, of which two may be under way."""
 
     def make(**settings):
-        made = jobs_at(**{"max_unfinished_jobs": 2, "seconds": WAITING} | settings)
+        made = jobs_at(**{"max_unfinished_jobs": 2, "seconds": WAITING, "work_seconds": 10} | settings)
         made.put([record(number) for number in range(10)])
         return made
 

@@ -18,7 +18,7 @@ HOUR = 3600
 def slow(jobs_at, record):
     """Jobs whose statuses last 60, 60, 180 and 100 seconds, with 100 records put."""
     waiting = {"Submitted": 60, "Validating": 60, "Scheduled": 180, "InProgress": 100, "Stopping": 30}
-    made = jobs_at(seconds=waiting)
+    made = jobs_at(seconds=waiting, work_seconds=10)
     made.put([record(number) for number in range(100)])
     return made
 
