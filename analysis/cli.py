@@ -172,8 +172,9 @@ def emulator(
     ] = None,
     seed: Annotated[int | None, Option(help="Chooses what the faults strike.")] = None,
 ) -> None:
-    """Serve Amazon Bedrock batch inference from a folder, to any AWS client.
+    """Serve Bedrock batch inference from a folder.
 
+    Any AWS client can use it, of any language.
     Says what to paste into another terminal so that the AWS CLI and SDKs find it.
     Options about answers, clock, quotas and faults change the folder's settings, and stay.
     """

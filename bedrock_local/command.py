@@ -6,7 +6,7 @@ import importlib
 import os
 import re
 import sys
-import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -40,11 +40,13 @@ def run_server(folder: Path, port: int, options: dict[str, Any], say: Callable[[
         except (OSError, OverflowError) as error:
             reason = f"--port {port} cannot be had: {error}; end what listens there, or give another, up to 65535"
             raise CommandError(reason) from error
-        say(welcome(server))
-        if emulator.find_answerer() is None:
-            say("\nNobody answers here, as the settings leave that to workers; --answer names somebody.")
         with suppress(KeyboardInterrupt):
-            threading.Event().wait()
+            say(welcome(server))
+            if emulator.find_answerer() is None:
+                say("\nNobody answers here, as the settings leave that to workers; --answer names somebody.")
+            # Not an event: where polars has been imported, Ctrl-C does not wake those who wait for one.
+            while True:
+                time.sleep(3600)
     say("\nThe server has ended. The folder keeps buckets and jobs; the same command goes on with them.")
 
 

@@ -12,7 +12,7 @@ from analysis import load_answers, open_run
 from analysis.cli import app, main
 from analysis.notebooks import find_notebooks
 
-COMMANDS = ["run", "sample"]
+COMMANDS = ["emulator", "run", "sample"]
 PARAGRAPH = "notebooks/prompts/paragraph.md"
 
 

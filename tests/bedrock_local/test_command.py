@@ -1,0 +1,147 @@
+"""`batchbook emulator`, as a shell runs it where a server is at stake."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from http.client import HTTPConnection
+
+import pytest
+from typer.testing import CliRunner
+
+from analysis.cli import app
+from bedrock_local.settings import Settings, read_settings, write_settings
+
+ANSWERER = """
+from bedrock_local.answers import Reply
+def answer(question):
+    return Reply("Mine.", "end", 1, 1)
+"""
+
+
+@pytest.fixture
+def command(folder, tmp_path, monkeypatch):
+    """Run the command on the test's folder; give what it says."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*options, code=0):
+        result = CliRunner().invoke(app, ["emulator", "--folder", str(folder), *map(str, options)])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return run
+
+
+@pytest.fixture
+def start(folder, tmp_path):
+    """Start the command as a shell does; give the process, what it says first, and its port."""
+    started = []
+
+    def begin(*options, **variables):
+        words = [sys.executable, "-c", "from analysis.cli import main; main()", "emulator", "--folder", str(folder)]
+        environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **variables}
+        process = subprocess.Popen(
+            [*words, "--port", "0", *options], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        said = [process.stdout.readline() for _ in range(9)]
+        return process, said, int(re.search(r"AWS_ENDPOINT_URL=http://127.0.0.1:(\d+)", "".join(said))[1])
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_what_it_says_can_be_pasted(start, folder):
+    _, said, port = start("--clock", "realistic", AWS_PROFILE="work", HTTPS_PROXY="http://127.0.0.1:9")
+    assert said == [
+        f"The emulator in {folder} is at http://127.0.0.1:{port}; Ctrl-C ends it.\n",
+        f"Settings ({folder / 'settings.json'}): clock = realistic\n",
+        "For AWS clients in any language:\n",
+        "\n",
+        f"export AWS_ENDPOINT_URL=http://127.0.0.1:{port}\n",
+        "export AWS_ACCESS_KEY_ID=emulator\n",
+        "export AWS_SECRET_ACCESS_KEY=emulator\n",
+        "export AWS_DEFAULT_REGION=us-east-1\n",
+        "export AWS_REGION=us-east-1\n",
+    ]
+
+
+def test_ctrl_c_ends_it_with_a_sentence(start):
+    process, _, _ = start("--seed", "1")
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert (process.returncode, said.splitlines()[-1][:22]) == (0, "The server has ended. ")
+
+
+def test_a_function_of_ones_own_answers(start, tmp_path, folder):
+    (tmp_path / "mine.py").write_text(ANSWERER)
+    _, _, port = start("--answer", "mine:answer")
+    body = '{"messages": [{"role": "user", "content": [{"text": "Hello."}]}]}'
+    with closing(HTTPConnection("127.0.0.1", port)) as connection:
+        connection.request("POST", "/model/amazon.nova-lite-v1:0/converse", body)
+        assert b"Mine." in connection.getresponse().read()
+    assert read_settings(folder).answer == "worker"
+
+
+def test_it_works_jobs_off(command, jobs, record, folder):
+    jobs.put([record(number) for number in range(3)])
+    arn = jobs.create()
+    assert command("--work") == "All jobs have ended: 1 Completed.\n"
+    assert [line["recordId"] for line in jobs.outputs({"jobArn": arn})]
+    assert command("--work") == "No job is unfinished.\n"
+
+
+def test_only_the_settings_that_are_given_change(command, folder):
+    folder.mkdir()
+    write_settings(folder, Settings(min_records=7, faults={"throttled": 0.5}))
+    command("--work", "--clock", "realistic", "--factor", 60, "--quotas", 2024, "--seed", 3)
+    changed = Settings(min_records=7, faults={"throttled": 0.5}, clock="realistic", factor=60, quotas="2024", seed=3)
+    assert read_settings(folder) == changed
+
+
+def test_faults_are_given_by_name_and_rate_and_taken_away(command, folder):
+    command("--work", "--fault", "throttled=0.1", "--fault", "record-400=1")
+    assert read_settings(folder).faults == {"throttled": 0.1, "record-400": 1.0}
+    command("--work", "--fault", "none")
+    assert read_settings(folder).faults == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        (["--fault", "throttled"], "give a name and a rate from 0 to 1, as in throttled=0.1"),
+        (["--fault", "throttled=2"], "<= 1.0"),
+        (["--fault", "slow=0.1"], "no fault 'slow'; there are record-400, "),
+        (["--factor", "0"], "factor: Expected `float` > 0.0"),
+        (["--answer", "nobody"], "it can be extract, worker, the URL of"),
+        (["--answer", "answers.jsonl"], "there is no such file"),
+        (["--answer", "nowhere:answer"], "no module 'nowhere' is in "),
+        (["--answer", "json:answer"], "json has no function 'answer'; it takes a Question"),
+        (["--answer", "worker"], "give --answer module:function or extract"),
+    ],
+)
+def test_a_value_that_cannot_be_says_what_can(command, options, cure):
+    said = command("--work", *options, code=1)
+    assert said.startswith("batchbook: ")
+    assert cure in said
+
+
+def test_a_port_that_is_taken_says_what_to_do(command, server):
+    said = command("--port", server.port, code=1)
+    assert f"--port {server.port} cannot be had" in said
+    assert "give another" in said
+
+
+def test_recorded_answers_are_found_from_every_folder(command, folder, tmp_path, record):
+    output = {"content": [{"type": "text", "text": "Mine."}], "stop_reason": "end_turn", "usage": {}}
+    line = json.dumps(record(1) | {"modelOutput": output})
+    (tmp_path / "answers.jsonl").write_text(line + "\n")
+    command("--work", "--answer", "answers.jsonl")
+    assert read_settings(folder).answer == str(tmp_path / "answers.jsonl")
