@@ -44,11 +44,12 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
 
 
 def write_top_k(prompt: Prompt) -> dict[str, Any]:
-    """Write top_k as the model names it: Converse has no name for it, and Nova's differs from the others'."""
-    if prompt.top_k is None:
-        return {}
-    is_nova = find_model(prompt.model_id).base.startswith("amazon.nova")
-    return {"inferenceConfig": {"topK": prompt.top_k}} if is_nova else {"top_k": prompt.top_k}
+    """Write top_k as the model names it: Converse has no name for it."""
+    base = find_model(prompt.model_id).base
+    fields = drop_unset({"k" if base.startswith("cohere.") else "top_k": prompt.top_k})
+    if fields and base.startswith("amazon.nova"):
+        return {"inferenceConfig": {"topK": prompt.top_k}}
+    return fields
 
 
 class InferenceConfig(Struct, gc=False, rename={"max_tokens": "maxTokens", "top_p": "topP", "top_k": "topK"}):
@@ -68,6 +69,7 @@ class AdditionalFields(Struct, gc=False, rename={"inference_config": "inferenceC
     """The settings that Converse leaves to the model."""
 
     top_k: Count | None = None
+    k: Count | None = None
     inference_config: InferenceConfig | None = None
 
 
@@ -102,7 +104,7 @@ class ConverseRequest(Struct, gc=False, rename="camel"):
         if fields is None:
             return config.top_k
         of_nova = fields.inference_config or NO_CONFIG
-        return take_first(take_first(fields.top_k, of_nova.top_k), config.top_k)
+        return take_first(take_first(fields.top_k, fields.k), take_first(of_nova.top_k, config.top_k))
 
 
 class Text(Struct, gc=False):

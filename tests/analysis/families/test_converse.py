@@ -46,10 +46,17 @@ def test_what_the_prompt_sets_is_sent_in_a_fixed_order():
     ]
 
 
-def test_nova_wants_top_k_in_a_config_of_its_own():
-    prompt = msgspec.structs.replace(BARE, model_id="us.amazon.nova-lite-v1:0", top_k=20)
-    request = CONVERSE.write_request(prompt, "Hello")
-    assert request["additionalModelRequestFields"] == {"inferenceConfig": {"topK": 20}}
+@pytest.mark.parametrize(
+    ("model_id", "fields"),
+    [
+        ("us.amazon.nova-lite-v1:0", {"inferenceConfig": {"topK": 20}}),
+        ("cohere.command-r-v1:0", {"k": 20}),
+        ("us.anthropic.claude-3-haiku-20240307-v1:0", {"top_k": 20}),
+    ],
+)
+def test_top_k_is_written_as_the_model_names_it(model_id, fields):
+    request = CONVERSE.write_request(msgspec.structs.replace(BARE, model_id=model_id, top_k=20), "Hello")
+    assert request["additionalModelRequestFields"] == fields
 
 
 def test_the_settings_of_a_request_are_read_back():
@@ -63,6 +70,7 @@ def test_the_settings_of_a_request_are_read_back():
     [
         '{"inferenceConfig":{"topK":20}}',
         '{"additionalModelRequestFields":{"top_k":20}}',
+        '{"additionalModelRequestFields":{"k":20}}',
         '{"additionalModelRequestFields":{"inferenceConfig":{"topK":20}}}',
     ],
 )
