@@ -10,6 +10,7 @@ from html import escape
 import polars as pl
 
 from analysis.estimates import estimate_costs
+from analysis.families import find_family
 from analysis.models import find_model, list_models
 from analysis.prices import find_prices
 from analysis.prompts import Prompt
@@ -142,7 +143,7 @@ def find_limits(
     """Find every limit that the run touches, of Bedrock's jobs and of the models."""
     rows = [*too_few_records(jobs, quotas)]
     for prompt in prompts:
-        rows += [*too_many_tokens(prompt, records), *refused_settings(prompt)]
+        rows += [*too_many_tokens(prompt, records), *unconfirmed_format(prompt)]
     return pl.DataFrame(rows, schema=LIMIT_SCHEMA, orient="row")
 
 
@@ -159,15 +160,12 @@ def too_few_records(jobs: pl.DataFrame, quotas: Mapping[str, Quotas]) -> Iterato
 
 
 def too_many_tokens(prompt: Prompt, records: pl.DataFrame) -> Iterator[tuple[str, str, str]]:
-    """Find calls over the context window, and a max_tokens over the model's ceiling."""
+    """Find calls over the context window, and models whose limits are not known."""
     model = find_model(prompt.model_id)
     if model.max_output_tokens is None or model.context_tokens is None:
         near = get_close_matches(model.base, list_models(), n=1)
         known = f"; did you mean {near[0]}?" if near and near[0] != model.base else ""
         yield "unknown", prompt.name, f"not all limits of {model.base} are known here{known}"
-    if model.max_output_tokens and prompt.max_tokens > model.max_output_tokens:
-        detail = f"max_tokens is {prompt.max_tokens:,}; {model.base} refuses more than {model.max_output_tokens:,}"
-        yield "output", prompt.name, detail
     if model.context_tokens:
         room = max(0, model.context_tokens - prompt.max_tokens)
         own = records.filter(pl.col("variant") == prompt.name, pl.col("sample") == 1)
@@ -178,16 +176,15 @@ def too_many_tokens(prompt: Prompt, records: pl.DataFrame) -> Iterator[tuple[str
             yield "context", prompt.name, detail
 
 
-def refused_settings(prompt: Prompt) -> Iterator[tuple[str, str, str]]:
-    """Find sampling parameters that the model refuses, record by record, in a job that ends Completed."""
+def unconfirmed_format(prompt: Prompt) -> Iterator[tuple[str, str, str]]:
+    """Find a model whose own format nobody has confirmed: a job may find out, record by record, that it is another."""
     model = find_model(prompt.model_id)
-    settings = {name: getattr(prompt, name) for name in ("temperature", "top_p", "top_k")}
-    sent = [name for name, value in settings.items() if value is not None]
-    refused = [name for name in sent if (name, settings[name]) != ("temperature", 1)]  # 1 is what it has anyway
-    if model.sampling == "none" and refused:
-        yield "sampling", prompt.name, f"{model.base} refuses {' and '.join(refused)}: leave out what it refuses"
-    if model.sampling == "one" and {"temperature", "top_p"} <= set(sent):
-        yield "sampling", prompt.name, f"{model.base} refuses temperature and top_p together: keep one"
+    inferred = find_family(model, prompt.invocation_type).inferred
+    if inferred is not None and inferred.match(model.base):
+        detail = (
+            f"nobody has confirmed the InvokeModel format of {model.base}; invocation_type Converse is known to work"
+        )
+        yield "format", prompt.name, detail
 
 
 def count(number: int, noun: str) -> str:

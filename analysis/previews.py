@@ -18,6 +18,7 @@ from analysis.invocations import invoke_once
 from analysis.models import find_model
 from analysis.prompts import Prompt
 from analysis.records import describe_record
+from analysis.refusals import check_settings
 
 LONG = "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; max-height: 24em; overflow: auto"
 
@@ -88,8 +89,9 @@ def preview(prompt: Prompt, call: Mapping[str, Any], *, profile: str | None = No
     Raises
     ------
     PromptError
-        The template does not fit the call, or `call` is not a row.
+        The template does not fit the call, `call` is not a row, or the prompt asks for what its model refuses.
     """
+    check_settings(prompt)
     if not isinstance(call, Mapping):
         cure = "give a row: calls.row(0, named=True) in polars, calls.iloc[0].to_dict() in pandas"
         raise PromptError(prompt.name, f"a {type(call).__name__} is not one call", cure)

@@ -18,6 +18,7 @@ from analysis.families import find_family
 from analysis.models import find_model
 from analysis.prompts import Prompt, render
 from analysis.quotas import Quotas
+from analysis.refusals import check_settings
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_LENGTH = 11  # what Bedrock's own ids had until 2025; 62^11, so a million records clash once in 104 million runs
@@ -73,10 +74,14 @@ def write_records(
     Raises
     ------
     PromptError
-        A template does not fit the calls.
+        A template does not fit the calls, or a prompt asks for what its model refuses.
+    ModelError
+        A model whose requests nobody writes here.
     QuotaError
         One record is larger than an input file may be.
     """
+    for prompt in prompts:
+        check_settings(prompt)
     groups: dict[tuple[str, str], list[Prompt]] = {}
     for prompt in prompts:
         groups.setdefault((prompt.model_id, prompt.invocation_type), []).append(prompt)

@@ -62,7 +62,9 @@ def prepare(
     CallsError
         The frame does not hold calls, or one id twice.
     PromptError
-        A template does not fit the calls, or two prompts have one name.
+        A template does not fit the calls, a prompt asks for what its model refuses, or two prompts have one name.
+    ModelError
+        A model whose requests nobody writes here.
     RunError
         The name cannot be used, or belongs to a run that was prepared for something else: the error lists what differs.
     QuotaError

@@ -12,6 +12,7 @@ LAYERS = (
     {"storage"},
     {"models", "prompts", "transcripts", "samples", "quotas"},
     {"families", "prices"},
+    {"refusals"},
     {"records", "ledger", "invocations", "outputs"},
     {"jobs", "manifests", "answers", "costs", "stops", "tables"},
     {"estimates"},

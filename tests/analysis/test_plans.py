@@ -8,7 +8,6 @@ from analysis.quotas import Quotas
 
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"  # 200,000 tokens of context, 4,096 out, no price in the tables
 HAIKU_45 = "global.anthropic.claude-haiku-4-5-20251001-v1:0"  # batch 0.50 and 2.50 USD per million, on demand twice
-OPUS = "global.anthropic.claude-opus-5"
 QUOTAS = Quotas(min_records=2, records_per_file=9, records_per_job=9, file_bytes=999, job_bytes=999, unfinished_jobs=2)
 
 
@@ -128,43 +127,26 @@ def test_samples_of_a_long_call_are_one_call():
     assert shown.limits["detail"][0].endswith("1 call may be longer: c1")
 
 
-def test_max_tokens_over_the_ceiling_of_the_model_is_told():
-    (limit,) = list_limits(make_prompt(model_id=HAIKU, max_tokens=4097))
-    assert limit == ("output", "short", f"max_tokens is 4,097; {HAIKU} refuses more than 4,096")
+def test_a_format_that_nobody_confirmed_is_told():
+    (limit,) = [limit for limit in list_limits(make_prompt(model_id="zai.glm-4.7")) if limit[0] == "format"]
+    assert limit[1:] == (
+        "short",
+        "nobody has confirmed the InvokeModel format of zai.glm-4.7; invocation_type Converse is known to work",
+    )
 
 
 @pytest.mark.parametrize(
-    ("model_id", "settings", "refused"),
-    [
-        (OPUS, {"temperature": 0}, "refuses temperature:"),
-        (OPUS, {"temperature": 1, "top_p": 0.9}, "refuses top_p:"),
-        (OPUS, {"top_k": 1}, "refuses top_k:"),
-        (OPUS, {"temperature": 0.5, "top_k": 5}, "refuses temperature and top_k:"),
-        (HAIKU_45, {"temperature": 1, "top_p": 1}, "refuses temperature and top_p together: keep one"),
-    ],
+    ("model_id", "invocation_type"), [("zai.glm-4.7", "Converse"), ("qwen.qwen3-32b-v1:0", "InvokeModel")]
 )
-def test_sampling_that_the_model_refuses_is_told(model_id, settings, refused):
-    ((limit, where, detail),) = list_limits(make_prompt(model_id=model_id, **settings))
-    assert (limit, where) == ("sampling", "short")
-    assert refused in detail
-
-
-@pytest.mark.parametrize(
-    ("model_id", "settings"),
-    [
-        (OPUS, {}),
-        (OPUS, {"temperature": 1}),
-        (HAIKU_45, {"temperature": 0, "top_k": 5}),
-        (HAIKU_45, {"top_p": 0.9}),
-        (HAIKU, {"temperature": 0, "top_p": 0.9, "top_k": 5}),
-    ],
-)
-def test_sampling_that_the_model_takes_is_no_limit(model_id, settings):
-    assert list_limits(make_prompt(model_id=model_id, **settings)) == []
+def test_a_format_that_is_known_is_no_limit(model_id, invocation_type):
+    limits = list_limits(make_prompt(model_id=model_id, invocation_type=invocation_type))
+    assert "format" not in [limit for limit, _, _ in limits]
 
 
 def test_limits_that_nobody_knows_are_said_to_be_unknown():
-    limits = list_limits(make_prompt(model_id="acme.talker-v1:0", max_tokens=10**9, top_k=5), [10**9, 10**9])
+    limits = list_limits(
+        make_prompt(model_id="acme.talker-v1:0", max_tokens=10**9, invocation_type="Converse"), [10**9, 10**9]
+    )
     assert limits == [("unknown", "short", "not all limits of acme.talker-v1:0 are known here")]
 
 

@@ -65,7 +65,7 @@ def test_a_cut_line_is_unreadable_and_its_record_failed(sent, stored):
 
 
 def test_failed_records_keep_their_row_and_their_reason(emulator, tmp_path):
-    refused = make_prompt("refused", temperature=0.5, top_p=0.5)
+    refused = make_prompt("refused", temperature=0.5, additional_fields={"top_p": 0.5})
     run = prepare(make_calls(60), [make_prompt(), refused], into=tmp_path / "runs", name="demo")
     submit(run)
     assert read_counts(run) == (120, 60, 60, 0, 0, 0, True)

@@ -248,6 +248,13 @@ def test_what_was_asked_holds_no_time_no_version_and_no_place(tmp_path):
     assert str(tmp_path) not in json.dumps(asked)
 
 
+def test_what_the_model_would_refuse_leaves_no_run(tmp_path):
+    refused = Prompt(name="short", model_id="us.anthropic.claude-opus-5", template="{{ transcript }}", temperature=0)
+    with pytest.raises(PromptError, match=r"short: .* refuses temperature"):
+        prepare(CALLS, refused, into=tmp_path / "runs")
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
 def test_a_template_that_uses_no_column_is_refused(tmp_path):
     prompt = make_prompt(template="Summarize { transcript }.")
     with pytest.raises(PromptError, match="uses no column of a call, so every call would get the same request"):

@@ -1,0 +1,137 @@
+"""Refusals: what a model would refuse of a prompt, found before anything is sent.
+
+The service finds it record by record, in a job that waits for hours and then ends Completed. Sources: the families'
+own pages, and facts/models.csv. What stands in `additional_fields` is sent as it stands: it is the way around a rule
+that no longer holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from analysis.errors import PromptError
+from analysis.families import FAMILIES, Family, find_family
+from analysis.models import Model, find_model
+from analysis.prompts import Prompt
+
+Refusal = tuple[str, str]
+LEAST_BUDGET = 1024
+ANY = (0, float("inf"))
+DEFAULT_TEMPERATURE = 1  # what a model that takes no sampling has anyway
+# By Converse these have no stop sequences: langgenius/dify-official-plugins#1767, langchain-ai/langchain-aws#664.
+NO_STOP = re.compile(r"openai\.|qwen\.|deepseek\.v3")
+# By Converse these have no system text: Amazon Bedrock User Guide, "Supported models and model features" of Converse.
+NO_SYSTEM = re.compile(r"amazon\.titan-t|cohere\.command-(text|light)|mistral\.(mistral-7b|mixtral)|ai21\.j2")
+# The job has the model, and a batch cannot stream.
+FOREIGN = ("model", "modelId", "stream")
+
+
+def check_settings(prompt: Prompt) -> None:
+    """Refuse a prompt that its model would refuse for each call.
+
+    Raises
+    ------
+    PromptError
+        A setting that the family does not have, that is out of its range, or that the model has dropped; two settings
+        that it takes only one of; a max_tokens above the model's ceiling; thinking that it cannot do.
+    ModelError
+        A model whose requests nobody writes here.
+    """
+    model = find_model(prompt.model_id)
+    family = find_family(model, prompt.invocation_type)
+    refusals = (
+        *refuse_fields(prompt),
+        *refuse_max_tokens(prompt, model, family),
+        *refuse_ranges(prompt, model, family),
+        *refuse_stop_sequences(prompt, model, family),
+        *refuse_in_converse(prompt, model),
+        *refuse_sampling(prompt, model),
+        *refuse_thinking(prompt, model),
+    )
+    for reason, cure in refusals:
+        raise PromptError(prompt.name, reason, cure)
+
+
+def refuse_fields(prompt: Prompt) -> Iterator[Refusal]:
+    """Find fields that belong to the job or the call, not to a record."""
+    for name in FOREIGN:
+        if name in prompt.additional_fields:
+            yield f"additional_fields has {name!r}, which no record of a batch job may have", f"leave {name!r} out"
+
+
+def refuse_max_tokens(prompt: Prompt, model: Model, family: Family) -> Iterator[Refusal]:
+    """Find a max_tokens above the ceiling of the model, or of its family's format."""
+    ceilings = [ceiling for ceiling in (model.max_output_tokens, family.limits.max_tokens) if ceiling]
+    if ceilings and prompt.max_tokens > min(ceilings):
+        reason = f"max_tokens is {prompt.max_tokens:,}; {model.base} refuses more than {min(ceilings):,}"
+        yield reason, f"set max_tokens to {min(ceilings)} or less"
+
+
+def refuse_ranges(prompt: Prompt, model: Model, family: Family) -> Iterator[Refusal]:
+    """Find settings that the format does not have, or has within other bounds."""
+    ranges = {
+        "temperature": family.limits.temperature,
+        "top_p": family.limits.top_p,
+        "top_k": find_top_k_range(model, family),
+    }
+    for name, bounds in ranges.items():
+        value = getattr(prompt, name)
+        if value is None:
+            continue
+        if bounds is None:
+            yield f"{model.base} has no {name}", f"leave {name} out"
+        elif not bounds[0] <= value <= bounds[1]:
+            yield f"{name} is {value:g}; {model.base} takes {bounds[0]:g} to {bounds[1]:g}", f"choose another {name}"
+
+
+def refuse_stop_sequences(prompt: Prompt, model: Model, family: Family) -> Iterator[Refusal]:
+    """Find stop sequences where the format has none, or takes fewer."""
+    most = family.limits.stop_sequences
+    if most is not None and len(prompt.stop_sequences) > most:
+        has = f"takes {most:,} stop sequences at most" if most else "has no stop sequences"
+        yield f"{model.base} by {prompt.invocation_type} {has}", "leave out the others" if most else "leave them out"
+
+
+def find_top_k_range(model: Model, family: Family) -> tuple[float, float] | None:
+    """Find the bounds of top_k; in Converse they are those of the model's own format, where that is known."""
+    own = [other for other in FAMILIES if other.models.match(model.base)] if family.name == "converse" else [family]
+    return own[0].limits.top_k if own else ANY
+
+
+def refuse_in_converse(prompt: Prompt, model: Model) -> Iterator[Refusal]:
+    """Find what Converse has and does not pass on to the model."""
+    if prompt.invocation_type != "Converse":
+        return
+    if prompt.stop_sequences and NO_STOP.match(model.base):
+        yield f"{model.base} by Converse has no stop sequences", "leave them out, or set invocation_type to InvokeModel"
+    if prompt.system and NO_SYSTEM.match(model.base):
+        yield f"{model.base} by Converse has no system text", "write it under '# User'"
+
+
+def refuse_sampling(prompt: Prompt, model: Model) -> Iterator[Refusal]:
+    """Find sampling that the model has dropped, or takes one parameter of."""
+    settings = {name: getattr(prompt, name) for name in ("temperature", "top_p", "top_k")}
+    sent = {name: value for name, value in settings.items() if value is not None}
+    dropped = [name for name, value in sent.items() if (name, value) != ("temperature", DEFAULT_TEMPERATURE)]
+    if model.sampling == "none" and dropped:
+        yield f"{model.base} refuses {' and '.join(dropped)}", f"leave out {' and '.join(dropped)}"
+    if model.sampling == "one" and {"temperature", "top_p"} <= sent.keys():
+        yield f"{model.base} refuses temperature and top_p together", "keep one of them"
+
+
+def refuse_thinking(prompt: Prompt, model: Model) -> Iterator[Refusal]:
+    """Find thinking that a Claude model does not do, or that leaves no room for the answer."""
+    thinking = prompt.additional_fields.get("thinking")
+    if model.provider != "anthropic" or not isinstance(thinking, dict) or thinking.get("type") != "enabled":
+        return
+    budget = thinking.get("budget_tokens")
+    if model.thinking == "adaptive":
+        yield f"{model.base} takes no budget for thinking", "write thinking: {type: adaptive}"
+    elif not isinstance(budget, int) or budget < LEAST_BUDGET:
+        yield f"budget_tokens of thinking is {budget}, and the least is {LEAST_BUDGET:,}", "raise budget_tokens"
+    elif budget >= prompt.max_tokens:
+        reason = f"budget_tokens of thinking is {budget:,} of {prompt.max_tokens:,} max_tokens: no answer has room"
+        yield reason, "raise max_tokens above the budget"
+    if prompt.temperature not in (None, DEFAULT_TEMPERATURE):
+        yield f"temperature is {prompt.temperature:g}, and a model that thinks takes none", "leave temperature out"

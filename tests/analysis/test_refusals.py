@@ -1,0 +1,127 @@
+import pytest
+
+from analysis.errors import ModelError, PromptError
+from analysis.facts import read_facts
+from analysis.prompts import Prompt
+from analysis.refusals import check_settings
+
+HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"  # temperature or top_p, 64,000 tokens out
+OLD = "anthropic.claude-3-haiku-20240307-v1:0"  # 4,096 tokens out
+OPUS = "global.anthropic.claude-opus-5"  # no sampling, adaptive thinking
+NOVA = "us.amazon.nova-micro-v1:0"  # 10,000 tokens out
+LLAMA = "us.meta.llama3-3-70b-instruct-v1:0"
+SMALL = "mistral.mistral-small-2402-v1:0"
+LARGE = "mistral.mistral-large-2407-v1:0"
+OSS = "openai.gpt-oss-20b-1:0"
+R1 = "us.deepseek.r1-v1:0"
+COHERE = "cohere.command-r-v1:0"
+TITAN = "amazon.titan-text-lite-v1"
+
+
+def check(model_id, **fields):
+    check_settings(Prompt(name="short", model_id=model_id, template="{{ transcript }}", **fields))
+
+
+def think(budget_tokens, **fields):
+    return {"additional_fields": {"thinking": {"type": "enabled", "budget_tokens": budget_tokens}}} | fields
+
+
+@pytest.mark.parametrize(
+    ("model_id", "settings", "reason"),
+    [
+        (HAIKU, {"temperature": 1, "top_p": 1}, "refuses temperature and top_p together; keep one of them"),
+        (HAIKU, {"temperature": 1.5}, r"temperature is 1\.5; anthropic.* takes 0 to 1; choose another temperature"),
+        (HAIKU, {"temperature": -0.1}, r"temperature is -0\.1; .* takes 0 to 1"),
+        (HAIKU, {"top_p": 1.01}, r"top_p is 1\.01; .* takes 0 to 1"),
+        (HAIKU, {"top_k": 501}, "top_k is 501; .* takes 0 to 500"),
+        (HAIKU, {"max_tokens": 64_001}, "max_tokens is 64,001; .* refuses more than 64,000; set max_tokens to 64000"),
+        (OLD, {"max_tokens": 4097}, "refuses more than 4,096"),
+        (OPUS, {"temperature": 0}, "refuses temperature; leave out temperature"),
+        (OPUS, {"temperature": 1, "top_p": 0.9}, "refuses top_p; leave out top_p"),
+        (OPUS, {"top_k": 1}, "refuses top_k;"),
+        (OPUS, {"temperature": 0.5, "top_k": 5}, "refuses temperature and top_k;"),
+        (NOVA, {"temperature": 0}, r"temperature is 0; amazon\.nova-micro-v1:0 takes 1e-05 to 1"),
+        (NOVA, {"top_k": 129}, "takes 0 to 128"),
+        (NOVA, {"max_tokens": 10_001}, "refuses more than 10,000"),
+        (LLAMA, {"stop_sequences": ("END",)}, "by InvokeModel has no stop sequences; leave them out"),
+        (LLAMA, {"top_k": 5}, "has no top_k; leave top_k out"),
+        (LLAMA, {"max_tokens": 2049}, "refuses more than 2,048"),
+        (SMALL, {"top_k": 0}, "takes 1 to 200"),
+        (SMALL, {"stop_sequences": tuple("abcdefghijk")}, "takes 10 stop sequences at most"),
+        (LARGE, {"stop_sequences": ("END",)}, "has no stop sequences"),
+        (OSS, {"temperature": 2.1}, "takes 0 to 2"),
+        (OSS, {"top_k": 5}, "has no top_k"),
+        (OSS, {"max_tokens": 128_001}, "refuses more than 128,000"),
+        (R1, {"max_tokens": 32_769}, "refuses more than 32,768"),
+        (COHERE, {"top_p": 1}, r"takes 0\.01 to 0\.99"),
+        (TITAN, {"top_k": 5}, "has no top_k"),
+        (HAIKU, {"additional_fields": {"modelId": HAIKU}}, "additional_fields has 'modelId', .* leave 'modelId' out"),
+        (HAIKU, {"additional_fields": {"stream": True}}, "additional_fields has 'stream'"),
+        (OPUS, think(2048, max_tokens=4096), r"takes no budget for thinking; write thinking: \{type: adaptive\}"),
+        (HAIKU, think(1023, max_tokens=4096), "budget_tokens of thinking is 1023, and the least is 1,024"),
+        (HAIKU, think(None, max_tokens=4096), "budget_tokens of thinking is None"),
+        (HAIKU, think(2048, max_tokens=2048), "is 2,048 of 2,048 max_tokens: no answer has room; raise max_tokens"),
+        (HAIKU, think(1024, max_tokens=2048, temperature=0), "temperature is 0, and a model that thinks takes none"),
+    ],
+)
+def test_what_the_model_would_refuse_is_refused_with_the_cure(model_id, settings, reason):
+    with pytest.raises(PromptError, match=f"^short: .*{reason}"):
+        check(model_id, **settings)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "settings", "reason"),
+    [
+        (OSS, {"temperature": 1.5}, "takes 0 to 1"),
+        (LLAMA, {"top_k": 5}, "has no top_k"),
+        (NOVA, {"top_k": 129}, "takes 0 to 128"),
+        (HAIKU, {"temperature": 0.5, "top_p": 0.5}, "together"),
+        (HAIKU, {"max_tokens": 64_001}, "refuses more than 64,000"),
+        (HAIKU, think(512), "the least is 1,024"),
+        (
+            OSS,
+            {"stop_sequences": ("END",)},
+            "by Converse has no stop sequences; leave them out, or set invocation_type",
+        ),
+        (TITAN, {"system": "Be brief."}, "by Converse has no system text; write it under '# User'"),
+    ],
+)
+def test_converse_does_not_help_against_what_the_model_refuses(model_id, settings, reason):
+    with pytest.raises(PromptError, match=reason):
+        check(model_id, invocation_type="Converse", **settings)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "settings"),
+    [
+        (OPUS, {}),
+        (OPUS, {"temperature": 1}),
+        (OPUS, {"additional_fields": {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}}),
+        (HAIKU, {"temperature": 0, "top_k": 5}),
+        (HAIKU, {"top_p": 0.9}),
+        (HAIKU, {"stop_sequences": ("END",), "max_tokens": 64_000}),
+        (HAIKU, think(1024, max_tokens=1025, temperature=1)),
+        (OLD, {"temperature": 0, "top_p": 0.9, "top_k": 5}),
+        (NOVA, {"temperature": 0.00001, "top_k": 128, "stop_sequences": ("END",)}),
+        (LLAMA, {"max_tokens": 2048, "invocation_type": "Converse", "stop_sequences": ("END",)}),
+        (OSS, {"temperature": 2, "stop_sequences": ("END",)}),
+        ("acme.talker-v1:0", {"invocation_type": "Converse", "top_k": 9999, "max_tokens": 10**9}),
+    ],
+)
+def test_what_the_model_takes_is_not_refused(model_id, settings):
+    check(model_id, **settings)
+
+
+def test_additional_fields_are_the_way_around_a_rule():
+    check(HAIKU, temperature=0.5, additional_fields={"top_p": 0.5})
+
+
+@pytest.mark.parametrize("invocation_type", ["InvokeModel", "Converse"])
+@pytest.mark.parametrize("model_id", read_facts("models")["model"])
+def test_a_bare_prompt_is_refused_by_no_model(model_id, invocation_type):
+    check(model_id, invocation_type=invocation_type)
+
+
+def test_a_model_that_nobody_writes_to_is_refused_before_its_settings():
+    with pytest.raises(ModelError, match="set invocation_type to Converse"):
+        check("acme.talker-v1:0", temperature=9)
