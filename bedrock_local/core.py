@@ -56,7 +56,7 @@ def write_error(error: ServiceError, request: Request) -> Response:
     if request.service == "s3":
         return xml_error(error, method=request.method)
     is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-    return form_error(error) if is_form else json_error(error)
+    return form_error(error) if is_form and not request.service.startswith("bedrock") else json_error(error)
 
 
 def carry_out(request: Request, emulator: Emulator) -> Response:

@@ -128,6 +128,11 @@ def test_a_service_that_is_not_there_is_named(client_of, error_of):
     assert error_of(client_of("iam").list_roles) == ("UnknownOperationException", 404, message)
 
 
+def test_an_error_of_bedrock_is_json_whatever_was_sent(ask):
+    status, _, body = ask("POST", "/model-invocation-job", b"x", content_type="application/x-www-form-urlencoded")
+    assert (status, list(json.loads(body))) == (400, ["message"])
+
+
 def test_only_one_operation_of_sts_is_there(client_of, error_of):
     assert client_of("sts").get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:root"
     assert error_of(client_of("sts").get_session_token)[0] == "UnknownOperationException"
