@@ -64,13 +64,13 @@ def find_region(profile: str, region: str) -> str:
     return region or str(open_session(profile).region_name or "")
 
 
-def make_client(session: Any, service: str) -> Any:
-    """Make a client that slows down when told to, and waits for slow models."""
+def make_client(session: Any, service: str, *, region: str = "") -> Any:
+    """Make a client that slows down when told to, and waits for slow models; in the session's region unless named."""
     from botocore.config import Config
 
     # The Nova guide asks for read timeouts of an hour.
     config = Config(retries={"mode": "adaptive", "total_max_attempts": 10}, read_timeout=3600, max_pool_connections=32)
-    return session.client(service, config=config)
+    return session.client(service, config=config, region_name=region or session.region_name)
 
 
 def default_pause_s(profile: str) -> float:

@@ -27,6 +27,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+facts = typer.Typer(
+    help="Prices and quotas that are reckoned with.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
+app.add_typer(facts, name="facts")
+
 
 @app.command()
 def run(
@@ -196,6 +201,24 @@ def emulator(
     except KeyboardInterrupt as error:
         typer.echo("\nInterrupted. The same command goes on from here.")
         raise typer.Exit(INTERRUPTED) from error
+
+
+@facts.command()
+def update(
+    profile: Annotated[str, Option(help="AWS profile; boto3's default when left out.")] = "",
+    region: Annotated[str, Option(help="Whose prices and quotas; the profile's region when left out.")] = "",
+) -> None:
+    """Read today's prices and your account's quotas from AWS.
+
+    Shows every number that changed, and writes them to .batchbook in your home folder, or to $BATCHBOOK_FACTS.
+    Needs pricing:GetProducts and servicequotas:ListServiceQuotas; with one of them it reads that one.
+    """
+    from analysis.updates import update_account
+
+    done = update_account(profile, region=region)
+    typer.echo(done)
+    if not done.files:
+        raise typer.Exit(1)
 
 
 def show_progress(line: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from analysis.errors import ColumnError, StorageError
-from analysis.facts import read_facts
+from analysis.facts import read_facts, read_own_facts
 from analysis.models import find_model
 
 INVOCATIONS = ("batch", "on_demand")
@@ -50,17 +50,18 @@ def find_prices(model_ids: Iterable[str], *, region: str = "", own: pl.DataFrame
     profile, and the model in its own Region: the price list has one rate for both), or nothing (own Region).
     A model id takes the row of its own profile, else that of `geo`;
     among these the row of its Region, else one for any Region.
+    In the Region for which `batchbook facts update` read prices from AWS, these go before those of the package.
     `global.` never lends its price to the others, which cost 10 % more since Claude 4.5, nor `geo` to `us-gov.`.
     Source: Amazon Bedrock pricing page and AWS Price List, as the column `source` says of each row.
     """
     asked = list(dict.fromkeys(model_ids))
-    table = read_facts("prices").with_columns(pl.col("profile", "region").fill_null(""))
-    matched = [match_model(table, model_id, region) for model_id in asked]
+    tables = [table.with_columns(pl.col("profile", "region").fill_null("")) for table in list_tables()]
+    matched = [match_model(table, model_id, region) for table in tables for model_id in asked]
     found = pl.concat([pl.DataFrame(schema=PRICE_SCHEMA), *matched])
     if own is not None:
         found = pl.concat([own.filter(pl.col("model_id").is_in(asked)).select(*PRICE_SCHEMA), found])
     order = pl.col("model_id").cast(pl.Enum(asked))
-    return found.unique(["model_id", "invocation"], keep="first").sort(order, "invocation")
+    return found.unique(["model_id", "invocation"], keep="first", maintain_order=True).sort(order, "invocation")
 
 
 def read_prices(path: str | Path) -> pl.DataFrame:
@@ -98,6 +99,12 @@ def read_prices(path: str | Path) -> pl.DataFrame:
         pl.col("read_on").str.to_date("%Y-%m-%d", strict=False),
     )
     return check_prices(prices.select(*PRICE_SCHEMA), path)
+
+
+def list_tables() -> list[pl.DataFrame]:
+    """List the tables of known prices, the one that counts first; rows without a price only say that none is known."""
+    is_known = pl.any_horizontal(pl.col(RATES).is_not_null())
+    return [table.filter(is_known) for table in (read_own_facts("prices"), read_facts("prices"))]
 
 
 def match_model(table: pl.DataFrame, model_id: str, region: str) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from analysis.errors import QuotaError
-from analysis.facts import read_facts
+from analysis.facts import read_facts, read_own_facts
 
 LATEST = "2026"
 
@@ -37,7 +37,7 @@ class Quotas:
 
 
 def find_quotas(model: str, *, year: str = LATEST, **own: int) -> Quotas:
-    """Look up the quotas of a model.
+    """Look up the quotas of a model: those of your account where `batchbook facts update` read them, else AWS's.
 
     Parameters
     ----------
@@ -53,17 +53,16 @@ def find_quotas(model: str, *, year: str = LATEST, **own: int) -> Quotas:
     QuotaError
         No such year, or a value whose name or size makes no sense.
     """
-    table = read_facts("quotas").with_columns(pl.col("quotas").cast(pl.String))
+    table = pl.concat([read_own_facts("quotas"), read_facts("quotas")]).with_columns(pl.col("quotas").cast(pl.String))
     rows = table.filter(pl.col("quotas") == year)
     if rows.is_empty():
         years = ", ".join(table["quotas"].unique().sort())
         raise QuotaError("quotas", f"no values for {year!r}", f"known are {years}")
-    row = (
-        rows.filter(pl.col("model").is_null() | (pl.col("model") == model))
-        .sort("model", nulls_last=True)
-        .row(0, named=True)
+    closest = rows.filter(pl.col("model").is_null() | (pl.col("model") == model)).sort(
+        "model", nulls_last=True, maintain_order=True
     )
-    quotas = Quotas(**{name: row[name] for name in Quotas.__dataclass_fields__})
+    names = list(Quotas.__dataclass_fields__)
+    quotas = Quotas(**closest.select(pl.col(names).drop_nulls().first()).row(0, named=True))
     check_own(own)
     return replace(quotas, **own)
 

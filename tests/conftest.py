@@ -10,6 +10,14 @@ from analysis import Prompt, prepare
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_own_facts(tmp_path_factory):
+    """Reckon with the facts of the package alone, whatever the one who runs the tests has read from AWS."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BATCHBOOK_FACTS", str(tmp_path_factory.mktemp("facts")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def account(tmp_path_factory):
     """The emulator of one test file, for its process and every kernel that it starts."""

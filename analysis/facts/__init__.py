@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
+from pathlib import Path
 
 import polars as pl
 
+from analysis.errors import StorageError
+
 
 def read_facts(table: str) -> pl.DataFrame:
-    """Read one table of facts: `models`, `prices` or `quotas`.
+    """Read one table of facts that comes with the package: `models`, `names`, `prices` or `quotas`.
 
     Returns
     -------
@@ -17,3 +21,57 @@ def read_facts(table: str) -> pl.DataFrame:
     """
     file = resources.files(__name__).joinpath(f"{table}.csv")
     return pl.read_csv(file.read_bytes(), try_parse_dates=True, infer_schema_length=None)
+
+
+def read_own_facts(table: str, folder: Path | None = None) -> pl.DataFrame:
+    """Read your own rows of `prices` or `quotas`, which `batchbook facts update` wrote; they go before the package's.
+
+    Parameters
+    ----------
+    folder
+        Where they are; that of `facts_folder` when left out.
+
+    Returns
+    -------
+    frame
+        The columns of the package's table; no rows where nothing was written.
+
+    Raises
+    ------
+    StorageError
+        The file is not what was written.
+    """
+    schema = read_facts(table).schema
+    path = (folder or facts_folder()) / f"{table}.csv"
+    if not path.exists():
+        return pl.DataFrame(schema=schema)
+    try:
+        return pl.read_csv(path, schema_overrides=schema).select(*schema)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        cure = "move it away; `batchbook facts update` writes it again"
+        raise StorageError(path, f"cannot be read ({str(error).splitlines()[0]})", cure) from error
+
+
+def write_own_facts(table: str, rows: pl.DataFrame, folder: Path | None = None) -> Path:
+    """Write your own rows of a table; nobody sees the file before it is whole.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be written.
+    """
+    path = (folder or facts_folder()) / f"{table}.csv"
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows.write_csv(unfinished)
+        unfinished.replace(path)
+    except OSError as error:
+        cure = "name another folder by BATCHBOOK_FACTS"
+        raise StorageError(path, f"cannot be written ({error.strerror})", cure) from error
+    return path
+
+
+def facts_folder() -> Path:
+    """Say where your own facts are: `$BATCHBOOK_FACTS`, or `.batchbook` in the home folder."""
+    return Path(os.environ.get("BATCHBOOK_FACTS") or Path.home() / ".batchbook")

@@ -6,8 +6,8 @@ from polars.testing import assert_frame_equal
 
 from analysis.errors import ColumnError, StorageError
 from analysis.facts import read_facts
-from analysis.models import find_model
-from analysis.prices import INVOCATIONS, PRICE_SCHEMA, find_prices, read_prices
+from analysis.models import find_model, list_models
+from analysis.prices import INVOCATIONS, PRICE_SCHEMA, RATES, find_prices, read_prices
 
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 HEADER = "model_id,invocation,input_usd_per_million,output_usd_per_million\n"
@@ -126,17 +126,28 @@ def test_every_known_price_has_one_row_a_source_and_a_day():
     facts = read_facts("prices")
     assert not facts.select("model", "profile", "region", "invocation").is_duplicated().any()
     assert set(facts["invocation"]) == set(INVOCATIONS)
-    assert facts.select("source", "read_on", "input_usd_per_million").null_count().row(0) == (0, 0, 0)
+    assert facts.select("source", "read_on").null_count().row(0) == (0, 0)
     assert facts["read_on"].dtype == pl.Date
 
 
-def test_no_batch_price_is_above_the_half_of_on_demand():
+def test_a_batch_price_is_half_of_on_demand():
     # "50 % of the on-demand price": Amazon Bedrock pricing page.
     facts = read_facts("prices").fill_null("")
-    pairs = facts.pivot("invocation", index=["model", "profile", "region"], values="input_usd_per_million")
-    both = pairs.drop_nulls()
-    assert len(both) > 25
-    assert (both["batch"] <= both["on_demand"] / 2 + 1e-9).all()
+    pairs = facts.pivot("invocation", index=["model", "profile", "region"], values=RATES).drop_nulls()
+    halves = {name: pl.col(f"{name}_on_demand") / pl.col(f"{name}_batch") for name in RATES}
+    not_half = pairs.filter(pl.any_horizontal((half - 2).abs() > 1e-9 for half in halves.values()))
+    assert len(pairs) > 25
+    # As one reader of the list reported it; nobody has confirmed it.
+    assert not_half.select("model", "profile").rows() == [("amazon.nova-2-lite-v1:0", "us")]
+
+
+def test_every_model_with_batch_support_has_a_row_for_batch():
+    # models.csv has the models of "Supported Regions and models for batch inference".
+    assert set(read_facts("prices").filter(invocation="batch")["model"]) == set(list_models())
+
+
+def test_a_row_without_a_price_is_no_price():
+    assert rates("us.anthropic.claude-opus-4-6-v1") == []
 
 
 def test_prices_are_kept_by_base_model_id():
