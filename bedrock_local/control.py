@@ -17,7 +17,7 @@ from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.jobs import Job
 from bedrock_local.models import Model, find_model, is_profile
-from bedrock_local.shapes import check_request
+from bedrock_local.shapes import check_request, input_shape, keep_known
 from bedrock_local.summaries import describe, list_page
 from bedrock_local.tags import add_tags, check_tags, read_tags, remove_tags
 from bedrock_local.times import iso_time, read_time
@@ -54,6 +54,7 @@ def create_job(request: Request, emulator: Emulator) -> Response:
     """Keep a new job, or find the one that the same token made."""
     wish = read_body(request)
     check_request("bedrock", "CreateModelInvocationJob", wish)
+    wish = keep_known(wish, input_shape("bedrock", "CreateModelInvocationJob"))
     # The service looks at the role first, then at the model: with a wrong role every model fails alike.
     check_role(wish["roleArn"])
     model = find_model(wish["modelId"])
@@ -208,7 +209,7 @@ def read_body(request: Request) -> dict[str, Any]:
     content = read_all(request.body, BODY_BYTES)
     try:
         return msgspec.json.decode(content or b"", type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ServiceError("ValidationException", "The request body is not a JSON object.") from None
 
 
