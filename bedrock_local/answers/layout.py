@@ -107,7 +107,7 @@ def deal(call: Weighed, topics: list[str], most: int | None) -> list[list[int]]:
     taken: set[int] = set()
     dealt: list[list[int]] = [[] for _ in topics]
     for turn in range(most or 2):
-        for place in sorted(range(len(topics)), key=lambda place: rank(topics[place])):
+        for place in sorted(range(len(topics)), key=lambda place: place_of(topics[place])):
             topic = topics[place]
             if turn == 0 or most or topic == "actions":
                 choose = pick if topic == "reason" and turn == 0 else pick_certain
@@ -115,7 +115,7 @@ def deal(call: Weighed, topics: list[str], most: int | None) -> list[list[int]]:
     return [sorted(places) for places in dealt]
 
 
-def rank(topic: str) -> int:
+def place_of(topic: str) -> int:
     """Say how early a topic chooses its sentences."""
     return ORDER.index(topic) if topic in ORDER else len(ORDER)
 
@@ -133,13 +133,13 @@ def fill(skeleton: Any, name: str, call: Weighed, taken: set[int]) -> Any:
     topic = topic_of(name)
     if isinstance(skeleton, dict):
         # Lists take what is left, or one list would take all.
-        keys = sorted(skeleton, key=lambda key: (isinstance(skeleton[key], list), rank(topic_of(key))))
+        keys = sorted(skeleton, key=lambda key: (isinstance(skeleton[key], list), place_of(topic_of(key))))
         filled = {key: fill(skeleton[key], key, call, taken) for key in keys}
         return {key: filled[key] for key in skeleton}
     if isinstance(skeleton, list):
         return fill_list(skeleton, name, call, taken)
     if isinstance(skeleton, bool):
-        return is_settled(call) if topic in {"outcome", "general"} else any(call.cues.get(topic, ()))
+        return is_settled(call) if topic in {"outcome", "general"} else bool(call.cues.get(topic))
     if isinstance(skeleton, int | float):
         return {"negative": 2, "neutral": 3, "positive": 4}[mood(call)]
     if isinstance(skeleton, str) and (options := options_of(skeleton)):
@@ -154,10 +154,11 @@ def fill_list(skeleton: list[Any], name: str, call: Weighed, taken: set[int]) ->
         return [fill(skeleton[0], name, call, taken)]
     topic = topic_of(name)
     if topic == "amounts":
+        # Short sentences were not looked at.
         said = [
             match[0]
-            for sentence in call.sentences
-            if MONEY.search(sentence.text)
+            for at, sentence in enumerate(call.sentences)
+            if at in call.cues["amounts"] or (not call.words[at] and MONEY.search(sentence.text))
             for match in AMOUNT.finditer(sentence.text)
         ]
         return list(dict.fromkeys(said))

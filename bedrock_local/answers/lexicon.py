@@ -21,13 +21,16 @@ NOT_HEADINGS = words_of("""
     output answer summary json important remember headings sections keys fields task role system user text rule
     language with write use
 """)
-# Words that say nothing about what a call is about; English is known by how many there are.
+# Words that say nothing about what a call is about, and letters, as surnames are spelled; English is known by how many
+# there are.
 COMMON = words_of("""
     a an the and or but if of to in on at for from with by is are was were be been being am do does did have has
     had i you he she it we they me him her us them my your his its our their this that these those there here so
     not no yes as just can could will would should i'm it's that's i'll i've you're don't okay ok um uh yeah well
     what how when which who up out get got let all any more some very really about then now one know go sir ma'am
+    b c d e f g h j k l m n o p q r s t u v w x y z
 """)
+MONEY_WORDS = words_of("dollar dollars euro euros pound pounds cent cents usd eur")
 # What points to a topic, to politeness (which matters little) and to a mood.
 CUES = {
     "reason": words_of("""
@@ -48,15 +51,18 @@ CUES = {
         envoyé ouvert rembourser found
     """),
     "outcome": words_of("""
-        escalated escalating escalate transferred
-        resolved fixed approved declined confirmed confirm set complete completed done successfully works working
-        refunded unable unfortunately cannot can't accepted agreed agree perfect booked final reversed reference
-        number denied refused rejected active credited scheduled solved restored waived confirmado confirmada resuelto
-        erledigt gelöst bestätigt confirmé réglé plan options option available
+        resolved fixed approved declined confirmed set complete completed done successfully unsuccessful works working
+        refunded unable unfortunately cannot can't accepted agreed agree perfect booked final reversed reference denied
+        refused rejected active credited scheduled solved restored waived unlocked released blocked available
+        unavailable escalated escalating escalate transferred authority override approval pending waiting
+        queue logged decision dropped disconnected plan options option
+        confirmado confirmada resuelto pendiente autorizarlo cortado lamentablemente caso supervisora
+        erledigt gelöst bestätigt leider vorgangsnummer abschließen entscheiden verbindung
+        confirmé réglé malheureusement attente dossier régler décider coupé
     """),
     "follow_up": words_of("""
         within days hours tomorrow monday tuesday wednesday thursday friday saturday sunday week weeks receive will
-        you'll we'll i'll callback email follow next until deadline please arrive soon shortly once expect back
+        you'll we'll i'll callback email follow next until deadline arrive soon shortly once expect back
         contact días mañana semana tagen morgen woche jours demain semaine if come days' later review
     """),
     "dates": words_of("""
@@ -69,8 +75,9 @@ CUES = {
         great good morning afternoon evening wonderful okay alright yes no yeah sure gracias hola danke hallo merci
         bonjour please contacting choosing rest assured absolutely apologies inconvenience hear patient bear digits
         security hesitate reach value valued loyal loyalty priority satisfaction questions concerns assistance
-        strive know further glad
-        street address zip postcode house correct bother
+        strive know further glad headset microphone noise statement training recorded screen loading typing
+        form box tick step calls overnight weekend maintenance pin maiden
+        street address zip postcode correct bother
     """),
     "angry": words_of("""
         frustrated frustrating angry upset unacceptable ridiculous terrible awful annoyed annoying disappointed

@@ -8,30 +8,91 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from heapq import nlargest
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import NamedTuple
 
-from bedrock_local.answers.lexicon import COMMON, CUES, SETTLING
+from bedrock_local.answers.lexicon import COMMON, CUES, MONEY_WORDS, SETTLING
 from bedrock_local.answers.transcript import Sentence
 
-TOPICS = ("reason", "actions", "outcome", "follow_up", "amounts", "dates")
 WORD = re.compile(r"[\w'$£€]+")
 MONEY = re.compile(
     r"[$£€]\s?\d|\d\s?(?:%|€|£|dollars?|euros?|pounds?|cents?|usd|eur)\b|\b(?:dollars?|euros?|pounds?|cents?)\b",
     re.IGNORECASE,
 )
+ASKS = re.compile(
+    r"(?:do|does|did|is|are|was|were|can|could|would|will|have|has|should|may)"
+    r" (?:i|you|we|he|she|it|they|there|this|that|my|your)\b",
+    re.IGNORECASE,
+)
+COURTESY = re.compile(
+    r"(?:thanks?|please)\b|i'm (?:just |so |really |very )*(?:glad|happy|sorry to hear)\b|my name is [\w{} ]{1,25}\.?$",
+    re.IGNORECASE,
+)
+CLOSING_MARKS, QUESTION_MARKS = " \"'\u201d", ("?", "\u061f", "\uff1f")
+LEAST_WEIGHT = 1.0
+MOST_CUES, MOST_TIMES = 4, 6
+# Shorter texts are thanks and the like, and not looked at further where there are enough others.
+SHORT, ENOUGH = 24, 20
+SHORT_WEIGHT = -5.0
+NOTHING: frozenset[str] = frozenset()
+# What ends in the middle: the speaker was interrupted.
+BROKEN = ("--", "\u2014", "\u2013")
+# How much heavier the customer's first words weigh as the reason, and what is left of it with every further sentence.
+FIRST, FADING = 8.0, 0.8
+# What questions, courtesies and halves of sentences weigh less, and what they get back where the reason is sought: a
+# customer may well ask for what the call is about.
+ASKED, WISHED = -5.0, 3.5
+TOPICS = ("reason", "actions", "outcome", "follow_up", "amounts", "dates")
+
+
+class Place(NamedTuple):
+    """What counts for a topic: each cue word, who says it, and to be said early or late."""
+
+    cue: float
+    agent: float
+    customer: float
+    early: float
+    late: float
+
+
+PLACES = {
+    "reason": Place(1.2, -3.0, 1.5, 0.0, 0.0),
+    "actions": Place(1.2, 1.5, -3.0, 0.0, 0.5),
+    "outcome": Place(1.2, 0.5, -4.0, 0.0, 3.0),
+    "follow_up": Place(1.2, 1.5, -3.0, 0.0, 2.0),
+    "amounts": Place(1.2, 0.0, 0.0, 0.0, 0.3),
+    "dates": Place(1.2, 0.0, 0.0, 0.0, 0.3),
+    "general": Place(0.2, 0.0, -0.75, 0.7, 1.0),
+}
 
 
 @dataclass(frozen=True)
 class Weighed:
-    """The sentences of a call and what each weighs for each topic, in the order said."""
+    """The sentences of a call in the order said, with what each weighs whatever the topic.
+
+    Attributes
+    ----------
+    words
+        The words of each sentence but the common ones; none where it is short.
+    weights
+        What each weighs for every topic.
+    cues
+        By topic, how many of its cue words stand in which sentence; `general` has those of all topics.
+    empty
+        Which ones state nothing: questions, courtesies, and what was broken off.
+    rankings
+        By topic, weights with the sentences that have them, the heaviest first, once they were asked for.
+    """
 
     sentences: list[Sentence]
-    words: list[list[str]]
-    weights: dict[str, list[float]]
-    cues: dict[str, list[int]]
+    words: list[frozenset[str]]
+    weights: list[float]
+    cues: dict[str, dict[int, int]]
+    empty: set[int]
     is_english: bool
+    rankings: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
 
 
 def cue_table() -> dict[str, tuple[str, ...]]:
@@ -39,18 +100,16 @@ def cue_table() -> dict[str, tuple[str, ...]]:
     table: dict[str, tuple[str, ...]] = {}
     for topic, words in CUES.items():
         for word in words:
-            table[word] = (*table.get(word, ()), topic)
+            table[word] = (*table.get(word, ()), topic, *(["general"] if topic in TOPICS else []))
     return table
 
 
 CUE_TABLE = cue_table()
-LEAST_WEIGHT = 1.0
-DIGIT = re.compile(r"\d")
-CLOSING_MARKS = " \"'\u201d"
+CUE_WORDS = frozenset(CUE_TABLE)
 
 
 def weigh(sentences: list[Sentence], focus: frozenset[str], seed: int) -> Weighed:
-    """Weigh every sentence for every topic.
+    """Weigh every sentence.
 
     Parameters
     ----------
@@ -61,97 +120,119 @@ def weigh(sentences: list[Sentence], focus: frozenset[str], seed: int) -> Weighe
     seed
         A number from the instructions: other words get another choice among near equals, as they do from a model.
     """
-    words = [WORD.findall(sentence.text.lower().replace("\u2019", "'")) for sentence in sentences]
-    content = [[word for word in line if word not in COMMON] for line in words]
-    counts = Counter(word for line in content for word in line)
-    cues = count_cues(sentences, words)
-    general = []
-    for at, (sentence, line) in enumerate(zip(sentences, content, strict=True)):
+    said = read_words(sentences)
+    words = [line - COMMON for line in said]
+    places = [at for at, line in enumerate(said) if line]
+    empty = {at for at in places if is_empty(sentences[at].text)}
+    counts = {word: min(count, MOST_TIMES) for word, count in Counter(chain.from_iterable(words)).items()}
+    # Digits stand before all letters.
+    figures = {word for word in counts if word < ":"}
+    cues = count_cues(sentences, said, places, figures | {word for word in counts if word[0] in "£€"} | MONEY_WORDS)
+    weights = [SHORT_WEIGHT] * len(sentences)
+    for at in places:
+        line = words[at]
+        frequent = sum(map(counts.__getitem__, line)) / (len(line) + 4) + 0.3 * len(focus & line)
+        numbers = 1.8 if at in cues["amounts"] else 0.0 if figures.isdisjoint(line) else 1.0
+        fault = ASKED if at in empty else 0.0
         nudge = (seed * (at + 7) >> 5) % 32 / 64
-        weight = (
-            general_weight(sentence.text, line, counts, focus) + length_weight(len(words[at])) + asked_weight(sentence)
-        )
-        general.append(weight + 0.8 * bool(cues["amounts"][at]) - cues["polite"][at] + nudge)
-    weights = {topic: topic_weights(topic, sentences, general, cues[topic]) for topic in TOPICS}
-    weights["general"] = [sum(column) / len(TOPICS) for column in zip(*weights.values(), strict=True)]
-    return Weighed(sentences, words, weights, cues, is_english(words, content))
+        weights[at] = frequent + numbers + fault + nudge + length_weight(len(said[at]), len(line))
+        weights[at] -= cues["polite"].get(at, 0) + cues["angry"].get(at, 0)
+    english = sum(map(len, words)) < 0.75 * sum(map(len, said))
+    return Weighed(sentences, words, weights, cues, empty, english)
 
 
-def count_cues(sentences: list[Sentence], words: list[list[str]]) -> dict[str, list[int]]:
-    """Count the cue words of every topic in every sentence; an amount of money counts as two."""
-    cues: dict[str, list[int]] = {topic: [0] * len(words) for topic in CUES}
-    for at, line in enumerate(words):
-        for word in line:
-            for topic in CUE_TABLE.get(word, ()):
-                cues[topic][at] += 1
-    cues["amounts"] = [2 * bool(MONEY.search(sentence.text)) for sentence in sentences]
+def read_words(sentences: list[Sentence]) -> list[frozenset[str]]:
+    """List the words of every sentence; none of a short one in a call of many."""
+    least = SHORT if len(sentences) > ENOUGH else 0
+    lines = "\n".join([sentence.text for sentence in sentences]).lower().replace("\u2019", "'").split("\n")
+    return [] if not sentences else [frozenset(WORD.findall(line)) if len(line) >= least else NOTHING for line in lines]
+
+
+def is_empty(text: str) -> bool:
+    """Tell whether a sentence asks, is a courtesy, or was broken off."""
+    is_question = text.rstrip(CLOSING_MARKS).endswith(QUESTION_MARKS) or ASKS.match(text)
+    return bool(is_question or text.endswith(BROKEN) or COURTESY.match(text))
+
+
+def length_weight(words: int, telling: int) -> float:
+    """Take from what is too short to say much, or says it in common words, and from what goes on."""
+    if telling > 2 and 5 < words <= 35:
+        return 0.0
+    return -1.6 * max(0, 6 - words) - max(0, 3 - telling) - 0.1 * max(0, words - 35)
+
+
+def count_cues(
+    sentences: list[Sentence], said: list[frozenset[str]], places: list[int], money: set[str]
+) -> dict[str, dict[int, int]]:
+    """Count the cue words of every topic in every sentence; an amount of money, which has a word of `money`, is two."""
+    cues: dict[str, dict[int, int]] = {topic: {} for topic in (*CUES, "amounts", "general")}
+    for at in places:
+        for word in CUE_WORDS & said[at]:
+            for topic in CUE_TABLE[word]:
+                cues[topic][at] = cues[topic].get(at, 0) + 1
+        if not money.isdisjoint(said[at]) and MONEY.search(sentences[at].text):
+            cues["amounts"][at] = 2
+            cues["general"][at] = cues["general"].get(at, 0) + 2
     return cues
 
 
-def is_english(words: list[list[str]], content: list[list[str]]) -> bool:
-    """Hold a call for English when common English words are at least 28 of 100."""
-    return sum(map(len, content)) < 0.72 * sum(map(len, words))
-
-
-def general_weight(text: str, content: list[str], counts: Counter[str], focus: frozenset[str]) -> float:
-    """Weigh what counts for every topic: frequent words, the words of the instructions, digits."""
-    frequent = sum(min(counts[word], 6) for word in content) / (len(content) + 4)
-    has_digit = DIGIT.search(text) is not None
-    return frequent + 0.3 * len(focus.intersection(content)) + has_digit
-
-
-def length_weight(words: int) -> float:
-    """Take from what is too short to say much, and from what goes on."""
-    return -1.2 * max(0, 6 - words) - 0.1 * max(0, words - 35)
-
-
-def topic_weights(topic: str, sentences: list[Sentence], general: list[float], cues: list[int]) -> list[float]:
-    """Add to the general weights what counts for a topic: its cue words, who speaks, and when."""
-    side, early, late = PLACES[topic]
-    spoken = {"agent": -3.0, "customer": -3.0, "": 0.0} if side else {"agent": 0.0, "customer": 0.0, "": 0.0}
-    spoken[side] = 1.5 if side else 0.0
-    step = (late - early) / max(1, len(sentences) - 1)
-    return [
-        weight + 1.2 * (count if count < 4 else 4) + spoken[sentence.role] + early + step * at
-        for at, (weight, count, sentence) in enumerate(zip(general, cues, sentences, strict=True))
-    ]
-
-
-def asked_weight(sentence: Sentence) -> float:
-    """Take from questions; little from the customer's, who may well ask for what the call is about."""
-    if not sentence.text.rstrip(CLOSING_MARKS).endswith(("?", "\u061f")):
-        return 0.0
-    return -1.5 if sentence.role == "customer" else -5.0
-
-
-# Who tells it, and how much it counts to be said early and late.
-PLACES = {
-    "reason": ("customer", 4.0, 0.0),
-    "actions": ("agent", 0.0, 0.5),
-    "outcome": ("", 0.0, 3.0),
-    "follow_up": ("agent", 0.0, 2.0),
-    "amounts": ("", 0.0, 0.3),
-    "dates": ("", 0.0, 0.3),
-}
-
-
 def pick(call: Weighed, topic: str, limit: int, taken: set[int]) -> list[int]:
-    """Pick the heaviest sentences for a topic that say something new, and mark them as taken."""
-    return pick_among(call, range(len(call.words)), topic, limit, taken)
+    """Pick the heaviest sentences for a topic that say something new, of all if need be, and mark them as taken."""
+    chosen = pick_among(call, [at for _, at in rank(call, topic)], limit, taken)
+    if len(chosen) == limit:
+        return chosen
+    others = sorted(range(len(call.sentences)), key=call.weights.__getitem__, reverse=True)
+    return sorted(chosen + pick_among(call, others, limit - len(chosen), taken))
 
 
 def pick_certain(call: Weighed, topic: str, limit: int, taken: set[int]) -> list[int]:
-    """Pick as `pick` does, but only statements with a cue word of the topic."""
-    cues = call.cues.get(topic, [1] * len(call.words))
-    places = [at for at, count in enumerate(cues) if count and call.weights[topic][at] > LEAST_WEIGHT]
-    return pick_among(call, places, topic, limit, taken)
+    """Pick as `pick` does, but only what is worth saying and has a cue word of the topic."""
+    cues = call.cues[topic]
+    places = [at for weight, at in rank(call, topic) if weight > LEAST_WEIGHT and at in cues]
+    return pick_among(call, places, limit, taken)
 
 
-def pick_among(call: Weighed, places: Sequence[int], topic: str, limit: int, taken: set[int]) -> list[int]:
-    """Pick from some of the sentences; in a long call only the heaviest are compared with one another."""
-    weights = call.weights[topic]
+def rank(call: Weighed, topic: str) -> list[tuple[float, int]]:
+    """Weigh the sentences that may say something about a topic, the heaviest first."""
+    if topic not in call.rankings:
+        weighed = weigh_reasons(call) if topic == "reason" else weigh_cues(call, topic)
+        call.rankings[topic] = sorted(weighed, key=lambda one: (-one[0], one[1]))
+    return call.rankings[topic]
+
+
+def weigh_reasons(call: Weighed) -> Iterator[tuple[float, int]]:
+    """Weigh what whoever called says: the earlier the heavier, though politeness does not count as a beginning."""
+    place, first = PLACES["reason"], FIRST
+    cues, polite = call.cues["reason"], call.cues["polite"]
+    for at, (sentence, words) in enumerate(zip(call.sentences, call.words, strict=True)):
+        if sentence.role == "agent" or not words:
+            continue
+        weight = call.weights[at] + place.cue * min(cues.get(at, 0), MOST_CUES) + first
+        # A greeting takes nothing away: "Hi, I want to return a lamp."
+        greeting = polite.get(at, 0) == 1
+        weight += place.customer * (sentence.role == "customer") + WISHED * (at in call.empty) + greeting
+        yield weight, at
+        if len(words) > 1 and polite.get(at, 0) < 2:
+            first *= FADING
+
+
+def weigh_cues(call: Weighed, topic: str) -> Iterator[tuple[float, int]]:
+    """Weigh statements with a cue word of a topic: who makes them, when, and what they share with the reason."""
+    place = PLACES[topic]
+    sides = {"agent": place.agent, "customer": place.customer, "": 0.0}
+    step = (place.late - place.early) / max(1, len(call.sentences) - 1)
+    reasons = rank(call, "reason")
+    matter = call.words[reasons[0][1]] if reasons else frozenset()
+    for at, count in call.cues[topic].items():
+        if at not in call.empty:
+            weight = call.weights[at] + sides[call.sentences[at].role] + place.early + step * at
+            yield weight + place.cue * min(count, MOST_CUES) + 0.5 * len(call.words[at] & matter), at
+
+
+def pick_among(call: Weighed, places: list[int], limit: int, taken: set[int]) -> list[int]:
+    """Pick from ranked sentences; in a long call only the heaviest are compared with what is taken."""
     chosen: list[int] = []
-    for at in nlargest(limit * 8 + 16, places, key=weights.__getitem__):
+    for at in places[: limit * 8 + 16 + len(taken)]:
         if len(chosen) == limit:
             break
         if at not in taken and not any(says_the_same(call.words[at], call.words[other]) for other in taken):
@@ -160,25 +241,25 @@ def pick_among(call: Weighed, places: Sequence[int], topic: str, limit: int, tak
     return sorted(chosen)
 
 
-def says_the_same(words: list[str], others: list[str]) -> bool:
+def says_the_same(words: frozenset[str], others: frozenset[str]) -> bool:
     """Hold two sentences for the same when most words of the shorter stand in the longer."""
-    mine, theirs = set(words) - COMMON, set(others) - COMMON
-    return len(mine & theirs) >= 0.7 * max(1, min(len(mine), len(theirs)))
+    return len(words & others) >= 0.7 * max(1, min(len(words), len(others)))
 
 
 def mood(call: Weighed) -> str:
     """Name the customer's mood in one word."""
-    of_customer = [at for at, sentence in enumerate(call.sentences) if sentence.role != "agent"]
-    angry = sum(call.cues["angry"][at] for at in of_customer)
-    happy = sum(call.cues["happy"][at] for at in of_customer)
+    said = [set(WORD.findall(text.lower())) for text, _, role in call.sentences if role != "agent"]
+    angry = sum(len(words & CUES["angry"]) for words in said)
+    happy = sum(len(words & CUES["happy"]) for words in said)
     return "negative" if angry > happy else "positive" if happy > angry else "neutral"
 
 
 def is_settled(call: Weighed) -> bool:
     """Hold a call for settled when the agent's last word on it says so."""
-    last = dict.fromkeys(SETTLING, -1)
-    for at, (sentence, words) in enumerate(zip(call.sentences, call.words, strict=True)):
-        for kind, cues in SETTLING.items():
-            if sentence.role != "customer" and not cues.isdisjoint(words):
-                last[kind] = at
-    return last["settled"] > last["open"]
+    for text, _, role in reversed(call.sentences):
+        words = set(WORD.findall(text.lower()))
+        if role != "customer" and not words.isdisjoint(SETTLING["open"]):
+            return False
+        if role != "customer" and not words.isdisjoint(SETTLING["settled"]):
+            return True
+    return False

@@ -17,10 +17,16 @@ LABEL = re.compile(
     r"[ \t]?:(?:\*\*)?(?:[ \t]+|$)"
 )
 MARKER = re.compile(r"(?:transcript|conversation|dialogue|call)[^\n:]{0,30}:[ \t]*$", re.IGNORECASE)
-STAGE = re.compile(r"\*[^*\n]{1,80}\*|<[A-Z_]{1,30}/>|</?UNSURE>|</?[a-z][^>\n]{0,38}>|\[[A-Z]?[a-z][^\]\n]{0,60}\]")
-ENDS = re.compile(
-    r"(?<=[.!?\u061f\u3002\uff01\uff1f\u2026])[\"\u201d']?\s+"
-    r"(?<![ .][A-Z]\. )(?<!Mr\. )(?<!Mrs\. )(?<!Ms\. )(?<!Dr\. )(?<!St\. )(?<!No\. )"
+# `{disfmarker}` is a mark, `{NAME}` stands for a name.
+STAGE = re.compile(
+    r"\*[^*\n]{1,80}\*|<[A-Z_]{1,30}/>|</?UNSURE>|</?[a-z][^>\n]{0,38}>|\[[A-Z]?[a-z][^\]\n]{0,60}\]|\{[a-z]{3,20}\}"
+)
+END = "\0"
+ENDS = (". ", "? ", "! ", '." ', '?" ', '!" ', ".' ", "?' ", "!' ")
+OTHER_ENDS = (".\u201d ", "?\u201d ", "!\u201d ", "\u2026 ", "\u061f ", "\u3002", "\uff01", "\uff1f")
+NO_END = re.compile(
+    r"\0(?:(?<=[^,][ \0][A-Z]\.\0)|(?<=\.[A-Z]\.\0)"
+    r"|(?<=Mr\.\0)|(?<=Mrs\.\0)|(?<=Ms\.\0)|(?<=Dr\.\0)|(?<=St\.\0)|(?<=No\.\0))"
 )
 LONGEST_SENTENCE = 300
 WORDS_PER_PIECE = 40
@@ -84,29 +90,52 @@ def role_of(label: str) -> str:
 
 def split_sentences(transcript: str) -> list[Sentence]:
     """Split a call into sentences, in the order said; stage directions and marks such as `<UNIN/>` are left out."""
-    if "*" in transcript or "<" in transcript or "[" in transcript:
+    if any(mark in transcript for mark in "*<[{"):
         transcript = STAGE.sub("", transcript)
     sentences: list[Sentence] = []
+    known: dict[str, tuple[str, str]] = {}
     speaker = role = ""
-    for line in transcript.split("\n"):
-        match = LABEL.match(line)
-        if match and (known := role_of(match[1])):
-            role, name = known, match[1].lower().strip(" _0123456789")
-            speaker = PLAIN_NAMES.get(name, name)
-        elif match:
-            role = speaker = ""
-        said = line[match.end() :] if match else line
+    for line in mark_ends(transcript).split("\n"):
+        label, _, said = line.partition(": ")
+        if label in known:
+            speaker, role = known[label]
+        elif match := LABEL.match(line):
+            # A line without a label goes on with the speaker before; one whose label is no role is nobody's.
+            said = line[match.end() :]
+            speaker, role = speaker_of(match[1])
+            if line.startswith(f"{match[1]}: "):
+                known[match[1]] = speaker, role
+        else:
+            said = line
         sentences += [Sentence(piece, speaker, role) for piece in pieces_of(said)]
     return sentences
 
 
+def mark_ends(text: str) -> str:
+    """Put a mark at the end of every sentence, though not after titles and initials."""
+    for end in ENDS if text.isascii() else ENDS + OTHER_ENDS:
+        text = text.replace(end, end.rstrip() + END)
+    return NO_END.sub(" ", text)
+
+
+def speaker_of(label: str) -> tuple[str, str]:
+    """Give the name by which a label's speaker is told, and the role; nothing for a label that is no known role."""
+    role = role_of(label)
+    name = label.lower().strip(" _0123456789") if role else ""
+    return PLAIN_NAMES.get(name, name), role
+
+
 def pieces_of(said: str) -> list[str]:
-    """Cut what was said into sentences, and sentences that never end into pieces."""
-    pieces: list[str] = []
-    for sentence in ENDS.split(said):
-        if len(sentence) <= LONGEST_SENTENCE:
-            pieces.append(sentence)
-            continue
-        words = [word[:LONGEST_WORD] for word in sentence.split()]
-        pieces += [" ".join(words[at : at + WORDS_PER_PIECE]) for at in range(0, len(words), WORDS_PER_PIECE)]
-    return [piece for piece in pieces if piece.strip()]
+    """Part what was said at its sentence ends, and sentences that never end into pieces."""
+    pieces = [piece for piece in said.split(END) if piece and not piece.isspace()]
+    if len(said) <= LONGEST_SENTENCE:
+        return pieces
+    return [part for piece in pieces for part in parts_of(piece)]
+
+
+def parts_of(sentence: str) -> list[str]:
+    """Cut a sentence that goes on and on after every so many words."""
+    if len(sentence) <= LONGEST_SENTENCE:
+        return [sentence]
+    words = [word[:LONGEST_WORD] for word in sentence.split()]
+    return [" ".join(words[at : at + WORDS_PER_PIECE]) for at in range(0, len(words), WORDS_PER_PIECE)]

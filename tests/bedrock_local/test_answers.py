@@ -1,11 +1,15 @@
 import json
+import re
 import time
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from analysis.samples import make_calls
 from bedrock_local.answers import Question, count_tokens, extract
+from bedrock_local.answers.lexicon import COMMON
+from bedrock_local.answers.transcript import split_sentences
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 CALL = """\
@@ -192,6 +196,14 @@ def test_odd_calls_are_answered(call, wish):
         '"a": ',
         "I you ",
         "hi, ",
+        "I, ",
+        "um ",
+        "A. ",
+        '." ',
+        "let me ",
+        "$",
+        "like, like ",
+        "Agent: you do you have you are you\n",
     ],
 )
 def test_a_megabyte_takes_seconds(unit):
@@ -227,9 +239,110 @@ def test_a_key_that_may_be_null_is_null_when_nothing_was_said():
     assert answer == {"reason": "The customer wants to book a flight.", "follow_up": None}
 
 
-def test_most_amounts_of_made_up_calls_are_kept():
-    kept = []
-    for transcript, amounts in make_calls(100).select("transcript", "amounts").iter_rows():
-        text = ask(f"At most 120 words: reason, amounts, outcome.\n\n<transcript>\n{transcript}\n</transcript>").text
-        kept += [amount.lower() in text.lower() for amount in amounts]
-    assert sum(kept) >= 0.75 * len(kept)
+def told(sentence, *, by="Customer"):
+    """Tell one sentence that somebody says."""
+    return ask(f"One sentence.\n\n{by}: {sentence}").text
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("Um, I've, I've lost my, uh, my card on the bus .", "The customer has lost their card on the bus."),
+        ("I 've had a fever, and I do n't sleep..", "The customer has had a fever, and they don't sleep."),
+        ("You guys charged me twice for the lamp.", "The company charged the customer twice for the lamp."),
+        ("We have no water in our kitchen since Monday.", "The customer has no water in their kitchen since Monday."),
+        ("The tracking hasn't moved in days, I think.", "The tracking hasn't moved in days."),
+        ("{vocalsound} My order {disfmarker} never arrived, {NAME} told me.", "The customer's order never arrived"),
+    ],
+)
+def test_what_customers_say_is_told_without_the_noise_of_speech(said, text):
+    assert told(said).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("I'm sorry, but there is no room left in July.", "There is no room left in July."),
+        (
+            "I assure you that we value you as a customer here.",
+            "The agent assures the customer that the company values",
+        ),
+        (
+            "I have to tell you that you can withdraw it.",
+            "The agent has to tell the customer that they can withdraw it.",
+        ),
+        (
+            "Let me release you so that you can go home.",
+            "The agent will release the customer so that they can go home.",
+        ),
+    ],
+)
+def test_what_agents_say_is_told_of_the_agent_the_company_and_the_customer(said, text):
+    assert told(said, by="Agent").startswith(text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Agent: Is there a refund that I have confirmed and sent to you?",
+        "Agent: have you sent or confirmed the refund that I have processed",
+        "Agent: Thank you for the refund you have confirmed and completed.",
+        "Agent: I've confirmed and refunded the second--",
+    ],
+    ids=["question", "question without its mark", "thanks", "interrupted"],
+)
+def test_what_settles_nothing_is_no_outcome(line):
+    text = ask(f"{HEADINGS}\n\nCustomer: I was charged twice for the lamp.\n{line}").text
+    assert "Outcome: Not mentioned." in text
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        ("Dr. Alexis moved. J. Smith came.", 2),
+        ("It is C, A, N. People get it wrong.", 2),
+        ('He said "no." I left.', 2),
+        ("\u6211\u60f3\u9000\u6b3e\u3002\u4e66\u574f\u4e86\u3002", 2),
+        ("It was... strange.  Very.", 3),
+    ],
+)
+def test_sentences_end_where_they_end(said, count):
+    assert len(split_sentences(f"Agent: {said}")) == count
+
+
+def test_the_first_thing_a_customer_wants_is_the_reason_whatever_else_comes_up():
+    asides = "Customer: My wife called last week.\nCustomer: I paid $45 at the store and never got a receipt.\n"
+    call = f"Agent: Hello.\nCustomer: Hi, the roof of my house fell in.\n{asides}"
+    assert ask(f"{HEADINGS}\n\n{call}").text.startswith("Reason: The roof of the customer's house fell in.")
+
+
+def kept(words, text):
+    """Tell whether a text has half of the telling words at least."""
+    telling = {word for word in re.findall(r"[a-z]{4,}", words.lower()) if word not in COMMON}
+    return len([word for word in telling if word in text.lower()]) >= len(telling) / 2
+
+
+FORMS = {
+    "paragraph": "Write one plain paragraph of at most 90 words.",
+    "headings": HEADINGS,
+    "json": 'Answer with JSON: {"reason": "", "actions": [""], "outcome": "", "follow_up": "", "amounts": [""]}',
+}
+# What the agent's words hold, of which the made-up calls have one.
+SETTLED = {
+    "pending": ("approval", "reference", "back office", "opened a case", "as open", "decision", "case number"),
+    "escalated": ("escalat", "authority", "handing this up", "override"),
+    "declined": ("n't", "no ", "not "),
+}
+
+
+@pytest.mark.parametrize("wish", FORMS.values(), ids=FORMS)
+def test_most_of_what_made_up_calls_were_made_from_is_kept(wish):
+    shares = {"reason": [], "outcome": [], "amount": []}
+    for call in make_calls(100).filter(pl.col("language") == "en").iter_rows(named=True):
+        text = ask(f"{wish}\n\n<transcript>\n{call['transcript']}\n</transcript>").text
+        opening = call["transcript"].split("Customer: ")[1].split("\n")[0]
+        shares["reason"].append(kept(split_sentences(opening)[-1].text, text))
+        if call["outcome"] in SETTLED:
+            shares["outcome"].append(any(word in text for word in SETTLED[call["outcome"]]))
+        shares["amount"] += [amount.lower() in text.lower() for amount in call["amounts"]]
+    assert {fact: sum(found) >= 0.6 * len(found) for fact, found in shares.items()} == dict.fromkeys(shares, True)
