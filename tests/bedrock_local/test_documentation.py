@@ -6,7 +6,10 @@ import inspect
 import re
 from pathlib import Path
 
-from bedrock_local import Settings, open_session
+from typer.testing import CliRunner
+
+from analysis.cli import app
+from bedrock_local import Settings, open_session, serve
 from bedrock_local.settings import PRESETS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text()
@@ -21,8 +24,19 @@ def test_the_code_of_the_page_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_the_page_names_every_parameter_and_setting():
-    parameters = [*inspect.signature(open_session).parameters, *Settings.__struct_fields__]
-    assert [name for name in parameters if name not in PAGE] == []
+    parameters = [*inspect.signature(open_session).parameters, *inspect.signature(serve).parameters]
+    assert [name for name in [*parameters, *Settings.__struct_fields__] if name not in PAGE] == []
+
+
+def test_the_page_names_every_option_and_the_variables_that_the_command_prints(folder):
+    options = re.findall(r"--[a-z-]+", CliRunner().invoke(app, ["emulator", "--help"]).stdout)
+    assert [name for name in options if name not in (*PAGE.split("`"), "--fault", "--help")] == []
+    with serve(folder) as server:
+        names = [
+            f"export {name}={value}".replace(server.url, "http://127.0.0.1:4574")
+            for name, value in server.environment.items()
+        ]
+    assert "\n".join(names) in PAGE
 
 
 def test_the_page_gives_the_seconds_of_the_clock():
