@@ -35,6 +35,7 @@ REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
 SURROGATE = re.compile("[\ud800-\udfff]")
 PLACE = re.compile(r"`\$\.([\w.\[\]]+)`$")
 STEP = re.compile(r"\w+")
+MOST_MENDED = 50  # each costs a look at the whole answer
 # At the start or the end of the line, where no text of a call can be.
 RECORD_ID = re.compile(
     rb'\A\s*\{\s*"recordId"\s*:\s*("(?:[^"\\]|\\.)*")|,\s*"recordId"\s*:\s*("(?:[^"\\]|\\.)*")\s*\}\s*\Z', re.DOTALL
@@ -305,7 +306,7 @@ def read_request(request: Any, shape: Shape, notes: list[str]) -> Any:
 def mend(body: dict[str, Any], kind: type[Any], notes: list[str], signs: frozenset[str] = frozenset()) -> Any:
     """Convert to a Struct, leaving out each field that is not of its type, but nothing of the answer itself."""
     body = json.loads(json.dumps(body))
-    while True:
+    for _ in range(MOST_MENDED):
         try:
             return msgspec.convert(body, kind)
         except msgspec.ValidationError as error:
@@ -313,6 +314,7 @@ def mend(body: dict[str, Any], kind: type[Any], notes: list[str], signs: frozens
             if place is None:
                 raise ValueError(f"modelOutput: {error}") from error
             leave_out(body, place, str(error), notes)
+    raise ValueError(f"more than {MOST_MENDED} fields are not of their types")
 
 
 def find_place(reason: str, signs: frozenset[str]) -> str | None:

@@ -274,6 +274,11 @@ UNREADABLE = {
     "answer is empty": (f'{{"recordId":"r1",{ECHO},"modelOutput":{{}}}}', "r1", "it has no fields"),
     "a block is text": (with_answer('["Hi."]'), "r1", "got `str` - at `$.content[0]`"),
     "choices are text": ('{"recordId":"r1","modelOutput":{"choices":["Hi."]}}', "r1", "got `str` - at `$.choices[0]`"),
+    "thousands of tokens that are none": (
+        '{"recordId":"r1","modelOutput":{"results":[' + ",".join(['{"tokenCount":0.5}'] * 20_000) + "]}}",
+        "r1",
+        "more than 50 fields are not of their types",
+    ),
     "escape that is cut": (GOOD.replace("Hi.", "H\\u12"), "r1", "Invalid \\uXXXX escape"),
     "escape that does not exist": (GOOD.replace("Hi.", "H\\q"), "r1", "Invalid \\escape"),
     "quote that is missing": (GOOD.replace("Hi.", 'H"i.'), "r1", "at character"),
