@@ -167,10 +167,10 @@ def open_held():
 class ServedSession(boto3.Session):
     """A session whose clients talk to a server, and are closed with it."""
 
-    def __init__(self, url):
+    def __init__(self, url, region_name="us-east-1"):
         core = botocore.session.Session()
         core.register_component("data_loader", shared_loader())
-        super().__init__("a", "b", region_name="us-east-1", botocore_session=core)
+        super().__init__("a", "b", region_name=region_name, botocore_session=core)
         self.url, self.made = url, []
 
     def client(self, *names, **options):
@@ -267,6 +267,19 @@ def server(folder):
     """The folder behind its second door, at the real time."""
     with serve(folder, settings=Settings(min_records=1, seconds=NO_WAIT)) as running:
         yield running
+
+
+@pytest.fixture
+def client_of(server):
+    """Make a client that talks to the server."""
+    with ExitStack() as stack:
+
+        def make(service, region="us-east-1", **options):
+            session = ServedSession(server.url, region)
+            stack.callback(session.close)
+            return session.client(service, **options)
+
+        yield make
 
 
 @pytest.fixture

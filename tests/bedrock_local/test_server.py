@@ -9,7 +9,6 @@ from contextlib import closing
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ResponseStreamingError
@@ -33,21 +32,6 @@ def ask(server):
 
     with closing(connection):
         yield send
-
-
-@pytest.fixture
-def client_of(server):
-    """Make a client that talks to the server, and close it at the end."""
-    made = []
-
-    def make(service, region="us-east-1", **options):
-        session = boto3.Session("a", "b", region_name=region)
-        made.append(session.client(service, endpoint_url=server.url, **options))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close()
 
 
 @pytest.fixture
@@ -204,6 +188,13 @@ def test_checksums_may_follow_a_body_that_comes_in_chunks(ask, calls):
     headers = {"x_amz_content_sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x_amz_trailer": "x-amz-checksum-crc32"}
     assert ask("PUT", "/calls/b", iter(wrapped), **headers)[1]["x-amz-checksum-crc32"] == "y/Q5Jg=="
     assert ask("GET", "/calls/b")[2] == b"123456789"
+
+
+def test_a_crc64_comes_back_as_it_was_sent(client_of, calls):
+    # 0xAE8B14860A799888, the check value of CRC-64/NVME for "123456789" in the catalogues of CRCs.
+    s3, where = client_of("s3"), {"Bucket": "calls", "Key": "b"}
+    s3.put_object(**where, Body=b"123456789", ChecksumCRC64NVME="rosUhgp5mIg=")
+    assert s3.head_object(**where, ChecksumMode="ENABLED")["ChecksumCRC64NVME"] == "rosUhgp5mIg="
 
 
 @pytest.mark.parametrize(
