@@ -1,6 +1,10 @@
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
+import boto3
 import pandas as pd
 import polars as pl
 import pytest
@@ -47,3 +51,100 @@ def emulator(tmp_path, monkeypatch):
     """An account in a folder of its own; gives its session."""
     monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
     return open_session("emulator")
+
+
+@dataclass
+class Aws:
+    """The AWS Price List and the Service Quotas of an account, as they speak on the wire; a page has two entries."""
+
+    products: dict = field(default_factory=dict)  # by service code
+    quotas: list = field(default_factory=list)
+    defaults: list = field(default_factory=list)
+    denied: set = field(default_factory=set)
+    url: str = ""
+
+    def answer(self, target, request):
+        """Give status and body of the answer to a request."""
+        operation = target.partition(".")[2]
+        if operation in self.denied:
+            message = f"User: arn:aws:iam::123456789012:user/ada is not authorized to perform: {operation}"
+            return 400, {"__type": "AccessDeniedException", "Message": message}
+        if target == "AWSPriceListService.GetProducts":
+            (only,) = (one["Value"] for one in request["Filters"] if one["Field"] == "regionCode")
+            listed = self.products.get(request["ServiceCode"], [])
+            texts = [json.dumps(one) for one in listed if one["product"]["attributes"]["regionCode"] == only]
+            return 200, {"FormatVersion": "aws_v1"} | make_page("PriceList", texts, request)
+        assert request["ServiceCode"] == "bedrock"
+        tables = {"ListServiceQuotas": self.quotas, "ListAWSDefaultServiceQuotas": self.defaults}
+        return 200, make_page("Quotas", tables[target.removeprefix("ServiceQuotasV20190624.")], request)
+
+    def client(self, service):
+        """Make a boto3 client that asks here."""
+        keys = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret"}
+        return boto3.client(service, region_name="us-east-1", endpoint_url=self.url, **keys)
+
+
+def make_page(name, entries, request):
+    """Cut a page out of a list, and say where the next one begins."""
+    start = int(request.get("NextToken", 0))
+    more = {"NextToken": str(start + 2)} if start + 2 < len(entries) else {}
+    return {name: entries[start : start + 2]} | more
+
+
+@pytest.fixture
+def aws():
+    """Serve prices and quotas on this machine."""
+    state = Aws()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, answer = state.answer(self.headers["X-Amz-Target"], body)
+            content = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            """Keep the terminal for the tests."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        state.url = f"http://127.0.0.1:{server.server_port}"
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield state
+        server.shutdown()
+
+
+@pytest.fixture
+def make_product():
+    """Make a product of the price list as AWS writes it; `sold` names a model of the Marketplace."""
+
+    def make(usage_type, usd, *, unit=None, region="us-east-1", sold=None, terms=None, **about):
+        about |= {"usagetype": usage_type, "regionCode": region, "servicename": "Amazon Bedrock"}
+        if sold:
+            about |= {"servicename": f"{sold} (Amazon Bedrock Edition)", "operation": ""}
+        unit = unit or ("1M tokens" if sold else "1K tokens")
+        dimension = {"unit": unit, "beginRange": "0", "endRange": "Inf", "pricePerUnit": {"USD": usd}}
+        term = {"effectiveDate": "2026-11-01T00:00:00Z", "priceDimensions": {"S.T.D": dimension}}
+        return {
+            "product": {"sku": usage_type, "productFamily": "Amazon Bedrock", "attributes": about},
+            "serviceCode": "AmazonBedrock",
+            "terms": {"OnDemand": {"S.T": term}} if terms is None else terms,
+            "publicationDate": "2026-11-20T16:44:18Z",
+        }
+
+    return make
+
+
+@pytest.fixture
+def make_quota():
+    """Make a quota as AWS lists it; an ARN without an account is that of a default."""
+
+    def make(name, value, *, account="123456789012", **more):
+        arn = f"arn:aws:servicequotas:us-east-1:{account}:bedrock/L-12345678"
+        named = {"ServiceCode": "bedrock", "ServiceName": "Amazon Bedrock", "QuotaArn": arn, "QuotaCode": "L-12345678"}
+        return named | {"QuotaName": name, "Value": float(value), "Unit": "None", "Adjustable": True} | more
+
+    return make
