@@ -20,11 +20,14 @@ import msgspec
 from bedrock_local.answers import Question, Reply, Stop, count_tokens
 from bedrock_local.errors import ServiceError
 
-# What a prompt has around its texts in the templates of Llama, Mistral and DeepSeek, and white space: a body of
-# another form asks the same without it.
+# What a prompt has around the user's texts in the templates of Llama, Mistral and DeepSeek, the model's own turns with
+# it: a body of another form asks the same without it.
 AROUND = re.compile(
-    r"<\|start_header_id\|>\w{1,20}<\|end_header_id\|>|<\|\w{1,30}\|>|\[/?INST\]|<</?SYS>>|</?s>"
-    r"|<\uff5c[^\uff5c\n]{1,40}\uff5c>|<think>\s*$"
+    r"<\|start_header_id\|>assistant<\|end_header_id\|>.*?(?:<\|eot_id\|>|\Z)|\[/INST\].*?(?:</s>|\Z)"
+    r"|<\uff5cAssistant\uff5c>.*?(?:<\uff5cend\u2581of\u2581sentence\uff5c>|\Z)"
+    r"|<\|start_header_id\|>\w{1,20}<\|end_header_id\|>|<\|\w{1,30}\|>|\[INST\]|<</?SYS>>|</?s>"
+    r"|<\uff5c[^\uff5c\n]{1,40}\uff5c>",
+    re.DOTALL,
 )
 HALF_PAIR = re.compile("[\ud800-\udfff]")
 STATUS = re.compile("[1-5][0-9]{2}")
@@ -156,10 +159,13 @@ def read_line(content: bytes) -> Line | None:
 
 def read_texts(body: dict[str, Any]) -> tuple[str, str]:
     """Read the system text and the user's out of a body of any family."""
-    given = body.get("messages")
-    messages = [message for message in given if isinstance(message, dict)] if isinstance(given, list) else []
-    told = [texts_of(message.get("content")) for message in messages if message.get("role") in ("system", "developer")]
-    asked = [texts_of(message.get("content")) for message in messages if message.get("role") == "user"]
+    lists = [given for name in ("chat_history", "messages") if isinstance(given := body.get(name), list)]
+    told, asked = [], []
+    for message in (message for given in lists for message in given if isinstance(message, dict)):
+        text = texts_of(message.get("content") or message.get("message"))
+        role = str(message.get("role")).lower()
+        told += [text] if role in ("system", "developer") else []
+        asked += [text] if role == "user" else []
     told += [texts_of(body.get(name)) for name in ("system", "preamble")]
     asked += [texts_of(body.get(name)) for name in ("prompt", "inputText", "message")]
     return "".join(told), "".join(asked)
@@ -201,7 +207,7 @@ def read_reply(question: Question, output: dict[str, Any]) -> Reply:
     for family in FAMILIES:
         content = follow(output, family.text)
         if isinstance(content, str | list):
-            text = HALF_PAIR.sub("\ufffd", texts_of(content))
+            text = HALF_PAIR.sub("\ufffd", without_thought(texts_of(content)))
             counted = count_tokens(question.system) + count_tokens(question.text)
             sequence = output.get("stop_sequence")
             return Reply(
@@ -213,6 +219,13 @@ def read_reply(question: Question, output: dict[str, Any]) -> Reply:
                 sequence if isinstance(sequence, str) else None,
             )
     raise ServiceError("ModelErrorException", "The recorded answer is of no family that the emulator knows.")
+
+
+def without_thought(text: str) -> str:
+    """Leave out what gpt-oss and DeepSeek-R1 think before they answer; the emulator has such models think anew."""
+    for end in ("</reasoning>", "</think>"):
+        text = text.partition(end)[2].lstrip() if end in text else text
+    return text
 
 
 def tokens_of(recorded: Any, counted: int) -> int:

@@ -6,6 +6,7 @@ A new family is a file that ends in its `Family`, and its place in `FAMILIES`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from bedrock_local.answers import Question, Reply
@@ -49,13 +50,20 @@ def read_native_question(model: Model, body: Body) -> Question:
     """Check a body in the model's own form, as InvokeModel takes it, and read what it asks."""
     family = find_family(model)
     family.check_body(model, body)
-    return family.read_question(model, body)
+    return add_sampling(family.read_question(model, body), body)
 
 
 def read_converse_question(model: Model, body: Body) -> Question:
     """Check a body of Converse and read what it asks."""
     converse.check_body(model, body, find_family(model))
-    return converse.read_question(model, body)
+    return add_sampling(converse.read_question(model, body), body)
+
+
+def add_sampling(question: Question, body: Body) -> Question:
+    """Add the temperature and top_p of a checked body, which stand beside the text or among the wishes."""
+    wishes = [body, body.get("inferenceConfig") or {}, body.get("textGenerationConfig") or {}]
+    given = {name: value for part in wishes for name, value in part.items() if value is not None}
+    return replace(question, temperature=given.get("temperature"), top_p=given.get("top_p", given.get("topP")))
 
 
 def answer_native(model: Model, body: Body, answer: Callable[[Question], Reply]) -> tuple[Reply, dict[str, Any]]:

@@ -10,6 +10,8 @@ import urllib3
 from bedrock_local.answers import Question
 from bedrock_local.answers.endpoint import Endpoint
 from bedrock_local.errors import ServiceError
+from bedrock_local.families import read_native_question
+from bedrock_local.models import find_model
 
 ANSWER = {
     "choices": [{"message": {"role": "assistant", "content": "A refund."}, "finish_reason": "stop"}],
@@ -282,3 +284,20 @@ def test_a_server_that_is_not_there_is_named_as_the_cause():
     endpoint = Endpoint("http://127.0.0.1:1/v1", pause_s=0)
     with pytest.raises(ServiceError, match=r"ServiceUnavailableException: .* is the server running\?"):
         endpoint(Question("m", "", "hi", 5))
+
+
+@pytest.mark.parametrize(
+    ("model_id", "body"),
+    [
+        (
+            "us.anthropic.claude-3-haiku-20240307-v1:0",
+            {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 5, "temperature": 0, "top_p": 0.5},
+        ),
+        ("us.amazon.nova-lite-v1:0", {"inferenceConfig": {"temperature": 0, "topP": 0.5}}),
+        ("openai.gpt-oss-20b-1:0", {"temperature": 0, "top_p": 0.5}),
+    ],
+)
+def test_a_model_is_asked_with_the_sampling_of_the_request(model_id, body):
+    content = [{"text": "Why?"}] if "nova" in model_id else "Why?"
+    question = read_native_question(find_model(model_id), body | {"messages": [{"role": "user", "content": content}]})
+    assert (question.temperature, question.top_p) == (0, 0.5)

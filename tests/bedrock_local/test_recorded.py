@@ -8,6 +8,8 @@ from bedrock_local.answers import Question
 from bedrock_local.answers.recorded import Recorded, read_texts
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.errors import ServiceError
+from bedrock_local.families import read_native_question
+from bedrock_local.models import find_model
 
 BODIES = Path(__file__).parents[2].parent / "shared" / "data" / "bedrock_batch" / "observed_model_bodies.jsonl"
 CLAUDE = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50}
@@ -106,6 +108,11 @@ def test_what_any_family_was_asked_and_answered_is_found(record, body, output):
     )
 
 
+@pytest.mark.parametrize("text", ["<reasoning>Hm.</reasoning>Because.", "Hm.\n</think>\n\nBecause."])
+def test_what_a_model_thought_is_no_part_of_its_answer(record, text):
+    assert ask(record((CHAT, {"choices": [{"text": text}]}))).text == "Because."
+
+
 @pytest.mark.parametrize(
     ("word", "stop"),
     [
@@ -187,6 +194,33 @@ def test_an_index_keeps_two_numbers_a_line(record):
     answerer = record(*(({"prompt": f"Call {number}"}, {"generation": f"{number}"}) for number in range(1000)))
     assert answerer.digests.itemsize * len(answerer.digests) == answerer.offsets.itemsize * 1000 == 8000
     assert [ask(answerer, f"Call {number}", "").text for number in (0, 500, 999)] == ["0", "500", "999"]
+
+
+TALK = [
+    {"role": "user", "content": "Why?"},
+    {"role": "assistant", "content": "Hm."},
+    {"role": "user", "content": "Oh?"},
+]
+LONG_LLAMA = LLAMA + "Hm.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nOh?<|eot_id|>"
+
+
+@pytest.mark.parametrize(
+    ("model_id", "body"),
+    [
+        ("us.anthropic.claude-haiku-4-5-20251001-v1:0", CLAUDE | {"messages": TALK}),
+        ("us.meta.llama3-3-70b-instruct-v1:0", {"prompt": LONG_LLAMA}),
+        ("mistral.mistral-small-2402-v1:0", {"prompt": "<s>[INST] Be brief.\nWhy? [/INST] Hm.</s>[INST] Oh? [/INST]"}),
+        ("openai.gpt-oss-20b-1:0", {"messages": [{"role": "developer", "content": "Be brief."}, *TALK]}),
+        (
+            "cohere.command-r-v1:0",
+            {"preamble": "Be brief.", "message": "Oh?", "chat_history": [{"role": "USER", "message": "Why?"}]},
+        ),
+    ],
+)
+def test_a_longer_conversation_is_the_same_question_in_any_form(record, model_id, body):
+    answerer = record((CLAUDE | {"messages": TALK}, claude_output()))
+    assert answerer(read_native_question(find_model(model_id), body)).text == "Because."
+    assert record((body, claude_output()))(Question("model", "Be brief.", "Why?\n\nOh?", 50)).text == "Because."
 
 
 def test_the_output_of_a_job_answers_the_next_job(tmp_path, jobs, folder, clock):
