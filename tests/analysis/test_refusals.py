@@ -46,6 +46,7 @@ def think(budget_tokens, **fields):
         (LLAMA, {"stop_sequences": ("END",)}, "by InvokeModel has no stop sequences; leave them out"),
         (LLAMA, {"top_k": 5}, "has no top_k; leave top_k out"),
         (LLAMA, {"max_tokens": 2049}, "refuses more than 2,048"),
+        ("us.meta.llama4-scout-17b-instruct-v1:0", {"max_tokens": 2049}, "refuses more than 2,048"),
         (SMALL, {"top_k": 0}, "takes 1 to 200"),
         (SMALL, {"stop_sequences": tuple("abcdefghijk")}, "takes 10 stop sequences at most"),
         (LARGE, {"stop_sequences": ("END",)}, "has no stop sequences"),

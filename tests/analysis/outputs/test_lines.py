@@ -547,6 +547,12 @@ PART = st.dictionaries(
 )
 
 
+@pytest.mark.parametrize("before", [GOOD, GOOD_CONVERSE, LLAMA_LINE], ids=["anthropic", "converse", "llama"])
+def test_an_answer_with_the_signs_of_several_formats_is_always_of_the_same(before):
+    line = GOOD.replace('"modelOutput":{', '"modelOutput":{"output":null,"generation":"No.",')
+    assert read_all(f"{before}\n{line}")[1] == read_one(line) | {"line": 2}
+
+
 ANY = st.fixed_dictionaries({}, optional={"recordId": JSON, "modelInput": PART, "modelOutput": PART, "error": JSON})
 
 
