@@ -58,7 +58,7 @@ def test_all_that_is_wrong_is_said(refusal):
 
 
 def test_the_question_is_what_the_user_said(question):
-    asked = Question(LITE, "You write short notes on calls.", "AGENT: Good morning", 300, ("END",))
+    asked = Question(LITE, "You write short notes on calls.", "AGENT: Good morning", 300, ("END",), 0.2, 0.9)
     assert question(LITE, BODY) == asked
 
 
