@@ -6,12 +6,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import urllib3
+from msgspec.structs import replace
 
+from bedrock_local import open_session
 from bedrock_local.answers import Question
 from bedrock_local.answers.endpoint import Endpoint
+from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.families import read_native_question
 from bedrock_local.models import find_model
+from bedrock_local.settings import read_settings
 
 ANSWER = {
     "choices": [{"message": {"role": "assistant", "content": "A refund."}, "finish_reason": "stop"}],
@@ -301,3 +305,12 @@ def test_a_model_is_asked_with_the_sampling_of_the_request(model_id, body):
     content = [{"text": "Why?"}] if "nova" in model_id else "Why?"
     question = read_native_question(find_model(model_id), body | {"messages": [{"role": "user", "content": content}]})
     assert (question.temperature, question.top_p) == (0, 0.5)
+
+
+def test_a_job_is_answered_by_the_endpoint_that_the_settings_name(server, folder, jobs, record):
+    settings = replace(read_settings(folder), answer=server.url, answer_workers=2)
+    jobs = type(jobs)(open_session(folder, settings=settings))
+    job = jobs.run([record(number) for number in range(20)])
+    Emulator(folder).find_answerer().pool.clear()
+    assert {output["modelOutput"]["content"][0]["text"] for output in jobs.outputs(job)} == {"A refund."}
+    assert (job["successRecordCount"], len(server.requests)) == (20, 20)
