@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -82,12 +83,21 @@ class Emulator:
 def make_folder(folder: Path, settings: Settings | None = None) -> Path:
     """Make the folder, for its owner only, unless it is there; given settings replace the folder's."""
     folder = folder.expanduser().absolute()
-    # `parents` would make the last folder alone with this mode, so what lies in it has the mode too.
-    for path in (folder, folder / "s3", folder / "state"):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # The folder may be somebody's and open to others; what lies in it never is.
+    for path in (folder / "s3", folder / "state"):
+        path.mkdir(mode=0o700, exist_ok=True)
+        close_folder(path)
     if settings is not None or not (folder / "settings.json").exists():
         write_settings(folder, settings or Settings())
     return folder
+
+
+def close_folder(path: Path) -> None:
+    """Take the rights of others on a folder away; its owner can, and nobody else has to."""
+    if path.stat().st_mode & 0o077:
+        with suppress(PermissionError):
+            path.chmod(0o700)
 
 
 def place_of(error: Exception) -> str:
