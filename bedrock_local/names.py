@@ -19,6 +19,7 @@ from urllib.parse import unquote
 PART_BYTES = 180
 ODD = re.compile(r'[\x00-\x1f\x7f%:*?"<>|\\]')
 # What stands for itself, but for the mark at its end; file systems give bytes that are no text as halves of pairs.
+HALF = re.compile(r"[\ud800-\udfff]")
 PLAIN = re.compile(r'(?!\.+%?$)[^\x00-\x1f\x7f%:*?"<>|\\\ud800-\udfff]+%?')
 EMPTY, FOLDED, MARK = "%_", "%+", "%"
 
@@ -68,4 +69,6 @@ def is_name(name: str, kind: str) -> bool:
         return is_plain != name.endswith(MARK) and len(name.encode()) <= PART_BYTES
     if name.endswith(FOLDED):
         return kind == "folder"
+    if HALF.search(name):
+        return False
     return list(part_names(name_text(name, kind).removesuffix("/"), kind)) == [name]

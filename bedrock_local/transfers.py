@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from bedrock_local import objects
-from bedrock_local.checksums import receive, write_chunks
+from bedrock_local.checksums import Received, receive, write_chunks
 from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.objects import Facts
@@ -34,15 +35,9 @@ MAX_PARTS = 10_000  # "Amazon S3 multipart upload limits"
 def put_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
     """Write the body to disk, then give it its key."""
     objects.bucket_folder(emulator.folder, bucket)
+    headers, metadata = kept_headers(request), user_metadata(request)
     received = receive(request, emulator.folder)
-    facts = Facts(
-        size=received.size,
-        modified_ns=received.modified_ns,
-        etag=received.etag,
-        headers=kept_headers(request),
-        metadata=user_metadata(request),
-        checksums=received.checksums,
-    )
+    facts = describe_received(received, headers, metadata)
     keep_object(request, emulator, bucket, key, received.path, facts)
     return Response(200, {"etag": f'"{facts.etag}"', **checksum_headers(facts)})
 
@@ -82,24 +77,31 @@ def describe_object(request: Request, facts: Facts) -> Response:
 
 def copy_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
     """Copy an object with its metadata, unless the request brings its own."""
-    stream, old = open_source(request, emulator)
     is_replaced = request.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE"
+    headers, metadata = kept_headers(request), user_metadata(request)
+    stream, old = open_source(request, emulator)
     with stream:
         objects.bucket_folder(emulator.folder, bucket)
         if not is_replaced and source_of(request) == (bucket, key):
             reason = "This copy request is illegal because it is trying to copy an object to itself without changing it"
             raise ServiceError("InvalidRequest", reason)
         received = write_chunks(stream.stream(), emulator.folder, set(old.checksums))
-    facts = Facts(
+    of_copy = (headers, metadata) if is_replaced else (old.headers, old.metadata)
+    facts = describe_received(received, *of_copy)
+    keep_object(request, emulator, bucket, key, received.path, facts)
+    return xml_response("CopyObjectResult", {**copied(facts), **checksum_elements(facts)})
+
+
+def describe_received(received: Received, headers: Mapping[str, str], metadata: Mapping[str, str]) -> Facts:
+    """Say what is known of an object that came in one piece."""
+    return Facts(
         size=received.size,
         modified_ns=received.modified_ns,
         etag=received.etag,
-        headers=kept_headers(request) if is_replaced else old.headers,
-        metadata=user_metadata(request) if is_replaced else old.metadata,
+        headers=headers,
+        metadata=metadata,
         checksums=received.checksums,
     )
-    keep_object(request, emulator, bucket, key, received.path, facts)
-    return xml_response("CopyObjectResult", {**copied(facts), **checksum_elements(facts)})
 
 
 def delete_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
