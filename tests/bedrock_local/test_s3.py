@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from urllib.request import Request, urlopen
 
 import boto3
 import hypothesis.strategies as st
@@ -28,9 +29,10 @@ BUCKETS = itertools.count()
 def moto():
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
-    host, port = server.get_host_and_port()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()  # other files of this process left buckets
     session = boto3.Session("testing", "testing", region_name="us-east-1")
-    client = session.client("s3", endpoint_url=f"http://{host}:{port}")
+    client = session.client("s3", endpoint_url=url)
     yield client
     client.close()
     server.stop()
