@@ -133,7 +133,7 @@ def test_a_report_waits_for_jobs_that_run(go_on, make_run, make_prompt, tmp_path
 
 def test_records_refused_on_demand_are_not_waited_for(go_on, make_run, make_prompt, monkeypatch):
     monkeypatch.setattr("analysis.reports.STAGES", {"prepare": "", "submit": ""})
-    run = make_run(2, make_prompt(temperature=0.5, top_p=0.5))
+    run = make_run(2, make_prompt(additional_fields={"colour": "blue"}))
     assert go_on(run, on_demand=True) == (True, ["[1/2] prepare: done before", "[2/2] submit"])
 
 
@@ -204,6 +204,27 @@ def test_a_model_without_a_price_is_named_once_and_its_cost_is_not_0(
     assert text.count("No price is known for") == text.count(f"No price is known for {OPUS}") == 1
     assert 'Total cost <b>7.50 USD</b>\n    <span class="soft">at least: 5 outputs have no price' in text
     assert "<td>500,000</td><td>unknown</td><td>unknown</td>" in text
+
+
+def test_answers_that_used_a_cache_are_named(make_run, make_prompt, make_answer, answer_by_hand, tmp_path):
+    run = make_run(2, make_prompt())
+    answer = make_answer()
+    answer["modelOutput"]["usage"] |= {"cache_read_input_tokens": 7}
+    answer_by_hand(run, lambda _: answer)
+    collect(run)
+    text = write_text_of(run, tmp_path / "report")
+    assert "Answers of global.anthropic.claude-haiku-4-5-20251001-v1:0 used a cache" in text
+    assert "No price is known" not in text
+
+
+def test_answers_that_do_not_say_their_tokens_are_counted(make_run, make_prompt, answer_by_hand, tmp_path):
+    run = make_run(2, make_prompt("mistral", "mistral.mistral-small-2402-v1:0"), make_prompt("short"))
+    silent = {"content": [{"type": "text", "text": "A refund."}], "role": "assistant", "stop_reason": "end_turn"}
+    answer_by_hand(run, lambda _: {"modelOutput": silent})
+    collect(run)
+    text = write_text_of(run, tmp_path / "report")
+    assert "at least: 2 outputs have no price; 2 answers do not say their tokens" in " ".join(text.split())
+    assert "No price is known for mistral.mistral-small-2402-v1:0" in text
 
 
 def test_a_run_without_any_output_has_a_first_page(make_run, make_prompt, answer_by_hand, tmp_path):
