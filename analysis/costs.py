@@ -13,10 +13,12 @@ from narwhals.typing import IntoDataFrame, IntoDataFrameT
 from analysis.columns import FRACTION, WHOLE, aggregate, give_back, list_keys, read_columns
 from analysis.errors import ColumnError
 from analysis.prices import find_prices
+from analysis.records import BYTES_PER_TOKEN
 
 MILLION = 1_000_000
 RATES = ("model_id", "invocation", "input_usd_per_million", "output_usd_per_million")
 TOKENS = ("model_id", "invocation", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+COUNTED = ("_input_tokens", "_output_tokens")  # those that are priced; no column of an output begins so
 SUMMARY = {
     "calls": WHOLE,
     "outputs": WHOLE,
@@ -24,6 +26,7 @@ SUMMARY = {
     "failed": WHOLE,
     "truncated": WHOLE,
     "unpriced": WHOLE,
+    "estimated": WHOLE,
     "input_tokens": WHOLE,
     "output_tokens": WHOLE,
     "cost_usd": FRACTION,
@@ -49,7 +52,9 @@ INVOCATION_COSTS = {
 }
 
 
-def add_costs(outputs: IntoDataFrameT, prices: IntoDataFrame | None = None) -> IntoDataFrameT:
+def add_costs(
+    outputs: IntoDataFrameT, prices: IntoDataFrame | None = None, *, records: IntoDataFrame | None = None
+) -> IntoDataFrameT:
     """Price the tokens of every output.
 
     Parameters
@@ -60,24 +65,32 @@ def add_costs(outputs: IntoDataFrameT, prices: IntoDataFrame | None = None) -> I
     prices
         One row per model id and invocation, from `find_prices` or `read_prices`.
         Without it the prices that come with the package, as far as they hold in any Region.
+    records
+        One row per record, `run.read_records()`, for models whose answers do not say their tokens (Mistral Small 24.02,
+        Cohere Command): `record_id` and `input_tokens_estimate` are read, and `record_id`, `text` and `error_kind`
+        of `outputs`.
 
     Returns
     -------
     frame
-        The rows of `outputs` with `cost_usd` last. Missing where tokens or price are not known, so for failed outputs,
-        and where tokens were read from or written to a cache, which has no published batch rate.
+        The rows of `outputs` with `cost_usd` and `tokens_estimated` last. A cost is missing where tokens or price are
+        not known, so for failed outputs, and where tokens were read from or written to a cache, which has no published
+        batch rate. `tokens_estimated` says that tokens which the answer does not give were priced as
+        bytes of text / 4; the columns of tokens stay as they are.
 
     Raises
     ------
     ColumnError
-        `outputs` lacks a column, or has `cost_usd` already.
+        `outputs` lacks a column, or has `cost_usd` or `tokens_estimated` already.
     """
-    frame = read_columns(outputs, TOKENS, of="outputs")
-    if "cost_usd" in frame.columns:
-        raise ColumnError("outputs", "there is a column 'cost_usd' already", "drop it to price the outputs again")
-    rates = list_rates(frame, prices)
-    priced = frame.with_columns(cost_usd=price_tokens(rates))
-    return nw.maybe_reset_index(priced).to_native()
+    needed = TOKENS if records is None else (*TOKENS, "record_id", "text", "error_kind")
+    frame = read_columns(outputs, needed, of="outputs")
+    for name in ("cost_usd", "tokens_estimated"):
+        if name in frame.columns:
+            raise ColumnError("outputs", f"there is a column {name!r} already", "drop it to price the outputs again")
+    counted = count_tokens(frame, records)
+    priced = counted.with_columns(cost_usd=price_tokens(list_rates(frame, prices), *COUNTED))
+    return nw.maybe_reset_index(priced.select(*frame.columns, "cost_usd", "tokens_estimated")).to_native()
 
 
 def sum_costs(costed: IntoDataFrameT, *, by: str | Sequence[str] = "variant") -> IntoDataFrameT:
@@ -96,7 +109,8 @@ def sum_costs(costed: IntoDataFrameT, *, by: str | Sequence[str] = "variant") ->
         One row per group, in the order of `by`, missing last:
 
         - `calls` (distinct; outputs of no run count by record id), `outputs`, `answered`, `failed`,
-          `truncated` (ended by max_tokens), `unpriced` (tokens but no cost);
+          `truncated` (ended by max_tokens), `unpriced` (an answer or tokens, but no known cost),
+          `estimated` (a cost that rests on estimated tokens);
         - `input_tokens`, `output_tokens`;
         - `cost_usd` of the outputs whose cost is known, so a lower bound when `unpriced` is not 0;
         - `cost_usd_per_1000_calls`, repairs and further samples included;
@@ -105,9 +119,19 @@ def sum_costs(costed: IntoDataFrameT, *, by: str | Sequence[str] = "variant") ->
         A sum is missing when nothing that belongs to it is known.
     """
     keys = list_keys(by)
-    needed = ("call_id", "record_id", "input_tokens", "output_tokens", "error_kind", "stop", "cost_usd")
+    tokens = ("input_tokens", "output_tokens", "tokens_estimated")
+    needed = ("call_id", "record_id", *tokens, "error_kind", "stop", "cost_usd")
     marked = mark_outputs(read_columns(costed, [*keys, *needed], of="costed outputs"))
-    counts = ("outputs", "answered", "failed", "truncated", "unpriced", "priced_truncated", "priced_failed")
+    counts = (
+        "outputs",
+        "answered",
+        "failed",
+        "truncated",
+        "unpriced",
+        "estimated",
+        "priced_truncated",
+        "priced_failed",
+    )
     sums = ("input_tokens", "output_tokens", "cost_usd", "truncated_cost_usd", "failed_cost_usd")
     grouped = aggregate(
         marked,
@@ -239,11 +263,40 @@ def price_of(rates: list[dict[str, Any]], column: str) -> nw.Expr:
     return nw.coalesce(*(nw.when(it).then(nw.lit(row[column])) for it, row in zip(fits, known, strict=True)))
 
 
-def price_tokens(rates: list[dict[str, Any]]) -> nw.Expr:
+def count_tokens(frame: nw.DataFrame[IntoDataFrameT], records: IntoDataFrame | None) -> nw.DataFrame[IntoDataFrameT]:
+    """Add the tokens to be priced: those that the answer gives, else what record and text come to."""
+    of_input, of_output = COUNTED
+    given = {of_input: nw.col("input_tokens"), of_output: nw.col("output_tokens")}
+    if records is None:
+        return frame.with_columns(**given, tokens_estimated=nw.lit(value=False))
+    sent = read_columns(records, ("record_id", "input_tokens_estimate"), of="records")
+    is_answer = nw.col("error_kind").is_null() & ~nw.col("text").is_null()
+    is_silent = is_answer & (nw.col("input_tokens").is_null() | nw.col("output_tokens").is_null())
+    if not frame.select(is_silent.any().alias("any")).item():
+        return frame.with_columns(**given, tokens_estimated=nw.lit(value=False))
+    estimates = dict(zip(sent["record_id"].to_list(), sent["input_tokens_estimate"].to_list(), strict=True))
+    guesses = {
+        of_input: [estimates.get(record_id) for record_id in frame["record_id"].to_list()],
+        of_output: [len(text.encode()) / BYTES_PER_TOKEN if isinstance(text, str) else None for text in frame["text"]],
+    }
+    guessed = frame.with_columns(
+        nw.new_series(name, values, nw.Float64(), backend=frame.implementation) for name, values in guesses.items()
+    )
+    counted = {
+        name: nw.when(is_answer).then(nw.coalesce(tokens, nw.col(name))).otherwise(tokens)
+        for name, tokens in given.items()
+    }
+    is_known = ~(nw.col(of_input).is_null() | nw.col(of_output).is_null())
+    return guessed.with_columns(**counted, tokens_estimated=is_silent & is_known)
+
+
+def price_tokens(
+    rates: list[dict[str, Any]], of_input: str = "input_tokens", of_output: str = "output_tokens"
+) -> nw.Expr:
     """Price the tokens of each output; missing when a cache was used."""
     used_cache = (nw.col("cache_read_tokens").fill_null(0) > 0) | (nw.col("cache_write_tokens").fill_null(0) > 0)
-    input_usd = nw.col("input_tokens") * price_of(rates, "input_usd_per_million")
-    output_usd = nw.col("output_tokens") * price_of(rates, "output_usd_per_million")
+    input_usd = nw.col(of_input) * price_of(rates, "input_usd_per_million")
+    output_usd = nw.col(of_output) * price_of(rates, "output_usd_per_million")
     return nw.when(~used_cache).then((input_usd + output_usd) / MILLION).cast(nw.Float64)
 
 
@@ -259,7 +312,8 @@ def mark_outputs(frame: nw.DataFrame[IntoDataFrameT]) -> nw.DataFrame[IntoDataFr
         "answered": ~has_failed,
         "failed": has_failed,
         "truncated": is_truncated,
-        "unpriced": has_tokens & ~is_priced,
+        "unpriced": (has_tokens | ~has_failed) & ~is_priced,
+        "estimated": nw.col("tokens_estimated") & is_priced,
         "priced_truncated": is_truncated & is_priced,
         "priced_failed": has_failed & is_priced,
     }

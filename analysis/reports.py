@@ -122,9 +122,13 @@ def find_findings(run: Run) -> dict[str, Any]:
     answers, outputs, note = load_answers(run), run.read_outputs(), run.read_note()
     models = outputs["model_id"].drop_nulls().unique().sort().to_list()
     prices = find_prices(models, region=run.region)
-    outputs = add_costs(outputs, prices)
+    outputs = add_costs(outputs, prices, records=run.read_records())
     used = prices.filter(pl.col("invocation").is_in(outputs["invocation"].unique().to_list()))
-    unpriced = outputs.filter(pl.col("input_tokens").is_not_null(), pl.col("cost_usd").is_null())
+    was_paid = pl.col("error_kind").is_null() | pl.col("input_tokens").is_not_null()
+    unpriced = outputs.filter(was_paid, pl.col("cost_usd").is_null()).with_columns(
+        pl.col("model_id").fill_null("a model that is not named")
+    )
+    used_cache = pl.any_horizontal(pl.col("cache_read_tokens", "cache_write_tokens").fill_null(0) > 0)
     checks = reconcile_run(run)
     disagreeing = checks.filter(~pl.col("agrees"))["job_key"].to_list()
     return {
@@ -139,7 +143,8 @@ def find_findings(run: Run) -> dict[str, Any]:
         "errors": count_errors(answers).to_dicts(),
         "prompts": run.read_prompts(),
         "prices": used.to_dicts(),
-        "unpriced": unpriced["model_id"].unique().sort().to_list(),
+        "unpriced": unpriced.filter(~used_cache)["model_id"].unique().sort().to_list(),
+        "cached": unpriced.filter(used_cache)["model_id"].unique().sort().to_list(),
         "versions": note["versions"],
         "is_emulated": note["profile"] == EMULATOR,
         "is_on_demand": note["invocation"] == "on_demand",

@@ -31,6 +31,7 @@ SUMMARY = {
     "failed": pl.Int64,
     "truncated": pl.Int64,
     "unpriced": pl.Int64,
+    "estimated": pl.Int64,
     "input_tokens": pl.Int64,
     "output_tokens": pl.Int64,
     "cost_usd": pl.Float64,
@@ -64,12 +65,22 @@ def output(call_id="c1", variant="short", **values):
     return dict.fromkeys(OUTPUTS) | answered | values
 
 
+# 200 letters of two bytes: 400 bytes, 100 tokens.
+SILENT = {"input_tokens": None, "output_tokens": None, "text": 200 * "é"}
 FAILED = {"stop": None, "input_tokens": None, "output_tokens": None, "error_kind": "service"}
 NOBODYS = {"record_id": None, "call_id": None, "variant": None, "model_id": None}
 
 
 def frame(*outputs):
     return pl.DataFrame(list(outputs), OUTPUTS)
+
+
+def frame_with_texts(*outputs):
+    return pl.DataFrame([{"text": "Yes."} | each for each in outputs], OUTPUTS | {"text": pl.String})
+
+
+def records(**estimates):
+    return pl.DataFrame({"record_id": list(estimates), "input_tokens_estimate": list(estimates.values())})
 
 
 def price(kind, *outputs):
@@ -126,12 +137,14 @@ def test_the_outputs_come_back_as_they_were_with_the_cost_last(kind):
     outputs = kind.make(frame(output(), output("c2", **FAILED)))
     before = outputs.copy() if isinstance(outputs, pd.DataFrame) else outputs.clone()
     costed = add_costs(outputs)
-    assert list(costed.columns) == [*OUTPUTS, "cost_usd"]
+    assert list(costed.columns) == [*OUTPUTS, "cost_usd", "tokens_estimated"]
     assert before.equals(outputs)
     if isinstance(outputs, pd.DataFrame):
-        pd.testing.assert_frame_equal(costed.drop(columns="cost_usd"), before.reset_index(drop=True))
+        pd.testing.assert_frame_equal(
+            costed.drop(columns=["cost_usd", "tokens_estimated"]), before.reset_index(drop=True)
+        )
     else:
-        assert_frame_equal(costed.drop("cost_usd"), before)
+        assert_frame_equal(costed.drop("cost_usd", "tokens_estimated"), before)
 
 
 def test_pricing_twice_is_refused(kind):
@@ -140,8 +153,59 @@ def test_pricing_twice_is_refused(kind):
 
 
 def test_a_missing_column_is_named(kind):
-    with pytest.raises(ColumnError, match="costed outputs: no column 'cost_usd'; there are record_id, call_id"):
+    with pytest.raises(ColumnError, match="costed outputs: no column 'tokens_estimated'; there are record_id, call_id"):
         sum_costs(kind.make(frame(output())))
+
+
+def list_costs(costed):
+    """Give costs and marks as lists, missing as None."""
+    costs = [None if pd.isna(cost) else cost for cost in costed["cost_usd"].to_list()]
+    return costs, costed["tokens_estimated"].to_list()
+
+
+def test_an_answer_that_says_no_tokens_is_priced_by_its_bytes_and_marked(kind):
+    outputs = kind.make(frame_with_texts(output(**SILENT) | {"record_id": "r1"}, output("c2")))
+    costed = add_costs(outputs, records=kind.make(records(r1=1000)))
+    assert list_costs(costed) == (pytest.approx([0.000825, 0.000825]), [True, False])
+    assert [pd.isna(tokens) for tokens in costed["input_tokens"].to_list()] == [True, False]
+
+
+def test_the_tokens_that_an_answer_does_say_are_kept():
+    outputs = frame_with_texts(output(**SILENT | {"input_tokens": 2000}) | {"record_id": "r1"})
+    costed = add_costs(outputs, records=records(r1=1000))
+    assert list_costs(costed) == (pytest.approx([0.001375]), [True])  # 2000 x 0.55 + 100 x 2.75
+
+
+@pytest.mark.parametrize(
+    "unknown", [FAILED | {"text": None}, SILENT | {"record_id": "another"}, SILENT | {"text": None}], ids=str
+)
+def test_what_cannot_be_estimated_has_no_cost_and_no_mark(kind, unknown):
+    outputs = kind.make(frame_with_texts(output(**unknown)))
+    assert list_costs(add_costs(outputs, records=records(r1=1000))) == ([None], [False])
+
+
+def test_records_of_either_kind_fit_outputs_of_either_kind(kind):
+    outputs = kind.make(frame_with_texts(output(**SILENT)))
+    costed = add_costs(outputs, records=records(**{"r-c1": 1000}).to_pandas())
+    assert list_costs(costed) == (pytest.approx([0.000825]), [True])
+
+
+def test_records_need_their_estimates(kind):
+    with pytest.raises(ColumnError, match="records: no column 'input_tokens_estimate'; there are record_id"):
+        add_costs(kind.make(frame_with_texts(output())), records=pl.DataFrame({"record_id": ["r1"]}))
+
+
+def test_the_bill_says_how_many_costs_are_estimated(kind):
+    outputs = kind.make(frame_with_texts(output(**SILENT), output("c2")))
+    bill = sum_costs(add_costs(outputs, records=records(**{"r-c1": 1000})))
+    rows = [("short", 2, 2, 2, 0, 0, 0, 1, 1000, 100, 0.00165, 0.825, 0.0, 0.0)]
+    kind.check(bill, rows, SUMMARY)
+
+
+def test_an_answer_without_tokens_or_cost_is_unpriced(kind):
+    bill = sum_costs(add_costs(kind.make(frame(output(input_tokens=None, output_tokens=None)))))
+    rows = [("short", 1, 1, 1, 0, 0, 1, 0, None, None, None, None, 0.0, 0.0)]
+    kind.check(bill, rows, SUMMARY)
 
 
 def test_the_bill_counts_and_adds_by_variant(kind):
@@ -157,39 +221,39 @@ def test_the_bill_counts_and_adds_by_variant(kind):
     )
     # 2000 x 0.55 + 300 x 2.75 = 1925 millionths; (825 + 1925) / 3 calls x 1000.
     rows = [
-        ("long", 3, 3, 2, 1, 1, 0, 3000, 400, 0.00275, 2.75 / 3, 0.001925, None),
-        ("short", 1, 1, 1, 0, 0, 0, 1000, 100, 0.000825, 0.825, 0.0, 0.0),
+        ("long", 3, 3, 2, 1, 1, 0, 0, 3000, 400, 0.00275, 2.75 / 3, 0.001925, None),
+        ("short", 1, 1, 1, 0, 0, 0, 0, 1000, 100, 0.000825, 0.825, 0.0, 0.0),
     ]
     kind.check(sum_costs(costed), rows, SUMMARY)
 
 
 def test_repairs_are_paid_for_but_are_no_further_calls(kind):
     costed = add_costs(kind.make(frame(output(stop="length"), output(record_id="r-again"))))
-    rows = [("short", 1, 2, 2, 0, 1, 0, 2000, 200, 0.00165, 1.65, 0.000825, 0.0)]
+    rows = [("short", 1, 2, 2, 0, 1, 0, 0, 2000, 200, 0.00165, 1.65, 0.000825, 0.0)]
     kind.check(sum_costs(costed), rows, SUMMARY)
 
 
 def test_without_a_price_the_bill_is_missing_and_says_how_many(kind):
     costed = add_costs(kind.make(frame(output(model_id="a.b", stop="length"), output("c2", model_id="a.b"))))
-    kind.check(sum_costs(costed), [("short", 2, 2, 2, 0, 1, 2, 2000, 200, None, None, None, 0.0)], SUMMARY)
+    kind.check(sum_costs(costed), [("short", 2, 2, 2, 0, 1, 2, 0, 2000, 200, None, None, None, 0.0)], SUMMARY)
 
 
 def test_a_bill_of_failures_has_no_tokens_rather_than_none(kind):
     costed = add_costs(kind.make(frame(output(**FAILED), output("c2", **FAILED))))
-    kind.check(sum_costs(costed), [("short", 2, 2, 0, 2, 0, 0, None, None, None, None, 0.0, None)], SUMMARY)
+    kind.check(sum_costs(costed), [("short", 2, 2, 0, 2, 0, 0, 0, None, None, None, None, 0.0, None)], SUMMARY)
 
 
 def test_outputs_of_no_run_are_calls_by_record_id(kind):
     nobodys = output(variant=None) | {"call_id": None}
     costed = add_costs(kind.make(frame(nobodys, nobodys | {"record_id": "other"}, output(**FAILED | NOBODYS))))
-    rows = [(None, 2, 3, 2, 1, 0, 0, 2000, 200, 0.00165, 0.825, 0.0, None)]
+    rows = [(None, 2, 3, 2, 1, 0, 0, 0, 2000, 200, 0.00165, 0.825, 0.0, None)]
     kind.check(sum_costs(costed), rows, SUMMARY)
 
 
 def test_without_groups_the_whole_bill_is_one_row(kind):
     costed = add_costs(kind.make(frame(output(), output("c1", "long"))))
     whole = {name: dtype for name, dtype in SUMMARY.items() if name != "variant"}
-    kind.check(sum_costs(costed, by=[]), [(1, 2, 2, 0, 0, 0, 2000, 200, 0.00165, 1.65, 0.0, 0.0)], whole)
+    kind.check(sum_costs(costed, by=[]), [(1, 2, 2, 0, 0, 0, 0, 2000, 200, 0.00165, 1.65, 0.0, 0.0)], whole)
 
 
 def test_the_bill_can_be_made_by_several_columns(kind):
@@ -237,7 +301,7 @@ def test_only_outputs_with_both_prices_are_compared(kind):
 
 def test_no_outputs_give_the_columns_with_their_dtypes(kind):
     costed = add_costs(kind.make(frame()))
-    assert list(costed.columns)[-1] == "cost_usd"
+    assert list(costed.columns)[-2:] == ["cost_usd", "tokens_estimated"]
     kind.check(sum_costs(costed), [], SUMMARY)
     kind.check(project_costs(costed, 10), [], PROJECTION)
     kind.check(compare_invocations(kind.make(frame())), [], INVOCATIONS)
@@ -246,7 +310,7 @@ def test_no_outputs_give_the_columns_with_their_dtypes(kind):
 def test_the_whole_bill_of_nothing_is_one_row(kind):
     costed = add_costs(kind.make(frame()))
     whole = {name: dtype for name, dtype in SUMMARY.items() if name != "variant"}
-    kind.check(sum_costs(costed, by=[]), [(0, 0, 0, 0, 0, 0, None, None, None, None, 0.0, 0.0)], whole)
+    kind.check(sum_costs(costed, by=[]), [(0, 0, 0, 0, 0, 0, 0, None, None, None, None, 0.0, 0.0)], whole)
 
 
 def test_outputs_of_several_variants_are_projected_together(kind):
