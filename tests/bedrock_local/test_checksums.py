@@ -5,11 +5,17 @@ import io
 import pytest
 
 from bedrock_local.checksums import plain_chunks
+from bedrock_local.core import handle
+from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
+from bedrock_local.wire import Request
 
 # The example of "Signature calculations: transferring payload in multiple chunks", shortened.
 WRAPPED = b"5;chunk-signature=ad80c730\r\nhello\r\n3\r\n\r\n!\r\n"
 WRAPPED += b"0;chunk-signature=b6c6ea8a\r\nx-amz-checksum-crc32:AAAA\r\n\r\n"
+# NhCmhg== is the CRC-32 of "hello", 0x3610A686, as zlib documents the algorithm.
+SIGNED_TRAILER = b"5;chunk-signature=ad80c730\r\nhello\r\n0;chunk-signature=b6c6ea8a\r\n"
+SIGNED_TRAILER += b"x-amz-checksum-crc32:NhCmhg==\r\nx-amz-trailer-signature:d81f82fc\r\n\r\n"
 
 
 def test_a_body_comes_out_of_its_envelope_with_what_follows_it():
@@ -21,6 +27,33 @@ def test_a_body_comes_out_of_its_envelope_with_what_follows_it():
 def test_a_body_that_ends_early_is_refused():
     with pytest.raises(ServiceError, match="IncompleteBody"):
         list(plain_chunks(io.BytesIO(b"ff\r\nshort"), {}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+            b"5;chunk-signature=ad80c730\r\nhello\r\n0;chunk-signature=b6c6\r\n\r\n",
+        ),
+        ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", SIGNED_TRAILER),
+        ("STREAMING-UNSIGNED-PAYLOAD-TRAILER", b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"),
+    ],
+)
+def test_every_envelope_that_clients_use_is_opened(s3, folder, kind, body):
+    headers = {"x-amz-content-sha256": kind, "x-amz-decoded-content-length": "5", "content-length": str(len(body))}
+    headers |= {"content-encoding": "aws-chunked"}
+    headers |= {"x-amz-trailer": "x-amz-checksum-crc32"} if "TRAILER" in kind else {}
+    handle(Request("s3", "PUT", "localhost", "/calls/a", {}, headers, io.BytesIO(body)), Emulator(folder))
+    found = s3.get_object(Bucket="calls", Key="a", ChecksumMode="ENABLED")
+    assert (found["Body"].read(), "ContentEncoding" in found) == (b"hello", False)
+    assert found.get("ChecksumCRC32") == ("NhCmhg==" if "TRAILER" in kind else None)
+
+
+@pytest.mark.parametrize("size", [b"-5", b"+5", b"0x5", b"1_0", b" 5"])
+def test_a_size_is_hexadecimal_digits_and_nothing_else(size):
+    with pytest.raises(ServiceError, match="IncompleteBody"):
+        list(plain_chunks(io.BytesIO(size + b"\r\nhello\r\n0\r\n\r\n"), {}))
 
 
 @pytest.mark.parametrize("content", [b"", b"no size\r\n", b"x" * 3_000_000], ids=["empty", "no size", "no line"])

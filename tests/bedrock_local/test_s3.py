@@ -232,3 +232,61 @@ def test_a_bucket_is_made_in_the_region_of_the_client(folder, error_of, region, 
     client = open_session(folder, region_name=region).client("s3")
     wish = {"CreateBucketConfiguration": {"LocationConstraint": named}} if named else {}
     assert error_of(client.create_bucket, Bucket="calls", **wish)[:2] == (code, 400)
+
+
+def test_a_bucket_has_no_versions_but_the_one(s3):
+    s3.put_object(Bucket="calls", Key="a")
+    assert "Status" not in s3.get_bucket_versioning(Bucket="calls")
+    (version,) = s3.list_object_versions(Bucket="calls")["Versions"]
+    assert (version["Key"], version["VersionId"], version["IsLatest"]) == ("a", "null", True)
+
+
+def test_all_versions_can_be_deleted_page_by_page(session, s3):
+    for number in range(5):
+        s3.put_object(Bucket="calls", Key=f"{number}")
+    session.resource("s3", endpoint_url=s3.meta.endpoint_url).Bucket("calls").object_versions.page_size(2).delete()
+    assert s3.list_objects_v2(Bucket="calls")["KeyCount"] == 0
+
+
+def test_another_version_is_not_there(s3, error_of):
+    s3.put_object(Bucket="calls", Key="a", Body=b"x")
+    assert error_of(s3.get_object, Bucket="calls", Key="a", VersionId="7")[:2] == ("InvalidArgument", 400)
+    assert s3.get_object(Bucket="calls", Key="a", VersionId="null")["Body"].read() == b"x"
+    deleted = s3.delete_objects(Bucket="calls", Delete={"Objects": [{"Key": "a", "VersionId": "7"}]})
+    assert deleted["Errors"][0]["Code"] == "NoSuchVersion"
+
+
+def test_buckets_come_in_pages_with_their_regions(s3):
+    for name in ("aaa", "bbb", "calls-2"):
+        s3.create_bucket(Bucket=name)
+    pages = s3.get_paginator("list_buckets").paginate(PaginationConfig={"PageSize": 3})
+    assert [[bucket["Name"] for bucket in page["Buckets"]] for page in pages] == [["aaa", "bbb", "calls"], ["calls-2"]]
+    (found, _) = s3.list_buckets(Prefix="calls")["Buckets"]
+    assert found["BucketRegion"] == "us-east-1"
+
+
+def test_a_list_names_owners_when_asked(s3):
+    s3.put_object(Bucket="calls", Key="a")
+    lists = [s3.list_objects(Bucket="calls")]
+    lists += [s3.list_objects_v2(Bucket="calls", FetchOwner=asked) for asked in (True, False)]
+    assert ["Owner" in each["Contents"][0] for each in lists] == [True, True, False]
+
+
+def test_an_object_is_deleted_only_as_it_was_seen(s3, error_of):
+    s3.put_object(Bucket="calls", Key="a", Body=b"hello")
+    assert error_of(s3.delete_object, Bucket="calls", Key="a", IfMatch='"x"')[:2] == ("PreconditionFailed", 412)
+    s3.delete_object(Bucket="calls", Key="a", IfMatch='"5d41402abc4b2a76b9719d911017c592"')
+    assert s3.delete_object(Bucket="calls", Key="a", IfMatch='"x"')["ResponseMetadata"]["HTTPStatusCode"] == 204
+
+
+def test_a_write_that_expects_no_such_etag_is_not_implemented(s3, error_of):
+    assert error_of(s3.put_object, Bucket="calls", Key="a", IfNoneMatch='"x"')[:2] == ("NotImplemented", 501)
+
+
+@pytest.mark.parametrize("source", ["calls/a b+c/%C3%A9", "/calls/a%20b%2Bc/%C3%A9", "calls%2Fa%20b%2Bc%2F%C3%A9"])
+def test_the_source_of_a_copy_is_known_however_it_is_encoded(s3, source):
+    s3.put_object(Bucket="calls", Key="a b+c/é", Body=b"x")
+    sign = lambda request, **_: request.headers.replace_header("x-amz-copy-source", source)  # noqa: E731
+    s3.meta.events.register("before-sign.s3.CopyObject", sign)
+    s3.copy_object(Bucket="calls", Key="copy", CopySource="calls/any")
+    assert s3.get_object(Bucket="calls", Key="copy")["Body"].read() == b"x"
