@@ -1,0 +1,104 @@
+"""How many records a second a job runs through, by who answers."""
+
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inputs import write_records
+from jobs import BUCKET, no_wait, put_input, run_job
+
+from bedrock_local import open_session
+from bedrock_local.answers import Reply
+
+SLOW_S = 0.05
+WORKERS = (1, 8, 32)
+
+
+@dataclass
+class Case:
+    """Somebody who answers, and a job that is long enough to be measured."""
+
+    name: str
+    records: int
+    answer: Any = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    session: Any = None
+
+
+def answer_briefly(question):
+    """Answer at once."""
+    return Reply("A refund.", stop="end", input_tokens=len(question.text) // 4, output_tokens=3)
+
+
+def answer_quickly(question):
+    """Answer at once, and say that one may wait for it."""
+    return answer_briefly(question)
+
+
+answer_quickly.is_quick = True
+
+
+@contextmanager
+def model_server(delay_s):
+    """Run the endpoint in a process of its own; gives its URL."""
+    command = [sys.executable, str(Path(__file__).with_name("model_server.py")), str(delay_s)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def make_cases(quick_url, slow_url):
+    """List who answers."""
+    return [
+        Case("`extract`", 2_000),
+        Case("recorded answers", 10_000, settings={"answer": "answers.jsonl"}),
+        Case("a Python function", 10_000, answer_briefly),
+        Case("a Python function with `is_quick`", 20_000, answer_quickly),
+        *(endpoint_case("at once", quick_url, 2_000, workers) for workers in WORKERS),
+        *(endpoint_case(f"after {SLOW_S * 1000:.0f} ms", slow_url, 40 * workers, workers) for workers in WORKERS),
+    ]
+
+
+def endpoint_case(when, url, records, workers):
+    """Make the case of an endpoint."""
+    settings = {"answer": url, "answer_workers": workers}
+    return Case(f"endpoint that answers {when}, {workers} at once", records, settings=settings)
+
+
+def open_case(case, folder):
+    """Give a case its folder, with its input in it."""
+    case.session = open_session(folder, settings=no_wait(**case.settings), answer=case.answer)
+    put_input(case.session, write_records(folder / "calls.jsonl", case.records))
+    if case.settings.get("answer") == "answers.jsonl":
+        record_answers(folder)
+
+
+def record_answers(folder):
+    """Let `extract` answer first, and keep its lines."""
+    session = open_session(folder / "first", settings=no_wait())
+    put_input(session, folder / "calls.jsonl")
+    _, job = run_job(session, "first")
+    key = f"output/{job['jobArn'].rsplit('/')[-1]}/calls.jsonl.out"
+    session.client("s3").download_file(BUCKET, key, str(folder / "answers.jsonl"))
+    shutil.rmtree(folder / "first")
+
+
+def measure(folder, runs, tell):
+    """Give the records a second of each case in each run; the runs of the cases take turns."""
+    with model_server(0) as quick_url, model_server(SLOW_S) as slow_url:
+        cases = make_cases(quick_url, slow_url)
+        for number, case in enumerate(cases):
+            open_case(case, folder / f"case-{number}")
+        rates = {case.name: [] for case in cases}
+        for run in range(runs):
+            for case in cases:
+                tell(f"run {run + 1}: {case.name}")
+                seen, _ = run_job(case.session, f"run-{run}")
+                rates[case.name].append(case.records / seen[-1][0])
+    return rates
