@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer import Option
 
-from analysis.aws import EMULATOR, emulator_folder, open_session
+from analysis.aws import EMULATOR, emulator_folder, find_region, open_session
 from analysis.errors import AnalysisError, CallsError
 from analysis.quotas import LATEST
 
@@ -70,7 +70,7 @@ def run(
     columns = read_columns(column or [])
     call_frame = read_calls(calls, **columns, empty=empty, profile=profile, region=region)
     prepared = prepare(call_frame, read_prompts(prompts), into=runs, name=run, quota_year=quota_year)
-    plan = prepared.plan(region=region)
+    plan = prepared.plan(region=find_region(profile, region))
     typer.echo(f"{plan}\n")
     agree_to_cost(
         prepared,

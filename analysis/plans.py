@@ -196,7 +196,7 @@ def usd_range(row: Mapping[str, float | None], of: pl.DataFrame | None = None) -
     """Write a cost with its interval; unknown as soon as one price is."""
     unknown = row["cost_usd"] is None or (of is not None and of["cost_usd"].null_count())
     if unknown:
-        return "USD unknown (no price is known; some hold in one region only)"
+        return "USD unknown (no price is known; some hold in one region only; `batchbook facts update` reads today's)"
     digits = 2 if (row["cost_usd_high"] or 0) >= 1 else 4
     middle, low, high = (f"{row[name]:,.{digits}f}" for name in ("cost_usd", "cost_usd_low", "cost_usd_high"))
     return f"{middle} USD ({low} to {high})"
