@@ -49,7 +49,7 @@ def find_prices(model_ids: Iterable[str], *, region: str = "", own: pl.DataFrame
     Rows of `facts/prices.csv` carry the profile they hold for: a prefix (`global`, `us`), `geo` (every geographic
     profile, and the model in its own Region: the price list has one rate for both), or nothing (own Region).
     A model id takes the row of its own profile, else that of `geo`;
-    among these the row of its Region, else one for any Region.
+    among these the row of its Region, else one for any Region. A side that a row does not have is that of the next.
     In the Region for which `batchbook facts update` read prices from AWS, these go before those of the package.
     `global.` never lends its price to the others, which cost 10 % more since Claude 4.5, nor `geo` to `us-gov.`.
     Source: Amazon Bedrock pricing page and AWS Price List, as the column `source` says of each row.
@@ -61,7 +61,7 @@ def find_prices(model_ids: Iterable[str], *, region: str = "", own: pl.DataFrame
     if own is not None:
         found = pl.concat([own.filter(pl.col("model_id").is_in(asked)).select(*PRICE_SCHEMA), found])
     order = pl.col("model_id").cast(pl.Enum(asked))
-    return found.unique(["model_id", "invocation"], keep="first", maintain_order=True).sort(order, "invocation")
+    return take_first(found).sort(order, "invocation")
 
 
 def read_prices(path: str | Path) -> pl.DataFrame:
@@ -116,9 +116,17 @@ def match_model(table: pl.DataFrame, model_id: str, region: str) -> pl.DataFrame
         pl.col("model") == model.price_key, pl.col("profile").is_in(profiles), pl.col("region").is_in(regions)
     )
     closest = rows.sort(pl.col("profile") == "geo", pl.col("region") == "", maintain_order=True)
-    return closest.select(pl.lit(model_id).alias("model_id"), pl.col(*list(PRICE_SCHEMA)[1:])).unique(
-        "invocation", keep="first", maintain_order=True
-    )
+    return closest.select(pl.lit(model_id).alias("model_id"), pl.col(*list(PRICE_SCHEMA)[1:]))
+
+
+def take_first(found: pl.DataFrame) -> pl.DataFrame:
+    """Take each side of a price from the first row that has it; the source names both rows where they are two."""
+    input_source, output_source = (pl.col("source").filter(pl.col(rate).is_not_null()).first() for rate in RATES)
+    both = pl.concat_str(input_source, pl.lit("; output: "), output_source)
+    source = pl.when(input_source != output_source).then(both).otherwise(pl.coalesce(input_source, output_source))
+    by_price = found.group_by("model_id", "invocation", maintain_order=True)
+    firsts = by_price.agg(pl.col(RATES).drop_nulls().first(), source=source, read_on=pl.col("read_on").first())
+    return firsts.select(*PRICE_SCHEMA)
 
 
 def find_region(model_id: str) -> str:

@@ -157,16 +157,18 @@ def take_rows(update: Update, table: str, rows: list[Row]) -> None:
     changes = [change for row, before in zip(rows, known, strict=True) for change in list_changes(row, before, table)]
     update.unchanged += sum(row[name] is not None for row in rows for name in NUMBERS[table]) - len(changes)
     update.changes = pl.concat([update.changes, pl.DataFrame(changes, schema=CHANGES)])
-    for row, before in zip(rows, known, strict=True):
+    for row in rows:
         key = tuple(row[name] for name in KEYS[table])
-        own[key] = keep_numbers(row, before if table == "prices" else own.get(key, {}), NUMBERS[table])
+        own[key] = keep_numbers(row, own.get(key, {}), NUMBERS[table])
     table_of_own = pl.DataFrame(list(own.values()), schema=read_own_facts(table).schema)
     update.files.append(write_own_facts(table, table_of_own.sort(KEYS[table])))
 
 
 def known_prices(rows: Iterable[Row], region: str) -> list[Row]:
     """Look up what each row's price was until now; nothing where none was known."""
-    ids = [f"global.{row['model']}" if row["profile"] == "global" else row["model"] for row in rows]
+    # Some prices of the package are known for `us.` alone.
+    geo = "us." if region.startswith("us-") and not region.startswith("us-gov") else ""
+    ids = [f"{'global.' if row['profile'] == 'global' else geo}{row['model']}" for row in rows]
     found = {(row["model_id"], row["invocation"]): row for row in find_prices(ids, region=region).to_dicts()}
     return [found.get((model_id, row["invocation"]), {}) for model_id, row in zip(ids, rows, strict=True)]
 

@@ -80,20 +80,32 @@ def test_a_price_for_another_profile_or_on_demand_touches_nothing_else(update, s
     assert rates(f"global.{HAIKU}") == {"batch": (0.5, 2.5), "on_demand": (1.0, 5.0)}
 
 
-def test_half_a_price_keeps_the_half_that_was_known_and_says_so(update, sell):
+def test_half_a_price_keeps_the_half_that_the_package_knows(update, sell):
     sell(InputTokenCount_Batch="0.60")
     update()
     assert rates(HAIKU)["batch"] == (0.6, 2.75)
-    source = read_own_facts("prices")["source"].item()
-    assert source.startswith("AWS Price List, published 2026-11-20; output_usd_per_million as before, from AWS Price")
+    source = find_prices([HAIKU], region="us-east-1").filter(invocation="batch")["source"].item()
+    assert source.startswith("AWS Price List, published 2026-11-20; output: AWS Price List, October 2026")
 
 
-def test_a_kept_half_names_its_first_source_however_often_it_is_kept(update, sell):
-    sell(InputTokenCount_Batch="0.60")
+def test_half_a_price_keeps_the_half_that_an_update_read_and_says_so_once(update, sell):
+    sell(InputTokenCount_Batch="0.60", OutputTokenCount_Batch="3")
     update()
-    once = read_own_facts("prices")["source"].item()
-    update()
-    assert read_own_facts("prices")["source"].item() == once
+    sell(InputTokenCount_Batch="0.70")
+    for _ in range(2):
+        update()
+    assert rates(HAIKU)["batch"] == (0.7, 3.0)
+    source = "AWS Price List, published 2026-11-20"
+    assert read_own_facts("prices")["source"].to_list() == [
+        f"{source}; output_usd_per_million as before, from {source}"
+    ]
+
+
+def test_a_price_that_is_known_for_a_profile_alone_keeps_its_other_half(update, aws, make_product):
+    aws.products["AmazonBedrock"] = [make_product("USE1-Llama4-Scout-17B-input-tokens-batch", "0.00009")]
+    done = update()
+    assert done.changes.select("old", "new").rows() == [(0.085, 0.09)]
+    assert rates("us.meta.llama4-scout-17b-instruct-v1:0")["batch"] == (0.09, 0.33)
 
 
 def test_a_price_that_was_withdrawn_stays_as_it_was(update, sell, aws, make_product):
