@@ -1,6 +1,10 @@
+from dataclasses import asdict
+
 import pytest
 
 from analysis.errors import QuotaError
+from analysis.facts import read_facts
+from analysis.models import list_models
 from analysis.quotas import Quotas, find_quotas
 
 GB = 10**9
@@ -45,3 +49,12 @@ def test_a_quota_that_does_not_exist_is_told_which_do():
 def test_a_quota_is_a_whole_number_from_1(value):
     with pytest.raises(QuotaError, match=r"min_records is .*; a quota is a whole number from 1"):
         find_quotas("amazon.nova-pro-v1:0", min_records=value)
+
+
+def test_every_quota_has_a_source_and_a_day():
+    assert read_facts("quotas").drop("model").null_count().row(0) == (0,) * 9
+
+
+@pytest.mark.parametrize("model", list_models())
+def test_every_model_with_batch_support_has_whole_quotas(model):
+    assert all(isinstance(value, int) for value in asdict(find_quotas(model)).values())
