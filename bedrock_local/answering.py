@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from bedrock_local.answers import Answerer
 from bedrock_local.asking import Asker, find_asker
-from bedrock_local.jobs import Place, Progress, output_path
+from bedrock_local.damage import damage_answer, damage_line, find_record_fault
+from bedrock_local.jobs import Place, output_path
 from bedrock_local.models import MODELS
 from bedrock_local.outputs import show_outputs
 from bedrock_local.records import Outcome, answer_record, expire_record, read_record
@@ -56,7 +57,7 @@ def answer_in_turn(turn: Turn, answerer: Answerer, allowed: int) -> None:
     progress, step = turn.progress, begin_step(turn)
     while progress.processed < allowed:
         place = take_place(turn.folder, turn.job, progress, taken=progress.done)
-        add_outcome(step, progress, place, make_call(turn, answerer, place)())
+        add_outcome(step, turn, place, make_call(turn, answerer, place)())
         if step.is_over:
             break
     keep_lines(turn, step)
@@ -70,7 +71,7 @@ def answer_in_threads(turn: Turn, answerer: Answerer, allowed: int) -> None:
         ask_more(turn, asker, asked, allowed)
         for place in [place for place in asked if asker.is_ready((turn.job.job_id, place))]:
             asked.remove(place)
-            add_outcome(step, progress, place, asker.collect((turn.job.job_id, place)))
+            add_outcome(step, turn, place, asker.collect((turn.job.job_id, place)))
         if step.is_over or progress.processed >= allowed:
             break
         asker.wait([(turn.job.job_id, place) for place in asked], step.until - time.monotonic())
@@ -117,15 +118,21 @@ def begin_step(turn: Turn) -> Step:
 def make_call(turn: Turn, answerer: Answerer, place: Place) -> Callable[[], Outcome]:
     """Make the call that answers a record."""
     job, record = turn.job, read_record(read_line(turn.folder, turn.job, place))
-    ask = replace(turn.emulator, answer=answerer).ask
+    ask = damage_answer(replace(turn.emulator, answer=answerer).ask, find_fault(turn, place))
     return lambda: answer_record(
         record, MODELS[job.model], invocation_type=job.invocation_type, answer=ask, number=place.line
     )
 
 
-def add_outcome(step: Step, progress: Progress, place: Place, outcome: Outcome) -> None:
-    """Count an answer, and take its line."""
-    step.add(place, outcome.line)
+def find_fault(turn: Turn, place: Place) -> str:
+    """Name the fault that strikes a record; empty for none."""
+    return find_record_fault(turn.settings, turn.progress.files[place.file].name, place.line)
+
+
+def add_outcome(step: Step, turn: Turn, place: Place, outcome: Outcome) -> None:
+    """Count an answer, and take its line, or what a fault has made of it."""
+    progress = turn.progress
+    step.add(place, damage_line(outcome.line, find_fault(turn, place)))
     progress.success += outcome.is_success
     progress.errors += not outcome.is_success
     progress.input_tokens += outcome.input_tokens
@@ -137,7 +144,7 @@ def keep_lines(turn: Turn, step: Step) -> None:
     for number, lines in step.lines.items():
         turn.progress.files[number].written += append_lines(turn, number, lines)
     turn.save()
-    show_outputs(turn.folder, turn.job, turn.progress, step.lines)
+    show_outputs(turn.folder, turn.job, turn.progress, turn.settings, step.lines)
 
 
 def cut_outputs(turn: Turn, numbers: Iterable[int]) -> None:

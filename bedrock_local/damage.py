@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from bedrock_local.answers import Reply, count_tokens
+from bedrock_local.answers import Answerer, Question, Reply, count_tokens
 from bedrock_local.errors import ServiceError
 from bedrock_local.faults import RECORD_FAULTS, strikes
 from bedrock_local.settings import Settings, Waiting
@@ -50,9 +50,15 @@ def find_record_fault(settings: Settings, file: str, line: int) -> str:
     return first_fault(settings, RECORD_FAULTS, file, line)
 
 
-def record_error(fault: str) -> ServiceError | None:
-    """Give the error that takes the place of a record's answer, if the fault is one."""
-    return ServiceError(*RECORD_ERRORS[fault]) if fault in RECORD_ERRORS else None
+def damage_answer(answer: Answerer, fault: str) -> Answerer:
+    """Put an error in the place of an answer, or damage it; other faults leave it as it is."""
+
+    def answer_damaged(question: Question) -> Reply:
+        if fault in RECORD_ERRORS:
+            raise ServiceError(*RECORD_ERRORS[fault])
+        return damage_reply(answer(question), fault)
+
+    return answer_damaged
 
 
 def damage_reply(reply: Reply, fault: str) -> Reply:
@@ -70,12 +76,15 @@ def damage_reply(reply: Reply, fault: str) -> Reply:
     return reply
 
 
-def damage_line(line: bytes, fault: str, *, is_last: bool) -> bytes:
-    """Give the bytes that stand in the output in place of a line, which ends in a newline."""
+def damage_line(line: bytes, fault: str) -> bytes:
+    """Give the bytes that stand in the output in place of a line."""
     half = line[: len(line) // 2]
-    if fault == "line-cut":
-        return half if is_last else half + b"\n"
-    damaged = {"record-lost": b"", "record-repeated": line + line, "line-unreadable": b"\x00" + half + b"\xff\n"}
+    damaged = {
+        "record-lost": b"",
+        "record-repeated": line + line,
+        "line-unreadable": b"\x00" + half + b"\xff\n",
+        "line-cut": half + b"\n",
+    }
     return damaged.get(fault, line)
 
 

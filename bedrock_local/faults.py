@@ -26,10 +26,10 @@ RECORD_FAULTS = {
     **{f"record-{code}": f"an error line with code {code}" for code in ERROR_CODES},
     "record-truncated": "the answer ends half-way, with the stop reason of max_tokens",
     "record-filtered": "the answer is a refusal, with the stop reason of a content filter",
-    "record-lost": "no line in the output, and no count of it",
+    "record-lost": "counted as a success, and no line in the output",
     "record-repeated": "two lines in the output",
     "line-unreadable": "the line is not JSON",
-    "line-cut": "the line ends half-way, without its newline when it is the file's last",
+    "line-cut": "the line ends half-way",
 }
 JOB_FAULTS = {
     "job-failed": "the job fails half-way, with a message",

@@ -16,27 +16,29 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bedrock_local import objects
+from bedrock_local.damage import damage_manifest
 from bedrock_local.errors import ServiceError
 from bedrock_local.files import link_file, write_file, write_json
 from bedrock_local.jobs import Job, Progress, job_folder, output_path
 from bedrock_local.names import key_path
 from bedrock_local.objects import Facts
+from bedrock_local.settings import Settings
 from bedrock_local.wire import CHUNK_BYTES
 
 
-def publish_outputs(folder: Path, job: Job, progress: Progress, numbers: Iterable[int]) -> None:
+def publish_outputs(folder: Path, job: Job, progress: Progress, settings: Settings, numbers: Iterable[int]) -> None:
     """Give output files their keys, and write the manifest last."""
     for number in numbers:
         publish(folder, job, output_path(folder, job, number), f"{progress.files[number].name}.out")
-    publish_manifest(folder, job, progress)
+    publish_manifest(folder, job, progress, settings)
 
 
-def show_outputs(folder: Path, job: Job, progress: Progress, numbers: Iterable[int]) -> None:
+def show_outputs(folder: Path, job: Job, progress: Progress, settings: Settings, numbers: Iterable[int]) -> None:
     """Let the files that have grown be seen, as far as they will stay; a bucket that is gone fails the job later."""
     with suppress(ServiceError):
         for number in numbers:
             show_output(folder, job, progress, number)
-        publish_manifest(folder, job, progress)
+        publish_manifest(folder, job, progress, settings)
 
 
 def show_output(folder: Path, job: Job, progress: Progress, number: int) -> None:
@@ -64,11 +66,13 @@ def copy_rest(source: Path, target: Path, size: int) -> None:
             copy.write(chunk)
 
 
-def publish_manifest(folder: Path, job: Job, progress: Progress) -> None:
-    """Write the manifest as it is by now."""
-    path = job_folder(folder, job) / "manifest"
-    write_file(path, msgspec.json.encode(make_manifest(progress)) + b"\n")
-    publish(folder, job, path, "manifest.json.out")
+def publish_manifest(folder: Path, job: Job, progress: Progress, settings: Settings) -> None:
+    """Write the manifest as it is by now, unless a fault has it missing."""
+    manifest = damage_manifest(make_manifest(progress), settings, job.name)
+    if manifest is not None:
+        path = job_folder(folder, job) / "manifest"
+        write_file(path, msgspec.json.encode(manifest) + b"\n")
+        publish(folder, job, path, "manifest.json.out")
 
 
 def make_manifest(progress: Progress) -> dict[str, int]:

@@ -11,6 +11,7 @@ from filelock import Timeout
 from bedrock_local import clock, jobs, slots
 from bedrock_local.answering import answer_some, cut_outputs, mark_some
 from bedrock_local.asking import forget_job
+from bedrock_local.damage import JobEnd, find_job_end, slow_down
 from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.jobs import Ended, Job, Progress
@@ -21,6 +22,9 @@ from bedrock_local.validation import InvalidInputError, check_counts, check_line
 TURN_SECONDS = 0.05
 STOPPED = "The job was stopped before the record was processed"
 TIMED_OUT = "The job timed out before the record was processed"
+EXPIRED = "The job timed out before it began"
+PARTIAL = "The job timed out before all records were processed"
+BROKEN = "The job failed due to an internal error. Try again."
 
 
 def work_on(job: Job, emulator: Emulator, deadline: float) -> bool:
@@ -58,7 +62,7 @@ def work_alone(job: Job, emulator: Emulator, deadline: float) -> bool:
     try:
         with jobs.lock_job(emulator.folder, job).acquire(timeout=0):
             progress = jobs.read_progress(emulator.folder, job)
-            return take_steps(Turn(emulator, emulator.settings, job, progress, deadline))
+            return take_steps(Turn(emulator, slow_down(emulator.settings, job.name), job, progress, deadline))
     except Timeout:
         return False
 
@@ -68,7 +72,7 @@ def look_at(job: Job, emulator: Emulator) -> Progress:
     progress = jobs.read_progress(emulator.folder, job)
     if progress.end:
         return progress
-    settings = emulator.settings
+    settings = slow_down(emulator.settings, job.name)
     if clock.find_status(progress, settings, emulator.now()) == progress.status:
         return progress
     try:
@@ -102,7 +106,7 @@ def take_step(turn: Turn) -> bool:
         return begin_clock(turn)
     turn.advance()
     if has_expired(turn):
-        return finish(turn, "Expired", "The job timed out before it began")
+        return finish(turn, "Expired", EXPIRED)
     if turn.progress.status == "Submitted":
         return False
     try:
@@ -115,7 +119,7 @@ def begin_clock(turn: Turn) -> bool:
     """Let the job's clock begin if there is a slot for it; until there is, nothing but its timeout can come."""
     now = turn.emulator.now()
     if clock.age_seconds(turn.job, turn.settings, now) >= turn.job.timeout_hours * 3600:
-        return finish(turn, "Expired", "The job timed out before it began")
+        return finish(turn, "Expired", EXPIRED)
     if not slots.take_slot(turn.folder, turn.settings, turn.job):
         return False
     turn.progress.began = now
@@ -153,6 +157,8 @@ def validate_some(turn: Turn) -> bool:
     progress.file, progress.offset, progress.line = progress.file + 1, 0, 0
     if progress.file == len(progress.files):
         check_counts(turn.job, progress, turn.settings)
+        if find_job_end(turn.settings, turn.job.name) == "Expired":
+            return finish(turn, "Expired", EXPIRED)
         progress.phase, progress.file = "running", 0
     turn.save()
     return True
@@ -163,19 +169,39 @@ def run_some(turn: Turn) -> bool:
     now, job, progress, settings = turn.emulator.now(), turn.job, turn.progress, turn.settings
     if progress.status != "InProgress":
         return False
-    if progress.processed < (allowed := clock.records_allowed(job, progress, settings, now)):
-        answerer = turn.emulator.find_answerer()
-        if answerer is None:
+    # Once records are marked as never run there is no way back, whatever becomes of clock and settings.
+    if not progress.unprocessed:
+        end, allowed = find_job_end(settings, job.name), clock.records_allowed(job, progress, settings, now)
+        most = progress.total // 2 if end else progress.total
+        if progress.processed < min(allowed, most):
+            return ask_somebody(turn, min(allowed, most))
+        if end and progress.processed >= most:
+            return break_off(turn, end)
+        elapsed = clock.elapsed_seconds(progress, settings, now)
+        if progress.processed == progress.total and elapsed >= clock.end_seconds(progress, settings):
+            return finish(turn, "Completed")
+        if elapsed < clock.limit_seconds(job, progress, settings):
             return False
-        answer_some(turn, answerer, allowed)
+    return mark_rest(turn, TIMED_OUT) or finish(turn, "PartiallyCompleted", PARTIAL)
+
+
+def break_off(turn: Turn, end: JobEnd) -> bool:
+    """End a job half-way as a fault has it."""
+    if end == "Stopped":
+        jobs.ask_stop(turn.folder, turn.job, turn.emulator.now())
         return True
-    elapsed = clock.elapsed_seconds(progress, settings, now)
-    if progress.processed == progress.total and elapsed >= clock.end_seconds(progress, settings):
-        return finish(turn, "Completed")
-    if elapsed < clock.limit_seconds(job, progress, settings):
+    if end == "PartiallyCompleted":
+        return mark_rest(turn, TIMED_OUT) or finish(turn, end, PARTIAL)
+    return finish(turn, "Failed", BROKEN)
+
+
+def ask_somebody(turn: Turn, allowed: int) -> bool:
+    """Have records answered; False when nobody in this process can."""
+    answerer = turn.emulator.find_answerer()
+    if answerer is None:
         return False
-    reason = "The job timed out before all records were processed"
-    return mark_rest(turn, TIMED_OUT) or finish(turn, "PartiallyCompleted", reason)
+    answer_some(turn, answerer, allowed)
+    return True
 
 
 def finish_stop(turn: Turn, stopped: float) -> bool:
@@ -205,7 +231,7 @@ def finish(turn: Turn, end: Ended, message: str | None = None) -> bool:
         numbers = [number for number, file in enumerate(progress.files) if file.written or end == "Completed"]
         cut_outputs(turn, numbers)
         try:
-            publish_outputs(turn.folder, turn.job, progress, numbers)
+            publish_outputs(turn.folder, turn.job, progress, turn.settings, numbers)
         except ServiceError as error:
             uri = turn.job.output_config["s3Uri"]
             end, message = "Failed" if end != "Stopped" else end, f"Could not write to {uri}: {error.message}"

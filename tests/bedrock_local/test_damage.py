@@ -5,17 +5,18 @@ import json
 import pytest
 
 from bedrock_local import Settings
-from bedrock_local.answers import Reply
+from bedrock_local.answers import Question, Reply, extract
 from bedrock_local.damage import (
     JOB_ENDS,
+    damage_answer,
     damage_line,
     damage_manifest,
     damage_reply,
     find_job_end,
     find_record_fault,
-    record_error,
     slow_down,
 )
+from bedrock_local.errors import ServiceError
 from bedrock_local.faults import ERROR_CODES, JOB_FAULTS, RECORD_FAULTS
 
 LINE = b'{"recordId":"r1"}\n'
@@ -49,11 +50,14 @@ def test_a_record_is_struck_by_its_file_and_line_alone():
 
 @pytest.mark.parametrize("code", ERROR_CODES)
 def test_the_error_of_a_record_has_its_code(code):
-    assert record_error(f"record-{code}").status == code
+    with pytest.raises(ServiceError) as error:
+        damage_answer(extract, f"record-{code}")(Question("model", "", "Hello.", 10))
+    assert error.value.status == code
 
 
 def test_other_faults_are_no_error():
-    assert [record_error(fault) for fault in ("", "record-lost", "record-truncated")] == [None] * 3
+    question = Question("model", "", "Hello.", 10)
+    assert [damage_answer(extract, fault)(question) for fault in ("", "record-lost")] == [extract(question)] * 2
 
 
 def test_a_truncated_reply_is_half_as_long():
@@ -72,22 +76,21 @@ def test_other_faults_leave_a_reply_alone():
 
 
 @pytest.mark.parametrize(
-    ("fault", "is_last", "left"),
+    ("fault", "left"),
     [
-        ("", False, LINE),
-        ("record-truncated", False, LINE),
-        ("record-lost", False, b""),
-        ("record-repeated", False, LINE + LINE),
-        ("line-cut", False, b'{"recordI\n'),
-        ("line-cut", True, b'{"recordI'),
+        ("", LINE),
+        ("record-truncated", LINE),
+        ("record-lost", b""),
+        ("record-repeated", LINE + LINE),
+        ("line-cut", b'{"recordI\n'),
     ],
 )
-def test_a_line_becomes_what_its_fault_says(fault, is_last, left):
-    assert damage_line(LINE, fault, is_last=is_last) == left
+def test_a_line_becomes_what_its_fault_says(fault, left):
+    assert damage_line(LINE, fault) == left
 
 
 def test_an_unreadable_line_is_one_line_and_neither_json_nor_text():
-    left = damage_line(LINE, "line-unreadable", is_last=False)
+    left = damage_line(LINE, "line-unreadable")
     assert (left.count(b"\n"), left[-1:]) == (1, b"\n")
     with pytest.raises(UnicodeDecodeError):
         left.decode()

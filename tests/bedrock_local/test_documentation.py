@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from bedrock_local import Settings, open_session, serve
+from bedrock_local.faults import FAULTS
 from bedrock_local.settings import PRESETS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text()
@@ -37,6 +38,11 @@ def test_the_page_names_every_option_and_the_variables_that_the_command_prints(f
             for name, value in server.environment.items()
         ]
     assert "\n".join(names) in PAGE
+
+
+def test_the_page_has_a_row_for_every_fault():
+    named = re.findall(r"`([a-z]+-[a-z0-9-]+|throttled|unavailable)`", "".join(re.findall(r"\n\| `.*? \|", PAGE)))
+    assert FAULTS.keys() - set(named) == set()
 
 
 def test_the_page_gives_the_seconds_of_the_clock():
