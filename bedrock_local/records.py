@@ -60,6 +60,8 @@ def read_record(line: bytes) -> Record:
         form = decode_form(plain)
         start = plain.find(bytes(form.model_input))
         model_input = line[start : start + len(bytes(form.model_input))]
+    except RecursionError:
+        raise ValueError("modelInput is nested too deeply") from None
     if not model_input.startswith(b"{"):
         raise ValueError("modelInput is not a JSON object")
     return Record(model_input, form.record_id)
