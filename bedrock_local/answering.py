@@ -18,8 +18,9 @@ from bedrock_local.damage import damage_answer, damage_line, find_record_fault
 from bedrock_local.jobs import Place, output_path
 from bedrock_local.models import MODELS
 from bedrock_local.outputs import show_outputs
-from bedrock_local.records import Outcome, answer_record, expire_record, read_record
+from bedrock_local.records import Outcome, Record, answer_record, expire_record, read_record
 from bedrock_local.turns import Turn
+from bedrock_local.validation import InvalidInputError
 from bedrock_local.window import read_line, take_place
 
 # So often, at least, what was answered is written: that much a killed process has to do again.
@@ -48,13 +49,18 @@ class Step:
 
 def answer_some(turn: Turn, answerer: Answerer, allowed: int) -> None:
     """Answer records until so many are processed, or a step is over."""
-    is_quick = getattr(answerer, "is_quick", False)
-    (answer_in_turn if is_quick else answer_in_threads)(turn, answerer, allowed)
+    is_quick, step = getattr(answerer, "is_quick", False), begin_step(turn)
+    try:
+        (answer_in_turn if is_quick else answer_in_threads)(turn, step, answerer, allowed)
+    except InvalidInputError:
+        # The job ends here, with what is counted.
+        keep_lines(turn, step)
+        raise
 
 
-def answer_in_turn(turn: Turn, answerer: Answerer, allowed: int) -> None:
+def answer_in_turn(turn: Turn, step: Step, answerer: Answerer, allowed: int) -> None:
     """Ask somebody who answers at once, one question after the other, and one at least."""
-    progress, step = turn.progress, begin_step(turn)
+    progress = turn.progress
     while progress.processed < allowed:
         place = take_place(turn.folder, turn.job, progress, taken=progress.done)
         add_outcome(step, turn, place, make_call(turn, answerer, place)())
@@ -63,9 +69,9 @@ def answer_in_turn(turn: Turn, answerer: Answerer, allowed: int) -> None:
     keep_lines(turn, step)
 
 
-def answer_in_threads(turn: Turn, answerer: Answerer, allowed: int) -> None:
+def answer_in_threads(turn: Turn, step: Step, answerer: Answerer, allowed: int) -> None:
     """Ask somebody who takes his time, and write what is ready when the step is over."""
-    progress, step, asker = turn.progress, begin_step(turn), find_asker(answerer)
+    progress, asker = turn.progress, find_asker(answerer)
     read, asked = (progress.file, progress.offset), take_asked(turn, asker)
     while True:
         ask_more(turn, asker, asked, allowed)
@@ -103,7 +109,7 @@ def mark_some(turn: Turn, reason: str) -> None:
     progress, step = turn.progress, begin_step(turn)
     while progress.done < progress.total:
         place = take_place(turn.folder, turn.job, progress, taken=progress.done)
-        step.add(place, expire_record(read_record(read_line(turn.folder, turn.job, place)), reason, number=place.line))
+        step.add(place, expire_record(read_again(turn, place), reason, number=place.line))
         progress.unprocessed += 1
         if step.is_over:
             break
@@ -117,11 +123,20 @@ def begin_step(turn: Turn) -> Step:
 
 def make_call(turn: Turn, answerer: Answerer, place: Place) -> Callable[[], Outcome]:
     """Make the call that answers a record."""
-    job, record = turn.job, read_record(read_line(turn.folder, turn.job, place))
+    job, record = turn.job, read_again(turn, place)
     ask = damage_answer(replace(turn.emulator, answer=answerer).ask, find_fault(turn, place))
     return lambda: answer_record(
         record, MODELS[job.model], invocation_type=job.invocation_type, answer=ask, number=place.line
     )
+
+
+def read_again(turn: Turn, place: Place) -> Record:
+    """Read a record that was validated; somebody who edits the file in the folder may have changed it since."""
+    try:
+        return read_record(read_line(turn.folder, turn.job, place))
+    except ValueError as error:
+        where = f"Input file {turn.progress.files[place.file].key}, line {place.line}"
+        raise InvalidInputError(f"{where} has changed since it was validated: {error}") from error
 
 
 def find_fault(turn: Turn, place: Place) -> str:

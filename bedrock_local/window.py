@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from bedrock_local.jobs import Job, Place, Progress, input_path
+from bedrock_local.validation import InvalidInputError
 
 WINDOW_RECORDS = 512
 FEW_RECORDS = WINDOW_RECORDS // 2
@@ -22,6 +23,8 @@ def take_place(folder: Path, job: Job, progress: Progress, *, taken: int) -> Pla
     waiting = progress.waiting
     if len(waiting) < FEW_RECORDS:
         waiting += islice(read_places(folder, job, progress), WINDOW_RECORDS - len(waiting))
+    if not waiting:
+        raise InvalidInputError(f"The input files have fewer records than the {progress.total} that were validated")
     return waiting.pop(choose_slot(progress, taken=taken, among=len(waiting)))
 
 

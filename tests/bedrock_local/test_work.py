@@ -143,6 +143,25 @@ def test_input_that_is_deleted_while_a_job_runs_is_still_answered(slow, clock):
     assert slow.finish(arn)["successRecordCount"] == 100
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda lines: [b"x" for _ in lines], "has changed since it was validated: not a JSON object"),
+        (lambda lines: lines[:512], "fewer records than the 600 that were validated"),
+    ],
+)
+def test_input_that_somebody_edits_in_its_place_fails_the_job(slow, clock, folder, record, change, reason):
+    slow.put([record(number) for number in range(600)])
+    arn, path = slow.create(), folder / "s3" / "calls" / "in" / "calls.jsonl"
+    clock.move(301)
+    assert slow.get(arn)["processedRecordCount"] == 6
+    path.write_bytes(b"\n".join(change(path.read_bytes().split(b"\n"))))
+    clock.move(100)
+    job = slow.finish(arn)
+    assert (job["status"], reason in job["message"]) == ("Failed", True)
+    assert len(slow.outputs(job)) == job["successRecordCount"] >= 6
+
+
 def test_a_stopped_job_keeps_what_was_finished(slow, clock):
     arn = slow.create()
     clock.move(325)
