@@ -33,12 +33,21 @@ class Rounds:
         return sorted((job for job in found if job.job_id not in ended), key=lambda job: job.submitted)
 
     def work(self) -> bool:
-        """Give each job a turn; False when all of them wait, for their clocks or for other processes."""
-        is_busy = False
+        """Give each job a turn; False when all of them wait, for their clocks or for other processes.
+
+        What a job raises holds up no other: it is raised once nothing else is left to do.
+        """
+        is_busy, failures = False, list[Exception]()
         for job in self.unfinished():
             deadline = time.monotonic() + TURN_SECONDS
-            work_on(job, self._emulator, deadline)
-            is_busy |= time.monotonic() >= deadline
+            try:
+                work_on(job, self._emulator, deadline)
+            except Exception as error:
+                failures.append(error)
+            else:
+                is_busy |= time.monotonic() >= deadline
+        if failures and not is_busy:
+            raise failures[0]
         return is_busy
 
 

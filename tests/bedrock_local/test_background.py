@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from bedrock_local.background import Rounds
+from bedrock_local.emulator import Emulator
+
+
+def test_a_job_that_cannot_be_worked_on_holds_up_no_other(jobs_at, clock, folder, record):
+    jobs = jobs_at(seconds={"InProgress": 100, "Submitted": 0, "Validating": 0, "Scheduled": 0})
+    jobs.put([record(number) for number in range(10)])
+    broken = jobs.create(jobName="older")
+    assert jobs.get(broken)["status"] == "InProgress"
+    clock.move(1)
+    sound = jobs.create(jobName="younger")
+    shutil.rmtree(folder / "state" / "jobs" / broken[-12:] / "input")
+    clock.move(100)
+    with pytest.raises(FileNotFoundError, match=broken[-12:]):
+        Rounds(Emulator(folder, now=clock)).work()
+    assert jobs.names({"jobArn": sound}) == ["calls.jsonl.out", "manifest.json.out"]
