@@ -20,6 +20,8 @@ from bedrock_local.models import Model
 
 # A pair of surrogates, one that stands alone, or any other escape.
 ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u[dD][89a-fA-F]..|\\.", re.DOTALL)
+TOO_MUCH = "nested too deeply, or with a number out of range"
+MALFORMED = f"Malformed input request: {TOO_MUCH}, please reformat your input and try again."
 LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
 
@@ -89,18 +91,26 @@ def expire_record(record: Record, reason: str, *, number: int) -> bytes:
 
 def answer_body(body: Any, model: Model, invocation_type: str, answer: Answerer) -> tuple[Reply, dict[str, Any]]:
     """Give the reply to a model input, plain and in the form of its family."""
-    return (answer_converse_record if invocation_type == "Converse" else answer_native)(model, body, answer)
+    try:
+        return (answer_converse_record if invocation_type == "Converse" else answer_native)(model, body, answer)
+    except RecursionError:
+        raise ServiceError("ValidationException", MALFORMED) from None
 
 
 def read_body(record: Record) -> Any:
     """Read the model input."""
     try:
-        return msgspec.json.decode(record.model_input)
+        return read_json(record.model_input)
+    except (msgspec.DecodeError, RecursionError):
+        raise ServiceError("ValidationException", MALFORMED) from None
+
+
+def read_json(content: bytes) -> Any:
+    """Read JSON, which may hold half of a surrogate pair."""
+    try:
+        return msgspec.json.decode(content)
     except msgspec.DecodeError:
-        return msgspec.json.decode(replace_halves(record.model_input))
-    except RecursionError:
-        reason = "Malformed input request: nested too deeply, please reformat your input and try again."
-        raise ServiceError("ValidationException", reason) from None
+        return msgspec.json.decode(replace_halves(content))
 
 
 def write_line(record: Record, name: bytes, value: bytes, record_id: str) -> bytes:

@@ -108,7 +108,14 @@ def test_a_native_body_of_another_family_is_an_error_of_the_record():
     assert message.startswith("Malformed input request: #: extraneous key [anthropic_version] is not permitted#: extra")
 
 
-def test_a_body_that_is_nested_too_deeply_is_an_error_of_the_record():
-    record = Record(b'{"messages": ' + b"[" * 5000 + b"]" * 5000 + b"}", "a")
-    outcome = answer_record(record, HAIKU, invocation_type="InvokeModel", answer=None, number=1)
-    assert "nested too deeply" in outcome.line.decode()
+@pytest.mark.parametrize(
+    "body", [b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}", b'{"a": 1e999}', b'{"a": ' + b"9" * 5000 + b"}"]
+)
+@pytest.mark.parametrize("invocation_type", ["InvokeModel", "Converse"])
+def test_a_body_that_no_model_can_read_is_an_error_of_the_record(body, invocation_type):
+    outcome = answer_record(Record(body, "a"), HAIKU, invocation_type=invocation_type, answer=None, number=1)
+    error = json.loads(outcome.line.partition(b'"error":')[2].partition(b',"recordId"')[0])
+    assert (error["errorCode"], "nested too deeply, or with a number out of range" in error["errorMessage"]) == (
+        400,
+        True,
+    )
