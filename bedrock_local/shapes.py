@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
+import reprlib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -187,5 +188,7 @@ def measure(value: Any, type_name: str) -> tuple[str, float]:
 
 def fault(value: Any, path: str, rule: str) -> str:
     """Name a fault in the words of the service."""
-    shown = "null" if value is None else f"'{str(value)[:100]}'"
+    # Of lists and objects the beginning: they may be large, or nested deeper than `str` goes.
+    text = value if isinstance(value, str) else reprlib.repr(value)
+    shown = "null" if value is None else f"'{text[:100]}'"
     return f"Value {shown} at '{path}' failed to satisfy constraint: {rule}"
