@@ -219,7 +219,11 @@ def mark_rest(turn: Turn, reason: str) -> bool:
         return False
     if progress.done == progress.total:
         return False
-    mark_some(turn, reason)
+    try:
+        mark_some(turn, reason)
+    except InvalidInputError:
+        # Somebody edits the input in the folder: what cannot be read again has no line.
+        return False
     return True
 
 

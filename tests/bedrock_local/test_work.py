@@ -212,6 +212,66 @@ def test_a_job_that_takes_too_long_is_completed_in_part(jobs_at, clock, record):
     assert (job["status"], job["processedRecordCount"], len(jobs.outputs(job))) == ("PartiallyCompleted", 50, 50)
 
 
+def test_a_job_that_has_begun_does_not_expire_whatever_becomes_of_the_settings(jobs_at, clock, record):
+    jobs = jobs_at(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 100}, work_seconds=10)
+    jobs.put([record(number) for number in range(10)])
+    arn = jobs.create()
+    clock.move(50)
+    assert jobs.get(arn)["status"] == "InProgress"
+    later = jobs_at(seconds={"Scheduled": 30 * HOUR}, work_seconds=10)
+    clock.move(24 * HOUR)
+    assert later.get(arn)["status"] == "PartiallyCompleted"
+
+
+def test_records_that_are_marked_as_never_run_stay_so(jobs_at, clock, record):
+    waiting = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 48 * HOUR}
+    jobs = jobs_at(seconds=waiting, work_seconds=0, unprocessed_records="expired")
+    jobs.put([record(number) for number in range(10)])
+    arn = jobs.create()
+    while jobs.get(arn)["status"] != "InProgress":
+        pass
+    clock.move(24 * HOUR)
+    # Five records are answered, one to a question, and at least one is marked.
+    for _ in range(6):
+        jobs.get(arn)
+    job = jobs_at(work_seconds=10, unprocessed_records="expired").get(arn)
+    assert (job["status"], job["processedRecordCount"]) == ("PartiallyCompleted", 5)
+    assert len(jobs.outputs(job)) == 10
+
+
+def test_records_per_second_make_a_job_last(jobs_at, clock, record):
+    seconds = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 10}
+    jobs = jobs_at(seconds=seconds, records_per_second=2, work_seconds=10)
+    jobs.put([record(number) for number in range(100)])
+    arn, counts = jobs.create(), []
+    for _ in range(5):
+        clock.move(10)
+        counts.append(jobs.get(arn)["processedRecordCount"])
+    # 100 records at 2 a second take 50 s, more than the 10 s of the setting.
+    assert counts == [20, 40, 60, 80, 100]
+    assert jobs.get(arn)["status"] == "Completed"
+
+
+def test_a_status_is_not_taken_back_when_the_clock_is(slow, clock):
+    arn = slow.create()
+    clock.move(130)
+    assert slow.get(arn)["status"] == "Scheduled"
+    clock.move(-100)
+    assert slow.get(arn)["status"] == "Scheduled"
+
+
+def test_a_stopped_job_whose_input_was_edited_ends(jobs_at, clock, record, folder):
+    seconds = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 100, "Stopping": 0}
+    jobs = jobs_at(seconds=seconds, unprocessed_records="expired", work_seconds=10)
+    jobs.put([record(number) for number in range(10)])
+    arn = jobs.create()
+    clock.move(50)
+    jobs.get(arn)
+    (folder / "s3" / "calls" / "in" / "calls.jsonl").write_bytes(b"")
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
+    assert jobs.get(arn)["status"] == "Stopped"
+
+
 def test_a_laptop_that_was_closed_for_a_week_costs_no_records(slow, clock):
     arn = slow.create()
     clock.move(7 * 24 * HOUR)
