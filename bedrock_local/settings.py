@@ -57,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     records_per_second
         How many records of a job run in a second of its clock at most; no limit when missing.
     factor
-        How many times faster than the wall clock a job's time runs; timeouts run with it.
+        How many times faster than the wall clock a job's time runs, 0.001 to 1,000,000; timeouts run with it.
     work_seconds
         How long whoever asks for a job works on it.
     quotas
@@ -91,7 +91,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     clock: Literal["instant", "realistic"] = "instant"
     seconds: dict[Waiting, NotNegative] = {}
     records_per_second: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    factor: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    factor: Annotated[float, msgspec.Meta(ge=0.001, le=1e6)] = 1.0
     work_seconds: NotNegative = 0.2
     quotas: Literal["2026", "2024"] = "2026"
     min_records: int | None = None

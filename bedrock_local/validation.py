@@ -24,24 +24,30 @@ class InvalidInputError(Exception):
 
 def take_inputs(folder: Path, job: Job, settings: Settings) -> list[InputFile]:
     """Find the input files and keep them for the job, whatever becomes of the objects."""
-    files, bucket = find_inputs(folder, job, settings), urlsplit(job.input_config["s3Uri"]).netloc
+    files = find_inputs(folder, job, settings)
     for number, file in enumerate(files):
-        path, _ = objects.find_object(folder, bucket, file.key)
-        link_file(path, input_path(folder, job, number))
+        link_file(find_path(folder, job, file), input_path(folder, job, number))
     return files
 
 
 def check_input(folder: Path, job: Job, settings: Settings) -> None:
     """Hold the input to everything at once, and keep nothing of it."""
     progress = Progress(files=find_inputs(folder, job, settings))
-    bucket = urlsplit(job.input_config["s3Uri"]).netloc
     for number, file in enumerate(progress.files):
         progress.file, progress.line = number, 0
-        path, _ = objects.find_object(folder, bucket, file.key)
-        with path.open("rb") as lines:
+        with find_path(folder, job, file).open("rb") as lines:
             for line in lines:
                 check_line(line, progress, settings)
     check_counts(job, progress, settings)
+
+
+def find_path(folder: Path, job: Job, file: InputFile) -> Path:
+    """Find an input file once more; somebody may have deleted it since it was listed."""
+    uri = job.input_config["s3Uri"]
+    try:
+        return objects.find_object(folder, urlsplit(uri).netloc, file.key)[0]
+    except ServiceError as error:
+        raise InvalidInputError(no_access(uri, "GetObject", f"{file.key}: {error.message}")) from None
 
 
 def find_inputs(folder: Path, job: Job, settings: Settings) -> list[InputFile]:

@@ -24,7 +24,7 @@ def test_what_a_file_does_not_name_has_its_default(tmp_path):
         ('{"clok": "instant"}', "unknown field `clok`"),
         ('{"clock": "slow"}', "Invalid enum value 'slow'"),
         ('{"seconds": {"Completed": 1}}', "Invalid enum value 'Completed'"),
-        ('{"factor": 0}', "> 0"),
+        ('{"factor": 0}', ">= 0.001"),
         ('{"factor"', "correct it, or delete the file for the defaults"),
     ],
 )
