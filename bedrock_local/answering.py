@@ -106,8 +106,8 @@ def ask_more(turn: Turn, asker: Asker, asked: list[Place], allowed: int) -> None
 
 def mark_some(turn: Turn, reason: str) -> None:
     """Write error lines for records that the job did not come to."""
-    progress, step = turn.progress, begin_step(turn)
-    while progress.done < progress.total:
+    progress, step, total = turn.progress, begin_step(turn), turn.progress.total
+    while progress.done < total:
         place = take_place(turn.folder, turn.job, progress, taken=progress.done)
         step.add(place, expire_record(read_again(turn, place), reason, number=place.line))
         progress.unprocessed += 1

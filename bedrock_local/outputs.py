@@ -29,6 +29,8 @@ from bedrock_local.wire import CHUNK_BYTES
 def publish_outputs(folder: Path, job: Job, progress: Progress, settings: Settings, numbers: Iterable[int]) -> None:
     """Give output files their keys, and write the manifest last."""
     for number in numbers:
+        if is_shown(folder, job, progress, number):
+            continue
         publish(folder, job, output_path(folder, job, number), f"{progress.files[number].name}.out")
     publish_manifest(folder, job, progress, settings)
 
@@ -56,6 +58,15 @@ def show_output(folder: Path, job: Job, progress: Progress, number: int) -> None
         # An object that somebody deleted or replaced meanwhile is his, until the job ends.
         if path.is_file() and path.samefile(shown):
             write_json(objects.facts_path(folder, bucket, key), [output_facts(path, key)])
+
+
+def is_shown(folder: Path, job: Job, progress: Progress, number: int) -> bool:
+    """Tell whether all of an output file can be seen already: then it stays as it is."""
+    file, shown = progress.files[number], job_folder(folder, job) / "shown" / f"{number}.jsonl.out"
+    bucket, key = object_of(job, f"{file.name}.out")
+    path = key_path(objects.bucket_folder(folder, bucket), key)
+    is_there = path.is_file() and shown.exists() and path.samefile(shown)
+    return is_there and path.stat().st_size == file.written
 
 
 def copy_rest(source: Path, target: Path, size: int) -> None:

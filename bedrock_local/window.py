@@ -44,7 +44,7 @@ def read_places(folder: Path, job: Job, progress: Progress) -> Iterator[Place]:
 def choose_slot(progress: Progress, *, taken: int, among: int) -> int:
     """Choose which of the records that wait is the next, when so many were taken before."""
     first = progress.files[0]
-    content = f"{first.name} {first.size} {progress.total} {taken}"
+    content = f"{first.name} {first.size} {len(progress.files)} {taken}"
     return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8).digest(), "big") % among
 
 

@@ -145,21 +145,21 @@ def begin_validation(turn: Turn) -> bool:
 
 
 def validate_some(turn: Turn) -> bool:
-    """Look at lines until the file or the time is at its end."""
+    """Look at lines until all files or the time are at their end."""
     progress = turn.progress
-    with jobs.input_path(turn.folder, turn.job, progress.file).open("rb") as lines:
-        lines.seek(progress.offset)
-        for line in lines:
-            check_line(line, progress, turn.settings)
-            if turn.is_over:
-                turn.save()
-                return True
-    progress.file, progress.offset, progress.line = progress.file + 1, 0, 0
-    if progress.file == len(progress.files):
-        check_counts(turn.job, progress, turn.settings)
-        if find_job_end(turn.settings, turn.job.name) == "Expired":
-            return finish(turn, "Expired", EXPIRED)
-        progress.phase, progress.file = "running", 0
+    while progress.file < len(progress.files):
+        with jobs.input_path(turn.folder, turn.job, progress.file).open("rb") as lines:
+            lines.seek(progress.offset)
+            for line in lines:
+                check_line(line, progress, turn.settings)
+                if turn.is_over:
+                    turn.save()
+                    return True
+        progress.file, progress.offset, progress.line = progress.file + 1, 0, 0
+    check_counts(turn.job, progress, turn.settings)
+    if find_job_end(turn.settings, turn.job.name) == "Expired":
+        return finish(turn, "Expired", EXPIRED)
+    progress.phase, progress.file = "running", 0
     turn.save()
     return True
 

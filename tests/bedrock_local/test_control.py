@@ -222,7 +222,7 @@ def test_stopping_twice_is_stopping_once(jobs_at, clock):
     for _ in range(2):
         jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
         clock.move(30)
-    assert jobs.get(arn)["status"] == "Stopped"
+    assert jobs.finish(arn)["status"] == "Stopped"
 
 
 def test_an_operation_that_is_not_there_is_refused(bedrock, error_of):
