@@ -18,19 +18,14 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds
 
 
 class Rounds:
-    """Rounds of work over a folder's jobs; a job that has ended is not looked at again."""
+    """Rounds of work over a folder's jobs; those that have ended are not looked at."""
 
     def __init__(self, emulator: Emulator) -> None:
-        self._emulator, self._ended = emulator, set[str]()
+        self._emulator = emulator
 
     def unfinished(self) -> list[Job]:
         """List the jobs that have not ended, oldest first."""
-        folder = jobs.jobs_folder(self._emulator.folder)
-        ids = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-        found = [job for name in ids - self._ended if (job := jobs.find_job(self._emulator.folder, name))]
-        ended = {job.job_id for job in found if jobs.read_progress(self._emulator.folder, job).end}
-        self._ended |= ended
-        return sorted((job for job in found if job.job_id not in ended), key=lambda job: job.submitted)
+        return jobs.list_unfinished(self._emulator.folder)
 
     def work(self) -> bool:
         """Give each job a turn; False when all of them wait, for their clocks or for other processes.
