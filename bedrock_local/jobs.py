@@ -39,7 +39,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     submitted
         In seconds since 1970.
     number
-        How many jobs there were before it: jobs of one moment have an order too.
+        How many jobs there were before it: jobs of one moment have an order too. Folders of 0.1.0 do not have it.
     is_queued
         Whether the quota made it wait for a slot.
     """
@@ -50,7 +50,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     request: dict[str, Any]
     submitted: float
-    number: int
+    number: int = 0
     is_queued: bool = False
 
     @property

@@ -69,7 +69,7 @@ def describe(job: Job, emulator: Emulator) -> dict[str, Any]:
         "endTime": None if progress.ended is None else iso_time(progress.ended),
         "jobExpirationTime": iso_time(job.submitted + job.timeout_hours * 3600 / emulator.settings.factor),
         # The service says 0 as long as it validates.
-        "totalRecordCount": progress.total if progress.status in ("Scheduled", "InProgress") else 0,
+        "totalRecordCount": progress.total if progress.end or progress.status in ("Scheduled", "InProgress") else 0,
         "processedRecordCount": progress.processed,
         "successRecordCount": progress.success,
         "errorRecordCount": progress.errors,

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bedrock_local import open_session
+from bedrock_local.jobs import read_job
 
 S3 = "s3InputDataConfig"
 NOVA = "amazon.nova-lite-v1:0"
@@ -227,3 +229,13 @@ def test_stopping_twice_is_stopping_once(jobs_at, clock):
 
 def test_an_operation_that_is_not_there_is_refused(bedrock, error_of):
     assert error_of(bedrock.list_foundation_models)[:2] == ("UnknownOperationException", 404)
+
+
+def test_jobs_of_an_older_folder_are_listed(jobs, folder, record):
+    job = jobs.run([record(1)])
+    (path,) = (folder / "state" / "jobs").glob("*/job.json")
+    kept = json.loads(path.read_bytes())
+    older = {name: value for name, value in kept.items() if name not in ("number", "is_queued")}
+    path.write_text(json.dumps(older))
+    read_job.cache_clear()
+    assert jobs.get(job["jobArn"])["status"] == "Completed"
