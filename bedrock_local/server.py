@@ -207,9 +207,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def let_finish(self) -> None:
         """Let a client send what it still has, or it would lose the answer to a reset connection."""
-        self.connection.shutdown(socket.SHUT_WR)
-        self.connection.settimeout(LAST_WORDS_SECONDS)
+        # A client that has hung up already has no connection to shut down.
         with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(LAST_WORDS_SECONDS)
             while self.connection.recv(1 << 20):
                 pass
 

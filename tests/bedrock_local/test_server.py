@@ -214,6 +214,14 @@ def test_half_a_body_leaves_nothing(talk, ask, calls, rest):
     assert ask("GET", "/calls/b")[0] == 404
 
 
+def test_a_client_that_hangs_up_half_way_is_no_news(folder, capfd):
+    with serve(folder) as server:
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", server.port)) as talk:
+                talk.sendall(b"PUT /calls/b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\nhello")
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     "header", [b"Content-Length: five", b"Content-Length: -5", b"Transfer-Encoding: gzip, chunked"]
 )
