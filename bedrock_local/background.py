@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from bedrock_local import jobs
 from bedrock_local.emulator import Emulator
 from bedrock_local.jobs import Job
-from bedrock_local.work import work_on
+from bedrock_local.work import try_each, work_on
 
 TURN_SECONDS = 0.2
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds
@@ -32,18 +32,15 @@ class Rounds:
 
         What a job raises holds up no other: it is raised once nothing else is left to do.
         """
-        is_busy, failures = False, list[Exception]()
-        for job in self.unfinished():
-            deadline = time.monotonic() + TURN_SECONDS
-            try:
-                work_on(job, self._emulator, deadline)
-            except Exception as error:
-                failures.append(error)
-            else:
-                is_busy |= time.monotonic() >= deadline
-        if failures and not is_busy:
+        busy, failures = try_each(self.unfinished(), self._take_turn)
+        if failures and not busy:
             raise failures[0]
-        return is_busy
+        return bool(busy)
+
+    def _take_turn(self, job: Job) -> bool:
+        deadline = time.monotonic() + TURN_SECONDS
+        work_on(job, self._emulator, deadline)
+        return time.monotonic() >= deadline
 
 
 @contextmanager

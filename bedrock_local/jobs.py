@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
 from filelock import FileLock
@@ -24,7 +24,12 @@ from bedrock_local.settings import Waiting
 Ended = Literal["Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"]
 Status = Waiting | Ended
 Queue = Literal["running", "queued"]
+Kept = TypeVar("Kept")
 ID_LETTERS = string.ascii_lowercase + string.digits
+
+
+class StateError(Exception):
+    """A file of a job's state cannot be read: for whoever asks for this job, and for no other, to be told."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,7 +216,15 @@ def find_job(folder: Path, job_id: str) -> Job | None:
 @lru_cache(maxsize=10_000)
 def read_job(folder: str, job_id: str) -> Job:
     """Read what was asked, which never changes, once."""
-    return msgspec.json.decode((jobs_folder(Path(folder)) / job_id / "job.json").read_bytes(), type=Job)
+    return read_state(jobs_folder(Path(folder)) / job_id / "job.json", Job)
+
+
+def read_state(path: Path, kind: type[Kept]) -> Kept:
+    """Read a file of a job's state; after a power loss it may be empty, which is not the same as none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except msgspec.DecodeError as error:
+        raise StateError(f"{path} cannot be read: {error}. Delete the job's folder if it is of no use.") from error
 
 
 def list_jobs(folder: Path) -> list[Job]:
@@ -221,7 +234,9 @@ def list_jobs(folder: Path) -> list[Job]:
 
 def list_unfinished(folder: Path) -> list[Job]:
     """List the jobs that have not ended, oldest first, without a look at the others."""
-    return find_jobs(folder, {*list_queue(folder, "running"), *list_queue(folder, "queued")})
+    # In this order, or a job that gets its slot in between would be in neither list.
+    queued = list_queue(folder, "queued")
+    return find_jobs(folder, {*queued, *list_queue(folder, "running")})
 
 
 def list_queue(folder: Path, queue: Queue) -> list[str]:
@@ -235,10 +250,13 @@ def list_names(folder: Path) -> list[str]:
 
 
 def find_jobs(folder: Path, ids: Iterable[str]) -> list[Job]:
-    """Find jobs by their ids and put the oldest first; one that is just being created is not there yet."""
+    """Find jobs by their ids and put the oldest first; one that is just being created is not there yet.
+
+    One that cannot be read is left out.
+    """
     found, place = [], str(folder)
     for job_id in ids:
-        with suppress(FileNotFoundError, NotADirectoryError):
+        with suppress(FileNotFoundError, NotADirectoryError, StateError):
             found.append(read_job(place, job_id))
     return sorted(found, key=lambda job: job.position)
 
@@ -246,6 +264,11 @@ def find_jobs(folder: Path, ids: Iterable[str]) -> list[Job]:
 def mark_path(folder: Path, queue: Queue, job: Job) -> Path:
     """Give the file that says that a job has a slot, or waits for one."""
     return folder / "state" / queue / job.job_id
+
+
+def has_mark(folder: Path, job: Job) -> bool:
+    """Tell whether a job counts among those that have not ended."""
+    return any(mark_path(folder, queue, job).exists() for queue in get_args(Queue))
 
 
 def unmark_job(folder: Path, job: Job) -> None:
@@ -257,10 +280,9 @@ def unmark_job(folder: Path, job: Job) -> None:
 def read_progress(folder: Path, job: Job) -> Progress:
     """Read how far the work has come."""
     try:
-        content = (job_folder(folder, job) / "progress.json").read_bytes()
+        return read_state(job_folder(folder, job) / "progress.json", Progress)
     except FileNotFoundError:
         return Progress(changed=job.submitted, began=None if job.is_queued else job.submitted)
-    return msgspec.json.decode(content, type=Progress)
 
 
 def save_progress(folder: Path, job: Job, progress: Progress) -> None:
@@ -276,7 +298,7 @@ def ask_stop(folder: Path, job: Job, moment: float) -> None:
 def stop_moment(folder: Path, job: Job) -> float | None:
     """Say when a stop was asked, if it was."""
     try:
-        return msgspec.json.decode((job_folder(folder, job) / "stop.json").read_bytes(), type=float)
+        return read_state(job_folder(folder, job) / "stop.json", float)
     except FileNotFoundError:
         return None
 

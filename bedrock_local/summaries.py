@@ -16,7 +16,7 @@ import msgspec
 from bedrock_local import jobs
 from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
-from bedrock_local.jobs import Job
+from bedrock_local.jobs import Job, StateError
 from bedrock_local.settings import Waiting
 from bedrock_local.shapes import check_request
 from bedrock_local.times import iso_time, read_time
@@ -101,9 +101,17 @@ def find_wanted(query: Query, begin: Position | None, emulator: Emulator) -> Ite
     for job in found if query.is_ascending else reversed(found):
         is_beyond = begin is None or (job.position > begin if query.is_ascending else job.position < begin)
         if is_beyond and is_asked(job, query):
-            summary = describe(job, emulator)
-            if query.status in (None, summary["status"]):
+            summary = describe_readable(job, emulator)
+            if summary and query.status in (None, summary["status"]):
                 yield job, summary
+
+
+def describe_readable(job: Job, emulator: Emulator) -> dict[str, Any] | None:
+    """Say how a job stands, unless its state cannot be read: Get says so, and a list has the other jobs."""
+    try:
+        return describe(job, emulator)
+    except StateError:
+        return None
 
 
 def is_asked(job: Job, query: Query) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from filelock import Timeout
 
@@ -38,20 +38,40 @@ def work_on(job: Job, emulator: Emulator, deadline: float) -> bool:
         Whether there was more to do at the deadline.
     """
     if jobs.read_progress(emulator.folder, job).began is None:
-        for ahead in slots.list_ahead(emulator.folder, job):
-            work_alone(ahead, emulator, deadline)
+        work_ahead(job, emulator, deadline)
     return work_alone(job, emulator, deadline)
+
+
+def work_ahead(job: Job, emulator: Emulator, deadline: float) -> None:
+    """Work on the jobs before one that waits for a slot; at the deadline on until one of them has moved."""
+    for ahead in slots.list_ahead(emulator.folder, job):
+        busy, _ = try_each([ahead], lambda ahead: work_alone(ahead, emulator, deadline))
+        if time.monotonic() >= deadline and (busy or not jobs.has_mark(emulator.folder, ahead)):
+            break
 
 
 def work_in_turns(found: Iterable[Job], emulator: Emulator, deadline: float) -> None:
     """Work on jobs in turns, in their order, until all of them have to wait or the deadline comes."""
+
+    def take_turn(job: Job) -> bool:
+        now = time.monotonic()
+        return now < deadline and work_alone(job, emulator, min(deadline, now + TURN_SECONDS))
+
     busy = list(found)
     while busy and time.monotonic() < deadline:
-        busy = [
-            job
-            for job in busy
-            if (now := time.monotonic()) < deadline and work_alone(job, emulator, min(deadline, now + TURN_SECONDS))
-        ]
+        busy, _ = try_each(busy, take_turn)
+
+
+def try_each(found: Iterable[Job], work: Callable[[Job], bool]) -> tuple[list[Job], list[Exception]]:
+    """Work on each of some jobs: gives those that are busy, and what others raised, which holds up no job."""
+    busy, failures = list[Job](), list[Exception]()
+    for job in found:
+        try:
+            if work(job):
+                busy.append(job)
+        except Exception as error:
+            failures.append(error)
+    return busy, failures
 
 
 def work_alone(job: Job, emulator: Emulator, deadline: float) -> bool:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
+from msgspec.structs import replace
 
 from bedrock_local import open_session
+from bedrock_local.jobs import list_unfinished, mark_path, save_job
 
 NOVA = "amazon.nova-lite-v1:0"
 HOUR = 3600
@@ -132,3 +136,17 @@ def test_a_queued_job_can_be_stopped(few):
     *_, last = create_all(jobs, 3)
     jobs.bedrock.stop_model_invocation_job(jobIdentifier=last)
     assert jobs.get(last)["status"] == "Stopped"
+
+
+def test_a_job_that_just_gets_its_slot_is_on_the_list(few, folder):
+    few().create()
+    (job,) = list_unfinished(folder)
+    waiting = [replace(job, job_id=f"{number:012}", number=number, is_queued=True) for number in range(1, 500)]
+    for each in waiting:
+        save_job(folder, each)
+    moves = [(mark_path(folder, "queued", each), mark_path(folder, "running", each)) for each in waiting]
+    mover = threading.Thread(target=lambda: [queued.replace(running) for queued, running in moves])
+    mover.start()
+    while mover.is_alive():
+        assert len(list_unfinished(folder)) == 500
+    mover.join()

@@ -10,6 +10,7 @@ from collections import Counter
 import pytest
 
 from bedrock_local import Settings, open_session
+from bedrock_local.jobs import StateError, read_job
 
 HOUR = 3600
 
@@ -363,6 +364,20 @@ while "endTime" not in bedrock.get_model_invocation_job(jobIdentifier=sys.argv[2
 
 def start_asking(folder, arn):
     return subprocess.Popen([sys.executable, "-c", ASK, str(folder), arn])
+
+
+@pytest.mark.parametrize("name", ["job.json", "progress.json"])
+def test_a_job_whose_state_cannot_be_read_holds_up_no_other(jobs_at, folder, name):
+    jobs = jobs_at(max_unfinished_jobs=2, seconds={"Submitted": 60, "Stopping": 0}, over_quota="queue")
+    broken, sound, queued = [jobs.create(jobName=f"job-{number}") for number in range(3)]
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=sound)
+    read_job.cache_clear()
+    (folder / "state" / "jobs" / broken[-12:] / name).write_bytes(b"")
+    assert jobs.get(queued)["status"] == "Submitted"
+    listed = jobs.bedrock.list_model_invocation_jobs()["invocationJobSummaries"]
+    assert {job["jobArn"]: job["status"] for job in listed} == {sound: "Stopped", queued: "Submitted"}
+    with pytest.raises(StateError, match=f"{name} cannot be read"):
+        jobs.get(broken)
 
 
 def test_what_an_interrupted_process_wrote_too_much_is_cut_off(slow, clock, folder):
