@@ -107,13 +107,16 @@ def ask_more(turn: Turn, asker: Asker, asked: list[Place], allowed: int) -> None
 def mark_some(turn: Turn, reason: str) -> None:
     """Write error lines for records that the job did not come to."""
     progress, step, total = turn.progress, begin_step(turn), turn.progress.total
-    while progress.done < total:
-        place = take_place(turn.folder, turn.job, progress, taken=progress.done)
-        step.add(place, expire_record(read_again(turn, place), reason, number=place.line))
-        progress.unprocessed += 1
-        if step.is_over:
-            break
-    keep_lines(turn, step)
+    try:
+        while progress.done < total:
+            place = take_place(turn.folder, turn.job, progress, taken=progress.done)
+            step.add(place, expire_record(read_again(turn, place), reason, number=place.line))
+            progress.unprocessed += 1
+            if step.is_over:
+                break
+    finally:
+        # What is counted has its line, also when the next record cannot be read any more.
+        keep_lines(turn, step)
 
 
 def begin_step(turn: Turn) -> Step:
