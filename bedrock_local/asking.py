@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from weakref import WeakValueDictionary
 
 from bedrock_local.answers import Answerer
 from bedrock_local.jobs import Place
@@ -38,6 +39,7 @@ class Asker:
         future = Future[Outcome]()
         with self._lock:
             self._answers[key] = future
+            _with_answers.add(self)
             self._calls.append((key, future, call))
             if self._threads == self.workers:
                 return
@@ -54,7 +56,7 @@ class Asker:
 
     def collect(self, key: Key) -> Outcome:
         """Hand over an answer that is ready, once; an error that the answer raised is raised here."""
-        return self._answers.pop(key).result()
+        return self._drop([key])[0].result()
 
     def wait(self, keys: Iterable[Key], seconds: float) -> None:
         """Wait until one of the answers is ready, or for so long."""
@@ -62,8 +64,14 @@ class Asker:
 
     def forget(self, job_id: str) -> None:
         """Drop what nobody will collect."""
-        for key in [key for key in list(self._answers) if key[0] == job_id]:
-            self._answers.pop(key, None)
+        self._drop([key for key in list(self._answers) if key[0] == job_id])
+
+    def _drop(self, keys: Iterable[Key]) -> list[Future[Outcome]]:
+        with self._lock:
+            dropped = [self._answers.pop(key) for key in keys if key in self._answers]
+            if not self._answers:
+                _with_answers.discard(self)
+            return dropped
 
     def _run(self) -> None:
         while item := self._next():
@@ -83,7 +91,9 @@ class Asker:
             return None
 
 
-_askers: dict[int, Asker] = {}
+# An answerer's asker lives as long as somebody holds it: a turn, a thread, or an answer that is to be collected.
+_askers: WeakValueDictionary[int, Asker] = WeakValueDictionary()
+_with_answers: set[Asker] = set()
 _lock = threading.Lock()
 
 
@@ -95,5 +105,5 @@ def find_asker(answerer: Answerer) -> Asker:
 
 def forget_job(job_id: str) -> None:
     """Drop the answers to a job that has ended."""
-    for asker in list(_askers.values()):
+    for asker in list(_with_answers):
         asker.forget(job_id)

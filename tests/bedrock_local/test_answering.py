@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from collections import Counter
 from functools import partial
 
@@ -125,6 +127,20 @@ def test_lines_are_shuffled_over_hundreds_and_not_over_the_whole_file(jobs, reco
     numbers = [int(output["recordId"][1:]) for output in jobs.outputs(job)]
     assert max(numbers[:20]) > 200
     assert max(numbers[:100]) < 512 + 100
+
+
+def test_an_answerer_is_let_go_when_its_job_has_ended(folder, jobs, record, clock):
+    jobs.put([record(1)])
+    arn, oracle = jobs.create(), Oracle(workers=1)
+    bedrock = open_session(folder, answer=oracle, now=clock).client("bedrock")
+    ask_until(partial(bedrock.get_model_invocation_job, jobIdentifier=arn), has_ended)
+    seen = weakref.ref(oracle)
+    del oracle, bedrock
+    for thread in threading.enumerate():
+        if thread.name == "bedrock_local answer":
+            thread.join()
+    gc.collect()
+    assert seen() is None
 
 
 WAIT_FOR_EVER = """
