@@ -62,6 +62,9 @@ def create_job(request: Request, emulator: Emulator) -> Response:
         raise ServiceError("ValidationException", "Batch inference is not supported for the requested model.")
     check_tags(wish.get("tags") or [])
     make_room(model, emulator)
+    # Reading the input may take minutes, for which nobody else who creates a job has to wait.
+    if emulator.settings.input_check == "create" and not find_twin(wish, emulator):
+        look_at_input(wish, model, emulator)
     with slots.lock_slots(emulator.folder):
         job = find_twin(wish, emulator) or add_job(wish, model, emulator)
     return json_response({"jobArn": job.arn})
@@ -155,6 +158,15 @@ def find_twin(wish: dict[str, Any], emulator: Emulator) -> Job | None:
     return None
 
 
+def look_at_input(wish: dict[str, Any], model: Model, emulator: Emulator) -> None:
+    """Refuse a job whose input it could not run on."""
+    draft = Job(job_id="", arn="", model_arn="", model=model.base, request=wish, submitted=0)
+    try:
+        check_input(emulator.folder, draft, emulator.settings)
+    except InvalidInputError as error:
+        raise ServiceError("ValidationException", str(error)) from error
+
+
 def add_job(wish: dict[str, Any], model: Model, emulator: Emulator) -> Job:
     """Keep a new job, queue it, or refuse it, as quota and settings have it."""
     folder, settings = emulator.folder, emulator.settings
@@ -175,11 +187,6 @@ def add_job(wish: dict[str, Any], model: Model, emulator: Emulator) -> Job:
         number=len(jobs.list_jobs(folder)),
         is_queued=is_full,
     )
-    if settings.input_check == "create":
-        try:
-            check_input(folder, job, settings)
-        except InvalidInputError as error:
-            raise ServiceError("ValidationException", str(error)) from error
     jobs.save_job(folder, job)
     return job
 

@@ -7,6 +7,7 @@ import pytest
 
 from bedrock_local import open_session
 from bedrock_local.jobs import read_job
+from bedrock_local.slots import lock_slots
 
 S3 = "s3InputDataConfig"
 NOVA = "amazon.nova-lite-v1:0"
@@ -216,6 +217,14 @@ def test_a_line_that_is_no_record_is_named_when_a_job_is_created(jobs_at, record
     jobs.put([record(1), b"no record"], "in/b.jsonl")
     message = error_of(jobs.bedrock.create_model_invocation_job, **request_of())[2]
     assert message.startswith("Input file in/b.jsonl, line 2: not a JSON object")
+
+
+def test_nobody_waits_while_the_input_of_another_job_is_read(jobs_at, folder, request_of, error_of):
+    jobs = jobs_at(input_check="create")
+    jobs.put([b"no record"])
+    with lock_slots(folder):
+        message = error_of(jobs.bedrock.create_model_invocation_job, **request_of())[2]
+    assert message.startswith("Input file in/calls.jsonl, line 1: not a JSON object")
 
 
 def test_stopping_twice_is_stopping_once(jobs_at, clock):
