@@ -6,7 +6,10 @@ runbook of 2026, the other texts are the emulator's own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from bedrock_local import objects
@@ -16,6 +19,9 @@ from bedrock_local.files import link_file
 from bedrock_local.jobs import InputFile, Job, Progress, input_path
 from bedrock_local.records import read_record
 from bedrock_local.settings import Settings
+
+# The longest body that InvokeModel takes. No limit of a line in batch is stated; a line has to fit into the memory.
+LINE_BYTES = 25_000_000
 
 
 class InvalidInputError(Exception):
@@ -36,7 +42,7 @@ def check_input(folder: Path, job: Job, settings: Settings) -> None:
     for number, file in enumerate(progress.files):
         progress.file, progress.line = number, 0
         with find_path(folder, job, file).open("rb") as lines:
-            for line in lines:
+            for line in read_lines(lines):
                 check_line(line, progress, settings)
     check_counts(job, progress, settings)
 
@@ -113,11 +119,19 @@ def check_sizes(job: Job, files: list[InputFile], settings: Settings) -> None:
         raise InvalidInputError(f"The input files at {job.input_config['s3Uri']} have {total} bytes together; {limit}")
 
 
+def read_lines(lines: BinaryIO) -> Iterator[bytes]:
+    """Read line by line; of one that is too long only as much as shows it."""
+    return iter(partial(lines.readline, LINE_BYTES + 1), b"")
+
+
 def check_line(line: bytes, progress: Progress, settings: Settings) -> None:
     """Count a line of the file at hand and hold it to its outer form; a blank line is none."""
     file = progress.files[progress.file]
     progress.offset += len(line)
     progress.line += 1
+    if len(line) > LINE_BYTES:
+        limit = f"the limit of a line is {LINE_BYTES} bytes"
+        raise InvalidInputError(f"Input file {file.key}, line {progress.line}: {limit}")
     if not line.strip():
         return
     file.records += 1

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from bedrock_local.jobs import Job, Place, Progress, input_path
-from bedrock_local.validation import InvalidInputError
+from bedrock_local.validation import InvalidInputError, read_lines
 
 WINDOW_RECORDS = 512
 FEW_RECORDS = WINDOW_RECORDS // 2
@@ -33,7 +33,7 @@ def read_places(folder: Path, job: Job, progress: Progress) -> Iterator[Place]:
     while progress.file < len(progress.files):
         with input_path(folder, job, progress.file).open("rb") as lines:
             lines.seek(progress.offset)
-            for line in lines:
+            for line in read_lines(lines):
                 place = Place(progress.file, progress.offset, progress.line + 1)
                 progress.offset, progress.line = progress.offset + len(line), progress.line + 1
                 if line.strip():
@@ -52,4 +52,4 @@ def read_line(folder: Path, job: Job, place: Place) -> bytes:
     """Read the line of a record."""
     with input_path(folder, job, place.file).open("rb") as lines:
         lines.seek(place.offset)
-        return lines.readline()
+        return next(read_lines(lines), b"")

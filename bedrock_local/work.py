@@ -17,7 +17,7 @@ from bedrock_local.errors import ServiceError
 from bedrock_local.jobs import Ended, Job, Progress
 from bedrock_local.outputs import publish_outputs
 from bedrock_local.turns import Turn
-from bedrock_local.validation import InvalidInputError, check_counts, check_line, take_inputs
+from bedrock_local.validation import InvalidInputError, check_counts, check_line, read_lines, take_inputs
 
 TURN_SECONDS = 0.05
 STOPPED = "The job was stopped before the record was processed"
@@ -170,7 +170,7 @@ def validate_some(turn: Turn) -> bool:
     while progress.file < len(progress.files):
         with jobs.input_path(turn.folder, turn.job, progress.file).open("rb") as lines:
             lines.seek(progress.offset)
-            for line in lines:
+            for line in read_lines(lines):
                 check_line(line, progress, turn.settings)
                 if turn.is_over:
                     turn.save()

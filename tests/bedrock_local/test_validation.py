@@ -30,6 +30,18 @@ def test_a_line_without_the_outer_form_fails_the_job(jobs, record, line, reason)
     assert jobs.names(job) == []
 
 
+@pytest.mark.parametrize("input_check", ["validation", "create"])
+def test_a_line_longer_than_any_model_takes_names_the_limit(jobs_at, record, input_check):
+    jobs = jobs_at(input_check=input_check)
+    jobs.put([record(1), record(2, system="x" * 25_000_000)])
+    message = "Input file in/calls.jsonl, line 2: the limit of a line is 25000000 bytes"
+    if input_check == "validation":
+        assert jobs.finish(jobs.create())["message"] == message
+    else:
+        with pytest.raises(jobs.bedrock.exceptions.ValidationException, match=message):
+            jobs.create()
+
+
 def test_what_the_model_input_holds_is_not_looked_at(jobs):
     assert jobs.run([{"modelInput": {"anything": [1, None]}, "more": True}])["status"] == "Completed"
 

@@ -273,6 +273,21 @@ def test_a_stopped_job_whose_input_was_edited_ends(jobs_at, clock, record, folde
     assert jobs.get(arn)["status"] == "Stopped"
 
 
+def test_a_stopped_job_marks_the_records_that_can_still_be_read(jobs_at, clock, record, folder):
+    seconds = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 100, "Stopping": 0}
+    jobs = jobs_at(seconds=seconds, unprocessed_records="expired", work_seconds=10)
+    jobs.put([record(number) for number in range(10)])
+    arn = jobs.create()
+    clock.move(1)
+    jobs.get(arn)
+    path = folder / "s3" / "calls" / "in" / "calls.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'{"recordId": "r3"', b'{"recordId": !r3"'))
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
+    job = jobs.get(arn)
+    progress = json.loads((folder / "state" / "jobs" / arn[-12:] / "progress.json").read_bytes())
+    assert (job["status"], len(jobs.outputs(job))) == ("Stopped", progress["unprocessed"])
+
+
 def test_a_laptop_that_was_closed_for_a_week_costs_no_records(slow, clock):
     arn = slow.create()
     clock.move(7 * 24 * HOUR)
