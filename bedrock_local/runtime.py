@@ -24,6 +24,7 @@ from bedrock_local.shapes import check_request
 from bedrock_local.wire import Request, Response, read_all
 
 BODY_BYTES = 25_000_000
+MALFORMED = "Malformed input request, please reformat your input and try again."
 PATH = re.compile(r"/model/([^/]+)/(invoke|converse|count-tokens)")
 # "Count tokens": Claude from 3.5 on; that 4.5 and 4.6 are counted was seen, that the newest are not too.
 COUNTED = re.compile(r"anthropic\.claude-(3-[57]|(sonnet|opus|haiku)-4)")
@@ -45,12 +46,23 @@ def handle(request: Request, emulator: Emulator) -> Response:
         raise ServiceError("ValidationException", "The provided model identifier is invalid.")
     check_types(request.headers)
     body = read_body(request)
-    if found[2] == "count-tokens":
+    try:
+        return carry_out(found[2], model, model_id, body, emulator, request.headers)
+    except RecursionError:
+        # What can be read may still be too deep to be looked at.
+        raise ServiceError("ValidationException", MALFORMED) from None
+
+
+def carry_out(
+    operation: str, model: Model, model_id: str, body: dict[str, Any], emulator: Emulator, headers: Mapping[str, str]
+) -> Response:
+    """Do with a body what is asked for."""
+    if operation == "count-tokens":
         return count_tokens(model, model_id, body)
     check_profile(model, model_id)
-    if found[2] == "converse":
+    if operation == "converse":
         return json_response(answer_converse(model, body, emulator.ask, elapsed_ms=start_clock()))
-    return invoke_model(model, body, emulator, request.headers)
+    return invoke_model(model, body, emulator, headers)
 
 
 def invoke_model(model: Model, body: dict[str, Any], emulator: Emulator, headers: Mapping[str, str]) -> Response:
@@ -115,8 +127,7 @@ def decode(content: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(content, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        reason = "Malformed input request, please reformat your input and try again."
-        raise ServiceError("ValidationException", reason) from None
+        raise ServiceError("ValidationException", MALFORMED) from None
 
 
 def json_response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:

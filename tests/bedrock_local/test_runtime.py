@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 
-from bedrock_local import open_session
+from bedrock_local import core, open_session
+from bedrock_local.emulator import Emulator
 from bedrock_local.families import find_family
 from bedrock_local.models import MODELS
+from bedrock_local.wire import Request
 
 MODEL = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 BASE = "anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -142,3 +145,17 @@ def test_tools_are_no_error_on_demand(runtime):
 
 def test_streams_are_refused(runtime, error_of):
     assert error_of(runtime.converse_stream, modelId=MODEL, messages=SAID)[0] == "UnknownOperationException"
+
+
+def answer_deep(folder, depth):
+    """Ask by the wire: no client writes a body as deep as can be read."""
+    body = {"messages": SAID, "additionalModelRequestFields": {"top_k": "deep"}}
+    content = json.dumps(body).replace('"deep"', '{"a":' * depth + "0" + "}" * depth)
+    path = f"/model/{MODEL.replace(':', '%3A')}/converse"
+    request = Request("bedrock-runtime", "POST", "localhost", path, {}, {}, io.BytesIO(content.encode()))
+    response = core.handle(request, Emulator(folder))
+    return response.status, response.headers["x-amzn-ErrorType"]
+
+
+def test_a_body_is_refused_however_deep_it_is(folder):
+    assert {answer_deep(folder, depth) for depth in range(1, 1100)} == {(400, "ValidationException")}
