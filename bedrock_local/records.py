@@ -20,6 +20,7 @@ from bedrock_local.models import Model
 
 # A pair of surrogates, one that stands alone, or any other escape.
 ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u[dD][89a-fA-F]..|\\.", re.DOTALL)
+TOO_DEEP = "modelInput is nested too deeply"
 TOO_MUCH = "nested too deeply, or with a number out of range"
 MALFORMED = f"Malformed input request: {TOO_MUCH}, please reformat your input and try again."
 LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -63,7 +64,7 @@ def read_record(line: bytes) -> Record:
         start = plain.find(bytes(form.model_input))
         model_input = line[start : start + len(bytes(form.model_input))]
     except RecursionError:
-        raise ValueError("modelInput is nested too deeply") from None
+        raise ValueError(TOO_DEEP) from None
     if not model_input.startswith(b"{"):
         raise ValueError("modelInput is not a JSON object")
     return Record(model_input, form.record_id)
@@ -140,3 +141,5 @@ def decode_form(line: bytes) -> OuterForm:
         raise ValueError(str(error)) from error
     except msgspec.DecodeError as error:
         raise ValueError(f"not a JSON object: {error}") from error
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None

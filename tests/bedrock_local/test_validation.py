@@ -5,6 +5,7 @@ import json
 import pytest
 
 KEY = "in/calls.jsonl"
+DEEP = b"[" * 5000 + b"]" * 5000
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,8 @@ KEY = "in/calls.jsonl"
         (b'{"modelInput": {}} {}\n', "line 2: not a JSON object"),
         (b'{"modelInput": {"a": "\xff"}}\n', "line 2: 'utf-8' codec can't decode byte 0xff"),
         (b"\xef\xbb\xbf{}\n", "line 2: not a JSON object"),
-        (b'{"modelInput": {"a": ' + b"[" * 5000 + b"]" * 5000 + b"}}\n", "line 2: modelInput is nested too deeply"),
+        (b'{"modelInput": {"a": ' + DEEP + b"}}\n", "line 2: modelInput is nested too deeply"),
+        (b'{"recordId": "\\ud800", "modelInput": {"a": ' + DEEP + b"}}\n", "line 2: modelInput is nested too deeply"),
     ],
 )
 def test_a_line_without_the_outer_form_fails_the_job(jobs, record, line, reason):
