@@ -116,14 +116,28 @@ def list_buckets(folder: Path) -> list[Bucket]:
 
 def find_object(folder: Path, bucket: str, key: str) -> tuple[Path, Facts]:
     """Give the file of an object and what is known of it."""
+    path = find_path(folder, bucket, key)
+    try:
+        return path, read_facts(path, facts_path(folder, bucket, key))
+    except OSError:
+        raise missing_key(key) from None
+
+
+def find_path(folder: Path, bucket: str, key: str) -> Path:
+    """Give the file of an object, of which nothing is read: to work out an ETag takes seconds for a long one."""
     root = bucket_folder(folder, bucket)
     path = key_path(root, key)
     try:
-        if not has_link(path, root):
-            return path, read_facts(path, facts_path(folder, bucket, key))
+        if not has_link(path, root) and S_ISREG(path.lstat().st_mode):
+            return path
     except OSError:
         pass
-    raise ServiceError("NoSuchKey", "The specified key does not exist.", Key=key)
+    raise missing_key(key)
+
+
+def missing_key(key: str) -> ServiceError:
+    """Say that there is no such object."""
+    return ServiceError("NoSuchKey", "The specified key does not exist.", Key=key)
 
 
 def open_object(folder: Path, bucket: str, key: str) -> tuple[FileSlice, Facts]:

@@ -51,7 +51,7 @@ def find_path(folder: Path, job: Job, file: InputFile) -> Path:
     """Find an input file once more; somebody may have deleted it since it was listed."""
     uri = job.input_config["s3Uri"]
     try:
-        return objects.find_object(folder, urlsplit(uri).netloc, file.key)[0]
+        return objects.find_path(folder, urlsplit(uri).netloc, file.key)
     except ServiceError as error:
         raise InvalidInputError(no_access(uri, "GetObject", f"{file.key}: {error.message}")) from None
 

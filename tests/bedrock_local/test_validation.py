@@ -141,3 +141,14 @@ def test_a_long_validation_goes_on_where_it_was(jobs_at, record):
         statuses.append(job["status"])
     assert statuses.count("Validating") > 20
     assert (job["status"], job["successRecordCount"]) == ("Completed", 30)
+
+
+def test_input_that_was_put_by_hand_is_not_read_before_its_lines_are(jobs_at, folder):
+    most = 10**11
+    jobs = jobs_at(max_file_bytes=most, max_job_bytes=most)
+    jobs.put([b"no record\n"])
+    with (folder / "s3" / "calls" / "in" / "calls.jsonl").open("r+b") as lines:
+        # Nothing but a hole, which takes no room, and minutes to read.
+        lines.truncate(most)
+    job = jobs.finish(jobs.create())
+    assert job["message"].startswith("Input file in/calls.jsonl, line 1: not a JSON object")
