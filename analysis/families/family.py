@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple, Protocol
 
-import msgspec
+from msgspec import Meta, Struct
 
 from analysis.errors import ModelError
 from analysis.prompts import Prompt
 
 # Polars keeps these numbers in 64 bits; a count below 0 or above that is no count.
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
-class Settings(NamedTuple):
+class Settings(Struct, gc=False):
     """What a request asked for; missing where it does not say."""
 
     max_tokens: int | None = None
@@ -25,7 +25,7 @@ class Settings(NamedTuple):
     top_k: int | None = None
 
 
-class Reading(NamedTuple):
+class Reading(Struct, gc=False):
     """What an answer says; missing where it does not say."""
 
     model: str | None = None

@@ -18,16 +18,12 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from analysis.families import FAMILIES, Family, Reading, Settings
 from analysis.families.converse import CONVERSE
 from analysis.families.family import Count
 from analysis.models import find_model
-
-Row = tuple[Any, ...]
-FAULT = ("error_kind", "error_code", "error_message")
-ROW = ("record_id", "line", "family", *Reading._fields, "stop", *Settings._fields, *FAULT)
-FAMILY = ROW.index("family")
 
 NO_SETTINGS = Settings()
 NO_READING = Reading()
@@ -42,15 +38,26 @@ RECORD_ID = re.compile(
 )
 
 
-class Fault(NamedTuple):
-    """The values of `FAULT`."""
+class Fault(Struct, frozen=True, gc=False):
+    """What is wrong with a line; nothing where all is missing."""
 
-    kind: str | None = None
-    code: int | None = None
-    message: str | None = None
+    error_kind: str | None = None
+    error_code: int | None = None
+    error_message: str | None = None
 
 
 NO_FAULT = Fault()
+
+
+class Row(Struct, frozen=True, gc=False):
+    """What one line says."""
+
+    record_id: str | None
+    line: int
+    family: Family | None
+    reading: Reading
+    settings: Settings
+    fault: Fault
 
 
 class Shape(NamedTuple):
@@ -117,18 +124,20 @@ def read_lines(lines: Iterable[bytes], file: str, model_id: str | None = None) -
     Yields
     ------
     row
-        The values of `ROW`.
+        One per line.
     """
     base = find_model(model_id).base if model_id else ""
     # The shape of the last line comes first, as it will mostly be right; this is for speed and changes no row.
     order = sorted(SHAPES, key=lambda shape: not any(family.models.match(base) for family in shape.families))
     names = order[0].names
     for number, line in enumerate(lines, start=1):
-        if line.isspace():
-            continue
-        row = read_typed(line, number, order, base) or read_patiently(line, number, file, base)
-        if row[FAMILY] not in names:
-            order.sort(key=lambda shape: row[FAMILY] not in shape.names)
+        row = read_typed(line, number, order, base)
+        if row is None:
+            if line.isspace():
+                continue
+            row = read_patiently(line, number, file, base)
+        if (family := row.family) is not None and family.name not in names:
+            order.sort(key=lambda shape: family.name not in shape.names)
             names = order[0].names
         yield row
 
@@ -147,11 +156,10 @@ def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str) -> 
             if family is None:
                 family, fault = tell_apart(shape, echo, reading.model, base)
             settings = NO_SETTINGS if echo is None else echo.settings()
-            return make_row(
-                parsed.recordId, number, family, reading, settings, fault if error is None else read_error(error)
-            )
+            fault = fault if error is None else read_error(error)
+            return Row(write_id(parsed.recordId), number, family, reading, settings, fault)
         if error is not None:
-            return make_row(parsed.recordId, number, *claim_typed(line, base), read_error(error))
+            return Row(write_id(parsed.recordId), number, *claim_typed(line, base), read_error(error))
         return None
     return None
 
@@ -163,7 +171,7 @@ def tell_apart(shape: Shape, echo: Any, named: str | None, base: str) -> tuple[F
             return family, NO_FAULT
     first, *others = (family.name for family in shape.families)
     alike = f"read as {first}: {' and '.join(others)} answer in the same shape, and no model is named"
-    return shape.families[0], Fault(message=alike) if others else NO_FAULT
+    return shape.families[0], Fault(error_message=alike) if others else NO_FAULT
 
 
 def matches(family: Family, base: str, named: str | None) -> bool:
@@ -205,18 +213,9 @@ def claim(echoes: Iterable[tuple[Shape, Any]], base: str) -> tuple[Family | None
     return None, NO_READING, NO_SETTINGS
 
 
-def make_row(
-    record_id: str | int | None,
-    number: int,
-    family: Family | None,
-    reading: Reading,
-    settings: Settings,
-    fault: Fault,
-) -> Row:
-    """Put the parts of a row together, in the order of `ROW`."""
-    record_id = str(record_id) if isinstance(record_id, int) else record_id
-    name, stop = (family.name, family.find_stop(reading.stop_reason)) if family else (None, None)
-    return (record_id, number, name, *reading, stop, *settings, *fault)
+def write_id(record_id: str | int | None) -> str | None:
+    """Write a record id that is a number as text."""
+    return str(record_id) if isinstance(record_id, int) else record_id
 
 
 def read_error(error: Any) -> Fault:
@@ -246,27 +245,27 @@ def read_patiently(line: bytes, number: int, file: str, base: str) -> Row:
         return read_body(*parse_patiently(line), number, file, base)
     except (ValueError, RecursionError) as error:
         fault = unreadable(file, number, error)
-        return make_row(salvage_record_id(line), number, None, NO_READING, NO_SETTINGS, fault)
+        return Row(salvage_record_id(line), number, None, NO_READING, NO_SETTINGS, fault)
 
 
 def read_body(body: Any, notes: list[str], number: int, file: str, base: str) -> Row:
     """Read request and answer each on its own, so that neither spoils the other."""
     if not isinstance(body, dict):
         raise ValueError("not a JSON object")
-    record_id = read_record_id(body.get("recordId"), notes)
+    record_id = write_id(read_record_id(body.get("recordId"), notes))
     fault = None if body.get("error") is None else read_error(body["error"])
     try:
         shape, reading = find_answer(body.get("modelOutput"), notes)
     except ValueError as reason:
         request = body.get("modelInput")
         claimed = claim(((shape, read_request(request, shape, [])) for shape in likely_shapes(base)), base)
-        return make_row(record_id, number, *claimed, fault or unreadable(file, number, reason))
+        return Row(record_id, number, *claimed, fault or unreadable(file, number, reason))
     echo = read_request(body.get("modelInput"), shape, notes)
     family, doubt = tell_apart(shape, echo, reading.model, base)
-    notes += [doubt.message] if doubt.message else []
+    notes += [doubt.error_message] if doubt.error_message else []
     settings = echo.settings() if echo is not None else NO_SETTINGS
-    fault = fault or Fault(message="; ".join(notes) or None)
-    return make_row(record_id, number, family, reading, settings, fault)
+    fault = fault or Fault(error_message="; ".join(notes) or None)
+    return Row(record_id, number, family, reading, settings, fault)
 
 
 def read_record_id(record_id: Any, notes: list[str]) -> str | int | None:

@@ -10,7 +10,8 @@ from analysis.families import FAMILIES, find_family
 from analysis.families.family import only_read
 from analysis.invocations import invoke_once
 from analysis.models import find_model
-from analysis.outputs.lines import ROW, read_lines
+from analysis.outputs.frames import list_columns
+from analysis.outputs.lines import read_lines
 from analysis.prompts import Prompt
 from analysis.refusals import NO_STOP, NO_SYSTEM, check_settings
 
@@ -63,7 +64,7 @@ def answer(runtime, prompt):
     reply = invoke_once(runtime, prompt.model_id, prompt.invocation_type, request)
     line = {"recordId": "r1", "modelInput": request, "modelOutput": json.loads(reply)}
     (row,) = read_lines([json.dumps(line).encode()], "a.jsonl.out", prompt.model_id)
-    return family, dict(zip(ROW, row, strict=True))
+    return family, {name: value for name, (value,) in list_columns([row]).items()}
 
 
 def test_every_family_that_writes_is_tried():

@@ -9,7 +9,8 @@ from analysis.facts import read_facts
 from analysis.families import FAMILIES, find_family
 from analysis.families.converse import CONVERSE
 from analysis.models import find_model
-from analysis.outputs.lines import ROW, read_lines
+from analysis.outputs.frames import list_columns
+from analysis.outputs.lines import read_lines
 
 FAMILY_FILES = Path(__file__).parents[3] / "analysis" / "families"
 BODIES = Path(__file__).parents[4] / "shared" / "data" / "bedrock_batch" / "observed_model_bodies.jsonl"
@@ -72,7 +73,10 @@ def test_names_of_families_are_those_of_their_files():
 
 
 def test_every_family_has_its_tests():
-    files = {file.stem.removeprefix("test_") for file in Path(__file__).parent.glob("test_*.py")} - {"families", "emulated"}
+    files = {file.stem.removeprefix("test_") for file in Path(__file__).parent.glob("test_*.py")} - {
+        "families",
+        "emulated",
+    }
     assert files == {family.name for family in FAMILIES}
 
 
@@ -115,7 +119,7 @@ def read_body(body):
     """Read a recorded body as the line of a batch job would have it."""
     line = json.dumps({"modelInput": body["modelInput"], "modelOutput": body["modelOutput"]}).encode()
     (row,) = read_lines([line], "observed", body["model_id"])
-    return dict(zip(ROW, row, strict=True))
+    return {name: value for name, (value,) in list_columns([row]).items()}
 
 
 # Where each family of the recorded bodies has text, input tokens, output tokens and end; worked out from the JSON.

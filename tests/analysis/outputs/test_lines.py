@@ -3,15 +3,19 @@ import json
 import string
 
 import msgspec
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from analysis.families import FAMILIES
 from analysis.families.family import only_read
-from analysis.outputs import OUTPUT_SCHEMA, make_frame
-from analysis.outputs.lines import ROW, read_lines
+from analysis.outputs import OUTPUT_SCHEMA, load_outputs
+from analysis.outputs.frames import list_columns, make_frame
+from analysis.outputs.lines import read_lines
 from analysis.prompts import Prompt
+from analysis.storage import StoredFile
 
 ECHO = '"modelInput":{"anthropic_version":"bedrock-2023-05-31","max_tokens":400,"messages":[]}'
 USAGE = '"usage":{"input_tokens":210,"output_tokens":9}'
@@ -25,12 +29,14 @@ CONVERSE_ANSWER = (
 GOOD = f'{{"recordId":"r1",{ECHO},{ANSWER}}}'
 GOOD_CONVERSE = f'{{"recordId":"r1",{CONVERSE_ECHO},{CONVERSE_ANSWER}}}'
 LLAMA_LINE = '{"recordId":"r1","modelInput":{"max_gen_len":5},"modelOutput":{"generation":"Hi.","stop_reason":"stop"}}'
+FILE = StoredFile("a.jsonl.out", "a.jsonl.out", 0, 0)
 DEEP = "[" * 100_000 + "]" * 100_000
 
 
 def read_all(content: str | bytes, model_id: str | None = None) -> list[dict]:
     content = content.encode() if isinstance(content, str) else content
-    return [dict(zip(ROW, row, strict=True)) for row in read_lines(io.BytesIO(content), "a.jsonl.out", model_id)]
+    columns = list_columns(list(read_lines(io.BytesIO(content), "a.jsonl.out", model_id)))
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def read_one(line: str | bytes, model_id: str | None = None) -> dict:
@@ -346,6 +352,19 @@ def test_an_odd_line_leaves_its_neighbours_alone(line):
     assert len(rows) == 4
 
 
+@pytest.mark.parametrize("height", [1, 7, 1000])
+def test_frames_of_odd_lines_are_the_same_however_they_are_cut(tmp_path, monkeypatch, height):
+    monkeypatch.setattr("analysis.outputs.groups.HEIGHT", height)
+    odd = [line.encode() if isinstance(line, str) else line for line in LINES.values()]
+    frames = []
+    for name, lines in {"a.jsonl.out": odd, "b.jsonl.out": [], "c.jsonl.out": odd[::-1]}.items():
+        content = b"\n".join(line.replace(b"\n", b" ") for line in lines if len(line) < 10**6)
+        (tmp_path / name).write_bytes(content)
+        rows = list(read_lines(io.BytesIO(content), name))
+        frames.append(make_frame(rows, [(StoredFile(str(tmp_path / name), name, 0, 0), len(rows))]))
+    assert_frame_equal(load_outputs(tmp_path), pl.concat(frames))
+
+
 # A model of each family, whose answer is made of a text, tokens and a stop reason; mirrors the documented examples.
 def answer_chat(text, tokens, reason):
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": reason}
@@ -566,6 +585,6 @@ def test_what_stands_before_a_line_changes_nothing(line):
 @given(ANY)
 def test_lines_of_any_shape_give_one_row_that_fits_the_columns(line):
     rows = list(read_lines([json.dumps(line).encode()], "a.jsonl.out"))
-    frame = make_frame(rows, dict.fromkeys(["job_id", "file", "model_id", "invocation"]))
+    frame = make_frame(rows, [(FILE, 1)])
     assert frame.height == 1
     assert frame.schema == OUTPUT_SCHEMA

@@ -173,7 +173,7 @@ def test_a_place_that_is_not_there_is_named(tmp_path, load):
 
 
 def test_chunks_follow_each_other(tmp_path, monkeypatch):
-    monkeypatch.setattr("analysis.outputs.CHUNK_LINES", 2)
+    monkeypatch.setattr("analysis.outputs.groups.HEIGHT", 2)
     path = write(tmp_path / "x.jsonl.out", *(answer(f"r{number}") for number in range(5)))
     assert load_outputs(path)["line"].to_list() == [1, 2, 3, 4, 5]
     assert scan_outputs(path).head(3).collect()["line"].to_list() == [1, 2, 3]
@@ -203,6 +203,13 @@ def test_a_part_without_records_is_what_a_load_gives(job, tmp_path):
     (file,) = list_outputs(job.parent)
     write_part(file, tmp_path / "part.parquet", model_id=HAIKU)
     assert_frame_equal(pl.read_parquet(tmp_path / "part.parquet"), load_outputs(job.parent, model_id=HAIKU))
+
+
+def test_records_that_do_not_say_their_model_leave_it_missing(job, tmp_path):
+    (file,) = list_outputs(job.parent)
+    write_part(file, tmp_path / "part.parquet", records=RECORDS.drop("model_id"))
+    part = pl.read_parquet(tmp_path / "part.parquet")
+    assert part.select("call_id", "model_id").rows() == [("call-1", None), (None, None)]
 
 
 def test_attempts_with_the_same_record_are_joined_once(job, tmp_path):

@@ -1,0 +1,90 @@
+"""Parts: the outputs of a run as Parquet, one part per output file, joined to the records that were sent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from analysis.outputs.frames import JOIN_COLUMNS, OUTPUT_SCHEMA, read_frames
+from analysis.storage import StoredFile
+
+ROWS_PER_GROUP = 10_000
+
+
+def write_part(
+    file: StoredFile, part: str | Path, *, records: pl.DataFrame | None = None, model_id: str | None = None
+) -> None:
+    """Read one local output file into one Parquet file, a few thousand lines at a time.
+
+    Parameters
+    ----------
+    file
+        As `list_outputs` gave it; its name becomes the column `file`.
+    part
+        Path of the Parquet file. Nobody sees it before it is whole.
+    records
+        `record_id`, `call_id`, `variant`, `sample`, `attempt`. A line whose id is not among them keeps its row, with
+        the others missing. Attempts that sent the same record have one id: the last of them counts.
+    model_id
+        The model that the job was for; without it the record's own, when `records` say it.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    part = Path(part)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = part.with_name(f".{part.name}.{os.getpid()}.part")
+    schema = pl.DataFrame(schema=OUTPUT_SCHEMA).to_arrow().schema
+    keys = None if records is None else list_keys(records)
+    frames = read_frames([(file, file.uri)], model_id=model_id, height=ROWS_PER_GROUP)
+    try:
+        with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
+            write_beside(((frame if keys is None else keys.add_to(frame)).to_arrow() for frame in frames), writer)
+        unfinished.replace(part)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_beside(tables: Iterable[Any], writer: Any) -> None:
+    """Write each table while the next one is read; compression runs on another core."""
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(int)
+        for table in tables:
+            written.result()
+            written = pool.submit(writer.write_table, table)
+        written.result()
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What records say of their outputs, and the row of each record id; a join would hash all ids for every frame."""
+
+    frame: pl.DataFrame
+    rows: dict[str, int]
+
+    def add_to(self, outputs: pl.DataFrame) -> pl.DataFrame:
+        """Say of each output which call, variant, sample and attempt it answers, and which model was asked."""
+        rows = pl.Series([self.rows.get(record_id) for record_id in outputs["record_id"]], dtype=pl.UInt32)
+        asked = self.frame.select(pl.all().gather(rows))
+        model_id = pl.col("model_id").fill_null(asked["model_id"])
+        return outputs.with_columns(model_id, *asked.select(JOIN_COLUMNS).get_columns())
+
+
+def list_keys(records: pl.DataFrame) -> Keys:
+    """Keep what records say of their outputs, one row per record id."""
+    latest = records.sort("attempt", maintain_order=True).unique("record_id", keep="last", maintain_order=True)
+    columns = [
+        latest[name] if name in latest.columns else pl.lit(None).alias(name) for name in (*JOIN_COLUMNS, "model_id")
+    ]
+    frame = latest.select(*columns).cast({name: OUTPUT_SCHEMA[name] for name in (*JOIN_COLUMNS, "model_id")})
+    return Keys(frame, {record_id: row for row, record_id in enumerate(latest["record_id"])})
