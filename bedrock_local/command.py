@@ -15,6 +15,7 @@ from typing import Any
 
 from bedrock_local import jobs
 from bedrock_local.answers import Answerer
+from bedrock_local.answers.choice import find_answerer
 from bedrock_local.background import work_off
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.jobs import Job
@@ -74,6 +75,8 @@ def open_folder(folder: Path, options: dict[str, Any]) -> Emulator:
         changes["answer"] = str(find_file(changes["answer"]))
     try:
         folder = make_folder(folder)
+        if "answer" in changes:  # before it is written: what nobody can open must not replace what is there
+            find_answerer(changes["answer"], folder=folder, model="", workers=1)
         change_settings(folder, **changes) if changes else read_settings(folder)
         emulator = Emulator(folder, answer=answer)
         emulator.find_answerer()

@@ -139,17 +139,22 @@ def read_settings(folder: Path) -> Settings:
 
 
 def write_settings(folder: Path, settings: Settings) -> None:
-    """Write the settings of a folder for every process that uses it."""
+    """Write the settings of a folder for every process that uses it; a ValueError says what a value may be."""
+    check_fields(msgspec.structs.asdict(settings))
     write_file(folder / "settings.json", msgspec.json.format(msgspec.json.encode(settings)) + b"\n")
 
 
 def change_settings(folder: Path, **changes: Any) -> Settings:
     """Change settings of a folder, and leave the others as they are; a ValueError says what a value may be."""
-    fields = msgspec.structs.asdict(read_settings(folder)) | changes
+    settings = check_fields(msgspec.structs.asdict(read_settings(folder)) | changes)
+    write_settings(folder, settings)
+    return settings
+
+
+def check_fields(fields: dict[str, Any]) -> Settings:
+    """Make settings of their fields, each of which has to be of its type; a constructor does not look."""
     try:
-        settings = msgspec.convert(fields, Settings)
+        return msgspec.convert(fields, Settings)
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `$")
         raise ValueError(": ".join(filter(None, [place.strip(".`"), reason]))) from error
-    write_settings(folder, settings)
-    return settings

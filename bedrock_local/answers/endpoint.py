@@ -170,7 +170,8 @@ def refusal(status: int, content: bytes) -> ServiceError:
     if name in TOO_LONG:
         return ServiceError("ValidationException", "Input is too long for requested model.")
     cures = {401: "OPENAI_API_KEY has to hold its key", 403: "OPENAI_API_KEY has to hold its key"}
-    cure = cures.get(status, "answer_model has to be a model that it has" if status in (400, 404) else "see its log")
+    cures |= {404: "answer_model has to be a model that it has"}
+    cure = cures.get(status, "see its log")
     return ServiceError("ModelErrorException", f"{said}: {cure}.")
 
 

@@ -106,6 +106,12 @@ def test_only_the_settings_that_are_given_change(command, folder):
     assert read_settings(folder) == changed
 
 
+def test_answers_that_cannot_be_read_do_not_replace_who_answers(command, folder, tmp_path):
+    (tmp_path / "empty.jsonl").touch()
+    command("--work", "--answer", tmp_path / "empty.jsonl", code=1)
+    assert read_settings(folder).answer == "extract"
+
+
 def test_faults_are_given_by_name_and_rate_and_taken_away(command, folder):
     command("--work", "--fault", "throttled=0.1", "--fault", "record-400=1")
     assert read_settings(folder).faults == {"throttled": 0.1, "record-400": 1.0}

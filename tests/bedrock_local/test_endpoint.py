@@ -211,7 +211,7 @@ def test_the_server_says_how_long_to_wait(ask, server, monkeypatch, asked, slept
     assert naps == ([slept] if slept else [])
 
 
-@pytest.mark.parametrize(("status", "cure"), [(400, "answer_model"), (401, "OPENAI_API_KEY"), (404, "answer_model")])
+@pytest.mark.parametrize(("status", "cure"), [(400, "see its log"), (401, "OPENAI_API_KEY"), (404, "answer_model")])
 def test_a_refusal_is_not_tried_again_and_says_what_to_do(ask, server, status, cure):
     server.put(status, {"error": {"message": SECRET, "type": "invalid_request_error", "code": "odd"}})
     with pytest.raises(ServiceError, match=rf"ModelErrorException: The endpoint answered {status} \(odd\): {cure}"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from bedrock_local import open_session
 from bedrock_local.settings import Settings, read_settings, write_settings
 
 
@@ -38,3 +39,10 @@ def test_a_wrong_setting_is_named_with_its_file(tmp_path, text, reason):
 def test_seconds_by_name_go_before_the_preset():
     settings = Settings(clock="realistic", seconds={"Submitted": 5})
     assert (settings.lasts("Submitted"), settings.lasts("Validating")) == (5, 60)
+
+
+def test_a_wrong_value_is_refused_before_it_is_written(tmp_path):
+    open_session(tmp_path, settings=Settings(min_records=7))
+    with pytest.raises(ValueError, match="clock: Invalid enum value 'fast'"):
+        open_session(tmp_path, settings=Settings(clock="fast"))
+    assert read_settings(tmp_path).min_records == 7
