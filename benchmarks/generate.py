@@ -1,17 +1,13 @@
 """Generate output files of batch jobs, as large as wanted and the same for the same seed.
 
-python benchmarks/generate.py /tmp/outputs --files 4 --records 50000
+python benchmarks/generate.py <folder> --files 4 --records 50000
 """
 
-from __future__ import annotations
-
+import argparse
 import random
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-import typer
 
 from analysis.families.anthropic import write_request
 from analysis.prompts import Prompt
@@ -29,7 +25,7 @@ CALLS, LONGEST = 600, 260  # so that a line has 6.6 KB; the files have the calls
 FAILED, TRUNCATED = 0.005, 0.03  # shares of the records
 
 
-def write_outputs(folder: Path, *, files: int, records: int, seed: int = 0) -> None:
+def write_outputs(folder, *, files, records, seed=0):
     """Write output files of one job, records spread evenly, in Anthropic's Messages format."""
     calls = make_calls(CALLS, seed=seed).sort("words").tail(LONGEST)["transcript"].to_list()
     requests = [msgspec.json.encode(write_request(PROMPT, call)) for call in calls]
@@ -42,7 +38,7 @@ def write_outputs(folder: Path, *, files: int, records: int, seed: int = 0) -> N
             file.writelines(next(lines) for _ in range(count))
 
 
-def generate_lines(requests: list[bytes], sentences: list[str], chance: random.Random) -> Iterator[bytes]:
+def generate_lines(requests, sentences, chance):
     """Generate lines without end: 1 of 200 failed, 3 of 100 answers truncated."""
     number = 0
     while True:
@@ -53,7 +49,7 @@ def generate_lines(requests: list[bytes], sentences: list[str], chance: random.R
         yield b'{"modelInput":%b,%b,"recordId":"CALL%08d"}\n' % (request, result, number)
 
 
-def write_answer(sentences: list[str], lot: float) -> bytes:
+def write_answer(sentences, lot):
     """Write an answer; the lot decides how it ended."""
     output = {
         "model": "claude-haiku-4-5-20251001",
@@ -73,12 +69,17 @@ def write_answer(sentences: list[str], lot: float) -> bytes:
     return b'"modelOutput":' + msgspec.json.encode(output)
 
 
-def main(folder: Path, files: Annotated[int, typer.Option()], records: Annotated[int, typer.Option()]) -> None:
+def main():
     """Write the files and say how large they are."""
-    write_outputs(folder, files=files, records=records)
-    size = sum(file.stat().st_size for file in folder.glob("*.out"))
-    print(f"{records:,} records in {files:,} files, {size / 1e6:,.0f} MB, {size / records / 1e3:.1f} KB each")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--files", type=int, default=4)
+    parser.add_argument("--records", type=int, default=50_000)
+    given = parser.parse_args()
+    write_outputs(given.folder, files=given.files, records=given.records)
+    size = sum(file.stat().st_size for file in given.folder.glob("*.out"))
+    print(f"{given.records:,} records, {size / 1e6:,.0f} MB, {size / given.records / 1e3:.1f} KB each")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

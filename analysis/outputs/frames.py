@@ -17,7 +17,7 @@ from analysis.outputs.lines import Fault, Row, read_lines
 from analysis.storage import StoredFile
 
 JOB_ID = re.compile(r"[a-z0-9]{12}|on-demand.*")
-READ_BYTES = 1 << 16
+READ_BYTES = 1 << 18
 
 OUTPUT_SCHEMA = {
     "record_id": pl.String,

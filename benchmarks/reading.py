@@ -1,0 +1,139 @@
+"""How fast outputs are read, and in how much memory, beside other ways to read them: prints Markdown.
+
+    python benchmarks/reading.py [--runs 5] [--small]
+
+Everything is made up from a fixed seed, and lies in a temporary folder (4 GB; 0.7 GB with --small) that is gone
+afterwards.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from emulator import processor, table, tell
+from generate import write_outputs
+
+HERE = Path(__file__).parent
+PACKAGES = ("duckdb", "msgspec", "pandas", "polars", "pyarrow")
+NAMES = {
+    "blog": "json.loads of each line, one DataFrame of all",
+    "pandas": "pandas `read_json(lines=True)`",
+    "polars": "polars `read_ndjson`, schema of what is needed",
+    "pyarrow": "pyarrow.json, schema of what is needed",
+    "msgspec": "msgspec, typed, a frame of tuples",
+    "duckdb": "DuckDB `read_json`, columns of what is needed, to polars",
+    "load": "**`load_outputs`**",
+    "load_alone": "`load_outputs`, one process",
+    "sums": "**`scan_outputs`, sums of tokens by stop reason**",
+    "parts": "**Parquet parts, as `collect` writes them**",
+}
+# pandas takes minutes and all memory for the large input; one process is what the small one gets anyway.
+SMALL = [name for name in NAMES if name != "load_alone"]
+LARGE = [name for name in NAMES if name != "pandas"]
+
+
+def main():
+    """Measure input by input, and print a table for each."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--runs", type=int, default=5, help="of everything, in turns; medians are printed")
+    parser.add_argument("--small", action="store_true", help="leave out the input of 3.3 GB")
+    given = parser.parse_args()
+    inputs = [(4, 50_000, SMALL)] if given.small else [(4, 50_000, SMALL), (10, 500_000, LARGE)]
+    print(describe_machine())
+    for files, records, ways in inputs:
+        with TemporaryDirectory() as folder:
+            print(f"\n{measure(Path(folder), files, records, ways, given.runs)}", flush=True)
+    with TemporaryDirectory() as folder:
+        print(f"\n{measure_small_files(Path(folder), given.runs)}")
+
+
+def describe_machine():
+    """Name the machine, the versions and the day."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    versions = [f"{name} {find_version(name)}" for name in PACKAGES]
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip() or 'unknown'}: {processor()}, "
+        f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}, "
+        f"{', '.join(versions)}"
+    )
+
+
+def find_version(name):
+    """Find the version of a package; DuckDB is an extra: pip install 'batchbook[bench]'."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def measure(folder, files, records, ways, runs):
+    """Read one input in all ways, and make the table."""
+    tell(f"an input of {records:,} records")
+    write_outputs(folder, files=files, records=records)
+    size = size_of(folder)
+    seen = {way: [] for way in ways}
+    for run in range(runs):
+        for way in ways:
+            tell(f"run {run + 1}: {way}, {records:,} records")
+            seen[way].append(read(way, folder))
+    rows = [[NAMES[way], *describe(facts, size, seen)] for way, facts in seen.items()]
+    head = [f"{records:,} records in {files} files, {size / 1e6:,.0f} MB", "seconds", "MB/s", "CPU seconds"]
+    return table([*head, "times the first", "times DuckDB", "peak MB", "over imports"], rows)
+
+
+def describe(facts, size, seen):
+    """Write the numbers of one way; a ratio is the median of the ratios of single runs."""
+    seconds, cpu = (median(fact[name] for fact in facts) for name in ("seconds", "cpu"))
+    ratios = [find_ratio(seen[other], facts) for other in ("blog", "duckdb")]
+    peak = max(fact["own"] + fact["worker"] for fact in facts)
+    over = max(fact["own"] - fact["imports"] for fact in facts)
+    memory = [f"{number / 1e6:,.0f}" for number in (peak, over)]
+    return [f"{seconds:.2f}", f"{size / seconds / 1e6:,.0f}", f"{cpu:.2f}", *ratios, *memory]
+
+
+def find_ratio(others, facts):
+    """Say how many times as fast as another way this one is."""
+    return f"{median(one['seconds'] / fact['seconds'] for one, fact in zip(others, facts, strict=True)):.2f}"
+
+
+def measure_small_files(folder, runs):
+    """Read the same records from few files and from many."""
+    seconds = {}
+    for files in (4, 5_000):
+        write_outputs(folder / str(files), files=files, records=50_000)
+    for run in range(runs):
+        for files in (4, 5_000):
+            tell(f"run {run + 1}: {files:,} files")
+            seconds.setdefault(files, []).append(read("load", folder / str(files))["seconds"])
+    ratio = median(many / few for few, many in zip(*seconds.values(), strict=True))
+    rows = [[f"{files:,} files", f"{median(some):.2f}"] for files, some in seconds.items()]
+    return table(["`load_outputs`, 50,000 records", "seconds"], [*rows, ["ratio", f"{ratio:.2f}"]])
+
+
+def read(way, folder):
+    """Read in a process of its own, once the files are in the system's cache."""
+    size_of(folder)
+    command = [sys.executable, "-W", "ignore", str(HERE / "readers.py"), way, str(folder)]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def size_of(folder):
+    """Read all files to the end, and say how many bytes they have."""
+    size = 0
+    for path in folder.glob("*.out"):
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                size += len(block)
+    return size
+
+
+if __name__ == "__main__":
+    main()
