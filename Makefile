@@ -5,7 +5,7 @@ CALLS = $(SAMPLE)
 PROMPTS = notebooks/prompts/paragraph.md notebooks/prompts/headings.md
 RUN =
 
-.PHONY: run test check tour lab format clean
+.PHONY: run test check bench tour lab format clean
 
 run: $(STAMP) $(filter $(SAMPLE),$(CALLS))
 	@$(BIN)/batchbook run --calls "$(CALLS)" \
@@ -18,6 +18,12 @@ check: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# Tables in Markdown, from a machine that does nothing else; benchmarks/README.md says what they show.
+bench: $(STAMP)
+	@$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
+	@$(BIN)/python benchmarks/emulator.py
+	@$(BIN)/python benchmarks/reading.py
 
 # The tour is committed as it ran, in a fresh folder and on a fresh emulator; a bar would show how long that took.
 tour: $(STAMP)
