@@ -24,7 +24,9 @@ from bedrock_local.settings import Settings, change_settings, read_settings
 
 FUNCTION = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)")
 # What would lead clients elsewhere in spite of AWS_ENDPOINT_URL, or keep them from it.
-ASTRAY = re.compile(r"AWS_(PROFILE|DEFAULT_PROFILE|ENDPOINT_URL_.+|IGNORE_CONFIGURED_.+|USE_FIPS_.+|USE_DUALSTACK_.+)")
+ASTRAY = re.compile(
+    "AWS_(PROFILE|DEFAULT_PROFILE|BEARER_TOKEN_BEDROCK|(ENDPOINT_URL_|IGNORE_CONFIGURED_|USE_FIPS_|USE_DUALSTACK_).+)"
+)
 PROXY = re.compile("https?_proxy|all_proxy", re.IGNORECASE)
 
 
