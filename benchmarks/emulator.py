@@ -7,12 +7,8 @@ Everything is made up from a fixed seed, and lies in a temporary folder that is 
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -21,6 +17,7 @@ import answerers
 import transfers
 from inputs import write_records
 from jobs import no_wait, put_input
+from measuring import describe_machine, find_ratio, spread, table, tell
 
 from bedrock_local import open_session
 
@@ -33,34 +30,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=5, help="of everything, in turns; medians are printed")
     runs = parser.parse_args().runs
-    tables = [describe_machine()]
+    tables = [describe_machine("boto3", "botocore", "msgspec")]
     for part in (time_answerers, time_transfers, time_large_job):
         with TemporaryDirectory() as folder:
             tables.append(part(Path(folder), runs))
     print("\n\n".join(tables))
-
-
-def tell(text):
-    """Say what is being measured."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def describe_machine():
-    """Name the machine, the versions and the day."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    parts = [f"{name} {version(name)}" for name in ("boto3", "botocore", "msgspec")]
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip() or 'unknown'}: {processor()}, "
-        f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}, "
-        f"{', '.join(parts)}"
-    )
-
-
-def processor():
-    """Name the processor as the system does."""
-    facts = Path("/proc/cpuinfo")
-    lines = facts.read_text().split("\n") if facts.exists() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
 
 
 def time_answerers(folder, runs):
@@ -79,8 +53,7 @@ def time_transfers(folder, runs):
     for size in (*transfers.SIZES, transfers.SMALL_BYTES):
         for direction in ("put", "get"):
             ours, http = (rates[door, size, direction] for door in ("in the process", "over HTTP"))
-            ratio = median(one / other for one, other in zip(ours, http, strict=True))
-            rows.append([f"{direction} {name_of(size)}", *in_units(size, ours, http), f"{ratio:.1f}"])
+            rows.append([f"{direction} {name_of(size)}", *in_units(size, ours, http), f"{find_ratio(ours, http):.1f}"])
     return table(["one client, one thread", "in the process", "over HTTP", "ratio"], rows)
 
 
@@ -129,17 +102,6 @@ def describe_large_job(imports, jobs):
         ["last tenth to first", f"{ratio:.2f}"],
     ]
     return table([f"a job of {RECORDS:,} records, answered at once", ""], rows)
-
-
-def spread(rates):
-    """Write a median and what lies around it."""
-    return [f"{median(rates):,.0f}", f"{min(rates):,.0f} to {max(rates):,.0f}"]
-
-
-def table(head, rows):
-    """Write a table in Markdown; numbers to the right."""
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
 
 
 if __name__ == "__main__":

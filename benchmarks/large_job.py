@@ -6,25 +6,15 @@
 """
 
 import json
-import resource
 import sys
 from itertools import pairwise
 from pathlib import Path
 
 from jobs import run_job
+from measuring import peak_bytes
 
 from bedrock_local import open_session
 from bedrock_local.answers import Reply
-
-
-def peak_bytes():
-    """Give the most memory that this process had at once."""
-    # On Linux `ru_maxrss` begins with what the process was forked from; this number is the program's own.
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text().split("\n")
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def answer_quickly(question):

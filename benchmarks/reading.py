@@ -18,8 +18,8 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from emulator import processor, table, tell
 from generate import write_outputs
+from measuring import processor, table, tell
 
 HERE = Path(__file__).parent
 PACKAGES = ("duckdb", "msgspec", "pandas", "polars", "pyarrow")
