@@ -22,6 +22,7 @@ check: $(STAMP)
 # Tables in Markdown, from a machine that does nothing else; benchmarks/README.md says what they show.
 bench: $(STAMP)
 	@$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
+	@$(BIN)/python benchmarks/imports.py
 	@$(BIN)/python benchmarks/emulator.py
 	@$(BIN)/python benchmarks/reading.py
 

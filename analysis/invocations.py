@@ -13,7 +13,6 @@ from typing import Any, BinaryIO
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
-from tqdm import tqdm
 
 from analysis.aws import NETWORK_ERRORS
 from analysis.errors import JobError
@@ -82,6 +81,8 @@ def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes],
     JobError
         A refusal that every further record would meet too: no access, no such model, credentials that have ended.
     """
+    from tqdm import tqdm
+
     target.parent.mkdir(parents=True, exist_ok=True)
     answered = {line.record_id for line in read_lines(target) if line.is_answered}
     records = [record for record in read_records(source) if record.record_id not in answered]

@@ -8,12 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import filelock
 import msgspec
 
 from analysis.storage import ends_line
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 UNPRODUCTIVE = frozenset({"refused", "Failed", "Expired"})
 PRODUCTIVE = frozenset({"Completed", "PartiallyCompleted", "Stopped"})
@@ -79,9 +81,11 @@ class Ledger:
 
     file: Path
 
-    def lock(self) -> filelock.BaseFileLock:
+    def lock(self) -> BaseFileLock:
         """Hold this for one step, never while waiting."""
-        return filelock.FileLock(self.file.with_suffix(".lock"))
+        from filelock import FileLock
+
+        return FileLock(self.file.with_suffix(".lock"))
 
     def append(self, event: str, **facts: Any) -> None:
         """Write one line and flush it to the disk."""

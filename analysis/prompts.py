@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import jinja2
-import jinja2.meta
 import msgspec
-from jinja2.sandbox import SandboxedEnvironment
 
 from analysis.errors import AnalysisError, PromptError
+
+if TYPE_CHECKING:
+    import jinja2
 
 MOST_SAMPLES = 1000
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -90,7 +90,10 @@ def check_template(prompt: Prompt) -> None:
     PromptError
         No column of a call is used, as when `{{ transcript }}` is misspelt `{ transcript }`.
     """
-    if not jinja2.meta.find_undeclared_variables(SandboxedEnvironment().parse(prompt.template)):
+    from jinja2.meta import find_undeclared_variables
+    from jinja2.sandbox import SandboxedEnvironment
+
+    if not find_undeclared_variables(SandboxedEnvironment().parse(prompt.template)):
         reason = "the template uses no column of a call, so every call would get the same request"
         raise PromptError(prompt.name, reason, "write {{ transcript }} where the transcript belongs")
 
@@ -169,9 +172,11 @@ def render(prompt: Prompt, call: Mapping[str, Any]) -> str:
     PromptError
         The template uses a variable that the call does not have; the variables it could use are listed.
     """
+    from jinja2 import UndefinedError
+
     try:
         return compile_template(prompt).render(call)
-    except jinja2.UndefinedError as error:
+    except UndefinedError as error:
         variable = re.sub(r"^'(.*)' is undefined$", r"no variable '\1'", str(error))
         raise PromptError(prompt.name, variable, f"a template can use {', '.join(call)}") from error
     except Exception as error:  # a template is a small program, which can raise anything
@@ -180,18 +185,21 @@ def render(prompt: Prompt, call: Mapping[str, Any]) -> str:
 
 def compile_template(prompt: Prompt) -> jinja2.Template:
     """Compile a template once; a mistake in it names its line."""
+    from jinja2 import TemplateSyntaxError
+
     try:
         return compile_text(prompt.template)
-    except jinja2.TemplateSyntaxError as error:
+    except TemplateSyntaxError as error:
         raise PromptError(prompt.name, f"line {error.lineno} of the template: {error.message}") from error
 
 
 @cache
 def compile_text(template: str) -> jinja2.Template:
     """Compile a text in the sandbox, where a variable that is not there is an error."""
-    environment = SandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, finalize=refuse_missing, keep_trailing_newline=True
-    )
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    environment = SandboxedEnvironment(undefined=StrictUndefined, finalize=refuse_missing, keep_trailing_newline=True)
     return environment.from_string(template)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 import polars as pl
-from tqdm import tqdm
 
 from analysis.errors import PromptError, QuotaError
 from analysis.families import find_family
@@ -142,6 +141,8 @@ def make_record_id(model_id: str, invocation_type: str, body: bytes, seen: dict[
 
 def spool_records(calls: pl.DataFrame, prompts: Sequence[Prompt], spool: Path) -> pl.DataFrame:
     """Write the lines one after the other into one file; how they are cut depends on their sizes."""
+    from tqdm import tqdm
+
     total = len(calls) * sum(prompt.samples for prompt in prompts)
     schema = {name: kind for name, kind in RECORD_SCHEMA.items() if name not in {"job_key", "file", "line"}}
     slabs = []

@@ -11,8 +11,6 @@ from importlib.metadata import version
 from typing import Any
 
 import polars as pl
-from filelock import FileLock, Timeout
-from tqdm import tqdm
 
 from analysis import jobs
 from analysis.aws import (
@@ -139,6 +137,8 @@ def wait_for_jobs(
     sleep: Callable[[float], None],
 ) -> Sequence[JobState]:
     """Take steps until every job has ended; the bar follows the records that Bedrock says it has processed."""
+    from tqdm import tqdm
+
     total = sum(job.records for job in planned)
     with tqdm(desc=run.name, total=total, unit="record", mininterval=1, file=sys.stdout) as bar:
         while True:
@@ -220,6 +220,8 @@ def invoke(
 @contextmanager
 def lock_sending(run: Run, *, wait_s: float) -> Iterator[None]:
     """Let one process at a time send a run, or it would be paid for twice."""
+    from filelock import FileLock, Timeout
+
     try:
         with FileLock(run.folder / "sending.lock", timeout=wait_s):
             yield

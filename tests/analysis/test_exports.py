@@ -8,7 +8,10 @@ import pytest
 
 import analysis
 
-HEAVY = ("boto3", "botocore.session", "IPython", "ipywidgets", "matplotlib", "pandas", "papermill", "pyarrow", "scipy")
+HEAVY = (
+    *("boto3", "botocore.session", "filelock", "IPython", "ipywidgets", "jinja2", "matplotlib"),
+    *("pandas", "papermill", "pyarrow", "scipy", "tqdm"),
+)
 
 
 def list_imported():
