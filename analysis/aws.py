@@ -13,6 +13,7 @@ from analysis.errors import StorageError
 EMULATOR = "emulator"
 EMULATOR_BUCKET = "batchbook"
 EMULATOR_ROLE = "arn:aws:iam::123456789012:role/batchbook"
+CONNECTIONS = 32  # of one client to one service
 # These pass by themselves; what else botocore raises (no credentials, a wrong parameter) does not.
 NETWORK_ERRORS = (HTTPClientError, ConnectTimeoutError, EndpointConnectionError, IncompleteReadError)
 
@@ -68,8 +69,10 @@ def make_client(session: Any, service: str, *, region: str = "") -> Any:
     """Make a client that slows down when told to, and waits for slow models; in the session's region unless named."""
     from botocore.config import Config
 
-    # The Nova guide asks for read timeouts of an hour.
-    config = Config(retries={"mode": "adaptive", "total_max_attempts": 10}, read_timeout=3600, max_pool_connections=32)
+    retries = {"mode": "adaptive", "total_max_attempts": 10}
+    # The Nova guide asks for read timeouts of an hour; elsewhere a minute of silence is a connection that is gone.
+    read_timeout_s = 3600 if service == "bedrock-runtime" else 60
+    config = Config(retries=retries, read_timeout=read_timeout_s, max_pool_connections=CONNECTIONS)
     return session.client(service, config=config, region_name=region or session.region_name)
 
 

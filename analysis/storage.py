@@ -6,14 +6,22 @@ import glob
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from analysis.aws import make_client, open_session
+from analysis.aws import CONNECTIONS, NETWORK_ERRORS, make_client, open_session
 from analysis.errors import StorageError
 
+BROKEN = (ConnectionError, TimeoutError)
+AT_ONCE = CONNECTIONS
+RANGE_BYTES = 16 * 2**20
+BLOCK_BYTES = 2**20
+FILES_TOGETHER = 1_000
+MOST_READS = 10
+AGAIN = "look at the network, then do the same again: what is here already is kept"
 SIGN_IN = "sign in to AWS again (`aws sso login`, `aws configure`), or work on the emulator"
 ALLOW = "the profile needs s3:ListBucket on the bucket, s3:GetObject and s3:PutObject on its objects, and its KMS key"
 NOTHING = "look at the spelling, upper and lower case included"
@@ -25,7 +33,11 @@ CURES = {
     "404": ("no such object", NOTHING),
     "AccessDenied": ("access denied", ALLOW),
     "403": ("access denied", ALLOW),
-    "S3DownloadFailedError": ("the object changed since it was listed", "list and fetch it again"),
+    "PreconditionFailed": ("the object changed since it was listed", "list and fetch it again"),
+    "IncompleteReadError": ("the connection breaks off again and again", AGAIN),
+    "ResponseStreamingError": ("the connection breaks off again and again", AGAIN),
+    "ReadTimeoutError": ("S3 stops answering again and again", AGAIN),
+    "FlexibleChecksumError": ("what arrives does not fit its checksum", AGAIN),
     "ExpiredToken": ("the credentials have expired", SIGN_IN),
     "InvalidAccessKeyId": ("AWS does not know the access key", SIGN_IN),
     "SignatureDoesNotMatch": ("the secret key does not fit the access key", SIGN_IN),
@@ -111,8 +123,8 @@ def fetch_file(file: StoredFile, into: str | Path, *, s3: Any = None) -> Path:
 def fetch_files(files: Sequence[StoredFile], into: str | Path, *, s3: Any = None) -> list[Path]:
     """Give a local path for every listed file.
 
-    A local file stays where it is. An object is downloaded to its name below the folder `into`, several at a time;
-    one that is there already, with the same size and time, is kept. No file is ever there in part.
+    A local file stays where it is. An object is downloaded to its name below the folder `into`, many at once, large
+    ones in ranges; one that is there already, with the same size and time, is kept. No file is ever there in part.
 
     Raises
     ------
@@ -254,31 +266,68 @@ def is_same(file: StoredFile, path: Path) -> bool:
 
 
 def download(files: Sequence[tuple[StoredFile, Path]], s3: Any) -> None:
-    """Download objects side by side; each is renamed to its path when it is whole."""
-    from boto3.s3.transfer import TransferConfig, create_transfer_manager
-
-    with s3_errors(files[0][0].uri, s3), create_transfer_manager(s3, TransferConfig()) as manager:
-        transfers = []
-        for file, path in files:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            place = parse_s3_uri(file.uri)
-            transfers.append(manager.download(*place, str(path), subscribers=[Listed(file)]))
-        for (file, path), transfer in zip(files, transfers, strict=True):
-            with s3_errors(file.uri, s3):
-                transfer.result()
-                os.utime(path, (file.modified_s, file.modified_s))
+    """Download objects in ranges, many at once; each is renamed to its path when it is whole."""
+    with s3_errors(files[0][0].uri, s3), ThreadPoolExecutor(AT_ONCE) as pool:
+        # Every range that waits takes memory, so a million files wait for their turn.
+        for first in range(0, len(files), FILES_TOGETHER):
+            download_together(files[first : first + FILES_TOGETHER], s3, pool)
 
 
-@dataclass(frozen=True)
-class Listed:
-    """Tells a transfer what the listing said; else it would ask again for every object."""
+def download_together(files: Sequence[tuple[StoredFile, Path]], s3: Any, pool: ThreadPoolExecutor) -> None:
+    """Download a few files; when one fails, none is left in part."""
+    parts = [path.with_name(f".{path.name}.{os.getpid()}.part") for _, path in files]
+    try:
+        started = [start_part(file, part, s3, pool) for (file, _), part in zip(files, parts, strict=True)]
+        for (file, path), part, ranges in zip(files, parts, started, strict=True):
+            for each in ranges:
+                each.result()
+            os.utime(part, (file.modified_s, file.modified_s))
+            part.replace(path)
+    except BaseException:
+        pool.shutdown(cancel_futures=True)
+        for part in parts:
+            with suppress(OSError):
+                part.unlink()
+        raise
 
-    file: StoredFile
 
-    def on_queued(self, future: Any, **_: Any) -> None:
-        """Called by s3transfer before the download begins."""
-        future.meta.provide_transfer_size(self.file.bytes)
-        future.meta.provide_object_etag(self.file.etag)
+def start_part(file: StoredFile, part: Path, s3: Any, pool: ThreadPoolExecutor) -> list[Future[None]]:
+    """Begin a file that is not whole yet, and have all of its ranges fetched."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(b"")
+    starts = range(0, file.bytes or 1, RANGE_BYTES)
+    return [pool.submit(fetch_range, file, part, start, s3) for start in starts]
+
+
+def fetch_range(file: StoredFile, part: Path, start: int, s3: Any) -> None:
+    """Read one range of an object to its place in a file, again when the connection breaks off in between."""
+    from botocore.exceptions import FlexibleChecksumError
+
+    bucket, key = parse_s3_uri(file.uri)
+    end = min(start + RANGE_BYTES, file.bytes)
+    # An object that is read in one go is held against its checksum; a range has none.
+    only = {"Range": f"bytes={start}-{end - 1}"} if end - start < file.bytes else {}
+    with s3_errors(file.uri, s3):
+        for tries_left in reversed(range(MOST_READS)):
+            body = s3.get_object(Bucket=bucket, Key=key, IfMatch=file.etag, **only)["Body"]
+            try:
+                write_range(body, part, start, end)
+                break
+            except (*NETWORK_ERRORS, *BROKEN, FlexibleChecksumError):
+                if not tries_left:
+                    raise
+
+
+def write_range(body: Any, part: Path, start: int, end: int) -> None:
+    """Write what comes to its place in a file, a block at a time."""
+    from botocore.exceptions import IncompleteReadError
+
+    with part.open("r+b", buffering=0) as copy:
+        copy.seek(start)
+        for block in body.iter_chunks(BLOCK_BYTES):
+            copy.write(block)
+        if copy.tell() != end:
+            raise IncompleteReadError(actual_bytes=copy.tell() - start, expected_bytes=end - start)
 
 
 def upload(path: str | Path, uri: str, s3: Any) -> None:
@@ -311,11 +360,10 @@ def s3_errors(uri: str, s3: Any) -> Iterator[None]:
     if s3 is None:
         raise StorageError(uri, "S3 is read through a client", "give s3=, from boto3.Session(...).client('s3')")
     from botocore.exceptions import BotoCoreError, ClientError
-    from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError  # type: ignore[import-untyped]
 
     try:
         yield
-    except (BotoCoreError, ClientError, RetriesExceededError, S3DownloadFailedError) as error:
+    except (BotoCoreError, ClientError, *BROKEN) as error:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
         reason, cure = CURES.get(code, (str(error), ""))
         raise StorageError(uri, reason, cure) from error

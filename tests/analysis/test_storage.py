@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -7,8 +8,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError
 
+import bedrock_local
 from analysis.errors import StorageError
-from analysis.storage import StoredFile, fetch_file, fetch_files, list_files, parse_s3_uri, put_file
+from analysis.storage import RANGE_BYTES, StoredFile, fetch_file, fetch_files, list_files, parse_s3_uri, put_file
 
 
 @pytest.fixture
@@ -132,7 +134,7 @@ def test_objects_are_fetched_to_their_names(s3, tmp_path):
 
 
 def test_a_file_in_many_parts_is_whole(s3, tmp_path):
-    body = os.urandom(9 * 2**20)
+    body = os.urandom(2 * RANGE_BYTES + 1)
     (tmp_path / "large").write_bytes(body)
     put_file(tmp_path / "large", "s3://calls/large", s3=s3)
     fetched = fetch_file(list_files("s3://calls/large", s3=s3)[0], tmp_path / "copy", s3=s3)
@@ -174,12 +176,56 @@ def test_an_object_is_fetched_with_one_request(s3, tmp_path):
 
 
 def test_a_large_object_that_changes_meanwhile_is_not_mixed_from_two(s3, tmp_path):
-    s3.put_object(Bucket="calls", Key="large", Body=b"a" * 9 * 2**20)
+    s3.put_object(Bucket="calls", Key="large", Body=b"a" * 2 * RANGE_BYTES)
     file = list_files("s3://calls/large", s3=s3)[0]
-    s3.put_object(Bucket="calls", Key="large", Body=b"b" * 9 * 2**20)
+    s3.put_object(Bucket="calls", Key="large", Body=b"b" * 2 * RANGE_BYTES)
     with pytest.raises(StorageError, match="the object changed since it was listed; list and fetch it again"):
         fetch_file(file, tmp_path, s3=s3)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def broken_s3(tmp_path):
+    """Make a client of an emulator with 20 objects that breaks off this share of what is read."""
+
+    def make(rate):
+        settings = bedrock_local.Settings(faults={"broken-read": rate})
+        client = bedrock_local.open_session(tmp_path / "account", settings=settings).client("s3")
+        client.create_bucket(Bucket="calls")
+        put(client, *(f"run/{number:02}" for number in range(20)))
+        return client
+
+    return make
+
+
+def test_a_read_that_breaks_off_is_done_again(broken_s3, tmp_path):
+    s3 = broken_s3(0.5)
+    s3.put_object(Bucket="calls", Key="run/large", Body=bytes(RANGE_BYTES) + b"end")
+    paths = fetch_files(list_files("s3://calls/run", s3=s3), tmp_path / "copy", s3=s3)
+    assert [path.read_text() for path in paths[:-1]] == [f"run/{number:02}" for number in range(20)]
+    assert paths[-1].read_bytes() == bytes(RANGE_BYTES) + b"end"
+
+
+def test_reads_that_always_break_off_are_an_error_and_leave_no_file(broken_s3, tmp_path):
+    s3 = broken_s3(1.0)
+    with pytest.raises(StorageError, match=r"run/00: the connection breaks off again and again; .*do the same again"):
+        fetch_files(list_files("s3://calls/run", s3=s3), tmp_path / "copy", s3=s3)
+    assert list((tmp_path / "copy").iterdir()) == []
+
+
+def test_an_answer_that_is_too_short_is_no_file(s3, tmp_path):
+    put(s3, "a.txt")
+    file = replace(list_files("s3://calls/a.txt", s3=s3)[0], bytes=6)
+    with pytest.raises(StorageError, match=r"a.txt: the connection breaks off again and again"):
+        fetch_file(file, tmp_path, s3=s3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_objects_than_wait_together_are_fetched(s3, tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis.storage.FILES_TOGETHER", 2)
+    put(s3, "run/a", "run/b", "run/c", "run/d", "run/e")
+    paths = fetch_files(list_files("s3://calls/run", s3=s3), tmp_path, s3=s3)
+    assert [path.read_text() for path in paths] == ["run/a", "run/b", "run/c", "run/d", "run/e"]
 
 
 def test_an_object_and_a_folder_of_one_name_cannot_both_be_kept(s3, tmp_path):
