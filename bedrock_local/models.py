@@ -71,6 +71,7 @@ claude_5 = partial(
 )
 gpt_oss = partial(Model, max_output_tokens=128_000, context_tokens=128_000, thinking="always")
 on_demand = partial(Model, takes_batch=False)
+palmyra = partial(on_demand, needs_profile=True, max_output_tokens=8_192)
 
 MODELS = {
     model.base: model
@@ -161,6 +162,8 @@ MODELS = {
         on_demand("mistral.mistral-7b-instruct-v0:2", max_output_tokens=8_192),
         on_demand("mistral.mistral-large-2402-v1:0", max_output_tokens=8_192),
         on_demand("mistral.mixtral-8x7b-instruct-v0:1", max_output_tokens=4_096),
+        palmyra("writer.palmyra-x4-v1:0", context_tokens=122_880),
+        palmyra("writer.palmyra-x5-v1:0", context_tokens=1_040_000),
     )
 }
 

@@ -22,6 +22,7 @@ from analysis.families.mistral_chat import MISTRAL_CHAT
 from analysis.families.nova import NOVA
 from analysis.families.openai import OPENAI
 from analysis.families.titan import TITAN
+from analysis.families.writer import WRITER
 from analysis.models import Model
 
 __all__ = ["FAMILIES", "Family", "Limits", "Reading", "Settings", "find_family"]
@@ -34,6 +35,7 @@ FAMILIES = (
     OPENAI,
     MISTRAL_CHAT,
     JAMBA,
+    WRITER,
     LLAMA,
     MISTRAL,
     TITAN,

@@ -1,8 +1,8 @@
 """OpenAI chat completions: gpt-oss, and the open-weight models that take the same body.
 
 Sources: Amazon Bedrock User Guide, "OpenAI models"; LiteLLM documentation of October 2026 for Qwen and DeepSeek in
-batch jobs; "Writer AI Palmyra models". For the others the body is the same by AWS's convention, and nobody has said
-so of their batch jobs: Converse is the safe choice.
+batch jobs. For the others the body is the same by AWS's convention, and nobody has said so of their batch jobs:
+Converse is the safe choice.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ INFERRED = (
 
 OPENAI = Family(
     name="openai",
-    models=re.compile(rf"openai\.|qwen\.|deepseek\.(?!r1)|writer\.|{INFERRED}"),
+    models=re.compile(rf"openai\.|qwen\.|deepseek\.(?!r1)|{INFERRED}"),
     write_request=write_request,
     request=ChatRequest,
     answer=ChatAnswer,

@@ -172,10 +172,10 @@ def read_texts(body: dict[str, Any]) -> tuple[str, str]:
 
 
 def texts_of(content: Any) -> str:
-    """Join the texts of a content, which is a text or a list of blocks."""
+    """Join the texts of a content, which is a text, a block, or a list of blocks."""
     if isinstance(content, str):
         return content
-    blocks = content if isinstance(content, list) else []
+    blocks = [content] if isinstance(content, dict) else content if isinstance(content, list) else []
     texts = [block.get("text") for block in blocks if isinstance(block, dict)]
     return "".join(text for text in texts if isinstance(text, str))
 

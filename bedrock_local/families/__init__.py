@@ -25,6 +25,7 @@ from bedrock_local.families.nova import NOVA
 from bedrock_local.families.openai import OPENAI
 from bedrock_local.families.thoughts import ask, find_thought
 from bedrock_local.families.titan import TITAN
+from bedrock_local.families.writer import WRITER
 from bedrock_local.models import Model
 
 __all__ = [
@@ -34,7 +35,7 @@ __all__ = [
 
 FAMILIES = (
     ANTHROPIC, COHERE_COMMAND, COHERE_COMMAND_R, DEEPSEEK, JAMBA, LLAMA, MISTRAL_CHAT, MISTRAL_PROMPT, NOVA, OPENAI,
-    TITAN,
+    TITAN, WRITER,
 )  # fmt: skip
 
 

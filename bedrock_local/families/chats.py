@@ -7,10 +7,10 @@ from typing import Any
 
 
 def texts_of(content: Any) -> list[str]:
-    """Give the texts of a content, which is a text or a list of blocks; other blocks have none."""
+    """Give the texts of a content, which is a text, a block, or a list of blocks; other blocks have none."""
     if isinstance(content, str):
         return [content]
-    blocks = content if isinstance(content, list) else []
+    blocks = [content] if isinstance(content, dict) else content if isinstance(content, list) else []
     return [block["text"] for block in blocks if isinstance(block.get("text"), str)]
 
 

@@ -60,9 +60,16 @@ def test_the_ceilings_are_those_that_the_service_was_seen_to_enforce(base, ceili
     assert MODELS[base].max_output_tokens == ceiling
 
 
-@pytest.mark.parametrize("family", ["amazon.titan", "cohere.", "ai21.", "deepseek.r1", "anthropic.claude-fable"])
+@pytest.mark.parametrize(
+    "family", ["amazon.titan", "cohere.", "ai21.", "deepseek.r1", "anthropic.claude-fable", "writer."]
+)
 def test_families_without_batch_take_none(family):
     assert {model.takes_batch for model in MODELS.values() if model.base.startswith(family)} == {False}
+
+
+@pytest.mark.parametrize("start", ["meta.llama4", "amazon.nova-2", "anthropic.claude-haiku", "writer."])
+def test_models_that_no_region_has_alone_need_a_profile(start):
+    assert {model.needs_profile for model in MODELS.values() if model.base.startswith(start)} == {True}
 
 
 def test_a_job_of_a_model_without_batch_is_refused(bedrock, request_of, error_of):

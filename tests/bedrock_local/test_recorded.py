@@ -59,6 +59,10 @@ FAMILIES = {
     ),
     "mistral chat": (CHAT, chat_output(stop_reason="stop")),
     "openai": (CHAT, chat_output(finish_reason="stop")),
+    "writer": (
+        {"messages": [{"role": "user", "content": {"text": "Be brief.\nWhy?"}}]},
+        chat_output(finish_reason="stop", stop_reason=None),
+    ),
     "deepseek": (
         {"prompt": DEEPSEEK},
         {"choices": [{"text": "Because.", "stop_reason": "stop"}]},

@@ -34,6 +34,7 @@ BODIES = {
     "nova": {"messages": SAID},
     "openai": CHAT,
     "titan": {"inputText": "my card is lost"},
+    "writer": CHAT,
 }
 
 

@@ -23,8 +23,9 @@ OTHERS = [
     "cohere.command-r-v1:0",
     "us.deepseek.r1-v1:0",
     "mistral.mistral-7b-instruct-v0:2",
+    "us.writer.palmyra-x4-v1:0",
 ]
-ONLY_BY_PROFILE = ("anthropic.claude-", "amazon.nova-", "meta.llama", "deepseek.r1")
+ONLY_BY_PROFILE = ("anthropic.claude-", "amazon.nova-", "meta.llama", "deepseek.r1", "writer.")
 CALL = "Agent: Hello. Customer: I want a refund of 30 dollars. Agent: You will have it in 5 days."
 BASES = [*read_facts("models")["model"], *(model_id.removeprefix("us.") for model_id in OTHERS)]
 

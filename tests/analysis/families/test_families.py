@@ -37,6 +37,7 @@ def test_converse_is_one_format_for_all_models(model_id):
         ("cohere.command-r-plus-v1:0", "cohere_r"),
         ("ai21.jamba-1-5-large-v1:0", "jamba"),
         ("us.deepseek.r1-v1:0", "deepseek_r1"),
+        ("us.writer.palmyra-x5-v1:0", "writer"),
         ("deepseek.v3.2", "openai"),
         ("openai.gpt-oss-120b-1:0", "openai"),
     ],

@@ -103,7 +103,6 @@ def test_stop_reasons_in_common_words(reason, stop):
         "moonshotai.kimi-k2.5",
         "nvidia.nemotron-nano-3-30b",
         "zai.glm-4.7",
-        "us.writer.palmyra-x5-v1:0",
     ],
 )
 def test_open_weight_models_take_the_same_body(model_id):

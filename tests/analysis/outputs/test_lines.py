@@ -397,6 +397,7 @@ WRITTEN = {
         },
     ),
     "jamba": ("ai21.jamba-1-5-mini-v1:0", answer_chat),
+    "writer": ("us.writer.palmyra-x5-v1:0", answer_chat),
     "llama": (
         "us.meta.llama3-3-70b-instruct-v1:0",
         lambda text, tokens, reason: {
@@ -435,7 +436,7 @@ WRITTEN = {
     ),
 }
 WITHOUT_TOKENS = {"mistral", "cohere", "deepseek_r1"}
-WITHOUT_TOP_K = {"openai", "mistral_chat", "jamba", "llama", "titan", "deepseek_r1"}
+WITHOUT_TOP_K = {"openai", "mistral_chat", "jamba", "writer", "llama", "titan", "deepseek_r1"}
 
 
 def test_every_family_that_writes_is_written_and_read_back():
@@ -498,6 +499,7 @@ CHAT = '{"recordId":"r1","modelOutput":{"choices":[{"message":{"content":"Hi."},
         ("ai21.jamba-1-5-mini-v1:0", "", "jamba"),
         ("mistral.mistral-large-2407-v1:0", ',"model":"x"', "mistral_chat"),
         ("zai.glm-4.7", "", "openai"),
+        (None, ',"model":"writer.palmyra-x5-v1:0"', "writer"),
         (None, ',"model":"openai.gpt-oss-20b-1:0"', "openai"),
         (None, ',"model":"ai21.jamba-1-5-mini-v1:0"', "jamba"),
     ],
@@ -512,7 +514,7 @@ def test_an_unknown_model_is_read_by_shape_and_says_so(model_id):
     row = read_one(CHAT % "", model_id)
     assert (row["family"], row["text"], row["error_kind"]) == ("openai", "Hi.", None)
     assert row["error_message"] == (
-        "read as openai: mistral_chat and jamba answer in the same shape, and no model is named"
+        "read as openai: mistral_chat and jamba and writer answer in the same shape, and no model is named"
     )
 
 

@@ -45,6 +45,7 @@ TABLE = {
         {"inputText": "hello"},
         ("FINISH", "LENGTH", "STOP_CRITERIA_MET", "CONTENT_FILTERED"),
     ),
+    "writer": ("writer.palmyra-x5-v1:0", CHAT, ("stop", "length", "stop", "content_filter")),
 }
 # Some families have the same body; Nova's is that of Converse.
 FOREIGN = [(name, other) for name in TABLE for other in TABLE if TABLE[name][1] != TABLE[other][1]]
@@ -56,7 +57,7 @@ NAMES = ("stop_reason", "stopReason", "finish_reason", "completionReason")
 def find_stop(answer):
     """Find the one stop reason in an answer, wherever it stands."""
     if isinstance(answer, dict):
-        inside = [answer[name] for name in NAMES if name in answer]
+        inside = [answer[name] for name in NAMES if answer.get(name)]
         return inside + [stop for part in answer.values() for stop in find_stop(part)]
     return [stop for part in answer for stop in find_stop(part)] if isinstance(answer, list) else []
 

@@ -1,0 +1,40 @@
+import pytest
+
+from analysis.errors import AnalysisError
+from analysis.families.family import Reading
+from analysis.families.writer import WRITER
+from analysis.refusals import check_settings
+
+X5 = "us.writer.palmyra-x5-v1:0"
+
+
+def test_a_request_has_messages_and_stop(make_prompt):
+    assert WRITER.write_request(make_prompt(X5, stop_sequences=("END",)), "Hello") == {
+        "messages": [{"role": "system", "content": "You write notes."}, {"role": "user", "content": "Hello"}],
+        "max_tokens": 400,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "stop": ["END"],
+    }
+
+
+def test_an_answer_as_the_page_shows_it_is_read_in_full(read):
+    body = (
+        '{"id":"chatcmpl-1","object":"chat.completion","created":1745854231,"model":"writer.palmyra-x5-v1:0",'
+        '"choices":[{"index":0,"message":{"role":"assistant","reasoning_content":null,"content":"A refund.",'
+        '"tool_calls":[]},"logprobs":null,"finish_reason":"stop","stop_reason":null}],"usage":{"prompt_tokens":43,'
+        '"total_tokens":186,"completion_tokens":143,"prompt_tokens_details":null},"prompt_logprobs":null}'
+    )
+    assert read(WRITER, body) == Reading("writer.palmyra-x5-v1:0", "A refund.", "stop", 43, 143)
+
+
+@pytest.mark.parametrize(
+    ("wish", "cure"),
+    [
+        ({"max_tokens": 8_193}, "set max_tokens to 8192"),
+        ({"stop_sequences": tuple("abcde")}, "4 stop sequences at most"),
+    ],
+)
+def test_more_than_the_page_allows_is_refused(make_prompt, wish, cure):
+    with pytest.raises(AnalysisError, match=cure):
+        check_settings(make_prompt(X5, **wish))
