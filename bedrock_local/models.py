@@ -72,6 +72,7 @@ claude_5 = partial(
 gpt_oss = partial(Model, max_output_tokens=128_000, context_tokens=128_000, thinking="always")
 on_demand = partial(Model, takes_batch=False)
 palmyra = partial(on_demand, needs_profile=True, max_output_tokens=8_192)
+llama_32 = partial(Model, needs_profile=True, max_output_tokens=2_048)
 
 MODELS = {
     model.base: model
@@ -109,10 +110,10 @@ MODELS = {
         Model("meta.llama3-1-8b-instruct-v1:0", max_output_tokens=2_048),
         Model("meta.llama3-1-70b-instruct-v1:0", max_output_tokens=2_048),
         Model("meta.llama3-1-405b-instruct-v1:0", max_output_tokens=2_048),
-        Model("meta.llama3-2-1b-instruct-v1:0", max_output_tokens=2_048),
-        Model("meta.llama3-2-3b-instruct-v1:0", max_output_tokens=2_048),
-        Model("meta.llama3-2-11b-instruct-v1:0", max_output_tokens=2_048),
-        Model("meta.llama3-2-90b-instruct-v1:0", max_output_tokens=2_048),
+        llama_32("meta.llama3-2-1b-instruct-v1:0"),
+        llama_32("meta.llama3-2-3b-instruct-v1:0"),
+        llama_32("meta.llama3-2-11b-instruct-v1:0"),
+        llama_32("meta.llama3-2-90b-instruct-v1:0"),
         Model("meta.llama3-3-70b-instruct-v1:0", max_output_tokens=2_048),
         Model("meta.llama4-scout-17b-instruct-v1:0", needs_profile=True, max_output_tokens=8_192),
         Model("meta.llama4-maverick-17b-instruct-v1:0", needs_profile=True, max_output_tokens=8_192),

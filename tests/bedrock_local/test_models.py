@@ -67,7 +67,9 @@ def test_families_without_batch_take_none(family):
     assert {model.takes_batch for model in MODELS.values() if model.base.startswith(family)} == {False}
 
 
-@pytest.mark.parametrize("start", ["meta.llama4", "amazon.nova-2", "anthropic.claude-haiku", "writer."])
+@pytest.mark.parametrize(
+    "start", ["meta.llama3-2", "meta.llama4", "amazon.nova-2", "anthropic.claude-haiku", "writer."]
+)
 def test_models_that_no_region_has_alone_need_a_profile(start):
     assert {model.needs_profile for model in MODELS.values() if model.base.startswith(start)} == {True}
 
