@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from bedrock_local.answers.lexicon import COMMON, words_of
 from bedrock_local.answers.picking import MONEY, Weighed, is_settled, mood, pick, pick_certain
 from bedrock_local.answers.wishes import Wishes, topic_of
 from bedrock_local.answers.wording import finish, retell, tidy
@@ -21,6 +22,7 @@ AMOUNT = re.compile(
     re.IGNORECASE,
 )
 DEFAULT_WORDS = 120
+BEGINNINGS = words_of("once since other unfortunately before after while until because then as based")
 
 
 def write_answer(wishes: Wishes, call: Weighed) -> str:
@@ -40,13 +42,17 @@ def paragraph(wishes: Wishes, call: Weighed) -> str:
     """Write sentences in the order said; one sentence alone joins the reason and the outcome."""
     if wishes.sentences == 1:
         texts = fitting(call, ranked(call, 2), None)
-        joined = finish("; ".join(text.rstrip(".!?") for text in texts).replace("; The ", "; the "))
-        return cut_words(joined, wishes.words)
+        return cut_words("; ".join([texts[0].rstrip(".!?"), go_on(texts[1])]) if texts[1:] else texts[0], wishes.words)
     if wishes.sentences:
         return " ".join(fitting(call, ranked(call, wishes.sentences), wishes.words))
     words = wishes.words or DEFAULT_WORDS
     count = min(max(2, words // 12), 8, 1 + len(call.sentences) // 3)
     return " ".join(fitting(call, ranked_certain(call, count), words))
+
+
+def go_on(text: str) -> str:
+    """Let a sentence go on after another: the first word is small, unless it may be a name."""
+    return text[0].lower() + text[1:] if text.partition(" ")[0].lower() in COMMON | BEGINNINGS else text
 
 
 def ranked(call: Weighed, count: int) -> list[int]:

@@ -19,13 +19,15 @@ NOISE = re.compile(
 )
 PAUSES = words_of("um umm ummm uh uhh uhhh er erm hm hmm hmmm mhm mm-hmm like know mean sort kind")
 # Words that speech recognition and some corpora put apart.
-APART = re.compile(r" (?=[,.](?: |$)|'(?:s|re|ve|ll|d|m)\b|n't\b)|,(?= ?,)")
+APART = re.compile(r" (?=[,.](?: |$)|'(?:s|re|ve|ll|d|m)\b|n't\b)|(?<=\bgon|\bwan) (?=na\b)|,(?= ?,)")
 OPENING = re.compile(
-    r"(?:(?:oh|ah|okay|ok|alright|all right|well|yeah|so|hi there|hi|hello|hey|ugh|actually|and|but|basically|you know"
-    r"|good (?:morning|afternoon)|(?:mr|mrs|ms)\.? [\w{}]+|i'm (?:very |really |so |truly )?sorry,? but|sorry,? but"
+    r"(?:(?:oh|ah|okay|ok|alright|all right|well|yeah|so|hi there|hi|hello|hey|ugh|whoa|wow|actually|and|but|'cause"
+    r"|basically|you know|good (?:morning|afternoon)|(?:mr|mrs|ms)\.? [\w{}]+"
+    r"|i'm (?:very |really |so |truly )?sorry,? but|sorry,? but"
     # Only before a comma or the like: "right away" and "no one" stay.
     r"|(?:yes|no|right|sure|great|perfect|look|listen|thank you(?: so much)?|thanks|absolutely|of course|now|sir|ma'am"
-    r"|i see|i understand|got it|no problem|like|wait|excellent|wonderful|certainly|first|hmm|good news|honestly|sorry"
+    r"|i see|you see|i understand|\{[a-z]{2,20}\}|got it|no problem|like|wait|excellent|wonderful|certainly|first|hmm"
+    r"|good news|honestly|sorry"
     r"|i'm (?:very |really |so |truly )?sorry|i mean|i said|what i said was|in short|in plain words|to be honest"
     r"|if i'm being honest|as i (?:was saying|said(?: before)?)|like i (?:said(?: before)?|told your colleague)"
     r"|where was i|before i forget|while (?:you're there|i have you)|one more thing|just so i have this right"
@@ -39,15 +41,24 @@ CLOSING = re.compile(
     re.IGNORECASE,
 )
 LONGEST_CLOSING = 40
-LET_ME = re.compile(r"let(?<!\wlet)(?<!please let)(?: me|'s)\b(?: just)?(?: go ahead and)?", re.IGNORECASE)
+AUXILIARIES = "do|does|did|is|are|was|were|can|could|would|will|have|has|should|may"
+ASKED = re.compile(
+    rf"(?P<auxiliary>{AUXILIARIES}) (?P<who>i|you|we|he|she|it|they|there|this|that)\b(?P<rest>[^?]*)\?*", re.IGNORECASE
+)
+ASKED_WHAT = re.compile(r"(?:what|which|when|where|who|why|how)\b.*\?", re.IGNORECASE | re.DOTALL)
+# Not "please let me know" and "it won't let me".
+LET_ME = re.compile(
+    r"(?:^|(?<=[,.:;] )|(?<=\band )|(?<=\bso )|(?<=\bthen ))let(?: me|'s)\b(?: just)?(?: go ahead and)?", re.IGNORECASE
+)
 CONTRACTION = re.compile(r"\b(I|you|we)'(m|re|ve|ll|d)\b", re.IGNORECASE)
 LONG_FORMS = {"m": "am", "re": "are", "ve": "have", "ll": "will", "d": "would"}
 PERSONS = "I|you(?: guys)?|we|my|your|our|me|us|myself|yourself|ourselves|mine|yours|ours"
+ADVERBS = "just|really|also|still|only|always|actually|usually|typically|never|truly"
 # The first letters come first because that is quick.
+YOU = re.compile(r"\byou\b|\byour", re.IGNORECASE)
 PERSON = re.compile(
     rf"\b(?=[iywmoudha])(?:(?P<lead>do|have|am|are|were|don't|haven't|aren't|weren't) )?(?P<person>{PERSONS})\b(?!')"
-    rf"(?: (?!(?:{PERSONS})\b)(?P<verb>(?:(?:just|really|also|still|only|always|actually|usually|never|truly) )?"
-    rf"[a-z]+(?:'t)?))?",
+    rf"(?: (?!(?:{PERSONS})\b)(?P<verb>(?:(?:{ADVERBS}) )?[a-z]+(?:'t)?))?",
     re.IGNORECASE,
 )
 OBJECT_AFTER = words_of("""
@@ -85,9 +96,16 @@ SINGULAR |= {
         move lose check pick turn close open write speak talk sit stand walk run eat drink sleep wake wonder rely plan
         play wear change prescribe assure promise confirm ensure notice prefer seem help give tell hear bring come leave
         wait hold travel spend trust suspect doubt struggle suffer smoke care deal plan insist mention support
-        place treat accept reserve
+        place treat accept reserve pull figure roll experience develop include handle
     """)
 }
+# "The customer is moving and need": the second verb of one person, where it is none of "will go and get".
+SECOND_VERB = re.compile(
+    r"^(the (?:customer|agent|company|patient|doctor)(?:(?!"
+    r" (?:and|they|to|(?:can|could|will|would|should|may|might|must|do|does|did)(?:n't)?|can't|won't)\b)[^,;.?!])*"
+    r" and )(\w+(?:'t)?)\b",
+    re.IGNORECASE,
+)
 PLURAL = {"am": "are", "was": "were"}
 SPEAKER = words_of("i me my mine myself we us our ours ourselves")
 COMPANY = words_of("we us our ours ourselves")
@@ -97,6 +115,9 @@ SUBJECTS = words_of("i we you")
 REFLEXIVE = words_of("myself yourself ourselves")
 NO_VERBS = words_of("to with in on at for by from about into a an the this")
 TOOK = words_of("sent took gave told said made put sold lost left")
+# Of the words after which "you" is an object, those that are nouns too: "the offer you received".
+NOUNS = words_of("offer email charge transfer call refund cover show contact")
+HAD = TOOK | words_of("got saw had have are were")
 
 
 def retell(sentence: Sentence) -> str:
@@ -104,10 +125,20 @@ def retell(sentence: Sentence) -> str:
     text = tidy(sentence.text)
     if sentence.role:
         text = text.replace("\u2019", "'")
+        text = report_question(text)
         text = LET_ME.sub("I will", text) if sentence.role == "agent" else text
         text = CONTRACTION.sub(lambda match: f"{match[1]} {LONG_FORMS[match[2].lower()]}", text)
         text = PERSON.sub(Teller(sentence), text)
+        text = SECOND_VERB.sub(lambda match: match[1] + singular(match[2]), text).rstrip("!")
     return finish(text)
+
+
+def report_question(text: str) -> str:
+    """Say that something is asked: "Can I have it?" becomes "I ask whether I can have it"."""
+    if asked := ASKED.fullmatch(text):
+        auxiliary = "" if asked["auxiliary"].lower() == "do" else f" {asked['auxiliary'].lower()}"
+        return f"I ask whether {asked['who']}{auxiliary}{asked['rest']}"
+    return f"I ask: {text[0].lower()}{text[1:]}" if ASKED_WHAT.fullmatch(text) else text
 
 
 def tidy(text: str) -> str:
@@ -140,10 +171,12 @@ def finish(text: str) -> str:
 
 
 class Teller:
-    """Puts persons into the third, one after the other: the first time by role, then `they` for the customer."""
+    """Puts persons into the third, one after the other: the first time by role, then one of them as `they`."""
 
     def __init__(self, sentence: Sentence) -> None:
         self.role, self.was_named = sentence.role, False
+        # An agent who speaks of himself alone is "they" the second time; else the customer is.
+        self.is_alone = sentence.role == "agent" and not YOU.search(sentence.text)
         self.end, self.is_after_verb = -1, False
         other = {"doctor": "patient", "patient": "doctor"}.get(sentence.speaker)
         self.customer = sentence.speaker if self.role == "customer" else other or "customer"
@@ -165,14 +198,20 @@ class Teller:
     def tell(self, person: str, before: str, verb: str) -> str:
         """Tell one person and the verb."""
         if (person in SPEAKER) == (self.role == "customer"):
-            told = self.customer_again if self.was_named else partial(self.one, self.customer)
-            self.was_named = True
-            return told(person, before, verb)
+            return self.name(self.customer, person, before, verb)
+        if self.is_alone and person not in COMPANY:
+            return self.name(self.agent, person, before, verb)
         if person in OWNERS and self.role == "customer":
             return f"the {verb}".rstrip()
         is_past = verb.endswith("ed") or verb in TOOK
         is_company = person in COMPANY or (self.role == "customer" and self.agent == "agent" and is_past)
         return self.one(self.company if is_company else self.agent, person, before, verb)
+
+    def name(self, name: str, person: str, before: str, verb: str) -> str:
+        """Name somebody the first time, and say `they` the next."""
+        told = self.again if self.was_named else partial(self.one, name)
+        self.was_named = True
+        return told(person, before, verb)
 
     def one(self, name: str, person: str, before: str, verb: str) -> str:
         """Name somebody, and give the verb its ending where the name is its subject."""
@@ -181,17 +220,19 @@ class Teller:
         is_subject = person not in OBJECTS and before not in BARE_AFTER and before not in OBJECT_AFTER
         return f"the {name} {singular(verb) if is_subject else verb}".rstrip()
 
-    def customer_again(self, person: str, before: str, verb: str) -> str:
+    def again(self, person: str, before: str, verb: str) -> str:
         """Say they, them or their."""
         if person in OWNERS:
             return f"their {verb}".rstrip()
         if person in REFLEXIVE:
             return f"themselves {verb}".rstrip()
-        is_object = not verb or verb.lower() in NO_VERBS or self.is_object_after(before)
+        is_object = not verb or verb.lower() in NO_VERBS or self.is_object_after(before, verb)
         if person in OBJECTS or (person == "you" and is_object):
             return f"them {verb}".rstrip()
         return f"they {PLURAL.get(verb.lower(), verb)}".rstrip()
 
-    def is_object_after(self, before: str) -> bool:
+    def is_object_after(self, before: str, verb: str) -> bool:
         """Tell whether "you" after this word is who something is done to, as after a verb that takes no clause."""
+        if before in NOUNS and (verb.endswith("ed") or verb in HAD):
+            return False
         return before in OBJECT_AFTER or before.endswith("ed") or (self.is_after_verb and before not in CLAUSE_AFTER)

@@ -252,6 +252,14 @@ def told(sentence, *, by="Customer"):
         ("You guys charged me twice for the lamp.", "The company charged the customer twice for the lamp."),
         ("We have no water in our kitchen since Monday.", "The customer has no water in their kitchen since Monday."),
         ("The tracking hasn't moved in days, I think.", "The tracking hasn't moved in days."),
+        (
+            "I'm moving abroad and need to cancel my line.",
+            "The customer is moving abroad and needs to cancel their line.",
+        ),
+        ("I want to go and get my money back!", "The customer wants to go and get their money back."),
+        ("Can I get a refund for the lamp?", "The customer asks whether they can get a refund for the lamp."),
+        ("Do you have a room in July?", "The customer asks whether the agent has a room in July."),
+        ("Where is my blue lamp from May?", "The customer asks: where is their blue lamp from May?"),
         ("{vocalsound} My order {disfmarker} never arrived, {NAME} told me.", "The customer's order never arrived"),
     ],
 )
@@ -267,6 +275,13 @@ def test_what_customers_say_is_told_without_the_noise_of_speech(said, text):
             "I assure you that we value you as a customer here.",
             "The agent assures the customer that the company values",
         ),
+        ("I think I may have found my mistake in the bill.", "The agent thinks they may have found their mistake in"),
+        ("It says the system won't let me do the refund.", "It says the system won't let the agent do the refund."),
+        (
+            "Our team looks at the offer you received in May.",
+            "The company's team looks at the offer the customer received",
+        ),
+        ("Your order has the offer you received in May.", "The customer's order has the offer they received in May."),
         (
             "I have to tell you that you can withdraw it.",
             "The agent has to tell the customer that they can withdraw it.",
@@ -314,6 +329,12 @@ def test_the_first_thing_a_customer_wants_is_the_reason_whatever_else_comes_up()
     asides = "Customer: My wife called last week.\nCustomer: I paid $45 at the store and never got a receipt.\n"
     call = f"Agent: Hello.\nCustomer: Hi, the roof of my house fell in.\n{asides}"
     assert ask(f"{HEADINGS}\n\n{call}").text.startswith("Reason: The roof of the customer's house fell in.")
+
+
+def test_one_sentence_goes_on_in_small_letters_but_for_names():
+    call = "Customer: My lamp is broken.\nAgent: {} I refunded the lamp."
+    assert "; once it came, the agent refunded" in ask(f"One sentence.\n\n{call.format('Once it came,')}").text
+    assert "; Oktank" in ask(f"One sentence.\n\n{call.format('Oktank told me that')}").text
 
 
 def kept(words, text):
