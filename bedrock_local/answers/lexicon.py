@@ -55,7 +55,7 @@ CUES = {
         refunded unable unfortunately cannot can't accepted agreed agree perfect booked final reversed reference denied
         refused rejected active credited scheduled solved restored waived unlocked released blocked available
         unavailable escalated escalating escalate transferred authority override approval pending waiting
-        queue logged decision dropped disconnected plan options option
+        queue logged decision decide decides handing dropped disconnected ending gone plan options option
         confirmado confirmada resuelto pendiente autorizarlo cortado lamentablemente caso supervisora
         erledigt gelöst bestätigt leider vorgangsnummer abschließen entscheiden verbindung
         confirmé réglé malheureusement attente dossier régler décider coupé
@@ -77,7 +77,7 @@ CUES = {
         security hesitate reach value valued loyal loyalty priority satisfaction questions concerns assistance
         strive know further glad headset microphone noise statement training recorded screen loading typing
         form box tick step calls overnight weekend maintenance pin maiden
-        street address zip postcode correct bother
+        street address zip postcode correct bother pick website contact notification notes hang mention
     """),
     "angry": words_of("""
         frustrated frustrating angry upset unacceptable ridiculous terrible awful annoyed annoying disappointed
@@ -88,6 +88,14 @@ CUES = {
         perfecto genial super parfait
     """),
 }
+# What people say when they are asked who they are.
+IDENTITY = words_of("""
+    name birth born number digits zip postcode address email phone spelled avenue street road
+    zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+    nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred double
+    first second third fourth fifth sixth seventh eighth ninth tenth
+    january february march april may june july august september october november december
+""")
 # What an agent says when a call is settled, and when it is not.
 SETTLING = {
     "settled": words_of("""

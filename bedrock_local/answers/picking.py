@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
 
-from bedrock_local.answers.lexicon import COMMON, CUES, MONEY_WORDS, SETTLING
+from bedrock_local.answers.lexicon import COMMON, CUES, IDENTITY, MONEY_WORDS, SETTLING
 from bedrock_local.answers.transcript import Sentence
 
 WORD = re.compile(r"[\w'$£€]+")
@@ -21,17 +21,21 @@ MONEY = re.compile(
     r"[$£€]\s?\d|\d\s?(?:%|€|£|dollars?|euros?|pounds?|cents?|usd|eur)\b|\b(?:dollars?|euros?|pounds?|cents?)\b",
     re.IGNORECASE,
 )
+AUXILIARY = r"(?:do|does|did|is|are|was|were|can|could|would|will|have|has|should|may)"
 ASKS = re.compile(
-    r"(?:do|does|did|is|are|was|were|can|could|would|will|have|has|should|may)"
-    r" (?:i|you|we|he|she|it|they|there|this|that|my|your)\b",
+    rf"{AUXILIARY} (?:i|you|we|he|she|it|they|there|this|that|my|your)\b"
+    rf"|(?:what|which|when|where|who|why|how)\b[^,.;]{{0,24}}? {AUXILIARY} (?:i|you|we|he|she|it|they)\b",
     re.IGNORECASE,
 )
 COURTESY = re.compile(
     r"(?:thanks?|please)\b|i'm (?:just |so |really |very )*(?:glad|happy|sorry to hear)\b|my name is [\w{} ]{1,25}\.?$",
     re.IGNORECASE,
 )
+THANKS = re.compile(r"thanks?\b|my name is\b", re.IGNORECASE)
 CLOSING_MARKS, QUESTION_MARKS = " \"'\u201d", ("?", "\u061f", "\uff1f")
 LEAST_WEIGHT = 1.0
+# Of the words of an English call fewer are uncommon, however short it is; of calls in other languages more.
+ENGLISH = 0.85
 MOST_CUES, MOST_TIMES = 4, 6
 # Shorter texts are thanks and the like, and not looked at further where there are enough others.
 SHORT, ENOUGH = 24, 20
@@ -58,7 +62,7 @@ class Place(NamedTuple):
 
 
 PLACES = {
-    "reason": Place(1.2, -3.0, 1.5, 0.0, 0.0),
+    "reason": Place(1.2, 0.0, 0.0, 0.0, 0.0),
     "actions": Place(1.2, 1.5, -3.0, 0.0, 0.5),
     "outcome": Place(1.2, 0.5, -4.0, 0.0, 3.0),
     "follow_up": Place(1.2, 1.5, -3.0, 0.0, 2.0),
@@ -137,7 +141,7 @@ def weigh(sentences: list[Sentence], focus: frozenset[str], seed: int) -> Weighe
         nudge = (seed * (at + 7) >> 5) % 32 / 64
         weights[at] = frequent + numbers + fault + nudge + length_weight(len(said[at]), len(line))
         weights[at] -= cues["polite"].get(at, 0) + cues["angry"].get(at, 0)
-    english = sum(map(len, words)) < 0.75 * sum(map(len, said))
+    english = sum(map(len, words)) < ENGLISH * sum(map(len, said))
     return Weighed(sentences, words, weights, cues, empty, english)
 
 
@@ -204,16 +208,24 @@ def weigh_reasons(call: Weighed) -> Iterator[tuple[float, int]]:
     """Weigh what whoever called says: the earlier the heavier, though politeness does not count as a beginning."""
     place, first = PLACES["reason"], FIRST
     cues, polite = call.cues["reason"], call.cues["polite"]
+    # Where nobody is known as the customer, whoever is not the agent is.
+    caller = "customer" if any(sentence.role == "customer" for sentence in call.sentences) else ""
     for at, (sentence, words) in enumerate(zip(call.sentences, call.words, strict=True)):
-        if sentence.role == "agent" or not words:
+        if sentence.role != caller or not words or is_identity(words):
             continue
         weight = call.weights[at] + place.cue * min(cues.get(at, 0), MOST_CUES) + first
         # A greeting takes nothing away: "Hi, I want to return a lamp."
         greeting = polite.get(at, 0) == 1
-        weight += place.customer * (sentence.role == "customer") + WISHED * (at in call.empty) + greeting
+        wished = at in call.empty and not THANKS.match(sentence.text)
+        weight += WISHED * wished + greeting
         yield weight, at
         if len(words) > 1 and polite.get(at, 0) < 2:
             first *= FADING
+
+
+def is_identity(words: frozenset[str]) -> bool:
+    """Tell whether a sentence says little but a name, a date or a number, as when somebody is asked for them."""
+    return len(words & IDENTITY) + sum(word < ":" for word in words) > len(words) / 2
 
 
 def weigh_cues(call: Weighed, topic: str) -> Iterator[tuple[float, int]]:

@@ -29,7 +29,13 @@ NO_END = re.compile(
     r"|(?<=Mr\.\0)|(?<=Mrs\.\0)|(?<=Ms\.\0)|(?<=Dr\.\0)|(?<=St\.\0)|(?<=No\.\0))"
 )
 LONGEST_SENTENCE = 300
-WORDS_PER_PIECE = 40
+# Speech that was written down without full stops is cut before such words, where that leaves enough to say something.
+JOINT = re.compile(
+    r" (?=(?:so|and|but|because|then|well|okay|now)"
+    r" (?:i|you|we|he|she|it|they|the|there|that|this|if|what|do|are|is)\b)",
+    re.IGNORECASE,
+)
+WORDS_PER_PIECE, LEAST_WORDS = 40, 12
 LONGEST_WORD = 80
 
 
@@ -89,12 +95,15 @@ def role_of(label: str) -> str:
 
 
 def split_sentences(transcript: str) -> list[Sentence]:
-    """Split a call into sentences, in the order said; stage directions and marks such as `<UNIN/>` are left out."""
+    """Split a call into sentences, in the order said.
+
+    Stage directions, marks such as `<UNIN/>` and what stands before the first speaker are left out.
+    """
     if any(mark in transcript for mark in "*<[{"):
         transcript = STAGE.sub("", transcript)
     sentences: list[Sentence] = []
     known: dict[str, tuple[str, str]] = {}
-    speaker = role = ""
+    speaker, role, is_begun = "", "", False
     for line in mark_ends(transcript).split("\n"):
         label, _, said = line.partition(": ")
         if label in known:
@@ -103,6 +112,8 @@ def split_sentences(transcript: str) -> list[Sentence]:
             # A line without a label goes on with the speaker before; one whose label is no role is nobody's.
             said = line[match.end() :]
             speaker, role = speaker_of(match[1])
+            sentences = sentences if is_begun or not role else []
+            is_begun = True
             if line.startswith(f"{match[1]}: "):
                 known[match[1]] = speaker, role
         else:
@@ -134,8 +145,14 @@ def pieces_of(said: str) -> list[str]:
 
 
 def parts_of(sentence: str) -> list[str]:
-    """Cut a sentence that goes on and on after every so many words."""
+    """Cut a sentence that goes on and on between its clauses, and after so many words at the latest."""
     if len(sentence) <= LONGEST_SENTENCE:
         return [sentence]
-    words = [word[:LONGEST_WORD] for word in sentence.split()]
-    return [" ".join(words[at : at + WORDS_PER_PIECE]) for at in range(0, len(words), WORDS_PER_PIECE)]
+    parts: list[list[str]] = [[]]
+    for clause in JOINT.split(sentence):
+        if len(parts[-1]) >= LEAST_WORDS:
+            parts.append([])
+        parts[-1] += [word[:LONGEST_WORD] for word in clause.split()]
+    return [
+        " ".join(words[at : at + WORDS_PER_PIECE]) for words in parts for at in range(0, len(words), WORDS_PER_PIECE)
+    ]

@@ -1,12 +1,15 @@
 import json
 import re
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from analysis.prompts import read_prompts, render
 from analysis.samples import make_calls
+from analysis.samples.phrases import read_phrases
 from bedrock_local.answers import Question, count_tokens, extract
 from bedrock_local.answers.lexicon import COMMON
 from bedrock_local.answers.transcript import split_sentences
@@ -331,6 +334,41 @@ def test_the_first_thing_a_customer_wants_is_the_reason_whatever_else_comes_up()
     assert ask(f"{HEADINGS}\n\n{call}").text.startswith("Reason: The roof of the customer's house fell in.")
 
 
+@pytest.mark.parametrize(
+    "aside",
+    [
+        "My date of birth is the fourth of October nineteen eighty four.",
+        "It's number one, London Street.",
+        "My name is Sarah Smith, hello.",
+        "Thank you for taking my call about this.",
+    ],
+    ids=["birth", "address", "name", "thanks"],
+)
+def test_who_somebody_is_is_not_why_they_call(aside):
+    text = ask(f"{HEADINGS}\n\nAgent: Hello.\nCustomer: {aside}\nCustomer: The roof of my house fell in.").text
+    assert text.startswith("Reason: The roof of the customer's house fell in.")
+
+
+def test_only_the_customer_says_why_they_call():
+    call = "Witness: I called because I want a refund of $45.\nCustomer: The roof of my house fell in."
+    text = ask(f"{HEADINGS}\n\n<call>{call}</call>").text
+    assert text.startswith("Reason: The roof of the customer's house fell in.")
+
+
+def test_what_stands_before_the_first_speaker_is_not_said():
+    (sentence,) = split_sentences("This is a call about a refund.\n\nAgent: Hello.")
+    assert sentence.text == "Hello."
+
+
+def test_a_short_call_is_english_too():
+    assert ask("One sentence.\n\nCustomer: I need new cable service connection.").text.startswith("The customer needs")
+
+
+def test_speech_without_full_stops_is_cut_between_its_clauses():
+    clause = "so the nurse will take the blood pressure of everybody in that room again "
+    assert {sentence.text.strip() for sentence in split_sentences(f"Agent: {clause * 9}")} == {clause.strip()}
+
+
 def test_one_sentence_goes_on_in_small_letters_but_for_names():
     call = "Customer: My lamp is broken.\nAgent: {} I refunded the lamp."
     assert "; once it came, the agent refunded" in ask(f"One sentence.\n\n{call.format('Once it came,')}").text
@@ -343,27 +381,46 @@ def kept(words, text):
     return len([word for word in telling if word in text.lower()]) >= len(telling) / 2
 
 
-FORMS = {
-    "paragraph": "Write one plain paragraph of at most 90 words.",
-    "headings": HEADINGS,
-    "json": 'Answer with JSON: {"reason": "", "actions": [""], "outcome": "", "follow_up": "", "amounts": [""]}',
+# What an agent says once it is done, as far as it is the same in every call.
+DONE = {
+    about["reason"]: max(re.split(r"\[[^\]]*\]|\{\w+\}", about["fixed"]), key=len)
+    for about in read_phrases("english").texts["reasons"]
 }
+PROMPTS = read_prompts(Path(__file__).parents[2] / "notebooks" / "prompts")
 # What the agent's words hold, of which the made-up calls have one.
 SETTLED = {
     "pending": ("approval", "reference", "back office", "opened a case", "as open", "decision", "case number"),
     "escalated": ("escalat", "authority", "handing this up", "override"),
     "declined": ("n't", "no ", "not "),
+    "disconnected": (
+        "dropped",
+        "connection",
+        "ending",
+        "call us",
+        "call the",
+        "gone",
+        "have to go",
+        "has to go",
+        "dying",
+    ),
 }
 
 
-@pytest.mark.parametrize("wish", FORMS.values(), ids=FORMS)
-def test_most_of_what_made_up_calls_were_made_from_is_kept(wish):
-    shares = {"reason": [], "outcome": [], "amount": []}
+def find_facts(call, text):
+    """Tell of each fact that a call was made from whether a text has it."""
+    opening = call["transcript"].split("Customer: ")[1].split("\n")[0]
+    yield "reason", kept(split_sentences(opening)[-1].text, text)
+    words = SETTLED.get(call["outcome"])
+    yield "outcome", any(word in text for word in words) if words else kept(DONE[call["reason"]], text)
+    yield from (("amount", amount.lower() in text.lower()) for amount in call["amounts"])
+    yield from (("promise", kept(promise, text)) for promise in call["promised_actions"])
+
+
+@pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: prompt.name)
+def test_most_of_what_made_up_calls_were_made_from_is_kept(prompt):
+    shares = defaultdict(list)
     for call in make_calls(100).filter(pl.col("language") == "en").iter_rows(named=True):
-        text = ask(f"{wish}\n\n<transcript>\n{call['transcript']}\n</transcript>").text
-        opening = call["transcript"].split("Customer: ")[1].split("\n")[0]
-        shares["reason"].append(kept(split_sentences(opening)[-1].text, text))
-        if call["outcome"] in SETTLED:
-            shares["outcome"].append(any(word in text for word in SETTLED[call["outcome"]]))
-        shares["amount"] += [amount.lower() in text.lower() for amount in call["amounts"]]
+        text = ask(render(prompt, call), system=prompt.system, max_tokens=prompt.max_tokens).text
+        for fact, is_kept in find_facts(call, text):
+            shares[fact].append(is_kept)
     assert {fact: sum(found) >= 0.6 * len(found) for fact, found in shares.items()} == dict.fromkeys(shares, True)
