@@ -1,44 +1,35 @@
 """The door over HTTP: one server on 127.0.0.1 for all services, for clients in any language.
 
-Sources: RFC 9110 and 9112 for the wire; AWS General Reference, "Signature Version 4", for the credential scope, which
-names service and region. Signatures are not checked.
+Sources: RFC 9110 and 9112; `http2.py` has the connections that begin with HTTP/2.
 """
 
 from __future__ import annotations
 
-import re
 import socket
 import socketserver
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
-from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from bedrock_local.answers import Answerer
 from bedrock_local.background import work_in_background
 from bedrock_local.bodies import buffered, open_body
-from bedrock_local.core import handle, write_error
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.errors import ServiceError, json_error
+from bedrock_local.exchange import answer_headers, answer_request, read_headers
 from bedrock_local.settings import Settings
-from bedrock_local.wire import FileSlice, Request, Response, full_headers
+from bedrock_local.wire import FileSlice, Response
 
 ADDRESS = "127.0.0.1"
-LOOPBACK = re.compile(r"127\.0\.0\.1|::1|(?:.+\.)?localhost")
-SCOPE = re.compile(r"/\d{8}/(?P<region>[a-z0-9-]{1,20})/(?P<service>[a-z0-9-]+)/aws4_request")
-# An id may be an ARN, and that with its slash and colons as they are, percent-encoded, or so twice.
-JOB_PATH = re.compile(r"(/model-invocation-job)/(.+?)(/stop)?")
-MODEL_PATH = re.compile(r"(/model)/(.+)(/[a-z-]+)")
-LINE_END = re.compile(r"[\r\n\0]+")
+# How HTTP/2 begins where the client knows that the server speaks it: RFC 9113, "HTTP/2 Connection Preface".
+PREFACE = (b"PRI * HTTP/2.0\r\n", b"\r\nSM\r\n\r\n")
 LAST_WORDS_SECONDS = 2.0
 
 
@@ -135,6 +126,13 @@ class Server(socketserver.ThreadingTCPServer):
                     connection.shutdown(socket.SHUT_RDWR)
             self._changed.wait_for(lambda: not self._connections, LAST_WORDS_SECONDS)
 
+    def respond(self, method: str, target: str, headers: dict[str, str], body: Any) -> Response:
+        """Answer a request, after which there may be work."""
+        response = answer_request(self.emulator, method, target, headers, body)
+        if method == "POST":
+            self.wake()
+        return response
+
     def process_request(self, request: Any, client_address: Any) -> None:
         """Begin a connection's thread."""
         with self._changed:
@@ -157,9 +155,20 @@ class Server(socketserver.ThreadingTCPServer):
 class Handler(BaseHTTPRequestHandler):
     """One connection: reads requests, gives them to the core, writes what comes back."""
 
-    protocol_version = "HTTP/1.1"
+    protocol_version = default_request_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    raw_requestline: bytes
     server: Server
+
+    def parse_request(self) -> bool:
+        """Read the head of a request; a connection that begins with HTTP/2 goes on, and ends, with that."""
+        if self.raw_requestline != PREFACE[0] or self.rfile.read(len(PREFACE[1])) != PREFACE[1]:
+            return super().parse_request()
+        from bedrock_local.http2 import Connection
+
+        self.close_connection = True
+        Connection(self.connection, self.server.respond).serve(b"".join(PREFACE), self.rfile.read1())
+        return False
 
     def answer(self) -> None:
         """Answer one request, and hang up when its body or its answer has been left half-way."""
@@ -172,9 +181,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         # Not `self.path`, in which the slashes that begin a key are folded into one.
         target = self.requestline.split()[1]
-        response = respond(self.server, self.command, target, headers, buffered(body))
-        if self.command == "POST":
-            self.server.wake()
+        response = self.server.respond(self.command, target, headers, buffered(body))
         is_over = body.skip_rest()
         self.close_connection |= not is_over
         self.send_answer(response)
@@ -193,11 +200,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_answer(self, response: Response) -> None:
         """Write an answer, a file from the disk straight to the connection."""
-        headers = {"date": formatdate(usegmt=True), **full_headers(response)}
+        headers = answer_headers(response)
         if self.close_connection:
             headers["connection"] = "close"
         lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
-        lines += [f"{name}: {LINE_END.sub(' ', value)}" for name, value in headers.items()]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         head = "\r\n".join([*lines, "\r\n"]).encode("latin-1", "replace")
         if isinstance(response.body, FileSlice):
             self.connection.sendall(head)
@@ -216,77 +223,3 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing of single requests."""
-
-
-def respond(server: Server, method: str, target: str, headers: dict[str, str], body: Any) -> Response:
-    """Answer a request; what nobody has thought of is an error of the service, and told on the terminal too."""
-    request, region = read_request(method, target, headers, body)
-    try:
-        check_origin(headers)
-        return handle(request, replace(server.emulator, region=region or server.emulator.region))
-    except ServiceError as error:
-        return write_error(error, request)
-    except ConnectionError:
-        raise
-    except Exception as error:
-        traceback.print_exc()
-        return write_error(ServiceError("InternalServerException", f"{type(error).__name__}: {error}"), request)
-
-
-def check_origin(headers: Mapping[str, str]) -> None:
-    """Refuse what a web page sends, by a name of its own for this machine, or across origins."""
-    named = [f"//{headers.get('host', '')}", *([headers["origin"]] if "origin" in headers else [])]
-    for url in named:
-        name = host_name(url)
-        if not LOOPBACK.fullmatch(name):
-            reason = f"The emulator answers to 127.0.0.1 and localhost only, not to {name or 'a request without host'}"
-            raise ServiceError("AccessDeniedException", reason)
-
-
-def host_name(url: str) -> str:
-    """Give the host of a URL, without its port; empty when it has none."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def read_headers(items: list[tuple[str, str]]) -> dict[str, str]:
-    """Give headers by their names in lower case; one that comes twice is a list."""
-    headers: dict[str, str] = {}
-    for name, value in items:
-        value, name = LINE_END.sub("", value).strip(), name.lower()
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
-
-
-def read_request(method: str, target: str, headers: dict[str, str], body: Any) -> tuple[Request, str]:
-    """Put a request into the form that the core takes, and name the region that it is for; empty for none."""
-    if not target.startswith("/"):  # as a client sends it that takes this server for a proxy
-        target = "/" + target.partition("://")[2].partition("/")[2]
-    path, _, text = target.partition("?")
-    query = dict(parse_qsl(text, keep_blank_values=True))
-    # A presigned URL carries headers in its query.
-    headers = {name.lower(): value for name, value in query.items() if name.lower().startswith("x-amz-")} | headers
-    found = SCOPE.search(headers.get("authorization", "") or headers.get("x-amz-credential", ""))
-    service = find_service(found["service"] if found else "", path)
-    if service.startswith("bedrock"):
-        path = encode_id(path)
-    request = Request(service, method, headers.get("host", "").lower(), path, query, headers, body)
-    return request, found["region"] if found else ""
-
-
-def find_service(signing_name: str, path: str) -> str:
-    """Name the service by what the request was signed for, and by its path when that does not tell."""
-    if signing_name in ("", "bedrock"):
-        if path.startswith("/model/"):
-            return "bedrock-runtime"
-        if signing_name or re.match("/model-invocation-jobs?(/|$)", path):
-            return "bedrock"
-    return signing_name or "s3"
-
-
-def encode_id(path: str) -> str:
-    """Percent-encode the id in a path once, however it came."""
-    found = JOB_PATH.fullmatch(path) or MODEL_PATH.fullmatch(path)
-    return f"{found[1]}/{quote(unquote(unquote(found[2])), safe='')}{found[3] or ''}" if found else path

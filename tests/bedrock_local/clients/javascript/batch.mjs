@@ -1,15 +1,15 @@
 // Puts a file of records, creates a job, waits for its end, and prints what it left: as in the examples of the SDK.
 import { BedrockClient, CreateModelInvocationJobCommand, GetModelInvocationJobCommand } from "@aws-sdk/client-bedrock";
-import { BedrockRuntimeClient, ConverseCommand, InvokeModelCommand } from "@aws-sdk/client-bedrock-runtime";
+import {
+  BedrockRuntimeClient, ConverseCommand, ConverseStreamCommand, InvokeModelCommand,
+} from "@aws-sdk/client-bedrock-runtime";
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { Readable } from "node:stream";
 import { setTimeout } from "node:timers/promises";
 
 const s3 = new S3Client({});
 const bedrock = new BedrockClient({});
-// The runtime client speaks HTTP/2 unless told otherwise, which needs TLS and a real AWS at the other end.
-const runtime = new BedrockRuntimeClient({ requestHandler: new NodeHttpHandler() });
+const runtime = new BedrockRuntimeClient({});  // which speaks HTTP/2
 const modelId = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 
 const records = Array.from({ length: 100 }, (_, number) => {
@@ -44,6 +44,8 @@ const message = { role: "user", content: [{ text: "Hello" }] };
 const converse = await runtime.send(new ConverseCommand({ modelId, messages: [message] }));
 const body = JSON.stringify(records[0].modelInput);
 const invoked = await runtime.send(new InvokeModelCommand({ modelId, body, contentType: "application/json" }));
+const streamed = await runtime.send(new ConverseStreamCommand({ modelId, messages: [message] }))
+  .catch((error) => error.name);
 const missing = await read("nothing").catch((error) => error.name);
 
 console.log(JSON.stringify({
@@ -53,5 +55,6 @@ console.log(JSON.stringify({
   stream: await read("stream"),
   converse: converse.stopReason,
   invoked: JSON.parse(new TextDecoder().decode(invoked.body)).stop_reason,
+  streamed,
   missing,
 }));

@@ -1,0 +1,107 @@
+"""One request over HTTP and its answer, whatever the version: who may ask, for which service and region.
+
+Sources: RFC 9110 for the headers; AWS General Reference, "Signature Version 4", for the credential scope, which names
+service and region. Signatures are not checked.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Mapping
+from dataclasses import replace
+from email.utils import formatdate
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from bedrock_local.core import handle, write_error
+from bedrock_local.emulator import Emulator
+from bedrock_local.errors import ServiceError
+from bedrock_local.wire import Request, Response, full_headers
+
+LOOPBACK = re.compile(r"127\.0\.0\.1|::1|(?:.+\.)?localhost")
+SCOPE = re.compile(r"/\d{8}/(?P<region>[a-z0-9-]{1,20})/(?P<service>[a-z0-9-]+)/aws4_request")
+# An id may be an ARN, and that with its slash and colons as they are, percent-encoded, or so twice.
+JOB_PATH = re.compile(r"(/model-invocation-job)/(.+?)(/stop)?")
+MODEL_PATH = re.compile(r"(/model)/(.+)(/[a-z-]+)")
+LINE_END = re.compile(r"[\r\n\0]+")
+
+
+def answer_request(emulator: Emulator, method: str, target: str, headers: dict[str, str], body: Any) -> Response:
+    """Answer a request; what nobody has thought of is an error of the service, and told on the terminal too."""
+    request, region = read_request(method, target, headers, body)
+    try:
+        check_origin(headers)
+        return handle(request, replace(emulator, region=region or emulator.region))
+    except ServiceError as error:
+        return write_error(error, request)
+    except ConnectionError:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        return write_error(ServiceError("InternalServerException", f"{type(error).__name__}: {error}"), request)
+
+
+def answer_headers(response: Response) -> dict[str, str]:
+    """Give the headers of an answer as they go over a connection: none of them holds a second one."""
+    headers = {"date": formatdate(usegmt=True), **full_headers(response)}
+    return {name: LINE_END.sub(" ", value) for name, value in headers.items()}
+
+
+def check_origin(headers: Mapping[str, str]) -> None:
+    """Refuse what a web page sends, by a name of its own for this machine, or across origins."""
+    named = [f"//{headers.get('host', '')}", *([headers["origin"]] if "origin" in headers else [])]
+    for url in named:
+        name = host_name(url)
+        if not LOOPBACK.fullmatch(name):
+            reason = f"The emulator answers to 127.0.0.1 and localhost only, not to {name or 'a request without host'}"
+            raise ServiceError("AccessDeniedException", reason)
+
+
+def host_name(url: str) -> str:
+    """Give the host of a URL, without its port; empty when it has none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def read_headers(items: list[tuple[str, str]]) -> dict[str, str]:
+    """Give headers by their names in lower case; one that comes twice is a list."""
+    headers: dict[str, str] = {}
+    for name, value in items:
+        value, name = LINE_END.sub("", value).strip(), name.lower()
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def read_request(method: str, target: str, headers: dict[str, str], body: Any) -> tuple[Request, str]:
+    """Put a request into the form that the core takes, and name the region that it is for; empty for none."""
+    if not target.startswith("/"):  # as a client sends it that takes this server for a proxy
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    path, _, text = target.partition("?")
+    query = dict(parse_qsl(text, keep_blank_values=True))
+    # A presigned URL carries headers in its query.
+    headers = {name.lower(): value for name, value in query.items() if name.lower().startswith("x-amz-")} | headers
+    found = SCOPE.search(headers.get("authorization", "") or headers.get("x-amz-credential", ""))
+    service = find_service(found["service"] if found else "", path)
+    if service.startswith("bedrock"):
+        path = encode_id(path)
+    request = Request(service, method, headers.get("host", "").lower(), path, query, headers, body)
+    return request, found["region"] if found else ""
+
+
+def find_service(signing_name: str, path: str) -> str:
+    """Name the service by what the request was signed for, and by its path when that does not tell."""
+    if signing_name in ("", "bedrock"):
+        if path.startswith("/model/"):
+            return "bedrock-runtime"
+        if signing_name or re.match("/model-invocation-jobs?(/|$)", path):
+            return "bedrock"
+    return signing_name or "s3"
+
+
+def encode_id(path: str) -> str:
+    """Percent-encode the id in a path once, however it came."""
+    found = JOB_PATH.fullmatch(path) or MODEL_PATH.fullmatch(path)
+    return f"{found[1]}/{quote(unquote(unquote(found[2])), safe='')}{found[3] or ''}" if found else path

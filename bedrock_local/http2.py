@@ -1,0 +1,256 @@
+"""HTTP/2 without TLS: many requests at once over a connection that begins with it, as the SDK for JavaScript does.
+
+The library h2 keeps the protocol: frames, packed headers, states and windows. Here are the threads and their bounds.
+
+Source: RFC 9113.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes
+from urllib3.exceptions import HTTPError
+
+from bedrock_local.checksums import incomplete
+from bedrock_local.exchange import answer_headers, read_headers
+from bedrock_local.wire import FileSlice, Response
+
+Respond = Callable[[str, str, dict[str, str], Any], Response]
+
+HEAD_BYTES, MOST_BYTES = 9, 16_384  # of a frame: its head, and what may follow it
+GOAWAY = 7
+# Threads that answer, of all connections; a request beyond them is refused in a way that clients take for "try again".
+FREE_THREADS = threading.Semaphore(500)
+WINDOW_BYTES = 1_000_000  # of a connection's bodies that may wait to be read
+STALL_SECONDS = 600.0  # without a byte of a body, or without room for one of an answer
+
+
+class Stream(io.RawIOBase):
+    """One request: its body, as far as it has come, to be read."""
+
+    def __init__(self, number: int, connection: Connection) -> None:
+        super().__init__()
+        self.number, self._connection = number, connection
+        self.waiting, self.is_whole, self.is_reset, self.is_answered = bytearray(), False, False, False
+
+    def readable(self) -> bool:
+        """Say that this can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer with what has come; 0 at the end of the body."""
+        content = self._connection.take_body(self, len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+
+class Connection:
+    """One connection: the thread that calls `serve` takes frames, and each request is answered in a thread of its own.
+
+    Parameters
+    ----------
+    wire
+        The socket; its timeout is how long the connection may have nothing to do.
+    respond
+        Answers a request, by its method, target, headers and body.
+    """
+
+    def __init__(self, wire: socket.socket, respond: Respond) -> None:
+        self._wire, self._respond = wire, respond
+        self._h2 = H2Connection(H2Configuration(client_side=False))
+        self._streams: dict[int, Stream] = {}
+        self._changed, self._is_over = threading.Condition(), False
+
+    def serve(self, preface: bytes, begun: bytes) -> None:
+        """Answer until the client hangs up, breaks the rules or has nothing to do; then wait for what is under way."""
+        try:
+            with self._changed:
+                self._h2.initiate_connection()
+                self._h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: WINDOW_BYTES})
+                self._h2.increment_flow_control_window(WINDOW_BYTES)
+                self._h2.receive_data(preface)
+                self._flush()
+            for frame in self._read_frames(begun):
+                self._take_frame(frame)
+        finally:
+            self._end()
+
+    def take_body(self, stream: Stream, size: int) -> bytes:
+        """Take some of a body, up to `size` bytes, when it has come; nothing at its end."""
+        with self._changed:
+            try:
+                self._wait(stream, lambda: stream.waiting or stream.is_whole)
+            except OSError:
+                raise incomplete() from None
+            content = bytes(stream.waiting[:size])
+            del stream.waiting[:size]
+            self._make_room(stream.number, len(content))
+            return content
+
+    def _read_frames(self, begun: bytes) -> Iterator[bytes]:
+        """Read whole frames, and the head alone of one that is too large: the library refuses it."""
+        received = bytearray(begun)
+        while not self._is_over:
+            size = HEAD_BYTES + int.from_bytes(received[:3])
+            size = HEAD_BYTES if size > HEAD_BYTES + MOST_BYTES else size
+            if len(received) >= size:
+                frame = bytes(received[:size])
+                del received[:size]
+                yield frame
+            elif content := self._receive():
+                received += content
+            else:
+                return
+
+    def _receive(self) -> bytes:
+        """Read from the socket; nothing when the client has hung up, or has had nothing to do for long."""
+        while True:
+            try:
+                return self._wire.recv(65_536)
+            except TimeoutError:
+                if not self._streams:
+                    return b""
+
+    def _take_frame(self, frame: bytes) -> None:
+        # Who says that it will open no more streams still waits for those that are open, which the library forgets.
+        if frame[3] == GOAWAY:
+            return
+        with self._changed:
+            try:
+                events = self._h2.receive_data(frame)
+            except ProtocolError:
+                events, self._is_over = [], True  # the library has the reason ready to be sent
+            for event in events:
+                self._take_event(event)
+            self._flush()
+            self._changed.notify_all()
+
+    def _take_event(self, event: Event) -> None:
+        stream = self._streams.get(getattr(event, "stream_id", 0))
+        if isinstance(event, RequestReceived):
+            fields = [(name.decode("latin-1"), text.decode("latin-1")) for name, text in event.headers]
+            self._begin_stream(event.stream_id, read_headers(fields))
+        elif isinstance(event, DataReceived):
+            # What nobody reads any more is let by: some clients see no answer when their body is cut off.
+            wanted = event.data if stream else b""
+            if stream:
+                stream.waiting += wanted
+            self._make_room(event.stream_id, event.flow_controlled_length - len(wanted))
+        elif stream:
+            stream.is_whole |= isinstance(event, StreamEnded)
+            stream.is_reset |= isinstance(event, StreamReset)
+
+    def _begin_stream(self, number: int, headers: dict[str, str]) -> None:
+        if not FREE_THREADS.acquire(blocking=False):
+            self._h2.reset_stream(number, ErrorCodes.REFUSED_STREAM)
+            return
+        stream = Stream(number, self)
+        threading.Thread(target=self._answer, args=(stream, headers), daemon=True).start()
+        self._streams[number] = stream
+
+    def _answer(self, stream: Stream, headers: dict[str, str]) -> None:
+        """Answer a request, as far as the client is there to hear it."""
+        method, target = headers.pop(":method"), headers.pop(":path", "/")
+        headers["host"] = headers.pop(":authority", headers.get("host", ""))
+        try:
+            with suppress(ConnectionError, TimeoutError):
+                response = self._respond(method, target, headers, io.BufferedReader(stream))
+                self._send(stream, response, is_head=method == "HEAD")
+        finally:
+            self._end_stream(stream)
+            FREE_THREADS.release()
+
+    def _send(self, stream: Stream, response: Response, *, is_head: bool) -> None:
+        """Write an answer; one that breaks off half-way stays without its end."""
+        headers = answer_headers(response)
+        left = 0 if is_head else int(headers.get("content-length", 0))
+        fields = [(":status", str(response.status)), *headers.items()]
+        with self._changed:
+            self._wait(stream, lambda: True)
+            self._h2.send_headers(stream.number, [encode_field(*field) for field in fields], end_stream=not left)
+            self._flush()
+        for piece in read_pieces(response.body) if left else ():
+            left -= len(piece)
+            self._send_piece(stream, piece, is_last=not left)
+        stream.is_answered = not left
+
+    def _send_piece(self, stream: Stream, piece: bytes, *, is_last: bool) -> None:
+        """Write a piece of an answer as the client makes room for it."""
+        while piece:
+            with self._changed:
+                self._wait(stream, lambda: self._find_room(stream) > 0)
+                room = self._find_room(stream)
+                part, piece = piece[:room], piece[room:]
+                self._h2.send_data(stream.number, part, end_stream=is_last and not piece)
+                self._flush()
+
+    def _find_room(self, stream: Stream) -> int:
+        return min(self._h2.local_flow_control_window(stream.number), self._h2.max_outbound_frame_size)
+
+    def _wait(self, stream: Stream, has_come: Callable[[], Any]) -> None:
+        """Wait for something; an error when the client has gone, or lets one wait too long."""
+        is_late = not self._changed.wait_for(lambda: self._is_over or stream.is_reset or has_come(), STALL_SECONDS)
+        if is_late or self._is_over or stream.is_reset:
+            raise ConnectionError
+
+    def _make_room(self, number: int, count: int) -> None:
+        """Let the client send so many bytes more."""
+        if count and not self._is_over:
+            self._h2.acknowledge_received_data(count, number)
+            self._flush()
+
+    def _flush(self) -> None:
+        """Send what the library has put together."""
+        if content := self._h2.data_to_send():
+            try:
+                self._wire.sendall(content)
+            except OSError:
+                self._is_over = True
+                self._changed.notify_all()
+                raise
+
+    def _end_stream(self, stream: Stream) -> None:
+        """Forget a request, and tell the client when its answer has no end."""
+        with self._changed, suppress(OSError):
+            del self._streams[stream.number]
+            self._changed.notify_all()
+            if not (self._is_over or stream.is_reset or stream.is_answered):
+                self._h2.reset_stream(stream.number, ErrorCodes.INTERNAL_ERROR)
+                self._flush()
+            self._make_room(stream.number, len(stream.waiting))
+
+    def _end(self) -> None:
+        """Say good-bye, where there is somebody to hear it, and wait for the threads."""
+        with self._changed:
+            if not self._is_over:
+                self._is_over = True
+                with suppress(OSError):
+                    self._h2.close_connection()
+                    self._flush()
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._streams)
+
+
+def encode_field(name: str, text: str) -> tuple[bytes, bytes]:
+    """Give a header as its bytes."""
+    return name.lower().encode("latin-1", "replace"), text.encode("latin-1", "replace")
+
+
+def read_pieces(body: bytes | FileSlice) -> Iterator[bytes]:
+    """Read the body of an answer piece by piece, as far as it goes."""
+    if isinstance(body, bytes):
+        yield body
+        return
+    with body, suppress(HTTPError):
+        yield from body.stream(65_536)

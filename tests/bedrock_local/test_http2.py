@@ -1,0 +1,294 @@
+"""Connections that begin with HTTP/2: the same answers, many at once, and nothing that a client could break."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from contextlib import closing, suppress
+from http.client import HTTPConnection
+
+import hypothesis.strategies as st
+import pytest
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamEnded, StreamReset
+from hyperframe.frame import GoAwayFrame
+from hypothesis import HealthCheck, given, settings
+
+from bedrock_local import http2, serve
+from bedrock_local.answers import Reply
+from bedrock_local.settings import change_settings
+
+CONVERSE = "/model/amazon.nova-lite-v1%3A0/converse"
+HELLO = json.dumps({"messages": [{"role": "user", "content": [{"text": "Hello."}]}]}).encode()
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+class Client:
+    """The other side of a connection, by the library that the server uses too."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.h2, self.ended, self.left = H2Connection(), set(), {}
+        self.headers, self.bodies = {}, defaultdict(bytes)
+        self.h2.initiate_connection()
+        self.push()
+
+    def close(self):
+        self.socket.close()
+
+    def push(self, *frames):
+        self.socket.sendall(self.h2.data_to_send() + b"".join(frame.serialize() for frame in frames))
+
+    def begin(self, method, path, *, is_whole=False, **headers):
+        number = self.h2.get_next_available_stream_id()
+        names = {":method": method, ":path": path, ":scheme": "http", ":authority": "localhost", **headers}
+        self.h2.send_headers(number, [(name.replace("_", "-"), value) for name, value in names.items()], is_whole)
+        self.push()
+        return number
+
+    def send(self, method, path, body=b"", **headers):
+        number = self.begin(method, path, **headers)
+        while body:
+            while not (room := min(self.h2.local_flow_control_window(number), 16_384)):
+                self.pull()
+            self.h2.send_data(number, body[:room])
+            body = body[room:]
+            self.push()
+        self.h2.end_stream(number)
+        self.push()
+        return number
+
+    def pull(self, *, makes_room=True):
+        content = self.socket.recv(65_536)
+        for event in self.h2.receive_data(content):
+            if isinstance(event, ResponseReceived):
+                self.headers[event.stream_id] = {name.decode(): value.decode() for name, value in event.headers}
+            elif isinstance(event, DataReceived):
+                self.bodies[event.stream_id] += event.data
+                if makes_room:
+                    self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            elif isinstance(event, StreamEnded):
+                self.ended.add(event.stream_id)
+            elif isinstance(event, StreamReset | ConnectionTerminated):
+                self.left[getattr(event, "stream_id", 0)] = event.error_code
+        self.push()
+        return content
+
+    def read(self, number):
+        while not {number, 0} & (self.ended | self.left.keys()):
+            assert self.pull()
+        headers = self.headers.get(number, {})
+        return int(headers.pop(":status", 0)), headers, self.bodies[number]
+
+    def ask(self, *request, **headers):
+        return self.read(self.send(*request, **headers))
+
+    def read_end(self):
+        """Read until the server hangs up."""
+        with suppress(ConnectionError):
+            while self.pull():
+                pass
+
+
+@pytest.fixture
+def client(server):
+    with closing(Client(server.port)) as client:
+        yield client
+
+
+@pytest.fixture
+def calls(client):
+    client.ask("PUT", "/calls")
+
+
+def ask_http1(server, method, path, body):
+    with closing(HTTPConnection("127.0.0.1", server.port)) as connection:
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        return response.status, {name.lower(): value for name, value in response.headers.items()}, response.read()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/", b""),
+        ("GET", "/model-invocation-jobs", b""),
+        ("POST", CONVERSE, b"{"),
+        ("POST", "/model/nobody/converse", HELLO),
+        ("POST", f"{CONVERSE}-stream", HELLO),
+        ("HEAD", "/none", b""),
+        ("GET", "/none/a", b""),
+        ("DELETE", "/none/a", b""),
+    ],
+)
+def test_an_answer_is_that_of_http_1(client, server, method, path, body):
+    answers = client.ask(method, path, body), ask_http1(server, method, path, body)
+    for _, headers, _ in answers:
+        for name in ("date", "x-amzn-requestid", "x-amz-request-id"):
+            assert headers.pop(name)
+    assert answers[0] == answers[1]
+
+
+def test_a_connection_answers_many_requests_at_once(folder):
+    barrier = threading.Barrier(20)
+    with (
+        serve(folder, answer=lambda _: Reply(f"{barrier.wait(60)}", "end", 1, 1)) as server,
+        closing(Client(server.port)) as client,
+    ):
+        numbers = [client.send("POST", CONVERSE, HELLO) for _ in range(20)]
+        assert [client.read(number)[0] for number in numbers] == [200] * 20
+
+
+def test_large_bodies_go_both_ways_as_there_is_room(client, calls):
+    body = bytes(range(256)) * 20_000
+    assert client.ask("PUT", "/calls/a", body)[0] == 200
+    assert client.ask("GET", "/calls/a")[2] == body
+    assert client.ask("GET", "/calls/a", range="bytes=1-3")[::2] == (206, b"\1\2\3")
+
+
+def test_an_answer_waits_for_a_client_that_makes_no_room(client, calls):
+    client.ask("PUT", "/calls/a", bytes(100_000))
+    number = client.begin("GET", "/calls/a", is_whole=True)
+    while len(client.bodies[number]) < 65_535:
+        client.pull(makes_room=False)
+    assert client.ask("HEAD", "/calls/a")[0] == 200
+    for where in (number, None):
+        client.h2.increment_flow_control_window(50_000, where)
+    client.push()
+    assert len(client.read(number)[2]) == 100_000
+
+
+def test_an_object_without_content_has_an_answer(client, calls):
+    client.ask("PUT", "/calls/a")
+    assert client.ask("GET", "/calls/a")[::2] == (200, b"")
+
+
+def test_a_client_that_will_ask_no_more_still_gets_its_answer(client):
+    number = client.send("POST", CONVERSE, HELLO)
+    client.push(GoAwayFrame(0))
+    assert client.read(number)[0] == 200
+
+
+def test_a_body_that_nobody_wants_loses_neither_the_answer_nor_the_connection(client):
+    assert client.ask("PUT", "/none/a", bytes(5_000_000))[0] == 404
+    assert client.ask("GET", "/")[0] == 200
+
+
+@pytest.mark.parametrize("is_taken_back", [True, False])
+def test_half_a_body_leaves_nothing(folder, is_taken_back):
+    with serve(folder) as server, closing(Client(server.port)) as client:
+        client.ask("PUT", "/calls")
+        client.h2.send_data(number := client.begin("PUT", "/calls/a"), b"hello")
+        client.push()
+        while not any(folder.glob("state/tmp/*")):
+            pass
+        if is_taken_back:
+            client.h2.reset_stream(number)
+            client.ask("GET", "/")
+    assert [*folder.glob("state/tmp/*"), *folder.glob("s3/calls/*")] == []
+
+
+def test_an_answer_that_breaks_off_is_noticed(client, calls, server):
+    client.ask("PUT", "/calls/a", b"hello")
+    change_settings(server.emulator.folder, faults={"broken-read": 1})
+    number = client.begin("GET", "/calls/a", is_whole=True)
+    client.read(number)
+    assert client.left == {number: ErrorCodes.INTERNAL_ERROR}
+
+
+def test_a_name_that_a_web_page_brings_is_refused(client):
+    number = client.h2.get_next_available_stream_id()
+    names = {":method": "GET", ":path": "/", ":scheme": "http", ":authority": "evil.com"}
+    client.h2.send_headers(number, list(names.items()), end_stream=True)
+    client.push()
+    assert client.read(number)[0] == 403
+    assert client.ask("GET", "/", origin="https://evil.com")[0] == 403
+
+
+# What a broken or hostile client may try
+
+
+def test_requests_beyond_the_threads_are_refused_and_may_come_again(folder, monkeypatch):
+    monkeypatch.setattr(http2, "FREE_THREADS", threading.Semaphore(2))
+    held = threading.Event()
+    with (
+        serve(folder, answer=lambda _: Reply(f"{held.wait(60)}", "end", 1, 1)) as server,
+        closing(Client(server.port)) as client,
+    ):
+        first, second, third = [client.send("POST", CONVERSE, HELLO) for _ in range(3)]
+        client.read(third)
+        assert client.left == {third: ErrorCodes.REFUSED_STREAM}
+        held.set()
+        assert [client.read(first)[0], client.read(second)[0]] == [200, 200]
+
+
+def test_requests_that_are_taken_back_hold_no_threads(folder, monkeypatch):
+    monkeypatch.setattr(http2, "FREE_THREADS", threading.Semaphore(2))
+    with serve(folder) as server, closing(Client(server.port)) as client:
+        for _ in range(200):
+            client.h2.reset_stream(client.begin("PUT", "/calls/a"))
+            client.push()
+        while client.ask("GET", "/")[0] != 200:
+            pass
+
+
+def make_frame(kind, content=b"", *, flags=0, stream=0):
+    return len(content).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + content
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [make_frame(0, b"x", stream=1)],  # of a stream that nobody opened
+        [make_frame(1, b"\xff" * 50, flags=4, stream=1)],  # headers that are none
+        [make_frame(8, bytes(4))],  # room for nothing
+        [make_frame(9, b"", stream=1)],  # goes on with nothing
+        [b"\xff\xff\xff\0\0\0\0\0\0"],  # too large
+        [make_frame(6, b"x")],  # half a ping
+        [make_frame(1, b"", stream=1), *[make_frame(9, b"x" * 1000, stream=1)] * 1000],  # headers without an end
+        [make_frame(4, (4).to_bytes(2, "big") + b"\xff" * 4)],  # a window without an end
+    ],
+    ids=lambda frames: f"{frames[0][3]}-{len(frames)}",
+)
+def test_who_breaks_the_rules_is_hung_up_on_and_nobody_else(client, server, frames):
+    client.socket.sendall(b"".join(frames))
+    client.read_end()
+    assert ask_http1(server, "GET", "/", b"")[0] == 200
+
+
+@pytest.mark.parametrize("rest", [b"", b"\r\n", b"\r\nSM\r\n\r\r", b"Host: localhost\r\n\r\n"])
+def test_half_a_preface_is_no_http_2(server, rest):
+    with socket.create_connection(("127.0.0.1", server.port)) as talk:
+        talk.sendall(PREFACE[:16] + rest)
+        talk.shutdown(socket.SHUT_WR)
+        assert b"HTTP/1.1 505" in b"".join(iter(lambda: talk.recv(65_536), b""))
+
+
+KINDS, FLAGS = st.integers(0, 12), st.sampled_from([0, 1, 4, 5, 8, 32, 255])
+HEADS = st.sampled_from([b"\x82\x86\x84\x41\x09localhost", b"\x83\x86\x84\x41\x09localhost", b"\x82"])
+FRAMES = st.builds(
+    lambda kind, content, flags, stream: make_frame(kind, content, flags=flags, stream=stream),
+    KINDS, st.binary(max_size=40) | HEADS, FLAGS, st.sampled_from([0, 1, 3, 2, 5, 2**31 - 1]),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(frames=st.lists(FRAMES, max_size=12))
+def test_no_frames_at_all_break_the_server(server, capfd, frames):
+    with socket.create_connection(("127.0.0.1", server.port)) as talk:
+        talk.sendall(PREFACE + make_frame(4) + b"".join(frames))
+        talk.shutdown(socket.SHUT_WR)
+        while talk.recv(65_536):
+            pass
+    assert capfd.readouterr().err == ""
+
+
+def test_the_library_is_loaded_when_somebody_needs_it():
+    said = "import sys, bedrock_local; print('h2' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
