@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import time
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 
@@ -17,6 +16,7 @@ from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.jobs import Job
 from bedrock_local.models import Model, find_model, is_profile
+from bedrock_local.operations import find_id, no_operation
 from bedrock_local.shapes import check_request, input_shape, keep_known
 from bedrock_local.summaries import describe, list_page
 from bedrock_local.tags import add_tags, check_tags, read_tags, remove_tags
@@ -26,33 +26,19 @@ from bedrock_local.wire import Request, Response, read_all
 from bedrock_local.work import work_in_turns, work_on
 
 BODY_BYTES = 1_000_000
-JOB_PATH = re.compile(r"/model-invocation-job/([^/]+)")
 JOB_ID = re.compile(r"(?:arn:aws(?:-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:model-invocation-job/)?([a-z0-9]{12})")
 
 
-def handle(request: Request, emulator: Emulator) -> Response:
+def handle(operation: str, request: Request, emulator: Emulator) -> Response:
     """Answer a request to the control plane."""
-    job = JOB_PATH.fullmatch(request.path)
-    stop = JOB_PATH.fullmatch(request.path.removesuffix("/stop"))
-    operation = {
-        ("POST", "/model-invocation-job"): create_job,
-        ("GET", "/model-invocation-jobs"): list_jobs,
-        ("POST", "/listTagsForResource"): list_tags,
-        ("POST", "/tagResource"): tag_job,
-        ("POST", "/untagResource"): untag_job,
-    }.get((request.method, request.path))
-    if operation:
-        return operation(request, emulator)
-    if request.method == "GET" and job:
-        return get_job(unquote(job[1]), emulator)
-    if request.method == "POST" and stop and not job:
-        return stop_job(unquote(stop[1]), emulator)
-    raise ServiceError("UnknownOperationException", f"The emulator has no {request.method} {request.path}")
+    if operation not in OPERATIONS:
+        raise no_operation(operation, request, OPERATIONS)
+    return OPERATIONS[operation](request, emulator)
 
 
 def create_job(request: Request, emulator: Emulator) -> Response:
     """Keep a new job, or find the one that the same token made."""
-    wish = read_body(request)
+    wish = read_wish(request)
     check_request("bedrock", "CreateModelInvocationJob", wish)
     wish = keep_known(wish, input_shape("bedrock", "CreateModelInvocationJob"))
     # The service looks at the role first, then at the model: with a wrong role every model fails alike.
@@ -70,16 +56,16 @@ def create_job(request: Request, emulator: Emulator) -> Response:
     return json_response({"jobArn": job.arn})
 
 
-def get_job(identifier: str, emulator: Emulator) -> Response:
+def get_job(request: Request, emulator: Emulator) -> Response:
     """Work on a job a little, then say how it stands."""
-    job = find_job(identifier, emulator)
+    job = identify_job(find_id(request), emulator)
     work_on(job, emulator, time.monotonic() + emulator.settings.work_seconds)
     return json_response(describe(job, emulator))
 
 
-def stop_job(identifier: str, emulator: Emulator) -> Response:
+def stop_job(request: Request, emulator: Emulator) -> Response:
     """Keep that a job is to stop; what it has finished is written when somebody next asks for it."""
-    job = find_job(identifier, emulator)
+    job = identify_job(find_id(request), emulator)
     with jobs.lock_end(emulator.folder, job):
         end = jobs.read_progress(emulator.folder, job).end
         if end:
@@ -120,11 +106,11 @@ def untag_job(request: Request, emulator: Emulator) -> Response:
 
 def read_tagging(request: Request, emulator: Emulator, operation: str) -> tuple[dict[str, Any], Job]:
     """Read a request about tags, and find the job it names; nothing else has tags here."""
-    wish = read_body(request)
+    wish = read_wish(request)
     check_request("bedrock", operation, wish)
     if ":model-invocation-job/" not in wish["resourceARN"]:
         raise ServiceError("ResourceNotFoundException", "The requested resource could not be found.")
-    return wish, find_job(wish["resourceARN"], emulator)
+    return wish, identify_job(wish["resourceARN"], emulator)
 
 
 def check_role(role_arn: str) -> None:
@@ -191,7 +177,7 @@ def add_job(wish: dict[str, Any], model: Model, emulator: Emulator) -> Job:
     return job
 
 
-def find_job(identifier: str, emulator: Emulator) -> Job:
+def identify_job(identifier: str, emulator: Emulator) -> Job:
     """Find a job of the region by ARN or id."""
     found = JOB_ID.fullmatch(identifier)
     if not found:
@@ -211,7 +197,7 @@ def model_arn(model_id: str, emulator: Emulator) -> str:
     return f"arn:aws:bedrock:{emulator.region}::foundation-model/{model_id}"
 
 
-def read_body(request: Request) -> dict[str, Any]:
+def read_wish(request: Request) -> dict[str, Any]:
     """Read a small JSON body, which must be an object."""
     content = read_all(request.body, BODY_BYTES)
     try:
@@ -223,3 +209,14 @@ def read_body(request: Request) -> dict[str, Any]:
 def json_response(body: dict[str, Any]) -> Response:
     """Answer with a JSON document."""
     return Response(200, {"content-type": "application/json"}, msgspec.json.encode(body))
+
+
+OPERATIONS = {
+    "CreateModelInvocationJob": create_job,
+    "GetModelInvocationJob": get_job,
+    "ListModelInvocationJobs": list_jobs,
+    "StopModelInvocationJob": stop_job,
+    "ListTagsForResource": list_tags,
+    "TagResource": tag_job,
+    "UntagResource": untag_job,
+}

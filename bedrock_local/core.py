@@ -8,7 +8,7 @@ from bedrock_local import control, identity, runtime, s3
 from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError, form_error, json_error, xml_error
 from bedrock_local.faults import find_request_fault
-from bedrock_local.operations import find_operation
+from bedrock_local.operations import MODELLED, find_operation
 from bedrock_local.shapes import check_address
 from bedrock_local.wire import FileSlice, Request, Response
 
@@ -27,7 +27,6 @@ REFUSALS = {
         ("ServiceUnavailable", "Service is unable to handle request."),
     ),
 }
-MODELLED = ("bedrock", "bedrock-runtime")
 HANDLERS = {
     "bedrock": control.handle,
     "bedrock-runtime": runtime.handle,
@@ -45,7 +44,7 @@ def handle(request: Request, emulator: Emulator) -> Response:
             raise refusal(fault, request)
         if operation and request.service in MODELLED:
             check_address(request, operation)
-        response = carry_out(request, emulator)
+        response = carry_out(operation, request, emulator)
         return spoil(response, fault, request) if fault else response
     except ServiceError as error:
         return write_error(error, request)
@@ -59,12 +58,12 @@ def write_error(error: ServiceError, request: Request) -> Response:
     return form_error(error) if is_form and not request.service.startswith("bedrock") else json_error(error)
 
 
-def carry_out(request: Request, emulator: Emulator) -> Response:
+def carry_out(operation: str, request: Request, emulator: Emulator) -> Response:
     """Do what a request asks for."""
     if request.service not in HANDLERS:
         reason = f"The emulator has {', '.join(HANDLERS)}, but no {request.service}"
         raise ServiceError("UnknownOperationException", reason)
-    return HANDLERS[request.service](request, emulator)
+    return HANDLERS[request.service](operation, request, emulator)
 
 
 def spoil(response: Response, fault: str, request: Request) -> Response:

@@ -115,11 +115,11 @@ def check_reply(reply: object) -> None:
     if not isinstance(reply, Reply):
         reason = f"The answerer gave {type(reply).__name__}, not a Reply of bedrock_local.answers."
         raise ServiceError("ModelErrorException", reason)
-    for name, fault in find_reply_faults(reply):
-        raise ServiceError("ModelErrorException", f"The answerer gave a Reply whose {name} {fault}.")
+    for name, misfit in find_reply_misfits(reply):
+        raise ServiceError("ModelErrorException", f"The answerer gave a Reply whose {name} {misfit}.")
 
 
-def find_reply_faults(reply: Reply) -> Iterator[tuple[str, str]]:
+def find_reply_misfits(reply: Reply) -> Iterator[tuple[str, str]]:
     """Name the fields of a reply that no answer can be made of."""
     if not isinstance(reply.text, str):
         yield "text", "is no str"

@@ -12,24 +12,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from bedrock_local.core import handle, write_error
 from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
+from bedrock_local.operations import find_modelled
 from bedrock_local.wire import Request, Response, full_headers
 
 LOOPBACK = re.compile(r"127\.0\.0\.1|::1|(?:.+\.)?localhost")
 SCOPE = re.compile(r"/\d{8}/(?P<region>[a-z0-9-]{1,20})/(?P<service>[a-z0-9-]+)/aws4_request")
-# An id may be an ARN, and that with its slash and colons as they are, percent-encoded, or so twice.
-JOB_PATH = re.compile(r"(/model-invocation-job)/(.+?)(/stop)?")
-MODEL_PATH = re.compile(r"(/model)/(.+)(/[a-z-]+)")
 LINE_END = re.compile(r"[\r\n\0]+")
 
 
 def answer_request(emulator: Emulator, method: str, target: str, headers: dict[str, str], body: Any) -> Response:
     """Answer a request; what nobody has thought of is an error of the service, and told on the terminal too."""
-    request, region = read_request(method, target, headers, body)
+    request, region = read_http_request(method, target, headers, body)
     try:
         check_origin(headers)
         return handle(request, replace(emulator, region=region or emulator.region))
@@ -75,7 +73,7 @@ def read_headers(items: list[tuple[str, str]]) -> dict[str, str]:
     return headers
 
 
-def read_request(method: str, target: str, headers: dict[str, str], body: Any) -> tuple[Request, str]:
+def read_http_request(method: str, target: str, headers: dict[str, str], body: Any) -> tuple[Request, str]:
     """Put a request into the form that the core takes, and name the region that it is for; empty for none."""
     if not target.startswith("/"):  # as a client sends it that takes this server for a proxy
         target = "/" + target.partition("://")[2].partition("/")[2]
@@ -85,8 +83,6 @@ def read_request(method: str, target: str, headers: dict[str, str], body: Any) -
     headers = {name.lower(): value for name, value in query.items() if name.lower().startswith("x-amz-")} | headers
     found = SCOPE.search(headers.get("authorization", "") or headers.get("x-amz-credential", ""))
     service = find_service(found["service"] if found else "", path)
-    if service.startswith("bedrock"):
-        path = encode_id(path)
     request = Request(service, method, headers.get("host", "").lower(), path, query, headers, body)
     return request, found["region"] if found else ""
 
@@ -94,14 +90,5 @@ def read_request(method: str, target: str, headers: dict[str, str], body: Any) -
 def find_service(signing_name: str, path: str) -> str:
     """Name the service by what the request was signed for, and by its path when that does not tell."""
     if signing_name in ("", "bedrock"):
-        if path.startswith("/model/"):
-            return "bedrock-runtime"
-        if signing_name or re.match("/model-invocation-jobs?(/|$)", path):
-            return "bedrock"
-    return signing_name or "s3"
-
-
-def encode_id(path: str) -> str:
-    """Percent-encode the id in a path once, however it came."""
-    found = JOB_PATH.fullmatch(path) or MODEL_PATH.fullmatch(path)
-    return f"{found[1]}/{quote(unquote(unquote(found[2])), safe='')}{found[3] or ''}" if found else path
+        return find_modelled(path) or signing_name or "s3"
+    return signing_name

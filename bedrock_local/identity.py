@@ -16,7 +16,7 @@ CALLER = f"<Arn>arn:aws:iam::{ACCOUNT}:root</Arn><UserId>{ACCOUNT}</UserId><Acco
 ANSWER = f"<GetCallerIdentityResult>{CALLER}</GetCallerIdentityResult>"
 
 
-def handle(request: Request, _: Emulator) -> Response:
+def handle(_: str, request: Request, __: Emulator) -> Response:
     """Say that the account's root user calls, whoever does."""
     wish = parse_qs((read_all(request.body, 10_000) or b"").decode("latin-1"))
     if wish.get("Action") != ["GetCallerIdentity"]:

@@ -22,7 +22,6 @@ from bedrock_local.files import write_file, write_json
 from bedrock_local.settings import Waiting
 
 Ended = Literal["Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"]
-Status = Waiting | Ended
 Queue = Literal["running", "queued"]
 Kept = TypeVar("Kept")
 ID_LETTERS = string.ascii_lowercase + string.digits

@@ -6,6 +6,7 @@ Sources: the request URIs in the service models of botocore; Amazon S3 API Refer
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote
 
 from bedrock_local.errors import ServiceError
@@ -17,22 +18,26 @@ HOST = re.compile(
     r"(?::\d+)?"
 )
 
-BEDROCK = [
-    ("POST", re.compile(r"/model-invocation-job"), "CreateModelInvocationJob"),
-    ("GET", re.compile(r"/model-invocation-jobs"), "ListModelInvocationJobs"),
-    ("POST", re.compile(r"/model-invocation-job/.+/stop"), "StopModelInvocationJob"),
-    ("GET", re.compile(r"/model-invocation-job/.+"), "GetModelInvocationJob"),
-    ("POST", re.compile(r"/listTagsForResource"), "ListTagsForResource"),
-    ("POST", re.compile(r"/tagResource"), "TagResource"),
-    ("POST", re.compile(r"/untagResource"), "UntagResource"),
-]
-RUNTIME = [
-    ("POST", re.compile(r"/model/[^/]+/invoke"), "InvokeModel"),
-    ("POST", re.compile(r"/model/[^/]+/invoke-with-response-stream"), "InvokeModelWithResponseStream"),
-    ("POST", re.compile(r"/model/[^/]+/converse"), "Converse"),
-    ("POST", re.compile(r"/model/[^/]+/converse-stream"), "ConverseStream"),
-    ("POST", re.compile(r"/model/[^/]+/count-tokens"), "CountTokens"),
-]
+# Routes of Bedrock. An id may be an ARN, and that with its slash and colons as they are, percent-encoded, or so twice.
+MODELLED = {
+    "bedrock": [
+        ("POST", re.compile(r"/model-invocation-job"), "CreateModelInvocationJob"),
+        ("GET", re.compile(r"/model-invocation-jobs"), "ListModelInvocationJobs"),
+        ("POST", re.compile(r"/model-invocation-job/(.+)/stop"), "StopModelInvocationJob"),
+        ("GET", re.compile(r"/model-invocation-job/(.+)"), "GetModelInvocationJob"),
+        ("POST", re.compile(r"/listTagsForResource"), "ListTagsForResource"),
+        ("POST", re.compile(r"/tagResource"), "TagResource"),
+        ("POST", re.compile(r"/untagResource"), "UntagResource"),
+    ],
+    "bedrock-runtime": [
+        ("POST", re.compile(r"/model/(.+)/invoke"), "InvokeModel"),
+        ("POST", re.compile(r"/model/(.+)/invoke-with-response-stream"), "InvokeModelWithResponseStream"),
+        ("POST", re.compile(r"/model/(.+)/invoke-with-bidirectional-stream"), "InvokeModelWithBidirectionalStream"),
+        ("POST", re.compile(r"/model/(.+)/converse"), "Converse"),
+        ("POST", re.compile(r"/model/(.+)/converse-stream"), "ConverseStream"),
+        ("POST", re.compile(r"/model/(.+)/count-tokens"), "CountTokens"),
+    ],
+}
 
 # What a word in the query, or a header, makes of a method. First match wins: words stand before the plain method.
 S3_BUCKET = [
@@ -70,7 +75,7 @@ UNKNOWN_WORDS = {
     "requestPayment", "restore", "retention", "select", "session", "tagging", "torrent", "versioning", "versions",
     "website",
 }  # fmt: skip
-NAMES = [name for _, _, name in (*BEDROCK, *RUNTIME)]
+NAMES = [name for routes in MODELLED.values() for _, _, name in routes]
 NAMES += ["ListBuckets", *(name for _, _, name in (*S3_BUCKET, *S3_OBJECT))]
 
 
@@ -78,8 +83,33 @@ def find_operation(request: Request) -> str:
     """Name the operation that a request asks for; empty for one that the emulator does not have."""
     if request.service == "s3":
         return find_s3_operation(request)
-    table = BEDROCK if request.service == "bedrock" else RUNTIME
-    return next((name for method, path, name in table if method == request.method and path.fullmatch(request.path)), "")
+    return match_route(request)[0]
+
+
+def find_id(request: Request) -> str:
+    """Give the id of the job or model that stands in a path of Bedrock."""
+    return match_route(request)[1]
+
+
+def match_route(request: Request) -> tuple[str, str]:
+    """Give the operation of Bedrock that a method and a path stand for, and the id in the path; both may be empty."""
+    for method, path, name in MODELLED.get(request.service, []):
+        if method == request.method and (found := path.fullmatch(request.path)):
+            return name, unquote(unquote("".join(found.groups())))
+    return "", ""
+
+
+def find_modelled(path: str) -> str:
+    """Name the service of Bedrock whose paths begin as this one does; empty for none."""
+    first = path.split("/")[1]
+    begins = {service: {path.pattern.split("/")[1] for _, path, _ in routes} for service, routes in MODELLED.items()}
+    return next((service for service, words in begins.items() if first in words), "")
+
+
+def no_operation(operation: str, request: Request, operations: Iterable[str]) -> ServiceError:
+    """Say which operations there are, and which there is not."""
+    asked = operation or f"{request.method} {request.path}"
+    return ServiceError("UnknownOperationException", f"The emulator has {', '.join(operations)}, but no {asked}")
 
 
 def find_s3_operation(request: Request) -> str:

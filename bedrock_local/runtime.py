@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 
@@ -20,12 +19,13 @@ from bedrock_local.errors import ServiceError
 from bedrock_local.families import answer_converse, answer_native, read_converse_question, read_native_question
 from bedrock_local.families.limits import check_window
 from bedrock_local.models import Model, find_model, names_profile
+from bedrock_local.operations import find_id, no_operation
 from bedrock_local.shapes import check_request
 from bedrock_local.wire import Request, Response, read_all
 
 BODY_BYTES = 25_000_000
 MALFORMED = "Malformed input request, please reformat your input and try again."
-PATH = re.compile(r"/model/([^/]+)/(invoke|converse|count-tokens)")
+OPERATIONS = ("InvokeModel", "Converse", "CountTokens")
 # "Count tokens": Claude from 3.5 on; that 4.5 and 4.6 are counted was seen, that the newest are not too.
 COUNTED = re.compile(r"anthropic\.claude-(3-[57]|(sonnet|opus|haiku)-4)")
 # CountTokens took no longer prompts whatever the model's window is: boto/botocore#3707.
@@ -35,19 +35,18 @@ JSON_TYPES = ("", "*/*", "application/*", "application/json", "application/octet
 ECHOED = ("x-amzn-bedrock-performanceconfig-latency", "x-amzn-bedrock-service-tier")
 
 
-def handle(request: Request, emulator: Emulator) -> Response:
+def handle(operation: str, request: Request, emulator: Emulator) -> Response:
     """Answer a request to a model."""
-    found = PATH.fullmatch(request.path)
-    if not found or request.method != "POST":
-        raise ServiceError("UnknownOperationException", f"The emulator has no {request.method} {request.path}")
-    model_id = unquote(found[1])
+    if operation not in OPERATIONS:
+        raise no_operation(operation, request, OPERATIONS)
+    model_id = find_id(request)
     model = find_model(model_id)
     if model is None:
         raise ServiceError("ValidationException", "The provided model identifier is invalid.")
     check_types(request.headers)
     body = read_body(request)
     try:
-        return carry_out(found[2], model, model_id, body, emulator, request.headers)
+        return carry_out(operation, model, model_id, body, emulator, request.headers)
     except RecursionError:
         # What can be read may still be too deep to be looked at.
         raise ServiceError("ValidationException", MALFORMED) from None
@@ -57,10 +56,10 @@ def carry_out(
     operation: str, model: Model, model_id: str, body: dict[str, Any], emulator: Emulator, headers: Mapping[str, str]
 ) -> Response:
     """Do with a body what is asked for."""
-    if operation == "count-tokens":
+    if operation == "CountTokens":
         return count_tokens(model, model_id, body)
     check_profile(model, model_id)
-    if operation == "converse":
+    if operation == "Converse":
         return json_response(answer_converse(model, body, emulator.ask, elapsed_ms=start_clock()))
     return invoke_model(model, body, emulator, headers)
 

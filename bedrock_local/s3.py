@@ -12,25 +12,24 @@ from bedrock_local import attributes, listings, objects, transfers, uploads
 from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.objects import Bucket
-from bedrock_local.operations import find_operation, find_target
+from bedrock_local.operations import find_target
 from bedrock_local.times import iso_time
 from bedrock_local.wire import Request, Response
-from bedrock_local.xml import read_body, xml_response
+from bedrock_local.xml import read_document, xml_response
 
 Operation = Callable[[Request, Emulator, str, str], Response]
 
 
-def handle(request: Request, emulator: Emulator) -> Response:
+def handle(operation: str, request: Request, emulator: Emulator) -> Response:
     """Answer a request to S3, by virtual host or by path."""
-    operation = OPERATIONS.get(find_operation(request))
-    if operation is None:
+    if operation not in OPERATIONS:
         reason = f"The emulator has no such operation of S3: {request.method} {'&'.join(request.query)}"
         raise ServiceError("NotImplemented", reason)
     if request.query.get("versionId", "null") != "null":
         raise ServiceError("InvalidArgument", "Invalid version id specified")
     bucket, key = find_target(request)
     objects.check_key(key)
-    return operation(request, emulator, bucket, key)
+    return OPERATIONS[operation](request, emulator, bucket, key)
 
 
 def list_buckets(request: Request, emulator: Emulator, _: str, __: str) -> Response:
@@ -56,7 +55,7 @@ def list_buckets(request: Request, emulator: Emulator, _: str, __: str) -> Respo
 
 def create_bucket(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
     """Make a bucket in the region that the document names; only the oldest region's endpoint takes any."""
-    wish = read_body(request)
+    wish = read_document(request)
     named = "" if wish is None else wish.findtext("LocationConstraint") or ""
     if named == "us-east-1":
         raise ServiceError("InvalidLocationConstraint", "The specified location-constraint is not valid")

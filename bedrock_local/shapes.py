@@ -11,12 +11,12 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
-from urllib.parse import unquote
 
 from botocore.loaders import Loader, create_loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
 from bedrock_local.errors import ServiceError
+from bedrock_local.operations import find_id
 from bedrock_local.patterns import is_match
 from bedrock_local.times import read_time
 from bedrock_local.wire import Request
@@ -39,30 +39,24 @@ BITS = {"integer": 32, "long": 64}
 
 def check_request(service: str, operation: str, value: Mapping[str, Any]) -> None:
     """Refuse a request that its operation's shape does not allow, naming every place."""
-    refuse_faults(list(find_faults(value, input_shape(service, operation), "")))
+    refuse_misfits(list(find_misfits(value, input_shape(service, operation), "")))
 
 
 def check_address(request: Request, operation: str) -> None:
     """Refuse a request by what its path, query and headers say; its body is looked at later."""
     model = operation_model(request.service, operation)
     places = {
-        "uri": read_path(request.path, model.http["requestUri"]),
+        "uri": dict.fromkeys(re.findall(r"\{(\w+)\}", model.http["requestUri"]), find_id(request)),
         "querystring": request.query,
         "header": request.headers,
     }
-    faults: list[str] = []
+    misfits: list[str] = []
     for name, member in model.input_shape.members.items():
         place, written = member.serialization.get("location"), member.serialization.get("name", name)
         text = places.get(place, {}).get(written.lower() if place == "header" else written)
         if text is not None:
-            faults += find_faults(read_text(text, member.type_name), member, name)
-    refuse_faults(faults)
-
-
-def read_path(path: str, template: str) -> dict[str, str]:
-    """Read the members of a path such as `/model/{modelId}/invoke`."""
-    found = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>.+)", template), path)
-    return {name: unquote(value) for name, value in found.groupdict().items()} if found else {}
+            misfits += find_misfits(read_text(text, member.type_name), member, name)
+    refuse_misfits(misfits)
 
 
 def read_text(text: str, type_name: str) -> Any:
@@ -71,11 +65,11 @@ def read_text(text: str, type_name: str) -> Any:
     return int(text) if type_name in BITS and re.fullmatch(r"-?[0-9]{1,20}", text) else text
 
 
-def refuse_faults(faults: list[str]) -> None:
-    """Refuse a request that has faults, in the words of the service."""
-    if faults:
-        count = f"{len(faults)} validation error{'s' if len(faults) > 1 else ''} detected: "
-        raise ServiceError("ValidationException", count + "; ".join(faults))
+def refuse_misfits(misfits: list[str]) -> None:
+    """Refuse a request that has misfits, in the words of the service."""
+    if misfits:
+        count = f"{len(misfits)} validation error{'s' if len(misfits) > 1 else ''} detected: "
+        raise ServiceError("ValidationException", count + "; ".join(misfits))
 
 
 @cache
@@ -111,23 +105,23 @@ def is_document(shape: Any) -> bool:
     return bool(getattr(shape, "is_document_type", False))
 
 
-def find_faults(value: Any, shape: Any, path: str) -> Iterator[str]:
+def find_misfits(value: Any, shape: Any, path: str) -> Iterator[str]:
     """Name what is wrong with a value, place by place."""
     if is_document(shape):
         return
     if not is_type(value, shape.type_name):
-        yield fault(value, path, f"Member must be of type {shape.type_name}")
+        yield misfit(value, path, f"Member must be of type {shape.type_name}")
         return
     yield from find_limits(value, shape, path)
     if shape.type_name == "structure":
         yield from find_members(value, shape, path)
     elif shape.type_name == "list":
         for number, item in enumerate(value, 1):
-            yield from find_faults(item, shape.member, f"{path}.{number}.member")
+            yield from find_misfits(item, shape.member, f"{path}.{number}.member")
     elif shape.type_name == "map":
         for name, item in value.items():
-            yield from find_faults(name, shape.key, f"{path}.{name}.key")
-            yield from find_faults(item, shape.value, f"{path}.{name}.value")
+            yield from find_misfits(name, shape.key, f"{path}.{name}.key")
+            yield from find_misfits(item, shape.value, f"{path}.{name}.value")
 
 
 def is_type(value: Any, type_name: str) -> bool:
@@ -155,12 +149,12 @@ def find_members(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[st
     start = f"{path}." if path else ""
     for name in shape.required_members:
         if value.get(name) is None:
-            yield fault(None, start + name, "Member must not be null")
+            yield misfit(None, start + name, "Member must not be null")
     present = [name for name in shape.members if value.get(name) is not None]
     if shape.is_tagged_union and len(present) != 1:
-        yield fault(value, path, "Member must have exactly one of its members set")
+        yield misfit(value, path, "Member must have exactly one of its members set")
     for name in present:
-        yield from find_faults(value[name], shape.members[name], start + name)
+        yield from find_misfits(value[name], shape.members[name], start + name)
 
 
 def find_limits(value: Any, shape: Shape, path: str) -> Iterator[str]:
@@ -169,14 +163,14 @@ def find_limits(value: Any, shape: Shape, path: str) -> Iterator[str]:
     word, size = measure(value, shape.type_name)
     is_long = "max" in limits and size > limits["max"]
     if "min" in limits and size < limits["min"]:
-        yield fault(value, path, f"Member must have {word} greater than or equal to {limits['min']}")
+        yield misfit(value, path, f"Member must have {word} greater than or equal to {limits['min']}")
     if is_long:
-        yield fault(value, path, f"Member must have {word} less than or equal to {limits['max']}")
+        yield misfit(value, path, f"Member must have {word} less than or equal to {limits['max']}")
     if "enum" in limits and value not in limits["enum"]:
-        yield fault(value, path, f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]")
+        yield misfit(value, path, f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]")
     # No pattern is tried on a text of any length.
     if "pattern" in limits and not is_long and not is_match(limits["pattern"], value):
-        yield fault(value, path, f"Member must satisfy regular expression pattern: {limits['pattern']}")
+        yield misfit(value, path, f"Member must satisfy regular expression pattern: {limits['pattern']}")
 
 
 def measure(value: Any, type_name: str) -> tuple[str, float]:
@@ -186,8 +180,8 @@ def measure(value: Any, type_name: str) -> tuple[str, float]:
     return "length", len(value) * 3 // 4 - value.count("=") if type_name == "blob" else len(value)
 
 
-def fault(value: Any, path: str, rule: str) -> str:
-    """Name a fault in the words of the service."""
+def misfit(value: Any, path: str, rule: str) -> str:
+    """Name a misfit in the words of the service."""
     # Of lists and objects the beginning: they may be large, or nested deeper than `str` goes.
     text = value if isinstance(value, str) else reprlib.repr(value)
     shown = "null" if value is None else f"'{text[:100]}'"

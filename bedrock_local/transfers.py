@@ -21,7 +21,7 @@ from bedrock_local.errors import ServiceError
 from bedrock_local.objects import Facts
 from bedrock_local.times import http_time, iso_time
 from bedrock_local.wire import FileSlice, Request, Response
-from bedrock_local.xml import malformed, read_body, xml_response
+from bedrock_local.xml import malformed, read_document, xml_response
 
 KEPT = ("cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires")
 META = "x-amz-meta-"
@@ -113,7 +113,7 @@ def delete_object(request: Request, emulator: Emulator, bucket: str, key: str) -
 def delete_objects(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
     """Delete up to 1,000 keys that a document names."""
     objects.bucket_folder(emulator.folder, bucket)
-    wish = read_body(request)
+    wish = read_document(request)
     wishes = [] if wish is None else wish.findall("Object")
     if wish is None or not 1 <= len(wishes) <= 1000 or not all(each.findtext("Key") for each in wishes):
         raise malformed()

@@ -39,7 +39,7 @@ from bedrock_local.transfers import (
     user_metadata,
 )
 from bedrock_local.wire import CHUNK_BYTES, Request, Response
-from bedrock_local.xml import malformed, read_body, xml_response
+from bedrock_local.xml import malformed, read_document, xml_response
 
 PAGE_PARTS = PAGE_UPLOADS = 1000
 UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
@@ -131,7 +131,7 @@ def keep_part(folder: Path, upload: Upload, number: int, received: Received) -> 
 def complete_upload(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
     """Make the object out of the parts that a document names."""
     folder, upload = find_upload(request, emulator, bucket, key)
-    wish = read_body(request)
+    wish = read_document(request)
     parts = check_parts(folder, upload, [] if wish is None else wish.findall("Part"))
     is_whole = upload.checksum_type == "FULL_OBJECT"
     algorithms = {upload.algorithm} if is_whole and upload.algorithm else set()

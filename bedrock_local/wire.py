@@ -61,7 +61,7 @@ def read_request(service: str, method: str, url: str, headers: Mapping[str, Any]
     named = {
         name.lower(): value.decode("latin-1") if isinstance(value, bytes) else value for name, value in headers.items()
     }
-    return Request(service, method, parts.netloc, parts.path or "/", query, named, open_body(body))
+    return Request(service, method, parts.netloc, parts.path or "/", query, named, make_readable(body))
 
 
 def full_headers(response: Response) -> dict[str, str]:
@@ -73,7 +73,7 @@ def full_headers(response: Response) -> dict[str, str]:
     return {"x-amzn-requestid": request_id, "x-amz-request-id": request_id, **length, **response.headers}
 
 
-def open_body(body: Any) -> BinaryIO:
+def make_readable(body: Any) -> BinaryIO:
     """Make something to read of a body in any form that clients give it."""
     if isinstance(body, str):
         body = body.encode()

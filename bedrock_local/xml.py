@@ -40,7 +40,7 @@ def text(value: object) -> str:
     return CONTROL.sub(lambda found: f"&#{ord(found[0])};", escape(str(value)))
 
 
-def read_body(request: Request) -> Element | None:
+def read_document(request: Request) -> Element | None:
     """Read the document that a request carries, if it carries one."""
     pieces = plain_chunks(request.body, {}) if is_wrapped(request) else chunks(request.body)
     content = b""

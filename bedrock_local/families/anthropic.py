@@ -13,7 +13,7 @@ from typing import Any
 from bedrock_local.answers import Question, Reply
 from bedrock_local.errors import ServiceError
 from bedrock_local.families.chats import join_role, texts_of
-from bedrock_local.families.claude import counts_cache, find_faults, shows_thought
+from bedrock_local.families.claude import counts_cache, find_misfits, shows_thought
 from bedrock_local.families.family import Body, Family
 from bedrock_local.families.fields import (
     ANYTHING,
@@ -81,14 +81,14 @@ FIELDS = Fields(
 def check_body(model: Model, body: Body) -> None:
     """Refuse a body that the model would refuse."""
     check_fields(body, FIELDS, speak_claude)
-    for reason in find_message_faults(body["messages"]):
+    for reason in find_message_misfits(body["messages"]):
         raise ServiceError("ValidationException", reason)
     check_ceiling(model, body["max_tokens"])
-    for reason in find_faults(model, body, last_role=body["messages"][-1]["role"]):
+    for reason in find_misfits(model, body, last_role=body["messages"][-1]["role"]):
         raise ServiceError("ValidationException", reason)
 
 
-def find_message_faults(messages: list[dict[str, Any]]) -> Iterator[str]:
+def find_message_misfits(messages: list[dict[str, Any]]) -> Iterator[str]:
     """Name what is wrong with messages of the right form; the last one may be an empty beginning of the answer."""
     if not messages:
         yield "messages: at least one message is required"

@@ -23,7 +23,7 @@ from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.thoughts import find_thought
 from bedrock_local.families.voices import check_fields, speak_claude, speak_schema
 from bedrock_local.models import Model
-from bedrock_local.shapes import find_faults, input_shape, refuse_faults
+from bedrock_local.shapes import find_misfits, input_shape, refuse_misfits
 
 STOPS = {"end": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence", "filtered": "content_filtered"}
 # Members of a content block, as a job's output file has them: all there, those that are not set null.
@@ -52,7 +52,7 @@ def check_body(model: Model, body: Body, family: Family) -> None:
     shape = input_shape("bedrock-runtime", "Converse")
     known = dict.fromkeys((name for name in shape.members if name != "modelId"), ANYTHING)
     check_fields(body, Fields(known), speak_schema)
-    refuse_faults(list(find_faults({"modelId": model.base, **body}, shape, "")))
+    refuse_misfits(list(find_misfits({"modelId": model.base, **body}, shape, "")))
     check_conversation(body.get("messages") or (), model.base)
     for reason in find_unsupported(model, body):
         raise ServiceError("ValidationException", reason)
@@ -98,7 +98,7 @@ def check_additional_fields(model: Model, body: Body, family: Family) -> None:
         except ServiceError as error:
             raise ServiceError(error.code, say_for_model(family, error.message)) from None
     if family.voice is speak_claude:
-        for reason in claude.find_faults(model, read_wishes(model, body), last_role=body["messages"][-1]["role"]):
+        for reason in claude.find_misfits(model, read_wishes(model, body), last_role=body["messages"][-1]["role"]):
             raise ServiceError("ValidationException", say_for_model(family, reason))
 
 

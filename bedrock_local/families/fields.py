@@ -1,6 +1,6 @@
 """What a body may hold, said as a table: each field with its type, its range, and whether it must be there.
 
-A family writes its table once; `find_faults` holds a body to it, and `voices` says what is wrong as the model would.
+A family writes its table once; `find_misfits` holds a body to it, and `voices` says what is wrong as the model would.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Path = tuple[str | int, ...]
 Rule = Literal["missing", "extra", "type", "least", "above", "most", "short", "long", "few", "many", "choice", "tag"]
 
 
-class Fault(NamedTuple):
+class Misfit(NamedTuple):
     """What is wrong at a place: the rule that is broken, what it wants, and what is there."""
 
     path: Path
@@ -37,14 +37,14 @@ class Kind:
         """Tell whether a value has the JSON type; true is no number, and 5.0 no whole one."""
         return not self.types or type(value) in self.types
 
-    def find_faults(self, value: Any, path: Path = ()) -> Iterator[Fault]:
+    def find_misfits(self, value: Any, path: Path = ()) -> Iterator[Misfit]:
         """Name what is wrong with a value, place by place."""
         if self.is_of(value):
             yield from self.look_inside(value, path)
         else:
-            yield Fault(path, "type", self.names(), value, self)
+            yield Misfit(path, "type", self.names(), value, self)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Fault]:  # noqa: ARG002
+    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:  # noqa: ARG002
         """Name what is wrong with a value of the right type."""
         yield from ()
 
@@ -60,10 +60,10 @@ class Flag(Kind):
     name = "boolean"
     types = (bool,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Fault]:
+    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:
         """Name the one that may not be."""
         if self.only not in (None, value):
-            yield Fault(path, "choice", (str(self.only).lower(),), str(value).lower(), self)
+            yield Misfit(path, "choice", (str(self.only).lower(),), str(value).lower(), self)
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,14 @@ class Number(Kind):
     name = "number"
     types: ClassVar[tuple[type, ...]] = (int, float)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Fault]:
+    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:
         """Name a number out of its range."""
         if self.least is not None and value < self.least:
-            yield Fault(path, "least", self.least, value, self)
+            yield Misfit(path, "least", self.least, value, self)
         if self.above is not None and value <= self.above:
-            yield Fault(path, "above", self.above, value, self)
+            yield Misfit(path, "above", self.above, value, self)
         if self.most is not None and value > self.most:
-            yield Fault(path, "most", self.most, value, self)
+            yield Misfit(path, "most", self.most, value, self)
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,12 @@ class Text(Kind):
     name = "string"
     types = (str,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Fault]:
+    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:
         """Name a text that is too short, or none of the few."""
         if len(value) < self.least:
-            yield Fault(path, "short", self.least, len(value), self)
+            yield Misfit(path, "short", self.least, len(value), self)
         if self.choices and value not in self.choices:
-            yield Fault(path, "choice", self.choices, value, self)
+            yield Misfit(path, "choice", self.choices, value, self)
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,14 @@ class Items(Kind):
     name = "list"
     types = (list,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Fault]:
+    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:
         """Name a list that is too short or too long, and what is wrong with its items."""
         if len(value) < self.least:
-            yield Fault(path, "few", self.least, len(value), self)
+            yield Misfit(path, "few", self.least, len(value), self)
         if self.most is not None and len(value) > self.most:
-            yield Fault(path, "many", self.most, len(value), self)
+            yield Misfit(path, "many", self.most, len(value), self)
         for number, item in enumerate(value):
-            yield from self.item.find_faults(item, (*path, number))
+            yield from self.item.find_misfits(item, (*path, number))
 
 
 @dataclass(frozen=True)
@@ -154,18 +154,18 @@ class Fields(Kind):
     name = "object"
     types = (dict,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Fault]:
+    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:
         """Name fields that lack, then fields that nobody knows, then what is wrong inside the others."""
         for name in self.required:
             if name not in value:
-                yield Fault(path, "missing", name, None, self)
+                yield Misfit(path, "missing", name, None, self)
         for name in value:
             if self.more is None and name not in self.known:
-                yield Fault(path, "extra", name, value[name], self)
+                yield Misfit(path, "extra", name, value[name], self)
         for name, part in value.items():
             kind = self.known.get(name, self.more)
             if kind and not (part is None and self.takes_null and name not in self.required):
-                yield from kind.find_faults(part, (*path, name))
+                yield from kind.find_misfits(part, (*path, name))
 
 
 @dataclass(frozen=True)
@@ -176,15 +176,15 @@ class Tagged(Kind):
     name = "object"
     types = (dict,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Fault]:
+    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:
         """Name a type that is none, and what is wrong inside an object of its type."""
         tag = value.get("type")
         if "type" not in value:
-            yield Fault(path, "missing", "type", None, self)
+            yield Misfit(path, "missing", "type", None, self)
         elif not isinstance(tag, str):
-            yield Fault((*path, "type"), "type", ("string",), tag, self)
+            yield Misfit((*path, "type"), "type", ("string",), tag, self)
         elif tag not in self.kinds:
-            yield Fault(path, "tag", tuple(self.kinds), tag, self)
+            yield Misfit(path, "tag", tuple(self.kinds), tag, self)
         else:
             rest = {name: part for name, part in value.items() if name != "type"}
             yield from self.kinds[tag].look_inside(rest, (*path, tag))
@@ -204,7 +204,7 @@ class Either(Kind):
         """Tell whether it is of one of the kinds."""
         return any(kind.is_of(value) for kind in self.kinds)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Fault]:
+    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:
         """Look at it as the kind that it is of."""
         yield from next(kind for kind in self.kinds if kind.is_of(value)).look_inside(value, path)
 

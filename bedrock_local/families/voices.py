@@ -13,9 +13,9 @@ from itertools import chain, islice
 from typing import Any
 
 from bedrock_local.errors import ServiceError
-from bedrock_local.families.fields import Fault, Kind, Path
+from bedrock_local.families.fields import Kind, Misfit, Path
 
-Voice = Callable[[Iterable[Fault]], str]
+Voice = Callable[[Iterable[Misfit]], str]
 SHOWN = 10
 SCHEMA_NAMES = {
     "boolean": "Boolean", "number": "Number", "integer": "Integer", "string": "String", "list": "JSONArray",
@@ -65,66 +65,66 @@ CLAUDE_RULES = {
 
 def check_fields(body: Any, kind: Kind, voice: Voice) -> None:
     """Refuse a body that its table does not allow, in the words of a voice."""
-    faults = kind.find_faults(body)
-    first = next(faults, None)
+    misfits = kind.find_misfits(body)
+    first = next(misfits, None)
     if first is not None:
-        raise ServiceError("ValidationException", voice(islice(chain([first], faults), SHOWN)))
+        raise ServiceError("ValidationException", voice(islice(chain([first], misfits), SHOWN)))
 
 
-def speak_schema(faults: Iterable[Fault]) -> str:
-    """Say all faults, as Bedrock's check against a model's JSON schema does."""
-    said = "".join(f"{'/'.join(('#', *map(str, fault.path)))}: {word_schema(fault)}" for fault in faults)
+def speak_schema(misfits: Iterable[Misfit]) -> str:
+    """Say all misfits, as Bedrock's check against a model's JSON schema does."""
+    said = "".join(f"{'/'.join(('#', *map(str, misfit.path)))}: {word_schema(misfit)}" for misfit in misfits)
     return f"Malformed input request: {said}, please reformat your input and try again."
 
 
-def word_schema(fault: Fault) -> str:
-    """Word one fault for the schema check."""
-    want, got = write(fault.want), write(fault.got)
-    if fault.rule == "type":
-        want = " or ".join(SCHEMA_NAMES[name] for name in fault.want)
-        got = SCHEMA_FOUND.get(type(fault.got), "Null")
-    return SCHEMA_RULES[fault.rule].format(want=want, got=got)
+def word_schema(misfit: Misfit) -> str:
+    """Word one misfit for the schema check."""
+    want, got = write(misfit.want), write(misfit.got)
+    if misfit.rule == "type":
+        want = " or ".join(SCHEMA_NAMES[name] for name in misfit.want)
+        got = SCHEMA_FOUND.get(type(misfit.got), "Null")
+    return SCHEMA_RULES[misfit.rule].format(want=want, got=got)
 
 
-def speak_claude(faults: Iterable[Fault]) -> str:
-    """Say the first fault, as Claude's own check does."""
-    fault = next(iter(faults))
-    path = (*fault.path, fault.want) if fault.rule in ("missing", "extra") else fault.path
-    return f"{'.'.join(map(str, path))}: {word_claude(fault)}"
+def speak_claude(misfits: Iterable[Misfit]) -> str:
+    """Say the first misfit, as Claude's own check does."""
+    misfit = next(iter(misfits))
+    path = (*misfit.path, misfit.want) if misfit.rule in ("missing", "extra") else misfit.path
+    return f"{'.'.join(map(str, path))}: {word_claude(misfit)}"
 
 
-def word_claude(fault: Fault) -> str:
-    """Word one fault for Claude; a number with two ends is told both."""
-    rule, want = str(fault.rule), write(fault.want)
-    most = getattr(fault.kind, "most", None)
+def word_claude(misfit: Misfit) -> str:
+    """Word one misfit for Claude; a number with two ends is told both."""
+    rule, want = str(misfit.rule), write(misfit.want)
+    most = getattr(misfit.kind, "most", None)
     if rule in ("least", "most") and most is not None:
-        rule, want = "range", f"{write(getattr(fault.kind, 'least', None) or 0)}..{write(most)}"
+        rule, want = "range", f"{write(getattr(misfit.kind, 'least', None) or 0)}..{write(most)}"
     elif rule == "type":
-        want = " or ".join({"object": "dictionary"}.get(name, name) for name in fault.want)
+        want = " or ".join({"object": "dictionary"}.get(name, name) for name in misfit.want)
     elif rule in ("choice", "tag"):
-        *others, last = (f"'{choice}'" for choice in fault.want)
+        *others, last = (f"'{choice}'" for choice in misfit.want)
         want = f"{', '.join(others)}{' or ' if others else ''}{last}"
-    return CLAUDE_RULES[rule].format(want=want, got=write(fault.got))
+    return CLAUDE_RULES[rule].format(want=want, got=write(misfit.got))
 
 
-def speak_openai(faults: Iterable[Fault]) -> str:
-    """Say the first fault, as the models that take OpenAI's form do."""
-    fault = next(iter(faults))
-    where = f"{join_path(fault.path)}: " if fault.path else ""
-    return f"Failed to deserialize the JSON body into the target type: {where}{word_openai(fault)}"
+def speak_openai(misfits: Iterable[Misfit]) -> str:
+    """Say the first misfit, as the models that take OpenAI's form do."""
+    misfit = next(iter(misfits))
+    where = f"{join_path(misfit.path)}: " if misfit.path else ""
+    return f"Failed to deserialize the JSON body into the target type: {where}{word_openai(misfit)}"
 
 
-def word_openai(fault: Fault) -> str:
-    """Word one fault for the OpenAI form."""
-    want, got = write(fault.want), write(fault.got)
-    if fault.rule == "type":
-        want = " or ".join({"list": "sequence", "object": "map"}.get(name, name) for name in fault.want)
-        got = OPENAI_FOUND.get(type(fault.got), "null")
-    elif fault.rule in ("choice", "tag", "extra"):
-        got = str(fault.want) if fault.rule == "extra" else got
-        names = getattr(fault.kind, "known", ()) if fault.rule == "extra" else fault.want
+def word_openai(misfit: Misfit) -> str:
+    """Word one misfit for the OpenAI form."""
+    want, got = write(misfit.want), write(misfit.got)
+    if misfit.rule == "type":
+        want = " or ".join({"list": "sequence", "object": "map"}.get(name, name) for name in misfit.want)
+        got = OPENAI_FOUND.get(type(misfit.got), "null")
+    elif misfit.rule in ("choice", "tag", "extra"):
+        got = str(misfit.want) if misfit.rule == "extra" else got
+        names = getattr(misfit.kind, "known", ()) if misfit.rule == "extra" else misfit.want
         want = ", ".join(f"`{name}`" for name in names)
-    return OPENAI_RULES[fault.rule].format(want=want, got=got)
+    return OPENAI_RULES[misfit.rule].format(want=want, got=got)
 
 
 def join_path(path: Path) -> str:

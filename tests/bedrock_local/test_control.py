@@ -237,7 +237,10 @@ def test_stopping_twice_is_stopping_once(jobs_at, clock):
 
 
 def test_an_operation_that_is_not_there_is_refused(bedrock, error_of):
-    assert error_of(bedrock.list_foundation_models)[:2] == ("UnknownOperationException", 404)
+    *error, message = error_of(bedrock.list_foundation_models)
+    assert error == ["UnknownOperationException", 404]
+    assert "has CreateModelInvocationJob, " in message
+    assert message.endswith("but no GET /foundation-models")
 
 
 def test_jobs_of_an_older_folder_are_listed(jobs, folder, record):

@@ -145,7 +145,12 @@ def test_tools_are_no_error_on_demand(runtime):
 
 
 def test_streams_are_refused(runtime, error_of):
-    assert error_of(runtime.converse_stream, modelId=MODEL, messages=SAID)[0] == "UnknownOperationException"
+    message = "The emulator has InvokeModel, Converse, CountTokens, but no ConverseStream"
+    assert error_of(runtime.converse_stream, modelId=MODEL, messages=SAID) == (
+        "UnknownOperationException",
+        404,
+        message,
+    )
 
 
 def answer_deep(folder, depth):

@@ -28,8 +28,8 @@ NESTED = Fields({"a": Items(Fields({"b": Whole(1)}, required=("b",)))})
         (ANYTHING, None),
     ],
 )
-def test_a_value_within_its_kind_has_no_fault(kind, value):
-    assert list(kind.find_faults(value)) == []
+def test_a_value_within_its_kind_has_no_misfit(kind, value):
+    assert list(kind.find_misfits(value)) == []
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,15 @@ def test_a_value_within_its_kind_has_no_fault(kind, value):
         (Tagged({"x": Fields({})}), {"type": ["x"]}, "type"),
     ],
 )
-def test_a_value_outside_its_kind_has_one_fault(kind, value, rule):
-    assert [fault.rule for fault in kind.find_faults(value)] == [rule]
+def test_a_value_outside_its_kind_has_one_misfit(kind, value, rule):
+    assert [misfit.rule for misfit in kind.find_misfits(value)] == [rule]
 
 
-def test_a_fault_says_where_it_is():
-    faults = NESTED.find_faults({"a": [{"b": 1}, {}, {"b": 0}]})
-    assert [(fault.path, fault.rule) for fault in faults] == [(("a", 1), "missing"), (("a", 2, "b"), "least")]
+def test_a_misfit_says_where_it_is():
+    misfits = NESTED.find_misfits({"a": [{"b": 1}, {}, {"b": 0}]})
+    assert [(misfit.path, misfit.rule) for misfit in misfits] == [(("a", 1), "missing"), (("a", 2, "b"), "least")]
 
 
 def test_what_lacks_is_named_before_what_is_too_much():
-    faults = Fields({"a": Whole()}, required=("a",)).find_faults({"z": 1})
-    assert [fault.rule for fault in faults] == ["missing", "extra"]
+    misfits = Fields({"a": Whole()}, required=("a",)).find_misfits({"z": 1})
+    assert [misfit.rule for misfit in misfits] == ["missing", "extra"]
