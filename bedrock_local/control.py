@@ -42,7 +42,7 @@ def create_job(request: Request, emulator: Emulator) -> Response:
     check_request("bedrock", "CreateModelInvocationJob", wish)
     wish = keep_known(wish, input_shape("bedrock", "CreateModelInvocationJob"))
     # The service looks at the role first, then at the model: with a wrong role every model fails alike.
-    check_role(wish["roleArn"])
+    check_role(wish["roleArn"], emulator)
     model = find_model(wish["modelId"])
     if model is None or not model.takes_batch:
         raise ServiceError("ValidationException", "Batch inference is not supported for the requested model.")
@@ -113,10 +113,10 @@ def read_tagging(request: Request, emulator: Emulator, operation: str) -> tuple[
     return wish, identify_job(wish["resourceARN"], emulator)
 
 
-def check_role(role_arn: str) -> None:
+def check_role(role_arn: str, emulator: Emulator) -> None:
     """Refuse a role that the caller cannot pass: that of another account."""
     if role_arn.split(":")[4] != ACCOUNT:
-        user = f"arn:aws:iam::{ACCOUNT}:user/emulator"
+        user = f"arn:{emulator.partition}:iam::{ACCOUNT}:user/emulator"
         reason = f"User: {user} is not authorized to perform: iam:PassRole on resource: {role_arn}"
         raise ServiceError("AccessDeniedException", reason)
 
@@ -194,7 +194,7 @@ def model_arn(model_id: str, emulator: Emulator) -> str:
         return model_id
     if is_profile(model_id):
         return emulator.arn(f"inference-profile/{model_id}")
-    return f"arn:aws:bedrock:{emulator.region}::foundation-model/{model_id}"
+    return emulator.arn(f"foundation-model/{model_id}", account="")
 
 
 def read_wish(request: Request) -> dict[str, Any]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 from bedrock_local.answers import Answerer, Question, Reply, Stop, choice
 from bedrock_local.errors import ServiceError
+from bedrock_local.files import close_path, drop_old
 from bedrock_local.settings import Settings, read_settings, write_settings
 
 ACCOUNT = "123456789012"
+# AWS General Reference, "Amazon Resource Names": what stands for `aws` where a region's name begins so.
+PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+CONTENT = ("s3", "state", "settings.json")
+ABANDONED_SECONDS = 24 * 3600.0
 STOPS = get_args(Stop)
 HALF_PAIR = re.compile("[\ud800-\udfff]")
 NOBODY = (
@@ -75,29 +79,30 @@ class Emulator:
         check_reply(reply)
         return reply
 
-    def arn(self, resource: str) -> str:
-        """Name a resource of this account."""
-        return f"arn:aws:bedrock:{self.region}:{ACCOUNT}:{resource}"
+    @property
+    def partition(self) -> str:
+        """The part of AWS that the region belongs to."""
+        return next((name for start, name in PARTITIONS.items() if self.region.startswith(start)), "aws")
+
+    def arn(self, resource: str, account: str = ACCOUNT) -> str:
+        """Name a resource of Bedrock: of this account, or of none."""
+        return f"arn:{self.partition}:bedrock:{self.region}:{account}:{resource}"
 
 
 def make_folder(folder: Path, settings: Settings | None = None) -> Path:
     """Make the folder, for its owner only, unless it is there; given settings replace the folder's."""
     folder = folder.expanduser().absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # The folder may be somebody's and open to others; what lies in it never is.
-    for path in (folder / "s3", folder / "state"):
-        path.mkdir(mode=0o700, exist_ok=True)
-        close_folder(path)
+    for name in ("s3", "state"):
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
     if settings is not None or not (folder / "settings.json").exists():
         write_settings(folder, settings or Settings())
+    # A folder in which other things lie is somebody's; what the emulator has in it is closed all the same.
+    is_own = all(path.name in CONTENT for path in folder.iterdir())
+    for path in (*([folder] if is_own else []), *(folder / name for name in CONTENT)):
+        close_path(path)
+    drop_old([*folder.glob(".*.tmp"), *folder.glob("state/tmp/*")], ABANDONED_SECONDS)
     return folder
-
-
-def close_folder(path: Path) -> None:
-    """Take the rights of others on a folder away; its owner can, and nobody else has to."""
-    if path.stat().st_mode & 0o077:
-        with suppress(PermissionError):
-            path.chmod(0o700)
 
 
 def place_of(error: Exception) -> str:

@@ -12,14 +12,15 @@ from bedrock_local.errors import ServiceError
 from bedrock_local.wire import Request, Response, read_all
 
 SPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
-CALLER = f"<Arn>arn:aws:iam::{ACCOUNT}:root</Arn><UserId>{ACCOUNT}</UserId><Account>{ACCOUNT}</Account>"
-ANSWER = f"<GetCallerIdentityResult>{CALLER}</GetCallerIdentityResult>"
 
 
-def handle(_: str, request: Request, __: Emulator) -> Response:
+def handle(_: str, request: Request, emulator: Emulator) -> Response:
     """Say that the account's root user calls, whoever does."""
     wish = parse_qs((read_all(request.body, 10_000) or b"").decode("latin-1"))
     if wish.get("Action") != ["GetCallerIdentity"]:
         raise ServiceError("UnknownOperationException", "The emulator has GetCallerIdentity of sts, and nothing else")
-    body = f'<GetCallerIdentityResponse xmlns="{SPACE}">{ANSWER}</GetCallerIdentityResponse>'
+    arn = f"arn:{emulator.partition}:iam::{ACCOUNT}:root"
+    caller = f"<Arn>{arn}</Arn><UserId>{ACCOUNT}</UserId><Account>{ACCOUNT}</Account>"
+    answer = f"<GetCallerIdentityResult>{caller}</GetCallerIdentityResult>"
+    body = f'<GetCallerIdentityResponse xmlns="{SPACE}">{answer}</GetCallerIdentityResponse>'
     return Response(200, {"content-type": "text/xml"}, body.encode())

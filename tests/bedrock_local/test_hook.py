@@ -62,6 +62,17 @@ def test_the_region_is_that_of_the_arns(folder, request_of):
     assert arn.startswith("arn:aws:bedrock:eu-west-1:123456789012:")
 
 
+@pytest.mark.parametrize(("region", "partition"), [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")])
+def test_an_arn_names_the_part_of_aws_that_its_region_belongs_to(folder, request_of, region, partition):
+    session = open_session(folder, region_name=region)
+    bedrock = session.client("bedrock")
+    arn = bedrock.create_model_invocation_job(**request_of(modelId="amazon.nova-lite-v1:0"))["jobArn"]
+    assert arn.startswith(f"arn:{partition}:bedrock:{region}:123456789012:")
+    job = bedrock.get_model_invocation_job(jobIdentifier=arn)
+    assert job["modelId"] == f"arn:{partition}:bedrock:{region}::foundation-model/amazon.nova-lite-v1:0"
+    assert session.client("sts").get_caller_identity()["Arn"] == f"arn:{partition}:iam::123456789012:root"
+
+
 def test_resources_work_too(folder):
     bucket = open_session(folder).resource("s3").create_bucket(Bucket="calls")
     bucket.put_object(Key="a", Body=b"x")

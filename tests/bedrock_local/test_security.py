@@ -11,7 +11,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from bedrock_local import open_session
+from bedrock_local import emulator, open_session
 from bedrock_local.core import handle
 from bedrock_local.emulator import Emulator
 from bedrock_local.wire import FileSlice, Request
@@ -342,15 +342,43 @@ def mode(path):
 
 def test_what_the_emulator_makes_is_its_owners_alone(s3, folder):
     s3.put_object(Bucket="calls", Key="in/a.txt", Body=b"x")
-    assert [mode(folder / name) for name in (".", "s3", "state")] == [0o700] * 3
+    assert [mode(folder / name) for name in (".", "s3", "state", "settings.json")] == [0o700, 0o700, 0o700, 0o600]
 
 
-def test_a_folder_that_was_there_keeps_its_rights_and_what_is_in_it_is_closed(tmp_path):
-    for name in ("emulator", "emulator/s3", "emulator/state"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name).chmod(0o755)
-    open_session(tmp_path / "emulator")
-    assert [mode(tmp_path / f"emulator/{name}") for name in (".", "s3", "state")] == [0o755, 0o700, 0o700]
+@pytest.fixture
+def open_to_others(folder):
+    """An emulator's folder that everybody may read."""
+    for path in (folder, folder / "s3", folder / "state"):
+        path.mkdir()
+        path.chmod(0o755)
+    (folder / "settings.json").write_text("{}")
+    (folder / "settings.json").chmod(0o644)
+    return folder
+
+
+def test_a_folder_that_was_open_to_others_is_closed(open_to_others):
+    open_session(open_to_others)
+    rights = [mode(open_to_others / name) for name in (".", "s3", "state", "settings.json")]
+    assert rights == [0o700, 0o700, 0o700, 0o600]
+
+
+def test_a_folder_with_other_things_keeps_its_rights_and_what_the_emulator_has_is_closed(open_to_others):
+    (open_to_others / "notes.txt").touch()
+    open_session(open_to_others)
+    rights = [mode(open_to_others / name) for name in (".", "s3", "state", "settings.json")]
+    assert rights == [0o755, 0o700, 0o700, 0o600]
+
+
+def test_what_a_killed_process_left_long_ago_is_deleted(s3, folder, monkeypatch):
+    left = [folder / ".1234.tmp", folder / "state/tmp/5678"]
+    left[1].parent.mkdir()
+    for path in left:
+        path.touch()
+    open_session(folder)
+    assert all(path.exists() for path in left)
+    monkeypatch.setattr(emulator, "ABANDONED_SECONDS", -1)
+    open_session(folder)
+    assert not any(path.exists() for path in left)
 
 
 def test_no_file_is_left_behind_by_what_was_refused(s3, folder, error_of):
