@@ -78,9 +78,9 @@ def answer_in_threads(turn: Turn, step: Step, answerer: Answerer, allowed: int) 
         for place in [place for place in asked if asker.is_ready((turn.job.job_id, place))]:
             asked.remove(place)
             add_outcome(step, turn, place, asker.collect((turn.job.job_id, place)))
-        if step.is_over or progress.processed >= allowed:
+        if step.is_over or progress.processed >= allowed or not turn.is_patient:
             break
-        asker.wait([(turn.job.job_id, place) for place in asked], step.until - time.monotonic())
+        asker.wait([(turn.job.job_id, place) for place in asked], min(step.until, turn.patience) - time.monotonic())
     # As long as it is not answered a record waits, whoever was asked: he may be gone tomorrow.
     progress.waiting += asked
     if step.lines or read != (progress.file, progress.offset):

@@ -58,6 +58,11 @@ class Asker:
         """Hand over an answer that is ready, once; an error that the answer raised is raised here."""
         return self._drop([key])[0].result()
 
+    def list_out(self) -> list[Future[Outcome]]:
+        """List the answers that are not ready."""
+        with self._lock:
+            return [future for future in self._answers.values() if not future.done()]
+
     def wait(self, keys: Iterable[Key], seconds: float) -> None:
         """Wait until one of the answers is ready, or for so long."""
         wait([self._answers[key] for key in keys], max(0.0, seconds), FIRST_COMPLETED)
@@ -101,6 +106,14 @@ def find_asker(answerer: Answerer) -> Asker:
     """Give the one asker that this process has for an answerer."""
     with _lock:
         return _askers.setdefault(id(answerer), Asker(answerer))
+
+
+def wait_for_answer(seconds: float) -> bool:
+    """Wait until one more answer to any job is ready, or for so long; False when no question is out."""
+    out = [future for asker in list(_with_answers) for future in asker.list_out()]
+    if out:
+        wait(out, max(0.0, seconds), FIRST_COMPLETED)
+    return bool(out)
 
 
 def forget_job(job_id: str) -> None:

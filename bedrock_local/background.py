@@ -8,17 +8,18 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bedrock_local import jobs
+from bedrock_local import jobs, slots
+from bedrock_local.asking import wait_for_answer
 from bedrock_local.emulator import Emulator
 from bedrock_local.jobs import Job
-from bedrock_local.work import try_each, work_on
+from bedrock_local.work import work_alone
 
 TURN_SECONDS = 0.2
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds
 
 
 class Rounds:
-    """Rounds of work over a folder's jobs; those that have ended are not looked at."""
+    """Rounds of work over a folder's jobs; those that have ended, and those whose slot is far, are not looked at."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
@@ -30,17 +31,19 @@ class Rounds:
     def work(self) -> bool:
         """Give each job a turn; False when all of them wait, for their clocks or for other processes.
 
-        What a job raises holds up no other: it is raised once nothing else is left to do.
+        Answers are waited for when nothing else is left to do, so that a slow model holds up no job that needs none.
+        What a job raises holds up no other: it is raised once nothing is left to do.
         """
-        busy, failures = try_each(self.unfinished(), self._take_turn)
-        if failures and not busy:
+        emulator, is_busy, failures = self._emulator, False, list[Exception]()
+        for job in slots.list_due(emulator.folder, emulator.settings, emulator.now()):
+            try:
+                is_busy |= work_alone(job, emulator, time.monotonic() + TURN_SECONDS)
+            except Exception as error:
+                failures.append(error)
+        is_busy = is_busy or wait_for_answer(TURN_SECONDS)
+        if failures and not is_busy:
             raise failures[0]
-        return bool(busy)
-
-    def _take_turn(self, job: Job) -> bool:
-        deadline = time.monotonic() + TURN_SECONDS
-        work_on(job, self._emulator, deadline)
-        return time.monotonic() >= deadline
+        return is_busy
 
 
 @contextmanager

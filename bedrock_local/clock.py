@@ -51,6 +51,11 @@ def age_seconds(job: Job, settings: Settings, now: float) -> float:
     return (now - job.submitted) * settings.factor
 
 
+def is_too_old(job: Job, settings: Settings, now: float) -> bool:
+    """Tell whether the timeout of a job that waits for its slot has come."""
+    return age_seconds(job, settings, now) >= job.timeout_hours * 3600
+
+
 def limit_seconds(job: Job, progress: Progress, settings: Settings) -> float:
     """Give the second of the clock at which the job times out."""
     began = job.submitted if progress.began is None else progress.began

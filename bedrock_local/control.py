@@ -79,9 +79,14 @@ def stop_job(request: Request, emulator: Emulator) -> Response:
 def list_jobs(request: Request, emulator: Emulator) -> Response:
     """Share some time among the jobs that have not ended, then give a page."""
     deadline = time.monotonic() + emulator.settings.work_seconds
-    unfinished = [job for job in jobs.list_unfinished(emulator.folder) if job.region == emulator.region]
-    work_in_turns(unfinished, emulator, deadline)
+    work_in_turns(lambda: list_due(emulator), emulator, deadline)
     return json_response(list_page(request.query, emulator))
+
+
+def list_due(emulator: Emulator) -> list[Job]:
+    """List the jobs of the region that there may be something to do for."""
+    due = slots.list_due(emulator.folder, emulator.settings, emulator.now())
+    return [job for job in due if job.region == emulator.region]
 
 
 def list_tags(request: Request, emulator: Emulator) -> Response:
@@ -125,8 +130,8 @@ def make_room(model: Model, emulator: Emulator) -> None:
     """Work a little on the jobs of a model when a new one would be beyond the quota: some may be at their end."""
     folder, settings = emulator.folder, emulator.settings
     if slots.is_full(folder, settings, model.base, emulator.region):
-        unfinished = slots.list_peers(folder, "running", model.base, emulator.region)
-        work_in_turns(unfinished, emulator, time.monotonic() + settings.work_seconds)
+        deadline = time.monotonic() + settings.work_seconds
+        work_in_turns(lambda: slots.list_peers(folder, "running", model.base, emulator.region), emulator, deadline)
 
 
 def find_twin(wish: dict[str, Any], emulator: Emulator) -> Job | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from filelock import FileLock
@@ -265,11 +265,6 @@ def mark_path(folder: Path, queue: Queue, job: Job) -> Path:
     return folder / "state" / queue / job.job_id
 
 
-def has_mark(folder: Path, job: Job) -> bool:
-    """Tell whether a job counts among those that have not ended."""
-    return any(mark_path(folder, queue, job).exists() for queue in get_args(Queue))
-
-
 def unmark_job(folder: Path, job: Job) -> None:
     """Count a job among those that have ended."""
     mark_path(folder, "running", job).unlink(missing_ok=True)
@@ -292,6 +287,11 @@ def save_progress(folder: Path, job: Job, progress: Progress) -> None:
 def ask_stop(folder: Path, job: Job, moment: float) -> None:
     """Keep that a stop was asked."""
     write_json(job_folder(folder, job) / "stop.json", moment)
+
+
+def is_stopped(folder: Path, job: Job) -> bool:
+    """Tell whether a stop was asked, without reading when."""
+    return (job_folder(folder, job) / "stop.json").exists()
 
 
 def stop_moment(folder: Path, job: Job) -> float | None:

@@ -6,12 +6,14 @@ model". Whether jobs beyond it are refused or wait is not stated; a setting choo
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from filelock import FileLock
 
+from bedrock_local.clock import is_too_old
 from bedrock_local.files import make_folders
-from bedrock_local.jobs import Job, Queue, find_jobs, list_queue, mark_path
+from bedrock_local.jobs import Job, Queue, find_jobs, is_stopped, list_queue, mark_path
 from bedrock_local.settings import Settings
 
 QUOTA = "Sum of in-progress and submitted batch inference jobs using a base model"
@@ -30,11 +32,20 @@ def list_peers(folder: Path, queue: Queue, model: str, region: str) -> list[Job]
     return [job for job in found if (job.model, job.region) == (model, region)]
 
 
-def list_ahead(folder: Path, job: Job) -> list[Job]:
-    """List the jobs that have to move before a job gets its slot."""
-    queued = list_peers(folder, "queued", job.model, job.region)
-    before = queued[: queued.index(job)] if job in queued else []
-    return list_peers(folder, "running", job.model, job.region) + before
+def list_due(folder: Path, settings: Settings, now: float) -> list[Job]:
+    """List the jobs that there may be something to do for, oldest first.
+
+    Those are the ones that have a slot, as many of the others as there are slots for, and those that end without one.
+    """
+    # In this order, or a job that gets its slot in between would be in neither list.
+    queued, running = find_jobs(folder, list_queue(folder, "queued")), find_jobs(folder, list_queue(folder, "running"))
+    places, due = Counter((job.model, job.region) for job in running), {job.job_id: job for job in running}
+    for job in queued:
+        places[job.model, job.region] += job.job_id not in due
+        is_next = places[job.model, job.region] <= settings.quota("max_unfinished_jobs")
+        if is_next or is_too_old(job, settings, now) or is_stopped(folder, job):
+            due[job.job_id] = job
+    return sorted(due.values(), key=lambda job: job.position)
 
 
 def is_full(folder: Path, settings: Settings, model: str, region: str) -> bool:

@@ -14,13 +14,20 @@ from bedrock_local.settings import Settings
 
 @dataclass(frozen=True)
 class Turn:
-    """A job under its lock, and until when (by `time.monotonic`) to work on it."""
+    """A job under its lock, and until when (by `time.monotonic`) to work on it.
+
+    Attributes
+    ----------
+    patience
+        Until when to wait for answers while nothing else is to be done: others may have work meanwhile.
+    """
 
     emulator: Emulator
     settings: Settings
     job: Job
     progress: Progress
     deadline: float
+    patience: float = 0.0
 
     @property
     def folder(self) -> Path:
@@ -31,6 +38,11 @@ class Turn:
     def is_over(self) -> bool:
         """Whether the time is used up."""
         return time.monotonic() >= self.deadline
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether there is time to wait for answers."""
+        return time.monotonic() < self.patience
 
     def save(self) -> None:
         """Keep how far the work has come."""

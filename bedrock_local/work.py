@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
 
 from filelock import Timeout
 
 from bedrock_local import clock, jobs, slots
 from bedrock_local.answering import answer_some, cut_outputs, mark_some
-from bedrock_local.asking import forget_job
+from bedrock_local.asking import forget_job, wait_for_answer
 from bedrock_local.damage import JobEnd, find_job_end, slow_down
 from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
@@ -27,62 +28,55 @@ PARTIAL = "The job timed out before all records were processed"
 BROKEN = "The job failed due to an internal error. Try again."
 
 
-def work_on(job: Job, emulator: Emulator, deadline: float) -> bool:
+def work_on(job: Job, emulator: Emulator, deadline: float) -> None:
     """Work on a job until it has to wait for its clock, or for another process, or the deadline comes.
 
     A job that waits for a slot gets on as those before it do, so these are worked on first.
-
-    Returns
-    -------
-    is_busy
-        Whether there was more to do at the deadline.
     """
-    if jobs.read_progress(emulator.folder, job).began is None:
-        work_ahead(job, emulator, deadline)
-    return work_alone(job, emulator, deadline)
+    progress = jobs.read_progress(emulator.folder, job)
+    if progress.began is None and not progress.end:
+        work_in_turns(lambda: list_peers(job, emulator), emulator, deadline)
+    work_alone(job, emulator, deadline, patience=deadline)
 
 
-def work_ahead(job: Job, emulator: Emulator, deadline: float) -> None:
-    """Work on the jobs before one that waits for a slot; at the deadline on until one of them has moved."""
-    for ahead in slots.list_ahead(emulator.folder, job):
-        busy, _ = try_each([ahead], lambda ahead: work_alone(ahead, emulator, deadline))
-        if time.monotonic() >= deadline and (busy or not jobs.has_mark(emulator.folder, ahead)):
-            break
+def list_peers(job: Job, emulator: Emulator) -> list[Job]:
+    """List the jobs to work on that share the slots of one that waits."""
+    due = slots.list_due(emulator.folder, emulator.settings, emulator.now())
+    return [each for each in due if (each.model, each.region) == (job.model, job.region) and each != job]
 
 
-def work_in_turns(found: Iterable[Job], emulator: Emulator, deadline: float) -> None:
-    """Work on jobs in turns, in their order, until all of them have to wait or the deadline comes."""
+def work_in_turns(list_due: Callable[[], list[Job]], emulator: Emulator, deadline: float) -> None:
+    """Work on jobs in turns, one turn at least, until all of them have to wait or the deadline comes.
 
-    def take_turn(job: Job) -> bool:
-        now = time.monotonic()
-        return now < deadline and work_alone(job, emulator, min(deadline, now + TURN_SECONDS))
-
-    busy = list(found)
-    while busy and time.monotonic() < deadline:
-        busy, _ = try_each(busy, take_turn)
-
-
-def try_each(found: Iterable[Job], work: Callable[[Job], bool]) -> tuple[list[Job], list[Exception]]:
-    """Work on each of some jobs: gives those that are busy, and what others raised, which holds up no job."""
-    busy, failures = list[Job](), list[Exception]()
-    for job in found:
-        try:
-            if work(job):
-                busy.append(job)
-        except Exception as error:
-            failures.append(error)
-    return busy, failures
+    What a job raises holds up no other.
+    """
+    is_busy = True
+    while is_busy:
+        is_busy = False
+        for job in begin_anywhere(list_due()):
+            with suppress(Exception):
+                is_busy |= work_alone(job, emulator, min(deadline, time.monotonic() + TURN_SECONDS))
+            if time.monotonic() >= deadline:
+                return
+        is_busy = is_busy or wait_for_answer(deadline - time.monotonic())
 
 
-def work_alone(job: Job, emulator: Emulator, deadline: float) -> bool:
-    """Work on a job, and on nothing before it; not at all when another process does."""
+def begin_anywhere(found: list[Job]) -> list[Job]:
+    """Let chance say who is first, or those behind would never have a turn: nobody remembers who was the last."""
+    start = time.monotonic_ns() % max(1, len(found))
+    return found[start:] + found[:start]
+
+
+def work_alone(job: Job, emulator: Emulator, deadline: float, *, patience: float = 0.0) -> bool:
+    """Work on a job, and on nothing before it; tell whether anything was done. Another process may be at it."""
     if jobs.read_progress(emulator.folder, job).end:
         put_away(job, emulator)
         return False
     try:
         with jobs.lock_job(emulator.folder, job).acquire(timeout=0):
             progress = jobs.read_progress(emulator.folder, job)
-            return take_steps(Turn(emulator, slow_down(emulator.settings, job.name), job, progress, deadline))
+            settings = slow_down(emulator.settings, job.name)
+            return take_steps(Turn(emulator, settings, job, progress, deadline, patience))
     except Timeout:
         return False
 
@@ -97,7 +91,7 @@ def look_at(job: Job, emulator: Emulator) -> Progress:
         return progress
     try:
         with jobs.lock_job(emulator.folder, job).acquire(timeout=0):
-            turn = Turn(emulator, settings, job, jobs.read_progress(emulator.folder, job), deadline=0)
+            turn = Turn(emulator, settings, job, jobs.read_progress(emulator.folder, job), deadline=0.0)
             if not turn.progress.end:
                 turn.advance()
             return turn.progress
@@ -106,15 +100,15 @@ def look_at(job: Job, emulator: Emulator) -> Progress:
 
 
 def take_steps(turn: Turn) -> bool:
-    """Take one step, and more while there is time; tell whether there is more to do."""
-    is_busy = True
-    while is_busy and not turn.progress.end:
-        is_busy = take_step(turn)
+    """Take one step, and more while there is time and something to do; tell whether anything was done."""
+    has_moved = False
+    while not turn.progress.end and take_step(turn):
+        has_moved = True
         if turn.is_over:
             break
     if not turn.progress.end:
         turn.advance()
-    return is_busy and not turn.progress.end
+    return has_moved
 
 
 def take_step(turn: Turn) -> bool:
@@ -138,7 +132,7 @@ def take_step(turn: Turn) -> bool:
 def begin_clock(turn: Turn) -> bool:
     """Let the job's clock begin if there is a slot for it; until there is, nothing but its timeout can come."""
     now = turn.emulator.now()
-    if clock.age_seconds(turn.job, turn.settings, now) >= turn.job.timeout_hours * 3600:
+    if clock.is_too_old(turn.job, turn.settings, now):
         return finish(turn, "Expired", EXPIRED)
     if not slots.take_slot(turn.folder, turn.settings, turn.job):
         return False
@@ -216,12 +210,12 @@ def break_off(turn: Turn, end: JobEnd) -> bool:
 
 
 def ask_somebody(turn: Turn, allowed: int) -> bool:
-    """Have records answered; False when nobody in this process can."""
-    answerer = turn.emulator.find_answerer()
+    """Have records answered; False when nobody in this process can, or when answers are to be waited for elsewhere."""
+    answerer, before = turn.emulator.find_answerer(), turn.progress.processed
     if answerer is None:
         return False
     answer_some(turn, answerer, allowed)
-    return True
+    return turn.progress.processed > before or turn.is_patient
 
 
 def finish_stop(turn: Turn, stopped: float) -> bool:

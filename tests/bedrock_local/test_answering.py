@@ -95,6 +95,18 @@ def test_no_more_are_asked_at_once_than_an_answerer_takes(ask_with, workers):
     assert oracle.most_at_once == workers
 
 
+def test_jobs_that_wait_for_answers_take_no_time_from_others(folder, jobs, record, clock):
+    bedrock = open_session(folder, answer=Oracle(workers=9, held=["call 1"]), now=clock).client("bedrock")
+    jobs.put([record(1)])
+    for number in range(8):
+        bedrock.get_model_invocation_job(jobIdentifier=jobs.create(jobName=f"job-{number}"))
+    jobs.put([record(2)])
+    clock.move(1)
+    jobs.create(jobName="youngest")
+    listed = ask_until(bedrock.list_model_invocation_jobs, lambda page: has_ended(page["invocationJobSummaries"][0]))
+    assert [job["status"] for job in listed["invocationJobSummaries"]] == ["Completed", *["InProgress"] * 8]
+
+
 def test_a_job_that_was_stopped_drops_what_is_asked(ask_with, jobs):
     oracle = Oracle(workers=2, held=["all"])
     job = ask_with(oracle)()

@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from bedrock_local import open_session
 from bedrock_local.jobs import list_unfinished, mark_path, save_job
+from bedrock_local.settings import read_settings
+from bedrock_local.slots import list_due
 
 NOVA = "amazon.nova-lite-v1:0"
 HOUR = 3600
@@ -136,6 +138,24 @@ def test_a_queued_job_can_be_stopped(few):
     *_, last = create_all(jobs, 3)
     jobs.bedrock.stop_model_invocation_job(jobIdentifier=last)
     assert jobs.get(last)["status"] == "Stopped"
+
+
+def test_of_a_queue_only_those_are_due_that_can_move(few, folder, clock):
+    jobs = few(over_quota="queue", seconds=WAITING | {"Submitted": 60 * HOUR})
+    hours = [24, 24, 24, 48, 48, 48]
+    arns = [jobs.create(jobName=f"job-{number}", timeoutDurationInHours=hours[number]) for number in range(6)]
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=arns[4])
+    settings = read_settings(folder)
+    due = [[job.arn for job in list_due(folder, settings, clock() + seconds)] for seconds in (0, 24 * HOUR)]
+    assert due == [[*arns[:2], arns[4]], [*arns[:3], arns[4]]]
+
+
+def test_a_free_slot_is_due_to_the_first_that_waits(few, folder, clock):
+    jobs = few(over_quota="queue", max_unfinished_jobs=1)
+    arns = create_all(jobs, 3)
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=arns[0])
+    jobs.get(arns[0])
+    assert [job.arn for job in list_due(folder, read_settings(folder), clock())] == [arns[1]]
 
 
 def test_a_job_that_just_gets_its_slot_is_on_the_list(few, folder):
