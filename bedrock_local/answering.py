@@ -98,7 +98,7 @@ def take_asked(turn: Turn, asker: Asker) -> list[Place]:
 def ask_more(turn: Turn, asker: Asker, asked: list[Place], allowed: int) -> None:
     """Keep every thread busy, with one more question at hand for each."""
     progress = turn.progress
-    while len(asked) < 2 * asker.workers and progress.processed + len(asked) < allowed:
+    while len(asked) < 2 * asker.gate.workers and progress.processed + len(asked) < allowed:
         place = take_place(turn.folder, turn.job, progress, taken=progress.done + len(asked))
         asker.ask((turn.job.job_id, place), make_call(turn, asker.answerer, place))
         asked.append(place)

@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from weakref import WeakValueDictionary
 
 from bedrock_local.answers import Answerer
+from bedrock_local.gates import Identity, find_gate, identity_of
 from bedrock_local.jobs import Place
 from bedrock_local.records import Outcome
 
@@ -28,8 +29,7 @@ class Asker:
 
     def __init__(self, answerer: Answerer) -> None:
         # Held, so that no other answerer gets its identity while this asker is found by it.
-        self.answerer = answerer
-        self.workers = max(1, int(getattr(answerer, "workers", 1)))
+        self.answerer, self.gate = answerer, find_gate(answerer)
         self._answers: dict[Key, Future[Outcome]] = {}
         self._calls: deque[tuple[Key, Future[Outcome], Callable[[], Outcome]]] = deque()
         self._threads, self._lock = 0, threading.Lock()
@@ -41,7 +41,7 @@ class Asker:
             self._answers[key] = future
             _with_answers.add(self)
             self._calls.append((key, future, call))
-            if self._threads == self.workers:
+            if self._threads == self.gate.workers:
                 return
             self._threads += 1
         threading.Thread(target=self._run, name="bedrock_local answer", daemon=True).start()
@@ -97,7 +97,7 @@ class Asker:
 
 
 # An answerer's asker lives as long as somebody holds it: a turn, a thread, or an answer that is to be collected.
-_askers: WeakValueDictionary[int, Asker] = WeakValueDictionary()
+_askers: WeakValueDictionary[Identity, Asker] = WeakValueDictionary()
 _with_answers: set[Asker] = set()
 _lock = threading.Lock()
 
@@ -105,7 +105,7 @@ _lock = threading.Lock()
 def find_asker(answerer: Answerer) -> Asker:
     """Give the one asker that this process has for an answerer."""
     with _lock:
-        return _askers.setdefault(id(answerer), Asker(answerer))
+        return _askers.setdefault(identity_of(answerer), Asker(answerer))
 
 
 def wait_for_answer(seconds: float) -> bool:

@@ -12,6 +12,7 @@ from typing import get_args
 from bedrock_local.answers import Answerer, Question, Reply, Stop, choice
 from bedrock_local.errors import ServiceError
 from bedrock_local.files import close_path, drop_old
+from bedrock_local.gates import find_gate
 from bedrock_local.settings import Settings, read_settings, write_settings
 
 ACCOUNT = "123456789012"
@@ -69,7 +70,8 @@ class Emulator:
         if answerer is None:
             raise ServiceError("ModelNotReadyException", NOBODY)
         try:
-            reply = answerer(question)
+            with find_gate(answerer):
+                reply = answerer(question)
         except ServiceError:
             raise
         except TimeoutError as error:

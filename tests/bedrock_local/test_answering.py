@@ -4,8 +4,10 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -93,6 +95,33 @@ def test_no_more_are_asked_at_once_than_an_answerer_takes(ask_with, workers):
     oracle.go.set()
     ask_until(get, has_ended)
     assert oracle.most_at_once == workers
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_batch_and_requests_on_demand_share_what_an_answerer_takes(ask_with, folder, workers):
+    oracle = Oracle(workers, held=["all"])
+    get = ask_with(oracle)
+    get()
+    ask_on_demand(folder, [oracle] * 4, oracle)
+    ask_until(get, has_ended)
+    assert oracle.most_at_once == workers
+
+
+def test_a_method_is_one_answerer_in_all_sessions(folder):
+    oracle = Oracle(workers=1, held=["all"])
+    ask_on_demand(folder, [oracle.__call__ for _ in range(4)], oracle)
+    assert oracle.most_at_once == 1
+
+
+def ask_on_demand(folder, answerers, oracle):
+    """Ask at the same time, then let the oracle speak."""
+    clients = [open_session(folder, answer=answer).client("bedrock-runtime") for answer in answerers]
+    wish = {"modelId": "amazon.nova-lite-v1:0", "messages": [{"role": "user", "content": [{"text": "call"}]}]}
+    with ThreadPoolExecutor(len(clients)) as pool:
+        answers = [pool.submit(client.converse, **wish) for client in clients]
+        time.sleep(0.3)
+        oracle.go.set()
+        assert {answer.result()["stopReason"] for answer in answers} == {"end_turn"}
 
 
 def test_jobs_that_wait_for_answers_take_no_time_from_others(folder, jobs, record, clock):

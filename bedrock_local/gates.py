@@ -1,0 +1,69 @@
+"""Gates: an answerer is asked as many questions at once as it takes, whoever asks, in batch and on demand."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections import deque
+from types import TracebackType
+from weakref import WeakValueDictionary
+
+from bedrock_local.answers import Answerer
+
+Identity = tuple[int, object]
+
+
+class Gate:
+    """Lets so many in at once, in the order in which they come: a batch in threads leaves no request outside."""
+
+    def __init__(self, answerer: Answerer) -> None:
+        # Held, so that no other answerer gets its identity while this gate is found by it.
+        self.answerer = answerer
+        self.workers = self._free = max(1, int(getattr(answerer, "workers", 1)))
+        self._queue, self._lock = deque[threading.Event](), threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            self._queue.append(turn := threading.Event())
+        try:
+            turn.wait()
+        except BaseException:
+            self._give_up(turn)
+            raise
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        with self._lock:
+            if self._queue:
+                self._queue.popleft().set()
+            else:
+                self._free += 1
+
+    def _give_up(self, turn: threading.Event) -> None:
+        """Leave the queue, or hand on a turn that has just come."""
+        with self._lock:
+            is_waiting = turn in self._queue
+            if is_waiting:
+                self._queue.remove(turn)
+        if not is_waiting:
+            self.__exit__()
+
+
+# A gate lives as long as somebody is inside, or holds it for the questions to come.
+_gates: WeakValueDictionary[Identity, Gate] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def find_gate(answerer: Answerer) -> Gate:
+    """Give the one gate that this process has for an answerer."""
+    with _lock:
+        return _gates.setdefault(identity_of(answerer), Gate(answerer))
+
+
+def identity_of(answerer: Answerer) -> Identity:
+    """Tell an answerer from others: a method is another object each time, though of the same."""
+    if inspect.ismethod(answerer):
+        return id(answerer.__self__), answerer.__func__
+    return id(answerer), None
