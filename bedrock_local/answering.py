@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from bedrock_local.answers import Answerer
-from bedrock_local.asking import Asker, find_asker
+from bedrock_local.asking import Asker, find_asker, list_ready
 from bedrock_local.damage import damage_answer, damage_line, find_record_fault
 from bedrock_local.jobs import Place, output_path
 from bedrock_local.models import MODELS
@@ -54,6 +54,7 @@ def answer_some(turn: Turn, answerer: Answerer, allowed: int) -> None:
         (answer_in_turn if is_quick else answer_in_threads)(turn, step, answerer, allowed)
     except InvalidInputError:
         # The job ends here, with what is counted.
+        collect_ready(turn, step, [])
         keep_lines(turn, step)
         raise
 
@@ -73,18 +74,38 @@ def answer_in_threads(turn: Turn, step: Step, answerer: Answerer, allowed: int) 
     """Ask somebody who takes his time, and write what is ready when the step is over."""
     progress, asker = turn.progress, find_asker(answerer)
     read, asked = (progress.file, progress.offset), take_asked(turn, asker)
-    while True:
-        ask_more(turn, asker, asked, allowed)
-        for place in [place for place in asked if asker.is_ready((turn.job.job_id, place))]:
-            asked.remove(place)
-            add_outcome(step, turn, place, asker.collect((turn.job.job_id, place)))
-        if step.is_over or progress.processed >= allowed or not turn.is_patient:
-            break
-        asker.wait([(turn.job.job_id, place) for place in asked], min(step.until, turn.patience) - time.monotonic())
-    # As long as it is not answered a record waits, whoever was asked: he may be gone tomorrow.
-    progress.waiting += asked
+    try:
+        while True:
+            ask_more(turn, asker, asked, allowed)
+            collect_ready(turn, step, asked)
+            if step.is_over or progress.processed >= allowed or not turn.is_patient:
+                break
+            asker.wait([(turn.job.job_id, place) for place in asked], min(step.until, turn.patience) - time.monotonic())
+    finally:
+        # As long as it is not answered a record waits, whoever was asked: he may be gone tomorrow.
+        progress.waiting += asked
     if step.lines or read != (progress.file, progress.offset):
         keep_lines(turn, step)
+
+
+def collect_ready(turn: Turn, step: Step, asked: list[Place]) -> None:
+    """Take the answers that are ready, whoever gave them; one to a record that another process answered is dropped."""
+    for asker, place in list_ready(turn.job.job_id):
+        outcome = asker.collect((turn.job.job_id, place))
+        for places in (asked, turn.progress.waiting):
+            if place in places:
+                places.remove(place)
+                add_outcome(step, turn, place, outcome)
+
+
+def keep_ready(turn: Turn) -> bool:
+    """Write the answers that are ready before a job ends early, as they are paid for; tell whether there were any."""
+    step, before = begin_step(turn), turn.progress.processed
+    collect_ready(turn, step, [])
+    if turn.progress.processed == before:
+        return False
+    keep_lines(turn, step)
+    return True
 
 
 def take_asked(turn: Turn, asker: Asker) -> list[Place]:

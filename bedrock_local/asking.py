@@ -50,9 +50,10 @@ class Asker:
         """Tell whether a record is being answered, or its answer waits to be collected."""
         return key in self._answers
 
-    def is_ready(self, key: Key) -> bool:
-        """Tell whether an answer waits to be collected."""
-        return key in self._answers and self._answers[key].done()
+    def list_ready(self, job_id: str) -> list[Place]:
+        """List the records of a job whose answers wait to be collected."""
+        with self._lock:
+            return [place for (job, place), future in self._answers.items() if job == job_id and future.done()]
 
     def collect(self, key: Key) -> Outcome:
         """Hand over an answer that is ready, once; an error that the answer raised is raised here."""
@@ -66,6 +67,10 @@ class Asker:
     def wait(self, keys: Iterable[Key], seconds: float) -> None:
         """Wait until one of the answers is ready, or for so long."""
         wait([self._answers[key] for key in keys], max(0.0, seconds), FIRST_COMPLETED)
+
+    def withdraw(self, job_id: str) -> None:
+        """Take back the questions about a job that nobody has begun to answer."""
+        self._drop([key for key, future in list(self._answers.items()) if key[0] == job_id and future.cancel()])
 
     def forget(self, job_id: str) -> None:
         """Drop what nobody will collect."""
@@ -90,7 +95,7 @@ class Asker:
         with self._lock:
             while self._calls:
                 key, future, call = self._calls.popleft()
-                if self._answers.get(key) is future:
+                if self._answers.get(key) is future and future.set_running_or_notify_cancel():
                     return future, call
             self._threads -= 1
             return None
@@ -106,6 +111,17 @@ def find_asker(answerer: Answerer) -> Asker:
     """Give the one asker that this process has for an answerer."""
     with _lock:
         return _askers.setdefault(identity_of(answerer), Asker(answerer))
+
+
+def list_ready(job_id: str) -> list[tuple[Asker, Place]]:
+    """List the records of a job whose answers wait to be collected, whoever was asked."""
+    return [(asker, place) for asker in list(_with_answers) for place in asker.list_ready(job_id)]
+
+
+def withdraw_job(job_id: str) -> None:
+    """Take back the questions about a job that is to end: what has not begun need not be paid for."""
+    for asker in list(_with_answers):
+        asker.withdraw(job_id)
 
 
 def wait_for_answer(seconds: float) -> bool:

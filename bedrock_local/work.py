@@ -10,8 +10,8 @@ from contextlib import suppress
 from filelock import Timeout
 
 from bedrock_local import clock, jobs, slots
-from bedrock_local.answering import answer_some, cut_outputs, mark_some
-from bedrock_local.asking import forget_job, wait_for_answer
+from bedrock_local.answering import answer_some, cut_outputs, keep_ready, mark_some
+from bedrock_local.asking import forget_job, wait_for_answer, withdraw_job
 from bedrock_local.damage import JobEnd, find_job_end, slow_down
 from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
@@ -196,7 +196,7 @@ def run_some(turn: Turn) -> bool:
             return finish(turn, "Completed")
         if elapsed < clock.limit_seconds(job, progress, settings):
             return False
-    return mark_rest(turn, TIMED_OUT) or finish(turn, "PartiallyCompleted", PARTIAL)
+    return end_early(turn, "PartiallyCompleted", TIMED_OUT, PARTIAL)
 
 
 def break_off(turn: Turn, end: JobEnd) -> bool:
@@ -205,7 +205,7 @@ def break_off(turn: Turn, end: JobEnd) -> bool:
         jobs.ask_stop(turn.folder, turn.job, turn.emulator.now())
         return True
     if end == "PartiallyCompleted":
-        return mark_rest(turn, TIMED_OUT) or finish(turn, end, PARTIAL)
+        return end_early(turn, end, TIMED_OUT, PARTIAL)
     return finish(turn, "Failed", BROKEN)
 
 
@@ -220,10 +220,16 @@ def ask_somebody(turn: Turn, allowed: int) -> bool:
 
 def finish_stop(turn: Turn, stopped: float) -> bool:
     """Let the job be Stopping as long as the clock says, then stop it."""
+    withdraw_job(turn.job.job_id)
     elapsed = (turn.emulator.now() - stopped) * turn.settings.factor
     if elapsed < turn.settings.lasts("Stopping"):
         return False
-    return mark_rest(turn, STOPPED) or finish(turn, "Stopped")
+    return end_early(turn, "Stopped", STOPPED)
+
+
+def end_early(turn: Turn, end: Ended, reason: str, message: str | None = None) -> bool:
+    """Write what is answered, mark what is not, then end the job."""
+    return keep_ready(turn) or mark_rest(turn, reason) or finish(turn, end, message)
 
 
 def mark_rest(turn: Turn, reason: str) -> bool:

@@ -14,6 +14,7 @@ import pytest
 
 from bedrock_local import open_session
 from bedrock_local.answers import Reply
+from bedrock_local.asking import list_ready
 
 RECORDS = 100
 
@@ -143,6 +144,61 @@ def test_a_job_that_was_stopped_drops_what_is_asked(ask_with, jobs):
     job = jobs.get(job["jobArn"])
     oracle.go.set()
     assert (job["status"], job["processedRecordCount"], jobs.names(job)) == ("Stopped", 0, ["manifest.json.out"])
+
+
+SECONDS = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 0, "Stopping": 10}
+
+
+@pytest.fixture
+def asked(jobs_at, record, folder, clock):
+    """A job of which four records are asked, two of them with the oracle and two at hand, and none is collected."""
+
+    def ask(**settings):
+        jobs, oracle = jobs_at(work_seconds=0, seconds=SECONDS, **settings), Oracle(workers=2, held=["all"])
+        jobs.put([record(number) for number in range(RECORDS)])
+        arn = jobs.create()
+        bedrock = open_session(folder, answer=oracle, now=clock).client("bedrock")
+        get = partial(bedrock.get_model_invocation_job, jobIdentifier=arn)
+        ask_until(get, lambda _: oracle.at_once == 2)
+        return jobs, arn, oracle, get
+
+    return ask
+
+
+def let_answer(oracle, arn, count):
+    """Let the oracle speak, and wait until so many answers can be collected."""
+    oracle.go.set()
+    while len(list_ready(arn[-12:])) < count:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("unprocessed", ["absent", "expired"])
+def test_answers_that_are_ready_are_kept_when_a_job_is_stopped(asked, clock, unprocessed):
+    jobs, arn, oracle, get = asked(unprocessed_records=unprocessed)
+    let_answer(oracle, arn, 4)
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
+    clock.move(10)
+    job = ask_until(get, has_ended)
+    answered = ["modelOutput" in output for output in jobs.outputs(job)]
+    assert (job["status"], job["processedRecordCount"], sum(answered)) == ("Stopped", 4, 4)
+
+
+def test_answers_that_are_ready_are_kept_when_a_job_times_out(asked, jobs_at, clock):
+    _, arn, oracle, get = asked()
+    let_answer(oracle, arn, 4)
+    jobs_at(work_seconds=0, seconds=SECONDS | {"InProgress": 1e9})
+    clock.move(24 * 3600)
+    job = ask_until(get, has_ended)
+    assert (job["status"], job["processedRecordCount"]) == ("PartiallyCompleted", 4)
+
+
+def test_questions_that_nobody_has_begun_are_taken_back_when_a_job_is_stopped(asked, clock):
+    jobs, arn, oracle, get = asked()
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
+    get()
+    let_answer(oracle, arn, 2)
+    clock.move(10)
+    assert (ask_until(get, has_ended)["processedRecordCount"], oracle.asked.total()) == (2, 2)
 
 
 def quick(question):
