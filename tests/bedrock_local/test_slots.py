@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from bedrock_local import open_session
-from bedrock_local.jobs import list_unfinished, mark_path, save_job
+from bedrock_local.jobs import list_queue, list_unfinished, lock_job, mark_path, read_job, save_job
 from bedrock_local.settings import read_settings
-from bedrock_local.slots import list_due
+from bedrock_local.slots import list_due, lock_slots
 
 NOVA = "amazon.nova-lite-v1:0"
 HOUR = 3600
@@ -114,6 +114,39 @@ def test_queued_jobs_come_in_their_order(few, clock):
     assert statuses(jobs, arns) == ["Completed", "Validating", "Submitted"]
 
 
+def test_no_job_passes_one_before_it_that_another_process_is_at(few, folder, clock):
+    jobs = few(over_quota="queue", max_unfinished_jobs=1)
+    first, second, third = create_all(jobs, 3)
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=first)
+    with lock_job(folder, read_job(str(folder), second[-12:])):
+        jobs.get(third)
+    clock.move(15)
+    assert statuses(jobs, [first, third]) == ["Stopped", "Submitted"]
+
+
+def test_a_new_job_does_not_pass_one_that_waits(few, clock):
+    jobs = few(over_quota="queue", max_unfinished_jobs=1)
+    first, _ = create_all(jobs, 2)
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=first)
+    jobs.get(first)
+    third = jobs.create(jobName="third")
+    clock.move(15)
+    assert jobs.get(third)["status"] == "Submitted"
+
+
+def test_nobody_gets_a_slot_while_a_job_is_created(few, folder):
+    jobs = few(over_quota="queue", max_unfinished_jobs=1)
+    first, second = create_all(jobs, 2)
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=first)
+    asker = threading.Thread(target=jobs.get, args=[second])
+    with lock_slots(folder):
+        asker.start()
+        asker.join(0.3)
+        assert list_queue(folder, "queued") == [second[-12:]]
+    asker.join()
+    assert list_queue(folder, "running") == [second[-12:]]
+
+
 def test_asking_for_the_last_of_a_queue_moves_all_of_it(few, clock):
     jobs = few(over_quota="queue", max_unfinished_jobs=1)
     arns = create_all(jobs, 4)
@@ -124,10 +157,11 @@ def test_asking_for_the_last_of_a_queue_moves_all_of_it(few, clock):
     assert statuses(jobs, arns) == ["Completed"] * 4
 
 
-def test_a_queued_job_expires_at_its_timeout(few, clock):
-    jobs = few(over_quota="queue", max_unfinished_jobs=0)
+@pytest.mark.parametrize("factor", [1, 60])
+def test_a_queued_job_expires_at_its_timeout(few, clock, factor):
+    jobs = few(over_quota="queue", max_unfinished_jobs=0, factor=factor)
     arn = jobs.create()
-    clock.move(24 * HOUR - 1)
+    clock.move(24 * HOUR / factor - 1)
     assert jobs.get(arn)["status"] == "Submitted"
     clock.move(1)
     assert jobs.get(arn)["status"] == "Expired"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 
@@ -30,6 +32,22 @@ def test_tags_are_added_replaced_and_taken_away(arn, bedrock, tags_of):
     bedrock.tag_resource(resourceARN=arn, tags=[{"key": "run", "value": "8"}, {"key": "new", "value": ""}])
     bedrock.untag_resource(resourceARN=arn, tagKeys=["team", "never was"])
     assert tags_of(arn) == {"run": "8", "new": ""}
+
+
+def test_no_change_of_many_writers_is_lost(arn, bedrock, tags_of):
+    bedrock.tag_resource(resourceARN=arn, tags=make_tags(20))
+    start = threading.Barrier(4)
+
+    def change(first):
+        start.wait()
+        for number in range(first, 20, 4):
+            bedrock.untag_resource(resourceARN=arn, tagKeys=[f"k{number}"])
+            bedrock.tag_resource(resourceARN=arn, tags=make_tags(1, start=20 + number))
+
+    writers = [threading.Thread(target=change, args=[first]) for first in range(4)]
+    [writer.start() for writer in writers]
+    [writer.join() for writer in writers]
+    assert tags_of(arn).keys() == {"team", "run", *(f"k{number}" for number in range(20, 40))}
 
 
 @pytest.mark.parametrize(("count", "code"), [(50, None), (51, "ValidationException"), (201, "ValidationException")])

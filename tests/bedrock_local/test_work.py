@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 
@@ -106,7 +107,8 @@ def test_a_job_whose_records_all_failed_is_completed(jobs):
 def test_each_file_has_its_output_in_its_own_folder(jobs, record):
     jobs.put([record(1)], "in/a.jsonl")
     jobs.put([record(2), record(3)], "in/deep/er/b.jsonl")
-    jobs.put([b"no record"], "in/notes.txt")
+    for name in ("notes.txt", "a.jsonl.out", "a.jsonl.gz", "ajsonl"):
+        jobs.put([b"no record"], f"in/{name}")
     job = jobs.finish(jobs.create())
     assert jobs.names(job) == ["a.jsonl.out", "deep/er/b.jsonl.out", "manifest.json.out"]
     assert {output["recordId"] for output in jobs.outputs(job, "deep/er/b.jsonl.out")} == {"r2", "r3"}
@@ -184,6 +186,46 @@ def test_a_job_stopped_before_it_was_looked_at_leaves_nothing(slow, clock):
     assert (job["status"], slow.names(job)) == ("Stopped", [])
 
 
+@pytest.fixture
+def answered(jobs_at, record):
+    """Jobs of which one has all its records answered, and ends when it is next asked for; and its ARN."""
+    jobs = jobs_at(work_seconds=0)
+    jobs.put([record(1)])
+    arn = jobs.create()
+    while not jobs.get(arn)["processedRecordCount"]:
+        pass
+    return jobs, arn
+
+
+def test_a_job_that_is_stopped_at_its_very_end_is_stopped(answered, open_held, folder, clock):
+    jobs, arn = answered
+    stops = iter([jobs.bedrock.stop_model_invocation_job])
+
+    def now():
+        # Whoever is about to end the job has seen no stop when he first looks at the clock.
+        next(stops, lambda **_: None)(jobIdentifier=arn)
+        return clock()
+
+    late = open_held(folder, now, work_seconds=0).client("bedrock")
+    assert late.get_model_invocation_job(jobIdentifier=arn)["status"] == "Stopping"
+    assert jobs.finish(arn)["status"] == "Stopped"
+
+
+def test_a_stop_that_was_taken_stops_a_job_that_was_about_to_end(answered, open_held, folder, clock):
+    jobs, arn = answered
+    ender = threading.Thread(target=jobs.get, args=[arn])
+
+    def now():
+        # Whoever stops the job has seen that it has not ended; its end has to wait for him.
+        ender.start()
+        ender.join(0.3)
+        return clock()
+
+    open_held(folder, now, work_seconds=0).client("bedrock").stop_model_invocation_job(jobIdentifier=arn)
+    ender.join()
+    assert jobs.finish(arn)["status"] == "Stopped"
+
+
 def test_a_job_that_waits_too_long_expires(jobs_at, clock, record):
     jobs = jobs_at(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 30 * HOUR})
     jobs.put([record(1)])
@@ -201,6 +243,28 @@ def test_a_job_that_is_never_looked_at_expires(jobs_at, clock):
     arn = jobs.create()
     clock.move(24 * HOUR)
     assert jobs.get(arn)["status"] == "Expired"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "end"), [({"Scheduled": 30 * HOUR}, "Expired"), ({"InProgress": 48 * HOUR}, "PartiallyCompleted")]
+)
+def test_a_timeout_runs_with_the_factor_of_the_clock(jobs_at, clock, record, seconds, end):
+    jobs = jobs_at(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 0} | seconds, factor=60, work_seconds=10)
+    jobs.put([record(number) for number in range(10)])
+    arn = jobs.create()
+    for _ in range(2):
+        assert "endTime" not in jobs.get(arn)
+        clock.move(12 * 60)
+    job = jobs.get(arn)
+    assert (job["status"], job["endTime"]) == (end, job["jobExpirationTime"])
+
+
+def test_a_stop_takes_as_long_as_the_factor_of_the_clock_makes_it(jobs_at, clock):
+    jobs = jobs_at(seconds={"Stopping": 60}, factor=60)
+    arn = jobs.create()
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
+    clock.move(1)
+    assert jobs.get(arn)["status"] == "Stopped"
 
 
 def test_a_job_that_takes_too_long_is_completed_in_part(jobs_at, clock, record):
