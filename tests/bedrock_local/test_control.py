@@ -175,6 +175,16 @@ def test_a_job_is_found_by_its_arn_and_by_its_id(create, bedrock):
     assert by_id["jobArn"] == bedrock.get_model_invocation_job(jobIdentifier=arn)["jobArn"] == arn
 
 
+@pytest.mark.parametrize(
+    "change", [("123456789012", "210987654321"), ("arn:aws:", "arn:aws-cn:"), ("us-east", "us-west")]
+)
+def test_an_arn_of_another_account_partition_or_region_is_no_job(create, bedrock, error_of, change):
+    other = create().replace(*change)
+    for operation in (bedrock.get_model_invocation_job, bedrock.stop_model_invocation_job):
+        assert error_of(operation, jobIdentifier=other)[:2] == ("ResourceNotFoundException", 404)
+    assert error_of(bedrock.list_tags_for_resource, resourceARN=other)[:2] == ("ResourceNotFoundException", 404)
+
+
 @pytest.mark.parametrize("operation", ["get_model_invocation_job", "stop_model_invocation_job"])
 @pytest.mark.parametrize(
     ("identifier", "code"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import pairwise
 
 import pytest
@@ -70,14 +71,39 @@ def test_a_growing_object_that_was_deleted_comes_back_at_the_end(running, clock)
     assert len(jobs.outputs(jobs.finish(arn))) == 100
 
 
-def test_what_a_caller_put_in_place_of_a_growing_object_does_not_grow(running, clock):
+def test_what_a_caller_put_in_place_of_a_growing_object_is_left_alone(running, clock):
     jobs = running()
     arn = jobs.create()
     clock.move(30)
     jobs.get(arn)
-    jobs.s3.put_object(Bucket="calls", Key=f"out/{arn[-12:]}/calls.jsonl.out", Body=b"mine")
+    where = {"Bucket": "calls", "Key": f"out/{arn[-12:]}/calls.jsonl.out"}
+    etag = jobs.s3.put_object(**where, Body=b"mine", Metadata={"by": "hand"})["ETag"]
     clock.move(30)
-    assert jobs.read(jobs.get(arn)) == b"mine"
+    jobs.get(arn)
+    found = jobs.s3.get_object(**where)
+    assert (found["Body"].read(), found["Metadata"], found["ETag"]) == (b"mine", {"by": "hand"}, etag)
+
+
+def test_the_end_of_a_job_replaces_what_a_caller_put_there_even_of_the_same_length(running, clock):
+    jobs = running()
+    first, arn = jobs.create(jobName="first"), jobs.create(jobName="second")
+    clock.move(100)
+    whole = jobs.read(jobs.finish(first))
+    clock.move(-70)
+    jobs.get(arn)
+    jobs.s3.put_object(Bucket="calls", Key=f"out/{arn[-12:]}/calls.jsonl.out", Body=b"x" * len(whole))
+    clock.move(100)
+    assert jobs.read(jobs.finish(arn)) == whole
+
+
+def test_an_object_that_a_dying_process_did_not_show_to_its_end_is_whole_at_the_end(jobs_at, record, folder):
+    jobs = jobs_at(work_seconds=0)
+    jobs.put([record(1)])
+    arn = jobs.create()
+    while not jobs.get(arn)["processedRecordCount"]:
+        pass
+    os.truncate(folder / f"s3/calls/out/{arn[-12:]}/calls.jsonl.out", 10)
+    assert len(jobs.outputs(jobs.finish(arn))) == 1
 
 
 def test_a_copy_of_a_growing_object_does_not_grow(running, clock):

@@ -13,7 +13,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ResponseStreamingError
 
-from bedrock_local import open_session, serve
+from bedrock_local import background, open_session, serve
 from bedrock_local.answers import Reply
 from bedrock_local.settings import change_settings
 
@@ -276,6 +276,17 @@ def test_a_job_gets_on_although_nobody_asks(client_of, ask, calls, record, reque
     client_of("bedrock").create_model_invocation_job(**request_of())
     while b"manifest.json.out" not in ask("GET", "/calls?list-type=2")[2]:
         pass
+
+
+def test_a_new_job_is_worked_on_at_once(open_served, jobs_of, folder, clock, record, monkeypatch):
+    # While nothing moves the worker sleeps, here for ever: only a request wakes it.
+    for name in ("SHORTEST_PAUSE", "LONGEST_PAUSE"):
+        monkeypatch.setattr(background, name, 3600)
+    jobs = jobs_of(open_served(folder, clock))
+    jobs.put([record(1)])
+    for name in ("first", "second"):
+        job = {"jobArn": jobs.create(jobName=name)}
+        assert any(len(jobs.names(job)) == 2 for _ in range(1000))
 
 
 def test_a_function_of_the_process_answers(folder):

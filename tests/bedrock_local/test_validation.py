@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -49,8 +50,15 @@ def test_what_the_model_input_holds_is_not_looked_at(jobs):
 
 
 def test_blank_lines_are_no_records(jobs, record):
-    lines = [record(1), b"\n", b"  \r\n", json.dumps(record(2)).encode()]
-    assert jobs.run(lines)["totalRecordCount"] == 2
+    blanks = [[b"\n", record(number), b"  \r\n"] for number in range(20)]
+    job = jobs.run([*(line for lines in blanks for line in lines), json.dumps(record(20)).encode()])
+    assert (job["status"], job["totalRecordCount"]) == ("Completed", 21)
+    assert {output["recordId"] for output in jobs.outputs(job)} == {f"r{number}" for number in range(21)}
+
+
+def test_blank_lines_do_not_count_towards_the_limit_of_a_file(jobs_at, record):
+    job = jobs_at(max_file_records=2).run([record(1), b"\n", b"\n", record(2)])
+    assert job["status"] == "Completed"
 
 
 @pytest.mark.parametrize("lines", [[], [b"\n"]])
@@ -126,10 +134,19 @@ def test_a_file_that_is_not_there_fails_the_job(jobs, record):
     assert job["message"] == f"{begin} s3://calls/in/call.jsonl: the object does not exist"
 
 
-def test_a_message_is_never_longer_than_its_shape_allows(jobs):
+def test_a_message_is_never_longer_than_its_shape_allows(jobs, folder):
+    place = "/".join(["x" * 150] * 6)
+    # A pipe is no object: its name is there, and nobody can read it. The message names address and key.
+    (folder / "s3/calls" / place).mkdir(parents=True)
+    os.mkfifo(folder / "s3/calls" / place / "pipe.jsonl")
+    config = {"s3InputDataConfig": {"s3Uri": f"s3://calls/{place}/"}}
+    message = jobs.finish(jobs.create(inputDataConfig=config))["message"]
+    assert (len(message), message[:35]) == (2048, "Could not validate GetObject permis")
+
+
+def test_a_message_keeps_its_reason_however_long_the_address_is(jobs):
     uri = "s3://calls/" + "/".join(["x" * 200] * 5)
     message = jobs.finish(jobs.create(inputDataConfig={"s3InputDataConfig": {"s3Uri": f"{uri}.jsonl"}}))["message"]
-    assert len(message) <= 2048
     assert message.endswith(": the object does not exist")
 
 
