@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,8 @@ from analysis.errors import AnalysisError, PromptError
 
 if TYPE_CHECKING:
     import jinja2
+    from jinja2 import nodes
+    from jinja2.sandbox import SandboxedEnvironment
 
 MOST_SAMPLES = 1000
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -196,11 +198,40 @@ def compile_template(prompt: Prompt) -> jinja2.Template:
 @cache
 def compile_text(template: str) -> jinja2.Template:
     """Compile a text in the sandbox, where a variable that is not there is an error."""
+    return make_environment().from_string(template)
+
+
+def make_environment() -> SandboxedEnvironment:
+    """Make the sandbox."""
     from jinja2 import StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
-    environment = SandboxedEnvironment(undefined=StrictUndefined, finalize=refuse_missing, keep_trailing_newline=True)
-    return environment.from_string(template)
+    return SandboxedEnvironment(undefined=StrictUndefined, finalize=refuse_missing, keep_trailing_newline=True)
+
+
+def split_template(template: str) -> tuple[list[str], list[str]] | None:
+    """Split a template of texts and plain variables: texts, and the variables between them; None if it has more."""
+    from jinja2.nodes import Name, TemplateData
+
+    texts, names = [""], []
+    for node in list_nodes(make_environment().parse(template)):
+        if isinstance(node, TemplateData):
+            texts[-1] += node.data
+        # In jinja2 `self` is the template itself.
+        elif isinstance(node, Name) and node.name != "self":
+            names.append(node.name)
+            texts.append("")
+        else:
+            return None
+    return texts, names
+
+
+def list_nodes(template: nodes.Template) -> Iterator[nodes.Node]:
+    """List what a template puts out, in order; a statement stands there as it is."""
+    from jinja2.nodes import Output
+
+    for node in template.body:
+        yield from node.nodes if isinstance(node, Output) else [node]
 
 
 def refuse_missing(value: Any) -> Any:

@@ -5,25 +5,37 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, islice, pairwise
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate, chain, pairwise, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
 import polars as pl
 
-from analysis.errors import PromptError, QuotaError
-from analysis.families import find_family
+from analysis.bodies import (
+    Column,
+    Form,
+    Source,
+    count_bytes,
+    digest_prompts,
+    make_form,
+    read_columns,
+    write_request,
+    write_text,
+)
+from analysis.errors import QuotaError
 from analysis.models import find_model
-from analysis.prompts import Prompt, render
+from analysis.prompts import Prompt
 from analysis.quotas import Quotas
 from analysis.refusals import check_settings
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-ID_LENGTH = 11  # what Bedrock's own ids had until 2025; 62^11, so a million records clash once in 104 million runs
+ID_LENGTH = 11  # what Bedrock's own ids had until 2025; a million records clash once in 97 million runs
+LETTERS = bytes(ord(ALPHABET[byte % len(ALPHABET)]) for byte in range(256))
 BYTES_PER_TOKEN = 4  # rule of thumb for English text; the plan takes it as plus or minus a quarter
 COPY_BYTES = 1 << 20
-SLAB_RECORDS = 2000
+SLAB_BYTES = 2 << 20  # less costs time for each slab, more leaves the processor's cache
+HEAD, MIDDLE, TAIL = b'{"recordId":"', b'","modelInput":', b"}\n"
 
 RECORD_SCHEMA = {
     "record_id": pl.String,
@@ -41,7 +53,16 @@ RECORD_SCHEMA = {
     "max_tokens": pl.Int64,
 }
 
-Row = tuple[Any, ...]
+Sources = tuple[Source, ...]
+
+
+class Batch(NamedTuple):
+    """The records of one variant and some calls: ids, sizes of the lines, estimated tokens, parts of the lines."""
+
+    ids: list[bytes]
+    sizes: list[int]
+    tokens: list[int]
+    lines: Iterable[tuple[bytes, ...]]
 
 
 def write_records(
@@ -50,6 +71,7 @@ def write_records(
     """Write the input files of a run.
 
     Prompts of one model and invocation type share jobs, which helps small runs over the minimum.
+    Call by call, so that whatever comes back of a job that ends early can be compared between prompts.
     Each job has a folder of its own, so that a prefix never takes in another job's files.
 
     Parameters
@@ -97,20 +119,6 @@ def write_records(
     return check_ids(pl.concat(frames))
 
 
-def make_lines(calls: pl.DataFrame, prompts: Sequence[Prompt]) -> Iterator[tuple[Row, bytes]]:
-    """Make each record of prompts that share a model: its row, short of where it goes, and its line."""
-    seen: dict[bytes, int] = {}
-    for prompt in prompts:
-        for call in calls.iter_rows(named=True):
-            _, tokens, request = describe_record(prompt, call)
-            body = msgspec.json.encode(request)
-            for sample in range(1, prompt.samples + 1):
-                record_id = make_record_id(prompt.model_id, prompt.invocation_type, body, seen)
-                line = b'{"recordId":"' + record_id.encode() + b'","modelInput":' + body + b"}\n"
-                row = (record_id, call["call_id"], prompt.name, sample, 1, prompt.model_id, prompt.invocation_type)
-                yield (*row, len(line), tokens, prompt.max_tokens), line
-
-
 def describe_record(prompt: Prompt, call: Mapping[str, Any]) -> tuple[str, int, dict[str, Any]]:
     """Give the user's text of a call, the estimated input tokens, and the model input.
 
@@ -119,42 +127,112 @@ def describe_record(prompt: Prompt, call: Mapping[str, Any]) -> tuple[str, int, 
     PromptError
         The template does not fit the call, or makes a text of white space only, which every model refuses.
     """
-    text = render(prompt, call)
-    if not text.strip():
-        raise PromptError(prompt.name, f"makes an empty text of call {call['call_id']!r}", "leave empty calls out")
-    tokens = -(-(len(text.encode()) + len(prompt.system.encode())) // BYTES_PER_TOKEN)
-    family = find_family(find_model(prompt.model_id), prompt.invocation_type)
-    return text, tokens, family.write_request(prompt, text)
+    text = write_text(prompt, call)
+    return text, estimate_tokens(count_bytes(text) + count_bytes(prompt.system)), write_request(prompt, text)
 
 
-def make_record_id(model_id: str, invocation_type: str, body: bytes, seen: dict[bytes, int]) -> str:
-    """Digest what is asked into an id; the n-th equal request gets another, and `seen` counts them."""
-    request = hashlib.sha256(f"{model_id}\0{invocation_type}\0".encode() + body).digest()
-    seen[request] = occurrence = seen.get(request, 0) + 1
-    number = int.from_bytes(hashlib.sha256(request + occurrence.to_bytes(4, "big")).digest()[:16], "big")
-    letters = []
-    for _ in range(ID_LENGTH):
-        number, letter = divmod(number, len(ALPHABET))
-        letters.append(ALPHABET[letter])
-    return "".join(letters)
+def estimate_tokens(text_bytes: int) -> int:
+    """Estimate the tokens of texts of this size, rounded up."""
+    return -(-text_bytes // BYTES_PER_TOKEN)
 
 
 def spool_records(calls: pl.DataFrame, prompts: Sequence[Prompt], spool: Path) -> pl.DataFrame:
     """Write the lines one after the other into one file; how they are cut depends on their sizes."""
     from tqdm import tqdm
 
-    total = len(calls) * sum(prompt.samples for prompt in prompts)
-    schema = {name: kind for name, kind in RECORD_SCHEMA.items() if name not in {"job_key", "file", "line"}}
+    variants = list_variants(prompts)
     slabs = []
-    bar = tqdm(desc="writing records", total=total, unit="record", delay=2, file=sys.stdout)
-    with spool.open("wb") as file, bar:
-        lines = make_lines(calls, prompts)
-        # As Python objects the rows of a million records would take gigabytes, so they are kept as frames.
-        while slab := list(islice(lines, SLAB_RECORDS)):
-            file.writelines(line for _, line in slab)
-            slabs.append(pl.DataFrame([row for row, _ in slab], schema=schema, orient="row"))
+    bar = tqdm(desc="writing records", total=len(calls) * len(variants), unit="record", delay=2, file=sys.stdout)
+    with spool.open("wb") as file, bar, ThreadPoolExecutor(1) as writer:
+        written = writer.submit(int)
+        for slab, lines in make_slabs(calls, prompts):
+            # While the system copies the lines of one slab, those of the next are made.
+            written.result()
+            written = writer.submit(file.write, lines)
+            slabs.append(slab)
             bar.update(len(slab))
-    return pl.concat(slabs)
+        written.result()
+    return calls.select("call_id").join(variants, how="cross", maintain_order="left_right").hstack(pl.concat(slabs))
+
+
+def list_variants(prompts: Sequence[Prompt]) -> pl.DataFrame:
+    """List the records that every call gets, and what does not depend on the call."""
+    rows = [
+        (prompt.name, sample, 1, prompt.model_id, prompt.invocation_type, prompt.max_tokens)
+        for prompt in prompts
+        for sample in range(1, prompt.samples + 1)
+    ]
+    names = ("variant", "sample", "attempt", "model_id", "invocation_type", "max_tokens")
+    return pl.DataFrame(rows, {name: RECORD_SCHEMA[name] for name in names}, orient="row")
+
+
+def make_slabs(calls: pl.DataFrame, prompts: Sequence[Prompt]) -> Iterator[tuple[pl.DataFrame, bytes]]:
+    """Make the records of prompts that share a model, some calls at a time: what is new of each, and the lines."""
+    forms = [make_form(prompt, calls) for prompt in prompts]
+    keys = digest_prompts(prompts)
+    seen: dict[Sources, dict[bytes, int]] = {form.sources: {} for form in forms}
+    for slab in cut_slabs(calls, sum(prompt.samples for prompt in prompts)):
+        columns = read_columns(forms, slab)
+        asked = {sources: count_equal(sources, columns, before) for sources, before in seen.items()}
+        batches = (make_batches(form, key, columns, asked[form.sources]) for form, key in zip(forms, keys, strict=True))
+        yield join_batches(list(chain.from_iterable(batches)))
+
+
+def cut_slabs(calls: pl.DataFrame, lines: int) -> Iterator[pl.DataFrame]:
+    """Cut the calls into slabs of about equal bytes, however long they are and however many lines each makes."""
+    sizes = calls.select(pl.sum_horizontal(pl.col(pl.String).str.len_bytes().cast(pl.Int64))).to_series()
+    start = 0
+    for length in (sizes.cum_sum() * lines // SLAB_BYTES).rle().struct.field("len"):
+        yield calls.slice(start, length)
+        start += length
+
+
+def count_equal(sources: Sources, columns: Mapping[Source, Column], seen: dict[bytes, int]) -> list[tuple[bytes, int]]:
+    """Say what each call asks, and how many before it ask the same."""
+    counted = []
+    for digests in zip(*(columns[source].digests for source in sources), strict=True):
+        asked = b"".join(digests)
+        before = seen.get(asked, 0)
+        seen[asked] = before + 1
+        counted.append((asked, before))
+    return counted
+
+
+def make_batches(
+    form: Form, key: bytes, columns: Mapping[Source, Column], asked: Sequence[tuple[bytes, int]]
+) -> Iterator[Batch]:
+    """Make the records of one prompt and some calls, one batch for each sample."""
+    samples = form.prompt.samples
+    values = [columns[source].values for source in form.sources]
+    texts = [columns[source].text_bytes for source in form.sources]
+    pieces = [HEAD, MIDDLE + form.pieces[0], *form.pieces[1:]]
+    pieces[-1] += TAIL
+    fixed = ID_LENGTH + sum(map(len, pieces))
+    sizes = [fixed + sum(map(len, of_call)) for of_call in zip(*values, strict=True)]
+    tokens = [estimate_tokens(form.text_bytes + sum(of_call)) for of_call in zip(*texts, strict=True)]
+    for sample in range(1, samples + 1):
+        ids = [make_id(key, digest, before * samples + sample) for digest, before in asked]
+        columns_between = (ids, *values, repeat(b""))
+        parts = chain.from_iterable(zip(map(repeat, pieces), columns_between, strict=True))
+        yield Batch(ids, sizes, tokens, zip(*parts, strict=False))
+
+
+def make_id(key: bytes, digest: bytes, number: int) -> bytes:
+    """Digest what is asked into an id; equal requests have numbers, so that each gets another."""
+    return hashlib.sha256(key + digest + number.to_bytes(4, "big")).digest()[:ID_LENGTH].translate(LETTERS)
+
+
+def join_batches(batches: Sequence[Batch]) -> tuple[pl.DataFrame, bytes]:
+    """Put the records of a call beside each other."""
+    ids, sizes, tokens, lines = (chain.from_iterable(zip(*lists, strict=True)) for lists in zip(*batches, strict=True))
+    frame = pl.DataFrame(
+        {
+            "record_id": pl.Series(list(ids)).cast(pl.String),
+            "input_bytes": pl.Series(list(sizes), dtype=pl.Int64),
+            "input_tokens_estimate": pl.Series(list(tokens), dtype=pl.Int64),
+        }
+    )
+    return frame, b"".join(chain.from_iterable(lines))
 
 
 def assign_files(records: pl.DataFrame, quotas: Quotas, *, first_job: int) -> pl.DataFrame:

@@ -18,6 +18,6 @@ def test_every_real_call_is_prepared_answered_and_back_at_its_call(tmp_path, mon
     assert collect(run).select("prepared", "answered", "failed", "missing", "agrees").row(0) == (1792, 1792, 0, 0, True)
     assert run.read_records()["record_id"].n_unique() == 1792
     answers = load_answers(run)
-    assert answers["call_id"].to_list() == calls["call_id"].to_list() * 2
-    assert answers["transcript"].to_list() == calls["transcript"].to_list() * 2
+    assert answers["call_id"].to_list() == [call_id for call_id in calls["call_id"] for _ in prompts]
+    assert answers["transcript"].to_list() == [text for text in calls["transcript"] for _ in prompts]
     assert answers["text"].null_count() == 0

@@ -136,6 +136,14 @@ def test_samples_of_a_call_are_numbered_from_1(tmp_path):
     assert records["record_id"].n_unique() == 6
 
 
+def test_what_is_asked_of_a_call_stands_together(tmp_path):
+    records = write(tmp_path, make_calls("x", "y"), make_prompt("a", samples=2), make_prompt("b", max_tokens=9))
+    asked = [("a", 1), ("a", 2), ("b", 1)]
+    rows = [(call_id, *one) for call_id in ("c1", "c2") for one in asked]
+    assert records.select("call_id", "variant", "sample").rows() == rows
+    assert [line["recordId"] for line in read_lines(tmp_path, records)] == records["record_id"].to_list()
+
+
 def test_variants_of_a_model_share_a_job(tmp_path):
     records = write(tmp_path, make_calls("x", "y"), make_prompt("a"), make_prompt("b", max_tokens=9))
     assert records["job_key"].unique().to_list() == ["job01"]

@@ -1,0 +1,184 @@
+"""Lines are made of pieces; each must be what its family writes, encoded whole."""
+
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+import polars as pl
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from analysis.bodies import CallColumn, UserText, WholeBody, make_form
+from analysis.errors import PromptError
+from analysis.families import FAMILIES, find_family, only_read
+from analysis.models import find_model
+from analysis.prompts import Prompt
+from analysis.quotas import find_quotas
+from analysis.records import describe_record, write_records
+
+HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
+MODELS = {
+    "anthropic": HAIKU,
+    "nova": "us.amazon.nova-micro-v1:0",
+    "openai": "openai.gpt-oss-20b-1:0",
+    "mistral_chat": "mistral.pixtral-large-2502-v1:0",
+    "jamba": "ai21.jamba-1-5-mini-v1:0",
+    "llama": "us.meta.llama4-scout-17b-instruct-v1:0",
+    "mistral": "mistral.mistral-7b-instruct-v0:2",
+    "titan": "amazon.titan-text-express-v1",
+    "cohere_r": "cohere.command-r-v1:0",
+    "cohere": "cohere.command-light-text-v14",
+    "deepseek_r1": "us.deepseek.r1-v1:0",
+}
+PLAIN = [
+    "{{ transcript }}",
+    'Quote "{{transcript}}" \\ and\tsay\nwhy.\n',
+    "{{ mood }}{{ transcript }}{{ mood }}",
+    "<|{{ mood }}|>[{{ mood }}] مرحبا {{ seconds }} {{ share }} {{ open }} {{ '{{' }}",
+    "{# a note #}{{ transcript -}}   {{ seconds }}",
+]
+LOGIC = [
+    "{{ transcript | upper }}",
+    "{% if open %}{{ mood }}{% else %}closed{% endif %}: {{ transcript }}",
+    "{% for word in words %}{{ word }}, {% endfor %}{{ words }} {{ day }} {{ transcript }}",
+    "{% raw %}{{ transcript }}{% endraw %}{{ transcript * 2 }}",
+]
+TOKENS = ["<|eot_id|>", "</s>", "[INST]", "<\uff5cUser\uff5c>"]
+ODD = [*TOKENS, '"', "\\", "\n", "\r\n", "\x00", "\x1f", "\x7f", "\u2028", "{{"]
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+texts = st.lists(st.sampled_from(ODD) | words, max_size=6).map("".join)
+calls = st.fixed_dictionaries(
+    {
+        "transcript": texts.filter(str.strip) | st.just("yes"),
+        "mood": texts,
+        "seconds": st.integers(-9, 2**40),
+        "share": st.floats(),
+        "open": st.booleans(),
+        "day": st.dates(),
+        "words": st.lists(words, max_size=2),
+    }
+)
+SCHEMA = {
+    "transcript": pl.String,
+    "mood": pl.String,
+    "seconds": pl.Int64,
+    "share": pl.Float64,
+    "open": pl.Boolean,
+    "day": pl.Date,
+    "words": pl.List(pl.String),
+}
+
+
+@st.composite
+def prompts(draw, number):
+    kind = draw(st.sampled_from(["InvokeModel", "Converse"]))
+    return Prompt(
+        name=f"p{number}",
+        model_id=draw(st.sampled_from(sorted(MODELS.values()))) if kind == "InvokeModel" else HAIKU,
+        invocation_type=kind,
+        template=draw(st.sampled_from(PLAIN + LOGIC)),
+        system=draw(texts),
+        samples=draw(st.integers(1, 3)),
+    )
+
+
+def number_calls(rows):
+    ids = pl.Series("call_id", [f"c{number}" for number in range(len(rows))], dtype=pl.String)
+    return pl.DataFrame(rows, SCHEMA).insert_column(0, ids)
+
+
+def write(frame, variants, into):
+    return write_records(frame, variants, into=into, find_quotas=find_quotas)
+
+
+def read_lines(into, records):
+    return [line for key in records["job_key"].unique(maintain_order=True) for line in read_file(into / key)]
+
+
+def read_file(job):
+    return (job / "00000.jsonl").read_bytes().split(b"\n")[:-1]
+
+
+@given(st.lists(calls, min_size=1, max_size=4), st.tuples(prompts(1), prompts(2), prompts(3)))
+@settings(max_examples=300, deadline=None)
+def test_each_line_is_what_the_family_writes_to_the_byte(rows, variants):
+    frame = number_calls(rows)
+    by_name, by_id = ({p.name: p for p in variants}, {row["call_id"]: row for row in frame.iter_rows(named=True)})
+    with TemporaryDirectory() as folder:
+        records = write(frame, variants, Path(folder))
+        lines = read_lines(Path(folder), records)
+    for line, record in zip(lines, records.iter_rows(named=True), strict=True):
+        _, tokens, request = describe_record(by_name[record["variant"]], by_id[record["call_id"]])
+        whole = {"recordId": record["record_id"], "modelInput": request}
+        assert line == msgspec.json.encode(whole)
+        assert (record["input_bytes"], record["input_tokens_estimate"]) == (len(line) + 1, tokens)
+
+
+@given(st.lists(calls, min_size=2, max_size=4), st.tuples(prompts(1), prompts(2)))
+@settings(max_examples=100, deadline=None)
+def test_every_record_has_an_id_of_its_own_which_it_has_in_any_run(rows, variants):
+    assume(structs.replace(variants[0], name="p2", samples=1) != structs.replace(variants[1], samples=1))
+    with TemporaryDirectory() as folder:
+        some = write(number_calls(rows[:1]), variants[1:], Path(folder, "some"))
+        every = write(number_calls(rows), variants, Path(folder, "every"))
+    key = ["record_id", "call_id", "variant", "sample"]
+    assert every["record_id"].n_unique() == len(every)
+    assert set(some.select(key).rows()) <= set(every.select(key).rows())
+
+
+def test_every_family_that_is_written_is_compared():
+    written = {family.name for family in FAMILIES if family.write_request is not only_read}
+    assert MODELS.keys() | {"converse"} == written
+    assert all(find_family(find_model(model), "InvokeModel").name == name for name, model in MODELS.items())
+
+
+@pytest.mark.parametrize(
+    ("template", "model_id", "sources"),
+    [
+        ("Say {{ transcript }} in {{ seconds }}.", HAIKU, [CallColumn, CallColumn]),
+        ("Say {{ transcript | upper }}.", HAIKU, [UserText]),
+        ("Say {{ transcript }} on {{ day }}.", HAIKU, [UserText]),
+        ("Say {{ transcript }}.", MODELS["llama"], [WholeBody]),
+    ],
+)
+def test_what_can_be_put_in_place_is_put_in_place(template, model_id, sources):
+    frame = pl.DataFrame({"transcript": ["Hi."], "seconds": [3], "day": [date(2026, 1, 2)]})
+    form = make_form(Prompt(name="short", model_id=model_id, template=template), frame)
+    assert [type(source) for source in form.sources] == sources
+
+
+def test_fields_of_the_prompt_that_take_the_place_of_the_text_stay(tmp_path):
+    prompt = Prompt(name="a", model_id=HAIKU, template="{{ transcript }}", additional_fields={"messages": ["mine"]})
+    records = write(pl.DataFrame({"call_id": ["c1"], "transcript": ["yes"]}), [prompt], tmp_path)
+    (line,) = read_lines(tmp_path, records)
+    assert msgspec.json.decode(line)["modelInput"]["messages"] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ transcrip }}", "no variable 'transcrip'; a template can use call_id, transcript, mood"),
+        ("{{ transcript }} {{ mood }}", "the template fails on call 'c2': a value is missing"),
+        ("{{ range }}{{ self }}{{ transcrip }}", "no variable 'transcrip'"),
+    ],
+)
+def test_a_template_that_does_not_fit_is_refused_by_the_name_of_what_is_missing(tmp_path, template, reason):
+    frame = pl.DataFrame({"call_id": ["c1", "c2"], "transcript": ["yes", "no"], "mood": ["calm", None]})
+    with pytest.raises(PromptError, match=reason):
+        write(frame, [Prompt(name="a", model_id=HAIKU, template=template)], tmp_path)
+
+
+@pytest.mark.parametrize("blank", ["", " \n", "\x1c\x1f\x85\u2028"])
+def test_two_columns_that_are_both_blank_make_an_empty_text(tmp_path, blank):
+    frame = pl.DataFrame({"call_id": ["c1", "c2"], "transcript": ["yes", blank], "mood": ["", blank]})
+    with pytest.raises(PromptError, match="makes an empty text of call 'c2'"):
+        write(frame, [Prompt(name="a", model_id=HAIKU, template="{{ transcript }} {{ mood }}")], tmp_path)
+
+
+def test_a_column_called_self_is_not_what_jinja2_calls_so(tmp_path):
+    frame = pl.DataFrame({"call_id": ["c1"], "transcript": ["yes"], "self": ["me"]})
+    records = write(frame, [Prompt(name="a", model_id=HAIKU, template="{{ transcript }}{{ self }}")], tmp_path)
+    assert b"TemplateReference" in read_lines(tmp_path, records)[0]
