@@ -1,8 +1,9 @@
 """Lines: what one line of an output file says. This reader is the definition of what is right.
 
-A line is read twice at most. First with the types of its shape, which skips the echoed transcript and is fast. What
-that refuses is read again with patience: lone surrogates and bytes that are no UTF-8 become U+FFFD, NaN becomes
-missing, a field that is not of its type is left out. `error_message` says so, and no paid answer is lost.
+First a line is read with the types of its shape, without the long text of the echoed request, and that is fast. What
+is refused so is read again with patience: lone surrogates and bytes that are no UTF-8 become U+FFFD, NaN becomes
+missing, a field that is not of its type is left out. `error_message` says so, and no paid answer is lost. The texts of
+the request are not looked at, so what is wrong in them changes nothing.
 
 What a row says follows from its line, and from the model where several families answer in one shape; no other line
 has a say in it.
@@ -24,6 +25,7 @@ from analysis.families import FAMILIES, Family, Reading, Settings
 from analysis.families.converse import CONVERSE
 from analysis.families.family import Count
 from analysis.models import find_model
+from analysis.outputs.echoes import Echoes, blank
 
 NO_SETTINGS = Settings()
 NO_READING = Reading()
@@ -109,7 +111,9 @@ def make_decoder(family: Family, foreign: Iterable[str]) -> msgspec.json.Decoder
 SHAPES = make_shapes(FAMILIES)
 
 
-def read_lines(lines: Iterable[bytes], file: str, model_id: str | None = None) -> Iterator[Row]:
+def read_lines(
+    lines: Iterable[bytes], file: str, model_id: str | None = None, *, echoes: Echoes | None = None
+) -> Iterator[Row]:
     """Read the lines of one file.
 
     Parameters
@@ -120,6 +124,8 @@ def read_lines(lines: Iterable[bytes], file: str, model_id: str | None = None) -
         Its name, for the messages.
     model_id
         The model that was asked. It tells apart families whose answers look alike, and what failed requests asked for.
+    echoes
+        The forms of requests in earlier files; for speed alone.
 
     Yields
     ------
@@ -129,17 +135,19 @@ def read_lines(lines: Iterable[bytes], file: str, model_id: str | None = None) -
     base = find_model(model_id).base if model_id else ""
     # The shape of the last line comes first, as it will mostly be right; this is for speed and changes no row.
     order = sorted(SHAPES, key=lambda shape: not any(family.models.match(base) for family in shape.families))
-    names = order[0].names
+    shorten = (echoes or Echoes()).shorten
+    latest: Family | None = None
     for number, line in enumerate(lines, start=1):
-        row = read_typed(line, number, order, base)
+        row = read_typed(shorten(line), number, order, base)
         if row is None:
             if line.isspace():
                 continue
-            row = read_patiently(line, number, file, base)
-        if (family := row.family) is not None and family.name not in names:
-            order.sort(key=lambda shape: family.name not in shape.names)
-            names = order[0].names
+            plain = blank(line)
+            row = read_typed(plain, number, order, base) or read_patiently(plain, number, file, base)
         yield row
+        if row.family is not latest and row.family is not None:
+            latest = row.family
+            order.sort(key=lambda shape: latest not in shape.families)
 
 
 def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str) -> Row | None:
@@ -149,17 +157,18 @@ def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str) -> 
             parsed = shape.decode(line)
         except REFUSALS:
             continue
-        answer, echo, error = parsed.modelOutput, parsed.modelInput, parsed.error
+        record_id, echo, answer, error = parsed.recordId, parsed.modelInput, parsed.modelOutput, parsed.error
+        if isinstance(record_id, int):
+            record_id = str(record_id)
         if answer is not None:
             reading = answer.reading()
             family, fault = shape.only, NO_FAULT
             if family is None:
                 family, fault = tell_apart(shape, echo, reading.model, base)
             settings = NO_SETTINGS if echo is None else echo.settings()
-            fault = fault if error is None else read_error(error)
-            return Row(write_id(parsed.recordId), number, family, reading, settings, fault)
+            return Row(record_id, number, family, reading, settings, fault if error is None else read_error(error))
         if error is not None:
-            return Row(write_id(parsed.recordId), number, *claim_typed(line, base), read_error(error))
+            return Row(record_id, number, *claim_typed(blank(line), base), read_error(error))
         return None
     return None
 

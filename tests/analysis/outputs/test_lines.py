@@ -27,6 +27,8 @@ CONVERSE_ANSWER = (
     '"usage":{"inputTokens":419,"outputTokens":8,"cacheReadInputTokens":null}}'
 )
 GOOD = f'{{"recordId":"r1",{ECHO},{ANSWER}}}'
+LONG_ECHO = ECHO.replace("[]", '[{"role":"user","content":"' + "Agent: hello.\\n" * 50 + '"}]')
+TAUGHT = GOOD.replace(ECHO, LONG_ECHO)
 GOOD_CONVERSE = f'{{"recordId":"r1",{CONVERSE_ECHO},{CONVERSE_ANSWER}}}'
 LLAMA_LINE = '{"recordId":"r1","modelInput":{"max_gen_len":5},"modelOutput":{"generation":"Hi.","stop_reason":"stop"}}'
 FILE = StoredFile("a.jsonl.out", "a.jsonl.out", 0, 0)
@@ -174,10 +176,10 @@ ANSWERED = {
         GOOD.replace("Hi.", "H\\ud83di."),
         {"text": "H\ufffdi.", "error_message": "lone surrogates or invalid UTF-8 replaced by U+FFFD"},
     ),
-    "lone surrogate in the echo": (
-        GOOD.replace('"messages":[]', '"messages":["\\udc00"]'),
-        {"error_message": "lone surrogates or invalid UTF-8 replaced by U+FFFD"},
-    ),
+    "lone surrogate in the echo": (GOOD.replace('"messages":[]', '"messages":["\\udc00"]'), {}),
+    "escape that does not exist in the echo": (GOOD.replace('"messages":[]', '"messages":["\\q"]'), {}),
+    "tab as it is in the echo": (GOOD.replace('"messages":[]', '"messages":["\t"]'), {}),
+    "bytes that are no UTF-8 in the echo": (GOOD.encode().replace(b'"messages":[]', b'"messages":["\xff"]'), {}),
     "escaped backslash before a surrogate's letters": (GOOD.replace("Hi.", "\\\\ud83d"), {"text": "\\ud83d"}),
     "bytes that are no UTF-8": (
         GOOD.encode().replace(b"Hi.", b"H\xffi."),
@@ -350,6 +352,24 @@ def test_an_odd_line_leaves_its_neighbours_alone(line):
     neighbours = [read_one(GOOD), read_one(GOOD_CONVERSE) | {"line": 3}, read_one(LLAMA_LINE) | {"line": 4}]
     assert [rows[1], rows[3], rows[4]] == neighbours
     assert len(rows) == 4
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+def test_an_odd_line_says_the_same_without_the_long_text_of_its_request(line):
+    odd = (line.encode() if isinstance(line, str) else line).replace(b"\n", b" ")
+    long = odd.replace(ECHO.encode(), LONG_ECHO.encode())
+    alone = read_one(long)
+    behind = read_all(TAUGHT.encode() + b"\n" + long)[1]
+    assert json.dumps(behind).replace("line 2:", "line 1:") == json.dumps(alone | {"line": 2})
+
+
+@pytest.mark.parametrize("wrong", [b"\\q", b"\\u12", b"\\ud800", b"\t", b"\0", b"\xff", "\x85".encode()])
+@pytest.mark.parametrize("before", [b"", TAUGHT.encode(), GOOD_CONVERSE.encode()], ids=["alone", "taught", "other"])
+@pytest.mark.parametrize("line", [TAUGHT, TAUGHT.replace(ANSWER, '"error":"No."')], ids=["answer", "error"])
+def test_what_is_wrong_in_the_texts_of_a_request_changes_nothing(line, before, wrong):
+    for text in (b"hello", b"user", b"bedrock"):
+        odd = line.encode().replace(text, wrong, 1)
+        assert read_all(before + b"\n" + odd)[-1] == read_one(line) | {"line": 2}
 
 
 @pytest.mark.parametrize("height", [1, 7, 1000])
