@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Limits, Reading, Settings, complete, join_texts
+from analysis.families.family import Count, Family, Limits, Reading, Settings, complete
 from analysis.prompts import Prompt
 
 STOPS = {
@@ -86,10 +86,13 @@ class AnthropicAnswer(Struct, gc=False):
     def reading(self) -> Reading:
         """Join the text blocks; thinking and tool calls are not text."""
         usage = self.usage or NO_USAGE
-        texts = [block.text for block in self.content or () if block.type == "text" and block.text is not None]
+        text = None
+        for block in self.content or ():
+            if block.type == "text" and block.text is not None:
+                text = (text or "") + block.text
         return Reading(
             self.model,
-            join_texts(texts),
+            text,
             self.stop_reason,
             usage.input_tokens,
             usage.output_tokens,

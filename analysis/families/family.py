@@ -106,7 +106,9 @@ class Family:
 
     def find_stop(self, stop_reason: str | None) -> str | None:
         """Put a stop reason in common words; one that nobody documented is `other`, none stays missing."""
-        return None if stop_reason is None else self.stops.get(stop_reason.lower(), "other")
+        if stop_reason is None:
+            return None
+        return self.stops.get(stop_reason) or self.stops.get(stop_reason.lower(), "other")
 
 
 def only_read(prompt: Prompt, text: str) -> dict[str, Any]:  # noqa: ARG001

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from operator import attrgetter
+from itertools import chain, islice, repeat
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import polars as pl
 
 from analysis.errors import StorageError
-from analysis.families import Reading, Settings
-from analysis.outputs.lines import Fault, Row, read_lines
+from analysis.outputs.echoes import Echoes
+from analysis.outputs.lines import Row, read_lines
 from analysis.storage import StoredFile
 
 JOB_ID = re.compile(r"[a-z0-9]{12}|on-demand.*")
@@ -49,13 +48,26 @@ OUTPUT_SCHEMA = {
 }
 JOIN_COLUMNS = ("call_id", "variant", "sample", "attempt")
 ALL = tuple(OUTPUT_SCHEMA)
-# Where the columns that a line fills are found in its row.
-PARTS = {"reading": Reading, "settings": Settings, "fault": Fault}
-OF_ROW: dict[str, Callable[[Row], Any]] = {
-    "record_id": attrgetter("record_id"),
-    "line": attrgetter("line"),
-    "family": lambda row: None if row.family is None else row.family.name,
-    "stop": lambda row: None if row.family is None else row.family.find_stop(row.reading.stop_reason),
+# What a row says of each column that its line fills; comprehensions read attributes in half the time of `attrgetter`.
+OF_ROWS: dict[str, Callable[[Sequence[Row]], list[Any]]] = {
+    "record_id": lambda rows: [row.record_id for row in rows],
+    "line": lambda rows: [row.line for row in rows],
+    "model": lambda rows: [row.reading.model for row in rows],
+    "family": lambda rows: [row.family and row.family.name for row in rows],
+    "text": lambda rows: [row.reading.text for row in rows],
+    "stop_reason": lambda rows: [row.reading.stop_reason for row in rows],
+    "stop": lambda rows: [row.family and row.family.find_stop(row.reading.stop_reason) for row in rows],
+    "input_tokens": lambda rows: [row.reading.input_tokens for row in rows],
+    "output_tokens": lambda rows: [row.reading.output_tokens for row in rows],
+    "cache_read_tokens": lambda rows: [row.reading.cache_read_tokens for row in rows],
+    "cache_write_tokens": lambda rows: [row.reading.cache_write_tokens for row in rows],
+    "max_tokens": lambda rows: [row.settings.max_tokens for row in rows],
+    "top_k": lambda rows: [row.settings.top_k for row in rows],
+    "temperature": lambda rows: [row.settings.temperature for row in rows],
+    "top_p": lambda rows: [row.settings.top_p for row in rows],
+    "error_kind": lambda rows: [row.fault.error_kind for row in rows],
+    "error_code": lambda rows: [row.fault.error_code for row in rows],
+    "error_message": lambda rows: [row.fault.error_message for row in rows],
 }
 
 
@@ -69,9 +81,10 @@ def read_frames(
     """Read files, each with its local path, into frames of one height; the last has what is left."""
     rows: list[Row] = []
     files_read: list[tuple[StoredFile, int]] = []
+    echoes = Echoes()
     for file, path in files:
         with open_lines(path) as lines:
-            found = read_lines(lines, file.name, model_id)
+            found = read_lines(lines, file.name, model_id, echoes=echoes)
             while more := list(islice(found, height - len(rows))):
                 rows += more
                 files_read.append((file, len(more)))
@@ -98,28 +111,21 @@ def make_frame(
     columns: Sequence[str] = ALL,
 ) -> pl.DataFrame:
     """Make the frame of some rows, of which each file has so many: those columns that are wanted."""
-    of_lines = list_columns(rows, columns)
-    series = [pl.Series(name, values, OUTPUT_SCHEMA[name]) for name, values in of_lines.items()]
-    unknown = [pl.lit(None, OUTPUT_SCHEMA[name]).alias(name) for name in JOIN_COLUMNS]
-    return pl.DataFrame(series + repeat_files(files, model_id)).with_columns(unknown).select(columns)
+    values = list_columns(rows, columns) | repeat_files(files, columns) | {"model_id": [model_id] * len(rows)}
+    missing = [None] * len(rows)
+    return pl.DataFrame([pl.Series(name, values.get(name, missing), OUTPUT_SCHEMA[name]) for name in columns])
 
 
 def list_columns(rows: Sequence[Row], columns: Sequence[str] = ALL) -> dict[str, list[Any]]:
     """List what the rows say, column by column."""
-    values = {name: list(map(take, rows)) for name, take in OF_ROW.items() if name in columns}
-    for part, kind in PARTS.items():
-        parts = list(map(attrgetter(part), rows))
-        names = [name for name in kind.__struct_fields__ if name in columns]
-        values |= {name: list(map(attrgetter(name), parts)) for name in names}
-    return values
+    return {name: take(rows) for name, take in OF_ROWS.items() if name in columns}
 
 
-def repeat_files(files: Sequence[tuple[StoredFile, int]], model_id: str | None) -> list[pl.Series]:
+def repeat_files(files: Sequence[tuple[StoredFile, int]], columns: Sequence[str]) -> dict[str, list[Any]]:
     """Say of each row what is known of its file."""
-    about = [describe_file(file) | {"model_id": model_id} for file, _ in files]
-    schema = {name: OUTPUT_SCHEMA[name] for name in ("file", "job_id", "invocation", "model_id")}
-    rows = pl.Series([count for _, count in files], dtype=pl.UInt32)
-    return pl.DataFrame(about, schema).select(pl.all().repeat_by(rows).explode()).get_columns()
+    about = [(describe_file(file), count) for file, count in files]
+    wanted = [name for name in ("file", "job_id", "invocation") if name in columns]
+    return {name: list(chain.from_iterable(repeat(told[name], count) for told, count in about)) for name in wanted}
 
 
 def describe_file(file: StoredFile) -> dict[str, str | None]:

@@ -28,7 +28,7 @@ from analysis.outputs.frames import ALL, OUTPUT_SCHEMA, read_frames
 from analysis.storage import StoredFile, fetch_files
 
 GROUP_BYTES = 1 << 26
-HEIGHT = 2_500
+HEIGHT = 1_000
 # To start, a worker takes about a third of a second, in which one process reads 250 MB.
 WORKERS_PAY_BYTES = 1 << 30
 MOST_PROCESSES = 4
