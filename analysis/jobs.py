@@ -77,19 +77,32 @@ class PlannedJob:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of run, model, invocation type and the contents of the files, as hex digits."""
+        return self.digest_files(self.files)
+
+    def digest_files(self, files: Iterable[Path]) -> str:
+        """Digest files as those of the job."""
         digest = hashlib.sha256(f"{self.run}\0{self.model_id}\0{self.invocation_type}".encode())
-        for path in self.files:
+        for path in files:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
 
     def token(self, job_try: int) -> str:
-        """Make the client token: the same content and try is the same job, whoever sends it."""
+        """Make the client token: the same content and try is the same job, whoever sends it.
+
+        The content is that of the planned job, whatever part of it a further try has left to send.
+        """
         return hashlib.sha256(f"{self.digest}\0{job_try}".encode()).hexdigest()
 
     def name(self, job_try: int) -> str:
         """Make the job's name, at most 63 characters; it starts with the run and the key, so that listing finds it."""
         return f"{self.prefix}{job_try}-{self.token(job_try)[:8]}"
+
+    def files_of(self, state: JobState) -> tuple[Path, ...]:
+        """Give the input files of a try: all of them, or what the tries before left without an answer."""
+        if not state.folder:
+            return self.files
+        return tuple(sorted((self.files[0].parents[1] / state.folder).glob("*.jsonl")))
 
     @property
     def prefix(self) -> str:
@@ -161,19 +174,10 @@ def look_at_all(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: Any) -> 
     return [look(state, job, listed, ledger, bedrock) for state, job in zip(states, planned, strict=True)]
 
 
-def renew(planned: Sequence[PlannedJob], ledger: Ledger) -> None:
-    """Plan one more try of each job whose last one ended without output, three in all.
-
-    A refusal is tried again under its own number, and so its token: if it was heard after all, there is one job.
-    """
-    with ledger.lock():
-        tries = ledger.replay()
-        for job in planned:
-            own = [state for state in tries if state.job_key == job.key]
-            ended = [state for state in own if state.is_unproductive and state.status != "refused"]
-            if own and own[-1].is_unproductive and len(ended) < MOST_TRIES:
-                job_try = own[-1].job_try + (own[-1].status != "refused")
-                ledger.append("planned", job_key=job.key, job_try=job_try, status="planned", message="")
+def count_sent(job: PlannedJob, state: JobState) -> int:
+    """Count the records that a try sends; of a further try that the ledger lost Bedrock knows, once it has counted."""
+    whole = job.records if state.job_try == 1 else state.counts.get("total") or job.records
+    return whole if state.records is None else state.records
 
 
 def look(
@@ -184,11 +188,25 @@ def look(
         return state
     if state.job_arn:
         return ask_again(state, ledger, bedrock)
-    found = find_job(job, state, listed)
-    if found is None:
-        return state
-    state = replace(state, job_try=found.job_try)
-    return note(state, found.job, ledger, event="created")
+    return adopt(state, job, listed, ledger) or state
+
+
+def adopt(state: JobState, job: PlannedJob, listed: Iterable[Mapping[str, Any]], ledger: Ledger) -> JobState | None:
+    """Take on all tries of a job that are in the account, from `state`'s on, since each has answers of its own.
+
+    The name of a job ends in a digest of its model and its input, so a job of this name is ours wherever it lies.
+
+    Returns
+    -------
+    state
+        The highest try; None where there is none.
+    """
+    tries = {read_try(summary["jobName"], job): summary for summary in listed}
+    adopted = None
+    for job_try in sorted(each for each in tries if each >= state.job_try):
+        known = state if job_try == state.job_try else JobState(job.key, job_try)
+        adopted = note(known, tries[job_try], ledger, event="created")
+    return adopted
 
 
 def note(state: JobState, job: Mapping[str, Any], ledger: Ledger, event: str = "seen") -> JobState:
@@ -241,27 +259,6 @@ def bedrock_errors(where: str) -> Iterator[None]:
         raise JobError(where, str(error), SIGN_IN) from error
 
 
-@dataclass(frozen=True)
-class FoundJob:
-    """A job of ours in the account, and which try its name says."""
-
-    job_try: int
-    job: Mapping[str, Any]
-
-
-def find_job(job: PlannedJob, state: JobState, listed: Iterable[Mapping[str, Any]]) -> FoundJob | None:
-    """Find the highest try of a job, from `state`'s on.
-
-    The name of a job ends in a digest of its model and its input, so a job of this name is ours wherever it lies.
-    """
-    found = [
-        FoundJob(job_try, summary)
-        for summary in listed
-        if (job_try := read_try(summary["jobName"], job)) >= state.job_try
-    ]
-    return max(found, key=lambda each: each.job_try, default=None)
-
-
 def read_try(name: str, job: PlannedJob) -> int:
     """Read the number of the try from a job's name; 0 if the name is not of our making."""
     rest = name.removeprefix(job.prefix).split("-")[0]
@@ -296,11 +293,13 @@ def count_unfinished(base: str, account: Account) -> int:
 
 def create(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -> JobState:
     """Upload the input files and create the job; the ledger says so before Bedrock hears of it."""
-    for file in job.files:
-        storage.put_file(file, f"{input_uri(job, account)}{file.name}", s3=account.s3)
-    request = create_request(job, state.job_try, account)
+    files = job.files_of(state)
+    uri = input_uri(job, state, files, account)
+    for file in files:
+        storage.put_file(file, f"{uri}{file.name}", s3=account.s3)
+    request = create_request(job, state.job_try, uri, account)
     intent = {"job_name": request["jobName"], "token": request["clientRequestToken"]}
-    places = {"input_uri": input_uri(job, account), "output_uri": output_uri(account)}
+    places = {"input_uri": uri, "output_uri": output_uri(account)}
     facts = {"status": "intended", **intent, **places}
     ledger.append("intended", job_key=job.key, job_try=state.job_try, **facts)
     state = apply_event(state, facts)
@@ -322,9 +321,9 @@ def settle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger:
         return replace(state, status="planned")
     if is_busy(error):
         return state  # it may have been heard: the next look finds the job, or asks with the same token
-    found = find_job(job, state, list_jobs(account.bedrock, nameContains=job.run_prefix))
-    if found is not None:
-        return note(replace(state, job_try=found.job_try), found.job, ledger, event="created")
+    adopted = adopt(state, job, list_jobs(account.bedrock, nameContains=job.run_prefix), ledger)
+    if adopted is not None:
+        return adopted
     facts = {"status": "refused", "message": f"{code}: {message}; {CURES.get(code, 'see docs/aws.md')}"}
     ledger.append("refused", **key, **facts)
     return apply_event(state, facts)
@@ -336,9 +335,9 @@ def is_busy(error: ClientError) -> bool:
     return error.response["Error"]["Code"] in BUSY or status == 429 or status >= 500
 
 
-def create_request(job: PlannedJob, job_try: int, account: Account) -> dict[str, Any]:
-    """Write the request of CreateModelInvocationJob."""
-    source = {"s3Uri": input_uri(job, account), "s3InputFormat": "JSONL", **account.input}
+def create_request(job: PlannedJob, job_try: int, uri: str, account: Account) -> dict[str, Any]:
+    """Write the request of CreateModelInvocationJob for the input files at `uri`."""
+    source = {"s3Uri": uri, "s3InputFormat": "JSONL", **account.input}
     return {
         "jobName": job.name(job_try),
         "clientRequestToken": job.token(job_try),
@@ -386,9 +385,10 @@ def stop_job(state: JobState, ledger: Ledger, bedrock: Any) -> None:
     ask_again(state, ledger, bedrock)
 
 
-def input_uri(job: PlannedJob, account: Account) -> str:
-    """Name the S3 folder of a job's input files; another content has another folder."""
-    return f"{account.uri}input/{job.key}-{job.digest[:8]}/"
+def input_uri(job: PlannedJob, state: JobState, files: Sequence[Path], account: Account) -> str:
+    """Name the S3 folder of a try's input files; another content has another folder."""
+    digest = job.digest_files(files) if state.folder else job.digest
+    return f"{account.uri}input/{state.folder or job.key}-{digest[:8]}/"
 
 
 def output_uri(account: Account) -> str:

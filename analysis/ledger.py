@@ -32,6 +32,9 @@ class JobState:
         The planned job.
     job_try
         1, and one more after each unproductive end.
+    folder, records
+        Of a further try the folder of input files and what they hold: the records that the tries before left without
+        an answer. Empty and None where the try sends the whole planned job.
     status
         `planned`, `intended` (the call may or may not have been heard), one of Bedrock's ten, or `refused`.
     job_name, token, input_uri, output_uri
@@ -42,12 +45,18 @@ class JobState:
         Bedrock's reason, when it gave one.
     counts
         `total`, `processed`, `success`, `error` records as last seen; what Bedrock did not say is absent.
+    left
+        Records of the planned job without an answer after an unproductive end; None until its output has been read.
     submitted_at, ended_at
         Bedrock's times, ISO 8601; empty when not known.
+    trouble
+        Why Bedrock could not be asked just now; it passes, so it stands in no ledger.
     """
 
     job_key: str
     job_try: int = 1
+    folder: str = ""
+    records: int | None = None
     status: str = "planned"
     job_name: str = ""
     token: str = ""
@@ -56,8 +65,10 @@ class JobState:
     job_arn: str = ""
     message: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    left: int | None = None
     submitted_at: str = ""
     ended_at: str = ""
+    trouble: str = ""
 
     @property
     def job_id(self) -> str:
@@ -71,7 +82,7 @@ class JobState:
 
     @property
     def is_unproductive(self) -> bool:
-        """Whether this try ended without any output."""
+        """Whether this try ended before its work was done, so that another may follow."""
         return self.status in UNPRODUCTIVE
 
 

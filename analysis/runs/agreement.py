@@ -8,7 +8,7 @@ from collections.abc import Callable
 from analysis.aws import EMULATOR, find_region
 from analysis.errors import BudgetError, RunError
 from analysis.runs.folder import Run
-from analysis.runs.standing import has_answers, has_jobs, is_finished, list_latest, plan_jobs
+from analysis.runs.standing import has_answers, has_jobs, is_finished, is_settled, list_latest, plan_jobs
 
 
 def agree_to_cost(
@@ -77,7 +77,9 @@ def costs_nothing_more(run: Run, invocation: str) -> bool:
     """Whether all of the run has been sent this way."""
     if invocation == "on_demand":
         return is_finished(run)
-    return all(state.job_arn and not state.is_unproductive for state in list_latest(run, plan_jobs(run)))
+    planned = plan_jobs(run)
+    pairs = zip(planned, list_latest(run, planned), strict=True)
+    return all(state.job_arn and (not state.is_unproductive or is_settled(run, job, state)) for job, state in pairs)
 
 
 def confirm(run: Run, question: str, ask: Callable[[str], str]) -> None:

@@ -9,12 +9,11 @@ import polars as pl
 from analysis.answers import pick_answers
 from analysis.aws import make_client, open_session
 from analysis.errors import RunError
-from analysis.ledger import JobState
 from analysis.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.outputs import list_outputs, write_part
 from analysis.runs.folder import Run
+from analysis.runs.rests import download_job
 from analysis.runs.standing import ON_DEMAND
-from analysis.storage import fetch_files, list_prefix
 
 
 def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
@@ -58,12 +57,6 @@ def write_manifests(run: Run) -> None:
     unfinished = run.folder / f".manifests.{os.getpid()}.parquet"
     manifests.write_parquet(unfinished)
     unfinished.replace(run.folder / "manifests.parquet")
-
-
-def download_job(run: Run, job: JobState, s3: object) -> None:
-    """Download the files of one job, if it has any yet; those that are there and have not changed are kept."""
-    files = list_prefix(f"{job.output_uri.rstrip('/')}/{job.job_id}/", s3=s3)
-    fetch_files(files, run.folder / "output" / job.job_id, s3=s3)
 
 
 def write_parts(run: Run) -> None:

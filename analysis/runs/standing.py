@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from analysis.invocations import read_lines
-from analysis.jobs import PlannedJob
+from analysis.jobs import MOST_TRIES, PlannedJob, count_sent
 from analysis.ledger import PRODUCTIVE, JobState
 from analysis.runs.folder import Run
 
@@ -41,8 +41,9 @@ def load_jobs(run: Run) -> pl.DataFrame:
     -------
     frame
         One row per job and try: `job_key`, `job_try`, `job_id`, `status` (`planned`, `intended`, one of Bedrock's ten,
-        `refused`), `message`, `model_id`, `records` (sent), `processed_records`, `success_records`, `error_records`
-        (missing where Bedrock did not say), `submitted_at`, `ended_at` (UTC), `job_name`, `job_arn`.
+        `refused`), `message`, `model_id`, `records` (sent: of a further try those that had no answer),
+        `processed_records`, `success_records`, `error_records` (missing where Bedrock did not say), `submitted_at`,
+        `ended_at` (UTC), `job_name`, `job_arn`.
     """
     planned = {job.key: job for job in plan_jobs(run)}
     states = run.ledger.replay()
@@ -60,7 +61,7 @@ def describe_job(state: JobState, job: PlannedJob) -> dict[str, Any]:
         "job_try": state.job_try,
         "status": state.status,
         "model_id": job.model_id,
-        "records": job.records,
+        "records": count_sent(job, state),
         **{f"{name}_records": state.counts.get(name) for name in ("processed", "success", "error")},
         **{name: getattr(state, name) or None for name in texts},
         **{name: read_time(getattr(state, name)) for name in times},
@@ -89,6 +90,23 @@ def list_latest(run: Run, planned: Sequence[PlannedJob]) -> list[JobState]:
     return [states.get(job.key, JobState(job.key)) for job in planned]
 
 
+def is_settled(run: Run, job: PlannedJob, state: JobState) -> bool:
+    """Whether a job has ended and is not tried again.
+
+    One that ended Failed or Expired is tried again while there are tries and enough records without an answer.
+    """
+    if not state.is_unproductive:
+        return state.status in PRODUCTIVE
+    if state.status == "refused" or state.left is None:
+        return False
+    return state.job_try >= MOST_TRIES or state.left < max(1, find_least(run, job))
+
+
+def find_least(run: Run, job: PlannedJob) -> int:
+    """Give the fewest records that a batch job of this model may have."""
+    return run.read_quotas()[job.model_id].min_records
+
+
 def has_jobs(run: Run) -> bool:
     """Whether Bedrock has, or may have, a job of the run."""
     return any(state.job_arn or state.status == "intended" for state in run.ledger.replay())
@@ -100,9 +118,10 @@ def has_answers(run: Run) -> bool:
 
 
 def is_finished(run: Run) -> bool:
-    """Whether nothing more will come: each job ended with output, or each record on demand is answered or refused."""
+    """Whether nothing more will come: each job has ended for good, or each record on demand is answered or refused."""
     if has_jobs(run):
-        return all(state.status in PRODUCTIVE for state in list_latest(run, plan_jobs(run)))
+        planned = plan_jobs(run)
+        return all(is_settled(run, job, state) for job, state in zip(planned, list_latest(run, planned), strict=True))
     settled = {line.record_id for file in on_demand_files(run) for line in read_lines(file) if line.is_settled}
     return settled >= set(run.read_records()["record_id"])
 

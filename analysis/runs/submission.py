@@ -29,7 +29,9 @@ from analysis.jobs import Account, PlannedJob
 from analysis.ledger import JobState
 from analysis.models import find_model
 from analysis.runs.agreement import agree_to_cost, check_way
+from analysis.runs.ends import check_ends, describe_ends
 from analysis.runs.folder import Run
+from analysis.runs.rests import count_left, renew
 from analysis.runs.standing import ON_DEMAND, load_jobs, plan_jobs
 
 
@@ -56,8 +58,9 @@ def submit(
     """Make the jobs on Amazon Bedrock match the run, and wait until they have ended.
 
     Can be called again at any time, also after the kernel was killed: jobs that exist are adopted, missing ones
-    created, as many at once as the quota of unfinished jobs has room for. A job that ended without output gets one more
-    try per call, three in all.
+    created, as many at once as the quota of unfinished jobs has room for. A job that ended Failed or Expired gets one
+    more try per call, three in all: of the records that have no answer in what it left. Where these are fewer than a
+    batch job takes, or no try is left, they stay without an answer, and a sentence says so.
 
     Parameters
     ----------
@@ -93,7 +96,8 @@ def submit(
     BudgetError
         The estimate is above the budget, is not known, or was not agreed to.
     JobError
-        Bedrock refused a job, or one ended Failed or Expired; its message is given. Calling again tries again.
+        Bedrock refused a job, or one ended Failed or Expired; its message is given. Calling again tries again: a job
+        that is not tried again raises nothing.
     RunError
         The run was answered on demand, or sent with another profile or region, before.
     """
@@ -118,12 +122,16 @@ def submit(
     states: Sequence[JobState]
     with lock_sending(run, wait_s=-1), network_errors(run):
         write_note(run, invocation="batch", profile=profile, region=region)
-        jobs.renew(planned, run.ledger)
+        renew(run, planned, account.s3)
         states = jobs.take_step(planned, run.ledger, account)
     if wait:
         pause = default_pause_s(profile) if pause_s is None else pause_s
         states = wait_for_jobs(run, planned, account, states, pause=pause, sleep=sleep)
-    check_ends(states)
+    with network_errors(run):
+        count_left(run, planned, account.s3)
+    for sentence in describe_ends(run):
+        print(sentence)
+    check_ends(run, planned)
     return load_jobs(run)
 
 
@@ -139,7 +147,7 @@ def wait_for_jobs(
     """Take steps until every job has ended; the bar follows the records that Bedrock says it has processed."""
     from tqdm import tqdm
 
-    total = sum(job.records for job in planned)
+    total = sum(jobs.count_sent(job, state) for job, state in zip(planned, states, strict=True))
     with tqdm(desc=run.name, total=total, unit="record", mininterval=1, file=sys.stdout) as bar:
         while True:
             bar.set_postfix_str(describe(states), refresh=False)
@@ -154,24 +162,15 @@ def wait_for_jobs(
 def count_processed(planned: Sequence[PlannedJob], states: Sequence[JobState]) -> int:
     """Sum the records processed; older jobs have no counters and count when they have ended."""
     pairs = zip(planned, states, strict=True)
-    return sum(state.counts.get("processed", job.records if state.is_finished else 0) for job, state in pairs)
+    return sum(
+        state.counts.get("processed", jobs.count_sent(job, state) if state.is_finished else 0) for job, state in pairs
+    )
 
 
 def describe(states: Sequence[JobState]) -> str:
     """Count the jobs by status: `2 InProgress, 1 planned`."""
     statuses = [state.status for state in states]
     return ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
-
-
-def check_ends(states: Sequence[JobState]) -> None:
-    """Raise for jobs that ended without output."""
-    bad = [state for state in states if state.is_unproductive]
-    if bad:
-        reason = "; ".join(f"{state.status}: {state.message or 'no message'}" for state in bad)
-        cure = "mend the cause and submit again: only what is missing is sent"
-        if all(state.job_try >= jobs.MOST_TRIES and state.status != "refused" for state in bad):
-            cure = f"that was the last of {jobs.MOST_TRIES} tries: mend the cause, then prepare under another run name"
-        raise JobError(", ".join(state.job_name for state in bad), reason, cure)
 
 
 def invoke(

@@ -7,7 +7,8 @@ from botocore.exceptions import ClientError, SSOTokenLoadError
 from analysis import Prompt, prepare
 from analysis.aws import EMULATOR_ROLE
 from analysis.errors import JobError
-from analysis.jobs import count_unfinished, renew, take_step
+from analysis.jobs import count_unfinished, take_step
+from analysis.runs.rests import renew
 from analysis.runs.standing import plan_jobs
 from analysis.runs.submission import open_account, wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
@@ -125,7 +126,7 @@ def test_a_refusal_that_made_the_job_after_all_is_one_job(run, account):
     changed = Changed(bedrock, create_model_invocation_job=create, get_paginator=lambda name: Late())
     planned = plan_jobs(run)
     assert take_step(planned, run.ledger, replace(account, bedrock=changed))[0].status == "refused"
-    renew(planned, run.ledger)
+    renew(run, planned, account.s3)
     (state,) = finish(run, account)
     assert (state.status, state.job_try) == ("Completed", 1)
     assert len(list_names(account)) == 1

@@ -1,0 +1,191 @@
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from analysis import collect, load_answers, load_jobs, open_run, prepare, read_calls, submit
+from analysis.errors import JobError
+from analysis.runs import is_finished
+
+from .conftest import make_calls, make_prompt
+
+PAGE = Path(__file__).parents[3] / "docs" / "unanswered.md"
+COUNTS = ("prepared", "answered", "failed", "missing", "repeated")
+SUBMIT = "import sys; from analysis import open_run, submit; submit(open_run(sys.argv[1]))"
+
+
+@pytest.fixture
+def half_done(set_up_emulator, tmp_path):
+    """A run of 200 records whose job failed after 100, on an account that has no faults any more."""
+    set_up_emulator(faults={"job-failed": 1})
+    run = prepare(make_calls(200), make_prompt(), into=tmp_path / "runs", name="demo")
+    with pytest.raises(JobError):
+        submit(run)
+    set_up_emulator()
+    return run
+
+
+@pytest.fixture
+def list_account(emulator):
+    """List the names of the account's jobs, the first one first."""
+    return lambda: sorted(
+        job["jobName"] for job in emulator.client("bedrock").list_model_invocation_jobs()["invocationJobSummaries"]
+    )
+
+
+def test_a_failed_job_says_what_it_left_and_what_is_sent_next(set_up_emulator, tmp_path):
+    set_up_emulator(faults={"job-failed": 1})
+    run = prepare(make_calls(200), make_prompt(), into=tmp_path / "runs", name="demo")
+    with pytest.raises(JobError, match=r"answers to 100 of 200 records, which are kept; .* only the 100 records"):
+        submit(run)
+    assert not is_finished(run)
+
+
+def test_the_next_try_sends_only_the_records_without_an_answer(half_done):
+    submit(half_done)
+    assert load_jobs(half_done).select("job_try", "status", "records").rows() == [
+        (1, "Failed", 200),
+        (2, "Completed", 100),
+    ]
+    assert collect(half_done).select(COUNTS).row(0) == (200, 200, 0, 0, 0)
+    assert len(half_done.read_outputs()) == 200
+    assert is_finished(half_done)
+
+
+def test_each_answer_of_two_tries_is_at_its_call(half_done):
+    submit(half_done)
+    collect(half_done)
+    texts = load_answers(half_done).select("call_id", "text").iter_rows()
+    assert all(f"Line {call_id[1:]} " in text for call_id, text in texts)
+
+
+def test_records_that_failed_in_a_failed_job_are_sent_again(set_up_emulator, tmp_path):
+    set_up_emulator(faults={"job-failed": 1, "record-429": 0.1, "line-unreadable": 0.1})
+    run = prepare(make_calls(300), make_prompt(), into=tmp_path / "runs", name="demo")
+    with pytest.raises(JobError):
+        submit(run)
+    answered = collect(run)["answered"][0]
+    assert 100 < answered < 140
+    set_up_emulator()
+    submit(run)
+    assert load_jobs(run)["records"].to_list() == [300, 300 - answered]
+    assert collect(run).select("answered", "failed", "missing").row(0) == (300, 0, 0)
+
+
+def test_an_expired_job_that_never_began_is_sent_again_whole(set_up_emulator, run):
+    set_up_emulator(faults={"job-expired": 1})
+    with pytest.raises(JobError, match=r"Expired: .* only the 100 records without an answer"):
+        submit(run)
+    set_up_emulator()
+    submit(run)
+    assert load_jobs(run)["records"].to_list() == [100, 100]
+    assert not (run.folder / "input" / "job01-2").exists()
+
+
+def test_fewer_records_than_a_batch_takes_stay_without_an_answer(set_up_emulator, tmp_path, capsys):
+    set_up_emulator(faults={"job-failed": 1})
+    run = prepare(make_calls(120), make_prompt(), into=tmp_path / "runs", name="demo")
+    submit(run)
+    assert "60 of its 120 records have no answer and are not sent again, since a batch job takes at least 100" in (
+        capsys.readouterr().out
+    )
+    assert is_finished(run)
+    assert collect(run).select(COUNTS).row(0) == (120, 60, 0, 60, 0)
+
+
+def test_three_tries_are_the_last(set_up_emulator, tmp_path, capsys, list_account):
+    set_up_emulator(faults={"job-failed": 1}, min_records=1)
+    run = prepare(make_calls(8), make_prompt(), into=tmp_path / "runs", name="demo", quotas={"min_records": 1})
+    for left in (4, 2):
+        with pytest.raises(JobError, match=f"only the {left} records"):
+            submit(run)
+    submit(run)
+    submit(run)
+    assert (
+        capsys.readouterr().out.count("1 of its 8 records have no answer and are not sent again, since that was") == 2
+    )
+    assert len(list_account()) == 3
+
+
+def test_a_job_that_failed_after_its_last_answer_is_done(half_done, tmp_path, capsys):
+    submit(half_done)
+    ledger = half_done.ledger.file.read_text(encoding="utf-8")
+    half_done.ledger.file.write_text(ledger.replace('"Completed"', '"Failed"'), encoding="utf-8")
+    submit(half_done)
+    assert "Each of its records had been answered." in capsys.readouterr().out
+    assert is_finished(half_done)
+
+
+def test_a_ledger_cut_anywhere_pays_for_no_record_twice(half_done, list_account):
+    submit(half_done)
+    lines = half_done.ledger.file.read_bytes().splitlines(keepends=True)
+    for kept in range(len(lines)):
+        half_done.ledger.file.write_bytes(b"".join(lines[:kept]) + lines[kept][:20])
+        with suppress(JobError):  # one whose end is lost ends once more, and says so
+            submit(half_done)
+        submit(half_done)
+        assert collect(half_done).select(COUNTS).row(0) == (200, 200, 0, 0, 0), lines[kept]
+    assert [name[:12] for name in list_account()] == ["demo-job01-1", "demo-job01-2"]
+
+
+def test_what_was_written_for_a_try_that_never_came_about_is_written_again(half_done):
+    folder = half_done.folder / "input" / "job01-2"
+    folder.mkdir()
+    (folder / "00007.jsonl").write_text("half a li", encoding="utf-8")
+    submit(half_done)
+    assert load_jobs(half_done)["status"].to_list() == ["Failed", "Completed"]
+
+
+def test_the_run_prepared_elsewhere_adopts_all_tries(half_done, tmp_path, list_account):
+    submit(half_done)
+    twin = prepare(make_calls(200), make_prompt(), into=tmp_path / "elsewhere", name="demo")
+    submit(twin)
+    assert collect(twin).select(COUNTS).row(0) == (200, 200, 0, 0, 0)
+    assert len(list_account()) == 2
+
+
+def test_the_run_prepared_elsewhere_sends_the_same_rest_once(half_done, tmp_path, list_account):
+    twin = prepare(make_calls(200), make_prompt(), into=tmp_path / "elsewhere", name="demo")
+    with pytest.raises(JobError, match="only the 100 records"):
+        submit(twin)
+    for each in (twin, half_done):
+        submit(each)
+        assert collect(each).select(COUNTS).row(0) == (200, 200, 0, 0, 0)
+    assert len(list_account()) == 2
+
+
+def test_two_processes_send_one_rest(half_done, list_account):
+    command = [sys.executable, "-c", SUBMIT, str(half_done.folder)]
+    processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert len(list_account()) == 2
+    assert collect(open_run(half_done.folder)).select(COUNTS).row(0) == (200, 200, 0, 0, 0)
+
+
+def test_output_that_comes_late_is_not_paid_for_again(half_done, tmp_path, list_account):
+    """The end of a job is seen before its files are: what is there when it is sent again counts."""
+    lines = half_done.ledger.file.read_text(encoding="utf-8").replace('"left":100', '"left":200')
+    half_done.ledger.file.write_text(lines, encoding="utf-8")
+    submit(half_done)
+    assert load_jobs(half_done)["records"].to_list() == [200, 100]
+
+
+def test_the_documented_way_sends_the_others_under_another_name(half_done, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "calls").mkdir()
+    half_done.folder.rename(tmp_path / "runs" / "august")
+    collect(open_run("runs/august"))
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(block, PAGE.name, "exec"), {})
+    rest = prepare(read_calls("calls/august-short.parquet"), make_prompt(), into="runs", name="rest")
+    submit(rest)
+    assert collect(rest).select(COUNTS).row(0) == (100, 100, 0, 0, 0)
+    assert set(load_answers(rest)["call_id"]) == find_unanswered(open_run("runs/august"))
+
+
+def find_unanswered(run):
+    answers = load_answers(run)
+    return set(answers.filter(answers["error_kind"].is_not_null())["call_id"])
