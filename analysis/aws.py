@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
 
 from analysis.errors import StorageError
 
@@ -16,6 +32,24 @@ EMULATOR_ROLE = "arn:aws:iam::123456789012:role/batchbook"
 CONNECTIONS = 32  # of one client to one service
 # These pass by themselves; what else botocore raises (no credentials, a wrong parameter) does not.
 NETWORK_ERRORS = (HTTPClientError, ConnectTimeoutError, EndpointConnectionError, IncompleteReadError)
+CREDENTIAL_ERRORS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    SSOError,
+    TokenRetrievalError,
+)
+# Codes of answers that say "later", as far as their status does not.
+BUSY = frozenset(
+    {
+        "ThrottlingException",
+        "ServiceUnavailableException",
+        "InternalServerException",
+        "InternalFailure",
+        "RequestTimeout",
+    }
+)
+SILENT_S, REPEAT_S = 5, 60  # trouble is told after so many seconds, and again
 
 
 def open_session(profile: str = "", *, region: str = "") -> Any:
@@ -66,14 +100,102 @@ def find_region(profile: str, region: str) -> str:
 
 
 def make_client(session: Any, service: str, *, region: str = "") -> Any:
-    """Make a client that slows down when told to, and waits for slow models; in the session's region unless named."""
+    """Make a client that slows down when told to, and waits for slow models; in the session's region unless named.
+
+    A service that is busy, or a network that is away, is asked again for a while, and a line says so.
+
+    Raises
+    ------
+    StorageError
+        No region is known.
+    """
     from botocore.config import Config
 
     retries = {"mode": "adaptive", "total_max_attempts": 10}
     # The Nova guide asks for read timeouts of an hour; elsewhere a minute of silence is a connection that is gone.
     read_timeout_s = 3600 if service == "bedrock-runtime" else 60
     config = Config(retries=retries, read_timeout=read_timeout_s, max_pool_connections=CONNECTIONS)
-    return session.client(service, config=config, region_name=region or session.region_name)
+    try:
+        client = session.client(service, config=config, region_name=region or session.region_name)
+    except NoRegionError as error:
+        cure = "name one, such as us-east-1, or give the profile one by `aws configure`"
+        raise StorageError(f"profile {session.profile_name!r}", "no region is known", cure) from error
+    client.meta.events.register("response-received", Patience())
+    return client
+
+
+@dataclass
+class Trouble:
+    """Since when an operation has not been answered, and when that was last told."""
+
+    since: float
+    told: float | None = None
+
+
+@dataclass
+class Patience:
+    """Says that a service keeps us waiting: botocore tries again without a word, for minutes.
+
+    Attributes
+    ----------
+    say, now
+        Where a line goes, and the time in seconds.
+    troubles
+        Of each operation that was not answered the last time.
+    """
+
+    say: Callable[[str], None] = lambda line: say_beside_bars(line)
+    now: Callable[[], float] = time.monotonic
+    troubles: dict[str, Trouble] = field(default_factory=dict)
+
+    def __call__(
+        self,
+        event_name: str,
+        parsed_response: Mapping[str, Any] | None = None,
+        exception: Exception | None = None,
+        **_: object,
+    ) -> None:
+        """Take in how one attempt went; called by botocore."""
+        service, operation = event_name.split(".")[-2:]
+        reason, now = describe_trouble(parsed_response, exception), self.now()
+        if not reason:
+            ended = self.troubles.pop(operation, None)
+            if ended and ended.told is not None:
+                self.say(f"{operation} of {service} is answered again.")
+            return
+        trouble = self.troubles.setdefault(operation, Trouble(now))
+        waited = now - trouble.since
+        if waited >= SILENT_S and (trouble.told is None or now - trouble.told >= REPEAT_S):
+            trouble.told = now
+            self.say(f"{operation} of {service} has failed for {waited:.0f} s and is tried again: {reason}")
+
+
+def describe_trouble(response: Mapping[str, Any] | None, error: Exception | None) -> str:
+    """Say what passes by itself; empty for an answer, and for a refusal."""
+    if error is not None:
+        return str(error) if is_passing(error) else ""
+    if response is None or not is_busy(response):
+        return ""
+    given = response.get("Error", {})
+    return f"{given.get('Code', 'busy')}: {given.get('Message', 'no message')}"
+
+
+def say_beside_bars(line: str) -> None:
+    """Print a line without breaking a progress bar."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stdout)
+
+
+def is_passing(error: BaseException | None) -> bool:
+    """Whether an error passes by itself: a service that is busy, a network that is away."""
+    return is_busy(error.response) if isinstance(error, ClientError) else isinstance(error, NETWORK_ERRORS)
+
+
+def is_busy(response: Mapping[str, Any]) -> bool:
+    """Whether a service says "later", not "no"."""
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return response.get("Error", {}).get("Code") in BUSY or status == 429 or status >= 500
 
 
 def default_pause_s(profile: str) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from analysis import storage
-from analysis.aws import NETWORK_ERRORS
+from analysis.aws import CREDENTIAL_ERRORS, NETWORK_ERRORS, is_busy
 from analysis.errors import JobError
 from analysis.ledger import JobState, Ledger, apply_event
 from analysis.models import find_model
@@ -28,21 +28,15 @@ COUNTS = {
     "success": "successRecordCount",
     "error": "errorRecordCount",
 }
-# Answers that say "later": no room (then no job was made), or trouble (then one may have been).
-FULL = "ServiceQuotaExceededException"
-BUSY = {
-    FULL,
-    "ThrottlingException",
-    "ServiceUnavailableException",
-    "InternalServerException",
-    "InternalFailure",
-    "RequestTimeout",
-}
+FULL = "ServiceQuotaExceededException"  # no room for another job: no job was made
 SIGN_IN = "sign in to AWS again (`aws sso login`, `aws configure`)"
 CURES = {
     "AccessDeniedException": "allow the caller this action, and iam:PassRole on the role: see docs/aws.md",
     "ExpiredTokenException": SIGN_IN,
+    "ExpiredToken": SIGN_IN,
     "UnrecognizedClientException": SIGN_IN,
+    "InvalidClientTokenId": SIGN_IN,
+    "InvalidSignatureException": "look at this machine's clock, and sign in to AWS again",
     "ValidationException": "mend what the message names: model, role or bucket; docs/aws.md has the usual causes",
     "ResourceNotFoundException": "check model id, profile and region",
     "ConflictException": "a job with other input or output has this name: use its bucket, or another run name",
@@ -156,7 +150,7 @@ def take_step(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -
     Raises
     ------
     JobError
-        The account cannot be looked at.
+        The account cannot be looked at. What passes by itself is raised as botocore has it.
     """
     with ledger.lock():
         states = dict(zip(planned, look_at_all(planned, ledger, account.bedrock), strict=True))
@@ -239,7 +233,7 @@ def ask_again(state: JobState, ledger: Ledger, bedrock: Any) -> JobState:
         try:
             job = bedrock.get_model_invocation_job(jobIdentifier=state.job_arn)
         except ClientError as error:
-            if is_busy(error):
+            if is_busy(error.response):
                 return state
             raise
     return note(state, job, ledger)
@@ -247,16 +241,19 @@ def ask_again(state: JobState, ledger: Ledger, bedrock: Any) -> JobState:
 
 @contextmanager
 def bedrock_errors(where: str) -> Iterator[None]:
-    """Turn what botocore raises into a JobError with a cure; a network that is away stays what it is."""
+    """Turn what botocore raises into a JobError with a cure; what passes by itself stays what it is."""
     try:
         yield
     except NETWORK_ERRORS:
         raise
     except ClientError as error:
+        if is_busy(error.response):
+            raise
         code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
         raise JobError(where, f"{code}: {message}", CURES.get(code, "see docs/aws.md")) from error
     except BotoCoreError as error:
-        raise JobError(where, str(error), SIGN_IN) from error
+        cure = SIGN_IN if isinstance(error, CREDENTIAL_ERRORS) else "see docs/aws.md"
+        raise JobError(where, str(error), cure) from error
 
 
 def read_try(name: str, job: PlannedJob) -> int:
@@ -319,7 +316,7 @@ def settle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger:
     if code == FULL:
         ledger.append("planned", **key, status="planned")
         return replace(state, status="planned")
-    if is_busy(error):
+    if is_busy(error.response):
         return state  # it may have been heard: the next look finds the job, or asks with the same token
     adopted = adopt(state, job, list_jobs(account.bedrock, nameContains=job.run_prefix), ledger)
     if adopted is not None:
@@ -327,12 +324,6 @@ def settle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger:
     facts = {"status": "refused", "message": f"{code}: {message}; {CURES.get(code, 'see docs/aws.md')}"}
     ledger.append("refused", **key, **facts)
     return apply_event(state, facts)
-
-
-def is_busy(error: ClientError) -> bool:
-    """Whether the service says "later", not "no"."""
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return error.response["Error"]["Code"] in BUSY or status == 429 or status >= 500
 
 
 def create_request(job: PlannedJob, job_try: int, uri: str, account: Account) -> dict[str, Any]:

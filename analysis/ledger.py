@@ -49,8 +49,6 @@ class JobState:
         Records of the planned job without an answer after an unproductive end; None until its output has been read.
     submitted_at, ended_at
         Bedrock's times, ISO 8601; empty when not known.
-    trouble
-        Why Bedrock could not be asked just now; it passes, so it stands in no ledger.
     """
 
     job_key: str
@@ -68,7 +66,6 @@ class JobState:
     left: int | None = None
     submitted_at: str = ""
     ended_at: str = ""
-    trouble: str = ""
 
     @property
     def job_id(self) -> str:

@@ -6,11 +6,12 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
 import polars as pl
+from botocore.exceptions import ClientError
 
 from analysis import jobs
 from analysis.aws import (
@@ -20,10 +21,11 @@ from analysis.aws import (
     NETWORK_ERRORS,
     default_pause_s,
     find_region,
+    is_passing,
     make_client,
     open_session,
 )
-from analysis.errors import JobError, QuotaError, RunError
+from analysis.errors import JobError, QuotaError, RunError, StorageError
 from analysis.invocations import AT_ONCE, invoke_file, make_invoke
 from analysis.jobs import Account, PlannedJob
 from analysis.ledger import JobState
@@ -119,15 +121,14 @@ def submit(
         "output": owner | {"s3EncryptionKeyId": kms_key_id},
     }
     account = open_account(run, bucket=bucket, profile=profile, region=region, prefix=prefix, fields=fields)
-    states: Sequence[JobState]
-    with lock_sending(run, wait_s=-1), network_errors(run):
+    pause = default_pause_s(profile) if pause_s is None else pause_s
+    with lock_sending(run, wait_s=-1), passing_errors(run):
         write_note(run, invocation="batch", profile=profile, region=region)
         renew(run, planned, account.s3)
-        states = jobs.take_step(planned, run.ledger, account)
+        states = take_first_step(planned, run, account, wait_s=pause if wait else None, sleep=sleep)
     if wait:
-        pause = default_pause_s(profile) if pause_s is None else pause_s
         states = wait_for_jobs(run, planned, account, states, pause=pause, sleep=sleep)
-    with network_errors(run):
+    with passing_errors(run):
         count_left(run, planned, account.s3)
     for sentence in describe_ends(run):
         print(sentence)
@@ -155,8 +156,37 @@ def wait_for_jobs(
             if all(state.is_finished for state in states):
                 return states
             sleep(pause)
-            with suppress(*NETWORK_ERRORS):  # a laptop that was closed, a network that is away: look again later
-                states = jobs.take_step(planned, run.ledger, account)
+            states = take_step_if_possible(planned, run, account) or states
+
+
+def take_first_step(
+    planned: Sequence[PlannedJob], run: Run, account: Account, *, wait_s: float | None, sleep: Callable[[float], None]
+) -> Sequence[JobState]:
+    """Take a step, again while the service is busy, unless nobody waits; a network that is away may be a wrong region.
+
+    The lock of sending is held meanwhile: until a job is intended, another process could answer the run on demand.
+    """
+    while True:
+        try:
+            return jobs.take_step(planned, run.ledger, account)
+        except (ClientError, StorageError) as error:
+            cause = error.__cause__ if isinstance(error, StorageError) else error
+            if wait_s is None or not isinstance(cause, ClientError) or not is_passing(cause):
+                raise
+            sleep(wait_s)
+
+
+def take_step_if_possible(planned: Sequence[PlannedJob], run: Run, account: Account) -> Sequence[JobState]:
+    """Take a step; nothing when a service is busy or the network is away, as when a laptop was closed.
+
+    The clients say so when it lasts.
+    """
+    try:
+        return jobs.take_step(planned, run.ledger, account)
+    except (*NETWORK_ERRORS, ClientError, StorageError) as error:
+        if is_passing(error) or is_passing(error.__cause__):
+            return []
+        raise
 
 
 def count_processed(planned: Sequence[PlannedJob], states: Sequence[JobState]) -> int:
@@ -229,14 +259,15 @@ def lock_sending(run: Run, *, wait_s: float) -> Iterator[None]:
 
 
 @contextmanager
-def network_errors(run: Run) -> Iterator[None]:
-    """Say that nothing is lost when the network is away."""
+def passing_errors(run: Run) -> Iterator[None]:
+    """Say that nothing is lost when the network is away, or Bedrock is too busy to answer for minutes."""
     try:
         yield
-    except NETWORK_ERRORS as error:
-        raise JobError(
-            run.name, str(error), "look at the network, then do the same again: nothing is sent twice"
-        ) from error
+    except (*NETWORK_ERRORS, ClientError) as error:
+        if not is_passing(error):
+            raise
+        where = "the service is busy" if isinstance(error, ClientError) else "look at the network and the region's name"
+        raise JobError(run.name, str(error), f"{where}: do the same again later, nothing is sent twice") from error
 
 
 def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
@@ -261,7 +292,7 @@ def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     """
     profile, region = run.find_account(profile, region)
     bedrock = make_client(open_session(profile, region=region), "bedrock")
-    with network_errors(run):
+    with passing_errors(run):
         jobs.stop_jobs(plan_jobs(run), run.ledger, bedrock)
     return load_jobs(run)
 

@@ -1,7 +1,104 @@
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from analysis.aws import make_client
+from analysis.aws import Patience, make_client, open_session
+from analysis.errors import StorageError
+
+GET, LIST = (f"response-received.bedrock.{name}" for name in ("GetModelInvocationJob", "ListModelInvocationJobs"))
+ANSWER = {"ResponseMetadata": {"HTTPStatusCode": 200}}
+BUSY = {
+    "Error": {"Code": "ThrottlingException", "Message": "Too many requests."},
+    "ResponseMetadata": {"HTTPStatusCode": 429},
+}
+REFUSAL = {"Error": {"Code": "AccessDeniedException", "Message": "No."}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+AWAY = EndpointConnectionError(endpoint_url="https://bedrock.us-east-1.amazonaws.com/")
+
+
+@pytest.fixture
+def clock():
+    """A clock that is set by hand."""
+    return [0.0]
+
+
+@pytest.fixture
+def patience(clock):
+    """One that keeps its lines."""
+    said = []
+    return Patience(say=said.append, now=lambda: clock[0]), said
+
+
+def attempt(patience, clock, moments, *, name=GET, response=None, error=None):
+    """Let attempts go the same way at some moments."""
+    for moment in moments:
+        clock[0] = moment
+        patience[0](event_name=name, parsed_response=response, exception=error)
+    return patience[1]
+
+
+@pytest.mark.parametrize(
+    ("response", "error", "reason"),
+    [
+        (BUSY, None, "ThrottlingException: Too many requests."),
+        ({"ResponseMetadata": {"HTTPStatusCode": 503}}, None, "busy: no message"),
+        (None, AWAY, 'Could not connect to the endpoint URL: "https://bedrock.us-east-1.amazonaws.com/"'),
+    ],
+)
+def test_trouble_that_lasts_is_told_with_its_reason(patience, clock, response, error, reason):
+    said = attempt(patience, clock, [0, 3, 6], response=response, error=error)
+    assert said == [f"GetModelInvocationJob of bedrock has failed for 6 s and is tried again: {reason}"]
+
+
+def test_trouble_is_told_again_after_a_minute_and_when_it_is_over(patience, clock):
+    attempt(patience, clock, [0, 6, 30, 60, 70], response=BUSY)
+    said = attempt(patience, clock, [80, 90], response=ANSWER)
+    assert [line.split(" is ")[0].partition("bedrock ")[2] for line in said[:2]] == [
+        "has failed for 6 s and",
+        "has failed for 70 s and",
+    ]
+    assert said[2:] == ["GetModelInvocationJob of bedrock is answered again."]
+
+
+def test_a_moment_of_trouble_is_not_told(patience, clock):
+    attempt(patience, clock, [0, 2], response=BUSY)
+    attempt(patience, clock, [4], response=ANSWER)
+    assert attempt(patience, clock, [6], response=BUSY) == []
+
+
+def test_answers_to_another_question_end_no_trouble(patience, clock):
+    for moment in range(0, 8, 2):
+        attempt(patience, clock, [moment], response=BUSY)
+        attempt(patience, clock, [moment + 1], name=LIST, response=ANSWER)
+    assert len(patience[1]) == 1
+
+
+def test_a_refusal_is_no_trouble_that_passes(patience, clock):
+    assert attempt(patience, clock, [0, 100, 200], response=REFUSAL) == []
+
+
+def test_clients_tell_what_keeps_them_waiting(emulator, monkeypatch, capsys):
+    monkeypatch.setattr("analysis.aws.SILENT_S", 0)
+    client = make_client(emulator, "bedrock")
+    replies = iter([ReadTimeoutError(endpoint_url="https://bedrock.us-east-1.amazonaws.com/"), None])
+    client.meta.events.register_first("before-send", lambda **_: raise_once(next(replies)))
+    client.list_model_invocation_jobs()
+    assert "ListModelInvocationJobs of bedrock has failed for 0 s and is tried again: Read timeout" in (
+        capsys.readouterr().out
+    )
+
+
+def raise_once(error):
+    if error is not None:
+        raise error
+
+
+def test_a_profile_without_a_region_is_named(tmp_path, monkeypatch):
+    (tmp_path / "config").write_text("[profile production]\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(StorageError, match="profile 'production': no region is known; name one"):
+        make_client(open_session("production"), "bedrock")
 
 
 @pytest.mark.parametrize(("service", "seconds"), [("bedrock-runtime", 3600), ("bedrock", 60), ("s3", 60)])

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from botocore.exceptions import ClientError, SSOTokenLoadError
+from botocore.exceptions import ClientError, EndpointConnectionError, SSLError, SSOTokenLoadError
 
 from analysis import Prompt, prepare
 from analysis.aws import EMULATOR_ROLE
@@ -10,7 +10,7 @@ from analysis.errors import JobError
 from analysis.jobs import count_unfinished, take_step
 from analysis.runs.rests import renew
 from analysis.runs.standing import plan_jobs
-from analysis.runs.submission import open_account, wait_for_jobs
+from analysis.runs.submission import open_account, passing_errors, take_first_step, wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -153,6 +153,7 @@ def test_a_busy_answer_that_made_the_job_after_all_is_one_job(run, account, code
         (ClientError({"Error": {"Code": "AccessDeniedException", "Message": "No."}}, "List"), "PassRole on the role"),
         (ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "Old."}}, "List"), "sign in to AWS again"),
         (SSOTokenLoadError(error_msg="expired"), "sign in to AWS again"),
+        (SSLError(endpoint_url="https://bedrock", error="self-signed"), "self-signed.*see docs/aws.md"),
     ],
 )
 def test_what_the_account_refuses_comes_with_a_cure(run, account, error, text):
@@ -161,3 +162,63 @@ def test_what_the_account_refuses_comes_with_a_cure(run, account, error, text):
 
     with pytest.raises(JobError, match=text):
         take_step(plan_jobs(run), run.ledger, replace(account, bedrock=Changed(account.bedrock, get_paginator=refuse)))
+
+
+@pytest.mark.parametrize(
+    ("code", "cure"),
+    [
+        ("ExpiredTokenException", "sign in to AWS again"),
+        ("AccessDeniedException", "see docs/aws.md"),
+        ("ValidationException", "docs/aws.md has the usual causes"),
+        ("ResourceNotFoundException", "check model id, profile and region"),
+    ],
+)
+def test_a_question_that_is_refused_for_good_ends_the_waiting(run, account, code, cure):
+    def get(jobIdentifier):  # noqa: N803
+        raise ClientError({"Error": {"Code": code, "Message": "The service's own words."}}, "Get")
+
+    with pytest.raises(JobError, match=f"{code}: The service's own words.; .*{cure}"):
+        finish(run, replace(account, bedrock=Changed(account.bedrock, get_model_invocation_job=get)))
+
+
+def busy_at_first(account, operation, times):
+    """Answer an operation with a 503 that has no body some times, then as it is."""
+    calls = []
+
+    def answer(*arguments, **options):
+        calls.append(operation)
+        if len(calls) <= times:
+            raise ClientError({"ResponseMetadata": {"HTTPStatusCode": 503}, "Error": {"Code": "503"}}, operation)
+        return getattr(account.bedrock, operation)(*arguments, **options)
+
+    return replace(account, bedrock=Changed(account.bedrock, **{operation: answer}))
+
+
+def test_a_service_that_is_busy_at_first_is_waited_for(run, account):
+    busy = busy_at_first(account, "get_paginator", 3)
+    (state,) = take_first_step(plan_jobs(run), run, busy, wait_s=0, sleep=lambda seconds: None)
+    assert state.job_arn
+    assert len(list_names(account)) == 1
+
+
+def test_nobody_waits_for_a_busy_service_in_a_single_step(run, account):
+    with pytest.raises(ClientError):
+        take_first_step(plan_jobs(run), run, busy_at_first(account, "get_paginator", 1), wait_s=None, sleep=print)
+
+
+def test_a_network_that_is_away_at_first_may_be_a_wrong_region(run, account):
+    def fail(name):
+        raise EndpointConnectionError(endpoint_url="https://bedrock.us-esat-1.amazonaws.com/")
+
+    away = replace(account, bedrock=Changed(account.bedrock, get_paginator=fail))
+    with pytest.raises(JobError, match=r"us-esat-1.*look at the network and the region's name"), passing_errors(run):
+        take_first_step(plan_jobs(run), run, away, wait_s=0, sleep=lambda seconds: None)
+
+
+def test_a_listing_that_is_refused_for_a_while_is_waited_out(run, account):
+    planned = plan_jobs(run)
+    states = take_step(planned, run.ledger, account)
+    run.ledger.file.unlink()  # so that the job has to be looked for
+    busy = busy_at_first(account, "get_paginator", 3)
+    (state,) = wait_for_jobs(run, planned, busy, states, pause=0.05, sleep=lambda seconds: None)
+    assert state.status == "Completed"
