@@ -113,7 +113,8 @@ def sum_costs(costed: IntoDataFrameT, *, by: str | Sequence[str] = "variant") ->
           `estimated` (a cost that rests on estimated tokens);
         - `input_tokens`, `output_tokens`;
         - `cost_usd` of the outputs whose cost is known, so a lower bound when `unpriced` is not 0;
-        - `cost_usd_per_1000_calls`, repairs and further samples included;
+        - `cost_usd_per_1000_calls`: all that was paid, for 1,000 calls that got an answer, so further samples, repairs
+          and what bought no answer are in it; missing when no call got one;
         - `truncated_cost_usd`, `failed_cost_usd`: the parts of `cost_usd` that bought a truncated answer or none.
 
         A sum is missing when nothing that belongs to it is known.
@@ -136,13 +137,14 @@ def sum_costs(costed: IntoDataFrameT, *, by: str | Sequence[str] = "variant") ->
     grouped = aggregate(
         marked,
         keys,
-        nw.col("call").n_unique().alias("calls"),
-        nw.col("nameless").max(),
+        nw.col("call", "answered_call").n_unique(),
+        nw.col("nameless", "without_answer").max(),
         nw.col(*counts, *sums).sum(),
         nw.col(*sums[:3]).count().name.suffix("_known"),
     )
     # n_unique counts the missing name as one; of no rows at all the largest is missing.
-    calls = nw.col("calls") - nw.col("nameless").fill_null(0)
+    calls = nw.col("call") - nw.col("nameless").fill_null(0)
+    answered_calls = nw.col("answered_call") - nw.col("without_answer").fill_null(0)
     summed = grouped.with_columns(
         *(nw.when(nw.col(f"{name}_known") > 0).then(nw.col(name)).alias(name) for name in sums[:3]),
         *(
@@ -152,8 +154,10 @@ def sum_costs(costed: IntoDataFrameT, *, by: str | Sequence[str] = "variant") ->
             for kind in ("truncated", "failed")
         ),
         calls=calls,
+        answered_calls=answered_calls,
     )
-    per_1000 = nw.when(nw.col("calls") > 0).then(nw.col("cost_usd") / nw.col("calls") * 1000)
+    is_known = nw.col("answered_calls") > 0
+    per_1000 = nw.when(is_known).then(nw.col("cost_usd") / nw.col("answered_calls") * 1000)
     return give_back(summed.with_columns(cost_usd_per_1000_calls=per_1000), keys, SUMMARY)
 
 
@@ -307,8 +311,10 @@ def mark_outputs(frame: nw.DataFrame[IntoDataFrameT]) -> nw.DataFrame[IntoDataFr
     has_failed = ~nw.col("error_kind").is_null()
     is_truncated = nw.col("stop") == "length"
     has_tokens = ~(nw.col("input_tokens").is_null() & nw.col("output_tokens").is_null())
+    call = nw.coalesce("call_id", "record_id")
     flags = {
-        "nameless": nw.col("call_id").is_null() & nw.col("record_id").is_null(),
+        "nameless": call.is_null(),
+        "without_answer": has_failed | call.is_null(),
         "answered": ~has_failed,
         "failed": has_failed,
         "truncated": is_truncated,
@@ -318,7 +324,8 @@ def mark_outputs(frame: nw.DataFrame[IntoDataFrameT]) -> nw.DataFrame[IntoDataFr
         "priced_failed": has_failed & is_priced,
     }
     return frame.with_columns(
-        call=nw.coalesce("call_id", "record_id"),
+        call=call,
+        answered_call=nw.when(~has_failed).then(call),
         outputs=nw.lit(1),
         truncated_cost_usd=nw.when(is_truncated).then(cost),
         failed_cost_usd=nw.when(has_failed).then(cost),

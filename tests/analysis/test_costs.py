@@ -219,11 +219,19 @@ def test_the_bill_counts_and_adds_by_variant(kind):
             )
         )
     )
-    # 2000 x 0.55 + 300 x 2.75 = 1925 millionths; (825 + 1925) / 3 calls x 1000.
+    # 2000 x 0.55 + 300 x 2.75 = 1925 millionths; (825 + 1925) / 2 calls with an answer x 1000.
     rows = [
-        ("long", 3, 3, 2, 1, 1, 0, 0, 3000, 400, 0.00275, 2.75 / 3, 0.001925, None),
+        ("long", 3, 3, 2, 1, 1, 0, 0, 3000, 400, 0.00275, 1.375, 0.001925, None),
         ("short", 1, 1, 1, 0, 0, 0, 0, 1000, 100, 0.000825, 0.825, 0.0, 0.0),
     ]
+    kind.check(sum_costs(costed), rows, SUMMARY)
+
+
+def test_what_bought_no_answer_is_paid_by_the_calls_that_got_one(kind):
+    paid_for_nothing = FAILED | {"input_tokens": 1000, "output_tokens": 100}
+    costed = add_costs(kind.make(frame(output(), output("c2"), output("c3", **paid_for_nothing))))
+    # 3 x 825 millionths / 2 calls x 1000
+    rows = [("short", 3, 3, 2, 1, 0, 0, 0, 3000, 300, 0.002475, 1.2375, 0.0, 0.000825)]
     kind.check(sum_costs(costed), rows, SUMMARY)
 
 

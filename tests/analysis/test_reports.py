@@ -159,7 +159,7 @@ def priced(make_run, make_prompt, make_answer, answer_by_hand, tmp_path):
     "finding",
     [
         "Total cost <b>15.00 USD</b>",
-        "Cost per 1,000 calls <b>1,500.00 USD</b>",
+        "Cost per 1,000 answered calls <b>1,500.00 USD</b>",
         "Answers cut off <b>20.0 %</b>",
         "5.7 % to 51.0 % (95 % interval)",  # Wilson's interval of 2 in 10
         "Records without an answer <b>0</b>",
