@@ -46,6 +46,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         `FULL_OBJECT` or `COMPOSITE`.
     part_sizes
         Bytes of each part of an object that was uploaded in parts.
+    inode
+        Of a file that a job lets grow: bytes beyond `size` are no part of the object before its facts say so.
     """
 
     size: int
@@ -56,6 +58,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     checksums: Mapping[str, str] = {}
     checksum_type: str = "FULL_OBJECT"
     part_sizes: tuple[int, ...] = ()
+    inode: int | None = None
 
 
 class Bucket(msgspec.Struct, frozen=True):
@@ -148,7 +151,7 @@ def open_object(folder: Path, bucket: str, key: str) -> tuple[FileSlice, Facts]:
             stream = FileSlice(path, 0, facts.size)
         except FileNotFoundError:
             continue
-        if stream.modified_ns == facts.modified_ns:
+        if is_about(facts, stream.stat):
             return stream, facts
         stream.close()
 
@@ -261,11 +264,18 @@ def read_facts(path: Path, facts_file: Path) -> Facts:
     except (FileNotFoundError, msgspec.DecodeError):
         known = []
     for facts in known:
-        if (facts.size, facts.modified_ns) == (stat.st_size, stat.st_mtime_ns):
+        if is_about(facts, stat):
             return facts
     with path.open("rb") as content:
         etag = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     return Facts(size=stat.st_size, modified_ns=stat.st_mtime_ns, etag=etag)
+
+
+def is_about(facts: Facts, stat: os.stat_result) -> bool:
+    """Tell whether facts are about a file; one that grows may be ahead of them."""
+    if facts.inode is not None:
+        return facts.inode == stat.st_ino and facts.size <= stat.st_size
+    return (facts.size, facts.modified_ns) == (stat.st_size, stat.st_mtime_ns)
 
 
 def find_facts(path: Path, facts_file: Path) -> Facts | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,13 +25,13 @@ from bedrock_local.objects import Facts
 from bedrock_local.settings import Settings
 from bedrock_local.wire import CHUNK_BYTES
 
+MakeFacts = Callable[[Path, str], Facts]
+
 
 def publish_outputs(folder: Path, job: Job, progress: Progress, settings: Settings, numbers: Iterable[int]) -> None:
     """Give output files their keys, and write the manifest last."""
     for number in numbers:
-        if is_shown(folder, job, progress, number):
-            continue
-        publish(folder, job, output_path(folder, job, number), f"{progress.files[number].name}.out")
+        publish_output(folder, job, progress, number)
     publish_manifest(folder, job, progress, settings)
 
 
@@ -44,29 +44,40 @@ def show_outputs(folder: Path, job: Job, progress: Progress, settings: Settings,
 
 
 def show_output(folder: Path, job: Job, progress: Progress, number: int) -> None:
-    """Copy what is new in an output file to the object, in its place: what can be read never changes."""
-    file, shown = progress.files[number], job_folder(folder, job) / "shown" / f"{number}.jsonl.out"
+    """Copy what is new in an output file to the object, in its place, then say so: what can be read never changes."""
+    file, shown = progress.files[number], shown_path(folder, job, number)
     shown.parent.mkdir(exist_ok=True)
     is_new = not shown.exists()
     copy_rest(output_path(folder, job, number), shown, file.written)
-    bucket, key = object_of(job, f"{file.name}.out")
     if is_new:
-        publish(folder, job, shown, f"{file.name}.out")
-        return
+        publish(folder, job, shown, f"{file.name}.out", growing_facts)
+    else:
+        # An object that somebody deleted or replaced meanwhile is his, until the job ends.
+        renew_facts(folder, job, shown, f"{file.name}.out", growing_facts)
+
+
+def publish_output(folder: Path, job: Job, progress: Progress, number: int) -> None:
+    """Make an output file that grows no more an object, unless all of it can be seen already: then it stays."""
+    file, shown = progress.files[number], shown_path(folder, job, number)
+    is_whole = shown.exists() and shown.stat().st_size == file.written
+    if not (is_whole and renew_facts(folder, job, shown, f"{file.name}.out", output_facts)):
+        publish(folder, job, output_path(folder, job, number), f"{file.name}.out", output_facts)
+
+
+def shown_path(folder: Path, job: Job, number: int) -> Path:
+    """Give the job's own name for an object that grows."""
+    return job_folder(folder, job) / "shown" / f"{number}.jsonl.out"
+
+
+def renew_facts(folder: Path, job: Job, shown: Path, name: str, make_facts: MakeFacts) -> bool:
+    """Say anew what is known of an object; False when it is not the job's file any more."""
+    bucket, key = object_of(job, name)
     with objects.lock_bucket(folder, bucket):
         path = key_path(objects.bucket_folder(folder, bucket), key)
-        # An object that somebody deleted or replaced meanwhile is his, until the job ends.
-        if path.is_file() and path.samefile(shown):
-            write_json(objects.facts_path(folder, bucket, key), [output_facts(path, key)])
-
-
-def is_shown(folder: Path, job: Job, progress: Progress, number: int) -> bool:
-    """Tell whether all of an output file can be seen already: then it stays as it is."""
-    file, shown = progress.files[number], job_folder(folder, job) / "shown" / f"{number}.jsonl.out"
-    bucket, key = object_of(job, f"{file.name}.out")
-    path = key_path(objects.bucket_folder(folder, bucket), key)
-    is_there = path.is_file() and shown.exists() and path.samefile(shown)
-    return is_there and path.stat().st_size == file.written
+        is_own = path.is_file() and path.samefile(shown)
+        if is_own:
+            write_json(objects.facts_path(folder, bucket, key), [make_facts(path, key)])
+        return is_own
 
 
 def copy_rest(source: Path, target: Path, size: int) -> None:
@@ -83,7 +94,7 @@ def publish_manifest(folder: Path, job: Job, progress: Progress, settings: Setti
     if manifest is not None:
         path = job_folder(folder, job) / "manifest"
         write_file(path, msgspec.json.encode(manifest) + b"\n")
-        publish(folder, job, path, "manifest.json.out")
+        publish(folder, job, path, "manifest.json.out", manifest_facts)
 
 
 def make_manifest(progress: Progress) -> dict[str, int]:
@@ -98,13 +109,13 @@ def make_manifest(progress: Progress) -> dict[str, int]:
     }
 
 
-def publish(folder: Path, job: Job, path: Path, name: str) -> None:
+def publish(folder: Path, job: Job, path: Path, name: str, make_facts: MakeFacts) -> None:
     """Make a file an object of the output prefix; to do it twice does no harm."""
     bucket, key = object_of(job, name)
     temporary = folder / "state" / "tmp" / secrets.token_hex(16)
     link_file(path, temporary)
     try:
-        objects.store_object(folder, bucket, key, temporary=temporary, facts=output_facts(temporary, key))
+        objects.store_object(folder, bucket, key, temporary=temporary, facts=make_facts(temporary, key))
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -117,7 +128,21 @@ def object_of(job: Job, name: str) -> tuple[str, str]:
 
 
 def output_facts(path: Path, key: str) -> Facts:
-    """Make up an ETag as of an object written in parts: the MD5 of a long file would take too long."""
+    """Make up an ETag as of an object written in parts: the MD5 of a long file would take too long.
+
+    A file that only grows is told from what it was by its size.
+    """
     stat = path.stat()
-    digest = hashlib.md5(f"{key} {stat.st_size} {stat.st_mtime_ns}".encode(), usedforsecurity=False).hexdigest()
+    digest = hashlib.md5(f"{key} {stat.st_size}".encode(), usedforsecurity=False).hexdigest()
     return Facts(size=stat.st_size, modified_ns=stat.st_mtime_ns, etag=f"{digest}-1")
+
+
+def growing_facts(path: Path, key: str) -> Facts:
+    """Give the facts of an output file up to where it has grown."""
+    return msgspec.structs.replace(output_facts(path, key), inode=path.stat().st_ino)
+
+
+def manifest_facts(path: Path, _: str) -> Facts:
+    """Give the facts of a manifest, which changes without getting longer."""
+    stat, digest = path.stat(), hashlib.md5(path.read_bytes(), usedforsecurity=False)
+    return Facts(size=stat.st_size, modified_ns=stat.st_mtime_ns, etag=digest.hexdigest())

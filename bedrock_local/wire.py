@@ -103,7 +103,7 @@ class FileSlice(io.RawIOBase):
         self._start = self._at = self._stop = self._missing = 0
         self._descriptor = -1
         self._descriptor = os.open(path, os.O_RDONLY)
-        self.modified_ns = os.fstat(self._descriptor).st_mtime_ns
+        self.stat = os.fstat(self._descriptor)
         self.narrow(start, stop)
 
     def break_off(self) -> FileSlice:

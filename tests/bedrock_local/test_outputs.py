@@ -59,6 +59,57 @@ def test_a_growing_object_has_its_length_and_another_etag_each_time(running, clo
     assert len(set(tags)) == 2
 
 
+def test_a_growing_object_has_one_etag_for_one_content(running, clock, folder):
+    jobs = running()
+    arn = jobs.create()
+    clock.move(30)
+    jobs.get(arn)
+    key = f"out/{arn[-12:]}/calls.jsonl.out"
+    before = jobs.s3.head_object(Bucket="calls", Key=key)
+    # As far as a process has come that dies, or is not done yet, between the bytes and what is said of them.
+    with (folder / "s3" / "calls" / key).open("ab") as output:
+        output.write(b"{half a li")
+    after = jobs.s3.get_object(Bucket="calls", Key=key)
+    assert (after["ETag"], after["ContentLength"]) == (before["ETag"], before["ContentLength"])
+    assert len(after["Body"].read()) == before["ContentLength"]
+
+
+def test_an_output_has_the_same_etag_when_its_job_has_ended(running, clock):
+    jobs = running(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 100, "Stopping": 10})
+    arn, heads = jobs.create(), []
+    clock.move(30)
+    for status in ("InProgress", "Stopping", "Stopped"):
+        assert jobs.get(arn)["status"] == status
+        heads.append(jobs.s3.head_object(Bucket="calls", Key=f"out/{arn[-12:]}/calls.jsonl.out"))
+        if status == "InProgress":
+            jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
+        else:
+            clock.move(10)
+    assert len({(head["ETag"], head["LastModified"]) for head in heads}) == 1
+
+
+def test_an_output_of_a_job_that_has_ended_is_a_file_like_others(running, clock, folder):
+    jobs = running()
+    arn = jobs.create()
+    clock.move(50)
+    jobs.get(arn)
+    clock.move(50)
+    before = jobs.read(jobs.finish(arn))
+    with (folder / "s3" / "calls" / "out" / arn[-12:] / "calls.jsonl.out").open("ab") as output:
+        output.write(b"by hand")
+    assert jobs.read({"jobArn": arn}) == before + b"by hand"
+
+
+def test_manifests_of_the_same_length_have_their_own_etags(running, clock):
+    jobs = running()
+    arn, tags = jobs.create(), []
+    for _ in range(5):
+        clock.move(11)
+        jobs.get(arn)
+        tags.append(jobs.s3.head_object(Bucket="calls", Key=f"out/{arn[-12:]}/manifest.json.out")["ETag"])
+    assert len(set(tags)) == 5
+
+
 def test_a_growing_object_that_was_deleted_comes_back_at_the_end(running, clock):
     jobs = running()
     arn = jobs.create()
