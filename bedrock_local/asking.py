@@ -6,6 +6,7 @@ dies loses those that were not collected; their records are asked again by the n
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -107,6 +108,15 @@ _with_answers: set[Asker] = set()
 _lock = threading.Lock()
 
 
+def begin_anew() -> None:
+    """Know of nothing that was asked: threads stay with the parent of a process that is forked, and so do answers."""
+    global _lock
+    # Somebody may have held the one there was.
+    _lock = threading.Lock()
+    _askers.clear()
+    _with_answers.clear()
+
+
 def find_asker(answerer: Answerer) -> Asker:
     """Give the one asker that this process has for an answerer."""
     with _lock:
@@ -136,3 +146,7 @@ def forget_job(job_id: str) -> None:
     """Drop the answers to a job that has ended."""
     for asker in list(_with_answers):
         asker.forget(job_id)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=begin_anew)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import threading
 from collections import deque
 from types import TracebackType
@@ -56,6 +57,14 @@ _gates: WeakValueDictionary[Identity, Gate] = WeakValueDictionary()
 _lock = threading.Lock()
 
 
+def begin_anew() -> None:
+    """Know of no gate: those who are inside stay with the parent of a process that is forked."""
+    global _lock
+    # Somebody may have held the one there was.
+    _lock = threading.Lock()
+    _gates.clear()
+
+
 def find_gate(answerer: Answerer) -> Gate:
     """Give the one gate that this process has for an answerer."""
     with _lock:
@@ -67,3 +76,7 @@ def identity_of(answerer: Answerer) -> Identity:
     if inspect.ismethod(answerer):
         return id(answerer.__self__), answerer.__func__
     return id(answerer), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=begin_anew)

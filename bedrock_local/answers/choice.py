@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -49,6 +50,11 @@ def check_url(url: str) -> None:
 def open_endpoint(url: str, model: str, workers: int) -> Endpoint:
     """Open an endpoint once, so that its limit holds for all who ask."""
     return Endpoint(url, model=model, workers=workers)
+
+
+# A process that is forked must not share connections with its parent.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=open_endpoint.cache_clear)
 
 
 @lru_cache(maxsize=2)

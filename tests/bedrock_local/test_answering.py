@@ -259,6 +259,37 @@ def test_an_answer_that_is_out_keeps_no_process_from_its_end(folder, jobs, recor
     assert (ended.stdout, ended.stderr) == ("InProgress\n", "")
 
 
+def test_a_process_that_is_forked_asks_anew(folder, jobs, record):
+    jobs.put([record(number) for number in range(4)])
+    command = [sys.executable, "-c", FORK, str(folder), jobs.create()]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout == "Completed\n"
+
+
+FORK = """
+import os, sys, threading
+from bedrock_local import open_session
+from bedrock_local.answers import Reply
+
+parent = os.getpid()
+
+def answer(question):
+    if os.getpid() == parent:
+        threading.Event().wait()
+    return Reply("said", "end", 1, 1)
+
+bedrock = open_session(sys.argv[1], answer=answer).client("bedrock")
+get = lambda: bedrock.get_model_invocation_job(jobIdentifier=sys.argv[2])
+get()
+if child := os.fork():
+    os.waitpid(child, 0)
+else:
+    for _ in range(100):
+        if "endTime" in (job := get()):
+            break
+    print(job["status"], flush=True)
+"""
+
+
 def test_without_an_answerer_a_job_waits_for_a_worker(jobs_at, folder, record, clock):
     jobs = jobs_at(answer="worker")
     jobs.put([record(1)])
