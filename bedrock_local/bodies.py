@@ -15,6 +15,7 @@ from bedrock_local.errors import ServiceError
 
 LINE_BYTES = 65_536
 REST_BYTES = 65_536
+MOST_TRAILERS = 100
 SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?\n", re.DOTALL)
 
 
@@ -42,6 +43,12 @@ class Body(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer with what has come; 0 at the end of the body."""
+        try:
+            return self._read_some(buffer)
+        except TimeoutError:
+            raise incomplete() from None
+
+    def _read_some(self, buffer: Any) -> int:
         if self._ask and not self.is_over:
             self._ask()
             self._ask = None
@@ -62,7 +69,7 @@ class Body(io.RawIOBase):
         try:
             while not (self.is_over or self._ask or read > REST_BYTES or self._left > REST_BYTES):
                 read += self.readinto(rest)
-        except ServiceError:
+        except (ServiceError, OSError):
             return False
         return self.is_over
 
@@ -76,8 +83,8 @@ class Body(io.RawIOBase):
             raise incomplete()
         self._left = int(found[1], 16)
         if not self._left:
-            while self._connection.readline(LINE_BYTES).strip():
-                pass
+            if all(self._connection.readline(LINE_BYTES).strip() for _ in range(MOST_TRAILERS)):
+                raise incomplete()
             self.is_over = True
 
 

@@ -31,6 +31,9 @@ ADDRESS = "127.0.0.1"
 # How HTTP/2 begins where the client knows that the server speaks it: RFC 9113, "HTTP/2 Connection Preface".
 PREFACE = (b"PRI * HTTP/2.0\r\n", b"\r\nSM\r\n\r\n")
 LAST_WORDS_SECONDS = 2.0
+IDLE_SECONDS = 60.0  # without a request
+STALL_SECONDS = 600.0  # in the middle of a request or an answer, without a byte of it
+MOST_CONNECTIONS = 500  # each has a thread; further ones wait for their turn
 
 
 @contextmanager
@@ -109,14 +112,26 @@ class Server(socketserver.ThreadingTCPServer):
         try:
             yield
         finally:
-            self._is_stopping = True
+            with self._changed:
+                self._is_stopping = True
+                self._changed.notify_all()
             socket.create_connection((ADDRESS, self.port)).close()  # or it would wait for the next client
             thread.join()
             self._end_connections()
 
     def _take_connections(self) -> None:
         while not self._is_stopping:
+            with self._changed:
+                self._changed.wait_for(lambda: self._is_stopping or len(self._connections) < MOST_CONNECTIONS)
             self.handle_request()
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Take a connection; where no more files can be open, a little later."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(0.1)
+            raise
 
     def _end_connections(self) -> None:
         """Hang up on all clients, and wait until the threads have seen it; a slow model is not waited for."""
@@ -157,6 +172,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = default_request_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    timeout = IDLE_SECONDS
     raw_requestline: bytes
     server: Server
 
@@ -172,6 +188,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         """Answer one request, and hang up when its body or its answer has been left half-way."""
+        self.connection.settimeout(STALL_SECONDS)
         headers = read_headers(self.headers.items())
         try:
             body = open_body(headers, self.rfile, self.send_continue)
@@ -187,6 +204,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_answer(response)
         if not is_over:
             self.let_finish()
+        self.connection.settimeout(self.timeout)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 -- the names that the base class looks for
 

@@ -144,18 +144,11 @@ class FileSlice(io.RawIOBase):
 
         Gives how many bytes went out, which are fewer than promised when the file has been cut in the meantime.
         """
-        start = self._at
         with self:
-            if hasattr(os, "sendfile"):
-                while self._at < self._stop and (sent := self._send_some(connection)):
-                    self._at += sent
-            else:
-                for chunk in self.stream():
-                    connection.sendall(chunk)
-            return self._at - start
-
-    def _send_some(self, connection: socket.socket) -> int:
-        return os.sendfile(connection.fileno(), self._descriptor, self._at, self._stop - self._at)
+            if self._at == self._stop:
+                return 0
+            with open(self._descriptor, "rb", buffering=0, closefd=False) as file:
+                return connection.sendfile(file, self._at, self._stop - self._at)
 
     def close(self) -> None:
         """Close the file, once."""

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 
 from bedrock_local import http2, serve
 from bedrock_local.answers import Reply
+from bedrock_local.server import Handler
 from bedrock_local.settings import change_settings
 
 CONVERSE = "/model/amazon.nova-lite-v1%3A0/converse"
@@ -142,6 +143,15 @@ def test_a_connection_answers_many_requests_at_once(folder):
     ):
         numbers = [client.send("POST", CONVERSE, HELLO) for _ in range(20)]
         assert [client.read(number)[0] for number in numbers] == [200] * 20
+
+
+def test_a_connection_that_waits_for_its_answer_is_not_idle(folder, monkeypatch):
+    monkeypatch.setattr(Handler, "timeout", 0.05)
+    slow = threading.Event()
+    with serve(folder, answer=lambda _: Reply(f"{slow.wait(0.3)}", "end", 1, 1)) as server:
+        with closing(Client(server.port)) as client:
+            assert client.ask("POST", CONVERSE, HELLO)[0] == 200
+        assert ask_http1(server, "POST", CONVERSE, HELLO)[0] == 200
 
 
 def test_large_bodies_go_both_ways_as_there_is_room(client, calls):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from botocore.config import Config
 from botocore.exceptions import ResponseStreamingError
 
 from bedrock_local import background, open_session, serve
+from bedrock_local import server as server_module
 from bedrock_local.answers import Reply
 from bedrock_local.settings import change_settings
 
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"  # of HTTP/2, with no settings
 XML_OF_BUCKETS = b"<ListAllMyBucketsResult"
 
 
@@ -222,6 +225,18 @@ def test_a_client_that_hangs_up_half_way_is_no_news(folder, capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_a_body_that_does_not_go_on_is_refused(server, talk, ask, calls, monkeypatch):
+    monkeypatch.setattr(server_module, "STALL_SECONDS", 0.05)
+    talk.sendall(b"PUT /calls/b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\nhello")
+    assert b"IncompleteBody" in read_to_end(talk)
+
+
+def test_trailers_have_an_end(talk, calls):
+    endless = b"0\r\n" + b"a: b\r\n" * 200
+    talk.sendall(b"PUT /calls/b HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + endless)
+    assert b"IncompleteBody" in read_to_end(talk)
+
+
 @pytest.mark.parametrize(
     "header", [b"Content-Length: five", b"Content-Length: -5", b"Transfer-Encoding: gzip, chunked"]
 )
@@ -320,6 +335,30 @@ def test_the_end_of_the_server_hangs_up_on_its_clients(folder):
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port))
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET / HT", PREFACE],
+    ids=["nothing", "one request", "half a request", "http2"],
+)
+def test_a_connection_with_nothing_to_do_is_ended(folder, monkeypatch, begun):
+    monkeypatch.setattr(server_module.Handler, "timeout", 0.05)
+    with serve(folder) as server, socket.create_connection(("127.0.0.1", server.port)) as talk:
+        talk.sendall(begun)
+        read_to_end(talk)
+
+
+def test_connections_beyond_the_bound_wait_for_their_turn(server, talk, monkeypatch):
+    ask = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 1)
+    talk.sendall(ask)
+    assert XML_OF_BUCKETS in talk.recv(65_536)
+    with socket.create_connection(("127.0.0.1", server.port)) as second:
+        second.sendall(ask)
+        assert select.select([second], [], [], 0.2)[0] == []
+        talk.close()
+        assert XML_OF_BUCKETS in second.recv(65_536)
 
 
 def test_a_port_that_is_taken_is_an_error(server, tmp_path):
