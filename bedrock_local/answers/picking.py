@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
-from bedrock_local.answers.lexicon import COMMON, CUES, IDENTITY, MONEY_WORDS, SETTLING
+from bedrock_local.answers.lexicon import COMMON, CUES, IDENTITY, MONEY_WORDS, SETTLING, words_of
 from bedrock_local.answers.transcript import Sentence
 
 WORD = re.compile(r"[\w'$£€]+")
@@ -31,6 +32,11 @@ COURTESY = re.compile(
     r"(?:thanks?|please)\b|i'm (?:just |so |really |very )*(?:glad|happy|sorry to hear)\b|my name is [\w{} ]{1,25}\.?$",
     re.IGNORECASE,
 )
+# The first words of those; all else need not be looked at.
+BEGINNINGS = words_of("""
+    do does did is are was were can could would will have has should may what which when where who why how
+    thank thanks please i'm my thank, thanks, please,
+""")
 THANKS = re.compile(r"thanks?\b|my name is\b", re.IGNORECASE)
 CLOSING_MARKS, QUESTION_MARKS = " \"'\u201d", ("?", "\u061f", "\uff1f")
 LEAST_WEIGHT = 1.0
@@ -49,6 +55,19 @@ FIRST, FADING = 8.0, 0.8
 # customer may well ask for what the call is about.
 ASKED, WISHED = -5.0, 3.5
 TOPICS = ("reason", "actions", "outcome", "follow_up", "amounts", "dates")
+
+
+class Spaces(dict[int, str]):
+    """A table for `str.translate` by which all but words becomes spaces; a character is looked at once."""
+
+    def __missing__(self, code: int) -> str:
+        """Keep what words are made of, and the ends of lines."""
+        character = chr(code)
+        self[code] = character if character.isalnum() or character in "_'$£€\n" else " "
+        return self[code]
+
+
+BETWEEN_WORDS = Spaces()
 
 
 class Place(NamedTuple):
@@ -128,19 +147,24 @@ def weigh(sentences: list[Sentence], focus: frozenset[str], seed: int) -> Weighe
     words = [line - COMMON for line in said]
     places = [at for at, line in enumerate(said) if line]
     empty = {at for at in places if is_empty(sentences[at].text)}
-    counts = {word: min(count, MOST_TIMES) for word, count in Counter(chain.from_iterable(words)).items()}
+    counts = Counter(chain.from_iterable(words))
+    more = {word: min(count, MOST_TIMES) - 1 for word, count in counts.items() if count > 1}
+    repeated = frozenset(more)
     # Digits stand before all letters.
-    figures = {word for word in counts if word < ":"}
-    cues = count_cues(sentences, said, places, figures | {word for word in counts if word[0] in "£€"} | MONEY_WORDS)
+    figures = {word for word in counts if word < ":" or word[0] in "£€"}
+    cues = count_cues(sentences, said, places, figures | MONEY_WORDS)
+    amounts, polite, angry = cues["amounts"], cues["polite"], cues["angry"]
     weights = [SHORT_WEIGHT] * len(sentences)
     for at in places:
         line = words[at]
-        frequent = sum(map(counts.__getitem__, line)) / (len(line) + 4) + 0.3 * len(focus & line)
-        numbers = 1.8 if at in cues["amounts"] else 0.0 if figures.isdisjoint(line) else 1.0
+        times = len(line) + sum(map(more.__getitem__, repeated & line))
+        frequent = times / (len(line) + 4) + 0.3 * len(focus & line)
+        numbers = 1.8 if at in amounts else 0.0 if figures.isdisjoint(line) else 1.0
         fault = ASKED if at in empty else 0.0
         nudge = (seed * (at + 7) >> 5) % 32 / 64
-        weights[at] = frequent + numbers + fault + nudge + length_weight(len(said[at]), len(line))
-        weights[at] -= cues["polite"].get(at, 0) + cues["angry"].get(at, 0)
+        length = 0.0 if len(line) > 2 and 5 < len(said[at]) <= 35 else length_weight(len(said[at]), len(line))
+        weights[at] = frequent + numbers + fault + nudge + length
+        weights[at] -= polite.get(at, 0) + angry.get(at, 0)
     english = sum(map(len, words)) < ENGLISH * sum(map(len, said))
     return Weighed(sentences, words, weights, cues, empty, english)
 
@@ -148,20 +172,20 @@ def weigh(sentences: list[Sentence], focus: frozenset[str], seed: int) -> Weighe
 def read_words(sentences: list[Sentence]) -> list[frozenset[str]]:
     """List the words of every sentence; none of a short one in a call of many."""
     least = SHORT if len(sentences) > ENOUGH else 0
-    lines = "\n".join([sentence.text for sentence in sentences]).lower().replace("\u2019", "'").split("\n")
-    return [] if not sentences else [frozenset(WORD.findall(line)) if len(line) >= least else NOTHING for line in lines]
+    text = "\n".join([sentence.text for sentence in sentences]).lower().replace("\u2019", "'")
+    lines = text.translate(BETWEEN_WORDS).split("\n") if sentences else []
+    return [frozenset(line.split()) if len(line) >= least else NOTHING for line in lines]
 
 
 def is_empty(text: str) -> bool:
     """Tell whether a sentence asks, is a courtesy, or was broken off."""
-    is_question = text.rstrip(CLOSING_MARKS).endswith(QUESTION_MARKS) or ASKS.match(text)
-    return bool(is_question or text.endswith(BROKEN) or COURTESY.match(text))
+    if text[-1:] != "." and (text.rstrip(CLOSING_MARKS).endswith(QUESTION_MARKS) or text.endswith(BROKEN)):
+        return True
+    return text.partition(" ")[0].lower() in BEGINNINGS and bool(ASKS.match(text) or COURTESY.match(text))
 
 
 def length_weight(words: int, telling: int) -> float:
     """Take from what is too short to say much, or says it in common words, and from what goes on."""
-    if telling > 2 and 5 < words <= 35:
-        return 0.0
     return -1.6 * max(0, 6 - words) - max(0, 3 - telling) - 0.1 * max(0, words - 35)
 
 
@@ -171,9 +195,9 @@ def count_cues(
     """Count the cue words of every topic in every sentence; an amount of money, which has a word of `money`, is two."""
     cues: dict[str, dict[int, int]] = {topic: {} for topic in (*CUES, "amounts", "general")}
     for at in places:
-        for word in CUE_WORDS & said[at]:
-            for topic in CUE_TABLE[word]:
-                cues[topic][at] = cues[topic].get(at, 0) + 1
+        for topic in chain.from_iterable(map(CUE_TABLE.__getitem__, CUE_WORDS & said[at])):
+            found = cues[topic]
+            found[at] = found.get(at, 0) + 1
         if not money.isdisjoint(said[at]) and MONEY.search(sentences[at].text):
             cues["amounts"][at] = 2
             cues["general"][at] = cues["general"].get(at, 0) + 2
@@ -200,7 +224,7 @@ def rank(call: Weighed, topic: str) -> list[tuple[float, int]]:
     """Weigh the sentences that may say something about a topic, the heaviest first."""
     if topic not in call.rankings:
         weighed = weigh_reasons(call) if topic == "reason" else weigh_cues(call, topic)
-        call.rankings[topic] = sorted(weighed, key=lambda one: (-one[0], one[1]))
+        call.rankings[topic] = sorted(weighed, key=itemgetter(0), reverse=True)
     return call.rankings[topic]
 
 
@@ -211,7 +235,7 @@ def weigh_reasons(call: Weighed) -> Iterator[tuple[float, int]]:
     # Where nobody is known as the customer, whoever is not the agent is.
     caller = "customer" if any(sentence.role == "customer" for sentence in call.sentences) else ""
     for at, (sentence, words) in enumerate(zip(call.sentences, call.words, strict=True)):
-        if sentence.role != caller or not words or is_identity(words):
+        if sentence.role != caller or not words or (cues.get(at, 0) < 2 and is_identity(words)):
             continue
         weight = call.weights[at] + place.cue * min(cues.get(at, 0), MOST_CUES) + first
         # A greeting takes nothing away: "Hi, I want to return a lamp."
@@ -225,7 +249,9 @@ def weigh_reasons(call: Weighed) -> Iterator[tuple[float, int]]:
 
 def is_identity(words: frozenset[str]) -> bool:
     """Tell whether a sentence says little but a name, a date or a number, as when somebody is asked for them."""
-    return len(words & IDENTITY) + sum(word < ":" for word in words) > len(words) / 2
+    if words.isdisjoint(IDENTITY) and min(words) > ":":
+        return False
+    return len([word for word in words if word < ":" or word in IDENTITY]) > len(words) / 2
 
 
 def weigh_cues(call: Weighed, topic: str) -> Iterator[tuple[float, int]]:

@@ -22,7 +22,8 @@ STAGE = re.compile(
     r"\*[^*\n]{1,80}\*|<[A-Z_]{1,30}/>|</?UNSURE>|</?[a-z][^>\n]{0,38}>|\[[A-Z]?[a-z][^\]\n]{0,60}\]|\{[a-z]{3,20}\}"
 )
 END = "\0"
-ENDS = (". ", "? ", "! ", '." ', '?" ', '!" ', ".' ", "?' ", "!' ")
+ENDS = (". ", "? ", "! ")
+QUOTED_ENDS = ('." ', '?" ', '!" ', ".' ", "?' ", "!' ")
 OTHER_ENDS = (".\u201d ", "?\u201d ", "!\u201d ", "\u2026 ", "\u061f ", "\u3002", "\uff01", "\uff1f")
 NO_END = re.compile(
     r"\0(?:(?<=[^,][ \0][A-Z]\.\0)|(?<=\.[A-Z]\.\0)"
@@ -124,7 +125,8 @@ def split_sentences(transcript: str) -> list[Sentence]:
 
 def mark_ends(text: str) -> str:
     """Put a mark at the end of every sentence, though not after titles and initials."""
-    for end in ENDS if text.isascii() else ENDS + OTHER_ENDS:
+    ends = ENDS if text.isascii() else ENDS + OTHER_ENDS
+    for end in ends + QUOTED_ENDS if '" ' in text or "' " in text else ends:
         text = text.replace(end, end.rstrip() + END)
     return NO_END.sub(" ", text)
 

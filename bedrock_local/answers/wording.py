@@ -45,7 +45,7 @@ AUXILIARIES = "do|does|did|is|are|was|were|can|could|would|will|have|has|should|
 ASKED = re.compile(
     rf"(?P<auxiliary>{AUXILIARIES}) (?P<who>i|you|we|he|she|it|they|there|this|that)\b(?P<rest>[^?]*)\?*", re.IGNORECASE
 )
-ASKED_WHAT = re.compile(r"(?:what|which|when|where|who|why|how)\b.*\?", re.IGNORECASE | re.DOTALL)
+ASKING = words_of(f"{AUXILIARIES} what which when where who why how what's where's who's how's".replace("|", " "))
 # Not "please let me know" and "it won't let me".
 LET_ME = re.compile(
     r"(?:^|(?<=[,.:;] )|(?<=\band )|(?<=\bso )|(?<=\bthen ))let(?: me|'s)\b(?: just)?(?: go ahead and)?", re.IGNORECASE
@@ -55,7 +55,6 @@ LONG_FORMS = {"m": "am", "re": "are", "ve": "have", "ll": "will", "d": "would"}
 PERSONS = "I|you(?: guys)?|we|my|your|our|me|us|myself|yourself|ourselves|mine|yours|ours"
 ADVERBS = "just|really|also|still|only|always|actually|usually|typically|never|truly"
 # The first letters come first because that is quick.
-YOU = re.compile(r"\byou\b|\byour", re.IGNORECASE)
 PERSON = re.compile(
     rf"\b(?=[iywmoudha])(?:(?P<lead>do|have|am|are|were|don't|haven't|aren't|weren't) )?(?P<person>{PERSONS})\b(?!')"
     rf"(?: (?!(?:{PERSONS})\b)(?P<verb>(?:(?:{ADVERBS}) )?[a-z]+(?:'t)?))?",
@@ -101,11 +100,11 @@ SINGULAR |= {
 }
 # "The customer is moving and need": the second verb of one person, where it is none of "will go and get".
 SECOND_VERB = re.compile(
-    r"^(the (?:customer|agent|company|patient|doctor)(?:(?!"
-    r" (?:and|they|to|(?:can|could|will|would|should|may|might|must|do|does|did)(?:n't)?|can't|won't)\b)[^,;.?!])*"
-    r" and )(\w+(?:'t)?)\b",
-    re.IGNORECASE,
+    r"(the (?:customer|agent|company|patient|doctor)\b([^,;.?!]*?) and )(\w+(?:'t)?)\b", re.IGNORECASE
 )
+NO_FIRST_VERB = words_of("""
+    they to can could will would should may might must do does did can't couldn't won't wouldn't don't doesn't didn't
+""")
 PLURAL = {"am": "are", "was": "were"}
 SPEAKER = words_of("i me my mine myself we us our ours ourselves")
 COMPANY = words_of("we us our ours ourselves")
@@ -129,16 +128,26 @@ def retell(sentence: Sentence) -> str:
         text = LET_ME.sub("I will", text) if sentence.role == "agent" else text
         text = CONTRACTION.sub(lambda match: f"{match[1]} {LONG_FORMS[match[2].lower()]}", text)
         text = PERSON.sub(Teller(sentence), text)
-        text = SECOND_VERB.sub(lambda match: match[1] + singular(match[2]), text).rstrip("!")
+        text = end_second_verb(text).rstrip("!")
     return finish(text)
 
 
 def report_question(text: str) -> str:
     """Say that something is asked: "Can I have it?" becomes "I ask whether I can have it"."""
+    if text.partition(" ")[0].lower() not in ASKING:
+        return text
     if asked := ASKED.fullmatch(text):
         auxiliary = "" if asked["auxiliary"].lower() == "do" else f" {asked['auxiliary'].lower()}"
         return f"I ask whether {asked['who']}{auxiliary}{asked['rest']}"
-    return f"I ask: {text[0].lower()}{text[1:]}" if ASKED_WHAT.fullmatch(text) else text
+    return f"I ask: {text[0].lower()}{text[1:]}" if text.endswith("?") else text
+
+
+def end_second_verb(text: str) -> str:
+    """Give the verb after "and" the ending for one person, where nothing before it takes the bare verb."""
+    match = SECOND_VERB.match(text) if " and " in text else None
+    if not match or not NO_FIRST_VERB.isdisjoint(match[2].lower().split()):
+        return text
+    return match[1] + singular(match[3]) + text[match.end() :]
 
 
 def tidy(text: str) -> str:
@@ -176,7 +185,7 @@ class Teller:
     def __init__(self, sentence: Sentence) -> None:
         self.role, self.was_named = sentence.role, False
         # An agent who speaks of himself alone is "they" the second time; else the customer is.
-        self.is_alone = sentence.role == "agent" and not YOU.search(sentence.text)
+        self.is_alone = sentence.role == "agent" and "you" not in sentence.text.lower()
         self.end, self.is_after_verb = -1, False
         other = {"doctor": "patient", "patient": "doctor"}.get(sentence.speaker)
         self.customer = sentence.speaker if self.role == "customer" else other or "customer"
