@@ -18,7 +18,9 @@ def find_status(progress: Progress, settings: Settings, now: float) -> Waiting:
 
     A clock that was set back, or a setting that was edited, must not lead a job back to where it has been.
     """
-    reached: Waiting = "InProgress" if progress.phase == "running" else "Validating"
+    reached: Waiting = "Validating"
+    if progress.phase == "running":
+        reached = "Scheduled" if progress.is_struck else "InProgress"
     due = min(clock_status(progress, settings, now), reached, key=ORDER.index)
     return max(due, progress.status, key=ORDER.index)
 

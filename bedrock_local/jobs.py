@@ -134,6 +134,8 @@ class Progress(msgspec.Struct, kw_only=True):
         Where the next line is read.
     waiting
         Records that were read and are not answered yet.
+    is_struck
+        Whether a fault lets the job expire where it would begin.
     unprocessed
         Records that have an error line because the job ended before they were processed.
     changed
@@ -148,6 +150,7 @@ class Progress(msgspec.Struct, kw_only=True):
     offset: int = 0
     line: int = 0
     waiting: list[Place] = []
+    is_struck: bool = False
     success: int = 0
     errors: int = 0
     unprocessed: int = 0

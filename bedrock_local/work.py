@@ -142,12 +142,15 @@ def begin_clock(turn: Turn) -> bool:
 
 
 def has_expired(turn: Turn) -> bool:
-    """Tell whether the time is over before what comes next could have begun."""
+    """Tell whether the time is over before what comes next could have begun, or a fault says so."""
     if turn.progress.status == "InProgress":
         return False
+    now = turn.emulator.now()
+    if turn.progress.is_struck and clock.clock_status(turn.progress, turn.settings, now) == "InProgress":
+        return True
     begins = clock.begin_times(turn.settings)["InProgress" if turn.progress.phase == "running" else "Validating"]
     limit = clock.limit_seconds(turn.job, turn.progress, turn.settings)
-    return begins >= limit and clock.elapsed_seconds(turn.progress, turn.settings, turn.emulator.now()) >= limit
+    return begins >= limit and clock.elapsed_seconds(turn.progress, turn.settings, now) >= limit
 
 
 def begin_validation(turn: Turn) -> bool:
@@ -171,8 +174,7 @@ def validate_some(turn: Turn) -> bool:
                     return True
         progress.file, progress.offset, progress.line = progress.file + 1, 0, 0
     check_counts(turn.job, progress, turn.settings)
-    if find_job_end(turn.settings, turn.job.name) == "Expired":
-        return finish(turn, "Expired", EXPIRED)
+    progress.is_struck = find_job_end(turn.settings, turn.job.name) == "Expired"
     progress.phase, progress.file = "running", 0
     turn.save()
     return True
@@ -185,7 +187,7 @@ def run_some(turn: Turn) -> bool:
         return False
     # Once records are marked as never run there is no way back, whatever becomes of clock and settings.
     if not progress.unprocessed:
-        end, allowed = find_job_end(settings, job.name), clock.records_allowed(job, progress, settings, now)
+        end, allowed = find_break(turn), clock.records_allowed(job, progress, settings, now)
         most = progress.total // 2 if end else progress.total
         if progress.processed < min(allowed, most):
             return ask_somebody(turn, min(allowed, most))
@@ -197,6 +199,12 @@ def run_some(turn: Turn) -> bool:
         if elapsed < clock.limit_seconds(job, progress, settings):
             return False
     return end_early(turn, "PartiallyCompleted", TIMED_OUT, PARTIAL)
+
+
+def find_break(turn: Turn) -> JobEnd | None:
+    """Give the end that a fault has in store for a job that has begun; it cannot expire any more."""
+    end = find_job_end(turn.settings, turn.job.name)
+    return None if end == "Expired" else end
 
 
 def break_off(turn: Turn, end: JobEnd) -> bool:

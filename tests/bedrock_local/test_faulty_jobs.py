@@ -92,6 +92,29 @@ def test_a_job_expires_before_it_begins(run_with):
     assert job["message"] == "The job timed out before it began"
 
 
+def test_a_job_that_a_fault_lets_expire_was_scheduled(jobs_at, record, clock):
+    waits = {"Submitted": 1, "Validating": 1, "Scheduled": 1, "InProgress": 1}
+    jobs, seen = jobs_at(faults={"job-expired": 1}, seconds=waits), []
+    jobs.put([record(1)])
+    arn = jobs.create()
+    for _ in range(4):
+        seen.append(jobs.get(arn)["status"])
+        clock.move(1)
+    assert seen == ["Submitted", "Validating", "Scheduled", "Expired"]
+
+
+def test_a_job_that_has_begun_does_not_expire_by_a_fault_that_comes_later(jobs_at, record, clock):
+    waits = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 10}
+    jobs = jobs_at(seconds=waits)
+    jobs.put([record(number) for number in range(10)])
+    arn = jobs.create()
+    clock.move(1)
+    assert jobs.get(arn)["status"] == "InProgress"
+    later = jobs_at(seconds=waits, faults={"job-expired": 1})
+    clock.move(9)
+    assert later.finish(arn)["status"] == "Completed"
+
+
 def test_the_records_that_a_partial_job_left_can_be_marked(jobs_at, record):
     jobs = jobs_at(faults={"job-partial": 1}, unprocessed_records="expired")
     job = jobs.run([record(number) for number in range(20)])
