@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from bedrock_local.answers import Answerer
 from bedrock_local.asking import Asker, find_asker, list_ready
 from bedrock_local.damage import damage_answer, damage_line, find_record_fault
-from bedrock_local.jobs import Place, output_path
+from bedrock_local.jobs import Ended, Place, output_path
 from bedrock_local.models import MODELS
-from bedrock_local.outputs import show_outputs
+from bedrock_local.outputs import publish_manifest, publish_output, show_outputs
 from bedrock_local.records import Outcome, Record, answer_record, expire_record, read_record
 from bedrock_local.turns import Turn
 from bedrock_local.validation import InvalidInputError
@@ -26,6 +26,8 @@ from bedrock_local.window import read_line, take_place
 # So often, at least, what was answered is written: that much a killed process has to do again.
 STEP_SECONDS = 0.5
 STEP_BYTES = 4_000_000
+# To show an output takes longer than to answer a short record.
+STEP_FILES = 64
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Step:
     @property
     def is_over(self) -> bool:
         """Whether it is time to write."""
-        return self.size >= STEP_BYTES or time.monotonic() >= self.until
+        return self.size >= STEP_BYTES or len(self.lines) >= STEP_FILES or time.monotonic() >= self.until
 
     def add(self, place: Place, line: bytes) -> None:
         """Take a line for the output of a record's file."""
@@ -180,16 +182,27 @@ def add_outcome(step: Step, turn: Turn, place: Place, outcome: Outcome) -> None:
 
 def keep_lines(turn: Turn, step: Step) -> None:
     """Write the lines of a step, then say so, then show them."""
+    turn.progress.settled = 0
     for number, lines in step.lines.items():
         turn.progress.files[number].written += append_lines(turn, number, lines)
     turn.save()
     show_outputs(turn.folder, turn.job, turn.progress, turn.settings, step.lines)
 
 
-def cut_outputs(turn: Turn, numbers: Iterable[int]) -> None:
-    """Leave nothing in output files but what counts; a file that is not there is made."""
-    for number in numbers:
-        append_lines(turn, number, ())
+def settle_outputs(turn: Turn, end: Ended) -> bool:
+    """Leave nothing in output files but what counts, and publish them for good; False when the time is over before."""
+    progress = turn.progress
+    for number in range(progress.settled, len(progress.files)):
+        # Of a job that came to its end each input file has an output, even if no record was in it.
+        if progress.files[number].written or end == "Completed":
+            append_lines(turn, number, ())
+            publish_output(turn.folder, turn.job, progress, number)
+        progress.settled = number + 1
+        if turn.is_over and progress.settled < len(progress.files):
+            turn.save()
+            return False
+    publish_manifest(turn.folder, turn.job, progress, turn.settings)
+    return True
 
 
 def append_lines(turn: Turn, number: int, lines: Iterable[bytes]) -> int:

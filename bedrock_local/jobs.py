@@ -134,6 +134,8 @@ class Progress(msgspec.Struct, kw_only=True):
         Where the next line is read.
     waiting
         Records that were read and are not answered yet.
+    settled
+        Files whose outputs are published for good, as the job is about to end.
     is_struck
         Whether a fault lets the job expire where it would begin.
     unprocessed
@@ -150,6 +152,7 @@ class Progress(msgspec.Struct, kw_only=True):
     offset: int = 0
     line: int = 0
     waiting: list[Place] = []
+    settled: int = 0
     is_struck: bool = False
     success: int = 0
     errors: int = 0

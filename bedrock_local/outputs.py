@@ -28,13 +28,6 @@ from bedrock_local.wire import CHUNK_BYTES
 MakeFacts = Callable[[Path, str], Facts]
 
 
-def publish_outputs(folder: Path, job: Job, progress: Progress, settings: Settings, numbers: Iterable[int]) -> None:
-    """Give output files their keys, and write the manifest last."""
-    for number in numbers:
-        publish_output(folder, job, progress, number)
-    publish_manifest(folder, job, progress, settings)
-
-
 def show_outputs(folder: Path, job: Job, progress: Progress, settings: Settings, numbers: Iterable[int]) -> None:
     """Let the files that have grown be seen, as far as they will stay; a bucket that is gone fails the job later."""
     with suppress(ServiceError):

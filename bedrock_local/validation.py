@@ -28,12 +28,12 @@ class InvalidInputError(Exception):
     """The input is not one that a job can run on; the text becomes the job's message."""
 
 
-def take_inputs(folder: Path, job: Job, settings: Settings) -> list[InputFile]:
-    """Find the input files and keep them for the job, whatever becomes of the objects."""
-    files = find_inputs(folder, job, settings)
-    for number, file in enumerate(files):
-        link_file(find_path(folder, job, file), input_path(folder, job, number))
-    return files
+def take_input(folder: Path, job: Job, progress: Progress) -> Path:
+    """Keep the input file at hand for the job, whatever becomes of the object."""
+    kept = input_path(folder, job, progress.file)
+    if progress.offset == 0:
+        link_file(find_path(folder, job, progress.files[progress.file]), kept)
+    return kept
 
 
 def check_input(folder: Path, job: Job, settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,17 +9,17 @@ from contextlib import suppress
 from filelock import Timeout
 
 from bedrock_local import clock, jobs, slots
-from bedrock_local.answering import answer_some, cut_outputs, keep_ready, mark_some
+from bedrock_local.answering import answer_some, keep_ready, mark_some, settle_outputs
 from bedrock_local.asking import forget_job, wait_for_answer, withdraw_job
 from bedrock_local.damage import JobEnd, find_job_end, slow_down
 from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.jobs import Ended, Job, Progress
-from bedrock_local.outputs import publish_outputs
 from bedrock_local.turns import Turn
-from bedrock_local.validation import InvalidInputError, check_counts, check_line, read_lines, take_inputs
+from bedrock_local.validation import InvalidInputError, check_counts, check_line, find_inputs, read_lines, take_input
 
 TURN_SECONDS = 0.05
+FEW_FILES = 100
 STOPPED = "The job was stopped before the record was processed"
 TIMED_OUT = "The job timed out before the record was processed"
 EXPIRED = "The job timed out before it began"
@@ -70,8 +69,7 @@ def begin_anywhere(found: list[Job]) -> list[Job]:
 def work_alone(job: Job, emulator: Emulator, deadline: float, *, patience: float = 0.0) -> bool:
     """Work on a job, and on nothing before it; tell whether anything was done. Another process may be at it."""
     if jobs.read_progress(emulator.folder, job).end:
-        put_away(job, emulator)
-        return False
+        return not put_away(job, emulator, deadline)
     try:
         with jobs.lock_job(emulator.folder, job).acquire(timeout=0):
             progress = jobs.read_progress(emulator.folder, job)
@@ -154,8 +152,8 @@ def has_expired(turn: Turn) -> bool:
 
 
 def begin_validation(turn: Turn) -> bool:
-    """Take the input files as they are now."""
-    turn.progress.files = take_inputs(turn.folder, turn.job, turn.settings)
+    """Find the input files; each is kept as it is when it is looked at."""
+    turn.progress.files = find_inputs(turn.folder, turn.job, turn.settings)
     turn.progress.phase = "validating"
     turn.save()
     return True
@@ -165,18 +163,26 @@ def validate_some(turn: Turn) -> bool:
     """Look at lines until all files or the time are at their end."""
     progress = turn.progress
     while progress.file < len(progress.files):
-        with jobs.input_path(turn.folder, turn.job, progress.file).open("rb") as lines:
-            lines.seek(progress.offset)
-            for line in read_lines(lines):
-                check_line(line, progress, turn.settings)
-                if turn.is_over:
-                    turn.save()
-                    return True
-        progress.file, progress.offset, progress.line = progress.file + 1, 0, 0
+        if not validate_file(turn) or turn.is_over:
+            turn.save()
+            return True
     check_counts(turn.job, progress, turn.settings)
     progress.is_struck = find_job_end(turn.settings, turn.job.name) == "Expired"
     progress.phase, progress.file = "running", 0
     turn.save()
+    return True
+
+
+def validate_file(turn: Turn) -> bool:
+    """Look at lines of the file at hand until the time is over, or the file; tell whether it is."""
+    progress = turn.progress
+    with take_input(turn.folder, turn.job, progress).open("rb") as lines:
+        lines.seek(progress.offset)
+        for line in read_lines(lines):
+            check_line(line, progress, turn.settings)
+            if turn.is_over:
+                return False
+    progress.file, progress.offset, progress.line = progress.file + 1, 0, 0
     return True
 
 
@@ -256,14 +262,12 @@ def mark_rest(turn: Turn, reason: str) -> bool:
 
 
 def finish(turn: Turn, end: Ended, message: str | None = None) -> bool:
-    """Write what the job leaves, then end it; a process that dies between does it over."""
+    """Write what the job leaves, then end it; a process that dies between goes on with it."""
     progress = turn.progress
     if progress.status == "InProgress":
-        # Of a job that came to its end each input file has an output, even if no record was in it.
-        numbers = [number for number, file in enumerate(progress.files) if file.written or end == "Completed"]
-        cut_outputs(turn, numbers)
         try:
-            publish_outputs(turn.folder, turn.job, progress, turn.settings, numbers)
+            if not settle_outputs(turn, end):
+                return True
         except ServiceError as error:
             uri = turn.job.output_config["s3Uri"]
             end, message = "Failed" if end != "Stopped" else end, f"Could not write to {uri}: {error.message}"
@@ -273,13 +277,21 @@ def finish(turn: Turn, end: Ended, message: str | None = None) -> bool:
         progress.end, progress.message, progress.ended = end, message, turn.emulator.now()
         progress.waiting = []
         turn.save()
-    put_away(turn.job, turn.emulator)
+    put_away(turn.job, turn.emulator, turn.deadline)
     return True
 
 
-def put_away(job: Job, emulator: Emulator) -> None:
-    """Drop what a job that has ended leaves beside its state."""
-    jobs.unmark_job(emulator.folder, job)
+def put_away(job: Job, emulator: Emulator, deadline: float) -> bool:
+    """Drop what a job that has ended leaves beside its state; False when the deadline comes before the end of many."""
     forget_job(job.job_id)
-    for name in ("input", "output", "shown"):
-        shutil.rmtree(jobs.job_folder(emulator.folder, job) / name, ignore_errors=True)
+    places = [jobs.job_folder(emulator.folder, job) / name for name in ("input", "output", "shown")]
+    for number, path in enumerate(path for place in places for path in place.glob("*")):
+        if number >= FEW_FILES and time.monotonic() >= deadline:
+            return False
+        path.unlink(missing_ok=True)
+    for place in places:
+        with suppress(OSError):
+            place.rmdir()
+    # At last, or nobody would come by again when a process dies between.
+    jobs.unmark_job(emulator.folder, job)
+    return True

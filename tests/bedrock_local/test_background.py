@@ -8,6 +8,20 @@ from bedrock_local.background import Rounds
 from bedrock_local.emulator import Emulator
 
 
+def test_what_a_process_left_that_died_at_the_end_of_a_job_is_dropped(jobs, folder, clock, record):
+    arn = jobs.run([record(1)])["jobArn"]
+    left, mark = (
+        folder / "state" / "jobs" / arn[-12:] / "output" / "0.jsonl.out",
+        folder / "state" / "running" / arn[-12:],
+    )
+    left.parent.mkdir()
+    left.touch()
+    mark.touch()
+    Rounds(Emulator(folder, now=clock)).work()
+    assert not left.parent.exists()
+    assert not mark.exists()
+
+
 def test_a_job_that_cannot_be_worked_on_holds_up_no_other(jobs_at, clock, folder, record):
     jobs = jobs_at(seconds={"InProgress": 100, "Submitted": 0, "Validating": 0, "Scheduled": 0})
     jobs.put([record(number) for number in range(10)])

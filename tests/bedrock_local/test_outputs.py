@@ -211,6 +211,18 @@ def test_many_records_that_never_ran_are_marked_bit_by_bit(jobs_at, record, cloc
     assert len(jobs.outputs(job)) == 20
 
 
+def test_many_outputs_are_published_bit_by_bit(jobs_at, record):
+    jobs = jobs_at(work_seconds=0)
+    for number in range(20):
+        jobs.put([record(number)], f"in/{number}.jsonl")
+    arn, seen = jobs.create(), []
+    while "endTime" not in (job := jobs.get(arn)):
+        seen.append((job["status"], job["processedRecordCount"]))
+    assert seen.count(("Validating", 0)) >= 20
+    assert seen.count(("InProgress", 20)) >= 19
+    assert len(jobs.names(job)) == 21
+
+
 def test_every_input_file_has_an_output_when_a_job_is_completed(jobs, record):
     jobs.put([], "in/empty.jsonl")
     jobs.put([record(1)], "in/full.jsonl")
