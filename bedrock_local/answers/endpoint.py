@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import urllib3
 from urllib3.connectionpool import ConnectionPool
-from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, NewConnectionError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
 from bedrock_local.answers import Question, Reply, Stop, count_tokens, find_stop
@@ -51,7 +51,7 @@ class Completion(msgspec.Struct):
 
 
 class Patience(urllib3.Retry):
-    """Tries again where that may help; not after a timeout, as the next try would last as long."""
+    """Tries again where that may help; not after a timeout, as the next try would last as long, nor where nobody is."""
 
     def increment(
         self,
@@ -63,7 +63,8 @@ class Patience(urllib3.Retry):
         _stacktrace: TracebackType | None = None,
     ) -> Patience:
         """Count one try more."""
-        if isinstance(error, ReadTimeoutError):
+        is_refused = error is not None and isinstance(error.__cause__, ConnectionRefusedError)
+        if error is not None and (is_refused or isinstance(error, ReadTimeoutError)):
             raise error
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
@@ -135,6 +136,9 @@ class Endpoint:
             response = self.pool.request("POST", self.url, body=write_body(question, self.model), headers=headers)
         except ReadTimeoutError:
             raise ServiceError("ModelTimeoutException", "The endpoint took too long to answer.") from None
+        except NewConnectionError:
+            reason = f"Nothing listens at {self.url}: is the server running? Or let the settings name another answer."
+            raise ServiceError("ServiceUnavailableException", reason) from None
         except MaxRetryError as error:
             reason = f"The endpoint cannot be reached ({type(error.reason).__name__}): is the server running?"
             raise ServiceError("ServiceUnavailableException", reason) from None
