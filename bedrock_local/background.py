@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from bedrock_local import jobs, slots
 from bedrock_local.asking import wait_for_answer
 from bedrock_local.emulator import Emulator
+from bedrock_local.errors import SettingsError, tell_once
 from bedrock_local.jobs import Job
 from bedrock_local.work import work_alone
 
@@ -69,7 +70,9 @@ def work_until(emulator: Emulator, woken: threading.Event, stopped: threading.Ev
             is_busy = rounds.work()
         except Exception as error:
             # Settings or files that cannot be read are for a person to mend, who is told once.
-            if said != (said := str(error)):
+            if isinstance(error, SettingsError):
+                tell_once(error)
+            elif said != (said := str(error)):
                 traceback.print_exc()
             is_busy, pause = False, LONGEST_PAUSE
         if is_busy or woken.wait(pause):

@@ -17,7 +17,8 @@ from bedrock_local import jobs
 from bedrock_local.answers import Answerer
 from bedrock_local.answers.choice import find_answerer
 from bedrock_local.background import work_off
-from bedrock_local.emulator import Emulator, make_folder
+from bedrock_local.emulator import CONTENT, Emulator, make_folder
+from bedrock_local.errors import SettingsError
 from bedrock_local.jobs import Job
 from bedrock_local.server import Server, serve
 from bedrock_local.settings import Settings, change_settings, read_settings
@@ -55,10 +56,15 @@ def run_server(folder: Path, port: int, options: dict[str, Any], say: Callable[[
 
 def run_work(folder: Path, options: dict[str, Any], say: Callable[[str], None], tell: Callable[[str], None]) -> None:
     """Work on the folder's jobs until all have ended; `tell` shows how far it is, `say` what came of it."""
+    if not any((folder.expanduser() / name).exists() for name in CONTENT):
+        raise CommandError(f"{folder}: no emulator is in this folder; look at --folder, or make one without --work")
     emulator = open_folder(folder, options)
     if emulator.find_answerer() is None:
         raise CommandError("nobody answers: the settings leave it to workers; give --answer module:function or extract")
-    found = work_off(emulator, lambda unfinished: tell(describe_progress(emulator, unfinished)))
+    try:
+        found = work_off(emulator, lambda unfinished: tell(describe_progress(emulator, unfinished)))
+    except SettingsError as error:
+        raise CommandError(str(error)) from error
     ends = Counter(jobs.read_progress(emulator.folder, job).end for job in found)
     counts = ", ".join(f"{count} {end}" for end, count in ends.items())
     say(f"All jobs have ended: {counts}." if found else "No job is unfinished.")

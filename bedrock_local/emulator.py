@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from bedrock_local.answers import Answerer, Question, Reply, Stop, choice
-from bedrock_local.errors import ServiceError
+from bedrock_local.errors import ServiceError, SettingsError
 from bedrock_local.files import close_path, drop_old
 from bedrock_local.gates import find_gate
 from bedrock_local.settings import Settings, read_settings, write_settings
@@ -55,14 +55,16 @@ class Emulator:
     def find_answerer(self) -> Answerer | None:
         """Find who answers: the process's own, else whom the folder's settings name; nobody here when that is `worker`.
 
-        A ValueError says what is wrong with the settings, or with the file that they name.
+        A SettingsError says what is wrong with the settings, or with the file that they name.
         """
         if self.answer is not None:
             return self.answer
         settings = self.settings
-        return choice.find_answerer(
-            settings.answer, folder=self.folder, model=settings.answer_model, workers=settings.answer_workers
-        )
+        model, workers = settings.answer_model, settings.answer_workers
+        try:
+            return choice.find_answerer(settings.answer, folder=self.folder, model=model, workers=workers)
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
 
     def ask(self, question: Question) -> Reply:
         """Have a question answered; an answerer that fails is a model that fails."""

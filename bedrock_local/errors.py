@@ -6,6 +6,7 @@ Sources: the error lists of the service models in botocore; Amazon S3 API Refere
 from __future__ import annotations
 
 import json
+import sys
 from xml.sax.saxutils import escape
 
 from bedrock_local.wire import Response
@@ -84,6 +85,20 @@ class ServiceError(Exception):
     def status(self) -> int:
         """The HTTP status that goes with the class."""
         return STATUS.get(self.code) or S3_STATUS[self.code]
+
+
+class SettingsError(ValueError):
+    """The settings, or a file that they name, cannot be used; the text says what a person can do about it."""
+
+
+def tell_once(error: SettingsError) -> None:
+    """Say on the terminal what is wrong with the settings, once in a process: everything that is asked meets it."""
+    if str(error) not in _told:
+        _told.add(str(error))
+        print(f"bedrock_local: {error}", file=sys.stderr, flush=True)
+
+
+_told: set[str] = set()
 
 
 def json_error(error: ServiceError) -> Response:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from bedrock_local.core import handle, write_error
 from bedrock_local.emulator import Emulator
-from bedrock_local.errors import ServiceError
+from bedrock_local.errors import ServiceError, SettingsError, tell_once
 from bedrock_local.operations import find_modelled
 from bedrock_local.wire import Request, Response, full_headers
 
@@ -33,6 +33,9 @@ def answer_request(emulator: Emulator, method: str, target: str, headers: dict[s
         return handle(request, replace(emulator, region=region or emulator.region))
     except ServiceError as error:
         return write_error(error, request)
+    except SettingsError as error:
+        tell_once(error)
+        return write_error(ServiceError("InternalServerException", str(error)), request)
     except ConnectionError:
         raise
     except Exception as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from bedrock_local.answers.choice import kind_of
+from bedrock_local.errors import SettingsError
 from bedrock_local.faults import check_faults
 from bedrock_local.files import write_file
 
@@ -135,17 +137,18 @@ def read_settings(folder: Path) -> Settings:
     except FileNotFoundError:
         return Settings()
     except msgspec.DecodeError as error:
-        raise ValueError(f"{path}: {error}; correct it, or delete the file for the defaults") from error
+        reason = f"{path}: {explain(error)}; correct it, or delete the file for the defaults"
+        raise SettingsError(reason) from error
 
 
 def write_settings(folder: Path, settings: Settings) -> None:
-    """Write the settings of a folder for every process that uses it; a ValueError says what a value may be."""
+    """Write the settings of a folder for every process that uses it; a SettingsError says what a value may be."""
     check_fields(msgspec.structs.asdict(settings))
     write_file(folder / "settings.json", msgspec.json.format(msgspec.json.encode(settings)) + b"\n")
 
 
 def change_settings(folder: Path, **changes: Any) -> Settings:
-    """Change settings of a folder, and leave the others as they are; a ValueError says what a value may be."""
+    """Change settings of a folder, and leave the others as they are; a SettingsError says what a value may be."""
     settings = check_fields(msgspec.structs.asdict(read_settings(folder)) | changes)
     write_settings(folder, settings)
     return settings
@@ -156,5 +159,18 @@ def check_fields(fields: dict[str, Any]) -> Settings:
     try:
         return msgspec.convert(fields, Settings)
     except msgspec.ValidationError as error:
-        reason, _, place = str(error).partition(" - at `$")
-        raise ValueError(": ".join(filter(None, [place.strip(".`"), reason]))) from error
+        raise SettingsError(explain(error)) from error
+
+
+def explain(error: msgspec.DecodeError) -> str:
+    """Say which setting is wrong and how, and what it can be where there is a choice."""
+    reason, _, place = str(error).partition(" - at ")
+    found = re.search(r"\$\.(\w+)", place)
+    if not found:
+        return reason
+    if "enum value" in reason:
+        kind = get_type_hints(Settings)[found[1]]
+        # Of a dictionary the keys are what can be chosen.
+        choices = get_args(get_args(kind)[0] if get_origin(kind) is dict else kind)
+        reason += f"; it can be {', '.join(choices)}"
+    return f"{found[1]}: {reason}"

@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from analysis.cli import app
+from bedrock_local.emulator import make_folder
 from bedrock_local.settings import Settings, read_settings, write_settings
 
 ANSWERER = """
@@ -28,6 +29,7 @@ def answer(question):
 def command(folder, tmp_path, monkeypatch):
     """Run the command on the test's folder; give what it says."""
     monkeypatch.chdir(tmp_path)
+    make_folder(folder)
 
     def run(*options, code=0):
         result = CliRunner().invoke(app, ["emulator", "--folder", str(folder), *map(str, options)])
@@ -98,8 +100,16 @@ def test_it_works_jobs_off(command, jobs, record, folder):
     assert command("--work") == "No job is unfinished.\n"
 
 
+def test_work_in_a_folder_that_is_no_emulators_is_refused(command, tmp_path):
+    (tmp_path / "notes").mkdir()
+    for name in ("notes", "typo"):
+        said = command("--work", "--folder", tmp_path / name, code=1)
+        assert f"{tmp_path / name}: no emulator is in this folder; look at --folder" in said
+    assert not any((tmp_path / "notes").iterdir())
+    assert not (tmp_path / "typo").exists()
+
+
 def test_only_the_settings_that_are_given_change(command, folder):
-    folder.mkdir()
     write_settings(folder, Settings(min_records=7, faults={"throttled": 0.5}))
     command("--work", "--clock", "realistic", "--factor", 60, "--quotas", 2024, "--seed", 3)
     changed = Settings(min_records=7, faults={"throttled": 0.5}, clock="realistic", factor=60, quotas="2024", seed=3)

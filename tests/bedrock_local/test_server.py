@@ -269,6 +269,22 @@ def test_settings_that_cannot_be_read_are_told_to_the_client_and_on_the_terminal
     assert "correct it, or delete the file for the defaults" in capfd.readouterr().err
 
 
+def test_settings_that_cannot_be_read_are_told_in_one_sentence_once(ask, client_of, server, request_of, capfd):
+    client_of("bedrock").create_model_invocation_job(**request_of())  # on which the server works by itself
+    (server.emulator.folder / "settings.json").write_text('{"clock": "fast"}')
+    for _ in range(3):
+        assert ask("GET", "/model-invocation-jobs")[0] == 500
+    assert [line.partition(": ")[0] for line in capfd.readouterr().err.splitlines()] == ["bedrock_local"]
+
+
+def test_answers_that_are_gone_are_told_in_one_sentence_once(ask, server, capfd):
+    change_settings(server.emulator.folder, answer="gone.jsonl")
+    body = json.dumps({"messages": [{"role": "user", "content": [{"text": "Hello."}]}]})
+    for _ in range(3):
+        assert b"no recorded answers can be read" in ask("POST", "/model/amazon.nova-lite-v1:0/converse", body)[2]
+    assert len(capfd.readouterr().err.splitlines()) == 1
+
+
 @pytest.mark.parametrize("version", ["s3", "s3v4"])
 def test_a_presigned_url_needs_nothing_else(client_of, ask, calls, version):
     s3 = client_of("s3", config=Config(signature_version=version))

@@ -23,8 +23,8 @@ def test_what_a_file_does_not_name_has_its_default(tmp_path):
     ("text", "reason"),
     [
         ('{"clok": "instant"}', "unknown field `clok`"),
-        ('{"clock": "slow"}', "Invalid enum value 'slow'"),
-        ('{"seconds": {"Completed": 1}}', "Invalid enum value 'Completed'"),
+        ('{"clock": "slow"}', "clock: Invalid enum value 'slow'; it can be instant, realistic"),
+        ('{"seconds": {"Completed": 1}}', "seconds: Invalid enum value 'Completed'; it can be Submitted, Validating, "),
         ('{"factor": 0}', ">= 0.001"),
         ('{"factor"', "correct it, or delete the file for the defaults"),
     ],
@@ -43,6 +43,6 @@ def test_seconds_by_name_go_before_the_preset():
 
 def test_a_wrong_value_is_refused_before_it_is_written(tmp_path):
     open_session(tmp_path, settings=Settings(min_records=7))
-    with pytest.raises(ValueError, match="clock: Invalid enum value 'fast'"):
+    with pytest.raises(ValueError, match="clock: Invalid enum value 'fast'; it can be instant, realistic"):
         open_session(tmp_path, settings=Settings(clock="fast"))
     assert read_settings(tmp_path).min_records == 7
