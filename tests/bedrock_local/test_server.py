@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -365,15 +365,16 @@ def test_a_connection_with_nothing_to_do_is_ended(folder, monkeypatch, begun):
         read_to_end(talk)
 
 
-def test_connections_beyond_the_bound_wait_for_their_turn(server, talk, monkeypatch):
-    ask = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+def test_connections_beyond_the_bound_wait_for_their_turn(folder, monkeypatch):
     monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 1)
-    talk.sendall(ask)
-    assert XML_OF_BUCKETS in talk.recv(65_536)
-    with socket.create_connection(("127.0.0.1", server.port)) as second:
+    ask = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with serve(folder) as server, ExitStack() as stack:
+        first, second = (stack.enter_context(socket.create_connection(("127.0.0.1", server.port))) for _ in range(2))
         second.sendall(ask)
-        assert select.select([second], [], [], 0.2)[0] == []
-        talk.close()
+        first.sendall(ask)
+        assert XML_OF_BUCKETS in first.recv(65_536)
+        assert select.select([second], [], [], 0.1)[0] == []
+        first.close()
         assert XML_OF_BUCKETS in second.recv(65_536)
 
 
