@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -20,14 +20,13 @@ from typing import Any, BinaryIO, Protocol
 from bedrock_local.errors import ServiceError
 from bedrock_local.wire import CHUNK_BYTES, Request, chunks
 
-# Algorithms beside these two kinds are stored and given back, but not checked: Python has no fast code for them.
 HASHED = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512}
 HEX = re.compile(rb"[0-9A-Fa-f]{1,16}")
 KNOWN = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256", "sha512", "md5", "xxhash64", "xxhash3", "xxhash128")
 
 
 class Digest(Protocol):
-    """What hashlib's objects can do, and `Crc32` too."""
+    """What hashlib's objects can do, and `Crc` too."""
 
     def update(self, content: bytes, /) -> None:
         """Take in some more."""
@@ -36,19 +35,19 @@ class Digest(Protocol):
         """Give the digest of what was taken in."""
 
 
-class Crc32:
-    """CRC-32 as a digest."""
+class Crc:
+    """A cyclic redundancy check as a digest."""
 
-    def __init__(self) -> None:
-        self.value = 0
+    def __init__(self, add: Callable[[bytes, int], int], size: int) -> None:
+        self._add, self._size, self._value = add, size, 0
 
     def update(self, content: bytes, /) -> None:
         """Take in some more."""
-        self.value = zlib.crc32(content, self.value)
+        self._value = self._add(content, self._value)
 
     def digest(self) -> bytes:
-        """Give the four bytes, most significant first."""
-        return self.value.to_bytes(4, "big")
+        """Give the bytes, most significant first."""
+        return self._value.to_bytes(self._size, "big")
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def write_chunks(pieces: Iterator[bytes], folder: Path, algorithms: set[str]) ->
     path = folder / "state" / "tmp" / secrets.token_hex(16)
     path.parent.mkdir(parents=True, exist_ok=True)
     md5 = hashlib.md5(usedforsecurity=False)
-    digests = {name: make_digest(name) for name in algorithms if name in HASHED or name == "crc32"}
+    digests = {name: digest for name in algorithms if (digest := make_digest(name))}
     try:
         with path.open("wb") as target:
             for piece in pieces:
@@ -104,9 +103,18 @@ def write_chunks(pieces: Iterator[bytes], folder: Path, algorithms: set[str]) ->
     return Received(path, stat.st_size, stat.st_mtime_ns, md5.digest(), sums)
 
 
-def make_digest(algorithm: str) -> Digest:
-    """Begin a digest by the name of its algorithm."""
-    return Crc32() if algorithm == "crc32" else HASHED[algorithm]()
+def make_digest(algorithm: str) -> Digest | None:
+    """Begin a digest by the name of its algorithm; None for one that nothing here computes fast."""
+    if algorithm in HASHED:
+        return HASHED[algorithm]()
+    if algorithm == "crc32":
+        return Crc(zlib.crc32, 4)
+    try:
+        from awscrt import checksums  # of `boto3[crt]`, which is not there everywhere
+    except ImportError:
+        return None
+    size = {"crc32c": 4, "crc64nvme": 8}.get(algorithm)
+    return Crc(getattr(checksums, algorithm), size) if size and hasattr(checksums, algorithm) else None
 
 
 def is_wrapped(request: Request) -> bool:
@@ -173,7 +181,7 @@ def check_size(received: Received, promised: Mapping[str, str]) -> None:
 
 
 def check_sums(received: Received, promised: Mapping[str, str], algorithms: set[str]) -> Received:
-    """Compare the digests with those that were sent; keep the ones that Python cannot work out as sent."""
+    """Compare the digests with those that were sent; keep the ones that cannot be worked out as sent."""
     if promised.get("content-md5", "") not in ("", base64.b64encode(received.md5).decode()):
         raise ServiceError("BadDigest", "The Content-MD5 you specified did not match what we received.")
     sums = {}

@@ -53,7 +53,7 @@ def find_sums(
 ) -> dict[str, str]:
     """Give the checksums of an object, held to those that the caller sent.
 
-    `whole` are the checksums of all bytes. One that Python has no code for is taken as it was sent.
+    `whole` are the checksums of all bytes. One that cannot be worked out is taken as it was sent.
     """
     sent = {name: request.headers.get(f"x-amz-checksum-{name}") for name in KNOWN}
     found = dict(whole) if kind == "FULL_OBJECT" else join_sums(algorithm, parts)
@@ -65,11 +65,10 @@ def find_sums(
 
 
 def join_sums(algorithm: str, parts: list[Facts]) -> dict[str, str]:
-    """Make the checksum of the checksums, where every part has one and Python knows the algorithm."""
-    sums = [part.checksums.get(algorithm, "") for part in parts]
-    if not all(sums) or algorithm not in (*HASHED, "crc32"):
+    """Make the checksum of the checksums, where every part has one and it can be worked out."""
+    sums, digest = [part.checksums.get(algorithm, "") for part in parts], make_digest(algorithm)
+    if not all(sums) or digest is None:
         return {}
-    digest = make_digest(algorithm)
     for value in sums:
         digest.update(base64.b64decode(value))
     return {algorithm: f"{base64.b64encode(digest.digest()).decode()}-{len(parts)}"}

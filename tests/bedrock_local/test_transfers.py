@@ -77,6 +77,15 @@ def test_a_body_that_is_not_what_was_promised_is_refused(s3, error_of, wrong):
     assert s3.list_objects_v2(Bucket="calls")["KeyCount"] == 0
 
 
+# The check values of "123456789" in the catalogues of CRCs.
+@pytest.mark.parametrize(("name", "value"), [("ChecksumCRC32C", "4waSgw=="), ("ChecksumCRC64NVME", "rosUhgp5mIg=")])
+def test_a_crc_of_the_common_runtime_is_checked_where_that_is_installed(s3, error_of, name, value):
+    pytest.importorskip("awscrt")
+    wish = {"Bucket": "calls", "Key": "a", name: value}
+    assert s3.put_object(**wish, Body=b"123456789")[name] == value
+    assert error_of(s3.put_object, **wish, Body=b"hello")[:2] == ("BadDigest", 400)
+
+
 def test_a_client_without_checksums_is_served_too(session, s3):
     plain = session.client("s3", config=Config(request_checksum_calculation="when_required"))
     plain.put_object(Bucket="calls", Key="a", Body=b"hello")
