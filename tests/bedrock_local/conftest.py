@@ -136,9 +136,9 @@ def make_record(number, **more):
 
 
 def repeat(question):
-    """Answer with the question: one token a word."""
+    """Answer with the question: one token a word, and one for the end of the answer."""
     tokens = len(question.text.split())
-    return Reply(question.text, "end", tokens, tokens)
+    return Reply(question.text, "end", tokens, tokens + 1)
 
 
 @pytest.fixture

@@ -337,7 +337,8 @@ def test_what_is_asked_comes_back(wire, data):
     wish = data.draw(valid(operation_model("CreateModelInvocationJob").input_shape)) | own
     arn = wire.send("CreateModelInvocationJob", wish)["jobArn"]
     job = wire.send("GetModelInvocationJob", {"jobIdentifier": arn})
-    assert {**wish, **job} == {**job, **wish, "modelId": job["modelId"]}
+    asked = {member: value for member, value in wish.items() if member not in ("modelId", "tags")}
+    assert {member: job.get(member) for member in asked} == asked
 
 
 @pytest.fixture

@@ -57,6 +57,8 @@ def test_a_growing_object_has_its_length_and_another_etag_each_time(running, clo
         tags.append(head["ETag"])
         assert head["ContentLength"] == len(jobs.read({"jobArn": arn}))
     assert len(set(tags)) == 2
+    # As of an object that was uploaded in parts: to work out the MD5 of a long one again and again takes too long.
+    assert all(tag.endswith('-1"') for tag in tags)
 
 
 def test_a_growing_object_has_one_etag_for_one_content(running, clock, folder):

@@ -6,7 +6,7 @@ import pytest
 
 from bedrock_local.answers import Reply
 from bedrock_local.models import MODELS
-from bedrock_local.records import Record, answer_record, read_record
+from bedrock_local.records import Record, answer_record, expire_record, read_record
 
 HAIKU = MODELS["anthropic.claude-haiku-4-5-20251001-v1:0"]
 START = '{"anthropic_version": "bedrock-2023-05-31", "max_tokens": 5,'
@@ -74,6 +74,20 @@ def test_a_record_without_an_id_gets_one_and_always_the_same():
     assert first == again != other
     assert len(first) == 11
     assert first.isalnum()
+
+
+def test_an_id_without_letters_is_an_id():
+    line = b'{"recordId": "", "modelInput": ' + body_of("hello") + b"}"
+    lines = [answer(line).line, expire_record(read_record(line), "too late", number=1)]
+    assert [json.loads(line)["recordId"] for line in lines] == ["", ""]
+
+
+def test_a_record_that_never_ran_has_the_id_that_its_answer_would_have():
+    line = b'{"modelInput": ' + body_of("hello") + b"}"
+    ids = [
+        json.loads(each)["recordId"] for each in (answer(line, 7).line, expire_record(read_record(line), "", number=7))
+    ]
+    assert ids[0] == ids[1]
 
 
 def test_only_a_record_that_was_answered_has_tokens():

@@ -167,6 +167,19 @@ def test_a_queued_job_expires_at_its_timeout(few, clock, factor):
     assert jobs.get(arn)["status"] == "Expired"
 
 
+def test_the_timeout_of_a_queued_job_counts_from_its_submission(few, clock):
+    jobs = few(over_quota="queue", max_unfinished_jobs=1, seconds=WAITING | {"Scheduled": 0, "InProgress": 48 * HOUR})
+    first, second = create_all(jobs, 2)
+    clock.move(12 * HOUR)
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=first)
+    assert jobs.get(second)["status"] == "Submitted"
+    clock.move(12 * HOUR)
+    job = jobs.get(second)
+    # 12 of the 48 hours that the ten records would take, less the 20 seconds before they begin.
+    assert (job["status"], job["processedRecordCount"]) == ("PartiallyCompleted", 2)
+    assert job["endTime"] == job["jobExpirationTime"]
+
+
 def test_a_queued_job_can_be_stopped(few):
     jobs = few(over_quota="queue")
     *_, last = create_all(jobs, 3)

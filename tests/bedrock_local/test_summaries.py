@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bedrock_local import open_session
+
 
 @pytest.fixture
 def create(bedrock, request_of):
@@ -112,6 +114,23 @@ def test_a_token_of_another_list_is_refused(bedrock, error_of, other):
     token = bedrock.list_model_invocation_jobs(maxResults=1)["nextToken"]
     code, _, message = error_of(bedrock.list_model_invocation_jobs, nextToken=token, **other)
     assert (code, "other filters" in message) == ("ValidationException", True)
+
+
+@pytest.mark.usefixtures("three")
+def test_a_token_of_another_region_is_refused(bedrock, folder, clock, error_of):
+    token = bedrock.list_model_invocation_jobs(maxResults=1)["nextToken"]
+    elsewhere = open_session(folder, region_name="eu-west-1", now=clock).client("bedrock")
+    assert error_of(elsewhere.list_model_invocation_jobs, nextToken=token)[0] == "ValidationException"
+
+
+def test_a_stop_is_a_change_of_its_job(jobs_at, clock):
+    jobs = jobs_at(seconds={"Submitted": 60, "Stopping": 60})
+    arn = jobs.create()
+    clock.move(10)
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
+    clock.move(10)
+    job = jobs.get(arn)
+    assert job["lastModifiedTime"] - job["submitTime"] == timedelta(seconds=10)
 
 
 @pytest.mark.usefixtures("three")

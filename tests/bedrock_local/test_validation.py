@@ -56,11 +56,6 @@ def test_blank_lines_are_no_records(jobs, record):
     assert {output["recordId"] for output in jobs.outputs(job)} == {f"r{number}" for number in range(21)}
 
 
-def test_blank_lines_do_not_count_towards_the_limit_of_a_file(jobs_at, record):
-    job = jobs_at(max_file_records=2).run([record(1), b"\n", b"\n", record(2)])
-    assert job["status"] == "Completed"
-
-
 @pytest.mark.parametrize("lines", [[], [b"\n"]])
 def test_a_job_needs_a_record(jobs, lines):
     job = jobs.run(lines)
@@ -93,6 +88,14 @@ def test_the_records_of_all_files_count_together(jobs_at, record):
 def test_too_much_fails_the_job_and_names_the_limit(jobs_at, record, limits, message):
     job = jobs_at(**limits).run([record(1), record(2), record(3)])
     assert (job["status"], job["message"].endswith(message)) == ("Failed", True)
+
+
+def test_a_job_may_be_as_large_as_its_limits(jobs_at, record):
+    jobs_at().put([record(1), b"\n", record(2)])
+    size = jobs_at().s3.head_object(Bucket="calls", Key=KEY)["ContentLength"]
+    limits = {"min_records": 2, "max_file_records": 2, "max_job_records": 2, "max_file_bytes": size}
+    jobs = jobs_at(**limits, max_job_bytes=size)
+    assert jobs.finish(jobs.create())["status"] == "Completed"
 
 
 @pytest.mark.parametrize("uri", ["s3://calls/nothing/", "s3://calls/in/calls.json", "s3://calls/other"])
