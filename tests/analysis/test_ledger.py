@@ -16,7 +16,7 @@ ledger = Ledger(Path(sys.argv[1]))
 ledger.file.with_name(sys.argv[2]).touch()
 while not ledger.file.with_name(sys.argv[3]).exists():
     time.sleep(0.001)
-for number in range(20):
+for number in range(8):
     with ledger.lock():
         before = len(ledger.read())
         time.sleep(0.001)
@@ -117,7 +117,7 @@ def test_two_processes_take_turns(ledger):
     command = [sys.executable, "-c", APPEND, str(ledger.file)]
     processes = [subprocess.Popen([*command, own, other]) for own, other in ("ab", "ba")]
     assert [process.wait(timeout=60) for process in processes] == [0, 0]
-    assert [event["before"] for event in ledger.read()] == list(range(40))
+    assert [event["before"] for event in ledger.read()] == list(range(16))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars
 import pytest
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -25,7 +26,6 @@ def test_a_model_that_bedrock_does_not_know_is_refused_in_its_words(runtime, err
 
 @pytest.mark.skipif(not CALLS.exists(), reason="the calls are not here")
 def test_long_meetings_come_back_byte_for_byte(jobs):
-    polars = pytest.importorskip("polars")
     turns = polars.read_parquet(CALLS.with_name("qmsum_turns.parquet"), columns=["call_id", "text"])
     calls = turns.group_by("call_id", maintain_order=True).agg(polars.col("text").str.join("\n"))
     inputs = {

@@ -1,4 +1,4 @@
-"""Two processes on one folder at once: 200 jobs created, stopped and asked for."""
+"""Two processes on one folder at once: 100 jobs created, stopped and asked for."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from bedrock_local import Settings, open_session
 from bedrock_local.jobs import list_unfinished
 
-# Each process makes 95 jobs of its own, and both make the same ten.
-OWN, SHARED, RECORDS = 95, 10, 3
+# Each process makes 45 jobs of its own, and both make the same ten.
+OWN, SHARED, RECORDS = 45, 10, 3
 
 # What each of the processes does; CLIENTS makes `s3` and `bedrock` out of the arguments.
 WORK = """

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis import load_outputs
 from bedrock_local.answers import Reply
 from bedrock_local.errors import ServiceError
 from bedrock_local.families import FAMILIES, find_family
@@ -106,13 +107,12 @@ def test_the_same_body_has_the_same_answer(answer, name):
 
 @pytest.mark.parametrize("name", TABLE)
 def test_an_answer_is_read_by_those_who_read_the_services(tmp_path, name):
-    analysis = pytest.importorskip("analysis")
     base, body, _ = TABLE[name]
     line = json.dumps({"recordId": "r1", "modelInput": body}).encode()
     record = read_record(line)
     outcome = answer_record(record, MODELS[base], invocation_type="InvokeModel", answer=refund, number=1)
     (tmp_path / "calls.jsonl.out").write_bytes(outcome.line)
-    (row,) = analysis.load_outputs(tmp_path, model_id=base).to_dicts()
+    (row,) = load_outputs(tmp_path, model_id=base).to_dicts()
     assert (row["text"].strip(), row["stop"], row["error_message"]) == ("Refunded.", "end", None)
 
 
