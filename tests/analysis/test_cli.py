@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from analysis import load_answers, open_run
 from analysis.cli import app, main
 from analysis.notebooks import find_notebooks
+from analysis.reports import STAGES
 
 COMMANDS = ["emulator", "run", "sample"]
 PARAGRAPH = "notebooks/prompts/paragraph.md"
@@ -76,7 +77,7 @@ def test_a_run_says_its_plan_its_stages_and_its_report(finished):
     assert result.returncode == 0, result.stderr
     said = [line for line in result.stdout.splitlines() if line.startswith(("Run ", "[", "Report"))]
     assert said[0].startswith("Run demo: 24 calls, 1 variant, 24 records in 1 job")
-    assert [line.split()[-1] for line in said[1:6]] == ["prepare", "submit", "collect", "costs", "stop_reasons"]
+    assert said[1:6] == [f"[{number}/5] {stage}" for number, stage in enumerate(STAGES, 1)]
     assert said[6:] == [f"Report: {Path('reports', 'demo', 'index.html')}"]
 
 
@@ -88,8 +89,10 @@ def test_a_run_answers_every_call_on_demand(finished):
 
 
 def test_a_run_writes_its_report(finished):
-    root, _ = finished
-    text = (root / "reports" / "demo" / "index.html").read_text(encoding="utf-8")
+    report = finished[0] / "reports" / "demo"
+    files = {f"{stage}.{kind}" for stage in STAGES for kind in ("ipynb", "html")}
+    assert {path.name for path in report.iterdir()} == files | {"index.html"}
+    text = (report / "index.html").read_text(encoding="utf-8")
     assert "24 records prepared = 24 answered + 0 failed + 0 missing." in text
     assert "Answered by the emulator" in text
 

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, SSLError, 
 from analysis import Prompt, prepare
 from analysis.aws import EMULATOR_ROLE
 from analysis.errors import JobError
-from analysis.jobs import count_unfinished, take_step
+from analysis.jobs import count_unfinished, stop_jobs, take_step
 from analysis.runs.rests import renew
 from analysis.runs.standing import plan_jobs
 from analysis.runs.submission import open_account, passing_errors, take_first_step, wait_for_jobs
@@ -99,7 +99,12 @@ def test_a_status_that_nobody_knows_is_a_running_job(run, account):
 
 @pytest.mark.parametrize(
     ("seconds", "status"),
-    [({"Submitted": 99}, "Submitted"), ({"Validating": 99}, "Validating"), ({"Scheduled": 99}, "Scheduled")],
+    [
+        ({"Submitted": 99}, "Submitted"),
+        ({"Validating": 99}, "Validating"),
+        ({"Scheduled": 99}, "Scheduled"),
+        ({"Scheduled": 0, "InProgress": 99}, "InProgress"),
+    ],
 )
 def test_unfinished_jobs_of_every_status_count(run, account, tmp_path, seconds, status):
     write_settings(tmp_path / "emulator", Settings(seconds={"Submitted": 0, "Validating": 0} | seconds))
@@ -109,6 +114,13 @@ def test_unfinished_jobs_of_every_status_count(run, account, tmp_path, seconds, 
     assert not state.is_finished
     assert count_unfinished("anthropic.claude-haiku-4-5-20251001-v1:0", account) == 1
     assert count_unfinished("amazon.nova-micro-v1:0", account) == 0
+
+
+def test_a_job_that_is_stopping_counts_as_unfinished(run, account, tmp_path):
+    write_settings(tmp_path / "emulator", Settings(seconds={"Stopping": 99}))
+    take_step(plan_jobs(run), run.ledger, account)
+    stop_jobs(plan_jobs(run), run.ledger, account.bedrock)
+    assert count_unfinished("anthropic.claude-haiku-4-5-20251001-v1:0", account) == 1
 
 
 def test_a_refusal_that_made_the_job_after_all_is_one_job(run, account):
@@ -132,13 +144,17 @@ def test_a_refusal_that_made_the_job_after_all_is_one_job(run, account):
     assert len(list_names(account)) == 1
 
 
-@pytest.mark.parametrize("code", ["InternalFailure", "ServiceUnavailableException", "ServiceQuotaExceededException"])
-def test_a_busy_answer_that_made_the_job_after_all_is_one_job(run, account, code):
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("InternalFailure", 0), ("ServiceUnavailableException", 0), ("ServiceQuotaExceededException", 400), ("New", 503)],
+)
+def test_a_busy_answer_that_made_the_job_after_all_is_one_job(run, account, code, status):
     bedrock = account.bedrock
+    answer = {"Error": {"Code": code, "Message": "Busy."}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
     def create(**request):
         bedrock.create_model_invocation_job(**request)
-        raise ClientError({"Error": {"Code": code, "Message": "Busy."}}, "Create")
+        raise ClientError(answer, "Create")
 
     changed = replace(account, bedrock=Changed(bedrock, create_model_invocation_job=create))
     assert take_step(plan_jobs(run), run.ledger, changed)[0].job_arn == ""
@@ -222,3 +238,68 @@ def test_a_listing_that_is_refused_for_a_while_is_waited_out(run, account):
     busy = busy_at_first(account, "get_paginator", 3)
     (state,) = wait_for_jobs(run, planned, busy, states, pause=0.05, sleep=lambda seconds: None)
     assert state.status == "Completed"
+
+
+def refuse(code):
+    """Make an operation that the account refuses."""
+
+    def operation(**request):
+        raise ClientError({"Error": {"Code": code, "Message": "No."}}, "Any")
+
+    return operation
+
+
+def test_a_job_without_room_is_known_not_to_be_there(run, account):
+    full = Changed(account.bedrock, create_model_invocation_job=refuse("ServiceQuotaExceededException"))
+    take_step(plan_jobs(run), run.ledger, replace(account, bedrock=full))
+    assert [state.status for state in run.ledger.replay()] == ["planned"]
+
+
+def prepare_two(run, into, last="Call 99.", **quotas):
+    """Prepare the run again, in other files, and with another text of the last call."""
+    calls = run.read_calls().with_columns(transcript=pl.col("transcript").replace("Call 99.", last))
+    return prepare(calls, run.read_prompts(), into=into, name="demo", quotas=quotas)
+
+
+def test_jobs_that_differ_in_their_last_file_alone_are_two(run, account, tmp_path):
+    for name in ("first", "other"):
+        finish(prepare_two(run, tmp_path / name, f"The {name}.", records_per_file=60), account)
+    assert len(set(list_names(account))) == 2
+
+
+def test_every_file_of_a_job_is_sent(run, account, tmp_path):
+    (state,) = finish(prepare_two(run, tmp_path / "files", records_per_file=60), account)
+    assert (state.status, state.counts["success"]) == ("Completed", 100)
+
+
+def test_of_several_tries_that_the_ledger_lost_the_last_is_adopted(run, account, tmp_path):
+    write_settings(tmp_path / "emulator", Settings(min_records=101))
+    for _ in range(2):
+        renew(run, plan_jobs(run), account.s3)
+        finish(run, account)
+    run.ledger.file.unlink()
+    (state,) = finish(run, account)
+    assert (state.status, state.job_try, len(list_names(account))) == ("Failed", 2, 2)
+
+
+def test_a_job_that_cannot_be_stopped_does_not_keep_the_others_from_it(run, account, tmp_path):
+    write_settings(tmp_path / "emulator", Settings(clock="realistic"))
+    two = prepare_two(run, tmp_path / "two", records_per_job=50, min_records=1)
+    first, _ = take_step(plan_jobs(two), two.ledger, account)
+    operations = {first.job_arn: refuse("AccessDeniedException")}
+
+    def stop(jobIdentifier):  # noqa: N803
+        operations.get(jobIdentifier, account.bedrock.stop_model_invocation_job)(jobIdentifier=jobIdentifier)
+
+    with pytest.raises(JobError, match="AccessDeniedException"):
+        stop_jobs(plan_jobs(two), two.ledger, Changed(account.bedrock, stop_model_invocation_job=stop))
+    assert [two.ledger.latest()[job.key].status for job in plan_jobs(two)] == ["Submitted", "Stopping"]
+
+
+def test_a_job_that_has_ended_before_it_could_be_stopped_is_no_error(run, account):
+    take_step(plan_jobs(run), run.ledger, account)
+    arn = run.ledger.replay()[0].job_arn
+    while "endTime" not in account.bedrock.get_model_invocation_job(jobIdentifier=arn):
+        pass
+    stop_jobs(plan_jobs(run), run.ledger, account.bedrock)
+    assert [state.status for state in run.ledger.replay()] == ["Completed"]

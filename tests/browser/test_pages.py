@@ -15,6 +15,7 @@ HOSTILE = (
 )
 TEXT = f"Agent: Hello {HOSTILE}.\nCustomer: {HOSTILE} I want {{}} euros back, <b onclick=window.pwned=1>please</b>."
 PAGES = ["index", *STAGES]
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 each_page = pytest.mark.parametrize("page", PAGES)
 
 
@@ -28,7 +29,17 @@ class Visit:
 
 
 @pytest.fixture(scope="module")
-def report(account, make_calls, make_answer, answer_by_hand, choose_parameters, tmp_path_factory):
+def chromium():
+    """The system's Chromium, looked for before anything else is done."""
+    path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if path is None:
+        give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        give_up("no Chromium on this machine: apt-get install chromium")
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(chromium, account, make_calls, make_answer, answer_by_hand, choose_parameters, tmp_path_factory):
     """A report on calls, answers and errors that are markup; one answer in three failed."""
     root = tmp_path_factory.mktemp("hostile")
     make_calls(9, TEXT).write_parquet(root / "calls.parquet")
@@ -43,12 +54,8 @@ def report(account, make_calls, make_answer, answer_by_hand, choose_parameters, 
 
 
 @pytest.fixture(scope="module")
-def browser(report):
-    """The system's Chromium. The report comes first: no kernel can be waited for while playwright's loop runs."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        give_up("no Chromium on this machine: apt-get install chromium")
+def browser(chromium, report):
+    """A browser. The report comes first: no kernel can be waited for while playwright's loop runs."""
     with sync_playwright() as playwright:
         alone = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses root a sandbox
         browser = playwright.chromium.launch(executable_path=chromium, args=alone)

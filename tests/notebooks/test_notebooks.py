@@ -1,5 +1,6 @@
 import ast
 import hashlib
+import shutil
 import tokenize
 from dataclasses import dataclass
 from io import StringIO
@@ -23,7 +24,7 @@ each_step = pytest.mark.parametrize("step", STEPS)
 
 @dataclass(frozen=True)
 class Chain:
-    """The steps run in order: the run they made, its files as they then were, and what each copy shows."""
+    """The steps run in order, with the values that stand in them: the run they made, its files, what each shows."""
 
     run: Path
     files: dict[str, str]
@@ -48,18 +49,22 @@ def digest_files(folder):
 
 
 def run_chain(root, copies):
-    run = root / "runs" / "demo"
-    inputs = {"calls": str(root / "calls.parquet"), "runs": str(root / "runs"), "run": "demo"}
-    parameters = {step: inputs if step == "prepare" else {"run_folder": str(run)} for step in STEPS}
-    shown = {step: read_outputs(run_notebook(FOLDER / f"{step}.ipynb", parameters[step], copies)) for step in STEPS}
+    run = root / "runs" / "sample"
+    shown = {step: read_outputs(run_notebook(root / "notebooks" / f"{step}.ipynb", {}, copies)) for step in STEPS}
     return Chain(run, digest_files(run), shown)
 
 
 @pytest.fixture(scope="module")
 def first(account, make_calls, tmp_path_factory):
-    """50 calls with the two prompts of the notebooks: as many records as a batch job needs."""
+    """50 calls with the two prompts of the notebooks: as many records as a batch job needs.
+
+    A notebook runs in its own folder, so beside the committed ones their `../runs` would be this project's: only in a
+    copy do the calls and the runs belong to the test.
+    """
     root = tmp_path_factory.mktemp("chain")
-    make_calls(50).write_parquet(root / "calls.parquet")
+    shutil.copytree(FOLDER, root / "notebooks")
+    (root / "calls").mkdir()
+    make_calls(50).write_parquet(root / "calls" / "sample.parquet")
     return run_chain(root, root / "first")
 
 
