@@ -25,6 +25,7 @@ bench: $(STAMP)
 	@$(BIN)/python benchmarks/imports.py
 	@$(BIN)/python benchmarks/emulator.py
 	@$(BIN)/python benchmarks/reading.py
+	@$(BIN)/python benchmarks/writing.py
 
 # The tour is committed as it ran, in a fresh folder and on a fresh emulator; a bar would show how long that took.
 tour: $(STAMP)

@@ -28,43 +28,66 @@ WORDS = r"[^\x1c-\x1f\s]"
 encode = msgspec.json.Encoder().encode
 
 
-class Column(NamedTuple):
-    """What some calls put at one place of a body, in their order.
+class Texts(NamedTuple):
+    """What some calls put into a body, in the order of the calls.
 
     Attributes
     ----------
     values
-        Bytes as they stand in the body.
+        For each place in the body a list: bytes as they stand there.
     digests
-        SHA-256 of each value.
-    text_bytes
-        Sizes of the texts, for the estimate of tokens.
+        SHA-256 of what a call puts in.
+    value_bytes, text_bytes
+        Sizes of all values of a call; and as texts, for the estimate of tokens.
     """
 
-    values: list[bytes]
+    values: tuple[list[bytes], ...]
     digests: list[bytes]
+    value_bytes: list[int]
     text_bytes: list[int]
 
 
-class Source(Protocol):
-    """Where a column comes from; prompts with equal sources share the column."""
+class Slab:
+    """Some calls; a column that several prompts use is escaped and digested once."""
 
-    def read(self, calls: pl.DataFrame) -> Column:
-        """Read the column of some calls."""
+    def __init__(self, calls: pl.DataFrame) -> None:
+        self.calls = calls
+        self.columns: dict[str, Texts] = {}
+
+    def read_column(self, name: str) -> Texts:
+        """Escape a column, numbers and truths as `str` writes them."""
+        if name not in self.columns:
+            texts = list(map(str, self.calls[name].to_list()))
+            self.columns[name] = make_texts(map(escape, texts), map(count_bytes, texts))
+        return self.columns[name]
+
+    def render(self, prompt: Prompt) -> list[str]:
+        """Write the user's text call by call."""
+        return [write_text(prompt, call) for call in self.calls.iter_rows(named=True)]
+
+
+class Source(Protocol):
+    """Where the values in a body come from; prompts with equal sources share them."""
+
+    def read(self, slab: Slab) -> Texts:
+        """Read the values of some calls."""
 
 
 @dataclass(frozen=True)
-class CallColumn:
-    """A column of the calls, as `{{ name }}` writes it."""
+class Columns:
+    """Columns of the calls, as `{{ name }}` writes them."""
 
-    name: str
+    names: tuple[str, ...]
 
-    def read(self, calls: pl.DataFrame) -> Column:
-        """Write numbers and truths as text, and escape."""
-        texts = calls[self.name]
-        if texts.dtype != pl.String:
-            texts = pl.Series([str(value) for value in texts.to_list()], dtype=pl.String)
-        return make_column(map(escape, texts.to_list()), texts.str.len_bytes().to_list())
+    def read(self, slab: Slab) -> Texts:
+        """Put the columns side by side."""
+        columns = [slab.read_column(name) for name in self.names]
+        if len(columns) == 1:
+            return columns[0]
+        values, digests, value_bytes, text_bytes = zip(*columns, strict=True)
+        together = [hashlib.sha256(b"".join(of_call)).digest() for of_call in zip(*digests, strict=True)]
+        sums = [list(map(sum, zip(*sizes, strict=True))) for sizes in (value_bytes, text_bytes)]
+        return Texts(tuple(places for (places,) in values), together, *sums)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +96,10 @@ class UserText:
 
     prompt: Prompt
 
-    def read(self, calls: pl.DataFrame) -> Column:
+    def read(self, slab: Slab) -> Texts:
         """Render call by call, and escape."""
-        texts = [write_text(self.prompt, call) for call in calls.iter_rows(named=True)]
-        return make_column(map(escape, texts), map(count_bytes, texts))
+        texts = slab.render(self.prompt)
+        return make_texts(map(escape, texts), map(count_bytes, texts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +108,10 @@ class WholeBody:
 
     prompt: Prompt
 
-    def read(self, calls: pl.DataFrame) -> Column:
+    def read(self, slab: Slab) -> Texts:
         """Render, write and encode call by call."""
-        texts = [write_text(self.prompt, call) for call in calls.iter_rows(named=True)]
-        return make_column((encode(write_request(self.prompt, text)) for text in texts), map(count_bytes, texts))
+        texts = slab.render(self.prompt)
+        return make_texts((encode(write_request(self.prompt, text)) for text in texts), map(count_bytes, texts))
 
 
 class Form(NamedTuple):
@@ -100,7 +123,7 @@ class Form(NamedTuple):
         The prompt.
     pieces
         What is the same for every call.
-    sources
+    source
         Where the values between the pieces come from.
     text_bytes
         Size of the texts that are the same for every call, for the estimate of tokens.
@@ -108,7 +131,7 @@ class Form(NamedTuple):
 
     prompt: Prompt
     pieces: tuple[bytes, ...]
-    sources: tuple[Source, ...]
+    source: Source
     text_bytes: int
 
 
@@ -123,14 +146,14 @@ def make_form(prompt: Prompt, calls: pl.DataFrame) -> Form:
     place, parts = find_place(prompt), split_template(prompt.template)
     system_bytes = count_bytes(prompt.system)
     if place is None:
-        return Form(prompt, (b"", b""), (WholeBody(prompt),), system_bytes)
+        return Form(prompt, (b"", b""), WholeBody(prompt), system_bytes)
     before, after = place
     if parts is None or not is_plain(*parts, calls):
-        return Form(prompt, (before, after), (UserText(prompt),), system_bytes)
+        return Form(prompt, (before, after), UserText(prompt), system_bytes)
     texts, names = parts
     pieces = [escape(text) for text in texts]
     pieces[0], pieces[-1] = before + pieces[0], pieces[-1] + after
-    return Form(prompt, tuple(pieces), tuple(map(CallColumn, names)), system_bytes + sum(map(count_bytes, texts)))
+    return Form(prompt, tuple(pieces), Columns(tuple(names)), system_bytes + sum(map(count_bytes, texts)))
 
 
 def digest_prompts(prompts: Iterable[Prompt]) -> list[bytes]:
@@ -142,11 +165,6 @@ def digest_prompts(prompts: Iterable[Prompt]) -> list[bytes]:
         met[request] += 1
         digests.append(hashlib.sha256(request + b"%d" % met[request]).digest())
     return digests
-
-
-def read_columns(forms: Iterable[Form], calls: pl.DataFrame) -> dict[Source, Column]:
-    """Read what some calls put into the bodies, once for all forms."""
-    return {source: source.read(calls) for source in dict.fromkeys(source for form in forms for source in form.sources)}
 
 
 def find_place(prompt: Prompt) -> tuple[bytes, bytes] | None:
@@ -179,10 +197,11 @@ def has_words(column: pl.Series) -> bool:
     return column.dtype != pl.String or column.str.contains(WORDS).all()
 
 
-def make_column(values: Iterable[bytes], text_bytes: Iterable[int]) -> Column:
-    """Digest the values."""
+def make_texts(values: Iterable[bytes], text_bytes: Iterable[int]) -> Texts:
+    """Digest and measure the values of one place."""
     values = list(values)
-    return Column(values, [hashlib.sha256(value).digest() for value in values], list(text_bytes))
+    digests = [hashlib.sha256(value).digest() for value in values]
+    return Texts((values,), digests, list(map(len, values)), list(text_bytes))
 
 
 def escape(text: str) -> bytes:
@@ -192,7 +211,7 @@ def escape(text: str) -> bytes:
 
 def count_bytes(text: str) -> int:
     """Count the bytes of a text in UTF-8."""
-    return len(text.encode())
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def write_text(prompt: Prompt, call: Mapping[str, Any]) -> str:

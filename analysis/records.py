@@ -12,17 +12,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from analysis.bodies import (
-    Column,
-    Form,
-    Source,
-    count_bytes,
-    digest_prompts,
-    make_form,
-    read_columns,
-    write_request,
-    write_text,
-)
+from analysis.bodies import Form, Slab, Source, Texts, count_bytes, digest_prompts, make_form, write_request, write_text
 from analysis.errors import QuotaError
 from analysis.models import find_model
 from analysis.prompts import Prompt
@@ -52,8 +42,6 @@ RECORD_SCHEMA = {
     "input_tokens_estimate": pl.Int64,
     "max_tokens": pl.Int64,
 }
-
-Sources = tuple[Source, ...]
 
 
 class Batch(NamedTuple):
@@ -170,56 +158,62 @@ def make_slabs(calls: pl.DataFrame, prompts: Sequence[Prompt]) -> Iterator[tuple
     """Make the records of prompts that share a model, some calls at a time: what is new of each, and the lines."""
     forms = [make_form(prompt, calls) for prompt in prompts]
     keys = digest_prompts(prompts)
-    seen: dict[Sources, dict[bytes, int]] = {form.sources: {} for form in forms}
+    seen: dict[Source, dict[bytes, int]] = {form.source: {} for form in forms}
     for slab in cut_slabs(calls, sum(prompt.samples for prompt in prompts)):
-        columns = read_columns(forms, slab)
-        asked = {sources: count_equal(sources, columns, before) for sources, before in seen.items()}
-        batches = (make_batches(form, key, columns, asked[form.sources]) for form, key in zip(forms, keys, strict=True))
+        texts = {source: source.read(slab) for source in seen}
+        before = {source: count_equal(texts[source].digests, counts) for source, counts in seen.items()}
+        batches = (
+            make_batches(form, key, texts[form.source], before[form.source])
+            for form, key in zip(forms, keys, strict=True)
+        )
         yield join_batches(list(chain.from_iterable(batches)))
 
 
-def cut_slabs(calls: pl.DataFrame, lines: int) -> Iterator[pl.DataFrame]:
+def cut_slabs(calls: pl.DataFrame, lines: int) -> Iterator[Slab]:
     """Cut the calls into slabs of about equal bytes, however long they are and however many lines each makes."""
     sizes = calls.select(pl.sum_horizontal(pl.col(pl.String).str.len_bytes().cast(pl.Int64))).to_series()
     start = 0
     for length in (sizes.cum_sum() * lines // SLAB_BYTES).rle().struct.field("len"):
-        yield calls.slice(start, length)
+        yield Slab(calls.slice(start, length))
         start += length
 
 
-def count_equal(sources: Sources, columns: Mapping[Source, Column], seen: dict[bytes, int]) -> list[tuple[bytes, int]]:
-    """Say what each call asks, and how many before it ask the same."""
-    counted = []
-    for digests in zip(*(columns[source].digests for source in sources), strict=True):
-        asked = b"".join(digests)
-        before = seen.get(asked, 0)
-        seen[asked] = before + 1
-        counted.append((asked, before))
-    return counted
+def count_equal(digests: Sequence[bytes], seen: dict[bytes, int]) -> list[int]:
+    """Count for each call the ones before that put the same into the bodies."""
+    before = []
+    for digest in digests:
+        number = seen.get(digest, 0)
+        seen[digest] = number + 1
+        before.append(number)
+    return before
 
 
-def make_batches(
-    form: Form, key: bytes, columns: Mapping[Source, Column], asked: Sequence[tuple[bytes, int]]
-) -> Iterator[Batch]:
+def make_batches(form: Form, key: bytes, texts: Texts, before: Sequence[int]) -> Iterator[Batch]:
     """Make the records of one prompt and some calls, one batch for each sample."""
     samples = form.prompt.samples
-    values = [columns[source].values for source in form.sources]
-    texts = [columns[source].text_bytes for source in form.sources]
     pieces = [HEAD, MIDDLE + form.pieces[0], *form.pieces[1:]]
     pieces[-1] += TAIL
     fixed = ID_LENGTH + sum(map(len, pieces))
-    sizes = [fixed + sum(map(len, of_call)) for of_call in zip(*values, strict=True)]
-    tokens = [estimate_tokens(form.text_bytes + sum(of_call)) for of_call in zip(*texts, strict=True)]
+    sizes = [fixed + size for size in texts.value_bytes]
+    tokens = [estimate_tokens(form.text_bytes + size) for size in texts.text_bytes]
     for sample in range(1, samples + 1):
-        ids = [make_id(key, digest, before * samples + sample) for digest, before in asked]
-        columns_between = (ids, *values, repeat(b""))
-        parts = chain.from_iterable(zip(map(repeat, pieces), columns_between, strict=True))
+        numbers = [number * samples + sample for number in before]
+        ids = make_ids(key, list(map(number_digest, texts.digests, numbers)))
+        variable = (ids, *texts.values, repeat(b""))
+        parts = chain.from_iterable(zip(map(repeat, pieces), variable, strict=True))
         yield Batch(ids, sizes, tokens, zip(*parts, strict=False))
 
 
-def make_id(key: bytes, digest: bytes, number: int) -> bytes:
-    """Digest what is asked into an id; equal requests have numbers, so that each gets another."""
-    return hashlib.sha256(key + digest + number.to_bytes(4, "big")).digest()[:ID_LENGTH].translate(LETTERS)
+def number_digest(digest: bytes, number: int) -> bytes:
+    """Give the second and later of equal requests digests of their own."""
+    return digest if number == 1 else hashlib.sha256(digest + number.to_bytes(4, "big")).digest()
+
+
+def make_ids(key: bytes, digests: Sequence[bytes]) -> list[bytes]:
+    """Mix the digest of a prompt into those of its texts, and take letters from the first bytes of each."""
+    mixed = int.from_bytes(b"".join(digests)) ^ int.from_bytes(key * len(digests))
+    letters = mixed.to_bytes(len(key) * len(digests)).translate(LETTERS)
+    return [letters[start : start + ID_LENGTH] for start in range(0, len(letters), len(key))]
 
 
 def join_batches(batches: Sequence[Batch]) -> tuple[pl.DataFrame, bytes]:

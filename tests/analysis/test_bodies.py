@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from analysis.bodies import CallColumn, UserText, WholeBody, make_form
+from analysis.bodies import Columns, UserText, WholeBody, make_form
 from analysis.errors import PromptError
 from analysis.families import FAMILIES, find_family, only_read
 from analysis.models import find_model
@@ -136,18 +136,18 @@ def test_every_family_that_is_written_is_compared():
 
 
 @pytest.mark.parametrize(
-    ("template", "model_id", "sources"),
+    ("template", "model_id", "source"),
     [
-        ("Say {{ transcript }} in {{ seconds }}.", HAIKU, [CallColumn, CallColumn]),
-        ("Say {{ transcript | upper }}.", HAIKU, [UserText]),
-        ("Say {{ transcript }} on {{ day }}.", HAIKU, [UserText]),
-        ("Say {{ transcript }}.", MODELS["llama"], [WholeBody]),
+        ("Say {{ transcript }} in {{ seconds }}.", HAIKU, Columns),
+        ("Say {{ transcript | upper }}.", HAIKU, UserText),
+        ("Say {{ transcript }} on {{ day }}.", HAIKU, UserText),
+        ("Say {{ transcript }}.", MODELS["llama"], WholeBody),
     ],
 )
-def test_what_can_be_put_in_place_is_put_in_place(template, model_id, sources):
+def test_what_can_be_put_in_place_is_put_in_place(template, model_id, source):
     frame = pl.DataFrame({"transcript": ["Hi."], "seconds": [3], "day": [date(2026, 1, 2)]})
     form = make_form(Prompt(name="short", model_id=model_id, template=template), frame)
-    assert [type(source) for source in form.sources] == sources
+    assert type(form.source) is source
 
 
 def test_fields_of_the_prompt_that_take_the_place_of_the_text_stay(tmp_path):
