@@ -20,6 +20,7 @@ from analysis.prompts import Prompt, check_name, check_template
 from analysis.quotas import LATEST, Quotas, find_quotas
 from analysis.records import write_records
 from analysis.runs.folder import RUN_FILE, Run
+from analysis.runs.standing import has_answers, has_jobs
 
 SHOWN, LEAD = 40, 12  # characters of a changed value in an error, and of those the ones before the change
 
@@ -36,6 +37,7 @@ def prepare(
     """Write the run: every call with every prompt as records in files that fit the quotas. Nothing is sent.
 
     Preparing the same again gives the run that is there; the files are the same to the byte wherever they are made.
+    A run that was sent stays as it was cut, whatever the quotas are by now.
 
     Parameters
     ----------
@@ -191,9 +193,10 @@ def digest_calls(calls: pl.DataFrame) -> str:
 
 
 def name_request(request: Mapping[str, Any]) -> str:
-    """Name a run for its prompts and the digest of its request."""
+    """Name a run for its prompts and the digest of what it asks; an account whose quotas change asks no other thing."""
     names = "-".join(prompt["name"] for prompt in request["prompts"])
-    return f"{names[:31].rstrip('-')}-{hashlib.sha256(msgspec.json.encode(request)).hexdigest()[:8]}"
+    asked = msgspec.json.encode({name: request[name] for name in ("calls", "prompts")})
+    return f"{names[:31].rstrip('-')}-{hashlib.sha256(asked).hexdigest()[:8]}"
 
 
 def check_same(run: Run, request: Mapping[str, Any]) -> Run:
@@ -201,6 +204,8 @@ def check_same(run: Run, request: Mapping[str, Any]) -> Run:
     if not (run.folder / RUN_FILE).exists():
         raise RunError(run.folder, "a folder that is not a run", "choose another name, or move it away")
     before, now = run.read_request(), msgspec.json.decode(msgspec.json.encode(request))
+    if has_jobs(run) or has_answers(run):
+        now["quotas"] = before["quotas"]  # its files are cut and sent, whatever the account may send today
     changes = list_changes(list_settings(before), list_settings(now))
     if changes:
         reason = f"was prepared for something else ({'; '.join(changes[:8])})"

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from analysis import Prompt, list_runs, open_run, prepare
+from analysis import Prompt, invoke, list_runs, open_run, prepare
 from analysis.errors import CallsError, PromptError, QuotaError, RunError
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -170,6 +170,20 @@ def test_other_quotas_are_another_request(tmp_path):
     prepare(CALLS, make_prompt(), into=tmp_path, name="trial")
     with pytest.raises(RunError, match=r"min_records: 100 -> 1000"):
         prepare(CALLS, make_prompt(), into=tmp_path, name="trial", quota_year="2024")
+
+
+def test_a_run_that_was_sent_stays_when_the_quotas_of_the_account_change(tmp_path, emulator):
+    run = prepare(CALLS, make_prompt(), into=tmp_path)
+    invoke(run, profile="emulator")
+    before = read_files(run.folder)
+    assert prepare(CALLS, make_prompt(), into=tmp_path, quotas={"records_per_file": 2}) == run
+    assert read_files(run.folder) == before
+
+
+def test_a_run_that_was_sent_is_still_no_other_request(tmp_path, emulator):
+    invoke(prepare(CALLS, make_prompt(), into=tmp_path, name="trial"), profile="emulator")
+    with pytest.raises(RunError, match="max_tokens: 1024 -> 9"):
+        prepare(CALLS, make_prompt(max_tokens=9), into=tmp_path, name="trial", quota_year="2024")
 
 
 def test_the_order_of_variants_makes_no_other_run(tmp_path):
