@@ -22,6 +22,7 @@ from analysis.records import write_records
 from analysis.runs.folder import RUN_FILE, Run
 from analysis.runs.standing import has_answers, has_jobs
 
+GROUP_BYTES = 4 << 20  # text of the calls that are written at once
 SHOWN, LEAD = 40, 12  # characters of a changed value in an error, and of those the ones before the change
 
 
@@ -126,10 +127,17 @@ def write_run(folder: Path, calls: pl.DataFrame, prompts: Sequence[Prompt], requ
     """Write everything that a run has before it is sent."""
     limits = msgspec.convert(request["quotas"], dict[str, Quotas])
     by_base = {find_model(model_id).base: values for model_id, values in limits.items()}
+    folder.mkdir()
+    write_calls(folder / "calls.parquet", calls)
     records = write_records(calls, prompts, into=folder / "input", find_quotas=by_base.__getitem__)
-    calls.write_parquet(folder / "calls.parquet")
     records.write_parquet(folder / "records.parquet")
     (folder / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(request), indent=2) + b"\n")
+
+
+def write_calls(path: Path, calls: pl.DataFrame) -> None:
+    """Write the calls some at a time: Parquet holds a group of rows in memory, and the usual one is all of them."""
+    text_bytes = calls.select(pl.sum_horizontal(pl.col(pl.String).str.len_bytes().cast(pl.Int64)).sum()).item()
+    calls.write_parquet(path, row_group_size=max(1, len(calls) * GROUP_BYTES // max(text_bytes, GROUP_BYTES)))
 
 
 def check_calls(calls: pl.DataFrame) -> pl.DataFrame:
@@ -142,7 +150,8 @@ def check_calls(calls: pl.DataFrame) -> pl.DataFrame:
     if calls.is_empty():
         raise CallsError("calls", "no rows", "prepare at least one call")
     calls = calls.with_columns(read_ids(calls["call_id"]))
-    empty = calls.filter(pl.col("transcript").cast(pl.String).str.strip_chars() == "")["call_id"]
+    # Stripped, the texts would be there twice.
+    empty = calls.filter(~pl.col("transcript").cast(pl.String).str.contains(r"\S"))["call_id"]
     if len(empty):
         reason = f"{len(empty)} transcripts are empty, such as that of call {empty[0]!r}"
         raise CallsError("calls", reason, "leave them out by drop_empty_calls(calls)")

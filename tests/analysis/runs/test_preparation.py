@@ -4,6 +4,7 @@ from datetime import datetime
 
 import pandas as pd
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -279,6 +280,13 @@ def test_empty_transcripts_are_named(tmp_path):
     calls = CALLS.with_columns(transcript=pl.Series(["Hello.", " \n", "Bye."]))
     with pytest.raises(CallsError, match=r"1 transcripts are empty, such as that of call '.*'; leave them out by drop"):
         prepare(calls, make_prompt(), into=tmp_path)
+
+
+def test_long_calls_are_written_to_parquet_a_few_at_a_time(tmp_path):
+    calls = pl.DataFrame({"call_id": list("abc"), "transcript": ["word " * 600_000] * 3})
+    run = prepare(calls, make_prompt(), into=tmp_path)
+    assert pq.read_metadata(run.folder / "calls.parquet").num_row_groups == 3
+    assert_frame_equal(run.read_calls(), calls)
 
 
 def test_half_a_character_is_named(tmp_path):
