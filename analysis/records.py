@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate, chain, pairwise, repeat
+from itertools import chain, repeat
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from analysis.bodies import Form, Slab, Source, Texts, count_bytes, digest_prompts, make_form, write_request, write_text
+from analysis.cuts import Cut, add_cuts, check_sizes, cut_records, read_blocks, write_files
 from analysis.errors import QuotaError
 from analysis.models import find_model
 from analysis.prompts import Prompt
@@ -23,7 +24,6 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_LENGTH = 11  # what Bedrock's own ids had until 2025; a million records clash once in 97 million runs
 LETTERS = bytes(ord(ALPHABET[byte % len(ALPHABET)]) for byte in range(256))
 BYTES_PER_TOKEN = 4  # rule of thumb for English text; the plan takes it as plus or minus a quarter
-COPY_BYTES = 1 << 20
 SLAB_BYTES = 2 << 20  # less costs time for each slab, more leaves the processor's cache
 HEAD, MIDDLE, TAIL = b'{"recordId":"', b'","modelInput":', b"}\n"
 
@@ -98,13 +98,32 @@ def write_records(
     jobs = 0
     into.mkdir(parents=True, exist_ok=True)
     for (model_id, _), members in groups.items():
-        spool = into / ".spool"
-        records = spool_records(calls, members, spool)
-        records = assign_files(records, find_quotas(find_model(model_id).base), first_job=jobs + 1)
-        cut_spool(spool, records, into)
-        jobs += records["job_key"].n_unique()
-        frames.append(records)
+        quotas = find_quotas(find_model(model_id).base)
+        records, cuts = write_jobs(calls, members, quotas, first_job=jobs + 1, into=into)
+        frames.append(add_cuts(records, cuts).select(list(RECORD_SCHEMA)))
+        jobs = cuts[-1].job
     return check_ids(pl.concat(frames))
+
+
+def write_jobs(
+    calls: pl.DataFrame, prompts: Sequence[Prompt], quotas: Quotas, *, first_job: int, into: Path
+) -> tuple[pl.DataFrame, list[Cut]]:
+    """Write the jobs of prompts that share a model."""
+    variants, spool = list_variants(prompts), into / ".spool"
+    # Whether the bytes fit too is known when all is written; most often they do.
+    expected = cut_records(pl.zeros(len(calls) * len(variants), pl.Int64, eager=True), quotas, first_job=first_job)
+    frames: list[pl.DataFrame] = []
+    write_files(keep_frames(make_slabs(calls, prompts), frames, expected[-1].end), expected, spool)
+    records = calls.select("call_id").join(variants, how="cross", maintain_order="left_right").hstack(pl.concat(frames))
+    check_sizes(records, quotas)
+    cuts = cut_records(records["input_bytes"], quotas, first_job=first_job)
+    if cuts == expected:
+        for folder in spool.iterdir():
+            folder.rename(into / folder.name)
+    else:
+        write_files(read_blocks(records["input_bytes"], expected, spool), cuts, into)
+    rmtree(spool)
+    return records, cuts
 
 
 def describe_record(prompt: Prompt, call: Mapping[str, Any]) -> tuple[str, int, dict[str, Any]]:
@@ -124,23 +143,17 @@ def estimate_tokens(text_bytes: int) -> int:
     return -(-text_bytes // BYTES_PER_TOKEN)
 
 
-def spool_records(calls: pl.DataFrame, prompts: Sequence[Prompt], spool: Path) -> pl.DataFrame:
-    """Write the lines one after the other into one file; how they are cut depends on their sizes."""
+def keep_frames(
+    slabs: Iterable[tuple[pl.DataFrame, bytes]], frames: list[pl.DataFrame], total: int
+) -> Iterator[tuple[pl.Series, bytes]]:
+    """Pass on sizes and lines, keep what is known of the records, and show how far it is."""
     from tqdm import tqdm
 
-    variants = list_variants(prompts)
-    slabs = []
-    bar = tqdm(desc="writing records", total=len(calls) * len(variants), unit="record", delay=2, file=sys.stdout)
-    with spool.open("wb") as file, bar, ThreadPoolExecutor(1) as writer:
-        written = writer.submit(int)
-        for slab, lines in make_slabs(calls, prompts):
-            # While the system copies the lines of one slab, those of the next are made.
-            written.result()
-            written = writer.submit(file.write, lines)
-            slabs.append(slab)
-            bar.update(len(slab))
-        written.result()
-    return calls.select("call_id").join(variants, how="cross", maintain_order="left_right").hstack(pl.concat(slabs))
+    with tqdm(desc="writing records", total=total, unit="record", delay=2, file=sys.stdout) as bar:
+        for frame, lines in slabs:
+            yield frame["input_bytes"], lines
+            frames.append(frame)
+            bar.update(len(frame))
 
 
 def list_variants(prompts: Sequence[Prompt]) -> pl.DataFrame:
@@ -227,69 +240,6 @@ def join_batches(batches: Sequence[Batch]) -> tuple[pl.DataFrame, bytes]:
         }
     )
     return frame, b"".join(chain.from_iterable(lines))
-
-
-def assign_files(records: pl.DataFrame, quotas: Quotas, *, first_job: int) -> pl.DataFrame:
-    """Cut the records evenly into jobs, and each job evenly into files."""
-    sizes = records["input_bytes"].to_list()
-    check_sizes(records, quotas)
-    parts: list[pl.DataFrame] = []
-    jobs = cut_evenly(sizes, quotas.records_per_job, quotas.job_bytes)
-    for number, (start, end) in enumerate(pairwise(jobs), first_job):
-        files = cut_evenly(sizes[start:end], quotas.records_per_file, quotas.file_bytes)
-        for index, (first, last) in enumerate(pairwise(files)):
-            part = records.slice(start + first, last - first).with_columns(
-                job_key=pl.lit(f"job{number:02}"),
-                file=pl.lit(f"{index:05}.jsonl"),
-                line=pl.int_range(1, last - first + 1),
-            )
-            parts.append(part.select(pl.col(name).cast(kind) for name, kind in RECORD_SCHEMA.items()))
-    return pl.concat(parts)
-
-
-def cut_evenly(sizes: Sequence[int], most: int, most_bytes: int) -> list[int]:
-    """Find the cuts of the fewest pieces of equal count that all fit: [0, ..., len(sizes)]."""
-    ends = [0, *accumulate(sizes)]
-    count = len(sizes)
-    pieces = max(1, -(-count // most), -(-ends[-1] // most_bytes))
-    while True:
-        cuts = [count * piece // pieces for piece in range(pieces + 1)]
-        if all(ends[end] - ends[start] <= most_bytes for start, end in pairwise(cuts)):
-            return cuts
-        pieces += 1
-
-
-def check_sizes(records: pl.DataFrame, quotas: Quotas) -> None:
-    """Refuse a record that no file could hold."""
-    most = min(quotas.file_bytes, quotas.job_bytes)
-    large = records.filter(pl.col("input_bytes") > most)
-    if len(large):
-        call_id, variant, size = large.select("call_id", "variant", "input_bytes").row(0)
-        reason = f"{size:,} bytes with prompt {variant!r}, and an input file may have {most:,}"
-        raise QuotaError(f"call {call_id!r}", reason, f"shorten or leave out {len(large)} such records")
-
-
-def cut_spool(spool: Path, records: pl.DataFrame, into: Path) -> None:
-    """Move the lines to the files that `records` says; the usual single file is only renamed."""
-    files = records.group_by("job_key", "file", maintain_order=True).agg(pl.col("input_bytes").sum()).rows()
-    for job_key, _, _ in files:
-        (into / job_key).mkdir(exist_ok=True)
-    if len(files) == 1:
-        spool.replace(into / files[0][0] / files[0][1])
-        return
-    with spool.open("rb") as source:
-        for job_key, name, size in files:
-            with (into / job_key / name).open("wb") as target:
-                target.writelines(read_pieces(source, size))
-    spool.unlink()
-
-
-def read_pieces(source: Any, size: int) -> Iterable[bytes]:
-    """Read exactly `size` bytes, some at a time."""
-    while size:
-        piece = source.read(min(size, COPY_BYTES))
-        size -= len(piece)
-        yield piece
 
 
 def check_ids(records: pl.DataFrame) -> pl.DataFrame:

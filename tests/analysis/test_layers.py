@@ -12,7 +12,7 @@ LAYERS = (
     {"storage"},
     {"models", "prompts", "transcripts", "samples", "quotas"},
     {"families", "prices", "names"},
-    {"bodies", "refusals"},
+    {"bodies", "cuts", "refusals"},
     {"records", "ledger", "invocations", "outputs", "price_list", "service_quotas"},
     {"jobs", "manifests", "answers", "costs", "stops", "tables", "updates"},
     {"estimates"},

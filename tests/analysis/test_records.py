@@ -1,17 +1,14 @@
 import json
 from functools import partial
-from itertools import pairwise
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from analysis.errors import ModelError, PromptError, QuotaError
 from analysis.prompts import Prompt
 from analysis.quotas import Quotas, find_quotas
-from analysis.records import ID_LENGTH, RECORD_SCHEMA, check_ids, cut_evenly, describe_record, write_records
+from analysis.records import ID_LENGTH, RECORD_SCHEMA, check_ids, describe_record, write_records
 
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
 SONNET = "us.anthropic.claude-sonnet-4-6"
@@ -211,36 +208,6 @@ def test_tokens_are_estimated_from_the_bytes_of_both_texts():
     text, tokens, request = describe_record(make_prompt(system="é" * 3), {"call_id": "c1", "transcript": "🙂x"})
     assert (text, tokens) == ("🙂x", 3)  # 6 and 5 bytes are 11; a quarter of that, rounded up
     assert request["system"] == "ééé"
-
-
-@given(
-    sizes=st.lists(st.integers(1, 50), min_size=1, max_size=60),
-    most=st.integers(1, 30),
-    most_bytes=st.integers(50, 300),
-)
-@settings(max_examples=200)
-def test_cuts_are_even_and_the_fewest_that_fit(sizes, most, most_bytes):
-    def cut(pieces):
-        return [len(sizes) * piece // pieces for piece in range(pieces + 1)]
-
-    def fits(cuts):
-        return all(end - start <= most and sum(sizes[start:end]) <= most_bytes for start, end in pairwise(cuts))
-
-    cuts = cut_evenly(sizes, most, most_bytes)
-    counts = [end - start for start, end in pairwise(cuts)]
-    assert (cuts[0], cuts[-1]) == (0, len(sizes))
-    assert fits(cuts)
-    assert max(counts) - min(counts) <= 1
-    assert not any(fits(cut(fewer)) for fewer in range(1, len(counts)))
-
-
-def test_what_fits_one_piece_is_not_cut():
-    assert cut_evenly([10, 20, 30], 3, 60) == [0, 3]
-
-
-def test_a_quota_of_bytes_cuts_as_one_of_records_does():
-    assert cut_evenly([10, 20, 30], 3, 59) == [0, 1, 3]
-    assert cut_evenly([10, 20, 30], 2, 60) == [0, 1, 3]
 
 
 def test_quotas_are_asked_for_by_the_base_model(tmp_path):
