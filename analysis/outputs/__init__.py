@@ -11,7 +11,7 @@ import polars as pl
 from analysis.errors import StorageError
 from analysis.outputs.frames import ALL, OUTPUT_SCHEMA, find_job_id
 from analysis.outputs.groups import count_processes, read_files
-from analysis.outputs.parts import write_part
+from analysis.outputs.parts import RecordIndex, index_records, write_part
 from analysis.storage import StoredFile, list_files, open_s3
 
 if TYPE_CHECKING:
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 __all__ = [
     "MANIFEST",
     "OUTPUT_SCHEMA",
+    "RecordIndex",
     "as_pandas",
     "find_job_id",
+    "index_records",
     "list_outputs",
     "load_outputs",
     "scan_outputs",

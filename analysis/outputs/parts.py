@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ import polars as pl
 from analysis.outputs.frames import JOIN_COLUMNS, OUTPUT_SCHEMA, read_frames
 from analysis.storage import StoredFile
 
-ROWS_PER_GROUP = 10_000
+HEIGHT, FRAMES_PER_GROUP = 1_000, 10
 
 
 def write_part(
-    file: StoredFile, part: str | Path, *, records: pl.DataFrame | None = None, model_id: str | None = None
+    file: StoredFile, part: str | Path, *, records: RecordIndex | None = None, model_id: str | None = None
 ) -> None:
     """Read one local output file into one Parquet file, a few thousand lines at a time.
 
@@ -29,8 +30,8 @@ def write_part(
     part
         Path of the Parquet file. Nobody sees it before it is whole.
     records
-        `record_id`, `call_id`, `variant`, `sample`, `attempt`. A line whose id is not among them keeps its row, with
-        the others missing. Attempts that sent the same record have one id: the last of them counts.
+        From `index_records`, once for all files of a job. A line whose id is not among them keeps its row, with call,
+        variant, sample and attempt missing.
     model_id
         The model that the job was for; without it the record's own, when `records` say it.
 
@@ -45,14 +46,21 @@ def write_part(
     part.parent.mkdir(parents=True, exist_ok=True)
     unfinished = part.with_name(f".{part.name}.{os.getpid()}.part")
     schema = pl.DataFrame(schema=OUTPUT_SCHEMA).to_arrow().schema
-    keys = None if records is None else list_keys(records)
-    frames = read_frames([(file, file.uri)], model_id=model_id, height=ROWS_PER_GROUP)
+    frames = read_slices(file, model_id)
     try:
         with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
-            write_beside(((frame if keys is None else keys.add_to(frame)).to_arrow() for frame in frames), writer)
+            joined = frames if records is None else map(records.add_to, frames)
+            write_beside((frame.to_arrow() for frame in joined), writer)
         unfinished.replace(part)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def read_slices(file: StoredFile, model_id: str | None) -> Iterator[pl.DataFrame]:
+    """Read a local file into frames that are worth a row group each."""
+    frames = read_frames([(file, file.uri)], model_id=model_id, height=HEIGHT)
+    while several := list(islice(frames, FRAMES_PER_GROUP)):
+        yield pl.concat(several)
 
 
 def write_beside(tables: Iterable[Any], writer: Any) -> None:
@@ -66,7 +74,7 @@ def write_beside(tables: Iterable[Any], writer: Any) -> None:
 
 
 @dataclass(frozen=True)
-class Keys:
+class RecordIndex:
     """What records say of their outputs, and the row of each record id; a join would hash all ids for every frame."""
 
     frame: pl.DataFrame
@@ -80,11 +88,17 @@ class Keys:
         return outputs.with_columns(model_id, *asked.select(JOIN_COLUMNS).get_columns())
 
 
-def list_keys(records: pl.DataFrame) -> Keys:
-    """Keep what records say of their outputs, one row per record id."""
+def index_records(records: pl.DataFrame) -> RecordIndex:
+    """Index the records of a job by their ids; where several attempts sent the same record, the last counts.
+
+    Parameters
+    ----------
+    records
+        `record_id`, `call_id`, `variant`, `sample`, `attempt`, and `model_id`, which may be left out.
+    """
     latest = records.sort("attempt", maintain_order=True).unique("record_id", keep="last", maintain_order=True)
     columns = [
         latest[name] if name in latest.columns else pl.lit(None).alias(name) for name in (*JOIN_COLUMNS, "model_id")
     ]
     frame = latest.select(*columns).cast({name: OUTPUT_SCHEMA[name] for name in (*JOIN_COLUMNS, "model_id")})
-    return Keys(frame, {record_id: row for row, record_id in enumerate(latest["record_id"])})
+    return RecordIndex(frame, {record_id: row for row, record_id in enumerate(latest["record_id"])})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import groupby
 
 import polars as pl
 
@@ -10,10 +11,11 @@ from analysis.answers import pick_answers
 from analysis.aws import make_client, open_session
 from analysis.errors import RunError
 from analysis.manifests import MANIFEST_SCHEMA, load_manifests
-from analysis.outputs import list_outputs, write_part
+from analysis.outputs import index_records, list_outputs, write_part
 from analysis.runs.folder import Run
 from analysis.runs.rests import download_job
 from analysis.runs.standing import ON_DEMAND
+from analysis.storage import StoredFile
 
 
 def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
@@ -64,12 +66,19 @@ def write_parts(run: Run) -> None:
     records = run.read_records()
     keys = list_job_keys(run)
     folder = run.folder / "output"
-    for file in list_outputs(folder) if folder.exists() else []:
-        job_id, _, name = file.name.partition("/")
-        # Files of answers on demand begin with the job's key, as `invoke` names them.
-        sent = records.filter(pl.col("job_key") == keys.get(job_id, name.split("-")[0]))
-        part = run.folder / "outputs" / f"{job_id}-{name.removesuffix('.out').replace('/', '-')}.parquet"
-        write_part(file, part, records=sent, model_id=sent.item(0, "model_id") if len(sent) else None)
+    files = list_outputs(folder) if folder.exists() else []
+    for job_key, of_job in groupby(files, lambda file: find_job_key(file, keys)):
+        sent = records.filter(job_key=job_key)
+        index = index_records(sent)
+        for file in of_job:
+            part = run.folder / "outputs" / f"{file.name.removesuffix('.out').replace('/', '-')}.parquet"
+            write_part(file, part, records=index, model_id=sent.item(0, "model_id") if len(sent) else None)
+
+
+def find_job_key(file: StoredFile, keys: dict[str, str]) -> str:
+    """Find the planned job of a file; those of answers on demand begin with the job's key, as `invoke` names them."""
+    job_id, _, name = file.name.partition("/")
+    return keys.get(job_id, name.split("-")[0])
 
 
 def list_job_keys(run: Run) -> dict[str, str]:

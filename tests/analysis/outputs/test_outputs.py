@@ -9,7 +9,15 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from analysis.errors import StorageError
-from analysis.outputs import OUTPUT_SCHEMA, as_pandas, list_outputs, load_outputs, scan_outputs, write_part
+from analysis.outputs import (
+    OUTPUT_SCHEMA,
+    as_pandas,
+    index_records,
+    list_outputs,
+    load_outputs,
+    scan_outputs,
+    write_part,
+)
 
 JOB = "abcdefghijkl"
 HAIKU = "anthropic.claude-haiku-4-5"
@@ -193,7 +201,7 @@ def test_a_scan_takes_queries(job):
 
 def test_a_part_says_which_record_of_the_run_came_back(job, tmp_path):
     (file,) = list_outputs(job.parent)
-    write_part(file, tmp_path / "outputs" / "part.parquet", records=RECORDS)
+    write_part(file, tmp_path / "outputs" / "part.parquet", records=index_records(RECORDS))
     expected = ANSWERED.with_columns(pl.lit(value, OUTPUT_SCHEMA[name]).alias(name) for name, value in RECORD.items())
     assert_frame_equal(pl.read_parquet(tmp_path / "outputs" / "part.parquet"), pl.concat([expected, FAILED_ROW]))
     assert list((tmp_path / "outputs").iterdir()) == [tmp_path / "outputs" / "part.parquet"]
@@ -207,7 +215,7 @@ def test_a_part_without_records_is_what_a_load_gives(job, tmp_path):
 
 def test_records_that_do_not_say_their_model_leave_it_missing(job, tmp_path):
     (file,) = list_outputs(job.parent)
-    write_part(file, tmp_path / "part.parquet", records=RECORDS.drop("model_id"))
+    write_part(file, tmp_path / "part.parquet", records=index_records(RECORDS.drop("model_id")))
     part = pl.read_parquet(tmp_path / "part.parquet")
     assert part.select("call_id", "model_id").rows() == [("call-1", None), (None, None)]
 
@@ -215,14 +223,14 @@ def test_records_that_do_not_say_their_model_leave_it_missing(job, tmp_path):
 def test_attempts_with_the_same_record_are_joined_once(job, tmp_path):
     (file,) = list_outputs(job.parent)
     records = pl.concat([RECORDS, RECORDS.with_columns(attempt=pl.lit(1, pl.Int64))])
-    write_part(file, tmp_path / "part.parquet", records=records)
+    write_part(file, tmp_path / "part.parquet", records=index_records(records))
     assert pl.read_parquet(tmp_path / "part.parquet")["attempt"].to_list() == [2, None]
 
 
 def test_an_empty_file_gives_an_empty_part(tmp_path):
     write(tmp_path / JOB / "x.jsonl.out")
     (file,) = list_outputs(tmp_path)
-    write_part(file, tmp_path / "part.parquet", records=RECORDS)
+    write_part(file, tmp_path / "part.parquet", records=index_records(RECORDS))
     assert_frame_equal(pl.read_parquet(tmp_path / "part.parquet"), pl.DataFrame(schema=OUTPUT_SCHEMA))
 
 
