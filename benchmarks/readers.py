@@ -3,7 +3,7 @@
     python benchmarks/readers.py <way> <folder>
 
 Imports are not counted. Prints JSON. Every way but the first two takes only what an analysis needs: ids, text, stop
-reason, tokens, settings and errors; only those of this package read odd lines as they should be read.
+reason, tokens, settings and errors.
 """
 
 import json
@@ -90,25 +90,6 @@ def way_pyarrow(files):
     yield pa.concat_tables([reader.read_json(path, reading, parsing) for path in files])
 
 
-def way_msgspec(files):
-    """Decode each line to a Struct of what is needed, and make the frame of tuples."""
-    import msgspec
-    import polars as pl
-
-    from analysis.outputs.lines import SHAPES
-
-    decode = SHAPES[0].decode
-    yield
-    rows = []
-    for path in files:
-        with path.open("rb", buffering=1 << 16) as file:
-            for line in file:
-                parsed = decode(line)
-                reading = parsed.modelOutput and msgspec.structs.astuple(parsed.modelOutput.reading())
-                rows.append((parsed.recordId, *(reading or (None,) * 7), *msgspec.structs.astuple(parsed.modelInput)))
-    yield pl.DataFrame(rows, orient="row", infer_schema_length=None)
-
-
 def way_duckdb(files):
     """Read with DuckDB's `read_json`, with columns of what is needed, into a polars frame."""
     import duckdb
@@ -133,8 +114,8 @@ def way_load(files):
     yield load_outputs(files[0].parent)
 
 
-def way_load_alone(files):
-    """Read with `load_outputs` in one process."""
+def way_alone(files):
+    """Read with `load_outputs` in one process and one thread: the exact reader."""
     from analysis.outputs import groups
 
     groups.MOST_PROCESSES = 1

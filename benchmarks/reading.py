@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 
 from generate import write_outputs
 from measuring import processor, table, tell
+from odd_lines import count_right
 
 HERE = Path(__file__).parent
 PACKAGES = ("duckdb", "msgspec", "pandas", "polars", "pyarrow")
@@ -28,16 +29,16 @@ NAMES = {
     "pandas": "pandas `read_json(lines=True)`",
     "polars": "polars `read_ndjson`, schema of what is needed",
     "pyarrow": "pyarrow.json, schema of what is needed",
-    "msgspec": "msgspec, typed, a frame of tuples",
     "duckdb": "DuckDB `read_json`, columns of what is needed, to polars",
+    "alone": "`load_outputs`, one process: msgspec, typed, one thread",
     "load": "**`load_outputs`**",
-    "load_alone": "`load_outputs`, one process",
-    "sums": "**`scan_outputs`, sums of tokens by stop reason**",
     "parts": "**Parquet parts, as `collect` writes them**",
+    "sums": "**`scan_outputs`, sums of tokens by stop reason**",
 }
-# pandas takes minutes and all memory for the large input; one process is what the small one gets anyway.
-SMALL = [name for name in NAMES if name != "load_alone"]
+# pandas takes minutes and all memory for the large input.
 LARGE = [name for name in NAMES if name != "pandas"]
+HEAD = ["seconds", "x the blog's loop", "x DuckDB", "peak MB", "odd lines right"]
+DETAILS = ["MB/s", "CPU seconds", "MB over imports"]
 
 
 def main():
@@ -46,11 +47,13 @@ def main():
     parser.add_argument("--runs", type=int, default=5, help="of everything, in turns; medians are printed")
     parser.add_argument("--small", action="store_true", help="leave out the input of 3.3 GB")
     given = parser.parse_args()
-    inputs = [(4, 50_000, SMALL)] if given.small else [(4, 50_000, SMALL), (10, 500_000, LARGE)]
+    inputs = [(4, 50_000, list(NAMES)), (10, 500_000, LARGE)][: 1 if given.small else 2]
     print(describe_machine())
+    tell("odd lines")
+    right = {way: "{} of {}".format(*count_right(way)) for way in NAMES}
     for files, records, ways in inputs:
         with TemporaryDirectory() as folder:
-            print(f"\n{measure(Path(folder), files, records, ways, given.runs)}", flush=True)
+            print(f"\n{measure(Path(folder), files, records, ways, given.runs, right)}", flush=True)
     with TemporaryDirectory() as folder:
         print(f"\n{measure_small_files(Path(folder), given.runs)}")
 
@@ -74,8 +77,8 @@ def find_version(name):
         return "missing"
 
 
-def measure(folder, files, records, ways, runs):
-    """Read one input in all ways, and make the table."""
+def measure(folder, files, records, ways, runs, right):
+    """Read one input in all ways, and make the table, and that of the details."""
     tell(f"an input of {records:,} records")
     write_outputs(folder, files=files, records=records)
     size = size_of(folder)
@@ -84,19 +87,24 @@ def measure(folder, files, records, ways, runs):
         for way in ways:
             tell(f"run {run + 1}: {way}, {records:,} records")
             seen[way].append(read(way, folder))
-    rows = [[NAMES[way], *describe(facts, size, seen)] for way, facts in seen.items()]
-    head = [f"{records:,} records in {files} files, {size / 1e6:,.0f} MB", "seconds", "MB/s", "CPU seconds"]
-    return table([*head, "times the first", "times DuckDB", "peak MB", "over imports"], rows)
+    title = f"{records:,} records in {files} files, {size / 1e6:,.0f} MB"
+    rows = [[NAMES[way], *describe(facts, seen), right[way]] for way, facts in seen.items()]
+    details = [[NAMES[way], *describe_details(facts, size)] for way, facts in seen.items()]
+    return f"{table([title, *HEAD], rows)}\n\n{table([title, *DETAILS], details)}"
 
 
-def describe(facts, size, seen):
+def describe(facts, seen):
     """Write the numbers of one way; a ratio is the median of the ratios of single runs."""
-    seconds, cpu = (median(fact[name] for fact in facts) for name in ("seconds", "cpu"))
     ratios = [find_ratio(seen[other], facts) for other in ("blog", "duckdb")]
     peak = max(fact["own"] + fact["worker"] for fact in facts)
+    return [f"{median(fact['seconds'] for fact in facts):.2f}", *ratios, f"{peak / 1e6:,.0f}"]
+
+
+def describe_details(facts, size):
+    """Write what else was measured of one way."""
+    seconds, cpu = (median(fact[name] for fact in facts) for name in ("seconds", "cpu"))
     over = max(fact["own"] - fact["imports"] for fact in facts)
-    memory = [f"{number / 1e6:,.0f}" for number in (peak, over)]
-    return [f"{seconds:.2f}", f"{size / seconds / 1e6:,.0f}", f"{cpu:.2f}", *ratios, *memory]
+    return [f"{size / seconds / 1e6:,.0f}", f"{cpu:.2f}", f"{over / 1e6:,.0f}"]
 
 
 def find_ratio(others, facts):
