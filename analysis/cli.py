@@ -94,7 +94,7 @@ def run(
         typer.echo("Jobs are running on AWS. The same command goes on from here; nothing is sent twice.")
         raise typer.Exit(STILL_RUNNING)
     findings = find_findings(prepared)
-    typer.echo(f"\n{describe(findings)}\nReport: {write_index(findings, report)}")
+    typer.echo("\n".join(["", describe(findings), *findings["notices"], f"Report: {write_index(findings, report)}"]))
 
 
 def read_columns(pairs: list[str]) -> dict[str, Any]:

@@ -74,9 +74,9 @@ def add_costs(
     -------
     frame
         The rows of `outputs` with `cost_usd` and `tokens_estimated` last. A cost is missing where tokens or price are
-        not known, so for failed outputs, and where tokens were read from or written to a cache, which has no published
-        batch rate. `tokens_estimated` says that tokens which the answer does not give were priced as
-        bytes of text / 4; the columns of tokens stay as they are.
+        not known, so for failed outputs, where an answer has neither tokens nor text (a call of a tool), and where
+        tokens were read from or written to a cache, which has no published batch rate. `tokens_estimated` says that
+        tokens which the answer does not give were priced as bytes of text / 4; the columns of tokens stay as they are.
 
     Raises
     ------
@@ -274,7 +274,8 @@ def count_tokens(frame: nw.DataFrame[IntoDataFrameT], records: IntoDataFrame | N
     if records is None:
         return frame.with_columns(**given, tokens_estimated=nw.lit(value=False))
     sent = read_columns(records, ("record_id", "input_tokens_estimate"), of="records")
-    is_answer = nw.col("error_kind").is_null() & ~nw.col("text").is_null()
+    # An answer without text may be a call of a tool, whose tokens nobody knows.
+    is_answer = nw.col("error_kind").is_null() & ~nw.col("text").is_null() & (nw.col("text") != "")
     is_silent = is_answer & (nw.col("input_tokens").is_null() | nw.col("output_tokens").is_null())
     if not frame.select(is_silent.any().alias("any")).item():
         return frame.with_columns(**given, tokens_estimated=nw.lit(value=False))

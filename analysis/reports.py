@@ -16,6 +16,7 @@ from analysis.answers import count_errors
 from analysis.aws import EMULATOR
 from analysis.costs import add_costs, sum_costs
 from analysis.notebooks import export_page, find_notebooks, render_page, run_notebook
+from analysis.notices import list_notices, list_unpriced
 from analysis.prices import find_prices
 from analysis.runs import Run, is_collected, is_finished, load_answers, open_run, reconcile_run
 from analysis.stops import count_stop_reasons, share_truncated
@@ -124,13 +125,7 @@ def find_findings(run: Run) -> dict[str, Any]:
     prices = find_prices(models, region=run.region)
     outputs = add_costs(outputs, prices, records=run.read_records())
     used = prices.filter(pl.col("invocation").is_in(outputs["invocation"].unique().to_list()))
-    was_paid = pl.col("error_kind").is_null() | pl.col("input_tokens").is_not_null()
-    unpriced = outputs.filter(was_paid, pl.col("cost_usd").is_null()).with_columns(
-        pl.col("model_id").fill_null("a model that is not named")
-    )
-    used_cache = pl.any_horizontal(pl.col("cache_read_tokens", "cache_write_tokens").fill_null(0) > 0)
     checks = reconcile_run(run)
-    disagreeing = checks.filter(~pl.col("agrees"))["job_key"].to_list()
     return {
         "run": run.name,
         "total": sum_costs(outputs, by=[]).row(0, named=True),
@@ -138,13 +133,11 @@ def find_findings(run: Run) -> dict[str, Any]:
         "stops": count_stop_reasons(answers),
         "truncated": share_truncated(answers, by=[]).row(0, named=True),
         "records": checks.select("prepared", "answered", "failed", "missing").sum().row(0, named=True),
-        "has_manifests": bool(checks["agrees"].count()),
-        "disagreeing": disagreeing,
+        "notices": [*list_notices(run), *list_unpriced(outputs, prices)],
+        "is_confirmed": bool(checks["agrees"].all(ignore_nulls=False)),
         "errors": count_errors(answers).to_dicts(),
         "prompts": run.read_prompts(),
         "prices": used.to_dicts(),
-        "unpriced": unpriced.filter(~used_cache)["model_id"].unique().sort().to_list(),
-        "cached": unpriced.filter(used_cache)["model_id"].unique().sort().to_list(),
         "versions": note["versions"],
         "is_emulated": note["profile"] == EMULATOR,
         "is_on_demand": note["invocation"] == "on_demand",

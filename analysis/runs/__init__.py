@@ -1,7 +1,8 @@
 """Runs: one folder each, prepared, submitted or invoked, collected, opened again and listed."""
 
 from analysis.runs.agreement import agree_to_cost
-from analysis.runs.collection import collect, load_answers, reconcile_run
+from analysis.runs.collection import collect, compare_manifests, load_answers, reconcile_run
+from analysis.runs.ends import describe_ends
 from analysis.runs.folder import Run, list_runs, open_run
 from analysis.runs.preparation import prepare
 from analysis.runs.standing import is_collected, is_finished, load_jobs
@@ -11,6 +12,8 @@ __all__ = [
     "Run",
     "agree_to_cost",
     "collect",
+    "compare_manifests",
+    "describe_ends",
     "invoke",
     "is_collected",
     "is_finished",

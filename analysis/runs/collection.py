@@ -12,6 +12,7 @@ from analysis.aws import make_client, open_session
 from analysis.errors import RunError
 from analysis.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.outputs import index_records, list_outputs, write_part
+from analysis.runs.ends import describe_absences
 from analysis.runs.folder import Run
 from analysis.runs.rests import download_job
 from analysis.runs.standing import ON_DEMAND
@@ -93,7 +94,7 @@ def load_answers(run: Run) -> pl.DataFrame:
     -------
     frame
         One row per call, variant and sample, in the order of the records, from `pick_answers`:
-        the winning output, or `error_kind` `missing`, and the call's own columns.
+        the winning output, or `error_kind` `missing` and how its job ended, and the call's own columns.
 
     Raises
     ------
@@ -102,7 +103,19 @@ def load_answers(run: Run) -> pl.DataFrame:
     """
     if not (run.folder / "manifests.parquet").exists():
         raise RunError(run.folder, "has not been collected", "call collect(run) first")
-    return pick_answers(run.read_outputs(), run.read_records(), run.read_calls())
+    records = run.read_records()
+    answers = pick_answers(run.read_outputs(), records, run.read_calls())
+    return answers.with_columns(pl.coalesce("error_message", explain_missing(run, answers, records)))
+
+
+def explain_missing(run: Run, answers: pl.DataFrame, records: pl.DataFrame) -> pl.Series:
+    """Say of each answer that is missing how the job ended that should have given it."""
+    reasons = describe_absences(run)
+    keys = ["call_id", "variant", "sample"]
+    latest = records.sort("attempt", maintain_order=True).unique(keys, keep="last", maintain_order=True)
+    job_keys = answers.select(keys).join(latest.select(*keys, "job_key"), on=keys, how="left", maintain_order="left")
+    said = job_keys["job_key"].replace_strict(reasons, default=None, return_dtype=pl.String)
+    return answers.select(pl.when(pl.col("error_kind") == "missing").then(said).alias("said"))["said"]
 
 
 def reconcile_run(run: Run) -> pl.DataFrame:
@@ -113,14 +126,15 @@ def reconcile_run(run: Run) -> pl.DataFrame:
     frame
         One row per job: `job_key`, `status` (as last seen; missing before it was sent), `prepared` (records),
         `answered`, `failed` (only errors came back) and `missing` (nothing came back), which add up to `prepared`;
-        `repeated` (outputs beyond the first of a record), `unreadable` (lines), `manifest_success` and `manifest_error`
-        (missing without a manifest), `agrees` (whether manifest and lines say the same; missing without a manifest).
+        `unanswered` (failed and missing) and `why` (in words; missing where all are answered);
+        `repeated` (lines beyond the first of a record in one job, and answers beyond the first over its tries),
+        `unreadable` (lines), `manifest_success` and `manifest_error` (of all tries; missing without a manifest),
+        `agrees` (whether manifest and lines say the same; missing without a manifest).
     """
     records = run.read_records()
-    outputs = run.scan_outputs().select("record_id", "job_id", "file", "error_kind").collect()
-    came_back = outputs.group_by("record_id").agg(answers=pl.col("error_kind").is_null().sum(), outputs=pl.len())
-    matched = records.join(came_back, on="record_id", how="left").with_columns(
-        pl.col("answers", "outputs").fill_null(0).cast(pl.Int64)
+    outputs = run.scan_outputs().select("record_id", "job_id", "file", "error_kind", "error_code").collect()
+    matched = records.join(count_lines(outputs), on="record_id", how="left").with_columns(
+        pl.col("answers", "outputs", "repeated").fill_null(0).cast(pl.Int64)
     )
     answered, returned = pl.col("answers") > 0, pl.col("outputs") > 0
     jobs = matched.group_by("job_key", maintain_order=True).agg(
@@ -128,40 +142,71 @@ def reconcile_run(run: Run) -> pl.DataFrame:
         answered=answered.sum(),
         failed=(~answered & returned).sum(),
         missing=(~returned).sum(),
-        repeated=(pl.col("outputs") - 1).clip(0).sum(),
+        unanswered=(~answered).sum(),
+        repeated=pl.col("repeated").sum(),
     )
-    on_demand = pl.col("file").str.extract(f"^{ON_DEMAND}/([^-]+)-")
-    job_key = pl.coalesce(
-        pl.col("job_id").replace_strict(list_job_keys(run), default=None, return_dtype=pl.String), on_demand
-    )
-    unreadable = outputs.filter(error_kind="unreadable").group_by(job_key.alias("job_key")).agg(unreadable=pl.len())
+    unreadable = outputs.filter(error_kind="unreadable").group_by(select_job_key(run)).agg(unreadable=pl.len())
     jobs = jobs.join(unreadable, on="job_key", how="left", maintain_order="left")
     jobs = jobs.with_columns(pl.exclude("job_key").fill_null(0).cast(pl.Int64))
-    return add_manifests(run, jobs, outputs)
+    failed = matched.filter(~answered & returned).select("record_id", "job_key")
+    jobs = jobs.join(explain_failures(failed, outputs), on="job_key", how="left", maintain_order="left")
+    missing = pl.col("job_key").replace_strict(describe_absences(run), default=None, return_dtype=pl.String)
+    absent = pl.when(pl.col("missing") > 0).then(pl.format("{} missing: {}", "missing", missing))
+    jobs = jobs.with_columns(why=pl.concat_str(absent, "failures", separator="; ", ignore_nulls=True))
+    return add_manifests(run, jobs.with_columns(pl.col("why").replace("", None)), compare_manifests(run, outputs))
 
 
-def add_manifests(run: Run, jobs: pl.DataFrame, outputs: pl.DataFrame) -> pl.DataFrame:
-    """Add to each job how it ended, and whether its manifest agrees with its lines."""
-    states = {key: state for key, state in run.ledger.latest().items() if state.job_arn}
-    known = pl.DataFrame(
-        [(key, state.job_id, state.status) for key, state in states.items()],
-        schema={"job_key": pl.String, "job_id": pl.String, "status": pl.String},
-        orient="row",
+def count_lines(outputs: pl.DataFrame) -> pl.DataFrame:
+    """Count the lines of each record: answers, all, and those too many, which an answer after a failed try is not."""
+    by_job = outputs.group_by("record_id", "job_id").agg(answers=pl.col("error_kind").is_null().sum(), outputs=pl.len())
+    too_many = (pl.col("outputs") - 1).sum() + ((pl.col("answers") > 0).sum().cast(pl.Int64) - 1).clip(0)
+    return by_job.group_by("record_id").agg(
+        pl.col("answers").sum(), pl.col("outputs").sum(), repeated=too_many.cast(pl.Int64)
     )
+
+
+def explain_failures(failed: pl.DataFrame, outputs: pl.DataFrame) -> pl.DataFrame:
+    """Say of each job how many of its records failed with which kind and code, the most frequent first."""
+    last = failed.join(outputs, on="record_id", how="left", maintain_order="left").unique("record_id", keep="last")
+    kinds = last.group_by("job_key", "error_kind", "error_code").agg(records=pl.len())
+    kinds = kinds.sort("records", "error_kind", "error_code", descending=[True, False, False])
+    code = pl.when(pl.col("error_code").is_null()).then(pl.lit("")).otherwise(pl.format(" {}", "error_code"))
+    text = pl.format("{} failed: {}{}", "records", "error_kind", code)
+    return kinds.group_by("job_key", maintain_order=True).agg(failures=text.str.join("; "))
+
+
+def select_job_key(run: Run) -> pl.Expr:
+    """Find the planned job of each output; files of answers on demand are named for it."""
+    on_demand = pl.col("file").str.extract(f"^{ON_DEMAND}/([^-]+)-")
+    known = pl.col("job_id").replace_strict(list_job_keys(run), default=None, return_dtype=pl.String)
+    return pl.coalesce(known, on_demand).alias("job_key")
+
+
+def compare_manifests(run: Run, outputs: pl.DataFrame) -> pl.DataFrame:
+    """Hold the manifest of each job, earlier tries included, against its lines: one row per job that Bedrock had."""
+    had = [(state.job_key, state.job_try, state.job_id, state.status) for state in run.ledger.replay() if state.job_arn]
+    schema = {"job_key": pl.String, "job_try": pl.Int64, "job_id": pl.String, "status": pl.String}
     lines = outputs.group_by("job_id").agg(
         read_success=pl.col("error_kind").is_null().sum().cast(pl.Int64),
         read_error=pl.col("error_kind").is_not_null().sum().cast(pl.Int64),
+        unreadable=(pl.col("error_kind") == "unreadable").sum().cast(pl.Int64),
     )
     manifests = pl.read_parquet(run.folder / "manifests.parquet").select(
-        "job_id", manifest_success="success_records", manifest_error="error_records"
+        "job_id", "file", "error_message", manifest_success="success_records", manifest_error="error_records"
     )
-    frame = jobs.join(known, on="job_key", how="left").join(lines, on="job_id", how="left")
+    frame = pl.DataFrame(had, schema, orient="row").join(lines, on="job_id", how="left", maintain_order="left")
     frame = frame.join(manifests, on="job_id", how="left", maintain_order="left")
     agrees = (pl.col("manifest_success") == pl.col("read_success")) & (pl.col("manifest_error") == pl.col("read_error"))
-    return frame.select(
-        "job_key",
-        "status",
-        *("prepared", "answered", "failed", "missing", "repeated", "unreadable"),
-        *("manifest_success", "manifest_error"),
-        agrees=agrees,
-    ).sort("job_key")
+    return frame.with_columns(agrees=agrees)
+
+
+def add_manifests(run: Run, jobs: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
+    """Add to each job how it ended, and whether its manifests agree with its lines."""
+    statuses = {key: state.status for key, state in run.ledger.latest().items() if state.job_arn}
+    counts = ("manifest_success", "manifest_error")
+    sums = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in counts]
+    agrees = pl.when(pl.col("agrees").count() > 0).then(pl.col("agrees").all())
+    frame = jobs.join(compared.group_by("job_key").agg(*sums, agrees=agrees), on="job_key", how="left")
+    status = pl.col("job_key").replace_strict(statuses, default=None, return_dtype=pl.String).alias("status")
+    counted = ("prepared", "answered", "failed", "missing", "unanswered", "why", "repeated", "unreadable")
+    return frame.select("job_key", status, *counted, *counts, "agrees").sort("job_key")

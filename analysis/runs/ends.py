@@ -8,7 +8,7 @@ from analysis.errors import JobError
 from analysis.jobs import MOST_TRIES, PlannedJob, count_sent
 from analysis.ledger import JobState
 from analysis.runs.folder import Run
-from analysis.runs.standing import find_least, is_settled, list_latest, plan_jobs
+from analysis.runs.standing import find_least, has_jobs, is_settled, list_latest, plan_jobs
 
 CURE = "docs/unanswered.md says how to send them"
 
@@ -20,6 +20,16 @@ def describe_ends(run: Run) -> list[str]:
     return [sentence for job, state in settled if (sentence := describe_end(run, job, state))]
 
 
+def describe_errors(run: Run) -> list[str]:
+    """Say in a sentence each in which jobs Bedrock counts records that failed."""
+    failed = [(job, state, state.counts.get("error")) for job, state in pair(run, plan_jobs(run))]
+    return [
+        f"{job.key}: {errors:,} of {count_sent(job, state):,} records failed; collect says why, and {CURE}."
+        for job, state, errors in failed
+        if errors and not state.is_unproductive
+    ]
+
+
 def check_ends(run: Run, planned: Sequence[PlannedJob]) -> None:
     """Raise for jobs that ended before their work was done and can be tried again."""
     bad = [(job, state) for job, state in pair(run, planned) if state.is_unproductive]
@@ -29,6 +39,23 @@ def check_ends(run: Run, planned: Sequence[PlannedJob]) -> None:
         sent = sum(job.records if state.left is None else state.left for job, state in bad)
         cure = f"mend the cause and submit again: only the {sent:,} records without an answer are sent"
         raise JobError(", ".join(state.job_name for _, state in bad), reason, cure)
+
+
+def describe_absences(run: Run) -> dict[str, str]:
+    """Say of each planned job, by its key, why a record of which nothing came back may be missing."""
+    if not has_jobs(run):
+        return {job.key: "it was not answered on demand" for job in plan_jobs(run)}
+    return {job.key: describe_absence(state) for job, state in pair(run, plan_jobs(run))}
+
+
+def describe_absence(state: JobState) -> str:
+    """Say what became of a job, in so far as its records may be missing."""
+    why = f" ({state.message})" if state.message else ""
+    if state.status == "Completed":
+        return f"{state.job_key} is Completed, and its output has no readable line of the record"
+    if state.is_finished:
+        return f"{state.job_key} {'was' if state.status == 'refused' else 'ended'} {state.status}{why}"
+    return f"{state.job_key} has not ended: {state.status}"
 
 
 def pair(run: Run, planned: Sequence[PlannedJob]) -> list[tuple[PlannedJob, JobState]]:
@@ -56,8 +83,6 @@ def describe_end(run: Run, job: PlannedJob, state: JobState) -> str:
     if state.status != "Completed" and (processed is None or processed < sent):
         done = f" after {processed:,} of {sent:,} records" if processed is not None else ""
         return f"{job.key} ended {state.status}{done}. The others have no answer and are not sent again; {CURE}."
-    if errors := state.counts.get("error"):
-        return f"{job.key}: {errors:,} of {sent:,} records failed; collect says why, and {CURE}."
     return ""
 
 

@@ -31,7 +31,7 @@ from analysis.jobs import Account, PlannedJob
 from analysis.ledger import JobState
 from analysis.models import find_model
 from analysis.runs.agreement import agree_to_cost, check_way
-from analysis.runs.ends import check_ends, describe_ends
+from analysis.runs.ends import check_ends, describe_ends, describe_errors
 from analysis.runs.folder import Run
 from analysis.runs.rests import count_left, renew
 from analysis.runs.standing import ON_DEMAND, load_jobs, plan_jobs
@@ -130,7 +130,7 @@ def submit(
         states = wait_for_jobs(run, planned, account, states, pause=pause, sleep=sleep)
     with passing_errors(run):
         count_left(run, planned, account.s3)
-    for sentence in describe_ends(run):
+    for sentence in [*describe_ends(run), *describe_errors(run)]:
         print(sentence)
     check_ends(run, planned)
     return load_jobs(run)

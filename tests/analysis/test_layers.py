@@ -18,7 +18,7 @@ LAYERS = (
     {"estimates"},
     {"plans", "previews"},
     {"runs"},
-    {"plots"},
+    {"plots", "notices"},
     {"notebooks"},
     {"reports"},
     {"cli"},

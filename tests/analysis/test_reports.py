@@ -195,7 +195,7 @@ def test_answers_that_used_a_cache_are_named(make_run, make_prompt, make_answer,
     answer_by_hand(run, lambda _: answer)
     collect(run)
     text = write_text_of(run, tmp_path / "report")
-    assert "Answers of global.anthropic.claude-haiku-4-5-20251001-v1:0 used a cache" in text
+    assert "2 answers of global.anthropic.claude-haiku-4-5-20251001-v1:0 used a cache" in text
     assert "No price is known" not in text
 
 
@@ -226,7 +226,9 @@ def test_the_manifests_are_held_against_the_lines(make_run, make_prompt, tmp_pat
     assert "Bedrock's manifests count the same." in write_text_of(run, tmp_path / "report")
     manifests = pl.read_parquet(run.folder / "manifests.parquet")
     manifests.with_columns(success_records=pl.lit(99, pl.Int64)).write_parquet(run.folder / "manifests.parquet")
-    assert "manifest disagrees with the lines of job01." in write_text_of(run, tmp_path / "again")
+    text = write_text_of(run, tmp_path / "again")
+    assert "Bedrock&#39;s manifest of job01 counts 99 answers and 0 errors, and its lines are 100 answers" in text
+    assert "count the same" not in text
 
 
 def test_the_first_page_names_no_folder_and_no_network(priced):

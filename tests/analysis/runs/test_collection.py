@@ -159,3 +159,54 @@ def test_odd_calls_come_back_in_the_echo_to_the_byte(emulator, tmp_path):
     assert all(line.startswith(b"{" + bodies[json.loads(line)["recordId"]] + b",") for line in lines)
     texts = dict(load_answers(run).select("call_id", "transcript").iter_rows())
     assert {name: texts[name] for name in ODD} == ODD
+
+
+@pytest.mark.parametrize(
+    ("faults", "counts"),
+    [
+        ({"job-stopped": 1}, (50, 50, "50 missing: job01 ended Stopped")),
+        ({"record-429": 1}, (0, 100, "100 failed: service 429")),
+        (
+            {"line-unreadable": 1},
+            (0, 100, "100 missing: job01 is Completed, and its output has no readable line of the record"),
+        ),
+        (
+            {"job-failed": 1},
+            (50, 50, "50 missing: job01 ended Failed (The job failed due to an internal error. Try again.)"),
+        ),
+        ({}, (100, 0, None)),
+    ],
+)
+def test_the_table_says_how_many_records_have_no_answer_and_why(run, set_up_emulator, faults, counts):
+    set_up_emulator(faults=faults)
+    submit(run)
+    assert collect(run).select("answered", "unanswered", "why").row(0) == counts
+
+
+def test_missing_records_and_failed_ones_are_told_apart(run, set_up_emulator):
+    set_up_emulator(faults={"job-stopped": 1, "record-500": 1})
+    submit(run)
+    assert collect(run)["why"][0] == "50 missing: job01 ended Stopped; 50 failed: service 500"
+
+
+def test_a_missing_answer_says_how_its_job_ended(run, set_up_emulator):
+    set_up_emulator(faults={"job-stopped": 1})
+    submit(run)
+    collect(run)
+    errors = count_errors(load_answers(run))
+    assert errors.select("error_kind", "error_message", "records").rows() == [("missing", "job01 ended Stopped", 50)]
+
+
+def test_a_missing_answer_on_demand_says_so(emulator, tmp_path):
+    run = prepare(make_calls(3), make_prompt(), into=tmp_path / "runs", name="demo")
+    invoke(run)
+    (output,) = (run.folder / "output").rglob("*.out")
+    output.write_bytes(output.read_bytes().split(b"\n")[0] + b"\n")
+    collect(run)
+    assert load_answers(run)["error_message"].drop_nulls().to_list() == ["it was not answered on demand"] * 2
+
+
+def test_jobs_that_still_run_are_no_loss(run, set_up_emulator):
+    set_up_emulator(seconds={"Scheduled": 3600})
+    submit(run, wait=False)
+    assert collect(run)["why"][0].startswith("100 missing: job01 has not ended: ")
