@@ -99,6 +99,8 @@ class Weighed:
     ----------
     words
         The words of each sentence but the common ones; none where it is short.
+    figures
+        Those of them that begin with a digit or a sign of money.
     weights
         What each weighs for every topic.
     cues
@@ -111,6 +113,7 @@ class Weighed:
 
     sentences: list[Sentence]
     words: list[frozenset[str]]
+    figures: frozenset[str]
     weights: list[float]
     cues: dict[str, dict[int, int]]
     empty: set[int]
@@ -151,7 +154,7 @@ def weigh(sentences: list[Sentence], focus: frozenset[str], seed: int) -> Weighe
     more = {word: min(count, MOST_TIMES) - 1 for word, count in counts.items() if count > 1}
     repeated = frozenset(more)
     # Digits stand before all letters.
-    figures = {word for word in counts if word < ":" or word[0] in "£€"}
+    figures = frozenset([word for word in counts if word < ":" or word[0] in "£€"])
     cues = count_cues(sentences, said, places, figures | MONEY_WORDS)
     amounts, polite, angry = cues["amounts"], cues["polite"], cues["angry"]
     weights = [SHORT_WEIGHT] * len(sentences)
@@ -166,7 +169,7 @@ def weigh(sentences: list[Sentence], focus: frozenset[str], seed: int) -> Weighe
         weights[at] = frequent + numbers + fault + nudge + length
         weights[at] -= polite.get(at, 0) + angry.get(at, 0)
     english = sum(map(len, words)) < ENGLISH * sum(map(len, said))
-    return Weighed(sentences, words, weights, cues, empty, english)
+    return Weighed(sentences, words, figures, weights, cues, empty, english)
 
 
 def read_words(sentences: list[Sentence]) -> list[frozenset[str]]:
@@ -190,7 +193,7 @@ def length_weight(words: int, telling: int) -> float:
 
 
 def count_cues(
-    sentences: list[Sentence], said: list[frozenset[str]], places: list[int], money: set[str]
+    sentences: list[Sentence], said: list[frozenset[str]], places: list[int], money: frozenset[str]
 ) -> dict[str, dict[int, int]]:
     """Count the cue words of every topic in every sentence; an amount of money, which has a word of `money`, is two."""
     cues: dict[str, dict[int, int]] = {topic: {} for topic in (*CUES, "amounts", "general")}
@@ -235,7 +238,7 @@ def weigh_reasons(call: Weighed) -> Iterator[tuple[float, int]]:
     # Where nobody is known as the customer, whoever is not the agent is.
     caller = "customer" if any(sentence.role == "customer" for sentence in call.sentences) else ""
     for at, (sentence, words) in enumerate(zip(call.sentences, call.words, strict=True)):
-        if sentence.role != caller or not words or (cues.get(at, 0) < 2 and is_identity(words)):
+        if sentence.role != caller or not words or (cues.get(at, 0) < 2 and is_identity(words, call.figures)):
             continue
         weight = call.weights[at] + place.cue * min(cues.get(at, 0), MOST_CUES) + first
         # A greeting takes nothing away: "Hi, I want to return a lamp."
@@ -247,11 +250,9 @@ def weigh_reasons(call: Weighed) -> Iterator[tuple[float, int]]:
             first *= FADING
 
 
-def is_identity(words: frozenset[str]) -> bool:
+def is_identity(words: frozenset[str], figures: frozenset[str]) -> bool:
     """Tell whether a sentence says little but a name, a date or a number, as when somebody is asked for them."""
-    if words.isdisjoint(IDENTITY) and min(words) > ":":
-        return False
-    return len([word for word in words if word < ":" or word in IDENTITY]) > len(words) / 2
+    return len(words & IDENTITY) + len(words & figures) > len(words) / 2
 
 
 def weigh_cues(call: Weighed, topic: str) -> Iterator[tuple[float, int]]:
