@@ -68,13 +68,28 @@ def find_transcript(text: str) -> tuple[str, str]:
 
 def spoken_lines(lines: list[str]) -> list[int]:
     """List the lines that begin with a speaker: a known role, or a name that comes back."""
-    labels = {number: match[1] for number, line in enumerate(lines) if (match := LABEL.match(line))}
-    known = [number for number, label in labels.items() if role_of(label)]
+    labels = labels_of(lines)
+    times = Counter(labels.values())
+    roles = {label: role_of(label) for label in times}
+    known = [number for number, label in labels.items() if roles[label]]
     if known:
         return known
-    times = Counter(labels.values())
     repeated = [number for number, label in labels.items() if times[label] > 1]
     return repeated if len(repeated) > 2 else []
+
+
+def labels_of(lines: list[str]) -> dict[int, str]:
+    """Give the label of each line that begins with one; one that was seen before is known without a search."""
+    labels: dict[int, str] = {}
+    seen = set()
+    for number, line in enumerate(lines):
+        start, colon, _ = line.partition(": ")
+        if colon and start in seen:
+            labels[number] = start
+        elif match := LABEL.match(line):
+            labels[number] = match[1]
+            seen.add(match[1])
+    return labels
 
 
 def part_prose(lines: list[str]) -> tuple[str, str]:
@@ -106,8 +121,8 @@ def split_sentences(transcript: str) -> list[Sentence]:
     known: dict[str, tuple[str, str]] = {}
     speaker, role, is_begun = "", "", False
     for line in mark_ends(transcript).split("\n"):
-        label, _, said = line.partition(": ")
-        if label in known:
+        label, colon, said = line.partition(": ")
+        if colon and label in known:
             speaker, role = known[label]
         elif match := LABEL.match(line):
             # A line without a label goes on with the speaker before; one whose label is no role is nobody's.

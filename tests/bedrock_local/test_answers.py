@@ -360,6 +360,10 @@ def test_what_stands_before_the_first_speaker_is_not_said():
     assert sentence.text == "Hello."
 
 
+def test_a_name_alone_on_its_line_is_said():
+    assert [sentence.text for sentence in split_sentences("Agent: Hello.\nAgent")] == ["Hello.", "Agent"]
+
+
 def test_a_short_call_is_english_too():
     assert ask("One sentence.\n\nCustomer: I need new cable service connection.").text.startswith("The customer needs")
 
