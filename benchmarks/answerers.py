@@ -3,19 +3,22 @@
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inputs import write_records
+from inputs import TASK, read_transcripts, write_records
 from jobs import BUCKET, no_wait, put_input, run_job
 
 from bedrock_local import open_session
-from bedrock_local.answers import Reply
+from bedrock_local.answers import Question, Reply, extract
 
 SLOW_S = 0.05
 WORKERS = (1, 8, 32)
+WORDS = 600
+ALONE = f"`extract` without a job, calls of {WORDS} words by processor time"
 
 
 @dataclass
@@ -89,14 +92,26 @@ def record_answers(folder):
     shutil.rmtree(folder / "first")
 
 
+def rate_alone():
+    """Give how many calls of so many words `extract` answers in a second of one core."""
+    questions = [Question("model", "", TASK + text, max_tokens=300) for text in read_transcripts()]
+    started = time.process_time()
+    for question in questions:
+        extract(question)
+    words = sum(len(question.text.split()) for question in questions)
+    return words / WORDS / (time.process_time() - started)
+
+
 def measure(folder, runs, tell):
     """Give the records a second of each case in each run; the runs of the cases take turns."""
     with model_server(0) as quick_url, model_server(SLOW_S) as slow_url:
         cases = make_cases(quick_url, slow_url)
         for number, case in enumerate(cases):
             open_case(case, folder / f"case-{number}")
-        rates = {case.name: [] for case in cases}
+        rates = {name: [] for name in (ALONE, *(case.name for case in cases))}
         for run in range(runs):
+            tell(f"run {run + 1}: {ALONE}")
+            rates[ALONE].append(rate_alone())
             for case in cases:
                 tell(f"run {run + 1}: {case.name}")
                 seen, _ = run_job(case.session, f"run-{run}")
