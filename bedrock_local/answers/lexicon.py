@@ -47,8 +47,9 @@ CUES = {
         credited credit escalate escalated escalating transfer transferred transferring scheduled schedule opened
         created ticket reset resetting removed waived refunded cancelled cancel booked booking ordered replaced
         replacement submit submitted filed blocked changed adjusted arranged arrange prescribe recommend antibiotics
-        test tests refer checked activated added extended he vamos enviado abierto habe erstatten geschickt j'ai
-        envoyé ouvert rembourser found
+        test tests refer checked activated added extended found
+        enviado abierto puesto anulado cambiado geschickt eingetragen zurückgeholt geändert gesperrt storniert
+        envoyé ouvert corrigé lancé validé annulé
     """),
     "outcome": words_of("""
         resolved fixed approved declined confirmed set complete completed done successfully unsuccessful works working
@@ -63,7 +64,10 @@ CUES = {
     "follow_up": words_of("""
         within days hours tomorrow monday tuesday wednesday thursday friday saturday sunday week weeks receive will
         you'll we'll i'll callback email follow next until deadline arrive soon shortly once expect back
-        contact días mañana semana tagen morgen woche jours demain semaine if come days' later review
+        contact if come days' later review
+        días mañana semana lunes martes miércoles jueves viernes sábado envío mando devuelvo abono llamo
+        tagen werktagen morgen woche montag dienstag mittwoch donnerstag freitag samstag schicke erstatte buche schreibe
+        starte jours demain semaine lundi mardi mercredi jeudi vendredi samedi envoie rembourse vire offre passer
     """),
     "dates": words_of("""
         monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
@@ -73,7 +77,8 @@ CUES = {
         thank thanks welcome goodbye bye hello hi hey assist help anything else pleasure apologize apologise sorry
         understand frustration patience appreciate day moment hold verify verification name email password birth spell
         great good morning afternoon evening wonderful okay alright yes no yeah sure gracias hola danke hallo merci
-        bonjour please contacting choosing rest assured absolutely apologies inconvenience hear patient bear digits
+        bonjour notas notizen instant geduld paciencia angerufen llamé appelé
+        please contacting choosing rest assured absolutely apologies inconvenience hear patient bear digits
         security hesitate reach value valued loyal loyalty priority satisfaction questions concerns assistance
         strive know further glad headset microphone noise statement training recorded screen loading typing
         form box tick step calls overnight weekend maintenance pin maiden

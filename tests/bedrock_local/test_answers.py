@@ -428,3 +428,12 @@ def test_most_of_what_made_up_calls_were_made_from_is_kept(prompt):
         for fact, is_kept in find_facts(call, text):
             shares[fact].append(is_kept)
     assert {fact: sum(found) >= 0.6 * len(found) for fact, found in shares.items()} == dict.fromkeys(shares, True)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: prompt.name)
+def test_amounts_and_promises_are_kept_in_other_languages_too(prompt):
+    found = []
+    for call in make_calls(400).filter(pl.col("language") != "en").iter_rows(named=True):
+        text = ask(render(prompt, call), system=prompt.system, max_tokens=prompt.max_tokens).text.lower()
+        found += [fact.lower() in text for fact in (*call["amounts"], *call["promised_actions"])]
+    assert sum(found) >= 0.8 * len(found)
