@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from bedrock_local.answers.lexicon import COMMON, words_of
-from bedrock_local.answers.picking import MONEY, Weighed, is_settled, mood, pick, pick_certain
+from bedrock_local.answers.picking import MONEY, Weighed, end_of, find_end, mood, pick, pick_certain
 from bedrock_local.answers.wishes import Wishes, topic_of
 from bedrock_local.answers.wording import finish, retell, tidy
 
@@ -22,6 +22,8 @@ AMOUNT = re.compile(
     re.IGNORECASE,
 )
 DEFAULT_WORDS = 120
+# A prompt that wants to hear first how a call ended, as in "resolved, unresolved or pending, and why".
+NAMED_END = re.compile(r"(?=.*\bpending\b)(?=.*\bunresolved\b)resolved\b.*\bwhy\b", re.IGNORECASE)
 BEGINNINGS = words_of("once since other unfortunately before after while until because then as based")
 
 
@@ -145,13 +147,20 @@ def fill(skeleton: Any, name: str, call: Weighed, taken: set[int]) -> Any:
     if isinstance(skeleton, list):
         return fill_list(skeleton, name, call, taken)
     if isinstance(skeleton, bool):
-        return is_settled(call) if topic in {"outcome", "general"} else bool(call.cues.get(topic))
+        return find_end(call) == "resolved" if topic in {"outcome", "general"} else bool(call.cues.get(topic))
     if isinstance(skeleton, int | float):
         return {"negative": 2, "neutral": 3, "positive": 4}[mood(call)]
     if isinstance(skeleton, str) and (options := options_of(skeleton)):
         return mood(call) if mood(call) in options else options[0]
     text = topic_text(call, topic, taken)
+    if isinstance(skeleton, str) and NAMED_END.match(skeleton):
+        text = name_end(call, text)
     return text or (None if skeleton is None or "null" in skeleton else NOT_MENTIONED)
+
+
+def name_end(call: Weighed, text: str) -> str:
+    """Put before the outcome how the call ended, by the outcome itself where it says so."""
+    return finish(": ".join(filter(None, (end_of(text) or find_end(call), text))))
 
 
 def fill_list(skeleton: list[Any], name: str, call: Weighed, taken: set[int]) -> list[Any]:

@@ -101,14 +101,15 @@ IDENTITY = words_of("""
     first second third fourth fifth sixth seventh eighth ninth tenth
     january february march april may june july august september october november december
 """)
-# What an agent says when a call is settled, and when it is not.
-SETTLING = {
-    "settled": words_of("""
-        resolved fixed refunded reversed restored corrected approved unlocked rebooked replaced credited waived
-        confirmed booked completed cancelled released solved activated
+# What an agent says when a call is not settled yet, when it will not be, and when it is; the first that is said counts.
+ENDINGS = {
+    "pending": words_of("""
+        escalated escalating escalate escalation pending investigate investigating reference approval authority decision
+        touch
     """),
-    "open": words_of("""
-        unfortunately unable cannot can't escalated escalating escalate pending declined refused investigate
-        investigating reference approval authority
+    "unresolved": words_of("unfortunately unable cannot can't couldn't declined refused afraid dropped disconnected"),
+    "resolved": words_of("""
+        resolved fixed fix refunded reversed restored corrected approved unlocked rebooked replaced credited waived
+        confirmed booked completed cancelled released solved activated scheduled successfully
     """),
 }

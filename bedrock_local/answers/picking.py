@@ -14,7 +14,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
-from bedrock_local.answers.lexicon import COMMON, CUES, IDENTITY, MONEY_WORDS, SETTLING, words_of
+from bedrock_local.answers.lexicon import COMMON, CUES, ENDINGS, IDENTITY, MONEY_WORDS, words_of
 from bedrock_local.answers.transcript import Sentence
 
 WORD = re.compile(r"[\w'$£€]+")
@@ -293,12 +293,13 @@ def mood(call: Weighed) -> str:
     return "negative" if angry > happy else "positive" if happy > angry else "neutral"
 
 
-def is_settled(call: Weighed) -> bool:
-    """Hold a call for settled when the agent's last word on it says so."""
-    for text, _, role in reversed(call.sentences):
-        words = set(WORD.findall(text.lower()))
-        if role != "customer" and not words.isdisjoint(SETTLING["open"]):
-            return False
-        if role != "customer" and not words.isdisjoint(SETTLING["settled"]):
-            return True
-    return False
+def find_end(call: Weighed) -> str:
+    """Say `resolved`, `pending` or `unresolved` by the agent's last word on it; nothing where there is none."""
+    said = (end_of(text) for text, _, role in reversed(call.sentences) if role != "customer")
+    return next(filter(None, said), "")
+
+
+def end_of(text: str) -> str:
+    """Say how a call ended where this is said of it; nothing where this says nothing."""
+    words = set(WORD.findall(text.lower()))
+    return next((end for end, telling in ENDINGS.items() if not words.isdisjoint(telling)), "")

@@ -99,6 +99,24 @@ def test_a_printed_skeleton_is_filled_with_values_of_its_kinds():
     assert isinstance(answer["more"]["a"], str)
 
 
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        ("I've refunded the second payment to you.", "Resolved: The agent has refunded the second payment to"),
+        (
+            "It's waiting for approval, I can't finish this today.",
+            "Pending: It's waiting for approval, the agent can't",
+        ),
+        ("Unfortunately the refund of $45 was declined.", "Unresolved: Unfortunately the refund of $45 was declined."),
+        ("Which lamp do you mean when you say that?", "Not mentioned."),
+    ],
+)
+def test_an_outcome_begins_with_how_the_call_ended_where_that_is_asked_for(said, outcome):
+    skeleton = '{"reason": "", "outcome": "resolved, unresolved or pending, and why, one sentence"}'
+    call = f"Customer: I was charged twice for the lamp.\nAgent: {said}"
+    assert json.loads(ask(f"JSON:\n{skeleton}\n\n{call}").text)["outcome"].startswith(outcome)
+
+
 def test_broken_skeletons_still_give_their_keys():
     answer = json.loads(ask('JSON: {"reason": "...", "resolved": true or false, "actions": [...]}\n\n' + CALL).text)
     assert list(answer) == ["reason", "resolved", "actions"]
