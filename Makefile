@@ -23,6 +23,7 @@ check: $(STAMP)
 bench: $(STAMP)
 	@$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
 	@$(BIN)/python benchmarks/imports.py
+	@$(BIN)/python benchmarks/storage.py
 	@$(BIN)/python benchmarks/emulator.py
 	@$(BIN)/python benchmarks/reading.py
 	@$(BIN)/python benchmarks/writing.py

@@ -24,19 +24,26 @@ def serve_folder(folder, pipe):
 
 
 @contextmanager
-def http_client(folder):
-    """Give an S3 client of a server that runs in another process."""
+def served(serving, *arguments):
+    """Serve in another process; gives the environment variables that lead clients there."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=serve_folder, args=(folder, theirs))
+    process = context.Process(target=serving, args=(*arguments, theirs))
     process.start()
-    facts = ours.recv()
-    keys = {name.lower(): facts[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    theirs.close()  # or a server that fails would be waited for
     try:
-        yield boto3.client("s3", endpoint_url=facts["AWS_ENDPOINT_URL"], region_name=facts["AWS_REGION"], **keys)
+        yield ours.recv()
     finally:
         ours.send("end")
         process.join()
+
+
+@contextmanager
+def http_client(folder):
+    """Give an S3 client of a server that runs in another process."""
+    with served(serve_folder, folder) as facts:
+        keys = {name.lower(): facts[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+        yield boto3.client("s3", endpoint_url=facts["AWS_ENDPOINT_URL"], region_name=facts["AWS_REGION"], **keys)
 
 
 def put_objects(s3, path, number):
