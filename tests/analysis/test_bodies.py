@@ -32,6 +32,7 @@ MODELS = {
     "cohere_r": "cohere.command-r-v1:0",
     "cohere": "cohere.command-light-text-v14",
     "deepseek_r1": "us.deepseek.r1-v1:0",
+    "writer": "us.writer.palmyra-x5-v1:0",
 }
 PLAIN = [
     "{{ transcript }}",

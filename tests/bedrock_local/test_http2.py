@@ -137,8 +137,13 @@ def test_an_answer_is_that_of_http_1(client, server, method, path, body):
 
 def test_a_connection_answers_many_requests_at_once(folder):
     barrier = threading.Barrier(20)
+
+    def answer(_):
+        return Reply(f"{barrier.wait(60)}", "end", 1, 1)
+
+    answer.workers = 20
     with (
-        serve(folder, answer=lambda _: Reply(f"{barrier.wait(60)}", "end", 1, 1)) as server,
+        serve(folder, answer=answer) as server,
         closing(Client(server.port)) as client,
     ):
         numbers = [client.send("POST", CONVERSE, HELLO) for _ in range(20)]
