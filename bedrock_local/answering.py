@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from bedrock_local.answers import Answerer
 from bedrock_local.asking import Asker, find_asker, list_ready
 from bedrock_local.damage import damage_answer, damage_line, find_record_fault
+from bedrock_local.holds import say_who_asks
 from bedrock_local.jobs import Ended, Place, output_path
 from bedrock_local.models import MODELS
 from bedrock_local.outputs import publish_manifest, publish_output, show_outputs
@@ -86,7 +87,8 @@ def answer_in_threads(turn: Turn, step: Step, answerer: Answerer, allowed: int) 
     finally:
         # As long as it is not answered a record waits, whoever was asked: he may be gone tomorrow.
         progress.waiting += asked
-    if step.lines or read != (progress.file, progress.offset):
+    is_new = say_who_asks(turn, len(asked))
+    if step.lines or is_new or read != (progress.file, progress.offset):
         keep_lines(turn, step)
 
 

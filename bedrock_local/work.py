@@ -14,6 +14,7 @@ from bedrock_local.asking import forget_job, wait_for_answer, withdraw_job
 from bedrock_local.damage import JobEnd, find_job_end, slow_down
 from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
+from bedrock_local.holds import drop_lock, is_asked_elsewhere
 from bedrock_local.jobs import Ended, Job, Progress
 from bedrock_local.turns import Turn
 from bedrock_local.validation import InvalidInputError, check_counts, check_line, find_inputs, read_lines, take_input
@@ -224,9 +225,9 @@ def break_off(turn: Turn, end: JobEnd) -> bool:
 
 
 def ask_somebody(turn: Turn, allowed: int) -> bool:
-    """Have records answered; False when nobody in this process can, or when answers are to be waited for elsewhere."""
+    """Have records answered; False when nobody in this process can, or may, or has more to do than wait."""
     answerer, before = turn.emulator.find_answerer(), turn.progress.processed
-    if answerer is None:
+    if answerer is None or is_asked_elsewhere(turn):
         return False
     answer_some(turn, answerer, allowed)
     return turn.progress.processed > before or turn.is_patient
@@ -242,7 +243,9 @@ def finish_stop(turn: Turn, stopped: float) -> bool:
 
 
 def end_early(turn: Turn, end: Ended, reason: str, message: str | None = None) -> bool:
-    """Write what is answered, mark what is not, then end the job."""
+    """Write what is answered, mark what is not, then end the job, which is for whoever has the answers to do."""
+    if is_asked_elsewhere(turn):
+        return False
     return keep_ready(turn) or mark_rest(turn, reason) or finish(turn, end, message)
 
 
@@ -275,8 +278,9 @@ def finish(turn: Turn, end: Ended, message: str | None = None) -> bool:
         if end != "Stopped" and jobs.stop_moment(turn.folder, turn.job) is not None:
             return True
         progress.end, progress.message, progress.ended = end, message, turn.emulator.now()
-        progress.waiting = []
+        progress.waiting, progress.asker = [], ""
         turn.save()
+    drop_lock(turn)
     put_away(turn.job, turn.emulator, turn.deadline)
     return True
 

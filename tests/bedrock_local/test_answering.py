@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import subprocess
 import sys
 import threading
@@ -259,9 +260,80 @@ def test_an_answer_that_is_out_keeps_no_process_from_its_end(folder, jobs, recor
     assert (ended.stdout, ended.stderr) == ("InProgress\n", "")
 
 
+ASK = """
+import os, sys, time
+from bedrock_local import open_session
+from bedrock_local.answers import Reply
+
+def answer(question):
+    os.write(1, question.text.encode() + b"\\n")
+    time.sleep(0.02)
+    return Reply("said", "end", 1, 1)
+
+answer.workers = 4
+bedrock = open_session(sys.argv[1], answer=answer).client("bedrock")
+while "endTime" not in bedrock.get_model_invocation_job(jobIdentifier=sys.argv[2]):
+    time.sleep(0.001)
+"""
+
+
+def test_two_processes_ask_each_record_once(folder, jobs, record):
+    jobs.put([record(number) for number in range(RECORDS)])
+    command = [sys.executable, "-c", ASK, str(folder), jobs.create()]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    asked = Counter(line for process in processes for line in process.communicate(timeout=60)[0].splitlines())
+    assert asked == Counter(f"call {number}" for number in range(RECORDS))
+
+
+HOLD = """
+import sys, threading
+from bedrock_local import open_session
+
+def answer(question):
+    threading.Event().wait()
+
+bedrock = open_session(sys.argv[1], answer=answer).client("bedrock")
+print(bedrock.get_model_invocation_job(jobIdentifier=sys.argv[2])["status"], flush=True)
+threading.Event().wait()
+"""
+
+
+@pytest.fixture
+def held(folder, jobs, record):
+    """A job whose questions another process has out, and that process."""
+    jobs.put([record(1)])
+    arn = jobs.create()
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(folder), arn], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "InProgress\n"
+        yield arn, process
+        process.kill()
+
+
+def test_nobody_asks_what_another_process_has_asked(held, jobs):
+    arn, _ = held
+    jobs.get(arn)
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
+    assert (jobs.get(arn)["status"], jobs.get(arn)["processedRecordCount"]) == ("Stopping", 0)
+
+
+def test_a_job_goes_on_when_the_process_dies_that_has_asked(held, jobs):
+    arn, process = held
+    process.kill()
+    process.wait()
+    assert jobs.finish(arn)["status"] == "Completed"
+
+
+def test_a_job_goes_on_when_the_process_that_has_asked_leaves_it_alone(held, jobs, folder):
+    arn, _ = held
+    path = folder / "state" / "jobs" / arn[-12:] / "progress.json"
+    progress = json.loads(path.read_bytes())
+    path.write_text(json.dumps(progress | {"asked": progress["asked"] - 10}))
+    assert jobs.finish(arn)["status"] == "Completed"
+
+
 def test_a_process_that_is_forked_asks_anew(folder, jobs, record):
     jobs.put([record(number) for number in range(4)])
-    command = [sys.executable, "-c", FORK, str(folder), jobs.create()]
+    command = [sys.executable, "-c", FORK, str(folder), jobs.create(jobName="one"), jobs.create(jobName="two")]
     assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout == "Completed\n"
 
 
@@ -278,13 +350,12 @@ def answer(question):
     return Reply("said", "end", 1, 1)
 
 bedrock = open_session(sys.argv[1], answer=answer).client("bedrock")
-get = lambda: bedrock.get_model_invocation_job(jobIdentifier=sys.argv[2])
-get()
+bedrock.get_model_invocation_job(jobIdentifier=sys.argv[2])
 if child := os.fork():
     os.waitpid(child, 0)
 else:
     for _ in range(100):
-        if "endTime" in (job := get()):
+        if "endTime" in (job := bedrock.get_model_invocation_job(jobIdentifier=sys.argv[3])):
             break
     print(job["status"], flush=True)
 """
