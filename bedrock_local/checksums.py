@@ -21,6 +21,8 @@ from bedrock_local.errors import ServiceError
 from bedrock_local.wire import CHUNK_BYTES, Request, chunks
 
 HASHED = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512}
+MOST_BYTES = 5 << 30  # "Uploading objects": of one request; larger objects come in parts
+LENGTH = re.compile("[0-9]{1,18}")
 HEX = re.compile(rb"[0-9A-Fa-f]{1,16}")
 KNOWN = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256", "sha512", "md5", "xxhash64", "xxhash3", "xxhash128")
 
@@ -69,10 +71,11 @@ class Received:
 def receive(request: Request, folder: Path) -> Received:
     """Write the body of a request to a temporary file and check it."""
     trailers: dict[str, str] = {}
+    check_length(announced_length(request.headers) or 0)
     pieces = plain_chunks(request.body, trailers) if is_wrapped(request) else chunks(request.body)
     algorithms = {name for name in KNOWN if f"x-amz-checksum-{name}" in request.headers}
     algorithms |= {name.removeprefix("x-amz-checksum-") for name in request.headers.get("x-amz-trailer", "").split(",")}
-    received = write_chunks(pieces, folder, algorithms)
+    received = write_chunks(bounded(pieces), folder, algorithms)
     promised = dict(request.headers) | trailers
     try:
         check_size(received, promised)
@@ -174,10 +177,31 @@ def incomplete() -> ServiceError:
 
 def check_size(received: Received, promised: Mapping[str, str]) -> None:
     """Hold the bytes that came to the length that was sent."""
-    length = promised.get("x-amz-decoded-content-length", promised.get("content-length", ""))
-    if length.isdigit() and int(length) != received.size:
+    if announced_length(promised) not in (None, received.size):
         reason = "You did not provide the number of bytes specified by the Content-Length HTTP header"
         raise ServiceError("IncompleteBody", reason)
+
+
+def announced_length(headers: Mapping[str, str]) -> int | None:
+    """Give the bytes that headers announce, without the envelope; None when they do not say."""
+    text = headers.get("x-amz-decoded-content-length", headers.get("content-length", ""))
+    return int(text) if LENGTH.fullmatch(text) else None
+
+
+def bounded(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Let pieces by up to the size that a request may have."""
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        check_length(size)
+        yield piece
+
+
+def check_length(size: int) -> None:
+    """Refuse more than a request may bring."""
+    if size > MOST_BYTES:
+        reason = "Your proposed upload exceeds the maximum allowed size"
+        raise ServiceError("EntityTooLarge", reason, ProposedSize=str(size), MaxSizeAllowed=str(MOST_BYTES))
 
 
 def check_sums(received: Received, promised: Mapping[str, str], algorithms: set[str]) -> Received:

@@ -32,6 +32,7 @@ S3_STATUS = {
     "BadDigest": 400,
     "BucketAlreadyOwnedByYou": 409,
     "BucketNotEmpty": 409,
+    "EntityTooLarge": 400,
     "EntityTooSmall": 400,
     "IllegalLocationConstraintException": 400,
     "IncompleteBody": 400,
@@ -59,6 +60,10 @@ S3_STATUS = {
     "ServiceUnavailable": 503,
     "SlowDown": 503,
 }
+
+
+# What S3 calls errors that befall requests to any service.
+S3_WORDS = {"AccessDeniedException": "AccessDenied", "InternalServerException": "InternalError"}
 
 
 class ServiceError(Exception):
@@ -111,7 +116,7 @@ def xml_error(error: ServiceError, *, method: str) -> Response:
     """Write an error as S3 does: an XML body, and none for HEAD or 304."""
     if method == "HEAD" or error.status == 304:
         return Response(error.status)
-    fields = {"Code": error.code, "Message": error.message, **error.details}
+    fields = {"Code": S3_WORDS.get(error.code, error.code), "Message": error.message, **error.details}
     inside = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items())
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inside}</Error>'
     return Response(error.status, {"content-type": "application/xml"}, body.encode())

@@ -50,7 +50,13 @@ def answer_headers(response: Response) -> dict[str, str]:
 
 
 def check_origin(headers: Mapping[str, str]) -> None:
-    """Refuse what a web page sends, by a name of its own for this machine, or across origins."""
+    """Refuse what a web page sends, by a name of its own for this machine, or across origins; a link may be followed.
+
+    Browsers name no origin where a page shows a picture or runs a script, but say that it is of another site: "Fetch
+    Metadata Request Headers".
+    """
+    if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
+        raise ServiceError("AccessDeniedException", "The emulator answers to no page of another site")
     named = [f"//{headers.get('host', '')}", *([headers["origin"]] if "origin" in headers else [])]
     for url in named:
         name = host_name(url)

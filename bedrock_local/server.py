@@ -172,6 +172,9 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = default_request_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    # What is no HTTP is answered in plain words.
+    error_message_format, error_content_type = "%(message)s\n", "text/plain"
+    server_version, sys_version = "bedrock_local", ""
     timeout = IDLE_SECONDS
     raw_requestline: bytes
     server: Server
@@ -206,7 +209,11 @@ class Handler(BaseHTTPRequestHandler):
             self.let_finish()
         self.connection.settimeout(self.timeout)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 -- the names that the base class looks for
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """Answer every method: which of them means something, the core knows."""
+        if name.startswith("do_"):
+            return self.answer
+        raise AttributeError(name)
 
     def handle_expect_100(self) -> bool:
         """Leave it to the body to ask for itself."""
@@ -236,7 +243,8 @@ class Handler(BaseHTTPRequestHandler):
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
             self.connection.settimeout(LAST_WORDS_SECONDS)
-            while self.connection.recv(1 << 20):
+            deadline = time.monotonic() + IDLE_SECONDS
+            while time.monotonic() < deadline and self.connection.recv(1 << 20):
                 pass
 
     def log_message(self, *_: object) -> None:

@@ -267,6 +267,11 @@ def test_a_range_that_is_none_is_passed_over(s3, send, text):
     assert send("GET", "/calls/a", headers={"range": text}) == (200, b"hello")
 
 
+@pytest.mark.parametrize("length", ["", "x", "-1", "²", "9" * 5000])
+def test_a_length_that_is_none_is_passed_over(s3, send, length):
+    assert send("PUT", "/calls/a", headers={"x-amz-decoded-content-length": length}, body=b"x")[0] == 200
+
+
 # Numbers, tokens and ids in the query
 
 

@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ResponseStreamingError
 
-from bedrock_local import background, open_session, serve
+from bedrock_local import background, checksums, open_session, serve
 from bedrock_local import server as server_module
 from bedrock_local.answers import Reply
 from bedrock_local.settings import change_settings
@@ -147,6 +147,24 @@ def test_a_web_page_cannot_send_anything(ask, origin):
     assert ask("GET", "/", Origin="http://localhost:3000")[0] == 200
 
 
+@pytest.mark.parametrize(("mode", "status"), [("no-cors", 403), ("cors", 403), ("navigate", 200)])
+def test_a_web_page_shows_nothing_from_here_and_may_link_to_it(ask, mode, status):
+    assert ask("GET", "/", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode=mode)[0] == status
+
+
+@pytest.mark.parametrize("method", ["PATCH", "OPTIONS", "TRACE"])
+def test_a_method_that_no_operation_has_is_refused_in_the_words_of_the_service(ask, method):
+    assert b"<Code>NotImplemented</Code>" in ask(method, "/calls/a")[2]
+    assert b"The emulator has CreateModelInvocationJob, " in ask(method, "/model-invocation-jobs")[2]
+
+
+def test_what_is_no_http_is_answered_in_plain_words(talk):
+    talk.sendall(b"nonsense\r\n\r\n")
+    head, _, body = read_to_end(talk).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert (b"Python" in head, body) == (False, b"Bad request syntax ('nonsense')\n")
+
+
 def test_an_answers_header_holds_no_second_header(ask, calls):
     for path in ("/calls/a?response-content-type=x%0d%0aSet-Cookie:%20x", "/calls/a?versionId=%0d%0aSet-Cookie:%20x"):
         assert ask("GET", path)[1]["set-cookie"] is None
@@ -183,6 +201,11 @@ def test_a_connection_goes_on_after_a_small_body_that_nobody_reads(talk):
 def test_a_body_may_come_in_chunks(ask, calls):
     ask("PUT", "/calls/b", iter([b"one ", b"two"]))
     assert ask("GET", "/calls/b")[2] == b"one two"
+
+
+def test_a_body_in_chunks_may_bring_no_more_than_others(ask, calls, monkeypatch):
+    monkeypatch.setattr(checksums, "MOST_BYTES", 10)
+    assert b"<Code>EntityTooLarge</Code>" in ask("PUT", "/calls/b", iter([b"0123456789", b"X"]))[2]
 
 
 def test_checksums_may_follow_a_body_that_comes_in_chunks(ask, calls):

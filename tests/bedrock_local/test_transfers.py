@@ -8,6 +8,8 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
+from bedrock_local import checksums
+
 MD5_OF_HELLO = '"5d41402abc4b2a76b9719d911017c592"'
 
 
@@ -75,6 +77,12 @@ def test_the_crc_of_an_object_is_the_published_one(s3):
 def test_a_body_that_is_not_what_was_promised_is_refused(s3, error_of, wrong):
     assert error_of(s3.put_object, Bucket="calls", Key="a", Body=b"hello", **wrong)[:2] == ("BadDigest", 400)
     assert s3.list_objects_v2(Bucket="calls")["KeyCount"] == 0
+
+
+def test_more_than_one_request_may_bring_is_refused(s3, error_of, monkeypatch):
+    monkeypatch.setattr(checksums, "MOST_BYTES", 10)
+    s3.put_object(Bucket="calls", Key="a", Body=b"0123456789")
+    assert error_of(s3.put_object, Bucket="calls", Key="b", Body=b"0123456789X")[:2] == ("EntityTooLarge", 400)
 
 
 # The check values of "123456789" in the catalogues of CRCs.
