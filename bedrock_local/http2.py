@@ -28,7 +28,7 @@ from bedrock_local.wire import FileSlice, Response
 
 Respond = Callable[[str, str, dict[str, str], Any], Response]
 
-HEAD_BYTES, MOST_BYTES = 9, 16_384  # of a frame: its head, and what may follow it
+HEAD_BYTES, FRAME_BYTES = 9, 16_384  # of a frame: its head, and what may follow it
 GOAWAY = 7
 # Threads that answer, of all connections; a request beyond them is refused in a way that clients take for "try again".
 FREE_THREADS = threading.Semaphore(500)
@@ -103,7 +103,7 @@ class Connection:
         received = bytearray(begun)
         while not self._is_over:
             size = HEAD_BYTES + int.from_bytes(received[:3])
-            size = HEAD_BYTES if size > HEAD_BYTES + MOST_BYTES else size
+            size = HEAD_BYTES if size > HEAD_BYTES + FRAME_BYTES else size
             if len(received) >= size:
                 frame = bytes(received[:size])
                 del received[:size]
@@ -143,10 +143,10 @@ class Connection:
             self._begin_stream(event.stream_id, read_headers(fields))
         elif isinstance(event, DataReceived):
             # What nobody reads any more is let by: some clients see no answer when their body is cut off.
-            wanted = event.data if stream else b""
+            kept = event.data if stream else b""
             if stream:
-                stream.waiting += wanted
-            self._make_room(event.stream_id, event.flow_controlled_length - len(wanted))
+                stream.waiting += kept
+            self._make_room(event.stream_id, event.flow_controlled_length - len(kept))
         elif stream:
             stream.is_whole |= isinstance(event, StreamEnded)
             stream.is_reset |= isinstance(event, StreamReset)
@@ -168,8 +168,8 @@ class Connection:
                 response = self._respond(method, target, headers, io.BufferedReader(stream))
                 self._send(stream, response, is_head=method == "HEAD")
         finally:
-            self._end_stream(stream)
             FREE_THREADS.release()
+            self._end_stream(stream)
 
     def _send(self, stream: Stream, response: Response, *, is_head: bool) -> None:
         """Write an answer; one that breaks off half-way stays without its end."""

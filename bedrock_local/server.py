@@ -83,7 +83,7 @@ class Server(socketserver.ThreadingTCPServer):
 
     allow_reuse_address = True
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = 1024
 
     def __init__(self, emulator: Emulator, port: int) -> None:
         self.emulator = emulator
