@@ -166,6 +166,8 @@ def explain(error: msgspec.DecodeError) -> str:
     """Say which setting is wrong and how, and what it can be where there is a choice."""
     reason, _, place = str(error).partition(" - at ")
     found = re.search(r"\$\.(\w+)", place)
+    if "unknown field" in reason:
+        return f"{reason}; there are {', '.join(Settings.__struct_fields__)}"
     if not found:
         return reason
     if "enum value" in reason:
