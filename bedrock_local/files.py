@@ -47,7 +47,7 @@ def drop_old(paths: Iterable[Path], age_s: float) -> None:
     """Delete files that nothing has been done to for so long: a process that was killed left them."""
     for path in paths:
         # The moment of the last change would be that of the file to which a temporary name was given as a second one.
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # another process was first, or it is somebody else's
             if time.time() - path.stat().st_ctime > age_s:
                 path.unlink()
 

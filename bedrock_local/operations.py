@@ -38,6 +38,7 @@ MODELLED = {
         ("POST", re.compile(r"/model/(.+)/count-tokens"), "CountTokens"),
     ],
 }
+FIRST_WORDS = {path.pattern.split("/")[1]: service for service, routes in MODELLED.items() for _, path, _ in routes}
 
 # What a word in the query, or a header, makes of a method. First match wins: words stand before the plain method.
 S3_BUCKET = [
@@ -101,9 +102,7 @@ def match_route(request: Request) -> tuple[str, str]:
 
 def find_modelled(path: str) -> str:
     """Name the service of Bedrock whose paths begin as this one does; empty for none."""
-    first = path.split("/")[1]
-    begins = {service: {path.pattern.split("/")[1] for _, path, _ in routes} for service, routes in MODELLED.items()}
-    return next((service for service, words in begins.items() if first in words), "")
+    return FIRST_WORDS.get(path.split("/")[1], "")
 
 
 def no_operation(operation: str, request: Request, operations: Iterable[str]) -> ServiceError:
