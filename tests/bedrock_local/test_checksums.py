@@ -50,6 +50,36 @@ def test_every_envelope_that_clients_use_is_opened(s3, folder, kind, body):
     assert found.get("ChecksumCRC32") == ("NhCmhg==" if "TRAILER" in kind else None)
 
 
+@pytest.fixture
+def put(s3, folder):
+    """Put `hello`, or other bytes, as an object, without a client that sees to its headers; give the error's code."""
+
+    def send(body=b"hello", **headers):
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        response = handle(Request("s3", "PUT", "localhost", "/calls/a", {}, named, io.BytesIO(body)), Emulator(folder))
+        assert (s3.list_objects_v2(Bucket="calls")["KeyCount"] == 0) == (response.status != 200)
+        return response.body.partition(b"<Code>")[2].partition(b"<")[0].decode()
+
+    return send
+
+
+@pytest.mark.parametrize("algorithm", ["crc32", "sha1", "sha256", "sha512"])
+def test_a_body_with_another_checksum_is_refused(put, algorithm):
+    assert put(**{f"x_amz_checksum_{algorithm}": "AAAAAA=="}) == "BadDigest"
+
+
+def test_a_body_with_another_checksum_behind_it_is_refused(put):
+    wrapped = {"x_amz_content_sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x_amz_trailer": "x-amz-checksum-crc32"}
+    assert put(b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", **wrapped) == "BadDigest"
+
+
+@pytest.mark.parametrize(("length", "code"), [("4", "IncompleteBody"), ("6", "IncompleteBody"), ("5", "")])
+def test_a_body_is_as_long_as_was_promised(put, length, code):
+    wrapped = {"x_amz_content_sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x_amz_decoded_content_length": length}
+    assert put(content_length=length) == code
+    assert put(b"5\r\nhello\r\n0\r\n\r\n", **wrapped) == code
+
+
 @pytest.mark.parametrize("size", [b"-5", b"+5", b"0x5", b"1_0", b" 5"])
 def test_a_size_is_hexadecimal_digits_and_nothing_else(size):
     with pytest.raises(ServiceError, match="IncompleteBody"):

@@ -61,8 +61,8 @@ def start(folder, tmp_path):
 
 
 def test_what_it_says_can_be_pasted(start, folder):
-    _, said, port = start("--clock", "realistic", AWS_PROFILE="work", HTTPS_PROXY="http://127.0.0.1:9")
-    assert said == [
+    process, said, port = start("--clock", "realistic", AWS_PROFILE="work", HTTPS_PROXY="http://127.0.0.1:9")
+    assert [*said, process.stdout.readline(), process.stdout.readline()] == [
         f"The emulator in {folder} is at http://127.0.0.1:{port}; Ctrl-C ends it.\n",
         f"Settings ({folder / 'settings.json'}): clock = realistic\n",
         "For AWS clients in any language:\n",
@@ -72,6 +72,8 @@ def test_what_it_says_can_be_pasted(start, folder):
         "export AWS_SECRET_ACCESS_KEY=emulator\n",
         "export AWS_DEFAULT_REGION=us-east-1\n",
         "export AWS_REGION=us-east-1\n",
+        "export NO_PROXY=127.0.0.1,localhost\n",
+        "unset AWS_PROFILE\n",
     ]
 
 

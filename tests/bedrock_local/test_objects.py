@@ -60,9 +60,9 @@ def test_deleting_every_key_leaves_an_empty_folder(s3, folder):
     for key in TRICKS:
         s3.put_object(Bucket="calls", Key=key)
     s3.delete_objects(Bucket="calls", Delete={"Objects": [{"Key": key} for key in TRICKS]})
-    assert list((folder / "s3" / "calls").iterdir()) == []
+    assert [*(folder / "s3" / "calls").iterdir(), *(folder / "state" / "objects" / "calls").iterdir()] == []
     s3.delete_bucket(Bucket="calls")
-    assert list((folder / "s3").iterdir()) == []
+    assert [path for name in ("s3", "state/objects", "state/buckets") for path in (folder / name).iterdir()] == []
 
 
 def test_a_key_over_1024_bytes_is_refused(s3, error_of):
@@ -91,8 +91,9 @@ def test_a_file_put_there_by_hand_is_an_object(s3, folder):
     assert (found["Body"].read(), found["ETag"]) == (b"hello", '"5d41402abc4b2a76b9719d911017c592"')
 
 
-def test_a_file_changed_by_hand_gets_another_etag(s3, folder):
-    s3.put_object(Bucket="calls", Key="a.txt", Body=b"old", Metadata={"call": "7"})
+@pytest.mark.parametrize("old", [b"old", b"HELLO"])
+def test_a_file_changed_by_hand_gets_another_etag(s3, folder, old):
+    s3.put_object(Bucket="calls", Key="a.txt", Body=old, Metadata={"call": "7"})
     (folder / "s3/calls/a.txt").write_bytes(b"hello")
     found = s3.get_object(Bucket="calls", Key="a.txt")
     assert (found["ETag"], found["Body"].read()) == ('"5d41402abc4b2a76b9719d911017c592"', b"hello")

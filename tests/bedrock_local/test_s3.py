@@ -173,6 +173,23 @@ def test_keys_and_prefixes_fill_a_page_together(s3):
     assert "CommonPrefixes" not in second
 
 
+def test_the_next_page_is_named_only_where_prefixes_may_end_a_page(s3):
+    for key in ("a", "b"):
+        s3.put_object(Bucket="calls", Key=key)
+    page = s3.list_objects(Bucket="calls", MaxKeys=1)
+    assert (page["IsTruncated"], "NextMarker" in page) == (True, False)
+
+
+def test_a_page_has_a_thousand_keys_at_most(s3):
+    assert s3.list_objects_v2(Bucket="calls", MaxKeys=5000)["MaxKeys"] == 1000
+
+
+def test_a_list_names_the_checksums_that_an_object_has(s3):
+    s3.put_object(Bucket="calls", Key="a", ChecksumAlgorithm="SHA256")
+    (found,) = s3.list_objects_v2(Bucket="calls")["Contents"]
+    assert (found["ChecksumAlgorithm"], found["ChecksumType"]) == (["SHA256"], "FULL_OBJECT")
+
+
 def test_pages_hold_every_key_once(s3):
     keys = sorted(f"in/{number:02d}.jsonl" for number in range(23))
     for key in keys:

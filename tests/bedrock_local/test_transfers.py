@@ -153,6 +153,28 @@ def test_conditions_on_the_time_are_kept(s3, error_of):
     s3.get_object(Bucket="calls", Key="a", IfModifiedSince=earlier, IfUnmodifiedSince=later)["Body"].close()
 
 
+def test_conditions_on_the_etag_go_before_those_on_the_time(s3):
+    s3.put_object(Bucket="calls", Key="a", Body=b"hello")
+    later, earlier = (datetime.now(UTC) + timedelta(hours=hours) for hours in (1, -1))
+    for wish in (
+        {"IfNoneMatch": "x", "IfModifiedSince": later},
+        {"IfMatch": MD5_OF_HELLO, "IfUnmodifiedSince": earlier},
+    ):
+        assert s3.get_object(Bucket="calls", Key="a", **wish)["Body"].read() == b"hello"
+
+
+def test_a_copy_has_the_checksums_of_its_source(s3):
+    sent = s3.put_object(Bucket="calls", Key="a", Body=b"hello", ChecksumAlgorithm="SHA256")
+    copied = s3.copy_object(Bucket="calls", Key="b", CopySource="calls/a")["CopyObjectResult"]
+    assert copied["ChecksumSHA256"] == sent["ChecksumSHA256"]
+
+
+def test_no_more_than_a_thousand_objects_are_deleted_at_once(s3, error_of):
+    wish = [{"Key": str(number)} for number in range(1001)]
+    assert error_of(s3.delete_objects, Bucket="calls", Delete={"Objects": wish})[0] == "MalformedXML"
+    assert len(s3.delete_objects(Bucket="calls", Delete={"Objects": wish[1:]})["Deleted"]) == 1000
+
+
 def test_an_object_is_replaced_only_as_it_was_seen(s3, error_of):
     s3.put_object(Bucket="calls", Key="a", Body=b"hello")
     s3.put_object(Bucket="calls", Key="a", Body=b"two", IfMatch=MD5_OF_HELLO)

@@ -69,12 +69,13 @@ def test_a_file_in_parts_keeps_its_checksum(s3, algorithm):
     assert found["Body"].read() == PART + b"end"
 
 
-def test_a_part_has_the_checksum_that_was_announced(s3, error_of):
+def test_a_part_has_the_checksum_that_was_announced(s3, error_of, folder):
     where = {"Bucket": "calls", "Key": "big"}
     upload = {**where, "UploadId": s3.create_multipart_upload(**where, ChecksumAlgorithm="SHA256")["UploadId"]}
     code, status, text = error_of(s3.upload_part, **upload, PartNumber=1, Body=b"x")
     assert (code, status) == ("InvalidRequest", 400)
     assert text.endswith("expected checksum Type: sha256, actual checksum Type: crc32")
+    assert list((folder / "state" / "tmp").iterdir()) == []
 
 
 def test_the_checksum_of_every_part_is_listed(s3, upload, error_of):
@@ -124,6 +125,27 @@ def test_uploads_are_listed_page_by_page(s3):
     assert [[upload["Key"] for upload in page["Uploads"]] for page in pages] == [["a", "b"], ["b", "c"]]
 
 
+def test_uploads_are_listed_by_the_beginning_of_their_keys(s3):
+    for key in ("in/a", "in/b", "out/a"):
+        s3.create_multipart_upload(Bucket="calls", Key=key)
+    found = s3.list_multipart_uploads(Bucket="calls", Prefix="in/")
+    assert ([upload["Key"] for upload in found["Uploads"]], found["Prefix"]) == (["in/a", "in/b"], "in/")
+
+
+def test_an_upload_is_that_of_its_key_alone(s3, upload, error_of):
+    send(s3, upload, 1, b"x")
+    assert error_of(s3.list_parts, **upload | {"Key": "other"})[:2] == ("NoSuchUpload", 404)
+    s3.create_bucket(Bucket="other")
+    assert error_of(s3.abort_multipart_upload, **upload | {"Bucket": "other"})[:2] == ("NoSuchUpload", 404)
+
+
+def test_an_upload_that_must_not_replace_anything_does_not(s3, upload, error_of):
+    s3.put_object(Bucket="calls", Key="big", Body=b"old")
+    wish = {**upload, "MultipartUpload": {"Parts": [send(s3, upload, 1, b"new")]}}
+    assert error_of(s3.complete_multipart_upload, **wish, IfNoneMatch="*")[:2] == ("PreconditionFailed", 412)
+    assert s3.get_object(Bucket="calls", Key="big")["Body"].read() == b"old"
+
+
 def test_a_bucket_takes_its_uploads_with_it(s3, upload, error_of):
     s3.delete_bucket(Bucket="calls")
     assert error_of(s3.list_parts, **upload)[0] == "NoSuchBucket"
@@ -139,10 +161,10 @@ def test_an_aborted_upload_is_gone(s3, upload, error_of):
 
 
 def test_parts_are_listed_page_by_page(s3, upload):
-    for number in (1, 2, 3):
+    for number in (2, 5, 9):
         send(s3, upload, number, b"x")
     pages = s3.get_paginator("list_parts").paginate(**upload, PaginationConfig={"PageSize": 2})
-    assert [[part["PartNumber"] for part in page["Parts"]] for page in pages] == [[1, 2], [3]]
+    assert [[part["PartNumber"] for part in page["Parts"]] for page in pages] == [[2, 5], [9]]
 
 
 @pytest.mark.parametrize("upload_id", ["../../objects/calls", "..", "none"])
