@@ -128,8 +128,10 @@ def list_parameters(
 
 def describe(findings: dict[str, Any]) -> str:
     """Say in a line what the first page of the report says."""
+    from analysis.plans import usd
+
     records, total, truncated = findings["records"], findings["total"], findings["truncated"]
-    cost = "cost unknown" if total["cost_usd"] is None else f"{total['cost_usd']:,.2f} USD"
+    cost = "cost unknown" if total["cost_usd"] is None else usd(total["cost_usd"])
     cut = "" if truncated["share"] is None else f", {truncated['share']:.1%} cut off"
     counts = ", ".join(f"{records[name]:,} {name}" for name in ("prepared", "answered", "failed", "missing"))
     return f"Records: {counts}; {cost}{cut}."

@@ -44,7 +44,7 @@ def notice_lines(run: Run, outputs: pl.DataFrame) -> Iterator[str]:
         yield f"{count(strange, 'line')} of the output {answer} no record of this run: {whose} cost is counted."
     if refused := outputs.filter(stop="filtered")["record_id"].n_unique():
         what = "was refused" if refused == 1 else "were refused"
-        yield f"{count(refused, 'answer')} {what}, by the model or a content filter (stop `filtered`), and paid for."
+        yield f"{count(refused, 'answer')} {what}, by the model or a content filter (stop: filtered), and paid for."
 
 
 def notice_manifests(compared: pl.DataFrame) -> Iterator[str]:
@@ -102,5 +102,5 @@ def say_unpriced(model_id: str, cause: str, outputs: int) -> str:
     if cause == "tokens":
         say = "says no tokens, and has" if one else "say no tokens, and have"
         return f"{which} {say} no text to estimate them by: {lost}."
-    cure = "`batchbook facts update` reads today's prices from AWS"
+    cure = "the command 'batchbook facts update' reads today's prices from AWS"
     return f"No price is known for {model_id}: its costs are missing here; {cure}."

@@ -192,6 +192,14 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def usd(value: float | None) -> str:
+    """Write a cost with as many digits as a small one needs, which is not 0."""
+    if value is None:
+        return "unknown"
+    digits = 2 if value >= 0.01 or value == 0 else 4 if value >= 0.0001 else 6
+    return f"{value:,.{digits}f} USD"
+
+
 def usd_range(row: Mapping[str, float | None], of: pl.DataFrame | None = None) -> str:
     """Write a cost with its interval; unknown as soon as one price is."""
     unknown = row["cost_usd"] is None or (of is not None and of["cost_usd"].null_count())

@@ -25,8 +25,9 @@ STOP_COLOURS = {
     "length": "#D55E00",
     "failed": "#4D4D4D",
 }
-STOP_LABELS = {"length": "length (truncated)", "stop_sequence": "stop sequence"}
+STOP_LABELS = {"length": "length (truncated)", "stop_sequence": "stop sequence", "failed": "no answer"}
 INK, PALE = "#333333", "#C9CDD2"
+NO_KEY = "none"  # the label of what belongs to no variant
 BINS = 40
 RIDGE = 0.8  # of the room between two variants
 RIDGE_LABELS = ("ended by itself", "truncated", "max_tokens")
@@ -71,6 +72,7 @@ def plot_costs(summary: IntoDataFrame, ax: Axes | None = None) -> Axes:
         Where to draw; without it a new figure.
     """
     frame = label_rows(summary, before="calls", of="summary", needed=("truncated_cost_usd", "failed_cost_usd"))
+    frame = frame.filter((pl.col("label") != NO_KEY) | pl.col("cost_usd").is_not_null())  # lines that nobody can read
     frame = frame.sort("cost_usd", descending=True, nulls_last=True, maintain_order=True)
     ax = open_axes(ax, frame["label"])
     wasted = [frame[name].fill_null(0) for name in ("truncated_cost_usd", "failed_cost_usd")]
@@ -85,7 +87,7 @@ def plot_costs(summary: IntoDataFrame, ax: Axes | None = None) -> Axes:
             write_beside(ax, cost, row, f"{cost:,.2f}" if cost >= 1 else f"{cost:.3g}")
     if len(shown) > 1:
         add_legend(ax, [label for _, label, _ in shown])
-    ax.set_xlim(0, max([1e-9, *frame["cost_usd"].drop_nulls()]) * 1.08)
+    ax.set_xlim(0, (max(frame["cost_usd"].drop_nulls(), default=0) or 1) * 1.08)
     ax.xaxis.set_major_formatter(USD)
     return finish(ax, "Cost by variant", "cost in USD")
 
@@ -111,7 +113,7 @@ def plot_stop_reasons(counts: IntoDataFrame, ax: Axes | None = None) -> Axes:
     add_legend(ax, [STOP_LABELS.get(stop, stop) for stop in stops])
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter(PERCENT)
-    return finish(ax, "Stop reasons", "share of answers")
+    return finish(ax, "Stop reasons", "share of records")
 
 
 def plot_truncation(shares: IntoDataFrame, ax: Axes | None = None) -> Axes:
@@ -150,7 +152,7 @@ def plot_output_tokens(answers: IntoDataFrame, ax: Axes | None = None) -> Axes:
     """
     needed = ("variant", "stop", "output_tokens", "max_tokens")
     frame = read_columns(answers, needed, of="answers").select(*needed).to_polars().filter(pl.col("output_tokens") >= 0)
-    frame = frame.with_columns(label=pl.col("variant").fill_null("none"))
+    frame = frame.with_columns(label=pl.col("variant").fill_null(NO_KEY))
     medians = frame.group_by("label").agg(pl.median("output_tokens"))
     labels = medians.sort("output_tokens", "label", descending=[True, False])["label"]
     ax = open_axes(ax, labels, room=0.75)
@@ -174,6 +176,7 @@ def plot_estimate(comparison: IntoDataFrame, ax: Axes | None = None) -> Axes:
     """
     usd = ("cost_usd_estimate", "cost_usd_low", "cost_usd_high", "cost_usd")
     frame = label_rows(comparison, before="records", of="comparison", needed=usd)
+    frame = frame.filter((pl.col("label") != NO_KEY) | pl.any_horizontal(pl.col(usd).is_not_null()))
     frame = frame.sort("cost_usd", "cost_usd_estimate", descending=True, nulls_last=True, maintain_order=True)
     ax = open_axes(ax, frame["label"])
     guess, low, high, bill = (frame[name].cast(pl.Float64).to_numpy() for name in usd)
@@ -184,7 +187,7 @@ def plot_estimate(comparison: IntoDataFrame, ax: Axes | None = None) -> Axes:
     for row in np.flatnonzero(np.isnan(bill) & np.isnan(guess)).tolist():
         write_beside(ax, 0, row, "cost not known")
     add_legend(ax, ["bill", "estimate", "estimate, low to high"])
-    ax.set_xlim(0, np.nanmax([1e-9, *high, *bill]) * 1.05)
+    ax.set_xlim(0, (np.nanmax([0, *high, *bill]) or 1) * 1.05)
     ax.xaxis.set_major_formatter(USD)
     return finish(ax, "Estimate and bill", "cost in USD")
 
@@ -199,7 +202,7 @@ def label_rows(frame: IntoDataFrame, *, before: str, of: str, needed: tuple[str,
 
 def name_row(keys: dict[str, Any]) -> str:
     """Write the keys of a row as its label; a band of lengths is one of them."""
-    texts = {name: "none" if key is None else str(key) for name, key in keys.items()}
+    texts = {name: NO_KEY if key is None else str(key) for name, key in keys.items()}
     if "length_from" in texts:
         first, last = keys["length_from"], keys["length_to"]
         texts |= {"length_from": "no length" if first is None else f"{first:,.0f} to {last:,.0f}", "length_to": ""}

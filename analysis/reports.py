@@ -17,9 +17,10 @@ from analysis.aws import EMULATOR
 from analysis.costs import add_costs, sum_costs
 from analysis.notebooks import export_page, find_notebooks, render_page, run_notebook
 from analysis.notices import list_notices, list_unpriced
+from analysis.plans import usd
 from analysis.prices import find_prices
 from analysis.runs import Run, is_collected, is_finished, load_answers, open_run, reconcile_run
-from analysis.stops import count_stop_reasons, share_truncated
+from analysis.stops import TRUNCATED, count_stop_reasons, share_truncated
 
 STAGES = {
     "prepare": "What was asked",
@@ -108,13 +109,12 @@ def write_index(findings: Mapping[str, Any], report: Path) -> Path:
     """
     from analysis.plots import plot_costs, plot_stop_reasons
 
-    plots = {
-        "Cost of each variant": draw(partial(plot_costs, findings["bill"])),
-        "How the answers ended": draw(partial(plot_stop_reasons, findings["stops"])),
-    }
+    plots = {"How the answers ended": draw(partial(plot_stop_reasons, findings["stops"]))}
+    if findings["total"]["cost_usd"] is not None:
+        plots = {"Cost of each variant": draw(partial(plot_costs, findings["bill"])), **plots}
     pages = {f"{stage}.html": title for stage, title in STAGES.items() if (report / f"{stage}.html").exists()}
     page = report / "index.html"
-    page.write_text(render_page("index.html", **findings, plots=plots, pages=pages), encoding="utf-8")
+    page.write_text(render_page("index.html", **findings, plots=plots, pages=pages, usd=usd), encoding="utf-8")
     return page
 
 
@@ -125,11 +125,13 @@ def find_findings(run: Run) -> dict[str, Any]:
     prices = find_prices(models, region=run.region)
     outputs = add_costs(outputs, prices, records=run.read_records())
     used = prices.filter(pl.col("invocation").is_in(outputs["invocation"].unique().to_list()))
-    checks = reconcile_run(run)
+    checks, bill = reconcile_run(run), sum_costs(outputs)
     return {
         "run": run.name,
+        "calls": run.read_request()["calls"]["rows"],
         "total": sum_costs(outputs, by=[]).row(0, named=True),
-        "bill": sum_costs(outputs),
+        "bill": bill,
+        "variants": list_variants(answers, bill).to_dicts(),
         "stops": count_stop_reasons(answers),
         "truncated": share_truncated(answers, by=[]).row(0, named=True),
         "records": checks.select("prepared", "answered", "failed", "missing").sum().row(0, named=True),
@@ -143,6 +145,20 @@ def find_findings(run: Run) -> dict[str, Any]:
         "is_on_demand": note["invocation"] == "on_demand",
         "sent_on": note["at"][:10],
     }
+
+
+def list_variants(answers: pl.DataFrame, bill: pl.DataFrame) -> pl.DataFrame:
+    """Put the counts of records beside the bill of each variant, then what is billed to none."""
+    kind = pl.col("error_kind")
+    counts = answers.group_by("variant", maintain_order=True).agg(
+        answered=kind.is_null().sum(),
+        unanswered=kind.is_not_null().sum(),
+        truncated=(pl.col("stop") == TRUNCATED).sum(),
+    )
+    costs = bill.select("variant", "input_tokens", "output_tokens", r"^.*cost_usd.*$")
+    nobodys = costs.filter(pl.col("variant").is_null(), pl.col("cost_usd").is_not_null())
+    known = counts.join(costs, on="variant", how="left", maintain_order="left")
+    return pl.concat([known, nobodys], how="diagonal")
 
 
 def draw(plot: Callable[..., Any]) -> str:

@@ -111,6 +111,16 @@ def test_a_variant_without_a_price_says_so(kind):
     assert notes_of(ax) == ["1.00", "cost not known"]
 
 
+def test_lines_that_nobody_can_read_are_no_bar(kind):
+    summary = frame(COSTS, ("short", 5, 2.0, 0.0, 0.0), (None, 0, None, 0.0, None))
+    assert rows_of(plot_costs(kind.make(summary))) == ["short"]
+
+
+def test_a_bill_that_nobody_knows_has_an_axis_of_plain_numbers(kind):
+    ax = plot_costs(kind.make(frame(COSTS, ("short", 5, None, None, None))))
+    assert ax.get_xlim()[1] > 1
+
+
 def test_a_bill_without_groups_is_one_bar(kind):
     ax = plot_costs(kind.make(frame(COSTS, ("a", 5, 1.0, 0.0, 0.0)).drop("variant")))
     assert rows_of(ax) == ["all"]
@@ -120,7 +130,7 @@ def test_stops_keep_their_colours_and_failures_are_shown(kind):
     counts = frame(COUNTS, ("a", "end", 1, 0.5), ("a", None, 1, 0.5), ("b", "end", 3, 0.75), ("b", "length", 1, 0.25))
     ax = plot_stop_reasons(kind.make(counts))
     assert rows_of(ax) == ["b", "a"]
-    assert legend_of(ax) == ["end", "length (truncated)", "failed"]
+    assert legend_of(ax) == ["end", "length (truncated)", "no answer"]
     ended, truncated, failed = ([width for _, width in bars_of(ax)][first : first + 2] for first in (0, 2, 4))
     assert (ended, truncated, failed) == ([0.75, 0.5], [0.25, 0.0], [0.0, 0.5])
     assert {colour for colour, _ in bars_of(ax)} == {STOP_COLOURS[stop] for stop in ("end", "length", "failed")}

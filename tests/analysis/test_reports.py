@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -141,7 +142,7 @@ def priced(make_run, make_prompt, make_answer, answer_by_hand, tmp_path):
     "finding",
     [
         "Total cost <b>15.00 USD</b>",
-        "Cost per 1,000 answered calls <b>1,500.00 USD</b>",
+        "Per 1,000 answered calls <b>1,500.00 USD</b>",
         "Answers cut off <b>20.0 %</b>",
         "5.7 % to 51.0 % (95 % interval)",  # Wilson's interval of 2 in 10
         "Records without an answer <b>0</b>",
@@ -184,7 +185,7 @@ def test_a_model_without_a_price_is_named_once_and_its_cost_is_not_0(
     collect(run)
     text = write_text_of(run, tmp_path / "report")
     assert text.count("No price is known for") == text.count(f"No price is known for {OPUS}") == 1
-    assert 'Total cost <b>7.50 USD</b>\n    <span class="soft">at least: 5 outputs have no price' in text
+    assert 'Total cost <b>7.50 USD</b>\n    <span class="soft">at least: the cost of 5 answers is not known' in text
     assert "<td>500,000</td><td>unknown</td><td>unknown</td>" in text
 
 
@@ -205,7 +206,7 @@ def test_answers_that_do_not_say_their_tokens_are_counted(make_run, make_prompt,
     answer_by_hand(run, lambda _: {"modelOutput": silent})
     collect(run)
     text = write_text_of(run, tmp_path / "report")
-    assert "at least: 2 outputs have no price; 2 answers do not say their tokens" in " ".join(text.split())
+    assert "at least: the cost of 2 answers is not known; 2 answers do not say their tokens" in " ".join(text.split())
     assert "No price is known for mistral.mistral-small-2402-v1:0" in text
 
 
@@ -217,6 +218,77 @@ def test_a_run_without_any_output_has_a_first_page(make_run, make_prompt, answer
     text = write_text_of(run, tmp_path / "report")
     assert "4 records prepared = 0 answered + 0 failed + 4 missing." in text
     assert "Total cost <b>unknown</b>" in text
+
+
+def write_faulty(faults, run, tmp_path):
+    """Write the first page of a run that an account with faults answers."""
+    (tmp_path / "account").mkdir()
+    write_settings(tmp_path / "account", Settings(faults=faults))
+    submit(run, pause_s=0)
+    collect(run)
+    return " ".join(write_text_of(run, tmp_path / "report").split())
+
+
+@pytest.fixture
+def own_account(tmp_path, monkeypatch):
+    """An account of the test's own, to have faults."""
+    monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "account"))
+
+
+@pytest.mark.parametrize("fault", ["record-500", "line-unreadable", "record-lost"])
+def test_a_run_of_which_nothing_was_answered_says_so(own_account, make_run, make_prompt, tmp_path, fault):
+    text = write_faulty({fault: 1}, make_run(100, make_prompt()), tmp_path)
+    for finding in (
+        'Total cost <b>unknown</b> <span class="soft">no answer came back</span>',
+        'Per 1,000 answered calls <b>unknown</b> <span class="soft">no call has an answer</span>',
+        '<span class="soft">of no answers</span>',
+        "<td>short</td><td>0</td><td>100</td>",
+    ):
+        assert finding in text
+    assert text.count("<figure>") == 1
+
+
+def test_each_variant_counts_its_records_and_not_its_lines(own_account, make_run, make_prompt, tmp_path):
+    run = make_run(100, make_prompt(), make_prompt("other", max_tokens=50))
+    text = write_faulty({"record-repeated": 1, "job-stopped": 1}, run, tmp_path)
+    rows = re.findall(r"<td>(?:short|other)</td><td>(\d+)</td><td>(\d+)</td>", text)
+    assert [sum(int(count) for count in column) for column in zip(*rows, strict=True)] == [100, 100]
+    assert "100 calls, 2 variants, 200 records" in text
+
+
+def test_lines_that_nobody_can_read_are_no_variant(own_account, make_run, make_prompt, tmp_path):
+    assert "no variant known" not in write_faulty({"line-unreadable": 0.1}, make_run(100, make_prompt()), tmp_path)
+
+
+def test_a_small_cost_is_not_written_as_nothing(make_run, make_prompt, make_answer, answer_by_hand, tmp_path):
+    run = make_run(1, make_prompt())
+    answer_by_hand(run, lambda _: make_answer("Yes.", "end_turn", 1_000, 200))  # on demand 1 USD and 5 USD per million
+    collect(run)
+    text = write_text_of(run, tmp_path / "report")
+    assert "Total cost <b>0.0020 USD</b>" in text
+    assert "1 call, 1 variant, 1 record," in text
+
+
+def test_nothing_is_noticed_on_the_first_page_of_a_run_without_oddities(priced):
+    assert '<ul class="notices">' not in priced
+
+
+def test_what_is_noticed_stands_on_the_first_page(own_account, make_run, make_prompt, tmp_path):
+    text = write_faulty({"job-stopped": 1, "manifest-missing": 1}, make_run(100, make_prompt()), tmp_path)
+    assert "<li>job01 ended Stopped after 50 of 100 records." in text
+    assert "<li>Bedrock left no manifest for job01: no other count confirms its lines.</li>" in text
+    assert "count the same" not in text
+
+
+def test_a_job_that_failed_for_good_does_not_keep_back_the_report(
+    own_account, go_on, make_run, make_prompt, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("analysis.reports.STAGES", {"prepare": "", "submit": "", "collect": ""})
+    (tmp_path / "account").mkdir()
+    write_settings(tmp_path / "account", Settings(faults={"job-failed": 1}))
+    run = make_run(100, make_prompt())
+    assert go_on(run)[0]
+    assert "50 of its 100 records have no answer" in (tmp_path / "report" / "collect.html").read_text(encoding="utf-8")
 
 
 def test_the_manifests_are_held_against_the_lines(make_run, make_prompt, tmp_path):
