@@ -24,6 +24,8 @@ AMOUNT = re.compile(
 DEFAULT_WORDS = 120
 # A prompt that wants to hear first how a call ended, as in "resolved, unresolved or pending, and why".
 NAMED_END = re.compile(r"(?=.*\bpending\b)(?=.*\bunresolved\b)resolved\b.*\bwhy\b", re.IGNORECASE)
+# What a second and a third sentence on a topic weigh at least, as a share of the heaviest.
+FURTHER = 0.6
 BEGINNINGS = words_of("once since other unfortunately before after while until because then as based")
 
 
@@ -118,8 +120,10 @@ def deal(call: Weighed, topics: list[str], most: int | None) -> list[list[int]]:
         for place in sorted(range(len(topics)), key=lambda place: place_of(topics[place])):
             topic = topics[place]
             if turn == 0 or most or topic == "actions":
-                choose = pick if topic == "reason" and turn == 0 else pick_certain
-                dealt[place] += choose(call, topic, 1, taken) if topic != "mood" else []
+                if topic == "reason" and turn == 0:
+                    dealt[place] += pick(call, topic, 1, taken)
+                elif topic != "mood":
+                    dealt[place] += pick_certain(call, topic, 1, taken, share=FURTHER if turn else 0.0)
     return [sorted(places) for places in dealt]
 
 

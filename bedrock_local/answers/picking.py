@@ -216,10 +216,14 @@ def pick(call: Weighed, topic: str, limit: int, taken: set[int]) -> list[int]:
     return sorted(chosen + pick_among(call, others, limit - len(chosen), taken))
 
 
-def pick_certain(call: Weighed, topic: str, limit: int, taken: set[int]) -> list[int]:
-    """Pick as `pick` does, but only what is worth saying and has a cue word of the topic."""
-    cues = call.cues[topic]
-    places = [at for weight, at in rank(call, topic) if weight > LEAST_WEIGHT and at in cues]
+def pick_certain(call: Weighed, topic: str, limit: int, taken: set[int], *, share: float = 0.0) -> list[int]:
+    """Pick as `pick` does, but only what has a cue word of the topic and is worth saying.
+
+    A sentence is worth it that weighs so much, and so great a share of the heaviest.
+    """
+    cues, ranked = call.cues[topic], rank(call, topic)
+    least = max(LEAST_WEIGHT, share * ranked[0][0]) if ranked else LEAST_WEIGHT
+    places = [at for weight, at in ranked if weight > least and at in cues]
     return pick_among(call, places, limit, taken)
 
 

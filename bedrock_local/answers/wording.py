@@ -11,7 +11,8 @@ from bedrock_local.answers.transcript import Sentence
 
 # Sounds, words that fill a pause, and words said twice; numbers are not among these, which are said digit by digit.
 NOISE = re.compile(
-    r"\b(?:(?:u+m+|u+h+|erm?|hm+|mm-hmm|mhm)\b[,.]?\s*|(?:(?<=[,s] )like|you know|i mean|(?<=, )(?:sort|kind) of), "
+    r"(?:,? (?:you know|i mean)|, (?:like|(?:sort|kind) of|u+[mh]+|erm?|hm+)),(?= )"
+    r"|\b(?:(?:u+m+|u+h+|erm?|hm+|mm-hmm|mhm)\b[,.]?\s*|(?:(?<=s )like|you know|i mean), "
     r"|(I|I'm|I've|it|it's|the|a|an|and|to|so|we|we'll|you|you're|they|he|she|in|of|on|at|for|is|was|has|have|had|with|but"
     r"|or|my|your|just|if|when|that|that's|this|because|not|do|can|there|[a-z]+ (?:a|the|I|it|to|of))"
     r"(?:,? (?:u[mh],? )?\1\b)+)",
@@ -153,11 +154,10 @@ def end_second_verb(text: str) -> str:
 def tidy(text: str) -> str:
     """Drop fillers, and the words a spoken sentence opens and closes with."""
     words = text.lower().replace(",", " ").replace(".", " ").split()
-    text = " ".join(text.split())
+    text = APART.sub("", " ".join(text.split()))
     # Most sentences have none of it, which is quickly seen: a word again after itself or after one other.
     if any(map(eq, words, words[1:])) or any(map(eq, words, words[2:])) or not PAUSES.isdisjoint(words):
         text = NOISE.sub(r"\1", text)
-    text = APART.sub("", text)
     if match := OPENING.match(text):
         text = text[match.end() :]
     text = text[:-LONGEST_CLOSING] + CLOSING.sub("", text[-LONGEST_CLOSING:])

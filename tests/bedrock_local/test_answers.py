@@ -63,6 +63,14 @@ def test_headings_stand_as_the_prompt_lists_them_in_its_order():
     assert [line.split(":")[0] for line in lines] == ["Reason", "Actions", "Outcome", "Follow-up"]
 
 
+def test_under_a_heading_only_what_matters_as_much_follows():
+    call = (
+        "Customer: I want a refund for the broken lamp that I ordered.\nAgent: Sure.\nCustomer: My neighbor called too."
+    )
+    reason = ask(f"{HEADINGS}\nOne to three sentences under each.\n\n{call}").text.split("\n")[0]
+    assert reason == "Reason: The customer wants a refund for the broken lamp that they ordered."
+
+
 def test_what_belongs_under_a_heading_stands_there():
     reason, actions, outcome, follow_up = ask(f"{HEADINGS}\n\n{CALL}").text.split("\n")
     assert "charged $45 twice" in reason
@@ -272,6 +280,7 @@ def told(sentence, *, by="Customer"):
         ("I 've had a fever, and I do n't sleep..", "The customer has had a fever, and they don't sleep."),
         ("You guys charged me twice for the lamp.", "The company charged the customer twice for the lamp."),
         ("We have no water in our kitchen since Monday.", "The customer has no water in their kitchen since Monday."),
+        ("My order came , and , you know , it was broken.", "The customer's order came, and it was broken."),
         ("The tracking hasn't moved in days, I think.", "The tracking hasn't moved in days."),
         (
             "I'm moving abroad and need to cancel my line.",
