@@ -56,7 +56,8 @@ CUES = {
         refunded unable unfortunately cannot can't accepted agreed agree perfect booked final reversed reference denied
         refused rejected active credited scheduled solved restored waived unlocked released blocked available
         unavailable escalated escalating escalate transferred authority override approval pending waiting
-        queue logged decision decide decides handing dropped disconnected ending gone plan options option
+        queue logged decision decide decides handing dropped disconnected ending connection gone dying battery plan
+        options option
         confirmado confirmada resuelto pendiente autorizarlo cortado lamentablemente caso supervisora
         erledigt gelöst bestätigt leider vorgangsnummer abschließen entscheiden verbindung
         confirmé réglé malheureusement attente dossier régler décider coupé
@@ -84,6 +85,7 @@ CUES = {
         form box tick step calls overnight weekend maintenance pin maiden
         street address zip postcode correct bother pick website contact notification notes hang mention
     """),
+    "broken_off": words_of("dropped disconnected ending connection gone dying battery cortado verbindung coupé"),
     "angry": words_of("""
         frustrated frustrating angry upset unacceptable ridiculous terrible awful annoyed annoying disappointed
         disappointing worst furious complaint fed sick incompetent waste never inaceptable unverschämt inadmissible

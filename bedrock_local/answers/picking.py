@@ -54,6 +54,8 @@ FIRST, FADING = 8.0, 0.8
 # What questions, courtesies and halves of sentences weigh less, and what they get back where the reason is sought: a
 # customer may well ask for what the call is about.
 ASKED, WISHED = -5.0, 3.5
+# So many sentences at the end may say that the call breaks off, and so much heavier they are as its outcome.
+LAST_WORDS, BROKEN_OFF = 6, 5.0
 TOPICS = ("reason", "actions", "outcome", "follow_up", "amounts", "dates")
 
 
@@ -266,9 +268,13 @@ def weigh_cues(call: Weighed, topic: str) -> Iterator[tuple[float, int]]:
     step = (place.late - place.early) / max(1, len(call.sentences) - 1)
     reasons = rank(call, "reason")
     matter = call.words[reasons[0][1]] if reasons else frozenset()
+    # A call that breaks off ends with that, whatever was settled before.
+    last = len(call.sentences) - LAST_WORDS
+    broken_off = {at for at in call.cues["broken_off"] if at >= last} if topic == "outcome" else NOTHING
     for at, count in call.cues[topic].items():
         if at not in call.empty:
             weight = call.weights[at] + sides[call.sentences[at].role] + place.early + step * at
+            weight += BROKEN_OFF * (at in broken_off)
             yield weight + place.cue * min(count, MOST_CUES) + 0.5 * len(call.words[at] & matter), at
 
 

@@ -63,6 +63,11 @@ def test_headings_stand_as_the_prompt_lists_them_in_its_order():
     assert [line.split(":")[0] for line in lines] == ["Reason", "Actions", "Outcome", "Follow-up"]
 
 
+def test_a_call_that_breaks_off_ends_with_that_whatever_was_settled_before():
+    call = f"{CALL}\nAgent: And now let me--\nCustomer: Hello?\nAgent: It seems that the line has dropped."
+    assert "Outcome: It seems that the line has dropped." in ask(f"{HEADINGS}\n\n{call}").text
+
+
 def test_under_a_heading_only_what_matters_as_much_follows():
     call = (
         "Customer: I want a refund for the broken lamp that I ordered.\nAgent: Sure.\nCustomer: My neighbor called too."
