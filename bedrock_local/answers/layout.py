@@ -16,7 +16,7 @@ NOT_MENTIONED = "Not mentioned."
 # What a summary says first: one sentence for each of these, then whatever weighs most.
 ORDER = ("reason", "outcome", "actions", "follow_up", "amounts")
 AMOUNT = re.compile(
-    r"[$£€]\s?\d[\d,]*(?:\.\d+)?|\d[\d,.]*\s?(?:%|€|£|(?:dollars|euros|pounds)(?: and \d+ cents)?)"
+    r"[$£€]\s?\d+(?:,\d+)*(?:\.\d+)?|\d[\d,.]*\s?(?:%|€|£|(?:dollars|euros|pounds)(?: and \d+ cents)?)"
     r"|\b(?:(?:and|a|hundred|thousand|ten|eleven|twelve|\w{2,5}ty(?:-\w{3,5})?|\w{3,5}teen|one|two|three|four|five|six"
     r"|seven|eight|nine) ){1,8}(?:dollars|euros|pounds)",
     re.IGNORECASE,

@@ -130,6 +130,11 @@ def test_an_outcome_begins_with_how_the_call_ended_where_that_is_asked_for(said,
     assert json.loads(ask(f"JSON:\n{skeleton}\n\n{call}").text)["outcome"].startswith(outcome)
 
 
+def test_amounts_end_where_their_digits_do():
+    call = "Customer: I paid $50, then $1,940.89, and $50 again, for 20% off."
+    assert json.loads(ask(f'JSON: {{"amounts": []}}\n\n{call}').text)["amounts"] == ["$50", "$1,940.89", "20%"]
+
+
 def test_broken_skeletons_still_give_their_keys():
     answer = json.loads(ask('JSON: {"reason": "...", "resolved": true or false, "actions": [...]}\n\n' + CALL).text)
     assert list(answer) == ["reason", "resolved", "actions"]
