@@ -22,10 +22,11 @@ MONEY = re.compile(
     r"[$£€]\s?\d|\d\s?(?:%|€|£|dollars?|euros?|pounds?|cents?|usd|eur)\b|\b(?:dollars?|euros?|pounds?|cents?)\b",
     re.IGNORECASE,
 )
-AUXILIARY = r"(?:do|does|did|is|are|was|were|can|could|would|will|have|has|should|may)"
+AUXILIARY = r"(?:do|does|did|is|are|was|were|can|could|would|will|have|has|should|may|wo)(?:n?'t)?"
 ASKS = re.compile(
-    rf"{AUXILIARY} (?:i|you|we|he|she|it|they|there|this|that|my|your)\b"
-    rf"|(?:what|which|when|where|who|why|how)\b[^,.;]{{0,24}}? {AUXILIARY} (?:i|you|we|he|she|it|they)\b",
+    r"(?:(?:u[hm]|so|and|but|okay|ok|well|now)[ ,]+)*"
+    rf"(?:{AUXILIARY} (?:i|you|we|he|she|it|they|there|this|that|my|your)\b"
+    rf"|(?:what|which|when|where|who|why|how)\b[^,.;]{{0,24}}? {AUXILIARY} (?:i|you|we|he|she|it|they)\b)",
     re.IGNORECASE,
 )
 COURTESY = re.compile(
@@ -34,8 +35,9 @@ COURTESY = re.compile(
 )
 # The first words of those; all else need not be looked at.
 BEGINNINGS = words_of("""
-    do does did is are was were can could would will have has should may what which when where who why how
-    thank thanks please i'm my thank, thanks, please,
+    uh um so and but okay ok well now thank thanks please i'm my what which when where who why how
+    do does did is are was were can could would will have has should may
+    don't doesn't didn't isn't aren't wasn't weren't can't couldn't wouldn't won't haven't hasn't shouldn't
 """)
 THANKS = re.compile(r"thanks?\b|my name is\b", re.IGNORECASE)
 CLOSING_MARKS, QUESTION_MARKS = " \"'\u201d", ("?", "\u061f", "\uff1f")
@@ -186,7 +188,7 @@ def is_empty(text: str) -> bool:
     """Tell whether a sentence asks, is a courtesy, or was broken off."""
     if text[-1:] != "." and (text.rstrip(CLOSING_MARKS).endswith(QUESTION_MARKS) or text.endswith(BROKEN)):
         return True
-    return text.partition(" ")[0].lower() in BEGINNINGS and bool(ASKS.match(text) or COURTESY.match(text))
+    return text.partition(" ")[0].rstrip(",").lower() in BEGINNINGS and bool(ASKS.match(text) or COURTESY.match(text))
 
 
 def length_weight(words: int, telling: int) -> float:

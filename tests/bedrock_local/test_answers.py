@@ -341,10 +341,12 @@ def test_what_agents_say_is_told_of_the_agent_the_company_and_the_customer(said,
     [
         "Agent: Is there a refund that I have confirmed and sent to you?",
         "Agent: have you sent or confirmed the refund that I have processed",
+        "Agent: uh so which refund have you confirmed and completed",
+        "Agent: Well, can't we refund the payment that was confirmed",
         "Agent: Thank you for the refund you have confirmed and completed.",
         "Agent: I've confirmed and refunded the second--",
     ],
-    ids=["question", "question without its mark", "thanks", "interrupted"],
+    ids=["question", "question without its mark", "what", "can't", "thanks", "interrupted"],
 )
 def test_what_settles_nothing_is_no_outcome(line):
     text = ask(f"{HEADINGS}\n\nCustomer: I was charged twice for the lamp.\n{line}").text
