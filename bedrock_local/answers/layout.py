@@ -38,8 +38,15 @@ def write_answer(wishes: Wishes, call: Weighed) -> str:
     if not call.sentences:
         return NOTHING_SAID
     if wishes.form == "bullets":
-        return "\n".join(f"- {text}" for text in fitting(call, ranked(call, wishes.bullets or 4), wishes.words))
+        return bullets(wishes, call)
     return paragraph(wishes, call)
+
+
+def bullets(wishes: Wishes, call: Weighed) -> str:
+    """Write sentences one below the other, with a dash or a number."""
+    texts = fitting(call, ranked(call, wishes.bullets or 4), wishes.words)
+    marks = [f"{number}." if wishes.is_numbered else "-" for number in range(1, len(texts) + 1)]
+    return "\n".join(f"{mark} {text}" for mark, text in zip(marks, texts, strict=True))
 
 
 def paragraph(wishes: Wishes, call: Weighed) -> str:

@@ -27,8 +27,8 @@ NUMBER = r"(\d{1,4}|" + "|".join(NUMBERS) + ")"
 COUNT = rf"\b{NUMBER}(?:\s?(?:-|\u2013|to|or)\s?{NUMBER})?"
 SENTENCES = re.compile(COUNT + r"[\s-](?:[a-z]{1,20}[\s-]){0,2}?sentences?\b", re.IGNORECASE)
 WORDS = re.compile(COUNT + r"[\s-]words?\b", re.IGNORECASE)
-BULLETS = re.compile(COUNT + r"[\s-](?:[a-z]{1,20}[\s-]){0,2}?(?:bullets?|points)\b", re.IGNORECASE)
-ANY_BULLETS = re.compile(r"(?<!\bno )(?<!without )(?<!any )\bbullet(?:ed|s|\b)", re.IGNORECASE)
+BULLETS = re.compile(COUNT + r"[\s-](?:[a-z]{1,20}[\s-]){0,2}?(?:bullets?|points|items)\b", re.IGNORECASE)
+ANY_BULLETS = re.compile(r"(?<!\bno )(?<!without )(?<!any )\b(?:bullet(?:ed|s|\b)|numbered list)", re.IGNORECASE)
 HEADING = re.compile(
     r"[ \t]*(?:[-*][ \t]+|\d{1,2}[.)][ \t]+)?(?P<mark>#{1,6}[ \t]+|\*\*)?[`\"]?(?P<name>\w[\w '/&-]{1,39}?)[`\"]?"
     r"(?P<end>:\*\*|\*\*:?|:)?[`\"]?(?:[ \t]+(?P<hint>\S.*)|[ \t]*)$"
@@ -41,6 +41,10 @@ LISTED = re.compile(
 KEYS = re.compile(
     r"\b(?:keys|fields|properties|attributes)\b(?: (?:named|called|are))?\s*:?\s*((?:[^\n.;]|\.(?=\w)){2,400})",
     re.IGNORECASE,
+)
+# Names in quotes are keys without being called so: `JSON: an object with "reason" and "outcome"`.
+QUOTED_KEYS = re.compile(
+    r"\bjson\b[^\n.;]{0,40}?\bwith\b:?\s*([^\n.;]{0,20}?[`\"](?:[^\n.;]|\.(?=\w)){2,400})", re.IGNORECASE
 )
 FLAT_KEY = re.compile(r"\"([\w -]{1,40})\"\s*:\s*(\"[^\"\n]*\"|\S)")
 NAME = re.compile(r"[`\"']?([A-Za-z][\w -]{0,39}?)[`\"']?")
@@ -76,6 +80,7 @@ class Wishes:
     sentences: int | None = None
     words: int | None = None
     bullets: int | None = None
+    is_numbered: bool = False
     headings: tuple[Heading, ...] = ()
     keys: Any = None
     focus: frozenset[str] = frozenset()
@@ -100,6 +105,7 @@ def read_once(text: str) -> Wishes:
         sentences=last_count(SENTENCES, text),
         words=last_count(WORDS, text),
         bullets=bullets,
+        is_numbered="numbered list" in text.lower(),
         headings=headings,
         keys=keys,
         focus=frozenset(re.findall(r"[a-z]{4,}", text.lower())),
@@ -166,7 +172,7 @@ def read_keys(text: str) -> Any:
     start, end = text.find("{"), text.rfind("}")
     if 0 <= start < end:
         return read_skeleton(text[start : end + 1]) or DEFAULT_KEYS
-    match = KEYS.search(text)
+    match = KEYS.search(text) or QUOTED_KEYS.search(text)
     parts = named_parts(match[1]) if match else []
     if not parts:
         lines = [HEADING.fullmatch(line) for line in text.split("\n") if len(line) < 200]
@@ -196,7 +202,7 @@ def named_parts(listed: str) -> list[tuple[str, str]]:
     parts, remaining = [], iter(hints)
     for piece in pieces:
         hint = next(remaining, "") if "\0" in piece else ""
-        match = NAME.fullmatch(piece.replace("\0", "").strip(" :"))
+        match = NAME.fullmatch(piece.replace("\0", "").strip(" :#"))
         if not match or len(match[1].split()) > 3:
             break
         parts.append((match[1], hint))

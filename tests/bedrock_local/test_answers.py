@@ -58,6 +58,12 @@ def test_bullets_are_counted_and_marked():
     assert [line[:2] for line in lines] == ["- ", "- ", "- "]
 
 
+@pytest.mark.parametrize(("wish", "count"), [("a numbered list of three items", 3), ("a numbered list", 4)])
+def test_a_numbered_list_is_numbered(wish, count):
+    lines = ask(f"Give {wish}.\n\n{CALL}").text.split("\n")
+    assert [line.split(" ")[0] for line in lines] == ["1.", "2.", "3.", "4."][:count]
+
+
 def test_headings_stand_as_the_prompt_lists_them_in_its_order():
     lines = ask(f"{HEADINGS}\n\n<transcript>\n{CALL}\n</transcript>").text.split("\n")
     assert [line.split(":")[0] for line in lines] == ["Reason", "Actions", "Outcome", "Follow-up"]
@@ -92,6 +98,16 @@ def test_markdown_and_explained_headings_are_known(written):
 def test_headings_may_be_listed_in_a_sentence():
     text = ask(f"Write under the headings Reason, Actions and Outcome.\n\n{CALL}").text
     assert [line.split(":")[0] for line in text.split("\n")] == ["Reason", "Actions", "Outcome"]
+
+
+def test_markdown_headings_may_be_listed_in_a_sentence():
+    lines = ask(f"Use Markdown with the sections ## Summary and ## Next steps.\n\n{CALL}").text.split("\n")
+    assert [line for line in lines if line.startswith("#")] == ["## Summary", "## Next steps"]
+
+
+def test_quoted_names_are_keys_without_being_called_so():
+    answer = json.loads(ask(f'Answer with JSON: an object with "summary" (short) and "mood".\n\n{CALL}').text)
+    assert list(answer) == ["summary", "mood"]
 
 
 def test_named_keys_give_valid_json_with_lists_where_asked():
