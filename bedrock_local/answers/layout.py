@@ -151,10 +151,7 @@ def fill(skeleton: Any, name: str, call: Weighed, taken: set[int]) -> Any:
     """Fill a skeleton of JSON: every value is replaced by one of the same kind about its key."""
     topic = topic_of(name)
     if isinstance(skeleton, dict):
-        # Lists take what is left, or one list would take all.
-        keys = sorted(skeleton, key=lambda key: (isinstance(skeleton[key], list), place_of(topic_of(key))))
-        filled = {key: fill(skeleton[key], key, call, taken) for key in keys}
-        return {key: filled[key] for key in skeleton}
+        return fill_object(skeleton, call, taken)
     if isinstance(skeleton, list):
         return fill_list(skeleton, name, call, taken)
     if isinstance(skeleton, bool):
@@ -167,6 +164,26 @@ def fill(skeleton: Any, name: str, call: Weighed, taken: set[int]) -> Any:
     if isinstance(skeleton, str) and NAMED_END.match(skeleton):
         text = name_end(call, text)
     return text or (None if skeleton is None or "null" in skeleton else NOT_MENTIONED)
+
+
+def fill_object(skeleton: dict[str, Any], call: Weighed, taken: set[int]) -> dict[str, Any]:
+    """Fill every key with what says most about it, in the order of what matters, and lists with two sentences more."""
+    filled, lists = {}, {}
+    for key in sorted(skeleton, key=lambda key: place_of(topic_of(key))):
+        if is_of_sentences(skeleton[key], key):
+            lists[key] = pick_certain(call, topic_of(key), 1, taken)
+        else:
+            filled[key] = fill(skeleton[key], key, call, taken)
+    for key, first in lists.items():
+        places = sorted(first + pick_certain(call, topic_of(key), 2, taken))
+        filled[key] = [text for text in told(call, places) if text]
+    return {key: filled[key] for key in skeleton}
+
+
+def is_of_sentences(skeleton: Any, name: str) -> bool:
+    """Tell whether a list is to be filled with sentences."""
+    is_of_objects = isinstance(skeleton, list) and bool(skeleton) and isinstance(skeleton[0], dict)
+    return isinstance(skeleton, list) and not is_of_objects and topic_of(name) not in {"amounts", "mood"}
 
 
 def name_end(call: Weighed, text: str) -> str:

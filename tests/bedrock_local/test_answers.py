@@ -146,6 +146,13 @@ def test_an_outcome_begins_with_how_the_call_ended_where_that_is_asked_for(said,
     assert json.loads(ask(f"JSON:\n{skeleton}\n\n{call}").text)["outcome"].startswith(outcome)
 
 
+def test_what_was_done_stands_in_its_list_before_it_follows():
+    said = "I have ordered your replacement card and you should receive it within five days."
+    call = f"Customer: I lost my debit card.\nAgent: {said}"
+    answer = json.loads(ask(f'JSON:\n{{"actions": [""], "follow_up": "a promise, or null"}}\n\n{call}').text)
+    assert (len(answer["actions"]), answer["follow_up"]) == (1, None)
+
+
 def test_amounts_end_where_their_digits_do():
     call = "Customer: I paid $50, then $1,940.89, and $50 again, for 20% off."
     assert json.loads(ask(f'JSON: {{"amounts": []}}\n\n{call}').text)["amounts"] == ["$50", "$1,940.89", "20%"]
