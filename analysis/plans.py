@@ -125,7 +125,9 @@ def make_plan(
     region: str = "",
 ) -> Plan:
     """Work out the plan of a run from what `prepare` wrote, and from where and how it will be sent."""
-    jobs = records.group_by("job_key", "model_id", "invocation_type", maintain_order=True).agg(
+    # A job has one model; as a second and third key it would be written out for every record.
+    jobs = records.group_by("job_key", maintain_order=True).agg(
+        pl.col("model_id", "invocation_type").first(),
         records=pl.len().cast(pl.Int64),
         files=pl.col("file").n_unique().cast(pl.Int64),
         input_bytes=pl.col("input_bytes").sum(),
