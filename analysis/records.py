@@ -25,6 +25,7 @@ ID_LENGTH = 11  # what Bedrock's own ids had until 2025; a million records clash
 LETTERS = bytes(ord(ALPHABET[byte % len(ALPHABET)]) for byte in range(256))
 BYTES_PER_TOKEN = 4  # rule of thumb for English text; the plan takes it as plus or minus a quarter
 SLAB_BYTES = 1 << 20  # less costs time for each slab, more makes the system fetch memory again and again
+REQUEST_BYTES = 500  # of a line without its text
 HEAD, MIDDLE, TAIL = b'{"recordId":"', b'","modelInput":', b"}\n"
 
 RECORD_SCHEMA = {
@@ -151,8 +152,8 @@ def keep_frames(
 
     with tqdm(desc="writing records", total=total, unit="record", delay=2, file=sys.stdout) as bar:
         for frame, lines in slabs:
-            yield frame["input_bytes"], lines
             frames.append(frame)
+            yield frame["input_bytes"], lines
             bar.update(len(frame))
 
 
@@ -184,9 +185,10 @@ def make_slabs(calls: pl.DataFrame, prompts: Sequence[Prompt]) -> Iterator[tuple
 
 def cut_slabs(calls: pl.DataFrame, lines: int) -> Iterator[Slab]:
     """Cut the calls into slabs of about equal bytes, however long they are and however many lines each makes."""
-    sizes = calls.select(pl.sum_horizontal(pl.col(pl.String).str.len_bytes().cast(pl.Int64))).to_series()
+    text_bytes = pl.sum_horizontal(pl.col(pl.String).str.len_bytes().cast(pl.Int64))
+    sizes = calls.select((text_bytes + REQUEST_BYTES) * lines).to_series()
     start = 0
-    for length in (sizes.cum_sum() * lines // SLAB_BYTES).rle().struct.field("len"):
+    for length in (sizes.cum_sum() // SLAB_BYTES).rle().struct.field("len"):
         yield Slab(calls.slice(start, length))
         start += length
 
