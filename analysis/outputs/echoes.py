@@ -14,10 +14,11 @@ from typing import NamedTuple
 MODEL_INPUT = b'"modelInput"'
 HEAD_BYTES = 200  # the request begins there, behind a record id at most
 LONG = 500  # bytes of a text; for less it does not pay
-MOST_TEXTS, MOST_FORMS = 8, 8
-MOST_TRIES = 32
+MOST_TEXTS = 8
+MOST_FORMS = 8  # several prompts may share a job
+MOST_TRIES = 12  # requests without a long text are tried too
 LEARNT_BYTES = 1 << 18  # of a line; to learn from it takes ten times as long as to decode it
-MOST_QUOTES = 16  # that are escaped; each costs a look
+MOST_QUOTES = 6  # that are escaped; each costs a look
 BACKSLASH = ord("\\")
 
 Text = tuple[int, int]
@@ -36,28 +37,33 @@ class Echoes:
     """Takes the long texts out of requests that have the form of an earlier one; no row changes by that."""
 
     def __init__(self) -> None:
-        self.forms: list[Form] = []
+        self.forms: list[tuple[bytes, Form]] = []
         self.tries = MOST_TRIES
 
     def shorten(self, line: bytes) -> bytes:
         """Take the long texts of the request out of a line; one of unknown form comes back as it is."""
+        for before, form in self.forms:
+            if line.startswith(before):  # Bedrock writes the request first
+                return shorten_from(line, 0, form)
+        return self.shorten_behind_id(line)
+
+    def shorten_behind_id(self, line: bytes) -> bytes:
+        """Look for a request that other fields may precede, and learn its form when it is a new one."""
         at = line.find(MODEL_INPUT, 0, HEAD_BYTES) - 1  # with the byte before, which is no backslash
-        for form in self.forms:
-            if line.startswith(form.before, at):
-                if at == 0:
-                    return shorten_from(line, 0, form)
+        for before, form in self.forms if at > 0 else ():
+            if line.startswith(before, at):
                 is_outermost = line.count(b"{", 0, at + 1) == 1
                 return line[:at] + shorten_from(line, at, form) if is_outermost else line
         if self.tries and at >= 0 and LONG < len(line) < LEARNT_BYTES:
-            self.tries -= 1
             self.learn(line, at)
         return line
 
     def learn(self, line: bytes, at: int) -> None:
         """Keep the form of a request, if it has a long text."""
         form = find_form(line, at, list(find_texts(line)))
-        if form is not None and len(self.forms) < MOST_FORMS:
-            self.forms.append(form)
+        if form is not None:
+            self.forms.append((form.before, form))
+        self.tries = 0 if len(self.forms) == MOST_FORMS else self.tries - 1
 
 
 def find_form(line: bytes, at: int, texts: Sequence[Text]) -> Form | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -168,7 +169,7 @@ def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str) -> 
             settings = NO_SETTINGS if echo is None else echo.settings()
             return Row(record_id, number, family, reading, settings, fault if error is None else read_error(error))
         if error is not None:
-            return Row(record_id, number, *claim_typed(blank(line), base), read_error(error))
+            return Row(record_id, number, *claim_typed(line, base), read_error(error))
         return None
     return None
 
@@ -195,10 +196,10 @@ def claim_typed(line: bytes, base: str) -> tuple[Family | None, Reading, Setting
 
 def decode_request(line: bytes, shape: Shape) -> Any:
     """Decode the request of a line that has no answer; None when it is not of the shape's types."""
-    try:
-        return shape.decode(line).modelInput
-    except REFUSALS:
-        return None
+    for read in (bytes, blank):
+        with suppress(*REFUSALS):
+            return shape.decode(read(line)).modelInput
+    return None
 
 
 @cache
