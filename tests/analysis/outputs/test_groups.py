@@ -72,9 +72,10 @@ def test_two_processes_build_what_a_query_needs(outputs, two_processes):
     assert query.collect().rows() == [(f"{number}.jsonl.out", 6) for number in range(9)]
 
 
-def test_a_worker_reads_what_it_is_asked(outputs, tmp_path):
+@pytest.mark.parametrize("model_id", [None, "us.anthropic.claude-haiku-4-5-20251001-v1:0"])
+def test_a_worker_reads_what_it_is_asked(outputs, tmp_path, model_id):
     file = StoredFile(str(outputs / "0.jsonl.out"), "0.jsonl.out", 0, 0)
-    task = Task([(file, file.uri)], None, ["record_id", "line"], str(tmp_path))
+    task = Task([(file, file.uri)], model_id, ["record_id", "line"], str(tmp_path))
     with start_worker() as ask:
         (frame,) = ask(task)
     assert_frame_equal(frame, pl.concat(task.read()))

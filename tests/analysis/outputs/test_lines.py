@@ -12,6 +12,7 @@ from polars.testing import assert_frame_equal
 from analysis.families import FAMILIES
 from analysis.families.family import only_read
 from analysis.outputs import OUTPUT_SCHEMA, load_outputs
+from analysis.outputs.echoes import Echoes
 from analysis.outputs.frames import list_columns, make_frame
 from analysis.outputs.lines import read_lines
 from analysis.prompts import Prompt
@@ -32,6 +33,7 @@ TAUGHT = GOOD.replace(ECHO, LONG_ECHO)
 GOOD_CONVERSE = f'{{"recordId":"r1",{CONVERSE_ECHO},{CONVERSE_ANSWER}}}'
 LLAMA_LINE = '{"recordId":"r1","modelInput":{"max_gen_len":5},"modelOutput":{"generation":"Hi.","stop_reason":"stop"}}'
 FILE = StoredFile("a.jsonl.out", "a.jsonl.out", 0, 0)
+HAIKU = "anthropic.claude-haiku-4-5"
 DEEP = "[" * 100_000 + "]" * 100_000
 
 
@@ -466,7 +468,7 @@ def test_every_family_that_writes_is_written_and_read_back():
 PROMPTS = st.builds(
     Prompt,
     name=st.just("short"),
-    model_id=st.just("anthropic.claude-haiku-4-5"),
+    model_id=st.just(HAIKU),
     template=st.just("x"),
     system=st.text(max_size=20),
     max_tokens=st.integers(1, 200_000),
@@ -497,6 +499,31 @@ def test_what_was_written_is_read_back(name, prompt, call, text, tokens, reason)
     expected |= {"top_k": None} if name in WITHOUT_TOP_K else {}
     for encoded in (msgspec.json.encode(line), json.dumps(line).encode()):
         assert read_one(encoded, model_id).items() >= expected.items()
+
+
+def write_line(name: str, prompt: Prompt, call: str, text: str) -> bytes:
+    """Write an output line of a family, with a long request."""
+    (family,) = (family for family in FAMILIES if family.name == name)
+    model_id, answer = WRITTEN[name]
+    request = family.write_request(msgspec.structs.replace(prompt, model_id=model_id), call + "Agent: hello.\n" * 50)
+    return json.dumps({"modelInput": request, "modelOutput": answer(text, 5, "stop"), "recordId": "r1"}).encode()
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+@given(prompt=PROMPTS, calls=st.lists(TEXT, min_size=2, max_size=2), text=TEXT)
+def test_a_line_of_any_family_says_the_same_without_the_long_text_of_its_request(name, prompt, calls, text):
+    first, second = (write_line(name, prompt, call, text) for call in calls)
+    model_id, _ = WRITTEN[name]
+    assert read_all(first + b"\n" + second, model_id)[1] == read_one(second, model_id) | {"line": 2}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_long_text_of_a_request_of_any_family_is_found(name):
+    prompt = Prompt(name="short", model_id=HAIKU, template="x", system="Write notes.", max_tokens=5)
+    first, second = (write_line(name, prompt, call, "Hi.") for call in ("Hello.", "Well."))
+    echoes = Echoes()
+    assert echoes.shorten(first) == first
+    assert len(echoes.shorten(second)) < len(second) - 700
 
 
 @pytest.mark.parametrize("name", WRITTEN)
