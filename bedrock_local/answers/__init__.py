@@ -67,7 +67,7 @@ Answerer = Callable[[Question], Reply]
 def extract(question: Question) -> Reply:
     """Answer with sentences of the call itself, in the form that the prompt asks for.
 
-    Obeyed: a number of sentences, words or bullets, a plain paragraph, headings that the prompt lists, JSON with
+    Obeyed: a number of sentences, words, bullets or numbered items, a plain paragraph, headings, JSON with quoted or
     named keys. The same question always gets the same answer, in time that grows with its length and no faster.
     """
     instructions, transcript = find_transcript(question.text)
