@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -63,7 +64,7 @@ def work_in_turns(list_due: Callable[[], list[Job]], emulator: Emulator, deadlin
 
 def begin_anywhere(found: list[Job]) -> list[Job]:
     """Let chance say who is first, or those behind would never have a turn: nobody remembers who was the last."""
-    start = time.monotonic_ns() % max(1, len(found))
+    start = secrets.randbelow(max(1, len(found)))
     return found[start:] + found[:start]
 
 
