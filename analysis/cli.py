@@ -134,7 +134,8 @@ def describe(findings: dict[str, Any]) -> str:
     cost = "cost unknown" if total["cost_usd"] is None else usd(total["cost_usd"])
     cut = "" if truncated["share"] is None else f", {truncated['share']:.1%} cut off"
     counts = ", ".join(f"{records[name]:,} {name}" for name in ("prepared", "answered", "failed", "missing"))
-    return f"Records: {counts}; {cost}{cut}."
+    where = " (docs/unanswered.md says how to send these)" if records["failed"] + records["missing"] else ""
+    return f"Records: {counts}{where}; {cost}{cut}."
 
 
 @app.command()

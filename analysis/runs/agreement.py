@@ -49,7 +49,8 @@ def agree_to_cost(
     plan = run.plan(invocation=invocation, region=region)
     most = plan.cost_usd_high
     if budget_usd is None:
-        confirm(run, f"{plan}\n\nSend these records to AWS? [y/N] ", ask)
+        which = "those of these records that have no answer" if has_jobs(run) or has_answers(run) else "these records"
+        confirm(run, f"{plan}\n\nSend {which} to AWS? [y/N] ", ask)
     elif most is None:
         raise BudgetError(run.name, "no price is known for a model, so no budget holds", "agree to the plan instead")
     elif not most <= budget_usd:

@@ -12,6 +12,7 @@ from analysis import load_answers, open_run
 from analysis.cli import app, main
 from analysis.notebooks import find_notebooks
 from analysis.reports import STAGES
+from bedrock_local.settings import Settings, write_settings
 
 COMMANDS = ["emulator", "run", "sample"]
 PARAGRAPH = "notebooks/prompts/paragraph.md"
@@ -111,6 +112,18 @@ def test_the_same_command_goes_on_where_it_stopped(finished, monkeypatch):
     )
     assert result.exit_code == 0
     assert result.stdout.count(": done before") == 5
+
+
+def test_a_job_that_failed_half_way_is_told_and_reported(account, folder, make_calls, monkeypatch):
+    monkeypatch.setenv("BEDROCK_LOCAL", str(folder / "account"))
+    (folder / "account").mkdir()
+    write_settings(folder / "account", Settings(faults={"job-failed": 1}))
+    make_calls(100).write_parquet("calls.parquet")
+    prompt = find_notebooks() / "prompts" / "paragraph.md"
+    result = call("run", "--calls", "calls.parquet", "--prompts", prompt, "--run", "demo")
+    assert result.exit_code == 0
+    assert "50 answered, 0 failed, 50 missing (docs/unanswered.md says how to send these)" in result.stdout
+    assert "job01 ended Failed: The job failed due to an internal error. Try again. 50 of its 100" in result.stdout
 
 
 def test_a_name_taken_by_another_run_is_refused_in_one_sentence(finished, monkeypatch, capsys):

@@ -8,7 +8,7 @@ import pytest
 
 from analysis import collect, load_answers, load_jobs, open_run, prepare, read_calls, submit
 from analysis.errors import JobError
-from analysis.runs import is_finished
+from analysis.runs import agree_to_cost, is_finished
 
 from .conftest import make_calls, make_prompt
 
@@ -171,6 +171,13 @@ def test_output_that_comes_late_is_not_paid_for_again(half_done, tmp_path, list_
     half_done.ledger.file.write_text(lines, encoding="utf-8")
     submit(half_done)
     assert load_jobs(half_done)["records"].to_list() == [200, 100]
+
+
+def test_what_is_agreed_to_are_the_records_without_an_answer(half_done):
+    half_done.ledger.append("sending", invocation="batch", profile="production", region="us-east-1")
+    asked = []
+    agree_to_cost(half_done, profile="production", ask=lambda question: asked.append(question) or "y")
+    assert asked[0].endswith("Send those of these records that have no answer to AWS? [y/N] ")
 
 
 def test_the_documented_way_sends_the_others_under_another_name(half_done, monkeypatch, tmp_path):
