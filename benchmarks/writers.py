@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 from readers import cpu_seconds, peak_bytes
+from tqdm import tqdm
 
 from analysis.prompts import Prompt
 
@@ -104,6 +105,7 @@ def way_records(calls, folder):
     from analysis.quotas import find_quotas
     from analysis.records import write_records
 
+    tqdm.get_lock()  # imports multiprocessing
     yield
     write_records(calls, PROMPTS, into=folder, find_quotas=find_quotas)
     yield
@@ -113,6 +115,7 @@ def way_prepare(calls, folder):
     """Prepare a run: look at the calls, write them, their records and their lines."""
     from analysis import prepare
 
+    tqdm.get_lock()
     yield
     prepare(calls, PROMPTS, into=folder, name="run")
     yield
