@@ -11,7 +11,7 @@ import polars as pl
 
 from analysis.families.family import Count
 from analysis.outputs import MANIFEST, find_job_id
-from analysis.storage import StoredFile, fetch_file, list_files, open_s3
+from analysis.storage import StoredFile, fetch_files, list_files, open_s3
 
 MANIFEST_SCHEMA = {
     "job_id": pl.String,
@@ -66,16 +66,17 @@ def load_manifests(where: str | Path, *, profile: str = "") -> pl.DataFrame:
     """
     s3 = open_s3(where, profile=profile)
     files = [file for file in list_files(where, s3=s3) if PurePosixPath(file.name).name == MANIFEST]
-    return pl.DataFrame([read_manifest(file, s3) for file in files], schema=MANIFEST_SCHEMA, orient="row")
+    with TemporaryDirectory() as folder:
+        paths = fetch_files(files, folder, s3=s3)
+        rows = [read_manifest(file, path) for file, path in zip(files, paths, strict=True)]
+    return pl.DataFrame(rows, schema=MANIFEST_SCHEMA, orient="row")
 
 
-def read_manifest(file: StoredFile, s3: Any) -> dict[str, Any]:
+def read_manifest(file: StoredFile, path: Path) -> dict[str, Any]:
     """Read one manifest; a fault becomes part of its row."""
     manifest, message = Manifest(), None
-    with TemporaryDirectory() as folder:
-        content = fetch_file(file, folder, s3=s3).read_bytes()
     try:
-        manifest = msgspec.json.decode(content, type=Manifest)
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         message = f"{file.name}: {error}"
     counts = msgspec.structs.asdict(manifest)

@@ -79,3 +79,12 @@ def test_the_manifest_of_a_real_job_is_read(tmp_path):
     shutil.copyfile(OBSERVED, tmp_path / FILE)
     manifest = load_manifests(tmp_path).row(0, named=True)
     assert (manifest["total_records"], manifest["input_tokens"], manifest["error_message"]) == (2400, 1951382, None)
+
+
+def test_the_manifests_of_several_jobs_come_from_s3_together(emulator):
+    s3 = emulator.client("s3")
+    for number, job_id in enumerate(["aaaaaaaaaaaa", "bbbbbbbbbbbb"], 1):
+        body = b'{"totalRecordCount":%d}' % number
+        s3.put_object(Bucket="batchbook", Key=f"output/{job_id}/manifest.json.out", Body=body)
+    manifests = load_manifests("s3://batchbook/output", profile="emulator")
+    assert manifests["job_id", "total_records"].rows() == [("aaaaaaaaaaaa", 1), ("bbbbbbbbbbbb", 2)]
