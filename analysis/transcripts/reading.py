@@ -90,8 +90,8 @@ def read_calls(
 def drop_empty_calls(calls: IntoDataFrameT) -> IntoDataFrameT:
     """Keep the calls whose transcript has words."""
     frame = nw.from_native(calls, eager_only=True)
-    words = nw.col("transcript").str.strip_chars().str.len_chars().fill_null(0)
-    return nw.maybe_reset_index(frame.filter(words > 0)).to_native()
+    has_words = nw.col("transcript").str.contains(r"\S").fill_null(value=False)
+    return nw.maybe_reset_index(frame.filter(has_words)).to_native()
 
 
 def find_sources(where: str | Path, folder: str, s3: Any) -> list[Source]:
@@ -125,7 +125,7 @@ def check_calls(where: str | Path, calls: pl.DataFrame) -> None:
     """Refuse calls without words, and ids that name two calls."""
     if calls.is_empty():
         raise CallsError(where, "no calls", "every call needs an id and a transcript")
-    blank = calls.filter(pl.col("transcript").fill_null("").str.strip_chars() == "")
+    blank = calls.filter(~pl.col("transcript").fill_null("").str.contains(r"\S"))
     if len(blank):
         raise CallsError(where, f"{len(blank)} empty transcripts ({show(name_blanks(blank))})", explain_blanks(blank))
     repeated = calls.filter(pl.col("call_id").is_duplicated())["call_id"].unique(maintain_order=True)
