@@ -94,6 +94,7 @@ def test_the_newest_models_take_no_sampling(wrong):
         (HAIKU, says("hello", "assistant")),
         (HAIKU, {"tools": [], "system": [{"type": "text", "text": "Be short."}]}),
         (HAIKU, {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 64_000}),
+        (HAIKU, {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2000, "top_p": 0.95}),
     ],
 )
 def test_a_body_that_the_model_takes_passes(model, more):

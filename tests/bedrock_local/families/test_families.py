@@ -48,6 +48,11 @@ TABLE = {
     ),
     "writer": ("writer.palmyra-x5-v1:0", CHAT, ("stop", "length", "stop", "content_filter")),
 }
+# Tokens of an answer whose body sets no limit: Claude's has to, and Qwen3 32B has its ceiling.
+LIMITS = {
+    "anthropic": 50, "cohere-command": 20, "cohere-command-r": 4_096, "deepseek": 8_192, "jamba": 4_096, "llama": 512,
+    "mistral-chat": 8_192, "mistral-prompt": 512, "nova": 5_000, "openai": 32_768, "titan": 512,
+}  # fmt: skip
 # Some families have the same body; Nova's is that of Converse.
 FOREIGN = [(name, other) for name in TABLE for other in TABLE if TABLE[name][1] != TABLE[other][1]]
 NOT_LIKE_CONVERSE = [name for name in TABLE if name != "nova"]
@@ -65,6 +70,12 @@ def find_stop(answer):
 
 def test_the_table_has_every_family():
     assert sorted(TABLE) == sorted(family.name for family in FAMILIES)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_an_answer_without_a_limit_has_the_familys(question, name):
+    base, body, _ = TABLE[name]
+    assert question(base, body).max_tokens == LIMITS[name]
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -74,6 +74,11 @@ def test_a_prompt_that_is_longer_than_the_window_is_refused(answer):
         answer(GPT, long)
 
 
+def test_a_prompt_may_fill_the_window(answer):
+    whole = BODY | {"messages": [BODY["messages"][0], {"role": "user", "content": "x" * 4 * 127_997}]}
+    assert answer(GPT, whole)["choices"]
+
+
 @pytest.mark.parametrize("stop", ["END", ["END"]])
 def test_the_question_is_what_the_user_said(question, stop):
     asked = question(GPT, BODY | {"stop": stop, "temperature": None})
