@@ -40,6 +40,7 @@ PLAIN = [
     "{{ mood }}{{ transcript }}{{ mood }}",
     "<|{{ mood }}|>[{{ mood }}] مرحبا {{ seconds }} {{ share }} {{ open }} {{ '{{' }}",
     "{# a note #}{{ transcript -}}   {{ seconds }}",
+    "\r\nOne\r{{ transcript }}\r\n",
 ]
 LOGIC = [
     "{{ transcript | upper }}",
