@@ -68,7 +68,7 @@ def load_outputs(where: str | Path, *, model_id: str | None = None, profile: str
 
 
 def scan_outputs(where: str | Path, *, model_id: str | None = None, profile: str = "") -> pl.LazyFrame:
-    """Read the outputs of batch jobs lazily: the rows of `load_outputs`, a few thousand at a time.
+    """Read the outputs of batch jobs lazily: the rows of `load_outputs`, a thousand at a time.
 
     Files are listed now and read when the frame is collected; columns that a query does not use are never built.
     """

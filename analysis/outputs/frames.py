@@ -1,4 +1,4 @@
-"""Frames: the rows of output files as columns, a few thousand rows at a time."""
+"""Frames: the rows of output files as columns, a thousand rows at a time."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from analysis.outputs.echoes import Echoes
 from analysis.outputs.lines import Row, read_lines
 from analysis.storage import StoredFile
 
+HEIGHT = 1_000  # of more rows the first ones leave the processor's cache before their frame is built
+GATHERED = 10
 JOB_ID = re.compile(r"[a-z0-9]{12}|on-demand.*")
 READ_BYTES = 1 << 18
 
@@ -76,7 +78,6 @@ def read_frames(
     *,
     model_id: str | None,
     columns: Sequence[str] = ALL,
-    height: int,
 ) -> Iterator[pl.DataFrame]:
     """Read files, each with its local path, into frames of one height; the last has what is left."""
     rows: list[Row] = []
@@ -85,14 +86,20 @@ def read_frames(
     for file, path in files:
         with open_lines(path) as lines:
             found = read_lines(lines, file.name, model_id, echoes=echoes)
-            while more := list(islice(found, height - len(rows))):
+            while more := list(islice(found, HEIGHT - len(rows))):
                 rows += more
                 files_read.append((file, len(more)))
-                if len(rows) == height:
+                if len(rows) == HEIGHT:
                     yield make_frame(rows, files_read, model_id=model_id, columns=columns)
                     rows, files_read = [], []
     if rows:
         yield make_frame(rows, files_read, model_id=model_id, columns=columns)
+
+
+def gather_frames(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Put small frames together, where it costs something to hand each on."""
+    while several := list(islice(frames, GATHERED)):
+        yield pl.concat(several)
 
 
 def open_lines(path: str | Path) -> BinaryIO:

@@ -24,11 +24,10 @@ from typing import IO, Any, cast
 import msgspec
 import polars as pl
 
-from analysis.outputs.frames import ALL, OUTPUT_SCHEMA, read_frames
+from analysis.outputs.frames import ALL, gather_frames, read_frames
 from analysis.storage import StoredFile, fetch_files
 
 GROUP_BYTES = 1 << 26
-HEIGHT = 1_000
 # To start, a worker takes about a fifth of a second, in which one process reads 300 MB, and 60 MB of memory.
 WORKERS_PAY_BYTES = 1 << 30
 MOST_PROCESSES = 4
@@ -40,7 +39,6 @@ package.__path__ = [{str(Path(__file__).parents[1])!r}]
 from analysis.outputs.groups import work
 work()
 """
-FRAME = "frame.arrow"
 
 Group = list[StoredFile]
 
@@ -56,7 +54,11 @@ class Task:
 
     def read(self) -> Iterator[pl.DataFrame]:
         """Read in this process."""
-        return read_frames(self.files, model_id=self.model_id, columns=self.columns, height=HEIGHT)
+        return read_frames(self.files, model_id=self.model_id, columns=self.columns)
+
+    def place(self, number: int) -> Path:
+        """Say where a worker puts its frames."""
+        return Path(self.folder, f"{number}.arrow")
 
 
 Reader = Callable[[Task], Iterable[pl.DataFrame]]
@@ -155,15 +157,17 @@ def ask(questions: IO[bytes], answers: IO[bytes], task: Task) -> list[pl.DataFra
     """Have a worker read; OSError when it has ended."""
     questions.write(msgspec.json.encode(task) + b"\n")
     questions.flush()
-    if not answers.readline():
+    if not (count := answers.readline()):
         raise BrokenPipeError("the worker has ended")
-    return [pl.read_ipc_stream(Path(task.folder, FRAME))]
+    return [pl.read_ipc_stream(task.place(number)) for number in range(int(count))]
 
 
 def work() -> None:
-    """Read what is asked, a line each, and say when it is there, until nobody asks any more."""
+    """Read what is asked, a line each, and say how many frames are there, until nobody asks any more."""
     for line in sys.stdin.buffer:
         task = msgspec.json.decode(line, type=Task)
-        none = pl.DataFrame(schema={name: OUTPUT_SCHEMA[name] for name in task.columns})
-        pl.concat([none, *task.read()]).write_ipc_stream(Path(task.folder, FRAME))
-        print(flush=True)
+        count = 0
+        for frame in gather_frames(task.read()):
+            frame.write_ipc_stream(task.place(count))
+            count += 1
+        print(count, flush=True)

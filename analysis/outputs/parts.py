@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from analysis.outputs.frames import JOIN_COLUMNS, OUTPUT_SCHEMA, read_frames
+from analysis.outputs.frames import JOIN_COLUMNS, OUTPUT_SCHEMA, gather_frames, read_frames
 from analysis.storage import StoredFile
-
-HEIGHT, FRAMES_PER_GROUP = 1_000, 10
 
 
 def write_part(
     file: StoredFile, part: str | Path, *, records: RecordIndex | None = None, model_id: str | None = None
 ) -> None:
-    """Read one local output file into one Parquet file, a few thousand lines at a time.
+    """Read one local output file into one Parquet file, ten thousand lines at a time.
 
     Parameters
     ----------
@@ -46,7 +43,7 @@ def write_part(
     part.parent.mkdir(parents=True, exist_ok=True)
     unfinished = part.with_name(f".{part.name}.{os.getpid()}.part")
     schema = pl.DataFrame(schema=OUTPUT_SCHEMA).to_arrow().schema
-    frames = read_slices(file, model_id)
+    frames = gather_frames(read_frames([(file, file.uri)], model_id=model_id))
     try:
         with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
             joined = frames if records is None else map(records.add_to, frames)
@@ -54,13 +51,6 @@ def write_part(
         unfinished.replace(part)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def read_slices(file: StoredFile, model_id: str | None) -> Iterator[pl.DataFrame]:
-    """Read a local file into frames that are worth a row group each."""
-    frames = read_frames([(file, file.uri)], model_id=model_id, height=HEIGHT)
-    while several := list(islice(frames, FRAMES_PER_GROUP)):
-        yield pl.concat(several)
 
 
 def write_beside(tables: Iterable[Any], writer: Any) -> None:

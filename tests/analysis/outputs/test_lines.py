@@ -376,7 +376,7 @@ def test_what_is_wrong_in_the_texts_of_a_request_changes_nothing(line, before, w
 
 @pytest.mark.parametrize("height", [1, 7, 1000])
 def test_frames_of_odd_lines_are_the_same_however_they_are_cut(tmp_path, monkeypatch, height):
-    monkeypatch.setattr("analysis.outputs.groups.HEIGHT", height)
+    monkeypatch.setattr("analysis.outputs.frames.HEIGHT", height)
     odd = [line.encode() if isinstance(line, str) else line for line in LINES.values()]
     frames = []
     for name, lines in {"a.jsonl.out": odd, "b.jsonl.out": [], "c.jsonl.out": odd[::-1]}.items():
