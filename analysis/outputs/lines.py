@@ -68,7 +68,6 @@ class Shape(NamedTuple):
 
     families: tuple[Family, ...]
     only: Family | None
-    names: frozenset[str]
     signs: frozenset[str]
     decode: Callable[[bytes], Any]
 
@@ -80,9 +79,8 @@ def make_shapes(families: Sequence[Family]) -> tuple[Shape, ...]:
         members = tuple(alike)
         signs = frozenset(list_signs(answer))
         foreign = frozenset().union(*(shape.signs for shape in shapes)) - signs
-        names = frozenset(family.name for family in members)
         only = members[0] if len(members) == 1 else None
-        shapes.append(Shape(members, only, names, signs, make_decoder(members[0], foreign).decode))
+        shapes.append(Shape(members, only, signs, make_decoder(members[0], foreign).decode))
     return tuple(shapes)
 
 
@@ -196,9 +194,10 @@ def claim_typed(line: bytes, base: str) -> tuple[Family | None, Reading, Setting
 
 def decode_request(line: bytes, shape: Shape) -> Any:
     """Decode the request of a line that has no answer; None when it is not of the shape's types."""
-    for read in (bytes, blank):
-        with suppress(*REFUSALS):
-            return shape.decode(read(line)).modelInput
+    with suppress(*REFUSALS):
+        return shape.decode(line).modelInput
+    with suppress(*REFUSALS):  # whatever is wrong in its texts
+        return shape.decode(blank(line)).modelInput
     return None
 
 
