@@ -27,6 +27,8 @@ from bedrock_local.window import read_line, take_place
 # So often, at least, what was answered is written: that much a killed process has to do again.
 STEP_SECONDS = 0.5
 STEP_BYTES = 4_000_000
+# Answers that come one after the other come within this time.
+NEXT_SECONDS = 0.02
 # To show an output takes longer than to answer a short record.
 STEP_FILES = 64
 
@@ -80,10 +82,14 @@ def answer_in_threads(turn: Turn, step: Step, answerer: Answerer, allowed: int) 
     try:
         while True:
             ask_more(turn, asker, asked, allowed)
-            collect_ready(turn, step, asked)
-            if step.is_over or progress.processed >= allowed or not turn.is_patient:
+            has_come = collect_ready(turn, step, asked)
+            if step.is_over or progress.processed >= allowed:
                 break
-            asker.wait([(turn.job.job_id, place) for place in asked], min(step.until, turn.patience) - time.monotonic())
+            longest = step.until - time.monotonic()
+            if turn.waits == "briefly":
+                longest = min(longest, NEXT_SECONDS if has_come else 0.0)
+            if not asker.wait([(turn.job.job_id, place) for place in asked], longest):
+                break
     finally:
         # As long as it is not answered a record waits, whoever was asked: he may be gone tomorrow.
         progress.waiting += asked
@@ -92,21 +98,25 @@ def answer_in_threads(turn: Turn, step: Step, answerer: Answerer, allowed: int) 
         keep_lines(turn, step)
 
 
-def collect_ready(turn: Turn, step: Step, asked: list[Place]) -> None:
-    """Take the answers that are ready, whoever gave them; one to a record that another process answered is dropped."""
+def collect_ready(turn: Turn, step: Step, asked: list[Place]) -> bool:
+    """Take the answers that are ready, whoever gave them, and tell whether there were any.
+
+    One to a record that another process has answered is dropped.
+    """
+    before = turn.progress.processed
     for asker, place in list_ready(turn.job.job_id):
         outcome = asker.collect((turn.job.job_id, place))
         for places in (asked, turn.progress.waiting):
             if place in places:
                 places.remove(place)
                 add_outcome(step, turn, place, outcome)
+    return turn.progress.processed > before
 
 
 def keep_ready(turn: Turn) -> bool:
     """Write the answers that are ready before a job ends early, as they are paid for; tell whether there were any."""
-    step, before = begin_step(turn), turn.progress.processed
-    collect_ready(turn, step, [])
-    if turn.progress.processed == before:
+    step = begin_step(turn)
+    if not collect_ready(turn, step, []):
         return False
     keep_lines(turn, step)
     return True

@@ -65,9 +65,9 @@ class Asker:
         with self._lock:
             return [future for future in self._answers.values() if not future.done()]
 
-    def wait(self, keys: Iterable[Key], seconds: float) -> None:
-        """Wait until one of the answers is ready, or for so long."""
-        wait([self._answers[key] for key in keys], max(0.0, seconds), FIRST_COMPLETED)
+    def wait(self, keys: Iterable[Key], seconds: float) -> bool:
+        """Wait until one of the answers is ready, or for so long; tell whether one is."""
+        return bool(wait([self._answers[key] for key in keys], max(0.0, seconds), FIRST_COMPLETED).done)
 
     def withdraw(self, job_id: str) -> None:
         """Take back the questions about a job that nobody has begun to answer."""

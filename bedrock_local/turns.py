@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bedrock_local import clock, jobs
 from bedrock_local.emulator import Emulator
 from bedrock_local.jobs import Job, Progress
 from bedrock_local.settings import Settings
+
+Wait = Literal["long", "briefly"]
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,9 @@ class Turn:
 
     Attributes
     ----------
-    patience
-        Until when to wait for answers while nothing else is to be done: others may have work meanwhile.
+    waits
+        For answers: `long`, up to the deadline; or `briefly`, as long as one comes after the other, since other jobs
+        have their turns too.
     """
 
     emulator: Emulator
@@ -27,7 +31,7 @@ class Turn:
     job: Job
     progress: Progress
     deadline: float
-    patience: float = 0.0
+    waits: Wait = "briefly"
 
     @property
     def folder(self) -> Path:
@@ -38,11 +42,6 @@ class Turn:
     def is_over(self) -> bool:
         """Whether the time is used up."""
         return time.monotonic() >= self.deadline
-
-    @property
-    def is_patient(self) -> bool:
-        """Whether there is time to wait for answers."""
-        return time.monotonic() < self.patience
 
     def save(self) -> None:
         """Keep how far the work has come."""

@@ -17,7 +17,7 @@ from bedrock_local.emulator import Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.holds import drop_lock, is_asked_elsewhere
 from bedrock_local.jobs import Ended, Job, Progress
-from bedrock_local.turns import Turn
+from bedrock_local.turns import Turn, Wait
 from bedrock_local.validation import InvalidInputError, check_counts, check_line, find_inputs, read_lines, take_input
 
 TURN_SECONDS = 0.05
@@ -37,7 +37,7 @@ def work_on(job: Job, emulator: Emulator, deadline: float) -> None:
     progress = jobs.read_progress(emulator.folder, job)
     if progress.began is None and not progress.end:
         work_in_turns(lambda: list_peers(job, emulator), emulator, deadline)
-    work_alone(job, emulator, deadline, patience=deadline)
+    work_alone(job, emulator, deadline, waits="long")
 
 
 def list_peers(job: Job, emulator: Emulator) -> list[Job]:
@@ -68,7 +68,7 @@ def begin_anywhere(found: list[Job]) -> list[Job]:
     return found[start:] + found[:start]
 
 
-def work_alone(job: Job, emulator: Emulator, deadline: float, *, patience: float = 0.0) -> bool:
+def work_alone(job: Job, emulator: Emulator, deadline: float, *, waits: Wait = "briefly") -> bool:
     """Work on a job, and on nothing before it; tell whether anything was done. Another process may be at it."""
     if jobs.read_progress(emulator.folder, job).end:
         return not put_away(job, emulator, deadline)
@@ -76,7 +76,7 @@ def work_alone(job: Job, emulator: Emulator, deadline: float, *, patience: float
         with jobs.lock_job(emulator.folder, job).acquire(timeout=0):
             progress = jobs.read_progress(emulator.folder, job)
             settings = slow_down(emulator.settings, job.name)
-            return take_steps(Turn(emulator, settings, job, progress, deadline, patience))
+            return take_steps(Turn(emulator, settings, job, progress, deadline, waits))
     except Timeout:
         return False
 
@@ -231,7 +231,7 @@ def ask_somebody(turn: Turn, allowed: int) -> bool:
     if answerer is None or is_asked_elsewhere(turn):
         return False
     answer_some(turn, answerer, allowed)
-    return turn.progress.processed > before or turn.is_patient
+    return turn.progress.processed > before or (turn.waits == "long" and not turn.is_over)
 
 
 def finish_stop(turn: Turn, stopped: float) -> bool:
