@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from bedrock_local import jobs, slots
+from bedrock_local.asking import withdraw_job
 from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.errors import ServiceError
 from bedrock_local.jobs import Job
@@ -73,6 +74,7 @@ def stop_job(request: Request, emulator: Emulator) -> Response:
             raise ServiceError(emulator.settings.stop_error, reason)
         if jobs.stop_moment(emulator.folder, job) is None:
             jobs.ask_stop(emulator.folder, job, emulator.now())
+    withdraw_job(job.job_id)
     return json_response({})
 
 

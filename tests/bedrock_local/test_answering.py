@@ -196,7 +196,6 @@ def test_answers_that_are_ready_are_kept_when_a_job_times_out(asked, jobs_at, cl
 def test_questions_that_nobody_has_begun_are_taken_back_when_a_job_is_stopped(asked, clock):
     jobs, arn, oracle, get = asked()
     jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
-    get()
     let_answer(oracle, arn, 2)
     clock.move(10)
     assert (ask_until(get, has_ended)["processedRecordCount"], oracle.asked.total()) == (2, 2)
