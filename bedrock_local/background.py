@@ -85,11 +85,14 @@ def work_until(emulator: Emulator, woken: threading.Event, stopped: threading.Ev
 def work_off(
     emulator: Emulator, say: Callable[[list[Job]], None], *, sleep: Callable[[float], None] = time.sleep
 ) -> list[Job]:
-    """Work until every job has ended, and tell before each round which have not; gives those that there were."""
-    rounds = Rounds(emulator)
+    """Work until every job has ended, and tell now and then which have not; gives those that there were."""
+    rounds, next_word = Rounds(emulator), 0.0
     found = unfinished = rounds.unfinished()
     while unfinished:
-        say(unfinished)
+        # To say how a thousand jobs stand takes longer than a round may.
+        if time.monotonic() >= next_word:
+            say(unfinished)
+            next_word = time.monotonic() + TURN_SECONDS
         if not rounds.work():
             sleep(SHORTEST_PAUSE)
         unfinished = rounds.unfinished()
