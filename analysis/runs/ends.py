@@ -37,8 +37,14 @@ def check_ends(run: Run, planned: Sequence[PlannedJob]) -> None:
     if bad:
         reason = "; ".join(describe_failure(job, state) for job, state in bad)
         sent = sum(job.records if state.left is None else state.left for job, state in bad)
-        cure = f"mend the cause and submit again: only the {sent:,} records without an answer are sent"
+        what = f"only the {sent:,} records without an answer are sent" if came_to_run(bad) else "nothing of it was sent"
+        cure = f"mend the cause and submit again: {what}"
         raise JobError(", ".join(state.job_name for _, state in bad), reason, cure)
+
+
+def came_to_run(bad: Sequence[tuple[PlannedJob, JobState]]) -> bool:
+    """Whether Bedrock took one of the jobs."""
+    return any(state.status != "refused" for _, state in bad)
 
 
 def describe_absences(run: Run) -> dict[str, str]:

@@ -4,6 +4,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from analysis import collect, load_answers, load_jobs, open_run, prepare, read_calls, submit
@@ -171,6 +172,22 @@ def test_output_that_comes_late_is_not_paid_for_again(half_done, tmp_path, list_
     half_done.ledger.file.write_text(lines, encoding="utf-8")
     submit(half_done)
     assert load_jobs(half_done)["records"].to_list() == [200, 100]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_record_is_paid_for_twice_whatever_fails(set_up_emulator, tmp_path, seed):
+    set_up_emulator(faults={"job-failed": 0.8, "answer-lost": 0.05, "line-unreadable": 0.05}, seed=seed)
+    quotas = {"records_per_job": 300}
+    run = prepare(make_calls(900), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
+    for part in (0.3, 0.7, 0.9, 1, 1):
+        with suppress(JobError):
+            submit(run)
+        ledger = run.ledger.file.read_bytes()
+        run.ledger.file.write_bytes(ledger[: int(len(ledger) * part)])
+    assert collect(run)["answered"].sum() > 450
+    assert load_jobs(run)["job_try"].max() > 1
+    answers = run.read_outputs().filter(pl.col("error_kind").is_null())
+    assert answers["record_id"].is_unique().all()
 
 
 def test_what_is_agreed_to_are_the_records_without_an_answer(half_done):

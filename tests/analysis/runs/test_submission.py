@@ -143,7 +143,7 @@ def test_a_failed_job_says_why_and_is_tried_again(emulator, tmp_path, capsys):
 def test_a_refused_job_gives_the_reason_and_a_cure(emulator, tmp_path):
     prompt = make_prompt(model_id="anthropic.claude-nobody-knows-v1:0")
     run = prepare(make_calls(100), prompt, into=tmp_path / "runs", name="demo")
-    with pytest.raises(JobError, match=r"ValidationException: Batch inference is not supported .*docs/aws\.md"):
+    with pytest.raises(JobError, match=r"ValidationException: Batch inference .*docs/aws\.md.*nothing of it was sent"):
         submit(run)
     assert load_jobs(run)["status"].to_list() == ["refused"]
 
