@@ -105,17 +105,17 @@ def load_answers(run: Run) -> pl.DataFrame:
         raise RunError(run.folder, "has not been collected", "call collect(run) first")
     records = run.read_records()
     answers = pick_answers(run.read_outputs(), records, run.read_calls())
-    return answers.with_columns(pl.coalesce("error_message", explain_missing(run, answers, records)))
+    return explain_missing(run, answers, records) if (answers["error_kind"] == "missing").any() else answers
 
 
-def explain_missing(run: Run, answers: pl.DataFrame, records: pl.DataFrame) -> pl.Series:
+def explain_missing(run: Run, answers: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
     """Say of each answer that is missing how the job ended that should have given it."""
-    reasons = describe_absences(run)
     keys = ["call_id", "variant", "sample"]
     latest = records.sort("attempt", maintain_order=True).unique(keys, keep="last", maintain_order=True)
     job_keys = answers.select(keys).join(latest.select(*keys, "job_key"), on=keys, how="left", maintain_order="left")
-    said = job_keys["job_key"].replace_strict(reasons, default=None, return_dtype=pl.String)
-    return answers.select(pl.when(pl.col("error_kind") == "missing").then(said).alias("said"))["said"]
+    how = job_keys["job_key"].replace_strict(describe_absences(run), default=None, return_dtype=pl.String)
+    message = pl.when(pl.col("error_kind") == "missing").then(how).otherwise("error_message")
+    return answers.with_columns(error_message=message)
 
 
 def reconcile_run(run: Run) -> pl.DataFrame:
