@@ -267,6 +267,12 @@ def test_jobs_that_differ_in_their_last_file_alone_are_two(run, account, tmp_pat
     assert len(set(list_names(account))) == 2
 
 
+def test_runs_of_two_names_that_ask_the_same_are_both_answered(run, account, tmp_path):
+    twin = prepare(run.read_calls(), run.read_prompts(), into=tmp_path / "twin", name="twin")
+    assert [finish(each, account)[0].status for each in (run, twin)] == ["Completed", "Completed"]
+    assert len(set(list_names(account))) == 2
+
+
 def test_every_file_of_a_job_is_sent(run, account, tmp_path):
     (state,) = finish(prepare_two(run, tmp_path / "files", records_per_file=60), account)
     assert (state.status, state.counts["success"]) == ("Completed", 100)
@@ -296,10 +302,9 @@ def test_a_job_that_cannot_be_stopped_does_not_keep_the_others_from_it(run, acco
     assert [two.ledger.latest()[job.key].status for job in plan_jobs(two)] == ["Submitted", "Stopping"]
 
 
-def test_a_job_that_has_ended_before_it_could_be_stopped_is_no_error(run, account):
+@pytest.mark.parametrize("code", ["ConflictException", "ValidationException"])
+def test_a_job_that_ends_before_it_can_be_stopped_is_no_error(run, account, tmp_path, code):
+    write_settings(tmp_path / "emulator", Settings(clock="realistic"))
     take_step(plan_jobs(run), run.ledger, account)
-    arn = run.ledger.replay()[0].job_arn
-    while "endTime" not in account.bedrock.get_model_invocation_job(jobIdentifier=arn):
-        pass
-    stop_jobs(plan_jobs(run), run.ledger, account.bedrock)
-    assert [state.status for state in run.ledger.replay()] == ["Completed"]
+    stop_jobs(plan_jobs(run), run.ledger, Changed(account.bedrock, stop_model_invocation_job=refuse(code)))
+    assert [state.status for state in run.ledger.replay()] == ["Submitted"]

@@ -62,8 +62,9 @@ def test_one_more_try_of_a_job_that_failed_costs_something(emulator, tmp_path):
 
 def test_a_run_that_was_sent_to_a_region_is_not_sent_to_another(run, emulator):
     submit(run, region="us-east-1")
-    with pytest.raises(RunError, match="has been sent with region 'us-east-1', not 'eu-west-1'"):
-        submit(run, region="eu-west-1")
+    for send in (submit, agree_to_cost):
+        with pytest.raises(RunError, match="has been sent with region 'us-east-1', not 'eu-west-1'"):
+            send(run, profile="emulator", region="eu-west-1")
 
 
 def test_a_run_whose_job_may_have_been_heard_is_not_sent_to_another_account(run, emulator):
