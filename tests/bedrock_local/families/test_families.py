@@ -51,7 +51,7 @@ TABLE = {
 # Tokens of an answer whose body sets no limit: Claude's has to, and Qwen3 32B has its ceiling.
 LIMITS = {
     "anthropic": 50, "cohere-command": 20, "cohere-command-r": 4_096, "deepseek": 8_192, "jamba": 4_096, "llama": 512,
-    "mistral-chat": 8_192, "mistral-prompt": 512, "nova": 5_000, "openai": 32_768, "titan": 512,
+    "mistral-chat": 8_192, "mistral-prompt": 512, "nova": 5_000, "openai": 32_768, "titan": 512, "writer": 16,
 }  # fmt: skip
 # Some families have the same body; Nova's is that of Converse.
 FOREIGN = [(name, other) for name in TABLE for other in TABLE if TABLE[name][1] != TABLE[other][1]]
