@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from measuring import cpu_seconds, peak_bytes
+
 NEEDED = {
     "recordId": "VARCHAR",
     "modelInput": "STRUCT(max_tokens BIGINT, temperature DOUBLE, top_p DOUBLE, top_k BIGINT)",
@@ -156,29 +158,15 @@ def way_parts(files):
 WAYS = {name.removeprefix("way_"): way for name, way in globals().items() if name.startswith("way_")}
 
 
-def peak_bytes():
-    """Give the most memory that this process had, and the most that one it started had."""
-    # On Linux `ru_maxrss` begins with what the process was forked from; this number is the program's own.
-    lines = Path("/proc/self/status").read_text().split("\n")
-    own = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
-    return own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-
-
-def cpu_seconds():
-    """Give the processor time of this process and of those it started."""
-    users = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(used.ru_utime + used.ru_stime for used in users)
-
-
 def main(name, folder):
     """Read once, and print what was measured."""
     way = WAYS[name](sorted(Path(folder).glob("*.out")))
     next(way)
-    imports, begin, begin_cpu = peak_bytes()[0], time.perf_counter(), cpu_seconds()
+    imports, begin, begin_cpu = peak_bytes(), time.perf_counter(), cpu_seconds()
     result = next(way)
     facts = {"seconds": time.perf_counter() - begin, "cpu": cpu_seconds() - begin_cpu, "rows": len(result)}
-    own, of_worker = peak_bytes()
-    print(json.dumps(facts | {"imports": imports, "own": own, "worker": of_worker}))
+    of_worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    print(json.dumps(facts | {"imports": imports, "own": peak_bytes(), "worker": of_worker}))
 
 
 if __name__ == "__main__":

@@ -8,18 +8,14 @@ afterwards.
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
 from generate import write_outputs
-from measuring import processor, table, tell
+from measuring import describe_machine, find_ratio, table, take_turns, tell
 from odd_lines import count_right
 
 HERE = Path(__file__).parent
@@ -37,6 +33,7 @@ NAMES = {
 }
 # pandas takes minutes and all memory for the large input.
 LARGE = [name for name in NAMES if name != "pandas"]
+FEW_AND_MANY = (4, 5_000)
 HEAD = ["seconds", "x the blog's loop", "x DuckDB", "peak MB", "odd lines right"]
 DETAILS = ["MB/s", "CPU seconds", "MB over imports"]
 
@@ -48,7 +45,7 @@ def main():
     parser.add_argument("--small", action="store_true", help="leave out the input of 3.3 GB")
     given = parser.parse_args()
     inputs = [(4, 50_000, list(NAMES)), (10, 500_000, LARGE)][: 1 if given.small else 2]
-    print(describe_machine())
+    print(describe_machine(*PACKAGES))
     tell("odd lines")
     right = {way: "{} of {}".format(*count_right(way)) for way in NAMES}
     for files, records, ways in inputs:
@@ -58,35 +55,12 @@ def main():
         print(f"\n{measure_small_files(Path(folder), given.runs)}")
 
 
-def describe_machine():
-    """Name the machine, the versions and the day."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    versions = [f"{name} {find_version(name)}" for name in PACKAGES]
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip() or 'unknown'}: {processor()}, "
-        f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}, "
-        f"{', '.join(versions)}"
-    )
-
-
-def find_version(name):
-    """Find the version of a package; DuckDB is an extra: pip install 'batchbook[bench]'."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "missing"
-
-
 def measure(folder, files, records, ways, runs, right):
     """Read one input in all ways, and make the table, and that of the details."""
     tell(f"an input of {records:,} records")
     write_outputs(folder, files=files, records=records)
     size = size_of(folder)
-    seen = {way: [] for way in ways}
-    for run in range(runs):
-        for way in ways:
-            tell(f"run {run + 1}: {way}, {records:,} records")
-            seen[way].append(read(way, folder))
+    seen = take_turns(ways, runs, lambda way: read(way, folder))
     title = f"{records:,} records in {files} files, {size / 1e6:,.0f} MB"
     rows = [[NAMES[way], *describe(facts, seen), right[way]] for way, facts in seen.items()]
     details = [[NAMES[way], *describe_details(facts, size)] for way, facts in seen.items()]
@@ -94,10 +68,15 @@ def measure(folder, files, records, ways, runs, right):
 
 
 def describe(facts, seen):
-    """Write the numbers of one way; a ratio is the median of the ratios of single runs."""
-    ratios = [find_ratio(seen[other], facts) for other in ("blog", "duckdb")]
+    """Write the numbers of one way."""
+    ratios = [f"{find_ratio(list_seconds(seen[other]), list_seconds(facts)):.2f}" for other in ("blog", "duckdb")]
     peak = max(fact["own"] + fact["worker"] for fact in facts)
-    return [f"{median(fact['seconds'] for fact in facts):.2f}", *ratios, f"{peak / 1e6:,.0f}"]
+    return [f"{median(list_seconds(facts)):.2f}", *ratios, f"{peak / 1e6:,.0f}"]
+
+
+def list_seconds(facts):
+    """List how long each run took."""
+    return [fact["seconds"] for fact in facts]
 
 
 def describe_details(facts, size):
@@ -107,21 +86,13 @@ def describe_details(facts, size):
     return [f"{size / seconds / 1e6:,.0f}", f"{cpu:.2f}", f"{over / 1e6:,.0f}"]
 
 
-def find_ratio(others, facts):
-    """Say how many times as fast as another way this one is."""
-    return f"{median(one['seconds'] / fact['seconds'] for one, fact in zip(others, facts, strict=True)):.2f}"
-
-
 def measure_small_files(folder, runs):
     """Read the same records from few files and from many."""
-    seconds = {}
-    for files in (4, 5_000):
+    for files in FEW_AND_MANY:
         write_outputs(folder / str(files), files=files, records=50_000)
-    for run in range(runs):
-        for files in (4, 5_000):
-            tell(f"run {run + 1}: {files:,} files")
-            seconds.setdefault(files, []).append(read("load", folder / str(files))["seconds"])
-    ratio = median(many / few for few, many in zip(*seconds.values(), strict=True))
+    seconds = take_turns(FEW_AND_MANY, runs, lambda files: read("load", folder / str(files))["seconds"])
+    few, many = seconds.values()
+    ratio = find_ratio(many, few)
     rows = [[f"{files:,} files", f"{median(some):.2f}"] for files, some in seconds.items()]
     return table(["`load_outputs`, 50,000 records", "seconds"], [*rows, ["ratio", f"{ratio:.2f}"]])
 

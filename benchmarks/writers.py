@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import polars as pl
-from readers import cpu_seconds, peak_bytes
+from measuring import cpu_seconds, peak_bytes
 from tqdm import tqdm
 
 from analysis.prompts import Prompt
@@ -136,10 +136,10 @@ def main(name, source):
         way = WAYS[name](calls, Path(folder))
         next(way)
         forget_peak()
-        table, begin, begin_cpu = peak_bytes()[0], time.perf_counter(), cpu_seconds()
+        table, begin, begin_cpu = peak_bytes(), time.perf_counter(), cpu_seconds()
         next(way)
         facts = {"seconds": time.perf_counter() - begin, "cpu": cpu_seconds() - begin_cpu}
-        peak = peak_bytes()[0]
+        peak = peak_bytes()
         size = sum(file.stat().st_size for file in Path(folder).rglob("*.jsonl"))
     print(json.dumps(facts | {"bytes": size, "peak": peak, "over": peak - table}))
 

@@ -9,18 +9,15 @@ afterwards.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
 import polars as pl
-from emulator import processor, table, tell
 from inputs import DISTINCT_CALLS, SEED
-from reading import find_ratio, find_version
+from measuring import describe_machine, find_ratio, table, take_turns, tell
 
 from analysis.samples import make_calls
 
@@ -47,32 +44,17 @@ def main():
     parser.add_argument("--small", action="store_true", help="leave out the table of 500,000 calls")
     given = parser.parse_args()
     inputs = [(50_000, list(NAMES))] if given.small else [(50_000, list(NAMES)), (500_000, LARGE)]
-    print(describe_machine())
+    print(describe_machine(*PACKAGES))
     for calls, ways in inputs:
         with TemporaryDirectory() as folder:
             print(f"\n{measure(Path(folder), calls, ways, given.runs)}", flush=True)
-
-
-def describe_machine():
-    """Name the machine, the versions and the day."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    versions = [f"{name} {find_version(name)}" for name in PACKAGES]
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip() or 'unknown'}: {processor()}, "
-        f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}, "
-        f"{', '.join(versions)}"
-    )
 
 
 def measure(folder, calls, ways, runs):
     """Write one table of calls in all ways, and make the table of what was seen."""
     tell(f"a table of {calls:,} calls")
     write_calls(folder, calls)
-    seen = {way: [] for way in ways}
-    for run in range(runs):
-        for way in ways:
-            tell(f"run {run + 1}: {way}, {calls:,} calls")
-            seen[way].append(write(way, folder))
+    seen = take_turns(ways, runs, lambda way: write(way, folder))
     compared = [way for way in ("blog", "json", "orjson") if way in ways]
     rows = [[NAMES[way], *describe(facts, seen, compared)] for way, facts in seen.items()]
     head = [f"{calls:,} calls, 2 prompts", "seconds", "MB/s", "CPU seconds", *(f"times {way}" for way in compared)]
@@ -91,11 +73,18 @@ def write_calls(folder, calls):
 
 
 def describe(facts, seen, compared):
-    """Write the numbers of one way; a ratio is the median of the ratios of single runs."""
+    """Write the numbers of one way."""
     seconds, cpu, size = (median(fact[name] for fact in facts) for name in ("seconds", "cpu", "bytes"))
-    ratios = [find_ratio(seen[other], facts) for other in compared]
+    ratios = [
+        f"{find_ratio(*([one['seconds'] for one in some] for some in (seen[other], facts))):.2f}" for other in compared
+    ]
     memory = [f"{max(fact[name] for fact in facts) / 1e6:,.0f}" for name in ("peak", "over")]
     return [f"{seconds:.2f}", f"{size / seconds / 1e6:,.0f}", f"{cpu:.2f}", *ratios, *memory]
+
+
+def list_seconds(facts):
+    """List how long each run took."""
+    return [fact["seconds"] for fact in facts]
 
 
 def write(way, folder):
