@@ -173,7 +173,6 @@ def make_slabs(calls: pl.DataFrame, prompts: Sequence[Prompt]) -> Iterator[tuple
     forms = [make_form(prompt, calls) for prompt in prompts]
     keys = digest_prompts(prompts)
     seen: dict[Source, dict[bytes, int]] = {form.source: {} for form in forms}
-    keep_memory()
     for slab in cut_slabs(calls, sum(prompt.samples for prompt in prompts)):
         texts = {source: source.read(slab) for source in seen}
         before = {source: count_equal(texts[source].digests, counts) for source, counts in seen.items()}
@@ -182,11 +181,6 @@ def make_slabs(calls: pl.DataFrame, prompts: Sequence[Prompt]) -> Iterator[tuple
             for form, key in zip(forms, keys, strict=True)
         )
         yield join_batches(list(chain.from_iterable(batches)))
-
-
-def keep_memory() -> None:
-    """Let one slab have the memory of the one before: glibc keeps what is smaller than a block that was freed once."""
-    bytes(16 * SLAB_BYTES)
 
 
 def cut_slabs(calls: pl.DataFrame, lines: int) -> Iterator[Slab]:
