@@ -308,3 +308,12 @@ def test_a_job_that_ends_before_it_can_be_stopped_is_no_error(run, account, tmp_
     take_step(plan_jobs(run), run.ledger, account)
     stop_jobs(plan_jobs(run), run.ledger, Changed(account.bedrock, stop_model_invocation_job=refuse(code)))
     assert [state.status for state in run.ledger.replay()] == ["Submitted"]
+
+
+@pytest.mark.parametrize(("fault", "end"), [("job-stopped", "Stopped"), ("job-partial", "PartiallyCompleted")])
+def test_a_job_that_ended_with_output_is_not_sent_again(run, account, tmp_path, fault, end):
+    write_settings(tmp_path / "emulator", Settings(faults={fault: 1}))
+    for _ in range(2):
+        renew(plan_jobs(run), run.ledger)
+        (state,) = finish(run, account)
+        assert (state.status, len(list_names(account))) == (end, 1)

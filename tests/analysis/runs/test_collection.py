@@ -56,6 +56,17 @@ def test_a_repeated_line_is_counted_and_answered_once(sent, stored):
     assert len(load_answers(sent)) == 100
 
 
+def test_every_output_beyond_the_first_of_a_record_is_counted(sent, stored):
+    lines = stored.read_bytes().splitlines(keepends=True)
+    stored.write_bytes(b"".join([*lines, lines[0], lines[0], lines[1]]))
+    assert read_counts(sent) == (100, 100, 0, 0, 3, 0, False)
+
+
+def test_a_line_too_many_disagrees_with_the_manifest_though_all_is_answered(sent, stored):
+    stored.write_bytes(stored.read_bytes() + b"no record\n")
+    assert read_counts(sent) == (100, 100, 0, 0, 0, 1, False)
+
+
 def test_a_cut_line_is_unreadable_and_its_record_failed(sent, stored):
     lines = stored.read_bytes().splitlines(keepends=True)
     stored.write_bytes(b"".join([*lines[:-1], lines[-1][:-20]]))
