@@ -26,16 +26,23 @@ BUCKETS = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def moto():
+def moto_server():
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     url = "http://{}:{}".format(*server.get_host_and_port())
-    urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()  # other files of this process left buckets
     session = boto3.Session("testing", "testing", region_name="us-east-1")
     client = session.client("s3", endpoint_url=url)
-    yield client
+    yield url, client
     client.close()
     server.stop()
+
+
+@pytest.fixture
+def moto(moto_server):
+    """A client of an empty moto: other tests, and other files of this process, leave buckets in it."""
+    url, client = moto_server
+    urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()
+    return client
 
 
 def outcome(client, operation, arguments):
