@@ -81,8 +81,8 @@ def answer_in_threads(turn: Turn, step: Step, answerer: Answerer, allowed: int) 
     read, asked = (progress.file, progress.offset), take_asked(turn, asker)
     try:
         while True:
-            ask_more(turn, asker, asked, allowed)
             has_come = collect_ready(turn, step, asked)
+            ask_more(turn, asker, asked, allowed)
             if step.is_over or progress.processed >= allowed:
                 break
             longest = step.until - time.monotonic()
