@@ -1,4 +1,4 @@
-"""How long `import analysis` takes, beside what it cannot do without: prints Markdown.
+"""How long `import analysis` and its names take, beside what it cannot do without: prints Markdown.
 
     python benchmarks/imports.py [--runs 21]
 
@@ -22,6 +22,9 @@ CASES = (
     FIRST,
     "import polars, narwhals, msgspec",
     "import analysis",
+    "from analysis import load_outputs",
+    "from analysis import prepare, submit, collect",
+    "from analysis import *",
     "import pandas",
     "import boto3",
 )

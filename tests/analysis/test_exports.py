@@ -15,8 +15,8 @@ HEAVY = (
 
 
 def list_imported():
-    """List the names that the package's `__init__` imports."""
-    tree = ast.parse(Path(analysis.__file__).read_bytes())
+    """List the names in the package's table of contents."""
+    tree = ast.parse(Path(analysis.__file__).with_suffix(".pyi").read_bytes())
     return [
         alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
     ]
@@ -24,6 +24,12 @@ def list_imported():
 
 def test_what_is_exported_is_what_is_imported():
     assert sorted(list_imported()) == sorted(analysis.__all__)
+
+
+def test_a_name_is_imported_when_it_is_asked_for():
+    code = "import sys, analysis; print('polars' in sys.modules, analysis.Prompt and 'analysis.prompts' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["False", "True"]
 
 
 def test_exports_are_in_alphabetical_order():
@@ -44,6 +50,6 @@ def test_no_export_hides_a_module():
 
 
 def test_heavy_libraries_are_imported_where_they_are_used():
-    code = f"import sys, analysis; print([name for name in {HEAVY} if name in sys.modules])"
+    code = f"import sys; from analysis import *; print([name for name in {HEAVY} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
