@@ -314,6 +314,6 @@ def test_a_job_that_ends_before_it_can_be_stopped_is_no_error(run, account, tmp_
 def test_a_job_that_ended_with_output_is_not_sent_again(run, account, tmp_path, fault, end):
     write_settings(tmp_path / "emulator", Settings(faults={fault: 1}))
     for _ in range(2):
-        renew(plan_jobs(run), run.ledger)
+        renew(run, plan_jobs(run), account.s3)
         (state,) = finish(run, account)
         assert (state.status, len(list_names(account))) == (end, 1)
