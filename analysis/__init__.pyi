@@ -1,46 +1,24 @@
-from .answers import count_errors
-from .costs import add_costs, sum_costs
-from .estimates import estimate_costs
-from .manifests import load_manifests
-from .outputs import as_pandas, load_outputs, scan_outputs
-from .previews import preview
-from .prompts import Prompt, read_prompts
-from .runs import (
-    collect,
-    invoke,
-    list_runs,
-    load_answers,
-    load_jobs,
-    open_run,
-    prepare,
-    submit,
-)
-from .stops import count_stop_reasons, suggest_max_tokens
-from .transcripts import drop_empty_calls, read_calls, sample_calls
-
-__all__ = [
-    "Prompt",
-    "add_costs",
-    "as_pandas",
-    "collect",
-    "count_errors",
-    "count_stop_reasons",
-    "drop_empty_calls",
-    "estimate_costs",
-    "invoke",
-    "list_runs",
-    "load_answers",
-    "load_jobs",
-    "load_manifests",
-    "load_outputs",
-    "open_run",
-    "prepare",
-    "preview",
-    "read_calls",
-    "read_prompts",
-    "sample_calls",
-    "scan_outputs",
-    "submit",
-    "suggest_max_tokens",
-    "sum_costs",
-]
+from .answers import count_errors as count_errors
+from .costs import add_costs as add_costs
+from .costs import sum_costs as sum_costs
+from .estimates import estimate_costs as estimate_costs
+from .manifests import load_manifests as load_manifests
+from .outputs import as_pandas as as_pandas
+from .outputs import load_outputs as load_outputs
+from .outputs import scan_outputs as scan_outputs
+from .previews import preview as preview
+from .prompts import Prompt as Prompt
+from .prompts import read_prompts as read_prompts
+from .runs import collect as collect
+from .runs import invoke as invoke
+from .runs import list_runs as list_runs
+from .runs import load_answers as load_answers
+from .runs import load_jobs as load_jobs
+from .runs import open_run as open_run
+from .runs import prepare as prepare
+from .runs import submit as submit
+from .stops import count_stop_reasons as count_stop_reasons
+from .stops import suggest_max_tokens as suggest_max_tokens
+from .transcripts import drop_empty_calls as drop_empty_calls
+from .transcripts import read_calls as read_calls
+from .transcripts import sample_calls as sample_calls
