@@ -291,9 +291,13 @@ def count_unfinished(base: str, account: Account) -> int:
 def create(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -> JobState:
     """Upload the input files and create the job; the ledger says so before Bedrock hears of it."""
     files = job.files_of(state)
+    if not files:
+        cure = "prepare what is left as a run of its own; docs/unanswered.md says how"
+        raise JobError(job.key, f"the input folder {state.folder} of try {state.job_try} is gone", cure)
     uri = input_uri(job, state, files, account)
-    for file in files:
-        storage.put_file(file, f"{uri}{file.name}", s3=account.s3)
+    if state.input_uri != uri:  # else they are there since the account was full
+        for file in files:
+            storage.put_file(file, f"{uri}{file.name}", s3=account.s3)
     request = create_request(job, state.job_try, uri, account)
     intent = {"job_name": request["jobName"], "token": request["clientRequestToken"]}
     places = {"input_uri": uri, "output_uri": output_uri(account)}
@@ -314,8 +318,8 @@ def settle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger:
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
     key = {"job_key": job.key, "job_try": state.job_try}
     if code == FULL:
-        ledger.append("planned", **key, status="planned")
-        return replace(state, status="planned")
+        ledger.append("planned", **key, status="planned", message=message)
+        return replace(state, status="planned", message=message)
     if is_busy(error.response):
         return state  # it may have been heard: the next look finds the job, or asks with the same token
     adopted = adopt(state, job, list_jobs(account.bedrock, nameContains=job.run_prefix), ledger)
@@ -363,6 +367,9 @@ def stop_job(state: JobState, ledger: Ledger, bedrock: Any) -> None:
     """Stop one job; one that has ended meanwhile is left as it is."""
     if state.is_finished:
         return
+    if state.status == "intended":
+        cure = "look again in a minute; a job that was never heard of ends after submitting and stopping it"
+        raise JobError(state.job_name, "may have been heard by Bedrock, which does not list it yet", cure)
     if not state.job_arn:
         facts = {"status": "Stopped", "message": "stopped before it was sent"}
         ledger.append("ended", job_key=state.job_key, job_try=state.job_try, **facts)

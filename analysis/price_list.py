@@ -32,7 +32,6 @@ WORDS = {"", "batch", "cross", "global", "million", "region", "standard"}
 THOUSAND = re.compile(r"(1k|1000) tokens?", re.IGNORECASE)
 MILLION = re.compile(r"(1m|1000000) tokens?|million\w*tokens", re.IGNORECASE)
 KEY = ("model", "profile", "region", "invocation")
-SIDES = ("input", "output")
 
 
 class Usage(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -275,7 +276,7 @@ def download(files: Sequence[tuple[StoredFile, Path]], s3: Any) -> None:
 
 def download_together(files: Sequence[tuple[StoredFile, Path]], s3: Any, pool: ThreadPoolExecutor) -> None:
     """Download a few files; when one fails, none is left in part."""
-    parts = [path.with_name(f".{path.name}.{os.getpid()}.part") for _, path in files]
+    parts = [path.with_name(f".{path.name}.{secrets.token_hex(4)}.part") for _, path in files]
     try:
         started = [start_part(file, part, s3, pool) for (file, _), part in zip(files, parts, strict=True)]
         for (file, path), part, ranges in zip(files, parts, started, strict=True):
@@ -343,7 +344,7 @@ def upload(path: str | Path, uri: str, s3: Any) -> None:
 
 def copy(path: Path, target: Path) -> None:
     """Copy a file to a temporary name beside its target, then rename it."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, part)

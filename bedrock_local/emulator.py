@@ -132,13 +132,15 @@ def find_reply_misfits(reply: Reply) -> Iterator[tuple[str, str]]:
     """Name the fields of a reply that no answer can be made of."""
     if not isinstance(reply.text, str):
         yield "text", "is no str"
-    elif not reply.text.isascii() and HALF_PAIR.search(reply.text):
-        yield "text", "holds half of a surrogate pair, which is no character"
+    if not isinstance(reply.stop_sequence, str | None):
+        yield "stop_sequence", "is neither a str nor None"
+    for name in ("text", "stop_sequence"):
+        text = getattr(reply, name)
+        if isinstance(text, str) and not text.isascii() and HALF_PAIR.search(text):
+            yield name, "holds half of a surrogate pair, which is no character"
     if reply.stop not in STOPS:
         yield "stop", f"is none of {', '.join(STOPS)}"
     for name in ("input_tokens", "output_tokens"):
         tokens = getattr(reply, name)
         if type(tokens) is not int or tokens < 0:
             yield name, "is no count"
-    if not isinstance(reply.stop_sequence, str | None):
-        yield "stop_sequence", "is neither a str nor None"

@@ -59,7 +59,8 @@ def work_in_turns(list_due: Callable[[], list[Job]], emulator: Emulator, deadlin
                 is_busy |= work_alone(job, emulator, min(deadline, time.monotonic() + TURN_SECONDS))
             if time.monotonic() >= deadline:
                 return
-        is_busy = is_busy or wait_for_answer(deadline - time.monotonic())
+        left = deadline - time.monotonic()
+        is_busy = left > 0 and (is_busy or wait_for_answer(left))
 
 
 def begin_anywhere(found: list[Job]) -> list[Job]:

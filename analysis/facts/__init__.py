@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from importlib import resources
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def write_own_facts(table: str, rows: pl.DataFrame, folder: Path | None = None) 
         The file cannot be written.
     """
     path = (folder or facts_folder()) / f"{table}.csv"
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         rows.write_csv(unfinished)

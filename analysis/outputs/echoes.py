@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+import msgspec
+
 MODEL_INPUT = b'"modelInput"'
 HEAD_BYTES = 200  # the request begins there, behind a record id at most
 LONG = 500  # bytes of a text; for less it does not pay
@@ -60,10 +62,20 @@ class Echoes:
 
     def learn(self, line: bytes, at: int) -> None:
         """Keep the form of a request, if it has a long text."""
-        form = find_form(line, at, list(find_texts(line)))
+        # In a line that is torn, the name of a field could pass for a text.
+        form = find_form(line, at, list(find_texts(line))) if is_json(line) else None
         if form is not None:
             self.forms.append((form.before, form))
         self.tries = 0 if len(self.forms) == MOST_FORMS else self.tries - 1
+
+
+def is_json(line: bytes) -> bool:
+    """Whether a line is JSON as a whole."""
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def find_form(line: bytes, at: int, texts: Sequence[Text]) -> Form | None:

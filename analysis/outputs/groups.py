@@ -105,13 +105,15 @@ def read_side_by_side(
     idle: SimpleQueue[Reader] = SimpleQueue()
 
     def read_beside(group: Group) -> list[pl.DataFrame] | None:
-        reader = idle.get()
+        reader, has_ended = idle.get(), False
         try:
             return list(read(group, reader))
-        except OSError:  # the worker has ended, whatever the reason
+        except OSError:  # the worker has ended, whatever the reason, or the file cannot be read, which is told below
+            has_ended = reader is not Task.read
             return None
         finally:
-            idle.put(reader)
+            if not has_ended:
+                idle.put(reader)
 
     with ExitStack() as stack:
         pool = ThreadPoolExecutor(processes)

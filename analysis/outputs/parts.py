@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def write_part(
 
     part = Path(part)
     part.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = part.with_name(f".{part.name}.{os.getpid()}.part")
+    unfinished = part.with_name(f".{part.name}.{secrets.token_hex(4)}.part")
     schema = pl.DataFrame(schema=OUTPUT_SCHEMA).to_arrow().schema
     frames = gather_frames(read_frames([(file, file.uri)], model_id=model_id))
     try:

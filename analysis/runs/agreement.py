@@ -8,7 +8,15 @@ from collections.abc import Callable
 from analysis.aws import EMULATOR, find_region
 from analysis.errors import BudgetError, RunError
 from analysis.runs.folder import Run
-from analysis.runs.standing import has_answers, has_jobs, is_finished, is_settled, list_latest, plan_jobs
+from analysis.runs.standing import (
+    has_answers,
+    has_job_output,
+    has_jobs,
+    is_finished,
+    is_settled,
+    list_latest,
+    plan_jobs,
+)
 
 
 def agree_to_cost(
@@ -61,6 +69,9 @@ def agree_to_cost(
 def check_way(run: Run, way: dict[str, str]) -> None:
     """Refuse to send again what has been sent otherwise; before anything was sent every way is open."""
     before = run.read_note()
+    if not before and way["invocation"] == "on_demand" and has_job_output(run):
+        cure = "put ledger.jsonl back, or submit the run as before, which finds its jobs"
+        raise RunError(run.folder, "has the output of batch jobs, and no ledger of them", cure)
     if not (has_jobs(run) or has_answers(run)):
         return
     if not before and has_answers(run):
@@ -80,7 +91,7 @@ def costs_nothing_more(run: Run, invocation: str) -> bool:
         return is_finished(run)
     planned = plan_jobs(run)
     pairs = zip(planned, list_latest(run, planned), strict=True)
-    return all(state.job_arn and (not state.is_unproductive or is_settled(run, job, state)) for job, state in pairs)
+    return all(is_settled(run, job, state) or (state.job_arn and not state.is_unproductive) for job, state in pairs)
 
 
 def confirm(run: Run, question: str, ask: Callable[[str], str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from itertools import groupby
 
 import polars as pl
@@ -57,7 +57,7 @@ def write_manifests(run: Run) -> None:
     """Read the manifests into one table; nobody sees it before it is whole."""
     folder = run.folder / "output"
     manifests = load_manifests(folder) if folder.exists() else pl.DataFrame(schema=MANIFEST_SCHEMA)
-    unfinished = run.folder / f".manifests.{os.getpid()}.parquet"
+    unfinished = run.folder / f".manifests.{secrets.token_hex(4)}.parquet"
     manifests.write_parquet(unfinished)
     unfinished.replace(run.folder / "manifests.parquet")
 

@@ -30,7 +30,12 @@ def renew(run: Run, planned: Sequence[PlannedJob], s3: Any) -> None:
         if state.status == "refused":
             plan_try(run, state, state.job_try)
         elif state.is_unproductive and not is_settled(run, job, state):
-            plan_try(run, state, state.job_try + 1, **write_rest(run, job, state))
+            rest = write_rest(run, job, state)
+            left = rest.get("records", job.records)
+            if left == state.left:
+                plan_try(run, state, state.job_try + 1, **rest)
+            else:  # another process has collected what came late, so the next call sees anew what is to be sent
+                run.ledger.append("left", job_key=job.key, job_try=state.job_try, left=left)
 
 
 def count_left(run: Run, planned: Sequence[PlannedJob], s3: Any) -> None:
@@ -53,21 +58,24 @@ def plan_try(run: Run, state: JobState, job_try: int, **facts: Any) -> None:
 
 def write_rest(run: Run, job: PlannedJob, state: JobState) -> dict[str, Any]:
     """Write the input files of the next try, and give what the ledger says of them; nothing where all are sent."""
-    if state.left == job.records:
-        return {}
     folder = f"{job.key}-{state.job_try + 1}"
     draft, final = run.folder / "input" / f".{folder}", run.folder / "input" / folder
     for leftover in (draft, final):
         shutil.rmtree(leftover, ignore_errors=True)  # of a process that was killed before the ledger heard of it
     draft.mkdir()
-    answered = read_answered(run, job)
+    answered, records = read_answered(run, job), 0
     for file in job.files:
         with (draft / file.name).open("wb") as target:
-            target.writelines(read_rest(file, answered))
+            for line in read_rest(file, answered):
+                target.write(line)
+                records += 1
         if not (draft / file.name).stat().st_size:
             (draft / file.name).unlink()  # a file without records is none to Bedrock
+    if records == job.records:
+        shutil.rmtree(draft)
+        return {}
     draft.rename(final)
-    return {"folder": folder, "records": state.left}
+    return {"folder": folder, "records": records}
 
 
 def read_rest(file: Path, answered: Set[str]) -> Iterator[bytes]:

@@ -109,12 +109,18 @@ def find_least(run: Run, job: PlannedJob) -> int:
 
 def has_jobs(run: Run) -> bool:
     """Whether Bedrock has, or may have, a job of the run."""
-    return any(state.job_arn or state.status == "intended" for state in run.ledger.replay())
+    return any(state.job_arn or state.status not in {"planned", "refused"} for state in run.ledger.replay())
 
 
 def has_answers(run: Run) -> bool:
     """Whether the run has been asked on demand."""
     return any(file.stat().st_size for file in on_demand_files(run))
+
+
+def has_job_output(run: Run) -> bool:
+    """Whether output of batch jobs has been collected."""
+    folder = run.folder / "output"
+    return folder.exists() and any(path.is_dir() and path.name != ON_DEMAND for path in folder.iterdir())
 
 
 def is_finished(run: Run) -> bool:

@@ -148,9 +148,12 @@ def wait_for_jobs(
     """Take steps until every job has ended; the bar follows the records that Bedrock says it has processed."""
     from tqdm import tqdm
 
-    total = sum(jobs.count_sent(job, state) for job, state in zip(planned, states, strict=True))
+    total, told = sum(jobs.count_sent(job, state) for job, state in zip(planned, states, strict=True)), set[str]()
     with tqdm(desc=run.name, total=total, unit="record", mininterval=1, file=sys.stdout) as bar:
         while True:
+            for reason in {state.message for state in states if state.status == "planned"} - {"", *told}:
+                told.add(reason)
+                tqdm.write(f"{run.name} waits for room in the account: {reason}", file=sys.stdout)
             bar.set_postfix_str(describe(states), refresh=False)
             bar.update(count_processed(planned, states) - bar.n)
             if all(state.is_finished for state in states):

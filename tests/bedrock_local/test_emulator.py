@@ -141,6 +141,7 @@ def test_what_is_no_reply_is_a_model_error_that_names_the_kind(folder, given):
         ("output_tokens", -1, "output_tokens is no count"),
         ("output_tokens", True, "output_tokens is no count"),
         ("stop_sequence", 5, "stop_sequence is neither a str nor None"),
+        ("stop_sequence", "\ud800", "stop_sequence holds half of a surrogate pair"),
     ],
 )
 def test_a_reply_with_an_odd_field_is_a_model_error_that_names_it(folder, field, value, fault):

@@ -58,6 +58,15 @@ def test_the_text_of_an_answer_is_never_taken_out():
     assert shorten(line, line) == line
 
 
+@pytest.mark.parametrize("name", [b'"max_tok', b'"recor'])
+def test_nothing_is_learnt_from_a_line_that_is_torn(name):
+    line = write(ask(LONG), recordId="r1") + b"\n"
+    begin = line.index(name) + len(name)
+    torn = line[:begin] + bytes(600) + line[begin + 600 : -1] + b'"\n'
+    *_, row = read_lines([torn, line], "0.jsonl.out")
+    assert (row.record_id, row.settings.max_tokens) == ("r1", 400)
+
+
 def test_many_forms_are_tried_but_not_for_ever():
     lines = [write(ask(LONG, **{f"field_{number}": 1}, system=str(number))) for number in range(100)]
     lines = [line.replace(b'{"messages"', b'{"field%d":1,"messages"' % number) for number, line in enumerate(lines)]

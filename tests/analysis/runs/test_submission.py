@@ -14,7 +14,7 @@ from analysis import collect, invoke, load_jobs, open_run, prepare, submit
 from analysis.aws import EMULATOR_ROLE as ROLE
 from analysis.errors import BudgetError, JobError, QuotaError, RunError
 from analysis.jobs import take_step
-from analysis.runs import agree_to_cost, stop
+from analysis.runs import agree_to_cost, is_finished, stop
 from analysis.runs.standing import plan_jobs
 from analysis.runs.submission import open_account, wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
@@ -405,3 +405,40 @@ def test_jobs_are_planned_before_they_are_sent(run):
         ("job01", "planned", 100, None, None)
     ]
     assert jobs.schema["processed_records"] == pl.Int64
+
+
+def test_a_lost_ledger_does_not_pay_again_on_demand(run, emulator):
+    submit(run)
+    collect(run)
+    run.ledger.file.unlink()
+    with pytest.raises(RunError, match="has the output of batch jobs, and no ledger of them; put ledger.jsonl back"):
+        invoke(run)
+
+
+def test_a_run_that_was_stopped_before_it_was_sent_is_finished(set_up_emulator, run):
+    set_up_emulator(max_unfinished_jobs=0)
+    submit(run, wait=False)
+    stop(run)
+    assert is_finished(run)
+    assert submit(run, budget_usd=0.0)["status"].to_list() == ["Stopped"]
+
+
+def test_an_account_without_room_says_so_once_and_gets_the_input_once(set_up_emulator, run, capsys):
+    s3, moments = set_up_emulator(max_unfinished_jobs=0).client("s3"), []
+
+    def sleep(seconds):
+        moments.append(list(s3.list_objects_v2(Bucket="batchbook")["Contents"]))
+        if len(moments) == 5:
+            set_up_emulator()
+
+    assert submit(run, pause_s=0, sleep=sleep)["status"].to_list() == ["Completed"]
+    assert capsys.readouterr().out.count("demo waits for room in the account: ") == 1
+    assert [each["LastModified"] for each in moments[0]] == [each["LastModified"] for each in moments[4]]
+
+
+def test_a_job_that_may_have_been_heard_is_not_noted_as_stopped(run, emulator, monkeypatch):
+    run.ledger.append("sending", invocation="batch", profile="emulator", region="us-east-1")
+    run.ledger.append("intended", job_key="job01", job_try=1, status="intended", job_name="demo-job01-1-0")
+    with pytest.raises(JobError, match="may have been heard by Bedrock, which does not list it yet; look again"):
+        stop(run)
+    assert submit(run)["status"].to_list() == ["Completed"]
