@@ -82,10 +82,13 @@ def open_emulator() -> Any:
     """Open the emulator's session; its bucket `batchbook` is there from the start."""
     import bedrock_local
 
-    session = bedrock_local.open_session(emulator_folder())
-    s3 = session.client("s3")
-    if EMULATOR_BUCKET not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
-        s3.create_bucket(Bucket=EMULATOR_BUCKET)
+    try:
+        session = bedrock_local.open_session(emulator_folder())
+        s3 = make_client(session, "s3")
+        if EMULATOR_BUCKET not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
+            s3.create_bucket(Bucket=EMULATOR_BUCKET)
+    except ValueError as error:  # its settings cannot be read, which the text says in full
+        raise StorageError("the emulator", str(error)) from error
     return session
 
 

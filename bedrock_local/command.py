@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import re
 import sys
@@ -103,8 +104,10 @@ def read_faults(pairs: list[str]) -> dict[str, float]:
         try:
             faults[name] = float(rate)
         except ValueError:
+            faults[name] = math.nan
+        if not 0 <= faults[name] <= 1:
             reason = f"--fault {pair}: give a name and a rate from 0 to 1, as in throttled=0.1; or none for no faults"
-            raise CommandError(reason) from None
+            raise CommandError(reason)
     return faults
 
 

@@ -4,6 +4,7 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from analysis.aws import Patience, make_client, open_session
 from analysis.errors import StorageError
+from bedrock_local.settings import Settings, write_settings
 
 GET, LIST = (f"response-received.bedrock.{name}" for name in ("GetModelInvocationJob", "ListModelInvocationJobs"))
 ANSWER = {"ResponseMetadata": {"HTTPStatusCode": 200}}
@@ -105,3 +106,14 @@ def test_a_profile_without_a_region_is_named(tmp_path, monkeypatch):
 def test_only_a_model_may_be_silent_for_an_hour(service, seconds):
     client = make_client(boto3.Session(region_name="us-east-1"), service)
     assert client.meta.config.read_timeout == seconds
+
+
+def test_wrong_settings_of_the_emulator_are_told_in_a_sentence(emulator, tmp_path):
+    (tmp_path / "emulator" / "settings.json").write_text('{"clock": "fast"}')
+    with pytest.raises(StorageError, match=r"settings\.json: clock: Invalid enum value 'fast'; it can be instant"):
+        open_session("emulator")
+
+
+def test_the_emulator_opens_under_throttling(emulator, tmp_path):
+    write_settings(tmp_path / "emulator", Settings(faults={"throttled": 0.5}))
+    assert open_session("emulator")

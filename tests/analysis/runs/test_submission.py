@@ -411,7 +411,7 @@ def test_a_lost_ledger_does_not_pay_again_on_demand(run, emulator):
     submit(run)
     collect(run)
     run.ledger.file.unlink()
-    with pytest.raises(RunError, match="has the output of batch jobs, and no ledger of them; put ledger.jsonl back"):
+    with pytest.raises(RunError, match=r"has the output of batch jobs, and no ledger of them; put ledger\.jsonl back"):
         invoke(run)
 
 

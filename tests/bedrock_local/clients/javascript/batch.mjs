@@ -25,7 +25,7 @@ const stream = Readable.from([Buffer.from("one "), Buffer.from("two")]);
 await s3.send(new PutObjectCommand({ Bucket: "calls", Key: "stream", Body: stream, ContentLength: 7 }));
 
 const { jobArn } = await bedrock.send(new CreateModelInvocationJobCommand({
-  jobName: "summaries-1",
+  jobName: "summaries-2",
   roleArn: "arn:aws:iam::123456789012:role/batch",
   modelId,
   inputDataConfig: { s3InputDataConfig: { s3Uri: "s3://calls/in/" } },
