@@ -15,7 +15,9 @@ import pytest
 
 from bedrock_local import open_session
 from bedrock_local.answers import Reply
-from bedrock_local.asking import list_ready
+from bedrock_local.asking import find_asker, list_ready
+from bedrock_local.jobs import Place
+from bedrock_local.work import work_in_turns
 
 RECORDS = 100
 
@@ -368,3 +370,15 @@ def test_without_an_answerer_a_job_waits_for_a_worker(jobs_at, folder, record, c
     waiting = [alone.get_model_invocation_job(jobIdentifier=arn) for _ in range(3)]
     assert {(job["status"], job["processedRecordCount"]) for job in waiting} == {("InProgress", 0)}
     assert jobs.finish(arn)["successRecordCount"] == 1
+
+
+def test_turns_end_with_their_time_while_a_question_is_out():
+    oracle = Oracle(1, held=["all"])
+    asker = find_asker(oracle)
+    asker.ask(("a job", Place(0, 0, 1)), lambda: oracle.go.wait(60))
+    turns = threading.Thread(target=work_in_turns, args=(list, None, time.monotonic() - 1), daemon=True)
+    turns.start()
+    turns.join(10)
+    oracle.go.set()
+    assert not turns.is_alive()
+    asker.forget("a job")

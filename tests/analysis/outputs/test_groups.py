@@ -101,6 +101,18 @@ def test_a_file_that_is_gone_is_named(outputs, two_processes):
         list(read_files(files, s3=None, model_id=None, processes=2))
 
 
+def test_a_worker_that_has_ended_is_asked_no_more(outputs, two_processes, monkeypatch):
+    asked = []
+
+    def ask(questions, answers, task):
+        asked.append(task)
+        raise BrokenPipeError
+
+    monkeypatch.setattr(groups, "ask", ask)
+    frames = list(read_files(list_outputs(outputs), s3=None, model_id=None, processes=2))
+    assert (sum(frame.height for frame in frames), len(asked)) == (45, 1)
+
+
 def test_whoever_stops_early_leaves_no_process(outputs, two_processes, monkeypatch):
     started = []
 

@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -9,12 +10,13 @@ import pytest
 
 from analysis import collect, load_answers, load_jobs, open_run, prepare, read_calls, submit
 from analysis.errors import JobError
-from analysis.runs import agree_to_cost, is_finished
+from analysis.runs import agree_to_cost, is_finished, rests
 
 from .conftest import make_calls, make_prompt
 
 PAGE = Path(__file__).parents[3] / "docs" / "unanswered.md"
 COUNTS = ("prepared", "answered", "failed", "missing", "repeated")
+ANSWER = {"content": [{"type": "text", "text": "Late."}], "usage": {"input_tokens": 9, "output_tokens": 2}}
 SUBMIT = "import sys; from analysis import open_run, submit; submit(open_run(sys.argv[1]))"
 
 
@@ -172,6 +174,21 @@ def test_output_that_comes_late_is_not_paid_for_again(half_done, tmp_path, list_
     half_done.ledger.file.write_text(lines, encoding="utf-8")
     submit(half_done)
     assert load_jobs(half_done)["records"].to_list() == [200, 100]
+
+
+def test_output_that_comes_while_a_rest_is_written_is_not_paid_for_again(half_done, list_account, monkeypatch):
+    count_left = rests.count_left
+
+    def count_early(run, planned, s3):
+        count_left(run, planned, s3)
+        (folder,) = (run.folder / "output").iterdir()
+        lines = [json.loads(line) for file in planned[0].files for line in file.read_bytes().splitlines()]
+        answers = [json.dumps({"recordId": line["recordId"], "modelOutput": ANSWER}) + "\n" for line in lines]
+        (folder / "late.jsonl.out").write_text("".join(answers))
+
+    monkeypatch.setattr(rests, "count_left", count_early)
+    submit(half_done)
+    assert len(list_account()) == 1
 
 
 @pytest.mark.parametrize("seed", range(3))
