@@ -9,11 +9,11 @@ from typing import Any
 
 from bedrock_local import objects
 from bedrock_local.emulator import Emulator
-from bedrock_local.errors import ServiceError
 from bedrock_local.objects import Facts
-from bedrock_local.times import http_time
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.messages import Request, Response
+from bedrock_local.protocol.timestamps import http_time
 from bedrock_local.transfers import check_read, checksum_elements
-from bedrock_local.wire import Request, Response
 from bedrock_local.xml import xml_response
 
 

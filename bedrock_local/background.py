@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from bedrock_local import jobs, slots
 from bedrock_local.asking import wait_for_answer
 from bedrock_local.emulator import Emulator
-from bedrock_local.errors import SettingsError, tell_once
 from bedrock_local.jobs import Job
+from bedrock_local.protocol.errors import SettingsError, tell_once
 from bedrock_local.work import work_alone
 
 TURN_SECONDS = 0.2

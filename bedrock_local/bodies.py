@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bedrock_local.checksums import incomplete
-from bedrock_local.errors import ServiceError
+from bedrock_local.protocol.errors import ServiceError, incomplete
 
 LINE_BYTES = 65_536
 REST_BYTES = 65_536

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from bedrock_local.errors import ServiceError
-from bedrock_local.wire import CHUNK_BYTES, Request, chunks
+from bedrock_local.protocol.errors import ServiceError, incomplete
+from bedrock_local.protocol.messages import CHUNK_BYTES, Request, chunks
 
 HASHED = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512}
 MOST_BYTES = 5 << 30  # "Uploading objects": of one request; larger objects come in parts
@@ -168,11 +168,6 @@ class Lines:
             piece, self._rest = self._rest[:size], self._rest[size:]
             size -= len(piece)
             yield piece
-
-
-def incomplete() -> ServiceError:
-    """Say that a body is not what its envelope announces."""
-    return ServiceError("IncompleteBody", "The request body terminated unexpectedly")
 
 
 def check_size(received: Received, promised: Mapping[str, str]) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
 from bedrock_local.checksums import HASHED, KNOWN, make_digest
-from bedrock_local.errors import ServiceError
 from bedrock_local.objects import Facts
-from bedrock_local.wire import Request
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.messages import Request
 
 
 def check_plan(algorithm: str, kind: str) -> None:

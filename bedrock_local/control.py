@@ -14,16 +14,16 @@ import msgspec
 from bedrock_local import jobs, slots
 from bedrock_local.asking import withdraw_job
 from bedrock_local.emulator import ACCOUNT, Emulator
-from bedrock_local.errors import ServiceError
 from bedrock_local.jobs import Job
 from bedrock_local.models import Model, find_model, is_profile
-from bedrock_local.operations import find_id, no_operation
-from bedrock_local.shapes import check_request, input_shape, keep_known
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.messages import Request, Response, read_all
+from bedrock_local.protocol.routing import find_id, no_operation
+from bedrock_local.protocol.shapes import check_request, input_shape, keep_known
+from bedrock_local.protocol.timestamps import iso_time, read_time
 from bedrock_local.summaries import describe, list_page
 from bedrock_local.tags import add_tags, check_tags, read_tags, remove_tags
-from bedrock_local.times import iso_time, read_time
 from bedrock_local.validation import InvalidInputError, check_input
-from bedrock_local.wire import Request, Response, read_all
 from bedrock_local.work import work_in_turns, work_on
 
 BODY_BYTES = 1_000_000

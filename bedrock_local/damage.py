@@ -12,8 +12,8 @@ from typing import Any, Literal
 import msgspec
 
 from bedrock_local.answers import Answerer, Question, Reply, count_tokens
-from bedrock_local.errors import ServiceError
 from bedrock_local.faults import RECORD_FAULTS, strikes
+from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.settings import Settings, Waiting
 
 # Classes and words of InvokeModel and Converse; Amazon Bedrock API Reference, "Common errors".

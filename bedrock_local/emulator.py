@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import get_args
 
 from bedrock_local.answers import Answerer, Question, Reply, Stop, choice
-from bedrock_local.errors import ServiceError, SettingsError
 from bedrock_local.files import close_path, drop_old
 from bedrock_local.gates import find_gate
+from bedrock_local.protocol.errors import ServiceError, SettingsError
 from bedrock_local.settings import Settings, read_settings, write_settings
 
 ACCOUNT = "123456789012"

@@ -16,9 +16,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from bedrock_local.core import handle, write_error
 from bedrock_local.emulator import Emulator
-from bedrock_local.errors import ServiceError, SettingsError, tell_once
-from bedrock_local.operations import find_modelled
-from bedrock_local.wire import Request, Response, full_headers
+from bedrock_local.protocol.errors import ServiceError, SettingsError, tell_once
+from bedrock_local.protocol.messages import Request, Response, full_headers
+from bedrock_local.protocol.routing import find_modelled
 
 LOOPBACK = re.compile(r"127\.0\.0\.1|::1|(?:.+\.)?localhost")
 SCOPE = re.compile(r"/\d{8}/(?P<region>[a-z0-9-]{1,20})/(?P<service>[a-z0-9-]+)/aws4_request")

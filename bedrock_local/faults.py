@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from bedrock_local.operations import NAMES
+from bedrock_local.protocol.routing import NAMES
 
 ERROR_CODES = (400, 403, 408, 424, 429, 500, 503)
 # What may happen to a request, of any operation, or of one: `throttled:GetModelInvocationJob`.

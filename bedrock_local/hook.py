@@ -17,9 +17,9 @@ from botocore.exceptions import BotoCoreError
 from bedrock_local.answers import Answerer
 from bedrock_local.core import HANDLERS, handle
 from bedrock_local.emulator import Emulator, make_folder
+from bedrock_local.protocol.messages import BytesBody, FileSlice, full_headers, read_request
+from bedrock_local.protocol.shapes import shared_loader
 from bedrock_local.settings import Settings
-from bedrock_local.shapes import shared_loader
-from bedrock_local.wire import BytesBody, FileSlice, full_headers, read_request
 
 # What a person's own AWS set-up says has no place here: nothing is looked up, and nothing is sent elsewhere.
 DEAF = {

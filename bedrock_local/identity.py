@@ -8,8 +8,8 @@ from __future__ import annotations
 from urllib.parse import parse_qs
 
 from bedrock_local.emulator import ACCOUNT, Emulator
-from bedrock_local.errors import ServiceError
-from bedrock_local.wire import Request, Response, read_all
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.messages import Request, Response, read_all
 
 SPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 

@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 from bedrock_local import objects
 from bedrock_local.emulator import ACCOUNT, Emulator
-from bedrock_local.errors import ServiceError
 from bedrock_local.objects import Facts
-from bedrock_local.times import iso_time
-from bedrock_local.wire import Request, Response
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.messages import Request, Response
+from bedrock_local.protocol.timestamps import iso_time
 from bedrock_local.xml import xml_response
 
 PAGE_KEYS = 1000

@@ -17,13 +17,13 @@ import msgspec
 
 from bedrock_local import objects
 from bedrock_local.damage import damage_manifest
-from bedrock_local.errors import ServiceError
 from bedrock_local.files import link_file, write_file, write_json
 from bedrock_local.jobs import Job, Progress, job_folder, output_path
 from bedrock_local.names import key_path
 from bedrock_local.objects import Facts
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.messages import CHUNK_BYTES
 from bedrock_local.settings import Settings
-from bedrock_local.wire import CHUNK_BYTES
 
 MakeFacts = Callable[[Path, str], Facts]
 

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from bedrock_local.answers import Answerer, Reply
-from bedrock_local.errors import ServiceError
 from bedrock_local.families import answer_converse_record, answer_native
 from bedrock_local.models import Model
+from bedrock_local.protocol.errors import ServiceError
 
 # A pair of surrogates, one that stands alone, or any other escape.
 ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u[dD][89a-fA-F]..|\\.", re.DOTALL)

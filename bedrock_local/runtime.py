@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 
 from bedrock_local.emulator import Emulator
-from bedrock_local.errors import ServiceError
 from bedrock_local.families import answer_converse, answer_native, read_converse_question, read_native_question
 from bedrock_local.families.limits import check_window
 from bedrock_local.models import Model, find_model, names_profile
-from bedrock_local.operations import find_id, no_operation
-from bedrock_local.shapes import check_request
-from bedrock_local.wire import Request, Response, read_all
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.messages import Request, Response, read_all
+from bedrock_local.protocol.routing import find_id, no_operation
+from bedrock_local.protocol.shapes import check_request
 
 BODY_BYTES = 25_000_000
 MALFORMED = "Malformed input request, please reformat your input and try again."

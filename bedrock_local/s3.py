@@ -10,11 +10,11 @@ from itertools import islice
 
 from bedrock_local import attributes, listings, objects, transfers, uploads
 from bedrock_local.emulator import ACCOUNT, Emulator
-from bedrock_local.errors import ServiceError
 from bedrock_local.objects import Bucket
-from bedrock_local.operations import find_target
-from bedrock_local.times import iso_time
-from bedrock_local.wire import Request, Response
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.messages import Request, Response
+from bedrock_local.protocol.routing import find_target
+from bedrock_local.protocol.timestamps import iso_time
 from bedrock_local.xml import read_document, xml_response
 
 Operation = Callable[[Request, Emulator, str, str], Response]

@@ -22,10 +22,10 @@ from bedrock_local.answers import Answerer
 from bedrock_local.background import work_in_background
 from bedrock_local.bodies import buffered, open_body
 from bedrock_local.emulator import Emulator, make_folder
-from bedrock_local.errors import ServiceError, json_error
 from bedrock_local.exchange import answer_headers, answer_request, read_headers
+from bedrock_local.protocol.errors import ServiceError, json_error
+from bedrock_local.protocol.messages import FileSlice, Response
 from bedrock_local.settings import Settings
-from bedrock_local.wire import FileSlice, Response
 
 ADDRESS = "127.0.0.1"
 # How HTTP/2 begins where the client knows that the server speaks it: RFC 9113, "HTTP/2 Connection Preface".

@@ -15,11 +15,11 @@ import msgspec
 
 from bedrock_local import jobs
 from bedrock_local.emulator import Emulator
-from bedrock_local.errors import ServiceError
 from bedrock_local.jobs import Job, StateError
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.shapes import check_request
+from bedrock_local.protocol.timestamps import iso_time, read_time
 from bedrock_local.settings import Waiting
-from bedrock_local.shapes import check_request
-from bedrock_local.times import iso_time, read_time
 from bedrock_local.work import look_at
 
 ECHOED = ("jobName", "roleArn", "clientRequestToken", "inputDataConfig", "outputDataConfig", "vpcConfig")

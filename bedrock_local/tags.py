@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 
 from bedrock_local import jobs
-from bedrock_local.errors import ServiceError
 from bedrock_local.files import write_json
 from bedrock_local.jobs import Job
+from bedrock_local.protocol.errors import ServiceError
 
 MOST_TAGS = 50
 Tags = list[dict[str, str]]

@@ -17,10 +17,10 @@ from xml.etree.ElementTree import Element
 from bedrock_local import objects
 from bedrock_local.checksums import Received, receive, write_chunks
 from bedrock_local.emulator import Emulator
-from bedrock_local.errors import ServiceError
 from bedrock_local.objects import Facts
-from bedrock_local.times import http_time, iso_time
-from bedrock_local.wire import FileSlice, Request, Response
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.messages import FileSlice, Request, Response
+from bedrock_local.protocol.timestamps import http_time, iso_time
 from bedrock_local.xml import malformed, read_document, xml_response
 
 KEPT = ("cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires")

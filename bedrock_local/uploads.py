@@ -20,11 +20,12 @@ from bedrock_local import objects
 from bedrock_local.checksums import Received, receive, write_chunks
 from bedrock_local.composites import check_listed, check_part, check_plan, find_sums
 from bedrock_local.emulator import ACCOUNT, Emulator
-from bedrock_local.errors import ServiceError
 from bedrock_local.files import write_json
 from bedrock_local.listings import encoded, read_count
 from bedrock_local.objects import Facts
-from bedrock_local.times import iso_time
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.messages import CHUNK_BYTES, Request, Response
+from bedrock_local.protocol.timestamps import iso_time
 from bedrock_local.transfers import (
     MAX_PARTS,
     PART_NUMBER,
@@ -38,7 +39,6 @@ from bedrock_local.transfers import (
     read_number,
     user_metadata,
 )
-from bedrock_local.wire import CHUNK_BYTES, Request, Response
 from bedrock_local.xml import malformed, read_document, xml_response
 
 PAGE_PARTS = PAGE_UPLOADS = 1000

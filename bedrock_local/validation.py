@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from bedrock_local import objects
 from bedrock_local.emulator import ACCOUNT
-from bedrock_local.errors import ServiceError
 from bedrock_local.files import link_file
 from bedrock_local.jobs import InputFile, Job, Progress, input_path
+from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.records import read_record
 from bedrock_local.settings import Settings
 

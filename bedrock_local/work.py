@@ -14,9 +14,9 @@ from bedrock_local.answering import answer_some, keep_ready, mark_some, settle_o
 from bedrock_local.asking import forget_job, wait_for_answer, withdraw_job
 from bedrock_local.damage import JobEnd, find_job_end, slow_down
 from bedrock_local.emulator import Emulator
-from bedrock_local.errors import ServiceError
 from bedrock_local.holds import drop_lock, is_asked_elsewhere
 from bedrock_local.jobs import Ended, Job, Progress
+from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.turns import Turn, Wait
 from bedrock_local.validation import InvalidInputError, check_counts, check_line, find_inputs, read_lines, take_input
 

@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, NewConne
 from urllib3.response import BaseHTTPResponse
 
 from bedrock_local.answers import Question, Reply, Stop, count_tokens, find_stop
-from bedrock_local.errors import ServiceError
+from bedrock_local.protocol.errors import ServiceError
 
 # A model on a laptop's processor reads a call of an hour for minutes.
 TIMEOUT = urllib3.Timeout(connect=10, read=600)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 from bedrock_local.answers import Question, Reply
-from bedrock_local.errors import ServiceError
 from bedrock_local.families import converse
 from bedrock_local.families.anthropic import ANTHROPIC
 from bedrock_local.families.cohere_command import COHERE_COMMAND
@@ -27,6 +26,7 @@ from bedrock_local.families.thoughts import ask, find_thought
 from bedrock_local.families.titan import TITAN
 from bedrock_local.families.writer import WRITER
 from bedrock_local.models import Model
+from bedrock_local.protocol.errors import ServiceError
 
 __all__ = [
     "FAMILIES", "Family", "answer_converse", "answer_converse_record", "answer_native", "find_family",

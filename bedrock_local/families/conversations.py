@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from bedrock_local.errors import ServiceError
+from bedrock_local.protocol.errors import ServiceError
 
 BEGUN_BY_ANYONE = ("anthropic.", "qwen.")
 # Titan was recorded to take two messages of the user in a row.

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bedrock_local.answers import Question, Reply
-from bedrock_local.errors import ServiceError
 from bedrock_local.families import claude
 from bedrock_local.families.chats import join_role, texts_of
 from bedrock_local.families.conversations import check_conversation
@@ -23,7 +22,8 @@ from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.thoughts import find_thought
 from bedrock_local.families.voices import check_fields, speak_claude, speak_schema
 from bedrock_local.models import Model
-from bedrock_local.shapes import find_misfits, input_shape, refuse_misfits
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.shapes import find_misfits, input_shape, refuse_misfits
 
 STOPS = {"end": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence", "filtered": "content_filtered"}
 # Members of a content block, as a job's output file has them: all there, those that are not set null.

@@ -7,8 +7,8 @@ boto/botocore#3707. That of the window was seen with Claude alone.
 from __future__ import annotations
 
 from bedrock_local.answers import Question, count_tokens
-from bedrock_local.errors import ServiceError
 from bedrock_local.models import Model
+from bedrock_local.protocol.errors import ServiceError
 
 
 def check_ceiling(model: Model, max_tokens: int) -> None:

@@ -10,7 +10,6 @@ import re
 from typing import Any
 
 from bedrock_local.answers import Question, Reply
-from bedrock_local.errors import ServiceError
 from bedrock_local.families.chats import join_role
 from bedrock_local.families.family import Body, Family
 from bedrock_local.families.fields import ANYTHING, OBJECT, Either, Fields, Flag, Items, Number, Tagged, Text, Whole
@@ -19,6 +18,7 @@ from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.thoughts import find_thought
 from bedrock_local.families.voices import check_fields, speak_openai
 from bedrock_local.models import Model, find_model
+from bedrock_local.protocol.errors import ServiceError
 
 STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "content_filter"}
 PART = Fields({"type": Text(), "text": Text()}, required=("type",), more=ANYTHING)

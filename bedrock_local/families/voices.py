@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from typing import Any
 
-from bedrock_local.errors import ServiceError
 from bedrock_local.families.fields import Kind, Misfit, Path
+from bedrock_local.protocol.errors import ServiceError
 
 Voice = Callable[[Iterable[Misfit]], str]
 SHOWN = 10

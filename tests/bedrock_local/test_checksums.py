@@ -7,8 +7,8 @@ import pytest
 from bedrock_local.checksums import plain_chunks
 from bedrock_local.core import handle
 from bedrock_local.emulator import Emulator
-from bedrock_local.errors import ServiceError
-from bedrock_local.wire import Request
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.messages import Request
 
 # The example of "Signature calculations: transferring payload in multiple chunks", shortened.
 WRAPPED = b"5;chunk-signature=ad80c730\r\nhello\r\n3\r\n\r\n!\r\n"

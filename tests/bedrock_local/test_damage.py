@@ -16,8 +16,8 @@ from bedrock_local.damage import (
     find_record_fault,
     slow_down,
 )
-from bedrock_local.errors import ServiceError
 from bedrock_local.faults import ERROR_CODES, JOB_FAULTS, RECORD_FAULTS
+from bedrock_local.protocol.errors import ServiceError
 
 LINE = b'{"recordId":"r1"}\n'
 MANIFEST = {

@@ -5,7 +5,7 @@ from bedrock_local import Settings, open_session
 from bedrock_local.answers import Question, Reply, extract
 from bedrock_local.answers.endpoint import Endpoint
 from bedrock_local.emulator import Emulator, make_folder
-from bedrock_local.errors import ServiceError
+from bedrock_local.protocol.errors import ServiceError
 
 QUESTION = Question("model", "", "Who is Rumpelstiltskin?", 50)
 GOOD = {"text": "A refund.", "stop": "end", "input_tokens": 3, "output_tokens": 3}

@@ -71,8 +71,8 @@ def test_a_key_over_1024_bytes_is_refused(s3, error_of):
 
 @pytest.mark.parametrize("bucket", ["..", "calls/../../state", "state", "."])
 def test_no_bucket_name_leaves_the_folder(folder, s3, bucket):
-    from bedrock_local.errors import ServiceError
     from bedrock_local.objects import find_object
+    from bedrock_local.protocol.errors import ServiceError
 
     with pytest.raises(ServiceError, match="NoSuchBucket"):
         find_object(folder, bucket, "jobs")

@@ -9,7 +9,7 @@ from bedrock_local import core, open_session
 from bedrock_local.emulator import Emulator
 from bedrock_local.families import find_family
 from bedrock_local.models import MODELS
-from bedrock_local.wire import Request
+from bedrock_local.protocol.messages import Request
 
 MODEL = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 BASE = "anthropic.claude-haiku-4-5-20251001-v1:0"

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from bedrock_local import emulator, open_session
 from bedrock_local.core import handle
 from bedrock_local.emulator import Emulator
-from bedrock_local.wire import FileSlice, Request
+from bedrock_local.protocol.messages import FileSlice, Request
 
 OUTSIDE = b"not yours"
 LONG = "x" * 100_000

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from bedrock_local.answers import Question, Reply
-from bedrock_local.errors import ServiceError
 from bedrock_local.families import answer_native
 from bedrock_local.families.anthropic import check_body, read_question, write_answer
 from bedrock_local.models import find_model
+from bedrock_local.protocol.errors import ServiceError
 
 HAIKU = find_model("us.anthropic.claude-haiku-4-5-20251001-v1:0")
 OLD = find_model("anthropic.claude-3-haiku-20240307-v1:0")

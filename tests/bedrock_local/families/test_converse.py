@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from bedrock_local.answers import Question, Reply
-from bedrock_local.errors import ServiceError
 from bedrock_local.families import answer_converse, answer_converse_record, read_converse_question
 from bedrock_local.models import find_model
+from bedrock_local.protocol.errors import ServiceError
 
 HAIKU = find_model("us.anthropic.claude-haiku-4-5-20251001-v1:0")
 OPUS = find_model("global.anthropic.claude-opus-5")

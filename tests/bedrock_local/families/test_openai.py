@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bedrock_local.answers import Question
-from bedrock_local.errors import ServiceError
+from bedrock_local.protocol.errors import ServiceError
 
 GPT = "openai.gpt-oss-20b-1:0"
 QWEN = "qwen.qwen3-32b-v1:0"

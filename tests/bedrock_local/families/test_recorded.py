@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bedrock_local.answers import Reply
-from bedrock_local.errors import ServiceError
 from bedrock_local.families import answer_converse, answer_native
 from bedrock_local.models import Model, find_model
+from bedrock_local.protocol.errors import ServiceError
 
 BODIES = Path(__file__).parents[4] / "shared" / "data" / "bedrock_batch" / "observed_model_bodies.jsonl"
 pytestmark = pytest.mark.skipif(not BODIES.exists(), reason="the recorded bodies are not here")

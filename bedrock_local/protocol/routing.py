@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from bedrock_local.errors import ServiceError
-from bedrock_local.wire import Request
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.messages import Request
 
 # A bucket by its name before the host; `calls.localhost:8000` is what SDKs make of an endpoint on this machine.
 HOST = re.compile(

@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from bedrock_local.operations import NAMES, find_operation, find_target
-from bedrock_local.wire import Request, read_request
+from bedrock_local.protocol.messages import Request, read_request
+from bedrock_local.protocol.routing import NAMES, find_operation, find_target
 
 ID = "arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Amodel-invocation-job%2Fabcdefghijkl"
 
@@ -77,7 +77,7 @@ def test_names_are_those_of_the_service_models(session):
 
 @pytest.mark.parametrize("path", ["/%ff", "/calls/%c3%28"])
 def test_a_path_that_is_no_text_is_refused(path):
-    from bedrock_local.errors import ServiceError
+    from bedrock_local.protocol.errors import ServiceError
 
     with pytest.raises(ServiceError, match="InvalidURI"):
         find_operation(Request("s3", "GET", "localhost", path, {}, {}, io.BytesIO()))

@@ -9,7 +9,7 @@ import json
 import sys
 from xml.sax.saxutils import escape
 
-from bedrock_local.wire import Response
+from bedrock_local.protocol.messages import Response
 
 STATUS = {
     "AccessDeniedException": 403,
@@ -127,3 +127,8 @@ def form_error(error: ServiceError) -> Response:
     inside = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
     body = f"<ErrorResponse><Error>{inside}</Error></ErrorResponse>"
     return Response(error.status, {"content-type": "text/xml"}, body.encode())
+
+
+def incomplete() -> ServiceError:
+    """Say that a body is not what its envelope announces."""
+    return ServiceError("IncompleteBody", "The request body terminated unexpectedly")

@@ -15,11 +15,11 @@ from typing import Any
 from botocore.loaders import Loader, create_loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
-from bedrock_local.errors import ServiceError
-from bedrock_local.operations import find_id
-from bedrock_local.patterns import is_match
-from bedrock_local.times import read_time
-from bedrock_local.wire import Request
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.messages import Request
+from bedrock_local.protocol.patterns import is_match
+from bedrock_local.protocol.routing import find_id
+from bedrock_local.protocol.timestamps import read_time
 
 TYPES: dict[str, tuple[type, ...]] = {
     "blob": (str,),

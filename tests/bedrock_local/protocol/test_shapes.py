@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.errors import ServiceError
-from bedrock_local.shapes import check_request
+from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.shapes import check_request
 
 
 @pytest.mark.parametrize(

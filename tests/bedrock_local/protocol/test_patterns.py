@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bedrock_local.patterns import is_match
-from bedrock_local.shapes import input_shape
+from bedrock_local.protocol.patterns import is_match
+from bedrock_local.protocol.shapes import input_shape
 
 OPERATIONS = [
     ("bedrock", "CreateModelInvocationJob"),
