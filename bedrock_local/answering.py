@@ -12,10 +12,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from bedrock_local.answers import Answerer
 from bedrock_local.asking import Asker, find_asker, list_ready
 from bedrock_local.damage import damage_answer, damage_line, find_record_fault
 from bedrock_local.holds import say_who_asks
+from bedrock_local.inference import Answerer
 from bedrock_local.jobs import Ended, Place, output_path
 from bedrock_local.models import MODELS
 from bedrock_local.outputs import publish_manifest, publish_output, show_outputs

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from bedrock_local import jobs
-from bedrock_local.answers import Answerer
 from bedrock_local.answers.choice import find_answerer
 from bedrock_local.background import work_off
 from bedrock_local.emulator import CONTENT, Emulator, make_folder
+from bedrock_local.inference import Answerer
 from bedrock_local.jobs import Job
 from bedrock_local.protocol.errors import SettingsError
 from bedrock_local.server import Server, serve

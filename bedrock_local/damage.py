@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from bedrock_local.answers import Answerer, Question, Reply, count_tokens
 from bedrock_local.faults import RECORD_FAULTS, strikes
+from bedrock_local.inference import Answerer, Question, Reply, count_tokens
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.settings import Settings, Waiting
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from bedrock_local.answers import Answerer, Question, Reply, Stop, choice
+from bedrock_local.answers import choice
 from bedrock_local.files import close_path, drop_old
 from bedrock_local.gates import find_gate
+from bedrock_local.inference import Answerer, Question, Reply, Stop
 from bedrock_local.protocol.errors import ServiceError, SettingsError
 from bedrock_local.settings import Settings, read_settings, write_settings
 
@@ -122,7 +123,7 @@ def place_of(error: Exception) -> str:
 def check_reply(reply: object) -> None:
     """Refuse what an answerer gave in place of a reply, or put into one."""
     if not isinstance(reply, Reply):
-        reason = f"The answerer gave {type(reply).__name__}, not a Reply of bedrock_local.answers."
+        reason = f"The answerer gave {type(reply).__name__}, not a Reply of bedrock_local.inference."
         raise ServiceError("ModelErrorException", reason)
     for name, misfit in find_reply_misfits(reply):
         raise ServiceError("ModelErrorException", f"The answerer gave a Reply whose {name} {misfit}.")

@@ -9,7 +9,7 @@ from collections import deque
 from types import TracebackType
 from weakref import WeakValueDictionary
 
-from bedrock_local.answers import Answerer
+from bedrock_local.inference import Answerer
 
 Identity = tuple[int, object]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from bedrock_local.answers import Answerer, Reply
 from bedrock_local.families import answer_converse_record, answer_native
+from bedrock_local.inference import Answerer, Reply
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 

@@ -18,11 +18,11 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from bedrock_local.answers import Answerer
 from bedrock_local.background import work_in_background
 from bedrock_local.bodies import buffered, open_body
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.exchange import answer_headers, answer_request, read_headers
+from bedrock_local.inference import Answerer
 from bedrock_local.protocol.errors import ServiceError, json_error
 from bedrock_local.protocol.messages import FileSlice, Response
 from bedrock_local.settings import Settings

@@ -14,7 +14,7 @@ from jobs import run_job
 from measuring import peak_bytes
 
 from bedrock_local import open_session
-from bedrock_local.answers import Reply
+from bedrock_local.inference import Reply
 
 
 def answer_quickly(question):

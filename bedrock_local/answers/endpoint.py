@@ -16,7 +16,7 @@ from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, NewConnectionError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
-from bedrock_local.answers import Question, Reply, Stop, count_tokens, find_stop
+from bedrock_local.inference import Question, Reply, Stop, count_tokens, find_stop
 from bedrock_local.protocol.errors import ServiceError
 
 # A model on a laptop's processor reads a call of an hour for minutes.

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from bedrock_local.answers import Question, Reply, Stop, count_tokens
+from bedrock_local.inference import Question, Reply, Stop, count_tokens
 from bedrock_local.protocol.errors import ServiceError
 
 # What a prompt has around the user's texts in the templates of Llama, Mistral and DeepSeek, the model's own turns with

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from bedrock_local.answers import Question, Reply
 from bedrock_local.families import converse
 from bedrock_local.families.anthropic import ANTHROPIC
 from bedrock_local.families.cohere_command import COHERE_COMMAND
@@ -25,6 +24,7 @@ from bedrock_local.families.openai import OPENAI
 from bedrock_local.families.thoughts import ask, find_thought
 from bedrock_local.families.titan import TITAN
 from bedrock_local.families.writer import WRITER
+from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bedrock_local.answers import Question, Reply
 from bedrock_local.families.chats import join_role, texts_of
 from bedrock_local.families.claude import counts_cache, find_misfits, shows_thought
 from bedrock_local.families.family import Body, Family
@@ -29,6 +28,7 @@ from bedrock_local.families.ids import digest
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.thoughts import find_thought
 from bedrock_local.families.voices import check_fields, speak_claude
+from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bedrock_local.answers import Question, Reply
 from bedrock_local.families import claude
 from bedrock_local.families.chats import join_role, texts_of
 from bedrock_local.families.conversations import check_conversation
@@ -21,6 +20,7 @@ from bedrock_local.families.ids import digest
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.thoughts import find_thought
 from bedrock_local.families.voices import check_fields, speak_claude, speak_schema
+from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.shapes import find_misfits, input_shape, refuse_misfits

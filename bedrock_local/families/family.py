@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bedrock_local.answers import Question, Reply
 from bedrock_local.families.fields import Fields
 from bedrock_local.families.voices import Voice
+from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 
 Body = Mapping[str, Any]

@@ -6,7 +6,7 @@ boto/botocore#3707. That of the window was seen with Claude alone.
 
 from __future__ import annotations
 
-from bedrock_local.answers import Question, count_tokens
+from bedrock_local.inference import Question, count_tokens
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.answers import Question, Reply
 from bedrock_local.families.chats import join_role, texts_of
 from bedrock_local.families.conversations import check_conversation
 from bedrock_local.families.family import Body, Family
@@ -16,6 +15,7 @@ from bedrock_local.families.fields import ANYTHING, OBJECT, Fields, Items, Numbe
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.thoughts import find_thought
 from bedrock_local.families.voices import check_fields, speak_schema
+from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 
 STOPS = {"end": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence", "filtered": "content_filtered"}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.answers import Question, Reply
 from bedrock_local.families.chats import join_role
 from bedrock_local.families.family import Body, Family
 from bedrock_local.families.fields import ANYTHING, OBJECT, Either, Fields, Flag, Items, Number, Tagged, Text, Whole
@@ -17,6 +16,7 @@ from bedrock_local.families.ids import digest, make_time
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.thoughts import find_thought
 from bedrock_local.families.voices import check_fields, speak_openai
+from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model, find_model
 from bedrock_local.protocol.errors import ServiceError
 

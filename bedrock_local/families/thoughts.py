@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bedrock_local.answers import Question, Reply
-from bedrock_local.answers import count_tokens as count
 from bedrock_local.families import claude
 from bedrock_local.families.limits import check_window
+from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import count_tokens as count
 from bedrock_local.models import Model
 
 SENTENCES = (

@@ -12,7 +12,7 @@ import botocore.session
 import pytest
 
 from bedrock_local import Settings, open_session, serve
-from bedrock_local.answers import Reply
+from bedrock_local.inference import Reply
 from bedrock_local.protocol.shapes import shared_loader
 
 NO_WAIT = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 0, "Stopping": 0}

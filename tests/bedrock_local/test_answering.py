@@ -14,8 +14,8 @@ from functools import partial
 import pytest
 
 from bedrock_local import open_session
-from bedrock_local.answers import Reply
 from bedrock_local.asking import find_asker, list_ready
+from bedrock_local.inference import Reply
 from bedrock_local.jobs import Place
 from bedrock_local.work import work_in_turns
 
@@ -264,7 +264,7 @@ def test_an_answer_that_is_out_keeps_no_process_from_its_end(folder, jobs, recor
 ASK = """
 import os, sys, time
 from bedrock_local import open_session
-from bedrock_local.answers import Reply
+from bedrock_local.inference import Reply
 
 def answer(question):
     os.write(1, question.text.encode() + b"\\n")
@@ -341,7 +341,7 @@ def test_a_process_that_is_forked_asks_anew(folder, jobs, record):
 FORK = """
 import os, sys, threading
 from bedrock_local import open_session
-from bedrock_local.answers import Reply
+from bedrock_local.inference import Reply
 
 parent = os.getpid()
 

@@ -10,9 +10,10 @@ import pytest
 from analysis.prompts import read_prompts, render
 from analysis.samples import make_calls
 from analysis.samples.phrases import read_phrases
-from bedrock_local.answers import Question, count_tokens, extract
+from bedrock_local.answers import extract
 from bedrock_local.answers.lexicon import COMMON
 from bedrock_local.answers.transcript import split_sentences
+from bedrock_local.inference import Question, count_tokens
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 CALL = """\

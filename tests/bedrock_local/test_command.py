@@ -19,7 +19,7 @@ from bedrock_local.emulator import make_folder
 from bedrock_local.settings import Settings, read_settings, write_settings
 
 ANSWERER = """
-from bedrock_local.answers import Reply
+from bedrock_local.inference import Reply
 def answer(question):
     return Reply("Mine.", "end", 1, 1)
 """

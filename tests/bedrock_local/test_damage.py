@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bedrock_local import Settings
-from bedrock_local.answers import Question, Reply, extract
+from bedrock_local.answers import extract
 from bedrock_local.damage import (
     JOB_ENDS,
     damage_answer,
@@ -17,6 +17,7 @@ from bedrock_local.damage import (
     slow_down,
 )
 from bedrock_local.faults import ERROR_CODES, JOB_FAULTS, RECORD_FAULTS
+from bedrock_local.inference import Question, Reply
 from bedrock_local.protocol.errors import ServiceError
 
 LINE = b'{"recordId":"r1"}\n'

@@ -2,9 +2,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bedrock_local import Settings, open_session
-from bedrock_local.answers import Question, Reply, extract
+from bedrock_local.answers import extract
 from bedrock_local.answers.endpoint import Endpoint
 from bedrock_local.emulator import Emulator, make_folder
+from bedrock_local.inference import Question, Reply
 from bedrock_local.protocol.errors import ServiceError
 
 QUESTION = Question("model", "", "Who is Rumpelstiltskin?", 50)

@@ -20,7 +20,7 @@ from hyperframe.frame import GoAwayFrame
 from hypothesis import HealthCheck, given, settings
 
 from bedrock_local import http2, serve
-from bedrock_local.answers import Reply
+from bedrock_local.inference import Reply
 from bedrock_local.server import Handler
 from bedrock_local.settings import change_settings
 

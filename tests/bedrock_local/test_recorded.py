@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from bedrock_local import Settings, open_session
-from bedrock_local.answers import Question
 from bedrock_local.answers.recorded import Recorded, read_texts
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.families import read_native_question
+from bedrock_local.inference import Question
 from bedrock_local.models import find_model
 from bedrock_local.protocol.errors import ServiceError
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bedrock_local.answers import Reply
+from bedrock_local.inference import Reply
 from bedrock_local.models import MODELS
 from bedrock_local.records import Record, answer_record, expire_record, read_record
 

@@ -16,7 +16,7 @@ from botocore.exceptions import ResponseStreamingError
 
 from bedrock_local import background, checksums, open_session, serve
 from bedrock_local import server as server_module
-from bedrock_local.answers import Reply
+from bedrock_local.inference import Reply
 from bedrock_local.settings import change_settings
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"  # of HTTP/2, with no settings

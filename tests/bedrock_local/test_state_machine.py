@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from bedrock_local import Settings, open_session
-from bedrock_local.answers import Reply
+from bedrock_local.inference import Reply
 from bedrock_local.settings import write_settings
 
 HOUR = 3600

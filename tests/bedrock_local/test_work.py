@@ -451,7 +451,7 @@ def test_a_job_goes_on_after_its_process_was_killed(folder, jobs, record, delay)
 ASK = """
 import sys, time
 from bedrock_local import open_session
-from bedrock_local.answers import Reply
+from bedrock_local.inference import Reply
 
 def answer(question):
     time.sleep(0.001)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.answers import Reply
 from bedrock_local.families import answer_native, read_converse_question, read_native_question
+from bedrock_local.inference import Reply
 from bedrock_local.models import MODELS
 from bedrock_local.protocol.errors import ServiceError
 

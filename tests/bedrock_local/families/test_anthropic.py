@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.answers import Question, Reply
 from bedrock_local.families import answer_native
 from bedrock_local.families.anthropic import check_body, read_question, write_answer
+from bedrock_local.inference import Question, Reply
 from bedrock_local.models import find_model
 from bedrock_local.protocol.errors import ServiceError
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.answers import Question
+from bedrock_local.inference import Question
 
 R = "cohere.command-r-v1:0"
 COMMAND = "cohere.command-text-v14"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.answers import Question, Reply
 from bedrock_local.families import answer_converse, answer_converse_record, read_converse_question
+from bedrock_local.inference import Question, Reply
 from bedrock_local.models import find_model
 from bedrock_local.protocol.errors import ServiceError
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.answers import Question
+from bedrock_local.inference import Question
 
 JAMBA = "ai21.jamba-1-5-mini-v1:0"
 BODY = {"messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "AGENT: Good morning"}]}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.answers import Question
+from bedrock_local.inference import Question
 
 LLAMA_3 = "meta.llama3-1-8b-instruct-v1:0"
 LLAMA_4 = "meta.llama4-scout-17b-instruct-v1:0"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.answers import Question
+from bedrock_local.inference import Question
 
 SMALL = "mistral.mistral-small-2402-v1:0"
 MIXTRAL = "mistral.mixtral-8x7b-instruct-v0:1"

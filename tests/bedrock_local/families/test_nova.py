@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.answers import Question
+from bedrock_local.inference import Question
 
 LITE = "amazon.nova-lite-v1:0"
 NOVA_2 = "amazon.nova-2-lite-v1:0"

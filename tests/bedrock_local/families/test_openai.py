@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.answers import Question
+from bedrock_local.inference import Question
 from bedrock_local.protocol.errors import ServiceError
 
 GPT = "openai.gpt-oss-20b-1:0"

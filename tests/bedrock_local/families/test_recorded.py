@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bedrock_local.answers import Reply
 from bedrock_local.families import answer_converse, answer_native
+from bedrock_local.inference import Reply
 from bedrock_local.models import Model, find_model
 from bedrock_local.protocol.errors import ServiceError
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.answers import Question
+from bedrock_local.inference import Question
 
 EXPRESS = "amazon.titan-text-express-v1"
 LITE = "amazon.titan-text-lite-v1"

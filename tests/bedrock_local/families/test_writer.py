@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.answers import Question
+from bedrock_local.inference import Question
 
 X5 = "writer.palmyra-x5-v1:0"
 BODY = {"messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "AGENT: Good morning"}]}
