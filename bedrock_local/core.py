@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bedrock_local import control, identity, runtime, s3
+from bedrock_local import control, identity, runtime
 from bedrock_local.emulator import Emulator
 from bedrock_local.faults import find_request_fault
 from bedrock_local.protocol.errors import ServiceError, form_error, json_error, xml_error
 from bedrock_local.protocol.messages import FileSlice, Request, Response
 from bedrock_local.protocol.routing import MODELLED, find_operation
 from bedrock_local.protocol.shapes import check_address
+from bedrock_local.s3 import api
 
 # Class and words of each fault, from bedrock and from S3. Amazon S3 API Reference, "List of error codes".
 REFUSALS = {
@@ -30,7 +31,7 @@ REFUSALS = {
 HANDLERS = {
     "bedrock": control.handle,
     "bedrock-runtime": runtime.handle,
-    "s3": s3.handle,
+    "s3": api.handle,
     "sts": identity.handle,
 }
 

@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from bedrock_local import objects
 from bedrock_local.damage import damage_manifest
 from bedrock_local.files import link_file, write_file, write_json
 from bedrock_local.jobs import Job, Progress, job_folder, output_path
-from bedrock_local.names import key_path
-from bedrock_local.objects import Facts
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import CHUNK_BYTES
+from bedrock_local.s3 import store
+from bedrock_local.s3.key_paths import key_path
+from bedrock_local.s3.store import Facts
 from bedrock_local.settings import Settings
 
 MakeFacts = Callable[[Path, str], Facts]
@@ -65,11 +65,11 @@ def shown_path(folder: Path, job: Job, number: int) -> Path:
 def renew_facts(folder: Path, job: Job, shown: Path, name: str, make_facts: MakeFacts) -> bool:
     """Say anew what is known of an object; False when it is not the job's file any more."""
     bucket, key = object_of(job, name)
-    with objects.lock_bucket(folder, bucket):
-        path = key_path(objects.bucket_folder(folder, bucket), key)
+    with store.lock_bucket(folder, bucket):
+        path = key_path(store.bucket_folder(folder, bucket), key)
         is_own = path.is_file() and path.samefile(shown)
         if is_own:
-            write_json(objects.facts_path(folder, bucket, key), [make_facts(path, key)])
+            write_json(store.facts_path(folder, bucket, key), [make_facts(path, key)])
         return is_own
 
 
@@ -108,7 +108,7 @@ def publish(folder: Path, job: Job, path: Path, name: str, make_facts: MakeFacts
     temporary = folder / "state" / "tmp" / secrets.token_hex(16)
     link_file(path, temporary)
     try:
-        objects.store_object(folder, bucket, key, temporary=temporary, facts=make_facts(temporary, key))
+        store.store_object(folder, bucket, key, temporary=temporary, facts=make_facts(temporary, key))
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from bedrock_local import objects
 from bedrock_local.emulator import ACCOUNT
 from bedrock_local.files import link_file
 from bedrock_local.jobs import InputFile, Job, Progress, input_path
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.records import read_record
+from bedrock_local.s3 import store
 from bedrock_local.settings import Settings
 
 # The longest body that InvokeModel takes. No limit of a line in batch is stated; a line has to fit into the memory.
@@ -51,7 +51,7 @@ def find_path(folder: Path, job: Job, file: InputFile) -> Path:
     """Find an input file once more; somebody may have deleted it since it was listed."""
     uri = job.input_config["s3Uri"]
     try:
-        return objects.find_path(folder, urlsplit(uri).netloc, file.key)
+        return store.find_path(folder, urlsplit(uri).netloc, file.key)
     except ServiceError as error:
         raise InvalidInputError(no_access(uri, "GetObject", f"{file.key}: {error.message}")) from None
 
@@ -76,7 +76,7 @@ def check_access(folder: Path, config: dict[str, str], action: str) -> None:
     if owner != ACCOUNT:
         raise InvalidInputError(no_access(uri, action, f"the bucket does not belong to account {owner}"))
     try:
-        objects.bucket_folder(folder, split_uri(uri)[0])
+        store.bucket_folder(folder, split_uri(uri)[0])
     except ServiceError:
         raise InvalidInputError(no_access(uri, action, "the bucket does not exist")) from None
 
@@ -90,10 +90,10 @@ def no_access(uri: str, action: str, reason: str) -> str:
 
 def list_files(folder: Path, bucket: str, key: str) -> list[InputFile]:
     """Take the key as a file when it is one, else as a folder with everything below."""
-    root = objects.bucket_folder(folder, bucket)
+    root = store.bucket_folder(folder, bucket)
     prefix = key if not key or key.endswith("/") else f"{key}/"
-    single = [(k, path) for k, path in objects.walk_keys(root, prefix=key) if k == key and not key.endswith("/")]
-    found = single or list(objects.walk_keys(root, prefix=prefix))
+    single = [(k, path) for k, path in store.walk_keys(root, prefix=key) if k == key and not key.endswith("/")]
+    found = single or list(store.walk_keys(root, prefix=prefix))
     return [
         InputFile(key=k, name=k.rsplit("/", 1)[-1] if single else k.removeprefix(prefix), size=path.stat().st_size)
         for k, path in found

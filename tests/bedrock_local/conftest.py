@@ -17,8 +17,6 @@ from bedrock_local.protocol.shapes import shared_loader
 
 NO_WAIT = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 0, "Stopping": 0}
 ENDS = {"Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"}
-# Files whose tests go through both doors: what is on the wire. What a job does behind it is the same for both.
-BOTH_DOORS = {"test_control", "test_objects", "test_runtime", "test_s3", "test_transfers", "test_uploads"}
 
 
 class Clock:
@@ -199,8 +197,9 @@ def open_served():
 
 
 def pytest_generate_tests(metafunc):
-    if "door" in metafunc.fixturenames and metafunc.module.__name__.split(".")[-1] in BOTH_DOORS:
-        metafunc.parametrize("door", ["inside", "http"])
+    # What is on the wire goes through both doors; what a job does behind them is the same for both.
+    if "door" in metafunc.fixturenames and hasattr(metafunc.module, "DOORS"):
+        metafunc.parametrize("door", metafunc.module.DOORS)
 
 
 @pytest.fixture

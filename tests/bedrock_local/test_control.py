@@ -9,6 +9,8 @@ from bedrock_local import open_session
 from bedrock_local.jobs import read_job
 from bedrock_local.slots import lock_slots
 
+DOORS = ["inside", "http"]
+
 S3 = "s3InputDataConfig"
 NOVA = "amazon.nova-lite-v1:0"
 

@@ -11,6 +11,8 @@ from bedrock_local.families import find_family
 from bedrock_local.models import MODELS
 from bedrock_local.protocol.messages import Request
 
+DOORS = ["inside", "http"]
+
 MODEL = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 BASE = "anthropic.claude-haiku-4-5-20251001-v1:0"
 BODY = {

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from bedrock_local import open_session
-from bedrock_local.objects import Facts, store_object
+from bedrock_local.s3.store import Facts, store_object
+
+DOORS = ["inside", "http"]
 
 FILES = Path("/proc/self/fd")
 TRICKS = [
@@ -71,8 +73,8 @@ def test_a_key_over_1024_bytes_is_refused(s3, error_of):
 
 @pytest.mark.parametrize("bucket", ["..", "calls/../../state", "state", "."])
 def test_no_bucket_name_leaves_the_folder(folder, s3, bucket):
-    from bedrock_local.objects import find_object
     from bedrock_local.protocol.errors import ServiceError
+    from bedrock_local.s3.store import find_object
 
     with pytest.raises(ServiceError, match="NoSuchBucket"):
         find_object(folder, bucket, "jobs")

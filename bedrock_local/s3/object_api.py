@@ -1,6 +1,7 @@
-"""Objects on the wire: put, get, head, copy, delete.
+"""Objects on the wire: put, get, head, copy, delete, and their attributes.
 
-Sources: Amazon S3 API Reference, PutObject, GetObject, CopyObject, DeleteObjects; RFC 9110 for ranges and conditions.
+Sources: Amazon S3 API Reference, PutObject, GetObject, CopyObject, DeleteObjects,
+GetObjectAttributes, GetObjectTagging; RFC 9110 for ranges and conditions.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
-from bedrock_local import objects
-from bedrock_local.checksums import Received, receive, write_chunks
 from bedrock_local.emulator import Emulator
-from bedrock_local.objects import Facts
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import FileSlice, Request, Response
 from bedrock_local.protocol.timestamps import http_time, iso_time
-from bedrock_local.xml import malformed, read_document, xml_response
+from bedrock_local.s3 import store
+from bedrock_local.s3.checksums import Received, receive, write_chunks
+from bedrock_local.s3.store import Facts
+from bedrock_local.s3.xml import malformed, read_document, xml_response
 
 KEPT = ("cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires")
 META = "x-amz-meta-"
@@ -34,7 +36,7 @@ MAX_PARTS = 10_000  # "Amazon S3 multipart upload limits"
 
 def put_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
     """Write the body to disk, then give it its key."""
-    objects.bucket_folder(emulator.folder, bucket)
+    store.bucket_folder(emulator.folder, bucket)
     headers, metadata = kept_headers(request), user_metadata(request)
     received = receive(request, emulator.folder)
     facts = describe_received(received, headers, metadata)
@@ -44,7 +46,7 @@ def put_object(request: Request, emulator: Emulator, bucket: str, key: str) -> R
 
 def get_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
     """Answer GET with the object's bytes, read from disk as the client takes them."""
-    stream, facts = objects.open_object(emulator.folder, bucket, key)
+    stream, facts = store.open_object(emulator.folder, bucket, key)
     try:
         head = describe_object(request, facts)
     except ServiceError:
@@ -55,7 +57,7 @@ def get_object(request: Request, emulator: Emulator, bucket: str, key: str) -> R
 
 def head_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
     """Answer HEAD with all that GET says of the object."""
-    _, facts = objects.find_object(emulator.folder, bucket, key)
+    _, facts = store.find_object(emulator.folder, bucket, key)
     return describe_object(request, facts)
 
 
@@ -81,7 +83,7 @@ def copy_object(request: Request, emulator: Emulator, bucket: str, key: str) -> 
     headers, metadata = kept_headers(request), user_metadata(request)
     stream, old = open_source(request, emulator)
     with stream:
-        objects.bucket_folder(emulator.folder, bucket)
+        store.bucket_folder(emulator.folder, bucket)
         if not is_replaced and source_of(request) == (bucket, key):
             reason = "This copy request is illegal because it is trying to copy an object to itself without changing it"
             raise ServiceError("InvalidRequest", reason)
@@ -106,13 +108,13 @@ def describe_received(received: Received, headers: Mapping[str, str], metadata: 
 
 def delete_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
     """Take away an object, whether it is there or not."""
-    objects.delete_object(emulator.folder, bucket, key, check=lambda old: check_etag(request, old))
+    store.delete_object(emulator.folder, bucket, key, check=lambda old: check_etag(request, old))
     return Response(204)
 
 
 def delete_objects(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
     """Delete up to 1,000 keys that a document names."""
-    objects.bucket_folder(emulator.folder, bucket)
+    store.bucket_folder(emulator.folder, bucket)
     wish = read_document(request)
     wishes = [] if wish is None else wish.findall("Object")
     if wish is None or not 1 <= len(wishes) <= 1000 or not all(each.findtext("Key") for each in wishes):
@@ -129,14 +131,14 @@ def delete_one(wish: Element, emulator: Emulator, bucket: str) -> dict[str, str]
     if version != "null":
         reason = "The specified version does not exist."
         return {"Key": key, "VersionId": version, "Code": "NoSuchVersion", "Message": reason}
-    objects.delete_object(emulator.folder, bucket, key)
+    store.delete_object(emulator.folder, bucket, key)
     return {"Key": key}
 
 
 def keep_object(request: Request, emulator: Emulator, bucket: str, key: str, path: Path, facts: Facts) -> None:
     """Give a received file its key, when the conditions of the request allow it."""
     try:
-        objects.store_object(
+        store.store_object(
             emulator.folder, bucket, key, temporary=path, facts=facts, check=lambda old: check_write(request, old)
         )
     finally:
@@ -152,7 +154,7 @@ def source_of(request: Request) -> tuple[str, str]:
 
 def open_source(request: Request, emulator: Emulator) -> tuple[FileSlice, Facts]:
     """Open the object that a copy reads, and hold it to the conditions on it."""
-    stream, facts = objects.open_object(emulator.folder, *source_of(request))
+    stream, facts = store.open_object(emulator.folder, *source_of(request))
     wanted = request.headers.get("x-amz-copy-source-if-match")
     unwanted = request.headers.get("x-amz-copy-source-if-none-match", "")
     if (wanted and not is_match(wanted, facts)) or is_match(unwanted, facts):
@@ -308,3 +310,32 @@ def checksum_elements(facts: Facts) -> dict[str, str]:
 def copied(facts: Facts) -> dict[str, str]:
     """Give what the answer to a copy says of it."""
     return {"LastModified": iso_time(facts.modified_ns // 10**9), "ETag": f'"{facts.etag}"'}
+
+
+def get_attributes(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+    """Give those attributes of an object that a header names."""
+    _, facts = store.find_object(emulator.folder, bucket, key)
+    check_read(request, facts)
+    asked = {name.strip() for name in request.headers.get("x-amz-object-attributes", "").split(",")}
+    known = attributes_of(facts)
+    if not asked or not asked <= known.keys():
+        raise ServiceError("InvalidArgument", "Invalid attribute name specified.")
+    response = xml_response("GetObjectAttributesResponse", {name: known[name] for name in known if name in asked})
+    return Response(200, {**response.headers, "last-modified": http_time(facts.modified_ns / 1e9)}, response.body)
+
+
+def attributes_of(facts: Facts) -> dict[str, Any]:
+    """Give all attributes, in the order of the documentation; None for those that an object does not have."""
+    return {
+        "ETag": facts.etag,
+        "Checksum": checksum_elements(facts) or None,
+        "ObjectParts": {"PartsCount": len(facts.part_sizes)} if facts.part_sizes else None,
+        "StorageClass": "STANDARD",
+        "ObjectSize": facts.size,
+    }
+
+
+def get_tagging(_: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+    """Say that an object has no tags, which the AWS CLI asks before it copies in parts."""
+    store.find_object(emulator.folder, bucket, key)
+    return xml_response("Tagging", {"TagSet": ""})

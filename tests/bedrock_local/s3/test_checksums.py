@@ -4,11 +4,11 @@ import io
 
 import pytest
 
-from bedrock_local.checksums import plain_chunks
 from bedrock_local.core import handle
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Request
+from bedrock_local.s3.checksums import plain_chunks
 
 # The example of "Signature calculations: transferring payload in multiple chunks", shortened.
 WRAPPED = b"5;chunk-signature=ad80c730\r\nhello\r\n3\r\n\r\n!\r\n"

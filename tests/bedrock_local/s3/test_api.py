@@ -14,6 +14,8 @@ from moto.server import ThreadedMotoServer
 
 from bedrock_local import open_session
 
+DOORS = ["inside", "http"]
+
 # What differs from call to call, and what moto makes up or leaves out.
 VOLATILE = {
     "ResponseMetadata", "LastModified", "UploadId", "NextContinuationToken", "ContinuationToken", "CreationDate",

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from bedrock_local import objects
 from bedrock_local.emulator import ACCOUNT, Emulator
-from bedrock_local.objects import Facts
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Request, Response
 from bedrock_local.protocol.timestamps import iso_time
-from bedrock_local.xml import xml_response
+from bedrock_local.s3 import store
+from bedrock_local.s3.store import Facts
+from bedrock_local.s3.xml import xml_response
 
 PAGE_KEYS = 1000
 COUNT = re.compile(r"[0-9]{1,10}")
@@ -92,7 +92,7 @@ def fill_page(request: Request, emulator: Emulator, bucket: str, after: str) -> 
     """Take keys from beyond `after` until the page is full or there are no more."""
     prefix, delimiter = request.query.get("prefix", ""), request.query.get("delimiter", "")
     limit, page = read_count(request, "max-keys", PAGE_KEYS), Page()
-    for key, path in objects.walk_keys(objects.bucket_folder(emulator.folder, bucket), prefix=prefix, after=after):
+    for key, path in store.walk_keys(store.bucket_folder(emulator.folder, bucket), prefix=prefix, after=after):
         group = group_of(key, prefix, delimiter)
         if group and (group == page.last or group <= after):
             continue
@@ -102,7 +102,7 @@ def fill_page(request: Request, emulator: Emulator, bucket: str, after: str) -> 
         if group:
             page.prefixes.append(group)
         # None when it was deleted meanwhile.
-        elif facts := objects.find_facts(path, objects.facts_path(emulator.folder, bucket, key)):
+        elif facts := store.find_facts(path, store.facts_path(emulator.folder, bucket, key)):
             page.found.append((key, facts))
         page.last = group or key
     return page

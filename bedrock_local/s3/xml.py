@@ -8,9 +8,9 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 from xml.sax.saxutils import escape
 
-from bedrock_local.checksums import is_wrapped, plain_chunks
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Request, Response, chunks
+from bedrock_local.s3.checksums import is_wrapped, plain_chunks
 
 SPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 # What XML 1.0 does not have at all, and CR, which readers make LF of: S3 writes them as references all the same.

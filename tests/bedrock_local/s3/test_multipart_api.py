@@ -7,6 +7,8 @@ import zlib
 import pytest
 from boto3.s3.transfer import TransferConfig
 
+DOORS = ["inside", "http"]
+
 PART = b"x" * 5 * 2**20
 
 

@@ -18,9 +18,9 @@ import msgspec
 from filelock import FileLock
 
 from bedrock_local.files import make_folders, write_json
-from bedrock_local.names import is_name, key_path, name_text
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import FileSlice
+from bedrock_local.s3.key_paths import is_name, key_path, name_text
 
 # "Bucket naming rules"; the rule also keeps a bucket's folder inside the emulator's.
 BUCKET = re.compile(r"(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 
-from bedrock_local import attributes, listings, objects, transfers, uploads
 from bedrock_local.emulator import ACCOUNT, Emulator
-from bedrock_local.objects import Bucket
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Request, Response
 from bedrock_local.protocol.routing import find_target
 from bedrock_local.protocol.timestamps import iso_time
-from bedrock_local.xml import read_document, xml_response
+from bedrock_local.s3 import list_api, multipart_api, object_api, store
+from bedrock_local.s3.store import Bucket
+from bedrock_local.s3.xml import read_document, xml_response
 
 Operation = Callable[[Request, Emulator, str, str], Response]
 
@@ -28,15 +28,15 @@ def handle(operation: str, request: Request, emulator: Emulator) -> Response:
     if request.query.get("versionId", "null") != "null":
         raise ServiceError("InvalidArgument", "Invalid version id specified")
     bucket, key = find_target(request)
-    objects.check_key(key)
+    store.check_key(key)
     return OPERATIONS[operation](request, emulator, bucket, key)
 
 
 def list_buckets(request: Request, emulator: Emulator, _: str, __: str) -> Response:
     """List all buckets, or a page of those that the query asks for."""
-    query, limit = request.query, listings.read_count(request, "max-buckets", 10_000)
-    prefix, after = query.get("prefix", ""), listings.read_token(query.get("continuation-token"))
-    found = (b for b in objects.list_buckets(emulator.folder) if b.name.startswith(prefix) and b.name > after)
+    query, limit = request.query, list_api.read_count(request, "max-buckets", 10_000)
+    prefix, after = query.get("prefix", ""), list_api.read_token(query.get("continuation-token"))
+    found = (b for b in store.list_buckets(emulator.folder) if b.name.startswith(prefix) and b.name > after)
     page, more = list(islice(found, limit)), next(found, None)
     # "If the request contains at least one valid parameter", the region is there.
     is_paged = bool({"max-buckets", "prefix", "continuation-token", "bucket-region"} & query.keys())
@@ -48,7 +48,7 @@ def list_buckets(request: Request, emulator: Emulator, _: str, __: str) -> Respo
         "Owner": {"ID": ACCOUNT},
         "Buckets": {"Bucket": described},
         "Prefix": prefix or None,
-        "ContinuationToken": listings.make_token(page[-1].name) if page and more else None,
+        "ContinuationToken": list_api.make_token(page[-1].name) if page and more else None,
     }
     return xml_response("ListAllMyBucketsResult", fields)
 
@@ -64,7 +64,7 @@ def create_bucket(request: Request, emulator: Emulator, bucket: str, _: str) -> 
         raise ServiceError("IllegalLocationConstraintException", f"{reason} this request was sent to.")
     region = named or "us-east-1"
     try:
-        objects.create_bucket(emulator.folder, Bucket(bucket, emulator.now(), region))
+        store.create_bucket(emulator.folder, Bucket(bucket, emulator.now(), region))
     except ServiceError as error:
         # "For legacy compatibility", this region answers as if it had made the bucket.
         if error.code != "BucketAlreadyOwnedByYou" or (emulator.region, region) != ("us-east-1", "us-east-1"):
@@ -74,26 +74,26 @@ def create_bucket(request: Request, emulator: Emulator, bucket: str, _: str) -> 
 
 def head_bucket(_: Request, emulator: Emulator, bucket: str, __: str) -> Response:
     """Say that a bucket is there, and where."""
-    found = objects.read_bucket(emulator.folder, bucket)
+    found = store.read_bucket(emulator.folder, bucket)
     return Response(200, {"x-amz-bucket-region": found.region, "x-amz-access-point-alias": "false"})
 
 
 def get_bucket_location(_: Request, emulator: Emulator, bucket: str, __: str) -> Response:
     """Name the region; S3 leaves it out for us-east-1."""
-    region = objects.read_bucket(emulator.folder, bucket).region
+    region = store.read_bucket(emulator.folder, bucket).region
     return xml_response("LocationConstraint", "" if region == "us-east-1" else region)
 
 
 def delete_bucket(_: Request, emulator: Emulator, bucket: str, __: str) -> Response:
     """Take away an empty bucket."""
-    objects.delete_bucket(emulator.folder, bucket)
-    uploads.forget_uploads(emulator.folder, bucket)
+    store.delete_bucket(emulator.folder, bucket)
+    multipart_api.forget_uploads(emulator.folder, bucket)
     return Response(204)
 
 
 def get_bucket_versioning(_: Request, emulator: Emulator, bucket: str, __: str) -> Response:
     """Say that versioning never was switched on."""
-    objects.bucket_folder(emulator.folder, bucket)
+    store.bucket_folder(emulator.folder, bucket)
     return xml_response("VersioningConfiguration", "")
 
 
@@ -104,22 +104,22 @@ OPERATIONS: dict[str, Operation] = {
     "DeleteBucket": delete_bucket,
     "GetBucketLocation": get_bucket_location,
     "GetBucketVersioning": get_bucket_versioning,
-    "ListObjects": listings.list_objects,
-    "ListObjectsV2": listings.list_objects_v2,
-    "ListObjectVersions": listings.list_versions,
-    "PutObject": transfers.put_object,
-    "GetObject": transfers.get_object,
-    "HeadObject": transfers.head_object,
-    "CopyObject": transfers.copy_object,
-    "DeleteObject": transfers.delete_object,
-    "DeleteObjects": transfers.delete_objects,
-    "GetObjectAttributes": attributes.get_attributes,
-    "GetObjectTagging": attributes.get_tagging,
-    "CreateMultipartUpload": uploads.create_upload,
-    "UploadPart": uploads.upload_part,
-    "UploadPartCopy": uploads.upload_part,
-    "CompleteMultipartUpload": uploads.complete_upload,
-    "AbortMultipartUpload": uploads.abort_upload,
-    "ListParts": uploads.list_parts,
-    "ListMultipartUploads": uploads.list_uploads,
+    "ListObjects": list_api.list_objects,
+    "ListObjectsV2": list_api.list_objects_v2,
+    "ListObjectVersions": list_api.list_versions,
+    "PutObject": object_api.put_object,
+    "GetObject": object_api.get_object,
+    "HeadObject": object_api.head_object,
+    "CopyObject": object_api.copy_object,
+    "DeleteObject": object_api.delete_object,
+    "DeleteObjects": object_api.delete_objects,
+    "GetObjectAttributes": object_api.get_attributes,
+    "GetObjectTagging": object_api.get_tagging,
+    "CreateMultipartUpload": multipart_api.create_upload,
+    "UploadPart": multipart_api.upload_part,
+    "UploadPartCopy": multipart_api.upload_part,
+    "CompleteMultipartUpload": multipart_api.complete_upload,
+    "AbortMultipartUpload": multipart_api.abort_upload,
+    "ListParts": multipart_api.list_parts,
+    "ListMultipartUploads": multipart_api.list_uploads,
 }

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.xml import read_xml, xml_response
+from bedrock_local.s3.xml import read_xml, xml_response
 
 BOMB = b'<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><l>&b;</l>'
 

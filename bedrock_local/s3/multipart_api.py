@@ -16,17 +16,16 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
-from bedrock_local import objects
-from bedrock_local.checksums import Received, receive, write_chunks
-from bedrock_local.composites import check_listed, check_part, check_plan, find_sums
 from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.files import write_json
-from bedrock_local.listings import encoded, read_count
-from bedrock_local.objects import Facts
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import CHUNK_BYTES, Request, Response
 from bedrock_local.protocol.timestamps import iso_time
-from bedrock_local.transfers import (
+from bedrock_local.s3 import store
+from bedrock_local.s3.checksums import Received, receive, write_chunks
+from bedrock_local.s3.list_api import encoded, read_count
+from bedrock_local.s3.multipart_checksums import check_listed, check_part, check_plan, find_sums
+from bedrock_local.s3.object_api import (
     MAX_PARTS,
     PART_NUMBER,
     checksum_elements,
@@ -39,7 +38,8 @@ from bedrock_local.transfers import (
     read_number,
     user_metadata,
 )
-from bedrock_local.xml import malformed, read_document, xml_response
+from bedrock_local.s3.store import Facts
+from bedrock_local.s3.xml import malformed, read_document, xml_response
 
 PAGE_PARTS = PAGE_UPLOADS = 1000
 UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
@@ -77,7 +77,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 def create_upload(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
     """Begin an upload."""
-    objects.bucket_folder(emulator.folder, bucket)
+    store.bucket_folder(emulator.folder, bucket)
     algorithm = request.headers.get("x-amz-checksum-algorithm", "").lower()
     kind = request.headers.get("x-amz-checksum-type") or ("FULL_OBJECT" if algorithm == "crc64nvme" else "COMPOSITE")
     check_plan(algorithm, kind)
@@ -195,7 +195,7 @@ def list_parts(request: Request, emulator: Emulator, bucket: str, key: str) -> R
 
 def list_uploads(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
     """List the uploads of a bucket that are neither complete nor aborted, page by page."""
-    objects.bucket_folder(emulator.folder, bucket)
+    store.bucket_folder(emulator.folder, bucket)
     query, limit = request.query, read_count(request, "max-uploads", PAGE_UPLOADS)
     prefix, after = query.get("prefix", ""), (query.get("key-marker", ""), query.get("upload-id-marker") or LAST)
     found = sorted((upload.key, upload_id, upload) for upload_id, upload in read_uploads(emulator.folder, bucket))
@@ -254,7 +254,7 @@ def uploads_folder(folder: Path) -> Path:
 
 def find_upload(request: Request, emulator: Emulator, bucket: str, key: str) -> tuple[Path, Upload]:
     """Find the upload that a request names; its id is only hexadecimal digits, and so stays in the folder."""
-    objects.bucket_folder(emulator.folder, bucket)
+    store.bucket_folder(emulator.folder, bucket)
     upload_id = request.query["uploadId"]
     folder = uploads_folder(emulator.folder) / upload_id
     if not UPLOAD_ID.fullmatch(upload_id) or not (folder / "upload.json").is_file():

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from bedrock_local.names import key_path, name_text
+from bedrock_local.s3.key_paths import key_path, name_text
 
 ROOT = Path("/bucket")
 KEYS = st.text(

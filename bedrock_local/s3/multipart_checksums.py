@@ -10,10 +10,10 @@ import base64
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
-from bedrock_local.checksums import HASHED, KNOWN, make_digest
-from bedrock_local.objects import Facts
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Request
+from bedrock_local.s3.checksums import HASHED, KNOWN, make_digest
+from bedrock_local.s3.store import Facts
 
 
 def check_plan(algorithm: str, kind: str) -> None:

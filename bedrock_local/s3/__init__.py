@@ -1,0 +1,1 @@
+"""Amazon S3 on a folder: objects as plain files, and the API that clients see."""
