@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from bedrock_local import jobs
-from bedrock_local.answers.choice import find_answerer
 from bedrock_local.background import work_off
 from bedrock_local.emulator import CONTENT, Emulator, make_folder
 from bedrock_local.inference import Answerer
 from bedrock_local.jobs import Job
 from bedrock_local.protocol.errors import SettingsError
+from bedrock_local.responders.selection import find_answerer
 from bedrock_local.server import Server, serve
 from bedrock_local.settings import Settings, change_settings, read_settings
 

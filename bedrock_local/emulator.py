@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from bedrock_local.answers import choice
 from bedrock_local.files import close_path, drop_old
-from bedrock_local.gates import find_gate
 from bedrock_local.inference import Answerer, Question, Reply, Stop
 from bedrock_local.protocol.errors import ServiceError, SettingsError
+from bedrock_local.responders import selection
+from bedrock_local.responders.concurrency import find_gate
 from bedrock_local.settings import Settings, read_settings, write_settings
 
 ACCOUNT = "123456789012"
@@ -63,7 +63,7 @@ class Emulator:
         settings = self.settings
         model, workers = settings.answer_model, settings.answer_workers
         try:
-            return choice.find_answerer(settings.answer, folder=self.folder, model=model, workers=workers)
+            return selection.find_answerer(settings.answer, folder=self.folder, model=model, workers=workers)
         except ValueError as error:
             raise SettingsError(str(error)) from error
 

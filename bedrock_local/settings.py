@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from bedrock_local.answers.choice import kind_of
 from bedrock_local.faults import check_faults
 from bedrock_local.files import write_file
 from bedrock_local.protocol.errors import SettingsError
+from bedrock_local.responders.selection import kind_of
 
 # Seconds that a status lasts at least. `realistic` adds up to the 8 minutes of a small job that
 # "Monitor batch inference jobs" users report: about 5 in the queue, then a few of work.

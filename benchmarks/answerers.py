@@ -13,8 +13,8 @@ from inputs import TASK, read_transcripts, write_records
 from jobs import BUCKET, no_wait, put_input, run_job
 
 from bedrock_local import open_session
-from bedrock_local.answers import extract
 from bedrock_local.inference import Question, Reply
+from bedrock_local.responders.extract import extract
 
 SLOW_S = 0.05
 WORKERS = (1, 8, 32)

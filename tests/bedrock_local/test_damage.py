@@ -5,7 +5,6 @@ import json
 import pytest
 
 from bedrock_local import Settings
-from bedrock_local.answers import extract
 from bedrock_local.damage import (
     JOB_ENDS,
     damage_answer,
@@ -19,6 +18,7 @@ from bedrock_local.damage import (
 from bedrock_local.faults import ERROR_CODES, JOB_FAULTS, RECORD_FAULTS
 from bedrock_local.inference import Question, Reply
 from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.responders.extract import extract
 
 LINE = b'{"recordId":"r1"}\n'
 MANIFEST = {

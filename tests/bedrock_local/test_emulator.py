@@ -2,11 +2,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bedrock_local import Settings, open_session
-from bedrock_local.answers import extract
-from bedrock_local.answers.endpoint import Endpoint
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.inference import Question, Reply
 from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.responders.extract import extract
+from bedrock_local.responders.openai_endpoint import Endpoint
 
 QUESTION = Question("model", "", "Who is Rumpelstiltskin?", 50)
 GOOD = {"text": "A refund.", "stop": "end", "input_tokens": 3, "output_tokens": 3}

@@ -4,14 +4,14 @@ from pathlib import Path
 import pytest
 
 from bedrock_local import Settings, open_session
-from bedrock_local.answers.recorded import Recorded, read_texts
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.families import read_native_question
 from bedrock_local.inference import Question
 from bedrock_local.models import find_model
 from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.responders.recorded import Recorded, read_texts
 
-BODIES = Path(__file__).parents[2].parent / "shared" / "data" / "bedrock_batch" / "observed_model_bodies.jsonl"
+BODIES = Path(__file__).parents[3].parent / "shared" / "data" / "bedrock_batch" / "observed_model_bodies.jsonl"
 CLAUDE = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50}
 CLAUDE |= {"system": "Be brief.", "messages": [{"role": "user", "content": "Why?"}]}
 CONVERSE = {"system": [{"text": "Be brief."}], "messages": [{"role": "user", "content": [{"text": "Why?"}]}]}

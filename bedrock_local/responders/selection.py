@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from bedrock_local.answers import extract
-from bedrock_local.answers.endpoint import Endpoint
-from bedrock_local.answers.recorded import Recorded
 from bedrock_local.inference import Answerer
+from bedrock_local.responders.extract import extract
+from bedrock_local.responders.openai_endpoint import Endpoint
+from bedrock_local.responders.recorded import Recorded
 
 RECORDED = (".jsonl", ".jsonl.out")
 CHOICES = (

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal
 from zlib import crc32
 
-from bedrock_local.answers.lexicon import NOT_HEADINGS
+from bedrock_local.responders.extract.lexicon import NOT_HEADINGS
 
 NUMBER_WORDS = "zero one two three four five six seven eight nine ten"
 NUMBERS = {word: number for number, word in enumerate(NUMBER_WORDS.split())}

@@ -7,11 +7,11 @@ understand: judge prompts by a real model, and everything around them by this on
 
 from __future__ import annotations
 
-from bedrock_local.answers.layout import write_answer
-from bedrock_local.answers.picking import weigh
-from bedrock_local.answers.transcript import find_transcript, split_sentences
-from bedrock_local.answers.wishes import read_wishes
 from bedrock_local.inference import Question, Reply, end_reply
+from bedrock_local.responders.extract.formatting import write_answer
+from bedrock_local.responders.extract.instructions import read_wishes
+from bedrock_local.responders.extract.scoring import weigh
+from bedrock_local.responders.extract.transcript import find_transcript, split_sentences
 
 
 def extract(question: Question) -> Reply:

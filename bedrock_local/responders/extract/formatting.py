@@ -6,10 +6,10 @@ import json
 import re
 from typing import Any
 
-from bedrock_local.answers.lexicon import COMMON, words_of
-from bedrock_local.answers.picking import MONEY, Weighed, end_of, find_end, mood, pick, pick_certain
-from bedrock_local.answers.wishes import Wishes, topic_of
-from bedrock_local.answers.wording import finish, retell, tidy
+from bedrock_local.responders.extract.instructions import Wishes, topic_of
+from bedrock_local.responders.extract.lexicon import COMMON, words_of
+from bedrock_local.responders.extract.scoring import MONEY, Weighed, end_of, find_end, mood, pick, pick_certain
+from bedrock_local.responders.extract.third_person import finish, retell, tidy
 
 NOTHING_SAID = "The transcript is empty."
 NOT_MENTIONED = "Not mentioned."

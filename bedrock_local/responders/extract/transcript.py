@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from bedrock_local.answers.lexicon import AGENTS, CUSTOMERS
+from bedrock_local.responders.extract.lexicon import AGENTS, CUSTOMERS
 
 TAGS = ("transcript", "call", "conversation", "dialogue", "dialog", "document", "text")
 # Words that stand for a role rather than for somebody, and say less than the role's usual name.

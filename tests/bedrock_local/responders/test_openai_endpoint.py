@@ -9,12 +9,12 @@ import urllib3
 from msgspec.structs import replace
 
 from bedrock_local import open_session
-from bedrock_local.answers.endpoint import Endpoint
 from bedrock_local.emulator import Emulator
 from bedrock_local.families import read_native_question
 from bedrock_local.inference import Question
 from bedrock_local.models import find_model
 from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.responders.openai_endpoint import Endpoint
 from bedrock_local.settings import read_settings
 
 ANSWER = {

@@ -14,8 +14,8 @@ from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
-from bedrock_local.answers.lexicon import COMMON, CUES, ENDINGS, IDENTITY, MONEY_WORDS, words_of
-from bedrock_local.answers.transcript import Sentence
+from bedrock_local.responders.extract.lexicon import COMMON, CUES, ENDINGS, IDENTITY, MONEY_WORDS, words_of
+from bedrock_local.responders.extract.transcript import Sentence
 
 WORD = re.compile(r"[\w'$£€]+")
 MONEY = re.compile(

@@ -10,12 +10,12 @@ import pytest
 from analysis.prompts import read_prompts, render
 from analysis.samples import make_calls
 from analysis.samples.phrases import read_phrases
-from bedrock_local.answers import extract
-from bedrock_local.answers.lexicon import COMMON
-from bedrock_local.answers.transcript import split_sentences
 from bedrock_local.inference import Question, count_tokens
+from bedrock_local.responders.extract import extract
+from bedrock_local.responders.extract.lexicon import COMMON
+from bedrock_local.responders.extract.transcript import split_sentences
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+SHARED = Path(__file__).parents[3].parent / "shared" / "data"
 CALL = """\
 Agent: Thank you for calling, how can I help you today?
 Customer: Hi, I was charged $45 twice on my June bill and I want a refund.
@@ -453,7 +453,7 @@ DONE = {
     about["reason"]: max(re.split(r"\[[^\]]*\]|\{\w+\}", about["fixed"]), key=len)
     for about in read_phrases("english").texts["reasons"]
 }
-PROMPTS = read_prompts(Path(__file__).parents[2] / "notebooks" / "prompts")
+PROMPTS = read_prompts(Path(__file__).parents[3] / "notebooks" / "prompts")
 # What the agent's words hold, of which the made-up calls have one.
 SETTLED = {
     "pending": ("approval", "reference", "back office", "opened a case", "as open", "decision", "case number"),

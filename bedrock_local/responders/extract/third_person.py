@@ -6,8 +6,8 @@ import re
 from functools import partial
 from operator import eq
 
-from bedrock_local.answers.lexicon import words_of
-from bedrock_local.answers.transcript import Sentence
+from bedrock_local.responders.extract.lexicon import words_of
+from bedrock_local.responders.extract.transcript import Sentence
 
 # Sounds, words that fill a pause, and words said twice; numbers are not among these, which are said digit by digit.
 NOISE = re.compile(
