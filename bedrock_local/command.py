@@ -14,11 +14,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from bedrock_local import jobs
-from bedrock_local.background import work_off
+from bedrock_local.batch import jobs
+from bedrock_local.batch.background import work_off
+from bedrock_local.batch.jobs import Job
 from bedrock_local.emulator import CONTENT, Emulator, make_folder
 from bedrock_local.inference import Answerer
-from bedrock_local.jobs import Job
 from bedrock_local.protocol.errors import SettingsError
 from bedrock_local.responders.selection import find_answerer
 from bedrock_local.server import Server, serve

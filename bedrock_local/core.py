@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bedrock_local import control, identity, runtime
+from bedrock_local import identity, runtime
+from bedrock_local.batch import api as batch_api
 from bedrock_local.emulator import Emulator
 from bedrock_local.faults import find_request_fault
 from bedrock_local.protocol.errors import ServiceError, form_error, json_error, xml_error
 from bedrock_local.protocol.messages import FileSlice, Request, Response
 from bedrock_local.protocol.routing import MODELLED, find_operation
 from bedrock_local.protocol.shapes import check_address
-from bedrock_local.s3 import api
+from bedrock_local.s3 import api as s3_api
 
 # Class and words of each fault, from bedrock and from S3. Amazon S3 API Reference, "List of error codes".
 REFUSALS = {
@@ -29,9 +30,9 @@ REFUSALS = {
     ),
 }
 HANDLERS = {
-    "bedrock": control.handle,
+    "bedrock": batch_api.handle,
     "bedrock-runtime": runtime.handle,
-    "s3": api.handle,
+    "s3": s3_api.handle,
     "sts": identity.handle,
 }
 

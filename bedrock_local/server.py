@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from bedrock_local.background import work_in_background
+from bedrock_local.batch.background import work_in_background
 from bedrock_local.bodies import buffered, open_body
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.exchange import answer_headers, answer_request, read_headers

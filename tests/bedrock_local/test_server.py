@@ -14,8 +14,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ResponseStreamingError
 
-from bedrock_local import background, open_session, serve
+from bedrock_local import open_session, serve
 from bedrock_local import server as server_module
+from bedrock_local.batch import background
 from bedrock_local.inference import Reply
 from bedrock_local.s3 import checksums
 from bedrock_local.settings import change_settings

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from bedrock_local import Settings, open_session
-from bedrock_local.jobs import list_unfinished
+from bedrock_local.batch.jobs import list_unfinished
 
 # Each process makes 45 jobs of its own, and both make the same ten.
 OWN, SHARED, RECORDS = 45, 10, 3

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import load_outputs
+from bedrock_local.batch.records import answer_record, read_record
 from bedrock_local.families import FAMILIES, find_family
 from bedrock_local.inference import Reply
 from bedrock_local.models import MODELS, Model
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.records import answer_record, read_record
 
 CHAT = {"messages": [{"role": "user", "content": "hello"}]}
 PROMPT = {"prompt": "hello"}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bedrock_local import clock, jobs
+from bedrock_local.batch import clock, jobs
+from bedrock_local.batch.jobs import Job, Progress
 from bedrock_local.emulator import Emulator
-from bedrock_local.jobs import Job, Progress
 from bedrock_local.settings import Settings
 
 Wait = Literal["long", "briefly"]

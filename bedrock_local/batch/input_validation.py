@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
+from bedrock_local.batch.jobs import InputFile, Job, Progress, input_path
+from bedrock_local.batch.records import read_record
 from bedrock_local.emulator import ACCOUNT
 from bedrock_local.files import link_file
-from bedrock_local.jobs import InputFile, Job, Progress, input_path
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.records import read_record
 from bedrock_local.s3 import store
 from bedrock_local.settings import Settings
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from bedrock_local import jobs
+from bedrock_local.batch import jobs
+from bedrock_local.batch.jobs import Job
 from bedrock_local.files import write_json
-from bedrock_local.jobs import Job
 from bedrock_local.protocol.errors import ServiceError
 
 MOST_TAGS = 50

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from bedrock_local.batch.records import Record, answer_record, expire_record, read_record
 from bedrock_local.inference import Reply
 from bedrock_local.models import MODELS
-from bedrock_local.records import Record, answer_record, expire_record, read_record
 
 HAIKU = MODELS["anthropic.claude-haiku-4-5-20251001-v1:0"]
 START = '{"anthropic_version": "bedrock-2023-05-31", "max_tokens": 5,'

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bedrock_local import open_session
-from bedrock_local.jobs import read_job
-from bedrock_local.slots import lock_slots
+from bedrock_local.batch.jobs import read_job
+from bedrock_local.batch.quota_queue import lock_slots
 
 DOORS = ["inside", "http"]
 

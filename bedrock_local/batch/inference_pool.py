@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from weakref import WeakValueDictionary
 
+from bedrock_local.batch.jobs import Place
+from bedrock_local.batch.records import Outcome
 from bedrock_local.inference import Answerer
-from bedrock_local.jobs import Place
-from bedrock_local.records import Outcome
 from bedrock_local.responders.concurrency import Identity, find_gate, identity_of
 
 Key = tuple[str, Place]

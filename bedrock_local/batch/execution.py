@@ -12,17 +12,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from bedrock_local.asking import Asker, find_asker, list_ready
-from bedrock_local.damage import damage_answer, damage_line, find_record_fault
-from bedrock_local.holds import say_who_asks
+from bedrock_local.batch.fault_effects import damage_answer, damage_line, find_record_fault
+from bedrock_local.batch.inference_pool import Asker, find_asker, list_ready
+from bedrock_local.batch.input_validation import InvalidInputError
+from bedrock_local.batch.jobs import Ended, Place, output_path
+from bedrock_local.batch.lease import say_who_asks
+from bedrock_local.batch.outputs import publish_manifest, publish_output, show_outputs
+from bedrock_local.batch.record_order import read_line, take_place
+from bedrock_local.batch.records import Outcome, Record, answer_record, expire_record, read_record
+from bedrock_local.batch.time_slice import Turn
 from bedrock_local.inference import Answerer
-from bedrock_local.jobs import Ended, Place, output_path
 from bedrock_local.models import MODELS
-from bedrock_local.outputs import publish_manifest, publish_output, show_outputs
-from bedrock_local.records import Outcome, Record, answer_record, expire_record, read_record
-from bedrock_local.turns import Turn
-from bedrock_local.validation import InvalidInputError
-from bedrock_local.window import read_line, take_place
 
 # So often, at least, what was answered is written: that much a killed process has to do again.
 STEP_SECONDS = 0.5

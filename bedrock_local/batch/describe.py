@@ -13,14 +13,14 @@ from typing import Any, get_args
 
 import msgspec
 
-from bedrock_local import jobs
+from bedrock_local.batch import jobs
+from bedrock_local.batch.jobs import Job, StateError
+from bedrock_local.batch.lifecycle import look_at
 from bedrock_local.emulator import Emulator
-from bedrock_local.jobs import Job, StateError
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.shapes import check_request
 from bedrock_local.protocol.timestamps import iso_time, read_time
 from bedrock_local.settings import Waiting
-from bedrock_local.work import look_at
 
 ECHOED = ("jobName", "roleArn", "clientRequestToken", "inputDataConfig", "outputDataConfig", "vpcConfig")
 MESSAGE_LETTERS = 2048

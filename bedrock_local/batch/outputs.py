@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from bedrock_local.damage import damage_manifest
+from bedrock_local.batch.fault_effects import damage_manifest
+from bedrock_local.batch.jobs import Job, Progress, job_folder, output_path
 from bedrock_local.files import link_file, write_file, write_json
-from bedrock_local.jobs import Job, Progress, job_folder, output_path
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import CHUNK_BYTES
 from bedrock_local.s3 import store

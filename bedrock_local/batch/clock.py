@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from bedrock_local.jobs import Job, Progress
+from bedrock_local.batch.jobs import Job, Progress
 from bedrock_local.settings import Settings, Waiting
 
 ORDER = get_args(Waiting)

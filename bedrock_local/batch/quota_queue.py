@@ -11,9 +11,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from bedrock_local.clock import is_too_old
+from bedrock_local.batch.clock import is_too_old
+from bedrock_local.batch.jobs import Job, Queue, find_jobs, is_stopped, list_queue, mark_path
 from bedrock_local.files import make_folders
-from bedrock_local.jobs import Job, Queue, find_jobs, is_stopped, list_queue, mark_path
 from bedrock_local.settings import Settings
 
 QUOTA = "Sum of in-progress and submitted batch inference jobs using a base model"

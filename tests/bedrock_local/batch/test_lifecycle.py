@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 
 from bedrock_local import Settings, open_session
-from bedrock_local.jobs import StateError, read_job
+from bedrock_local.batch.jobs import StateError, read_job
 
 HOUR = 3600
 

@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from bedrock_local import open_session
-from bedrock_local.jobs import list_queue, list_unfinished, lock_job, mark_path, read_job, save_job
+from bedrock_local.batch.jobs import list_queue, list_unfinished, lock_job, mark_path, read_job, save_job
+from bedrock_local.batch.quota_queue import list_due, lock_slots
 from bedrock_local.settings import read_settings
-from bedrock_local.slots import list_due, lock_slots
 
 NOVA = "amazon.nova-lite-v1:0"
 HOUR = 3600

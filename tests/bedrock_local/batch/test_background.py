@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from bedrock_local.background import Rounds
+from bedrock_local.batch.background import Rounds
 from bedrock_local.emulator import Emulator
 
 

@@ -11,20 +11,20 @@ from typing import Any
 
 import msgspec
 
-from bedrock_local import jobs, slots
-from bedrock_local.asking import withdraw_job
+from bedrock_local.batch import jobs, quota_queue
+from bedrock_local.batch.describe import describe, list_page
+from bedrock_local.batch.inference_pool import withdraw_job
+from bedrock_local.batch.input_validation import InvalidInputError, check_input
+from bedrock_local.batch.jobs import Job
+from bedrock_local.batch.lifecycle import work_in_turns, work_on
+from bedrock_local.batch.tags import add_tags, check_tags, read_tags, remove_tags
 from bedrock_local.emulator import ACCOUNT, Emulator
-from bedrock_local.jobs import Job
 from bedrock_local.models import Model, find_model, is_profile
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Request, Response, read_all
 from bedrock_local.protocol.routing import find_id, no_operation
 from bedrock_local.protocol.shapes import check_request, input_shape, keep_known
 from bedrock_local.protocol.timestamps import iso_time, read_time
-from bedrock_local.summaries import describe, list_page
-from bedrock_local.tags import add_tags, check_tags, read_tags, remove_tags
-from bedrock_local.validation import InvalidInputError, check_input
-from bedrock_local.work import work_in_turns, work_on
 
 BODY_BYTES = 1_000_000
 JOB_ID = re.compile(r"(?:arn:aws(?:-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:model-invocation-job/)?([a-z0-9]{12})")
@@ -52,7 +52,7 @@ def create_job(request: Request, emulator: Emulator) -> Response:
     # Reading the input may take minutes, for which nobody else who creates a job has to wait.
     if emulator.settings.input_check == "create" and not find_twin(wish, emulator):
         look_at_input(wish, model, emulator)
-    with slots.lock_slots(emulator.folder):
+    with quota_queue.lock_slots(emulator.folder):
         job = find_twin(wish, emulator) or add_job(wish, model, emulator)
     return json_response({"jobArn": job.arn})
 
@@ -87,7 +87,7 @@ def list_jobs(request: Request, emulator: Emulator) -> Response:
 
 def list_due(emulator: Emulator) -> list[Job]:
     """List the jobs of the region that there may be something to do for."""
-    due = slots.list_due(emulator.folder, emulator.settings, emulator.now())
+    due = quota_queue.list_due(emulator.folder, emulator.settings, emulator.now())
     return [job for job in due if job.region == emulator.region]
 
 
@@ -131,9 +131,11 @@ def check_role(role_arn: str, emulator: Emulator) -> None:
 def make_room(model: Model, emulator: Emulator) -> None:
     """Work a little on the jobs of a model when a new one would be beyond the quota: some may be at their end."""
     folder, settings = emulator.folder, emulator.settings
-    if slots.is_full(folder, settings, model.base, emulator.region):
+    if quota_queue.is_full(folder, settings, model.base, emulator.region):
         deadline = time.monotonic() + settings.work_seconds
-        work_in_turns(lambda: slots.list_peers(folder, "running", model.base, emulator.region), emulator, deadline)
+        work_in_turns(
+            lambda: quota_queue.list_peers(folder, "running", model.base, emulator.region), emulator, deadline
+        )
 
 
 def find_twin(wish: dict[str, Any], emulator: Emulator) -> Job | None:
@@ -163,9 +165,9 @@ def look_at_input(wish: dict[str, Any], model: Model, emulator: Emulator) -> Non
 def add_job(wish: dict[str, Any], model: Model, emulator: Emulator) -> Job:
     """Keep a new job, queue it, or refuse it, as quota and settings have it."""
     folder, settings = emulator.folder, emulator.settings
-    is_full = slots.is_full(folder, settings, model.base, emulator.region)
+    is_full = quota_queue.is_full(folder, settings, model.base, emulator.region)
     if is_full and settings.over_quota == "refuse":
-        limit = f"{slots.QUOTA} for {model.base} in {emulator.region}: {settings.quota('max_unfinished_jobs')}"
+        limit = f"{quota_queue.QUOTA} for {model.base} in {emulator.region}: {settings.quota('max_unfinished_jobs')}"
         reason = f"The quota is reached: {limit}. Wait until a job has ended, or stop one."
         raise ServiceError("ServiceQuotaExceededException", reason)
     job_id = jobs.new_job_id()

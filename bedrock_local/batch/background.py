@@ -8,12 +8,12 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bedrock_local import jobs, slots
-from bedrock_local.asking import wait_for_answer
+from bedrock_local.batch import jobs, quota_queue
+from bedrock_local.batch.inference_pool import wait_for_answer
+from bedrock_local.batch.jobs import Job
+from bedrock_local.batch.lifecycle import work_alone
 from bedrock_local.emulator import Emulator
-from bedrock_local.jobs import Job
 from bedrock_local.protocol.errors import SettingsError, tell_once
-from bedrock_local.work import work_alone
 
 TURN_SECONDS = 0.2
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds
@@ -36,7 +36,7 @@ class Rounds:
         What a job raises holds up no other: it is raised once nothing is left to do.
         """
         emulator, is_busy, failures = self._emulator, False, list[Exception]()
-        for job in slots.list_due(emulator.folder, emulator.settings, emulator.now()):
+        for job in quota_queue.list_due(emulator.folder, emulator.settings, emulator.now()):
             try:
                 is_busy |= work_alone(job, emulator, time.monotonic() + TURN_SECONDS)
             except Exception as error:

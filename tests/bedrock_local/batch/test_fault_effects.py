@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bedrock_local import Settings
-from bedrock_local.damage import (
+from bedrock_local.batch.fault_effects import (
     JOB_ENDS,
     damage_answer,
     damage_line,

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from bedrock_local.jobs import Job, Place, Progress, input_path
-from bedrock_local.validation import InvalidInputError, read_lines
+from bedrock_local.batch.input_validation import InvalidInputError, read_lines
+from bedrock_local.batch.jobs import Job, Place, Progress, input_path
 
 WINDOW_RECORDS = 512
 FEW_RECORDS = WINDOW_RECORDS // 2

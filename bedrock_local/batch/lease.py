@@ -11,8 +11,8 @@ import time
 
 from filelock import FileLock, Timeout
 
-from bedrock_local.jobs import job_folder
-from bedrock_local.turns import Turn
+from bedrock_local.batch.jobs import job_folder
+from bedrock_local.batch.time_slice import Turn
 
 # So long a process may leave a job alone whose questions it has asked, before another one asks them again.
 LEASE_SECONDS = 10.0

@@ -9,16 +9,23 @@ from contextlib import suppress
 
 from filelock import Timeout
 
-from bedrock_local import clock, jobs, slots
-from bedrock_local.answering import answer_some, keep_ready, mark_some, settle_outputs
-from bedrock_local.asking import forget_job, wait_for_answer, withdraw_job
-from bedrock_local.damage import JobEnd, find_job_end, slow_down
+from bedrock_local.batch import clock, jobs, quota_queue
+from bedrock_local.batch.execution import answer_some, keep_ready, mark_some, settle_outputs
+from bedrock_local.batch.fault_effects import JobEnd, find_job_end, slow_down
+from bedrock_local.batch.inference_pool import forget_job, wait_for_answer, withdraw_job
+from bedrock_local.batch.input_validation import (
+    InvalidInputError,
+    check_counts,
+    check_line,
+    find_inputs,
+    read_lines,
+    take_input,
+)
+from bedrock_local.batch.jobs import Ended, Job, Progress
+from bedrock_local.batch.lease import drop_lock, is_asked_elsewhere
+from bedrock_local.batch.time_slice import Turn, Wait
 from bedrock_local.emulator import Emulator
-from bedrock_local.holds import drop_lock, is_asked_elsewhere
-from bedrock_local.jobs import Ended, Job, Progress
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.turns import Turn, Wait
-from bedrock_local.validation import InvalidInputError, check_counts, check_line, find_inputs, read_lines, take_input
 
 TURN_SECONDS = 0.05
 FEW_FILES = 100
@@ -42,7 +49,7 @@ def work_on(job: Job, emulator: Emulator, deadline: float) -> None:
 
 def list_peers(job: Job, emulator: Emulator) -> list[Job]:
     """List the jobs to work on that share the slots of one that waits."""
-    due = slots.list_due(emulator.folder, emulator.settings, emulator.now())
+    due = quota_queue.list_due(emulator.folder, emulator.settings, emulator.now())
     return [each for each in due if (each.model, each.region) == (job.model, job.region) and each != job]
 
 
@@ -135,7 +142,7 @@ def begin_clock(turn: Turn) -> bool:
     now = turn.emulator.now()
     if clock.is_too_old(turn.job, turn.settings, now):
         return finish(turn, "Expired", EXPIRED)
-    if not slots.take_slot(turn.folder, turn.settings, turn.job):
+    if not quota_queue.take_slot(turn.folder, turn.settings, turn.job):
         return False
     turn.progress.began = now
     turn.save()

@@ -14,10 +14,10 @@ from functools import partial
 import pytest
 
 from bedrock_local import open_session
-from bedrock_local.asking import find_asker, list_ready
+from bedrock_local.batch.inference_pool import find_asker, list_ready
+from bedrock_local.batch.jobs import Place
+from bedrock_local.batch.lifecycle import work_in_turns
 from bedrock_local.inference import Reply
-from bedrock_local.jobs import Place
-from bedrock_local.work import work_in_turns
 
 RECORDS = 100
 
