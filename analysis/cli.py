@@ -186,7 +186,7 @@ def emulator(
     Says what to paste into another terminal so that the AWS CLI and SDKs find it.
     Options about answers, clock, quotas and faults change the folder's settings, and stay.
     """
-    from bedrock_local.command import CommandError, run_server, run_work
+    from bedrock_local.cli import CommandError, run_server, run_work
 
     options: dict[str, Any] = {"answer": answer, "answer_model": answer_model, "answer_workers": answer_workers}
     options |= {"clock": clock, "factor": factor, "records_per_second": records_per_second}

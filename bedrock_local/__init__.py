@@ -4,13 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bedrock_local.hook import open_session
-    from bedrock_local.server import serve
     from bedrock_local.settings import Settings
+    from bedrock_local.transport.botocore_hook import open_session
+    from bedrock_local.transport.server import serve
 
 __all__ = ["Settings", "open_session", "serve"]
 
-PLACES = {"Settings": "settings", "open_session": "hook", "serve": "server"}
+PLACES = {"Settings": "settings", "open_session": "transport.botocore_hook", "serve": "transport.server"}
 
 
 # The pytest plugin is in this package, and no test run without it should pay for boto3.

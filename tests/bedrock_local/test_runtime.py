@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from bedrock_local import core, open_session
+from bedrock_local import dispatch, open_session
 from bedrock_local.emulator import Emulator
 from bedrock_local.families import find_family
 from bedrock_local.models import MODELS
@@ -162,7 +162,7 @@ def answer_deep(folder, depth):
     content = json.dumps(body).replace('"deep"', '{"a":' * depth + "0" + "}" * depth)
     path = f"/model/{MODEL.replace(':', '%3A')}/converse"
     request = Request("bedrock-runtime", "POST", "localhost", path, {}, {}, io.BytesIO(content.encode()))
-    response = core.handle(request, Emulator(folder))
+    response = dispatch.handle(request, Emulator(folder))
     return response.status, response.headers["x-amzn-ErrorType"]
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from bedrock_local import emulator, open_session
-from bedrock_local.core import handle
+from bedrock_local.dispatch import handle
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.messages import FileSlice, Request
 

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from bedrock_local.core import handle
+from bedrock_local.dispatch import handle
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Request

@@ -14,7 +14,7 @@ import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import BotoCoreError
 
-from bedrock_local.core import HANDLERS, handle
+from bedrock_local.dispatch import HANDLERS, handle
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.inference import Answerer
 from bedrock_local.protocol.messages import BytesBody, FileSlice, full_headers, read_request

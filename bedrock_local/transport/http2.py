@@ -22,9 +22,9 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 from urllib3.exceptions import HTTPError
 
-from bedrock_local.exchange import answer_headers, read_headers
 from bedrock_local.protocol.errors import incomplete
 from bedrock_local.protocol.messages import FileSlice, Response
+from bedrock_local.transport.http_request import answer_headers, read_headers
 
 Respond = Callable[[str, str, dict[str, str], Any], Response]
 

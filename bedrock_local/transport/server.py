@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from bedrock_local.batch.background import work_in_background
-from bedrock_local.bodies import buffered, open_body
 from bedrock_local.emulator import Emulator, make_folder
-from bedrock_local.exchange import answer_headers, answer_request, read_headers
 from bedrock_local.inference import Answerer
 from bedrock_local.protocol.errors import ServiceError, json_error
 from bedrock_local.protocol.messages import FileSlice, Response
 from bedrock_local.settings import Settings
+from bedrock_local.transport.http_body import buffered, open_body
+from bedrock_local.transport.http_request import answer_headers, answer_request, read_headers
 
 ADDRESS = "127.0.0.1"
 # How HTTP/2 begins where the client knows that the server speaks it: RFC 9113, "HTTP/2 Connection Preface".
@@ -183,7 +183,7 @@ class Handler(BaseHTTPRequestHandler):
         """Read the head of a request; a connection that begins with HTTP/2 goes on, and ends, with that."""
         if self.raw_requestline != PREFACE[0] or self.rfile.read(len(PREFACE[1])) != PREFACE[1]:
             return super().parse_request()
-        from bedrock_local.http2 import Connection
+        from bedrock_local.transport.http2 import Connection
 
         self.close_connection = True
         Connection(self.connection, self.server.respond).serve(b"".join(PREFACE), self.rfile.read1())

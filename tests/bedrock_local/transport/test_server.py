@@ -15,11 +15,11 @@ from botocore.config import Config
 from botocore.exceptions import ResponseStreamingError
 
 from bedrock_local import open_session, serve
-from bedrock_local import server as server_module
 from bedrock_local.batch import background
 from bedrock_local.inference import Reply
 from bedrock_local.s3 import checksums
 from bedrock_local.settings import change_settings
+from bedrock_local.transport import server as server_module
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"  # of HTTP/2, with no settings
 XML_OF_BUCKETS = b"<ListAllMyBucketsResult"

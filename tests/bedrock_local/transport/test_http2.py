@@ -19,10 +19,11 @@ from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, Stre
 from hyperframe.frame import GoAwayFrame
 from hypothesis import HealthCheck, given, settings
 
-from bedrock_local import http2, serve
+from bedrock_local import serve
 from bedrock_local.inference import Reply
-from bedrock_local.server import Handler
 from bedrock_local.settings import change_settings
+from bedrock_local.transport import http2
+from bedrock_local.transport.server import Handler
 
 CONVERSE = "/model/amazon.nova-lite-v1%3A0/converse"
 HELLO = json.dumps({"messages": [{"role": "user", "content": [{"text": "Hello."}]}]}).encode()

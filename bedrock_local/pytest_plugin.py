@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from bedrock_local.server import Server
+    from bedrock_local.transport.server import Server
 
 
 class BedrockLocal:
@@ -45,7 +45,7 @@ def bedrock_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[B
     """
     import boto3
 
-    from bedrock_local.server import serve
+    from bedrock_local.transport.server import serve
 
     with serve(tmp_path / "bedrock_local") as server:
         for name in [name for name in os.environ if name.startswith("AWS_")]:

@@ -73,7 +73,6 @@ def test_another_project_needs_no_line_of_set_up(tmp_path):
 
 
 def test_a_project_that_does_not_use_it_pays_nothing():
-    script = (
-        "import sys, bedrock_local.plugin; print([m for m in ('boto3', 'botocore', 'msgspec') if m in sys.modules])"
-    )
+    heavy = ("boto3", "botocore", "msgspec")
+    script = f"import sys, bedrock_local.pytest_plugin; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "[]\n"

@@ -21,8 +21,8 @@ from bedrock_local.emulator import CONTENT, Emulator, make_folder
 from bedrock_local.inference import Answerer
 from bedrock_local.protocol.errors import SettingsError
 from bedrock_local.responders.selection import find_answerer
-from bedrock_local.server import Server, serve
 from bedrock_local.settings import Settings, change_settings, read_settings
+from bedrock_local.transport.server import Server, serve
 
 FUNCTION = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)")
 # What would lead clients elsewhere in spite of AWS_ENDPOINT_URL, or keep them from it.

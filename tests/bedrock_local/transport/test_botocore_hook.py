@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from bedrock_local import Settings, open_session
-from bedrock_local.hook import NoSuchServiceError
+from bedrock_local.transport.botocore_hook import NoSuchServiceError
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bedrock_local import identity, runtime
+from bedrock_local import runtime, sts
 from bedrock_local.batch import api as batch_api
 from bedrock_local.emulator import Emulator
 from bedrock_local.faults import find_request_fault
@@ -33,7 +33,7 @@ HANDLERS = {
     "bedrock": batch_api.handle,
     "bedrock-runtime": runtime.handle,
     "s3": s3_api.handle,
-    "sts": identity.handle,
+    "sts": sts.handle,
 }
 
 

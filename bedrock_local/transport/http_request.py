@@ -14,7 +14,7 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from bedrock_local.core import handle, write_error
+from bedrock_local.dispatch import handle, write_error
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError, SettingsError, tell_once
 from bedrock_local.protocol.messages import Request, Response, full_headers

@@ -1,0 +1,1 @@
+"""The two doors: a hook inside botocore, and an HTTP server."""
