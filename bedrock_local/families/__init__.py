@@ -21,7 +21,7 @@ from bedrock_local.families.mistral_chat import MISTRAL_CHAT
 from bedrock_local.families.mistral_prompt import MISTRAL_PROMPT
 from bedrock_local.families.nova import NOVA
 from bedrock_local.families.openai import OPENAI
-from bedrock_local.families.thoughts import ask, find_thought
+from bedrock_local.families.reasoning import ask, find_thought
 from bedrock_local.families.titan import TITAN
 from bedrock_local.families.writer import WRITER
 from bedrock_local.inference import Question, Reply

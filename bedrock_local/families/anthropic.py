@@ -10,10 +10,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bedrock_local.families.chats import join_role, texts_of
-from bedrock_local.families.claude import counts_cache, find_misfits, shows_thought
-from bedrock_local.families.family import Body, Family
-from bedrock_local.families.fields import (
+from bedrock_local.families.claude_rules import counts_cache, find_misfits, shows_thought
+from bedrock_local.families.error_wording import check_fields, speak_claude
+from bedrock_local.families.family import Body, Family, digest
+from bedrock_local.families.limits import check_ceiling
+from bedrock_local.families.messages import join_role, texts_of
+from bedrock_local.families.reasoning import find_thought
+from bedrock_local.families.schema import (
     ANYTHING,
     OBJECT,
     Either,
@@ -24,10 +27,6 @@ from bedrock_local.families.fields import (
     Text,
     Whole,
 )
-from bedrock_local.families.ids import digest
-from bedrock_local.families.limits import check_ceiling
-from bedrock_local.families.thoughts import find_thought
-from bedrock_local.families.voices import check_fields, speak_claude
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError

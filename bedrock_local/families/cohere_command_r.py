@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.family import Body, Family
-from bedrock_local.families.fields import ANYTHING, OBJECT, Fields, Flag, Items, Number, Text, Whole
-from bedrock_local.families.ids import make_uuid
+from bedrock_local.families.error_wording import check_fields, speak_schema
+from bedrock_local.families.family import Body, Family, make_uuid
 from bedrock_local.families.limits import check_ceiling
-from bedrock_local.families.voices import check_fields, speak_schema
+from bedrock_local.families.schema import ANYTHING, OBJECT, Fields, Flag, Items, Number, Text, Whole
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 

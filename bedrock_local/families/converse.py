@@ -11,15 +11,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bedrock_local.families import claude
-from bedrock_local.families.chats import join_role, texts_of
-from bedrock_local.families.conversations import check_conversation
-from bedrock_local.families.family import Body, Family
-from bedrock_local.families.fields import ANYTHING, Fields
-from bedrock_local.families.ids import digest
+from bedrock_local.families import claude_rules
+from bedrock_local.families.error_wording import check_fields, speak_claude, speak_schema
+from bedrock_local.families.family import Body, Family, digest
 from bedrock_local.families.limits import check_ceiling
-from bedrock_local.families.thoughts import find_thought
-from bedrock_local.families.voices import check_fields, speak_claude, speak_schema
+from bedrock_local.families.messages import check_conversation, join_role, texts_of
+from bedrock_local.families.reasoning import find_thought
+from bedrock_local.families.schema import ANYTHING, Fields
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
@@ -98,7 +96,9 @@ def check_additional_fields(model: Model, body: Body, family: Family) -> None:
         except ServiceError as error:
             raise ServiceError(error.code, say_for_model(family, error.message)) from None
     if family.voice is speak_claude:
-        for reason in claude.find_misfits(model, read_wishes(model, body), last_role=body["messages"][-1]["role"]):
+        for reason in claude_rules.find_misfits(
+            model, read_wishes(model, body), last_role=body["messages"][-1]["role"]
+        ):
             raise ServiceError("ValidationException", say_for_model(family, reason))
 
 
@@ -134,7 +134,7 @@ def read_question(model: Model, body: Body) -> Question:
 
 def write_answer(model: Model, body: Body, reply: Reply, *, latency_ms: int) -> dict[str, Any]:
     """Write the answer to a call on demand; nothing is ever cached."""
-    counters = dict.fromkeys(COUNTERS, 0) if claude.counts_cache(model) else {}
+    counters = dict.fromkeys(COUNTERS, 0) if claude_rules.counts_cache(model) else {}
     return {
         "metrics": {"latencyMs": latency_ms},
         "output": {"message": {"content": write_blocks(model, body, reply), "role": "assistant"}},
@@ -147,7 +147,7 @@ def write_answer(model: Model, body: Body, reply: Reply, *, latency_ms: int) -> 
 def write_batch_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
     """Write the answer as a job's output file has it: members that are not set are null, and there are no metrics."""
     content = [fill_block(block) for block in write_blocks(model, body, reply)]
-    counters = dict.fromkeys(COUNTERS + TWINS, 0 if claude.counts_cache(model) else None)
+    counters = dict.fromkeys(COUNTERS + TWINS, 0 if claude_rules.counts_cache(model) else None)
     usage = {**write_usage(reply), **counters, "cacheDetails": None, "serverToolUsage": None}
     return {
         "output": {"message": {"role": "assistant", "content": content}},
@@ -161,7 +161,7 @@ def write_blocks(model: Model, body: Body, reply: Reply) -> list[dict[str, Any]]
     wishes = read_wishes(model, body)
     blocks: list[dict[str, Any]] = [{"text": reply.text}] if reply.text else []
     if thought := find_thought(model, wishes, read_question(model, body).max_tokens):
-        shown = model.provider != "anthropic" or claude.shows_thought(model, wishes.get("thinking"))
+        shown = model.provider != "anthropic" or claude_rules.shows_thought(model, wishes.get("thinking"))
         inside = {"signature": digest(body)} if model.provider == "anthropic" else {}
         inside["text"] = thought if shown else ""
         blocks.insert(0, {"reasoningContent": {"reasoningText": inside}})

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from bedrock_local.families.error_wording import check_fields, speak_schema
 from bedrock_local.families.family import Body, Family
-from bedrock_local.families.fields import Fields, Items, Number, Text, Whole
 from bedrock_local.families.limits import check_ceiling
-from bedrock_local.families.prompts import Template, read_prompt
-from bedrock_local.families.thoughts import find_thought
-from bedrock_local.families.voices import check_fields, speak_schema
+from bedrock_local.families.prompt_templates import Template, read_prompt
+from bedrock_local.families.reasoning import find_thought
+from bedrock_local.families.schema import Fields, Items, Number, Text, Whole
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.chats import join_role, texts_of
-from bedrock_local.families.conversations import check_conversation
+from bedrock_local.families.error_wording import check_fields, speak_schema
 from bedrock_local.families.family import Body, Family
-from bedrock_local.families.fields import ANYTHING, OBJECT, Fields, Items, Number, Text, Whole
 from bedrock_local.families.limits import check_ceiling
-from bedrock_local.families.thoughts import find_thought
-from bedrock_local.families.voices import check_fields, speak_schema
+from bedrock_local.families.messages import check_conversation, join_role, texts_of
+from bedrock_local.families.reasoning import find_thought
+from bedrock_local.families.schema import ANYTHING, OBJECT, Fields, Items, Number, Text, Whole
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 

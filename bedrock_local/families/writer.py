@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.chats import join_role
-from bedrock_local.families.family import Body, Family
-from bedrock_local.families.fields import ANYTHING, OBJECT, Either, Fields, Items, Number, Text, Whole
-from bedrock_local.families.ids import digest, make_time
+from bedrock_local.families.error_wording import check_fields, speak_schema
+from bedrock_local.families.family import Body, Family, digest, make_time
 from bedrock_local.families.limits import check_ceiling
-from bedrock_local.families.voices import check_fields, speak_schema
+from bedrock_local.families.messages import join_role
+from bedrock_local.families.schema import ANYTHING, OBJECT, Either, Fields, Items, Number, Text, Whole
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 

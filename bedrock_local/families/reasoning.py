@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bedrock_local.families import claude
+from bedrock_local.families import claude_rules
 from bedrock_local.families.limits import check_window
 from bedrock_local.inference import Question, Reply
 from bedrock_local.inference import count_tokens as count
@@ -27,7 +27,7 @@ EFFORTS = {"low": 1, "medium": 2, "high": 3}
 def find_thought(model: Model, wishes: Mapping[str, Any], max_tokens: int) -> str:
     """Give what the model thinks when it is asked in this way; empty when it does not think."""
     if model.provider == "anthropic":
-        effort = "medium" if claude.is_thinking(model, wishes.get("thinking")) else ""
+        effort = "medium" if claude_rules.is_thinking(model, wishes.get("thinking")) else ""
     elif model.provider == "amazon":
         config = wishes.get("reasoningConfig") or (wishes.get("inferenceConfig") or {}).get("reasoningConfig") or {}
         effort = config.get("maxReasoningEffort", "medium") if config.get("type") == "enabled" else ""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from typing import Any
 
-from bedrock_local.families.fields import Kind, Misfit, Path
+from bedrock_local.families.schema import Kind, Misfit, Path
 from bedrock_local.protocol.errors import ServiceError
 
 Voice = Callable[[Iterable[Misfit]], str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.families.fields import ANYTHING, Either, Fields, Flag, Items, Number, Tagged, Text, Whole
+from bedrock_local.families.schema import ANYTHING, Either, Fields, Flag, Items, Number, Tagged, Text, Whole
 
 NESTED = Fields({"a": Items(Fields({"b": Whole(1)}, required=("b",)))})
 

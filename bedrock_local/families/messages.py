@@ -1,4 +1,4 @@
-"""How a conversation of Converse must go, and one of Nova, which has the same form.
+"""Messages with roles and texts, as several families have them, and how a conversation of Converse or Nova must go.
 
 Sources of the texts: langchain-ai/langchain-aws#130, pydantic/pydantic-ai#6255 (tried live in July 2026, where Claude
 and Qwen took a conversation that the assistant begins).
@@ -6,7 +6,7 @@ and Qwen took a conversation that the assistant begins).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +15,20 @@ from bedrock_local.protocol.errors import ServiceError
 BEGUN_BY_ANYONE = ("anthropic.", "qwen.")
 # Titan was recorded to take two messages of the user in a row.
 IN_ANY_ORDER = ("amazon.titan",)
+
+
+def texts_of(content: Any) -> list[str]:
+    """Give the texts of a content, which is a text, a block, or a list of blocks; other blocks have none."""
+    if isinstance(content, str):
+        return [content]
+    blocks = [content] if isinstance(content, dict) else content if isinstance(content, list) else []
+    return [block["text"] for block in blocks if isinstance(block.get("text"), str)]
+
+
+def join_role(messages: Iterable[Any], *roles: str) -> str:
+    """Join all that these roles say."""
+    said = (text for message in messages if message["role"] in roles for text in texts_of(message.get("content")))
+    return "\n\n".join(said)
 
 
 def check_conversation(messages: Sequence[Any], base: str = "") -> None:
