@@ -12,8 +12,8 @@ import msgspec
 import polars as pl
 
 from analysis.errors import PromptError
+from analysis.facts.models import find_model
 from analysis.families import find_family
-from analysis.models import find_model
 from analysis.prompts import Prompt, render, split_template
 
 # Texts that a family puts into its request unchanged if it changes none: one is plain, in the other is what it may

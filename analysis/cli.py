@@ -12,7 +12,7 @@ from typer import Option
 
 from analysis.aws import EMULATOR, emulator_folder, find_region, open_session
 from analysis.errors import AnalysisError, CallsError
-from analysis.quotas import LATEST
+from analysis.facts.quotas import LATEST
 
 STILL_RUNNING = 3
 INTERRUPTED = 130
@@ -216,7 +216,7 @@ def update(
     Shows every number that changed, and writes them to .batchbook in your home folder, or to $BATCHBOOK_FACTS.
     Needs pricing:GetProducts and servicequotas:ListServiceQuotas; with one of them it reads that one.
     """
-    from analysis.updates import update_account
+    from analysis.facts.update import update_account
 
     done = update_account(profile, region=region)
     typer.echo(done)

@@ -12,8 +12,8 @@ from narwhals.typing import IntoDataFrame, IntoDataFrameT
 
 from analysis.columns import FRACTION, WHOLE, aggregate, give_back, list_keys, read_columns
 from analysis.errors import ColumnError
-from analysis.prices import find_prices
-from analysis.records import BYTES_PER_TOKEN
+from analysis.facts.prices import find_prices
+from analysis.facts.tokens import BYTES_PER_TOKEN
 
 MILLION = 1_000_000
 RATES = ("model_id", "invocation", "input_usd_per_million", "output_usd_per_million")

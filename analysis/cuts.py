@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 import polars as pl
 
 from analysis.errors import QuotaError
-from analysis.quotas import Quotas
+from analysis.facts.quotas import Quotas
 
 COPY_RECORDS = 100
 

@@ -15,8 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from analysis import storage
 from analysis.aws import CREDENTIAL_ERRORS, NETWORK_ERRORS, is_busy
 from analysis.errors import JobError
+from analysis.facts.models import find_model
 from analysis.ledger import JobState, Ledger, apply_event
-from analysis.models import find_model
 
 MOST_TRIES = 3
 # Bedrock's ten statuses are these, and the ledger's UNPRODUCTIVE and PRODUCTIVE without `refused`.

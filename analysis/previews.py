@@ -13,9 +13,9 @@ import polars as pl
 from analysis.aws import make_client, open_session
 from analysis.errors import PromptError
 from analysis.estimates import estimate_costs
+from analysis.facts.models import find_model
 from analysis.families import Reading, find_family
 from analysis.invocations import invoke_once
-from analysis.models import find_model
 from analysis.prompts import Prompt
 from analysis.records import describe_record
 from analysis.refusals import check_settings

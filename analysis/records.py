@@ -15,15 +15,15 @@ import polars as pl
 from analysis.bodies import Form, Slab, Source, Texts, count_bytes, digest_prompts, make_form, write_request, write_text
 from analysis.cuts import Cut, add_cuts, check_sizes, cut_records, read_blocks, write_files
 from analysis.errors import QuotaError
-from analysis.models import find_model
+from analysis.facts.models import find_model
+from analysis.facts.quotas import Quotas
+from analysis.facts.tokens import estimate_tokens
 from analysis.prompts import Prompt
-from analysis.quotas import Quotas
 from analysis.refusals import check_settings
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_LENGTH = 11  # what Bedrock's own ids had until 2025; a million records clash once in 97 million runs
 LETTERS = bytes(ord(ALPHABET[byte % len(ALPHABET)]) for byte in range(256))
-BYTES_PER_TOKEN = 4  # rule of thumb for English text; the plan takes it as plus or minus a quarter
 SLAB_BYTES = 1 << 20  # less costs time for each slab, more makes the system fetch memory again and again
 REQUEST_BYTES = 500  # of a line without its text
 HEAD, MIDDLE, TAIL = b'{"recordId":"', b'","modelInput":', b"}\n"
@@ -137,11 +137,6 @@ def describe_record(prompt: Prompt, call: Mapping[str, Any]) -> tuple[str, int, 
     """
     text = write_text(prompt, call)
     return text, estimate_tokens(count_bytes(text) + count_bytes(prompt.system)), write_request(prompt, text)
-
-
-def estimate_tokens(text_bytes: int) -> int:
-    """Estimate the tokens of texts of this size, rounded up."""
-    return -(-text_bytes // BYTES_PER_TOKEN)
 
 
 def keep_frames(

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 
 from analysis.errors import PromptError
+from analysis.facts.models import Model, find_model
 from analysis.families import FAMILIES, Family, find_family
-from analysis.models import Model, find_model
 from analysis.prompts import Prompt
 
 Refusal = tuple[str, str]

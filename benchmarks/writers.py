@@ -102,7 +102,7 @@ def way_polars(calls, folder):
 
 def way_records(calls, folder):
     """Write the records of a run: what `prepare` does after it has looked at the calls."""
-    from analysis.quotas import find_quotas
+    from analysis.facts.quotas import find_quotas
     from analysis.records import write_records
 
     tqdm.get_lock()  # imports multiprocessing

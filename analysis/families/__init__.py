@@ -6,6 +6,7 @@ A new family is a file that ends in its `Family`, and its place in `FAMILIES`; d
 from __future__ import annotations
 
 from analysis.errors import ModelError
+from analysis.facts.models import Model
 from analysis.families.anthropic import ANTHROPIC
 from analysis.families.anthropic_text import ANTHROPIC_TEXT
 from analysis.families.cohere import COHERE
@@ -23,7 +24,6 @@ from analysis.families.nova import NOVA
 from analysis.families.openai import OPENAI
 from analysis.families.titan import TITAN
 from analysis.families.writer import WRITER
-from analysis.models import Model
 
 __all__ = ["FAMILIES", "Family", "Limits", "Reading", "Settings", "find_family"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from analysis.facts.models import find_model
 from analysis.families.family import Count, Family, Limits, Reading, Settings, add_fields, drop_unset, join_texts
-from analysis.models import find_model
 from analysis.prompts import Prompt
 
 STOPS = {

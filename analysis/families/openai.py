@@ -12,8 +12,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from analysis.facts.models import find_model
 from analysis.families.family import Count, Family, Limits, Reading, Settings, complete
-from analysis.models import find_model
 from analysis.prompts import Prompt
 
 STOPS = {

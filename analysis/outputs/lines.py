@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from analysis.facts.models import find_model
 from analysis.families import FAMILIES, Family, Reading, Settings
 from analysis.families.converse import CONVERSE
 from analysis.families.family import Count
-from analysis.models import find_model
 from analysis.outputs.echoes import Echoes, blank
 
 NO_SETTINGS = Settings()

@@ -11,11 +11,11 @@ import polars as pl
 
 from analysis.aws import EMULATOR
 from analysis.errors import RunError
+from analysis.facts.quotas import Quotas
 from analysis.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA
 from analysis.plans import Plan, make_plan
 from analysis.prompts import Prompt
-from analysis.quotas import Quotas
 
 RUN_FILE = "run.json"
 

@@ -15,9 +15,9 @@ import polars as pl
 from narwhals.typing import IntoDataFrame
 
 from analysis.errors import CallsError, PromptError, RunError
-from analysis.models import find_model
+from analysis.facts.models import find_model
+from analysis.facts.quotas import LATEST, Quotas, find_quotas
 from analysis.prompts import Prompt, check_name, check_template
-from analysis.quotas import LATEST, Quotas, find_quotas
 from analysis.records import write_records
 from analysis.runs.folder import RUN_FILE, Run
 from analysis.runs.standing import has_answers, has_jobs

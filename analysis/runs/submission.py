@@ -26,10 +26,10 @@ from analysis.aws import (
     open_session,
 )
 from analysis.errors import JobError, QuotaError, RunError, StorageError
+from analysis.facts.models import find_model
 from analysis.invocations import AT_ONCE, invoke_file, make_invoke
 from analysis.jobs import Account, PlannedJob
 from analysis.ledger import JobState
-from analysis.models import find_model
 from analysis.runs.agreement import agree_to_cost, check_way
 from analysis.runs.ends import check_ends, describe_ends, describe_errors
 from analysis.runs.folder import Run

@@ -7,7 +7,7 @@ from polars.testing import assert_frame_equal
 
 from analysis.costs import add_costs, compare_invocations, project_costs, sum_costs
 from analysis.errors import ColumnError
-from analysis.prices import PRICE_SCHEMA
+from analysis.facts.prices import PRICE_SCHEMA
 
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"  # batch 0.55 / 2.75, on demand 1.10 / 5.50
 OUTPUTS = {

@@ -4,7 +4,7 @@ import pytest
 
 from analysis.errors import ColumnError
 from analysis.estimates import compare_estimate, estimate_costs
-from analysis.prices import PRICE_SCHEMA
+from analysis.facts.prices import PRICE_SCHEMA
 
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"  # batch 0.55 / 2.75, on demand 1.10 / 5.50
 RECORDS = {"variant": pl.String, "model_id": pl.String, "input_tokens_estimate": pl.Int64, "max_tokens": pl.Int64}

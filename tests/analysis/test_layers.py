@@ -8,13 +8,13 @@ ROOT = Path(__file__).parents[2]
 # A module imports what stands in a lower row; a folder is one module.
 LAYERS = (
     {"errors"},
-    {"facts", "aws", "columns"},
+    {"aws", "columns"},
     {"storage"},
-    {"models", "prompts", "transcripts", "samples", "quotas"},
-    {"families", "prices", "names"},
+    {"facts", "prompts", "transcripts", "samples"},
+    {"families"},
     {"bodies", "cuts", "refusals"},
-    {"records", "ledger", "invocations", "outputs", "price_list", "service_quotas"},
-    {"jobs", "manifests", "answers", "costs", "stops", "tables", "updates"},
+    {"records", "ledger", "invocations", "outputs"},
+    {"jobs", "manifests", "answers", "costs", "stops", "tables"},
     {"estimates"},
     {"plans", "previews"},
     {"runs"},

@@ -6,10 +6,10 @@ import pytest
 
 from analysis.aws import open_session
 from analysis.facts import read_facts
+from analysis.facts.models import find_model
 from analysis.families import FAMILIES, find_family
 from analysis.families.family import only_read
 from analysis.invocations import invoke_once
-from analysis.models import find_model
 from analysis.outputs.frames import list_columns
 from analysis.outputs.lines import read_lines
 from analysis.prompts import Prompt

@@ -6,9 +6,9 @@ import pytest
 
 from analysis.errors import ModelError
 from analysis.facts import read_facts
+from analysis.facts.models import find_model
 from analysis.families import FAMILIES, find_family
 from analysis.families.converse import CONVERSE
-from analysis.models import find_model
 from analysis.outputs.frames import list_columns
 from analysis.outputs.lines import read_lines
 

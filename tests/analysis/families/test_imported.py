@@ -1,10 +1,10 @@
 import pytest
 
 from analysis.errors import ModelError
+from analysis.facts.models import find_model
 from analysis.families import find_family
 from analysis.families.family import Reading, Settings
 from analysis.families.imported import IMPORTED
-from analysis.models import find_model
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2c3d4e5f6"
 

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
+from analysis.facts.models import find_model
 from analysis.families import find_family
 from analysis.families.family import Reading, Settings
 from analysis.families.openai import OPENAI
-from analysis.models import find_model
 
 OSS = "openai.gpt-oss-20b-1:0"
 QWEN = "qwen.qwen3-32b-v1:0"

@@ -9,7 +9,7 @@ import polars as pl
 
 from analysis.errors import ColumnError, StorageError
 from analysis.facts import read_facts, read_own_facts
-from analysis.models import find_model
+from analysis.facts.models import find_model
 
 INVOCATIONS = ("batch", "on_demand")
 PRICE_SCHEMA = {

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from analysis.facts import read_facts
-from analysis.names import Unread, find_named
+from analysis.facts.model_names import Unread, find_named
 
 # Claude and other models sold through AWS Marketplace are in the second; the third holds what is left over.
 SERVICE_CODES = ("AmazonBedrock", "AmazonBedrockFoundationModels", "AmazonBedrockService")

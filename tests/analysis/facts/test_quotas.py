@@ -4,8 +4,8 @@ import pytest
 
 from analysis.errors import QuotaError
 from analysis.facts import read_facts
-from analysis.models import list_models
-from analysis.quotas import Quotas, find_quotas
+from analysis.facts.models import list_models
+from analysis.facts.quotas import Quotas, find_quotas
 
 GB = 10**9
 

@@ -8,9 +8,9 @@ from analysis import estimate_costs, prepare
 from analysis.cli import app
 from analysis.errors import StorageError
 from analysis.facts import facts_folder, read_own_facts
-from analysis.prices import find_prices
-from analysis.quotas import find_quotas
-from analysis.updates import update_account, update_facts
+from analysis.facts.prices import find_prices
+from analysis.facts.quotas import find_quotas
+from analysis.facts.update import update_account, update_facts
 
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"  # batch 0.55 / 2.75 in any Region, by the package
 NOVA = "amazon.nova-pro-v1:0"  # batch 0.40 / 1.60 in us-east-1, by the package

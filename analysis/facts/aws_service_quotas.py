@@ -11,8 +11,8 @@ import polars as pl
 from botocore.exceptions import ClientError
 
 from analysis.facts import read_facts
-from analysis.names import Unread, find_named
-from analysis.quotas import LATEST
+from analysis.facts.model_names import Unread, find_named
+from analysis.facts.quotas import LATEST
 
 SERVICE_CODE = "bedrock"
 # Anchored: "Records per batch inference job" is also the end of the minimum's name.

@@ -6,8 +6,8 @@ from polars.testing import assert_frame_equal
 
 from analysis.errors import ColumnError, StorageError
 from analysis.facts import read_facts
-from analysis.models import find_model, list_models
-from analysis.prices import INVOCATIONS, PRICE_SCHEMA, RATES, find_prices, read_prices
+from analysis.facts.models import find_model, list_models
+from analysis.facts.prices import INVOCATIONS, PRICE_SCHEMA, RATES, find_prices, read_prices
 
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 HEADER = "model_id,invocation,input_usd_per_million,output_usd_per_million\n"

@@ -1,8 +1,8 @@
 import pytest
 
 from analysis.facts import read_facts
-from analysis.models import list_models
-from analysis.names import find_named, simplify
+from analysis.facts.model_names import find_named, simplify
+from analysis.facts.models import list_models
 
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 

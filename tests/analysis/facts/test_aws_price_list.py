@@ -5,7 +5,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from analysis.facts import read_facts
-from analysis.price_list import read_price_list
+from analysis.facts.aws_price_list import read_price_list
 
 DAY = datetime.date(2026, 11, 23)
 NOVA, NOVA_2, OPUS = "amazon.nova-pro-v1:0", "amazon.nova-2-lite-v1:0", "anthropic.claude-opus-5"

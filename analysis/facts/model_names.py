@@ -7,7 +7,7 @@ from functools import cache
 from typing import NamedTuple
 
 from analysis.facts import read_facts
-from analysis.models import list_models
+from analysis.facts.models import list_models
 
 # `qwen.` of a model id, or the word before a display name: "Anthropic Claude 3 Haiku". Mistral and MiniMax are the
 # first words of their models' own names, so only the ids lose them.

@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 from polars.testing import assert_frame_equal
 
 from analysis.facts import read_facts
-from analysis.service_quotas import read_service_quotas
+from analysis.facts.aws_service_quotas import read_service_quotas
 
 DAY = datetime.date(2026, 11, 23)
 HAIKU, NOVA, QWEN = "anthropic.claude-3-haiku-20240307-v1:0", "amazon.nova-pro-v1:0", "qwen.qwen3-32b-v1:0"

@@ -16,11 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from analysis.aws import EMULATOR, make_client, open_session
 from analysis.errors import StorageError
 from analysis.facts import read_own_facts, write_own_facts
-from analysis.names import Unread
-from analysis.price_list import read_price_list
-from analysis.prices import RATES, find_prices
-from analysis.quotas import Quotas, find_quotas
-from analysis.service_quotas import is_refused, read_service_quotas
+from analysis.facts.aws_price_list import read_price_list
+from analysis.facts.aws_service_quotas import is_refused, read_service_quotas
+from analysis.facts.model_names import Unread
+from analysis.facts.prices import RATES, find_prices
+from analysis.facts.quotas import Quotas, find_quotas
 
 # The Price List answers in few Regions, for all of them.
 PRICING_REGION = "us-east-1"

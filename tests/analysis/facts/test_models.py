@@ -1,7 +1,7 @@
 import pytest
 
 from analysis.facts import read_facts
-from analysis.models import Model, find_model
+from analysis.facts.models import Model, find_model
 
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 ARN = "arn:aws:bedrock:us-east-1"
