@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer import Option
 
-from analysis.aws import EMULATOR, emulator_folder, find_region, open_session
+from analysis.aws.session import EMULATOR, emulator_folder, find_region, open_session
 from analysis.errors import AnalysisError, CallsError
 from analysis.facts.quotas import LATEST
 

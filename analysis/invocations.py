@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
-from analysis.aws import NETWORK_ERRORS
+from analysis.aws.session import NETWORK_ERRORS
+from analysis.aws.storage import ends_line
 from analysis.errors import JobError
-from analysis.storage import ends_line
 
 AT_ONCE = 8
 # These say something of the caller, not of a record: every further record would end alike.

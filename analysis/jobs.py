@@ -12,8 +12,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from analysis import storage
-from analysis.aws import CREDENTIAL_ERRORS, NETWORK_ERRORS, is_busy
+from analysis.aws import storage
+from analysis.aws.session import CREDENTIAL_ERRORS, NETWORK_ERRORS, is_busy
 from analysis.errors import JobError
 from analysis.facts.models import find_model
 from analysis.ledger import JobState, Ledger, apply_event

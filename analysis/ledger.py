@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from analysis.storage import ends_line
+from analysis.aws.storage import ends_line
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

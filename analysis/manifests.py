@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from analysis.aws.storage import StoredFile, fetch_files, list_files, open_s3
 from analysis.families.family import Count
 from analysis.outputs import MANIFEST, find_job_id
-from analysis.storage import StoredFile, fetch_files, list_files, open_s3
 
 MANIFEST_SCHEMA = {
     "job_id": pl.String,

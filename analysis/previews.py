@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from analysis.aws import make_client, open_session
+from analysis.aws.session import make_client, open_session
 from analysis.errors import PromptError
 from analysis.estimates import estimate_costs
 from analysis.facts.models import find_model

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from analysis.answers import count_errors
-from analysis.aws import EMULATOR
+from analysis.aws.session import EMULATOR
 from analysis.costs import add_costs, sum_costs
 from analysis.facts.prices import find_prices
 from analysis.notebooks import export_page, find_notebooks, render_page, run_notebook

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 from botocore.exceptions import BotoCoreError, ClientError
 
-from analysis.aws import EMULATOR, make_client, open_session
+from analysis.aws.session import EMULATOR, make_client, open_session
 from analysis.errors import StorageError
 from analysis.facts import read_own_facts, write_own_facts
 from analysis.facts.aws_price_list import read_price_list

@@ -24,8 +24,8 @@ from typing import IO, Any, cast
 import msgspec
 import polars as pl
 
+from analysis.aws.storage import StoredFile, fetch_files
 from analysis.outputs.frames import ALL, gather_frames, read_frames
-from analysis.storage import StoredFile, fetch_files
 
 GROUP_BYTES = 1 << 26
 # To start, a worker takes about a fifth of a second, in which one process reads 300 MB, and 60 MB of memory.

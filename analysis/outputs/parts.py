@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
+from analysis.aws.storage import StoredFile
 from analysis.outputs.frames import JOIN_COLUMNS, OUTPUT_SCHEMA, gather_frames, read_frames
-from analysis.storage import StoredFile
 
 
 def write_part(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from analysis.aws import EMULATOR, find_region
+from analysis.aws.session import EMULATOR, find_region
 from analysis.errors import BudgetError, RunError
 from analysis.runs.folder import Run
 from analysis.runs.standing import (

@@ -8,7 +8,8 @@ from itertools import groupby
 import polars as pl
 
 from analysis.answers import pick_answers
-from analysis.aws import make_client, open_session
+from analysis.aws.session import make_client, open_session
+from analysis.aws.storage import StoredFile
 from analysis.errors import RunError
 from analysis.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.outputs import index_records, list_outputs, write_part
@@ -16,7 +17,6 @@ from analysis.runs.ends import describe_absences
 from analysis.runs.folder import Run
 from analysis.runs.rests import download_job
 from analysis.runs.standing import ON_DEMAND
-from analysis.storage import StoredFile
 
 
 def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:

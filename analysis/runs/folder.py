@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from analysis.aws import EMULATOR
+from analysis.aws.session import EMULATOR
 from analysis.errors import RunError
 from analysis.facts.quotas import Quotas
 from analysis.ledger import Ledger

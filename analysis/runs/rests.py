@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from analysis.aws.storage import fetch_files, list_prefix
 from analysis.invocations import InputLine
 from analysis.jobs import PlannedJob
 from analysis.ledger import JobState
 from analysis.outputs import list_outputs, scan_outputs
 from analysis.runs.folder import Run
 from analysis.runs.standing import is_settled, list_latest
-from analysis.storage import fetch_files, list_prefix
 
 
 def renew(run: Run, planned: Sequence[PlannedJob], s3: Any) -> None:

@@ -14,7 +14,7 @@ import polars as pl
 from botocore.exceptions import ClientError
 
 from analysis import jobs
-from analysis.aws import (
+from analysis.aws.session import (
     EMULATOR,
     EMULATOR_BUCKET,
     EMULATOR_ROLE,

@@ -12,8 +12,8 @@ import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoDataFrameT
 
+from analysis.aws.storage import fetch_files, list_files, open_s3
 from analysis.errors import CallsError, StorageError
-from analysis.storage import fetch_files, list_files, open_s3
 from analysis.transcripts.data_automation import CUSTOM
 from analysis.transcripts.documents import read_documents
 from analysis.transcripts.sources import KINDS, Columns, Source, kind_of, pick_sources, show

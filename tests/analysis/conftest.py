@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from analysis.aws import open_session
+from analysis.aws.session import open_session
 
 PANDAS_DTYPES = {pl.Int64: "Int64", pl.Float64: "float64", pl.Boolean: "boolean"}
 

@@ -5,7 +5,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, SSLError, SSOTokenLoadError
 
 from analysis import Prompt, prepare
-from analysis.aws import EMULATOR_ROLE
+from analysis.aws.session import EMULATOR_ROLE
 from analysis.errors import JobError
 from analysis.jobs import count_unfinished, stop_jobs, take_step
 from analysis.runs.rests import renew

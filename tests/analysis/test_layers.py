@@ -9,7 +9,6 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     {"errors"},
     {"aws", "columns"},
-    {"storage"},
     {"facts", "prompts", "transcripts", "samples"},
     {"families"},
     {"bodies", "cuts", "refusals"},
@@ -24,7 +23,7 @@ LAYERS = (
     {"cli"},
 )
 LAYER = {module: number for number, layer in enumerate(LAYERS) for module in layer}
-EMULATED = {"aws.py", "cli.py"}
+EMULATED = {"session.py", "cli.py"}
 
 
 def list_files(package):

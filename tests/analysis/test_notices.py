@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from analysis import add_costs, collect, prepare, submit
-from analysis.aws import open_session
+from analysis.aws.session import open_session
 from analysis.errors import JobError
 from analysis.facts.prices import PRICE_SCHEMA, find_prices
 from analysis.notices import list_notices, list_unpriced

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from analysis.aws import open_session
+from analysis.aws.session import open_session
 from analysis.facts import read_facts
 from analysis.facts.models import find_model
 from analysis.families import FAMILIES, find_family

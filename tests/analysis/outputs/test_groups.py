@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from analysis.aws.storage import StoredFile
 from analysis.errors import StorageError
 from analysis.outputs import groups, list_outputs, load_outputs, scan_outputs
 from analysis.outputs.groups import Task, count_processes, group_files, read_files, start_worker
-from analysis.storage import StoredFile
 
 LINE = '{"recordId":"%s","modelInput":{"max_tokens":5},"modelOutput":{"content":[{"type":"text","text":"Hi."}]}}\n'
 SCRIPT = """

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from analysis.aws.storage import StoredFile
 from analysis.families import FAMILIES
 from analysis.families.family import only_read
 from analysis.outputs import OUTPUT_SCHEMA, load_outputs
@@ -16,7 +17,6 @@ from analysis.outputs.echoes import Echoes
 from analysis.outputs.frames import list_columns, make_frame
 from analysis.outputs.lines import read_lines
 from analysis.prompts import Prompt
-from analysis.storage import StoredFile
 
 ECHO = '"modelInput":{"anthropic_version":"bedrock-2023-05-31","max_tokens":400,"messages":[]}'
 USAGE = '"usage":{"input_tokens":210,"output_tokens":9}'

@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from analysis import Prompt, prepare
-from analysis.aws import open_session
+from analysis.aws.session import open_session
 from bedrock_local.settings import Settings, write_settings
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from filelock import FileLock
 
 from analysis import collect, invoke, load_jobs, open_run, prepare, submit
-from analysis.aws import EMULATOR_ROLE as ROLE
+from analysis.aws.session import EMULATOR_ROLE as ROLE
 from analysis.errors import BudgetError, JobError, QuotaError, RunError
 from analysis.jobs import take_step
 from analysis.runs import agree_to_cost, is_finished, stop

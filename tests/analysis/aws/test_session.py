@@ -2,7 +2,7 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from analysis.aws import Patience, make_client, open_session
+from analysis.aws.session import Patience, make_client, open_session
 from analysis.errors import StorageError
 from bedrock_local.settings import Settings, write_settings
 
@@ -78,7 +78,7 @@ def test_a_refusal_is_no_trouble_that_passes(patience, clock):
 
 
 def test_clients_tell_what_keeps_them_waiting(emulator, monkeypatch, capsys):
-    monkeypatch.setattr("analysis.aws.SILENT_S", 0)
+    monkeypatch.setattr("analysis.aws.session.SILENT_S", 0)
     client = make_client(emulator, "bedrock")
     replies = iter([ReadTimeoutError(endpoint_url="https://bedrock.us-east-1.amazonaws.com/"), None])
     client.meta.events.register_first("before-send", lambda **_: raise_once(next(replies)))

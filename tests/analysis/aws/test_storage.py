@@ -9,8 +9,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError
 
 import bedrock_local
+from analysis.aws.storage import RANGE_BYTES, StoredFile, fetch_file, fetch_files, list_files, parse_s3_uri, put_file
 from analysis.errors import StorageError
-from analysis.storage import RANGE_BYTES, StoredFile, fetch_file, fetch_files, list_files, parse_s3_uri, put_file
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_an_answer_that_is_too_short_is_no_file(s3, tmp_path):
 
 
 def test_more_objects_than_wait_together_are_fetched(s3, tmp_path, monkeypatch):
-    monkeypatch.setattr("analysis.storage.FILES_TOGETHER", 2)
+    monkeypatch.setattr("analysis.aws.storage.FILES_TOGETHER", 2)
     put(s3, "run/a", "run/b", "run/c", "run/d", "run/e")
     paths = fetch_files(list_files("s3://calls/run", s3=s3), tmp_path, s3=s3)
     assert [path.read_text() for path in paths] == ["run/a", "run/b", "run/c", "run/d", "run/e"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from analysis.aws import CONNECTIONS, NETWORK_ERRORS, make_client, open_session
+from analysis.aws.session import CONNECTIONS, NETWORK_ERRORS, make_client, open_session
 from analysis.errors import StorageError
 
 BROKEN = (ConnectionError, TimeoutError)
