@@ -148,7 +148,7 @@ def sample(
 
     Each comes with the facts it was made from.
     """
-    from analysis.samples import make_calls
+    from analysis.synthetic import make_calls
 
     out.parent.mkdir(parents=True, exist_ok=True)
     make_calls(calls, seed=seed).write_parquet(out)

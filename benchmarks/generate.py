@@ -11,7 +11,7 @@ import msgspec
 
 from analysis.families.anthropic import write_request
 from analysis.prompts import Prompt
-from analysis.samples import make_calls
+from analysis.synthetic import make_calls
 
 PROMPT = Prompt(
     name="notes",

@@ -4,7 +4,7 @@ import json
 import random
 from functools import cache
 
-from analysis.samples import make_calls
+from analysis.synthetic import make_calls
 
 SEED = 7
 DISTINCT_CALLS = 1_000

@@ -30,7 +30,7 @@ from analysis import (
     submit,
     sum_costs,
 )
-from analysis.samples import make_calls
+from analysis.synthetic import make_calls
 from bedrock_local import Settings, open_session
 
 SEED, DISTINCT_CALLS, MOST_WORDS = 7, 1_000, 200

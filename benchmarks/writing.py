@@ -19,7 +19,7 @@ import polars as pl
 from inputs import DISTINCT_CALLS, SEED
 from measuring import describe_machine, find_ratio, table, take_turns, tell
 
-from analysis.samples import make_calls
+from analysis.synthetic import make_calls
 
 HERE = Path(__file__).parent
 PACKAGES = ("msgspec", "orjson", "pandas", "polars")

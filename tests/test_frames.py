@@ -19,7 +19,7 @@ from analysis import (
     suggest_max_tokens,
     sum_costs,
 )
-from analysis.samples import make_calls
+from analysis.synthetic import make_calls
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs/frames.md").read_text(encoding="utf-8")

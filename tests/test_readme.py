@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import analysis
-from analysis.samples import make_calls
+from analysis.synthetic import make_calls
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

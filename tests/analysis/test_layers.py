@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     {"errors"},
     {"aws", "columns"},
-    {"facts", "prompts", "transcripts", "samples"},
+    {"facts", "prompts", "transcripts", "synthetic"},
     {"families"},
     {"bodies", "cuts", "refusals"},
     {"records", "ledger", "invocations", "outputs"},

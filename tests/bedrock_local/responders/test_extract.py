@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from analysis.prompts import read_prompts, render
-from analysis.samples import make_calls
-from analysis.samples.phrases import read_phrases
+from analysis.synthetic import make_calls
+from analysis.synthetic.phrases import read_phrases
 from bedrock_local.inference import Question, count_tokens
 from bedrock_local.responders.extract import extract
 from bedrock_local.responders.extract.lexicon import COMMON

@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from analysis.samples.phrases import APART, Matter, Phrases, exchanges_of, polish
+from analysis.synthetic.phrases import APART, Matter, Phrases, exchanges_of, polish
 
 OUTCOMES = {"resolved": 50, "pending": 20, "escalated": 12, "declined": 13, "disconnected": 5}
 # How many promises an outcome comes with, from and to.

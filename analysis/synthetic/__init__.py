@@ -7,8 +7,8 @@ import random
 import polars as pl
 
 from analysis.errors import CallsError
-from analysis.samples.phrases import read_phrases
-from analysis.samples.script import write_call
+from analysis.synthetic.phrases import read_phrases
+from analysis.synthetic.script import write_call
 
 __all__ = ["make_calls"]
 

@@ -10,8 +10,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from analysis.errors import CallsError
-from analysis.samples import make_calls
-from analysis.samples.phrases import ordinal, polish, spell
+from analysis.synthetic import make_calls
+from analysis.synthetic.phrases import ordinal, polish, spell
 
 SCHEMA = {
     "call_id": pl.String,
@@ -28,7 +28,7 @@ SCHEMA = {
 }
 IN_ANOTHER_PROCESS = """
 import io, hashlib
-from analysis.samples import make_calls
+from analysis.synthetic import make_calls
 file = io.BytesIO()
 make_calls(30, seed=3).write_parquet(file)
 print(hashlib.sha256(file.getvalue()).hexdigest())

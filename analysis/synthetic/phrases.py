@@ -45,7 +45,7 @@ class Phrases:
 @cache
 def read_phrases(language: str) -> Phrases:
     """Read the phrases of a language once."""
-    texts = tomllib.loads((files("analysis.samples") / f"{language}.toml").read_text(encoding="utf-8"))
+    texts = tomllib.loads((files("analysis.synthetic") / f"{language}.toml").read_text(encoding="utf-8"))
     return Phrases(texts, texts["words_at_most"])
 
 
