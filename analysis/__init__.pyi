@@ -1,9 +1,9 @@
 from .answers import count_errors as count_errors
+from .columns import as_pandas as as_pandas
 from .costs import add_costs as add_costs
 from .costs import sum_costs as sum_costs
 from .estimates import estimate_costs as estimate_costs
 from .manifests import load_manifests as load_manifests
-from .outputs import as_pandas as as_pandas
 from .outputs import load_outputs as load_outputs
 from .outputs import scan_outputs as scan_outputs
 from .previews import preview as preview

@@ -128,7 +128,7 @@ def list_parameters(
 
 def describe(findings: dict[str, Any]) -> str:
     """Say in a line what the first page of the report says."""
-    from analysis.plans import usd
+    from analysis.display import usd
 
     records, total, truncated = findings["records"], findings["total"], findings["truncated"]
     cost = "cost unknown" if total["cost_usd"] is None else usd(total["cost_usd"])

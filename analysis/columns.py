@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
+import polars as pl
 from narwhals.typing import IntoDataFrameT
 
 from analysis.errors import ColumnError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WHOLE = nw.Int64()
 FRACTION = nw.Float64()
@@ -56,3 +60,15 @@ def aggregate(frame: nw.DataFrame[IntoDataFrameT], keys: Sequence[str], *sums: n
     if not keys:
         return frame.select(*sums)
     return frame.group_by(*keys).agg(*sums).sort(*keys, nulls_last=True)
+
+
+def as_pandas(frame: pl.DataFrame) -> pd.DataFrame:
+    """Convert to pandas; whole numbers stay whole (`Int64`, ...) where values are missing, and texts are `str`."""
+    import pandas as pd
+    import pyarrow as pa
+
+    text = pd.StringDtype("pyarrow", na_value=float("nan"))
+    dtypes = {pa.string(): text, pa.large_string(): text, pa.bool_(): pd.BooleanDtype()}
+    for kind in ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"):
+        dtypes[getattr(pa, kind.lower())()] = getattr(pd, f"{kind}Dtype")()
+    return frame.to_arrow().to_pandas(types_mapper=dtypes.get, date_as_object=False)

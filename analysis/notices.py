@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import polars as pl
 
-from analysis.plans import count
+from analysis.display import count
 from analysis.runs import Run, compare_manifests, describe_ends, reconcile_run
 
 MADE_BY = "a model that is not named"

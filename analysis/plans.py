@@ -9,13 +9,13 @@ from html import escape
 
 import polars as pl
 
+from analysis.display import count, show_table
 from analysis.estimates import estimate_costs
 from analysis.facts.models import find_model, list_models
 from analysis.facts.prices import find_prices
 from analysis.facts.quotas import Quotas
 from analysis.families import find_family
 from analysis.prompts import Prompt
-from analysis.tables import show_table
 
 METHOD = (
     "Input tokens are bytes of text / 4, plus or minus a quarter. Output tokens are half of max_tokens, from a tenth "
@@ -187,19 +187,6 @@ def unconfirmed_format(prompt: Prompt) -> Iterator[tuple[str, str, str]]:
             f"nobody has confirmed the InvokeModel format of {model.base}; invocation_type Converse is known to work"
         )
         yield "format", prompt.name, detail
-
-
-def count(number: int, noun: str) -> str:
-    """Write a number with its noun."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def usd(value: float | None) -> str:
-    """Write a cost with as many digits as a small one needs, which is not 0."""
-    if value is None:
-        return "unknown"
-    digits = 2 if value >= 0.01 or value == 0 else 4 if value >= 0.0001 else 6
-    return f"{value:,.{digits}f} USD"
 
 
 def usd_range(row: Mapping[str, float | None], of: pl.DataFrame | None = None) -> str:

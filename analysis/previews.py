@@ -17,8 +17,8 @@ from analysis.facts.models import find_model
 from analysis.families import Reading, find_family
 from analysis.invocations import invoke_once
 from analysis.prompts import Prompt
-from analysis.records import describe_record
-from analysis.refusals import check_settings
+from analysis.requests.prompt_checks import check_settings
+from analysis.requests.records import describe_record
 
 LONG = "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; max-height: 24em; overflow: auto"
 

@@ -103,7 +103,7 @@ def way_polars(calls, folder):
 def way_records(calls, folder):
     """Write the records of a run: what `prepare` does after it has looked at the calls."""
     from analysis.facts.quotas import find_quotas
-    from analysis.records import write_records
+    from analysis.requests.records import write_records
 
     tqdm.get_lock()  # imports multiprocessing
     yield

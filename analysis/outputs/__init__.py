@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
@@ -14,14 +14,10 @@ from analysis.outputs.frames import ALL, OUTPUT_SCHEMA, find_job_id
 from analysis.outputs.groups import count_processes, read_files
 from analysis.outputs.parts import RecordIndex, index_records, write_part
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 __all__ = [
     "MANIFEST",
     "OUTPUT_SCHEMA",
     "RecordIndex",
-    "as_pandas",
     "find_job_id",
     "index_records",
     "list_outputs",
@@ -101,18 +97,6 @@ def list_outputs(where: str | Path, *, s3: Any = None) -> list[StoredFile]:
     outputs = [file for file in files if file.name.endswith(".out") and PurePosixPath(file.name).name != MANIFEST]
     is_named_itself = len(files) == 1 and Path(files[0].name).name == Path(str(where)).name
     return outputs or (files if is_named_itself else [])
-
-
-def as_pandas(frame: pl.DataFrame) -> pd.DataFrame:
-    """Convert to pandas; whole numbers stay whole (`Int64`, ...) where values are missing, and texts are `str`."""
-    import pandas as pd
-    import pyarrow as pa
-
-    text = pd.StringDtype("pyarrow", na_value=float("nan"))
-    dtypes = {pa.string(): text, pa.large_string(): text, pa.bool_(): pd.BooleanDtype()}
-    for kind in ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"):
-        dtypes[getattr(pa, kind.lower())()] = getattr(pd, f"{kind}Dtype")()
-    return frame.to_arrow().to_pandas(types_mapper=dtypes.get, date_as_object=False)
 
 
 def collect_chunks(chunks: Iterable[pl.DataFrame]) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from analysis.errors import CallsError, PromptError, RunError
 from analysis.facts.models import find_model
 from analysis.facts.quotas import LATEST, Quotas, find_quotas
 from analysis.prompts import Prompt, check_name, check_template
-from analysis.records import write_records
+from analysis.requests.records import write_records
 from analysis.runs.folder import RUN_FILE, Run
 from analysis.runs.standing import has_answers, has_jobs
 

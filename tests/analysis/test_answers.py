@@ -4,8 +4,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from analysis.answers import pick_answers
+from analysis.columns import as_pandas
 from analysis.errors import ColumnError
-from analysis.outputs import OUTPUT_SCHEMA, as_pandas
+from analysis.outputs import OUTPUT_SCHEMA
 
 KEYS = {"call_id": pl.String, "variant": pl.String, "sample": pl.Int16}
 CALLS = pl.DataFrame({"call_id": ["c1", "c2"], "transcript": ["Hello", "Bye"], "minutes": [3, 4], "file": ["x", "y"]})

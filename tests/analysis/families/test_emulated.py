@@ -13,7 +13,7 @@ from analysis.invocations import invoke_once
 from analysis.outputs.frames import list_columns
 from analysis.outputs.lines import read_lines
 from analysis.prompts import Prompt
-from analysis.refusals import NO_STOP, NO_SYSTEM, check_settings
+from analysis.requests.prompt_checks import NO_STOP, NO_SYSTEM, check_settings
 
 # One of each family, beside those that take batch jobs.
 OTHERS = [

@@ -3,7 +3,7 @@ import pytest
 from analysis.errors import AnalysisError
 from analysis.families.family import Reading
 from analysis.families.writer import WRITER
-from analysis.refusals import check_settings
+from analysis.requests.prompt_checks import check_settings
 
 X5 = "us.writer.palmyra-x5-v1:0"
 

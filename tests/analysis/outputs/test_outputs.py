@@ -8,16 +8,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from analysis.columns import as_pandas
 from analysis.errors import StorageError
-from analysis.outputs import (
-    OUTPUT_SCHEMA,
-    as_pandas,
-    index_records,
-    list_outputs,
-    load_outputs,
-    scan_outputs,
-    write_part,
-)
+from analysis.outputs import OUTPUT_SCHEMA, index_records, list_outputs, load_outputs, scan_outputs, write_part
 
 JOB = "abcdefghijkl"
 HAIKU = "anthropic.claude-haiku-4-5"

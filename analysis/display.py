@@ -10,7 +10,7 @@ import polars as pl
 from narwhals.typing import IntoDataFrame
 from polars.selectors import date, datetime
 
-from analysis.outputs import as_pandas
+from analysis.columns import as_pandas
 
 MISSING = "\N{EN DASH}"
 LEFT = "text-align: left; white-space: pre-wrap"
@@ -64,3 +64,16 @@ def show_table(frame: IntoDataFrame) -> Table:
         pandas or polars. It is shown whole, so take its head when it is long.
     """
     return Table(frame)
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def usd(value: float | None) -> str:
+    """Write a cost with as many digits as a small one needs, which is not 0."""
+    if value is None:
+        return "unknown"
+    digits = 2 if value >= 0.01 or value == 0 else 4 if value >= 0.0001 else 6
+    return f"{value:,.{digits}f} USD"

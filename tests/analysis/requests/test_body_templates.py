@@ -11,13 +11,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from analysis.bodies import Columns, UserText, WholeBody, make_form
 from analysis.errors import PromptError
 from analysis.facts.models import find_model
 from analysis.facts.quotas import find_quotas
 from analysis.families import FAMILIES, find_family, only_read
 from analysis.prompts import Prompt
-from analysis.records import describe_record, write_records
+from analysis.requests.body_templates import Columns, UserText, WholeBody, make_form
+from analysis.requests.records import describe_record, write_records
 
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
 MODELS = {

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from analysis.tables import show_table
+from analysis.display import show_table
 
 
 def read_cells(frame):

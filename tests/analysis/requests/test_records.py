@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 from analysis.errors import ModelError, PromptError, QuotaError
 from analysis.facts.quotas import Quotas, find_quotas
 from analysis.prompts import Prompt
-from analysis.records import ID_LENGTH, RECORD_SCHEMA, check_ids, describe_record, write_records
+from analysis.requests.records import ID_LENGTH, RECORD_SCHEMA, check_ids, describe_record, write_records
 
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
 SONNET = "us.anthropic.claude-sonnet-4-6"

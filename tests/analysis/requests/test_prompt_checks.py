@@ -3,7 +3,7 @@ import pytest
 from analysis.errors import ModelError, PromptError
 from analysis.facts import read_facts
 from analysis.prompts import Prompt
-from analysis.refusals import check_settings
+from analysis.requests.prompt_checks import check_settings
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"  # temperature or top_p, 64,000 tokens out
 OLD = "anthropic.claude-3-haiku-20240307-v1:0"  # 4,096 tokens out

@@ -12,14 +12,24 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from analysis.bodies import Form, Slab, Source, Texts, count_bytes, digest_prompts, make_form, write_request, write_text
-from analysis.cuts import Cut, add_cuts, check_sizes, cut_records, read_blocks, write_files
 from analysis.errors import QuotaError
 from analysis.facts.models import find_model
 from analysis.facts.quotas import Quotas
 from analysis.facts.tokens import estimate_tokens
 from analysis.prompts import Prompt
-from analysis.refusals import check_settings
+from analysis.requests.body_templates import (
+    Form,
+    Slab,
+    Source,
+    Texts,
+    count_bytes,
+    digest_prompts,
+    make_form,
+    write_request,
+    write_text,
+)
+from analysis.requests.input_files import Cut, add_cuts, check_sizes, cut_records, read_blocks, write_files
+from analysis.requests.prompt_checks import check_settings
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_LENGTH = 11  # what Bedrock's own ids had until 2025; a million records clash once in 97 million runs

@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.cuts import Cut, cut_evenly, read_blocks, write_files
+from analysis.requests.input_files import Cut, cut_evenly, read_blocks, write_files
 
 
 @given(
