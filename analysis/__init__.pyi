@@ -1,9 +1,11 @@
 from .answers import count_errors as count_errors
 from .columns import as_pandas as as_pandas
-from .costs import add_costs as add_costs
-from .costs import sum_costs as sum_costs
-from .estimates import estimate_costs as estimate_costs
 from .manifests import load_manifests as load_manifests
+from .metrics.costs import add_costs as add_costs
+from .metrics.costs import sum_costs as sum_costs
+from .metrics.estimates import estimate_costs as estimate_costs
+from .metrics.stop_reasons import count_stop_reasons as count_stop_reasons
+from .metrics.stop_reasons import suggest_max_tokens as suggest_max_tokens
 from .outputs import load_outputs as load_outputs
 from .outputs import scan_outputs as scan_outputs
 from .previews import preview as preview
@@ -17,8 +19,6 @@ from .runs import load_jobs as load_jobs
 from .runs import open_run as open_run
 from .runs import prepare as prepare
 from .runs import submit as submit
-from .stops import count_stop_reasons as count_stop_reasons
-from .stops import suggest_max_tokens as suggest_max_tokens
 from .transcripts import drop_empty_calls as drop_empty_calls
 from .transcripts import read_calls as read_calls
 from .transcripts import sample_calls as sample_calls

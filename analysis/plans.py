@@ -10,11 +10,11 @@ from html import escape
 import polars as pl
 
 from analysis.display import count, show_table
-from analysis.estimates import estimate_costs
 from analysis.facts.models import find_model, list_models
 from analysis.facts.prices import find_prices
 from analysis.facts.quotas import Quotas
 from analysis.families import find_family
+from analysis.metrics.estimates import estimate_costs
 from analysis.prompts import Prompt
 
 METHOD = (

@@ -12,10 +12,10 @@ import polars as pl
 
 from analysis.aws.session import make_client, open_session
 from analysis.errors import PromptError
-from analysis.estimates import estimate_costs
 from analysis.facts.models import find_model
 from analysis.families import Reading, find_family
-from analysis.invocations import invoke_once
+from analysis.jobs.on_demand import invoke_once
+from analysis.metrics.estimates import estimate_costs
 from analysis.prompts import Prompt
 from analysis.requests.prompt_checks import check_settings
 from analysis.requests.records import describe_record

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.errors import JobError
-from analysis.jobs import MOST_TRIES, PlannedJob, count_sent
-from analysis.ledger import JobState
+from analysis.jobs.batch import MOST_TRIES, PlannedJob, count_sent
+from analysis.jobs.ledger import JobState
 from analysis.runs.folder import Run
 from analysis.runs.standing import find_least, has_jobs, is_settled, list_latest, plan_jobs
 

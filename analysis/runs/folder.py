@@ -12,7 +12,7 @@ import polars as pl
 from analysis.aws.session import EMULATOR
 from analysis.errors import RunError
 from analysis.facts.quotas import Quotas
-from analysis.ledger import Ledger
+from analysis.jobs.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA
 from analysis.plans import Plan, make_plan
 from analysis.prompts import Prompt

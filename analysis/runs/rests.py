@@ -11,9 +11,9 @@ import msgspec
 import polars as pl
 
 from analysis.aws.storage import fetch_files, list_prefix
-from analysis.invocations import InputLine
-from analysis.jobs import PlannedJob
-from analysis.ledger import JobState
+from analysis.jobs.batch import PlannedJob
+from analysis.jobs.ledger import JobState
+from analysis.jobs.on_demand import InputLine
 from analysis.outputs import list_outputs, scan_outputs
 from analysis.runs.folder import Run
 from analysis.runs.standing import is_settled, list_latest

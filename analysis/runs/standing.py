@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from analysis.invocations import read_lines
-from analysis.jobs import MOST_TRIES, PlannedJob, count_sent
-from analysis.ledger import PRODUCTIVE, JobState
+from analysis.jobs.batch import MOST_TRIES, PlannedJob, count_sent
+from analysis.jobs.ledger import PRODUCTIVE, JobState
+from analysis.jobs.on_demand import read_lines
 from analysis.runs.folder import Run
 
 ON_DEMAND = "on-demand"  # the folder of such answers below output/

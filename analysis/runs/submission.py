@@ -13,7 +13,6 @@ from typing import Any
 import polars as pl
 from botocore.exceptions import ClientError
 
-from analysis import jobs
 from analysis.aws.session import (
     EMULATOR,
     EMULATOR_BUCKET,
@@ -27,9 +26,10 @@ from analysis.aws.session import (
 )
 from analysis.errors import JobError, QuotaError, RunError, StorageError
 from analysis.facts.models import find_model
-from analysis.invocations import AT_ONCE, invoke_file, make_invoke
-from analysis.jobs import Account, PlannedJob
-from analysis.ledger import JobState
+from analysis.jobs import batch
+from analysis.jobs.batch import Account, PlannedJob
+from analysis.jobs.ledger import JobState
+from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
 from analysis.runs.agreement import agree_to_cost, check_way
 from analysis.runs.ends import check_ends, describe_ends, describe_errors
 from analysis.runs.folder import Run
@@ -148,7 +148,7 @@ def wait_for_jobs(
     """Take steps until every job has ended; the bar follows the records that Bedrock says it has processed."""
     from tqdm import tqdm
 
-    total, told = sum(jobs.count_sent(job, state) for job, state in zip(planned, states, strict=True)), set[str]()
+    total, told = sum(batch.count_sent(job, state) for job, state in zip(planned, states, strict=True)), set[str]()
     with tqdm(desc=run.name, total=total, unit="record", mininterval=1, file=sys.stdout) as bar:
         while True:
             for reason in {state.message for state in states if state.status == "planned"} - {"", *told}:
@@ -171,7 +171,7 @@ def take_first_step(
     """
     while True:
         try:
-            return jobs.take_step(planned, run.ledger, account)
+            return batch.take_step(planned, run.ledger, account)
         except (ClientError, StorageError) as error:
             cause = error.__cause__ if isinstance(error, StorageError) else error
             if wait_s is None or not isinstance(cause, ClientError) or not is_passing(cause):
@@ -185,7 +185,7 @@ def take_step_if_possible(planned: Sequence[PlannedJob], run: Run, account: Acco
     The clients say so when it lasts.
     """
     try:
-        return jobs.take_step(planned, run.ledger, account)
+        return batch.take_step(planned, run.ledger, account)
     except (*NETWORK_ERRORS, ClientError, StorageError) as error:
         if is_passing(error) or is_passing(error.__cause__):
             return []
@@ -196,7 +196,7 @@ def count_processed(planned: Sequence[PlannedJob], states: Sequence[JobState]) -
     """Sum the records processed; older jobs have no counters and count when they have ended."""
     pairs = zip(planned, states, strict=True)
     return sum(
-        state.counts.get("processed", jobs.count_sent(job, state) if state.is_finished else 0) for job, state in pairs
+        state.counts.get("processed", batch.count_sent(job, state) if state.is_finished else 0) for job, state in pairs
     )
 
 
@@ -296,7 +296,7 @@ def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     profile, region = run.find_account(profile, region)
     bedrock = make_client(open_session(profile, region=region), "bedrock")
     with passing_errors(run):
-        jobs.stop_jobs(plan_jobs(run), run.ledger, bedrock)
+        batch.stop_jobs(plan_jobs(run), run.ledger, bedrock)
     return load_jobs(run)
 
 

@@ -200,5 +200,5 @@ def test_a_missing_column_is_named(plot):
 
 
 def test_the_package_comes_without_matplotlib():
-    code = "import sys, analysis, analysis.costs, analysis.stops; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, analysis.metrics.costs, analysis.metrics.stop_reasons; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

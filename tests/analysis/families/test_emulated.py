@@ -9,7 +9,7 @@ from analysis.facts import read_facts
 from analysis.facts.models import find_model
 from analysis.families import FAMILIES, find_family
 from analysis.families.family import only_read
-from analysis.invocations import invoke_once
+from analysis.jobs.on_demand import invoke_once
 from analysis.outputs.frames import list_columns
 from analysis.outputs.lines import read_lines
 from analysis.prompts import Prompt

@@ -3,8 +3,8 @@ import polars as pl
 import pytest
 
 from analysis.errors import ColumnError
-from analysis.estimates import compare_estimate, estimate_costs
 from analysis.facts.prices import PRICE_SCHEMA
+from analysis.metrics.estimates import compare_estimate, estimate_costs
 
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"  # batch 0.55 / 2.75, on demand 1.10 / 5.50
 RECORDS = {"variant": pl.String, "model_id": pl.String, "input_tokens_estimate": pl.Int64, "max_tokens": pl.Int64}

@@ -8,7 +8,7 @@ import narwhals as nw
 from narwhals.typing import IntoDataFrame, IntoDataFrameT
 
 from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, aggregate, give_back, read_columns
-from analysis.costs import MILLION, list_rates, price_of
+from analysis.metrics.costs import MILLION, list_rates, price_of
 
 AROUND = {"low": 0.75, "": 1.0, "high": 1.25}
 OF_MAX_TOKENS = {"low": 0.10, "": 0.50, "high": 1.0}

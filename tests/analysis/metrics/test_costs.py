@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from analysis.costs import add_costs, compare_invocations, project_costs, sum_costs
 from analysis.errors import ColumnError
 from analysis.facts.prices import PRICE_SCHEMA
+from analysis.metrics.costs import add_costs, compare_invocations, project_costs, sum_costs
 
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"  # batch 0.55 / 2.75, on demand 1.10 / 5.50
 OUTPUTS = {

@@ -4,7 +4,12 @@ import polars as pl
 import pytest
 
 from analysis.errors import AnalysisError, ColumnError
-from analysis.stops import count_stop_reasons, count_stop_reasons_by_length, share_truncated, suggest_max_tokens
+from analysis.metrics.stop_reasons import (
+    count_stop_reasons,
+    count_stop_reasons_by_length,
+    share_truncated,
+    suggest_max_tokens,
+)
 
 ANSWERS = {
     "variant": pl.String,

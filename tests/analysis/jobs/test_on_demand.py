@@ -12,7 +12,7 @@ from botocore.exceptions import (
 )
 
 from analysis.errors import JobError
-from analysis.invocations import invoke_file, make_invoke
+from analysis.jobs.on_demand import invoke_file, make_invoke
 
 
 def write_source(folder, *texts):

@@ -5,13 +5,13 @@ import filelock
 import msgspec
 import pytest
 
-from analysis.ledger import JobState, Ledger
+from analysis.jobs.ledger import JobState, Ledger
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/a1b2c3d4e5f6"
 APPEND = """
 import sys, time
 from pathlib import Path
-from analysis.ledger import Ledger
+from analysis.jobs.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]))
 ledger.file.with_name(sys.argv[2]).touch()
 while not ledger.file.with_name(sys.argv[3]).exists():

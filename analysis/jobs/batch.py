@@ -16,7 +16,7 @@ from analysis.aws import storage
 from analysis.aws.session import CREDENTIAL_ERRORS, NETWORK_ERRORS, is_busy
 from analysis.errors import JobError
 from analysis.facts.models import find_model
-from analysis.ledger import JobState, Ledger, apply_event
+from analysis.jobs.ledger import JobState, Ledger, apply_event
 
 MOST_TRIES = 3
 # Bedrock's ten statuses are these, and the ledger's UNPRODUCTIVE and PRODUCTIVE without `refused`.

@@ -1,0 +1,1 @@
+"""What is sent: batch jobs, records on demand, and the ledger of both."""

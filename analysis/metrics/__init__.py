@@ -1,0 +1,1 @@
+"""Functions from a frame of outputs to a frame: costs, estimates, stop reasons."""
