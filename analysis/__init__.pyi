@@ -1,6 +1,4 @@
-from .answers import count_errors as count_errors
 from .columns import as_pandas as as_pandas
-from .manifests import load_manifests as load_manifests
 from .metrics.costs import add_costs as add_costs
 from .metrics.costs import sum_costs as sum_costs
 from .metrics.estimates import estimate_costs as estimate_costs
@@ -8,6 +6,8 @@ from .metrics.stop_reasons import count_stop_reasons as count_stop_reasons
 from .metrics.stop_reasons import suggest_max_tokens as suggest_max_tokens
 from .outputs import load_outputs as load_outputs
 from .outputs import scan_outputs as scan_outputs
+from .outputs.answers import count_errors as count_errors
+from .outputs.manifests import load_manifests as load_manifests
 from .previews import preview as preview
 from .prompts import Prompt as Prompt
 from .prompts import read_prompts as read_prompts

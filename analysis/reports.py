@@ -12,7 +12,6 @@ from typing import Any
 
 import polars as pl
 
-from analysis.answers import count_errors
 from analysis.aws.session import EMULATOR
 from analysis.display import usd
 from analysis.facts.prices import find_prices
@@ -20,6 +19,7 @@ from analysis.metrics.costs import add_costs, sum_costs
 from analysis.metrics.stop_reasons import TRUNCATED, count_stop_reasons, share_truncated
 from analysis.notebooks import export_page, find_notebooks, render_page, run_notebook
 from analysis.notices import list_notices, list_unpriced
+from analysis.outputs.answers import count_errors
 from analysis.runs import Run, is_collected, is_finished, load_answers, open_run, reconcile_run
 
 STAGES = {

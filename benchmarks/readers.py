@@ -118,9 +118,9 @@ def way_load(files):
 
 def way_alone(files):
     """Read with `load_outputs` in one process and one thread: the exact reader."""
-    from analysis.outputs import groups
+    from analysis.outputs import parallel
 
-    groups.MOST_PROCESSES = 1
+    parallel.MOST_PROCESSES = 1
     yield from way_load(files)
 
 

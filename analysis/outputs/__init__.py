@@ -11,8 +11,8 @@ import polars as pl
 from analysis.aws.storage import StoredFile, list_files, open_s3
 from analysis.errors import StorageError
 from analysis.outputs.frames import ALL, OUTPUT_SCHEMA, find_job_id
-from analysis.outputs.groups import count_processes, read_files
-from analysis.outputs.parts import RecordIndex, index_records, write_part
+from analysis.outputs.parallel import count_processes, read_files
+from analysis.outputs.parquet import RecordIndex, index_records, write_part
 
 __all__ = [
     "MANIFEST",

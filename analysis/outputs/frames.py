@@ -12,8 +12,8 @@ import polars as pl
 
 from analysis.aws.storage import StoredFile
 from analysis.errors import StorageError
-from analysis.outputs.echoes import Echoes
 from analysis.outputs.lines import Row, read_lines
+from analysis.outputs.request_echo import Echoes
 
 HEIGHT = 1_000  # of more rows the first ones leave the processor's cache before their frame is built
 GATHERED = 10

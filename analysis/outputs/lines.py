@@ -26,7 +26,7 @@ from analysis.facts.models import find_model
 from analysis.families import FAMILIES, Family, Reading, Settings
 from analysis.families.converse import CONVERSE
 from analysis.families.family import Count
-from analysis.outputs.echoes import Echoes, blank
+from analysis.outputs.request_echo import Echoes, blank
 
 NO_SETTINGS = Settings()
 NO_READING = Reading()

@@ -1,11 +1,11 @@
 """Runs: one folder each, prepared, submitted or invoked, collected, opened again and listed."""
 
-from analysis.runs.agreement import agree_to_cost
+from analysis.runs.budget import agree_to_cost
 from analysis.runs.collection import collect, compare_manifests, load_answers, reconcile_run
-from analysis.runs.ends import describe_ends
 from analysis.runs.folder import Run, list_runs, open_run
+from analysis.runs.outcomes import describe_ends
 from analysis.runs.preparation import prepare
-from analysis.runs.standing import is_collected, is_finished, load_jobs
+from analysis.runs.status import is_collected, is_finished, load_jobs
 from analysis.runs.submission import invoke, stop, submit
 
 __all__ = [

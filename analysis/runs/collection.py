@@ -7,16 +7,16 @@ from itertools import groupby
 
 import polars as pl
 
-from analysis.answers import pick_answers
 from analysis.aws.session import make_client, open_session
 from analysis.aws.storage import StoredFile
 from analysis.errors import RunError
-from analysis.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.outputs import index_records, list_outputs, write_part
-from analysis.runs.ends import describe_absences
+from analysis.outputs.answers import pick_answers
+from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.runs.folder import Run
-from analysis.runs.rests import download_job
-from analysis.runs.standing import ON_DEMAND
+from analysis.runs.outcomes import describe_absences
+from analysis.runs.retries import download_job
+from analysis.runs.status import ON_DEMAND
 
 
 def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:

@@ -14,8 +14,8 @@ from analysis.errors import RunError
 from analysis.facts.quotas import Quotas
 from analysis.jobs.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA
-from analysis.plans import Plan, make_plan
 from analysis.prompts import Prompt
+from analysis.runs.plan import Plan, make_plan
 
 RUN_FILE = "run.json"
 

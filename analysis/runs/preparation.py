@@ -20,7 +20,7 @@ from analysis.facts.quotas import LATEST, Quotas, find_quotas
 from analysis.prompts import Prompt, check_name, check_template
 from analysis.requests.records import write_records
 from analysis.runs.folder import RUN_FILE, Run
-from analysis.runs.standing import has_answers, has_jobs
+from analysis.runs.status import has_answers, has_jobs
 
 GROUP_BYTES = 4 << 20  # text of the calls that are written at once
 SHOWN, LEAD = 40, 12  # characters of a changed value in an error, and of those the ones before the change

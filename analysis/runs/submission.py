@@ -30,11 +30,11 @@ from analysis.jobs import batch
 from analysis.jobs.batch import Account, PlannedJob
 from analysis.jobs.ledger import JobState
 from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
-from analysis.runs.agreement import agree_to_cost, check_way
-from analysis.runs.ends import check_ends, describe_ends, describe_errors
+from analysis.runs.budget import agree_to_cost, check_way
 from analysis.runs.folder import Run
-from analysis.runs.rests import count_left, renew
-from analysis.runs.standing import ON_DEMAND, load_jobs, plan_jobs
+from analysis.runs.outcomes import check_ends, describe_ends, describe_errors
+from analysis.runs.retries import count_left, renew
+from analysis.runs.status import ON_DEMAND, load_jobs, plan_jobs
 
 
 def submit(

@@ -13,7 +13,7 @@ LAYERS = (
     {"facts", "transcripts"},
     {"families", "jobs", "metrics"},
     {"requests", "outputs"},
-    {"manifests", "answers", "plans", "previews"},
+    {"previews"},
     {"runs"},
     {"plots", "notices"},
     {"notebooks"},

@@ -8,8 +8,8 @@ from analysis import Prompt, prepare
 from analysis.aws.session import EMULATOR_ROLE
 from analysis.errors import JobError
 from analysis.jobs.batch import count_unfinished, stop_jobs, take_step
-from analysis.runs.rests import renew
-from analysis.runs.standing import plan_jobs
+from analysis.runs.retries import renew
+from analysis.runs.status import plan_jobs
 from analysis.runs.submission import open_account, passing_errors, take_first_step, wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
 

@@ -13,9 +13,9 @@ from analysis.aws.storage import StoredFile
 from analysis.families import FAMILIES
 from analysis.families.family import only_read
 from analysis.outputs import OUTPUT_SCHEMA, load_outputs
-from analysis.outputs.echoes import Echoes
 from analysis.outputs.frames import list_columns, make_frame
 from analysis.outputs.lines import read_lines
+from analysis.outputs.request_echo import Echoes
 from analysis.prompts import Prompt
 
 ECHO = '"modelInput":{"anthropic_version":"bedrock-2023-05-31","max_tokens":400,"messages":[]}'

@@ -15,7 +15,7 @@ from analysis.aws.session import EMULATOR_ROLE as ROLE
 from analysis.errors import BudgetError, JobError, QuotaError, RunError
 from analysis.jobs.batch import take_step
 from analysis.runs import agree_to_cost, is_finished, stop
-from analysis.runs.standing import plan_jobs
+from analysis.runs.status import plan_jobs
 from analysis.runs.submission import open_account, wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
 

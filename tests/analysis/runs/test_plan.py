@@ -3,8 +3,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from analysis.facts.quotas import Quotas
-from analysis.plans import LIMIT_SCHEMA, make_plan
 from analysis.prompts import Prompt
+from analysis.runs.plan import LIMIT_SCHEMA, make_plan
 
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"  # 200,000 tokens of context, 4,096 out, no price in the tables
 HAIKU_45 = "global.anthropic.claude-haiku-4-5-20251001-v1:0"  # batch 0.50 and 2.50 USD per million, on demand twice

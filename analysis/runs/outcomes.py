@@ -8,7 +8,7 @@ from analysis.errors import JobError
 from analysis.jobs.batch import MOST_TRIES, PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
 from analysis.runs.folder import Run
-from analysis.runs.standing import find_least, has_jobs, is_settled, list_latest, plan_jobs
+from analysis.runs.status import find_least, has_jobs, is_settled, list_latest, plan_jobs
 
 CURE = "docs/unanswered.md says how to send them"
 

@@ -9,13 +9,13 @@ from polars.testing import assert_frame_equal
 
 from analysis.aws.storage import StoredFile
 from analysis.errors import StorageError
-from analysis.outputs import groups, list_outputs, load_outputs, scan_outputs
-from analysis.outputs.groups import Task, count_processes, group_files, read_files, start_worker
+from analysis.outputs import list_outputs, load_outputs, parallel, scan_outputs
+from analysis.outputs.parallel import Task, count_processes, group_files, read_files, start_worker
 
 LINE = '{"recordId":"%s","modelInput":{"max_tokens":5},"modelOutput":{"content":[{"type":"text","text":"Hi."}]}}\n'
 SCRIPT = """
 from analysis.outputs import list_outputs
-from analysis.outputs.groups import Task, start_worker
+from analysis.outputs.parallel import Task, start_worker
 
 (file, *_) = list_outputs({outputs!r})
 with start_worker() as ask:
@@ -37,9 +37,9 @@ def outputs(tmp_path):
 @pytest.fixture
 def two_processes(monkeypatch):
     """One file to a group, and a worker however little there is to read."""
-    monkeypatch.setattr(groups, "GROUP_BYTES", 1)
-    monkeypatch.setattr(groups, "WORKERS_PAY_BYTES", 0)
-    monkeypatch.setattr(groups.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(parallel, "GROUP_BYTES", 1)
+    monkeypatch.setattr(parallel, "WORKERS_PAY_BYTES", 0)
+    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
 
 
 def stored(*sizes: int) -> list[StoredFile]:
@@ -47,7 +47,7 @@ def stored(*sizes: int) -> list[StoredFile]:
 
 
 def test_small_files_are_read_together_and_large_ones_alone(monkeypatch):
-    monkeypatch.setattr(groups, "GROUP_BYTES", 100)
+    monkeypatch.setattr(parallel, "GROUP_BYTES", 100)
     sizes = [[file.bytes for file in group] for group in group_files(stored(40, 30, 20, 150, 300, 10, 10))]
     assert sizes == [[40, 30, 20], [150], [300, 10, 10]]
 
@@ -60,7 +60,7 @@ def test_a_worker_is_started_only_where_it_pays():
 
 def test_two_processes_give_the_rows_of_one(outputs, two_processes, monkeypatch):
     together = load_outputs(outputs)
-    monkeypatch.setattr(groups, "WORKERS_PAY_BYTES", 2**30)
+    monkeypatch.setattr(parallel, "WORKERS_PAY_BYTES", 2**30)
     assert_frame_equal(together, load_outputs(outputs))
     assert together["record_id"].drop_nulls().to_list() == [
         f"r{number}{place}" for number in range(9) for place in range(4)
@@ -84,13 +84,13 @@ def test_a_worker_reads_what_it_is_asked(outputs, tmp_path, model_id):
 
 def test_what_a_worker_leaves_undone_is_read_here(outputs, two_processes, monkeypatch):
     expected = load_outputs(outputs)
-    monkeypatch.setattr(groups, "COMMAND", "raise SystemExit")
+    monkeypatch.setattr(parallel, "COMMAND", "raise SystemExit")
     assert_frame_equal(load_outputs(outputs), expected)
 
 
 def test_where_no_process_can_be_started_all_is_read_here(outputs, two_processes, monkeypatch):
     expected = load_outputs(outputs)
-    monkeypatch.setattr(groups.sys, "executable", str(outputs / "no-python"))
+    monkeypatch.setattr(parallel.sys, "executable", str(outputs / "no-python"))
     assert_frame_equal(load_outputs(outputs), expected)
 
 
@@ -108,7 +108,7 @@ def test_a_worker_that_has_ended_is_asked_no_more(outputs, two_processes, monkey
         asked.append(task)
         raise BrokenPipeError
 
-    monkeypatch.setattr(groups, "ask", ask)
+    monkeypatch.setattr(parallel, "ask", ask)
     frames = list(read_files(list_outputs(outputs), s3=None, model_id=None, processes=2))
     assert (sum(frame.height for frame in frames), len(asked)) == (45, 1)
 
@@ -121,7 +121,7 @@ def test_whoever_stops_early_leaves_no_process(outputs, two_processes, monkeypat
             started.append(self)
             super().__init__(*given, **named)
 
-    monkeypatch.setattr(groups.subprocess, "Popen", Watched)
+    monkeypatch.setattr(parallel.subprocess, "Popen", Watched)
     frames = read_files(list_outputs(outputs), s3=None, model_id=None, processes=2)
     assert next(frames).height == 5
     frames.close()

@@ -3,10 +3,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from analysis.answers import pick_answers
 from analysis.columns import as_pandas
 from analysis.errors import ColumnError
 from analysis.outputs import OUTPUT_SCHEMA
+from analysis.outputs.answers import pick_answers
 
 KEYS = {"call_id": pl.String, "variant": pl.String, "sample": pl.Int16}
 CALLS = pl.DataFrame({"call_id": ["c1", "c2"], "transcript": ["Hello", "Bye"], "minutes": [3, 4], "file": ["x", "y"]})

@@ -31,7 +31,7 @@ GROUP_BYTES = 1 << 26
 # To start, a worker takes about a fifth of a second, in which one process reads 300 MB, and 60 MB of memory.
 WORKERS_PAY_BYTES = 1 << 30
 MOST_PROCESSES = 4
-COMMAND = "from analysis.outputs.groups import work; work()"
+COMMAND = "from analysis.outputs.parallel import work; work()"
 
 Group = list[StoredFile]
 

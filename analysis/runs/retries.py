@@ -16,7 +16,7 @@ from analysis.jobs.ledger import JobState
 from analysis.jobs.on_demand import InputLine
 from analysis.outputs import list_outputs, scan_outputs
 from analysis.runs.folder import Run
-from analysis.runs.standing import is_settled, list_latest
+from analysis.runs.status import is_settled, list_latest
 
 
 def renew(run: Run, planned: Sequence[PlannedJob], s3: Any) -> None:

@@ -6,9 +6,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from analysis.errors import StorageError
-from analysis.manifests import MANIFEST_SCHEMA, load_manifests
+from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
 
-OBSERVED = Path(__file__).parents[3] / "shared" / "data" / "bedrock_batch" / "observed_manifest_nova_pro.json.out"
+OBSERVED = Path(__file__).parents[4] / "shared" / "data" / "bedrock_batch" / "observed_manifest_nova_pro.json.out"
 FILE = "abcdefghijkl/manifest.json.out"
 
 

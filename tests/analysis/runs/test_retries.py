@@ -10,7 +10,7 @@ import pytest
 
 from analysis import collect, load_answers, load_jobs, open_run, prepare, read_calls, submit
 from analysis.errors import JobError
-from analysis.runs import agree_to_cost, is_finished, rests
+from analysis.runs import agree_to_cost, is_finished, retries
 
 from .conftest import make_calls, make_prompt
 
@@ -177,7 +177,7 @@ def test_output_that_comes_late_is_not_paid_for_again(half_done, tmp_path, list_
 
 
 def test_output_that_comes_while_a_rest_is_written_is_not_paid_for_again(half_done, list_account, monkeypatch):
-    count_left = rests.count_left
+    count_left = retries.count_left
 
     def count_early(run, planned, s3):
         count_left(run, planned, s3)
@@ -186,7 +186,7 @@ def test_output_that_comes_while_a_rest_is_written_is_not_paid_for_again(half_do
         answers = [json.dumps({"recordId": line["recordId"], "modelOutput": ANSWER}) + "\n" for line in lines]
         (folder / "late.jsonl.out").write_text("".join(answers))
 
-    monkeypatch.setattr(rests, "count_left", count_early)
+    monkeypatch.setattr(retries, "count_left", count_early)
     submit(half_done)
     assert len(list_account()) == 1
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.outputs.echoes import MOST_QUOTES, Echoes, blank
 from analysis.outputs.lines import read_lines
+from analysis.outputs.request_echo import MOST_QUOTES, Echoes, blank
 
 ANSWER = {"content": [{"type": "text", "text": "Hi." * 400}], "usage": {"input_tokens": 210}}
 LONG = "Agent: hello.\n" * 50

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from analysis.aws.session import EMULATOR, find_region
 from analysis.errors import BudgetError, RunError
 from analysis.runs.folder import Run
-from analysis.runs.standing import (
+from analysis.runs.status import (
     has_answers,
     has_job_output,
     has_jobs,
