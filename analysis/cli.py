@@ -62,7 +62,8 @@ def run(
     later. A run with too few records for a batch job is answered on demand.
     """
     from analysis.prompts import read_prompts
-    from analysis.reports import find_findings, run_stages, write_index
+    from analysis.reports.front_page import find_findings, write_index
+    from analysis.reports.stages import run_stages
     from analysis.runs import agree_to_cost, prepare
     from analysis.transcripts import read_calls
 
@@ -110,7 +111,7 @@ def list_parameters(
     run_folder: Path, asked: dict[str, Any], account: dict[str, Any], *, on_demand: bool
 ) -> dict[str, dict[str, Any]]:
     """Give each notebook its parameters; the cost has been agreed to here, where somebody sits."""
-    from analysis.reports import from_notebooks
+    from analysis.reports.stages import from_notebooks
 
     paths = {name: from_notebooks(asked[name]) for name in ("calls", "runs")}
     prompts = {"prompts": [from_notebooks(path) for path in asked["prompts"]]}

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from analysis import load_answers, open_run
 from analysis.cli import app, main
-from analysis.notebooks import find_notebooks
-from analysis.reports import STAGES
+from analysis.reports.notebooks import find_notebooks
+from analysis.reports.stages import STAGES
 from bedrock_local.settings import Settings, write_settings
 
 COMMANDS = ["emulator", "run", "sample"]

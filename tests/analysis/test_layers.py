@@ -15,8 +15,7 @@ LAYERS = (
     {"requests", "outputs"},
     {"previews"},
     {"runs"},
-    {"plots", "notices"},
-    {"notebooks"},
+    {"plots"},
     {"reports"},
     {"cli"},
 )

@@ -7,8 +7,9 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from analysis import load_answers, open_run
-from analysis.notebooks import export_page, find_notebooks, run_notebook
-from analysis.reports import STAGES, find_findings, write_index
+from analysis.reports.front_page import find_findings, write_index
+from analysis.reports.notebooks import export_page, find_notebooks, run_notebook
+from analysis.reports.stages import STAGES
 
 HOSTILE = (
     '<script>window.pwned=1</script><img src="x" onerror="window.pwned=1"><a href="javascript:window.pwned=1">x</a>'

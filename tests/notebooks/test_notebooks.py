@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from analysis import add_costs, count_stop_reasons, load_answers, load_jobs, open_run, sum_costs
-from analysis.notebooks import run_notebook
+from analysis.reports.notebooks import run_notebook
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

@@ -5,7 +5,7 @@ from analysis import add_costs, collect, prepare, submit
 from analysis.aws.session import open_session
 from analysis.errors import JobError
 from analysis.facts.prices import PRICE_SCHEMA, find_prices
-from analysis.notices import list_notices, list_unpriced
+from analysis.reports.notices import list_notices, list_unpriced
 from bedrock_local.settings import Settings, write_settings
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from analysis import collect, invoke, load_jobs, prepare, submit
-from analysis.reports import STAGES, find_findings, from_notebooks, is_done, run_stages, write_index
+from analysis.reports.front_page import find_findings, write_index
+from analysis.reports.stages import STAGES, from_notebooks, is_done, run_stages
 from bedrock_local import Settings
 from bedrock_local.settings import write_settings
 
@@ -115,7 +116,7 @@ def test_a_report_waits_for_jobs_that_run(go_on, make_run, make_prompt, tmp_path
 
 
 def test_records_refused_on_demand_are_not_waited_for(go_on, make_run, make_prompt, monkeypatch):
-    monkeypatch.setattr("analysis.reports.STAGES", {"prepare": "", "submit": ""})
+    monkeypatch.setattr("analysis.reports.stages.STAGES", {"prepare": "", "submit": ""})
     run = make_run(2, make_prompt(additional_fields={"colour": "blue"}))
     assert go_on(run, on_demand=True) == (True, ["[1/2] prepare: done before", "[2/2] submit"])
 
@@ -283,7 +284,7 @@ def test_what_is_noticed_stands_on_the_first_page(own_account, make_run, make_pr
 def test_a_job_that_failed_for_good_does_not_keep_back_the_report(
     own_account, go_on, make_run, make_prompt, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("analysis.reports.STAGES", {"prepare": "", "submit": "", "collect": ""})
+    monkeypatch.setattr("analysis.reports.stages.STAGES", {"prepare": "", "submit": "", "collect": ""})
     (tmp_path / "account").mkdir()
     write_settings(tmp_path / "account", Settings(faults={"job-failed": 1}))
     run = make_run(100, make_prompt())

@@ -30,7 +30,7 @@ def find_notebooks() -> Path:
     NotebookError
         Neither is there.
     """
-    places = [Path("notebooks"), Path(__file__).parents[1] / "notebooks"]
+    places = [Path("notebooks"), Path(__file__).parents[2] / "notebooks"]
     for place in places:
         if (place / "prepare.ipynb").exists():
             return place.resolve()
@@ -136,5 +136,6 @@ def export_page(copy: Path) -> Path:
 
 def render_page(template: str, **values: Any) -> str:
     """Fill in a page of the folder `pages`; everything that is not markup is escaped."""
-    environment = Environment(loader=PackageLoader("analysis", "pages"), autoescape=True, undefined=StrictUndefined)
+    pages = PackageLoader("analysis.reports", "pages")
+    environment = Environment(loader=pages, autoescape=True, undefined=StrictUndefined)
     return environment.get_template(template).render(values)

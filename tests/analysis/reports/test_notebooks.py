@@ -5,7 +5,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from analysis.errors import NotebookError
-from analysis.notebooks import check_parameters, export_page, find_notebooks, list_parameters, run_notebook
+from analysis.reports.notebooks import check_parameters, export_page, find_notebooks, list_parameters, run_notebook
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_the_notebooks_are_found_where_the_command_is_run(tmp_path, monkeypatch)
 
 def test_elsewhere_those_beside_the_package_are_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert find_notebooks() == Path(__file__).parents[2] / "notebooks"
+    assert find_notebooks() == Path(__file__).parents[3] / "notebooks"
 
 
 def test_an_unknown_parameter_is_refused_and_the_known_ones_named(tmp_path):
