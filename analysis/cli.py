@@ -163,11 +163,11 @@ def emulator(
     ] = None,
     port: Annotated[int, Option(help="Port on 127.0.0.1; 0 for any that is free.")] = PORT,
     work: Annotated[bool, Option("--work", help="Serve nothing: work on the jobs until all have ended.")] = False,  # noqa: FBT002 -- typer's way
-    answer: Annotated[
+    responder: Annotated[
         str | None, Option(help="Who answers: extract, an OpenAI-compatible URL, answers.jsonl, or module:function.")
     ] = None,
-    answer_model: Annotated[str | None, Option(help="The endpoint's name of the model.")] = None,
-    answer_workers: Annotated[int | None, Option(help="How many questions the endpoint gets at once.")] = None,
+    responder_model: Annotated[str | None, Option(help="The endpoint's name of the model.")] = None,
+    responder_workers: Annotated[int | None, Option(help="How many questions the endpoint gets at once.")] = None,
     clock: Annotated[Literal["instant", "realistic"] | None, Option(help="How long a job's states last.")] = None,
     factor: Annotated[float | None, Option(help="How many times faster than the wall clock jobs run.")] = None,
     records_per_second: Annotated[float | None, Option(help="The most records of a job in a second.")] = None,
@@ -185,11 +185,15 @@ def emulator(
 
     Any AWS client can use it, of any language.
     Says what to paste into another terminal so that the AWS CLI and SDKs find it.
-    Options about answers, clock, quotas and faults change the folder's settings, and stay.
+    Options about the responder, clock, quotas and faults change the folder's settings, and stay.
     """
     from bedrock_local.cli import CommandError, run_server, run_work
 
-    options: dict[str, Any] = {"answer": answer, "answer_model": answer_model, "answer_workers": answer_workers}
+    options: dict[str, Any] = {
+        "responder": responder,
+        "responder_model": responder_model,
+        "responder_workers": responder_workers,
+    }
     options |= {"clock": clock, "factor": factor, "records_per_second": records_per_second}
     options |= {"quotas": quotas, "min_records": min_records, "over_quota": over_quota}
     options |= {"faults": fault or None, "seed": seed}

@@ -18,9 +18,9 @@ from bedrock_local.batch import jobs
 from bedrock_local.batch.background import work_off
 from bedrock_local.batch.jobs import Job
 from bedrock_local.emulator import CONTENT, Emulator, make_folder
-from bedrock_local.inference import Answerer
+from bedrock_local.inference import Responder
 from bedrock_local.protocol.errors import SettingsError
-from bedrock_local.responders.selection import find_answerer
+from bedrock_local.responders.selection import find_responder
 from bedrock_local.settings import Settings, change_settings, read_settings
 from bedrock_local.transport.server import Server, serve
 
@@ -41,14 +41,14 @@ def run_server(folder: Path, port: int, options: dict[str, Any], say: Callable[[
     emulator = open_folder(folder, options)
     with ExitStack() as stack:
         try:
-            server = stack.enter_context(serve(emulator.folder, port=port, answer=emulator.answer))
+            server = stack.enter_context(serve(emulator.folder, port=port, responder=emulator.responder))
         except (OSError, OverflowError) as error:
             reason = f"--port {port} cannot be had: {error}; end what listens there, or give another, up to 65535"
             raise CommandError(reason) from error
         with suppress(KeyboardInterrupt):
             say(welcome(server))
-            if emulator.find_answerer() is None:
-                say("\nNobody answers here, as the settings leave that to workers; --answer names somebody.")
+            if emulator.find_responder() is None:
+                say("\nNo responder is configured in this process (the setting is worker); --responder sets one.")
             # Not an event: where polars has been imported, Ctrl-C does not wake those who wait for one.
             while True:
                 time.sleep(3600)
@@ -60,8 +60,8 @@ def run_work(folder: Path, options: dict[str, Any], say: Callable[[str], None], 
     if not any((folder.expanduser() / name).exists() for name in CONTENT):
         raise CommandError(f"{folder}: no emulator is in this folder; look at --folder, or make one without --work")
     emulator = open_folder(folder, options)
-    if emulator.find_answerer() is None:
-        raise CommandError("nobody answers: the settings leave it to workers; give --answer module:function or extract")
+    if emulator.find_responder() is None:
+        raise CommandError("no responder is configured in this process; give --responder module:function or extract")
     try:
         found = work_off(emulator, lambda unfinished: tell(describe_progress(emulator, unfinished)))
     except SettingsError as error:
@@ -76,19 +76,19 @@ def open_folder(folder: Path, options: dict[str, Any]) -> Emulator:
     changes = {name: value for name, value in options.items() if value is not None}
     if "faults" in changes:
         changes["faults"] = read_faults(changes["faults"])
-    answer = None
-    if found := FUNCTION.fullmatch(changes.get("answer", "")):
-        answer = find_function(found["module"], found["name"])
-        changes["answer"] = "worker"
-    elif changes.get("answer", "").endswith((".jsonl", ".jsonl.out")):
-        changes["answer"] = str(find_file(changes["answer"]))
+    responder = None
+    if found := FUNCTION.fullmatch(changes.get("responder", "")):
+        responder = find_function(found["module"], found["name"])
+        changes["responder"] = "worker"
+    elif changes.get("responder", "").endswith((".jsonl", ".jsonl.out")):
+        changes["responder"] = str(find_file(changes["responder"]))
     try:
         folder = make_folder(folder)
-        if "answer" in changes:  # before it is written: what nobody can open must not replace what is there
-            find_answerer(changes["answer"], folder=folder, model="", workers=1)
+        if "responder" in changes:  # before it is written: what nobody can open must not replace what is there
+            find_responder(changes["responder"], folder=folder, model="", workers=1)
         change_settings(folder, **changes) if changes else read_settings(folder)
-        emulator = Emulator(folder, answer=answer)
-        emulator.find_answerer()
+        emulator = Emulator(folder, responder=responder)
+        emulator.find_responder()
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
     return emulator
@@ -111,10 +111,10 @@ def read_faults(pairs: list[str]) -> dict[str, float]:
     return faults
 
 
-def find_function(module: str, name: str) -> Answerer:
+def find_function(module: str, name: str) -> Responder:
     """Import a function that answers; modules of the folder one stands in are found too."""
     sys.path.insert(0, str(Path.cwd()))
-    where = f"--answer {module}:{name}"
+    where = f"--responder {module}:{name}"
     try:
         function = getattr(importlib.import_module(module), name, None)
     except ModuleNotFoundError as error:
@@ -122,7 +122,7 @@ def find_function(module: str, name: str) -> Answerer:
         raise CommandError(reason) from error
     if not callable(function):
         raise CommandError(f"{where}: {module} has no function {name!r}; it takes a Question and gives a Reply")
-    found: Answerer = function
+    found: Responder = function
     return found
 
 
@@ -130,7 +130,7 @@ def find_file(name: str) -> Path:
     """Give the full path of a file of recorded answers, which means the same from every folder."""
     path = Path(name).expanduser().absolute()
     if not path.is_file():
-        raise CommandError(f"--answer {name}: there is no such file; it is an output of a batch job, one line a record")
+        raise CommandError(f"--responder {name}: there is no such file; give the output file of a batch job")
     return path
 
 

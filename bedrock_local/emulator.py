@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from bedrock_local.files import close_path, drop_old
-from bedrock_local.inference import Answerer, Question, Reply, Stop
+from bedrock_local.inference import Question, Reply, Responder, Stop
 from bedrock_local.protocol.errors import ServiceError, SettingsError
 from bedrock_local.responders import selection
 from bedrock_local.responders.concurrency import find_gate
@@ -23,9 +23,9 @@ CONTENT = ("s3", "state", "settings.json")
 ABANDONED_SECONDS = 24 * 3600.0
 STOPS = get_args(Stop)
 HALF_PAIR = re.compile("[\ud800-\udfff]")
-NOBODY = (
-    "Nobody in this process answers: the folder's settings say answer = worker. Open the folder with an answerer "
-    "(answer=...), or let the settings name extract, an endpoint or a file of recorded answers."
+NO_RESPONDER = (
+    "No responder is configured in this process: the folder's settings say responder = worker. "
+    "Open the folder with a responder (responder=...), or set extract, an endpoint or a file of recorded answers."
 )
 
 
@@ -37,7 +37,7 @@ class Emulator:
     ----------
     folder
         Holds `settings.json`, the buckets in `s3`, and `state`.
-    answer
+    responder
         Makes the reply to a question; the one that the folder's settings name when missing.
     now
         Seconds since 1970.
@@ -45,7 +45,7 @@ class Emulator:
 
     folder: Path
     region: str = "us-east-1"
-    answer: Answerer | None = None
+    responder: Responder | None = None
     now: Callable[[], float] = time.time
 
     @property
@@ -53,34 +53,34 @@ class Emulator:
         """The settings as they are in the folder now."""
         return read_settings(self.folder)
 
-    def find_answerer(self) -> Answerer | None:
+    def find_responder(self) -> Responder | None:
         """Find who answers: the process's own, else whom the folder's settings name; nobody here when that is `worker`.
 
         A SettingsError says what is wrong with the settings, or with the file that they name.
         """
-        if self.answer is not None:
-            return self.answer
+        if self.responder is not None:
+            return self.responder
         settings = self.settings
-        model, workers = settings.answer_model, settings.answer_workers
+        model, workers = settings.responder_model, settings.responder_workers
         try:
-            return selection.find_answerer(settings.answer, folder=self.folder, model=model, workers=workers)
+            return selection.find_responder(settings.responder, folder=self.folder, model=model, workers=workers)
         except ValueError as error:
             raise SettingsError(str(error)) from error
 
     def ask(self, question: Question) -> Reply:
-        """Have a question answered; an answerer that fails is a model that fails."""
-        answerer = self.find_answerer()
-        if answerer is None:
-            raise ServiceError("ModelNotReadyException", NOBODY)
+        """Have a question answered; a responder that fails is a model that fails."""
+        responder = self.find_responder()
+        if responder is None:
+            raise ServiceError("ModelNotReadyException", NO_RESPONDER)
         try:
-            with find_gate(answerer):
-                reply = answerer(question)
+            with find_gate(responder):
+                reply = responder(question)
         except ServiceError:
             raise
         except TimeoutError as error:
-            raise ServiceError("ModelTimeoutException", "The answerer took too long.") from error
+            raise ServiceError("ModelTimeoutException", "The responder took too long.") from error
         except Exception as error:
-            raise ServiceError("ModelErrorException", f"The answerer failed: {place_of(error)}") from error
+            raise ServiceError("ModelErrorException", f"The responder failed: {place_of(error)}") from error
         check_reply(reply)
         return reply
 
@@ -111,7 +111,7 @@ def make_folder(folder: Path, settings: Settings | None = None) -> Path:
 
 
 def place_of(error: Exception) -> str:
-    """Say what was raised and where in the answerer; its text is left out, which may quote the call."""
+    """Say what was raised and where in the responder; its text is left out, which may quote the call."""
     called = error.__traceback__ and error.__traceback__.tb_next
     name = type(error).__name__
     if not called:
@@ -121,12 +121,12 @@ def place_of(error: Exception) -> str:
 
 
 def check_reply(reply: object) -> None:
-    """Refuse what an answerer gave in place of a reply, or put into one."""
+    """Refuse what a responder gave in place of a reply, or put into one."""
     if not isinstance(reply, Reply):
-        reason = f"The answerer gave {type(reply).__name__}, not a Reply of bedrock_local.inference."
+        reason = f"The responder gave {type(reply).__name__}, not a Reply of bedrock_local.inference."
         raise ServiceError("ModelErrorException", reason)
     for name, misfit in find_reply_misfits(reply):
-        raise ServiceError("ModelErrorException", f"The answerer gave a Reply whose {name} {misfit}.")
+        raise ServiceError("ModelErrorException", f"The responder gave a Reply whose {name} {misfit}.")
 
 
 def find_reply_misfits(reply: Reply) -> Iterator[tuple[str, str]]:

@@ -50,7 +50,7 @@ class Reply:
     stop_sequence: str | None = None
 
 
-Answerer = Callable[[Question], Reply]
+Responder = Callable[[Question], Reply]
 
 
 def end_reply(question: Question, text: str) -> Reply:

@@ -66,12 +66,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Year of the quotas: `2026` or `2024`.
     min_records, max_file_records, max_job_records, max_file_bytes, max_job_bytes, max_unfinished_jobs
         Quotas in place of that year's; the last one counts a model's jobs that have not ended.
-    answer
+    responder
         Who answers: `extract`; the URL of an OpenAI-compatible endpoint (`http://127.0.0.1:8080/v1`); the path of a
-        file of recorded answers (`answers.jsonl`); or `worker`, for processes that bring an answerer of their own.
-    answer_model
+        file of recorded answers (`answers.jsonl`); or `worker`, for processes that bring a responder of their own.
+    responder_model
         The endpoint's name of the model; the id that the request names when empty.
-    answer_workers
+    responder_workers
         How many questions the endpoint is asked at once.
     over_quota
         Jobs beyond `max_unfinished_jobs` are refused at Create, or queued as Submitted.
@@ -102,9 +102,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_file_bytes: int | None = None
     max_job_bytes: int | None = None
     max_unfinished_jobs: int | None = None
-    answer: str = "extract"
-    answer_model: str = ""
-    answer_workers: Annotated[int, msgspec.Meta(ge=1)] = 8
+    responder: str = "extract"
+    responder_model: str = ""
+    responder_workers: Annotated[int, msgspec.Meta(ge=1)] = 8
     over_quota: Literal["refuse", "queue"] = "refuse"
     input_check: Literal["validation", "create"] = "validation"
     name_error: Literal["ConflictException", "ValidationException"] = "ConflictException"
@@ -115,9 +115,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse faults that do not exist, and an answerer that is none."""
+        """Refuse faults that do not exist, and a responder that is none."""
         check_faults(self.faults)
-        kind_of(self.answer)
+        kind_of(self.responder)
 
     def lasts(self, status: Waiting) -> float:
         """Seconds of the job's clock that a status lasts at least."""

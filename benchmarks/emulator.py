@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-import answerers
+import responders
 import transfers
 from inputs import write_records
 from jobs import no_wait, put_input
@@ -31,17 +31,17 @@ def main():
     parser.add_argument("--runs", type=int, default=5, help="of everything, in turns; medians are printed")
     runs = parser.parse_args().runs
     tables = [describe_machine("boto3", "botocore", "msgspec")]
-    for part in (time_answerers, time_transfers, time_large_job):
+    for part in (time_responders, time_transfers, time_large_job):
         with TemporaryDirectory() as folder:
             tables.append(part(Path(folder), runs))
     print("\n\n".join(tables))
 
 
-def time_answerers(folder, runs):
+def time_responders(folder, runs):
     """Say how many records a second a job runs through."""
     rows = [
         [name, *spread(rates), f"{1000 / median(rates):.2f}"]
-        for name, rates in answerers.measure(folder, runs, tell).items()
+        for name, rates in responders.measure(folder, runs, tell).items()
     ]
     return table(["who answers", "records a second", "slowest and fastest run", "ms a record"], rows)
 

@@ -41,7 +41,7 @@ def moment_of(seen, processed):
 
 def main(folder, task):
     """Measure, and print what was measured."""
-    session = open_session(folder, answer=answer_quickly)
+    session = open_session(folder, responder=answer_quickly)
     clients = [session.client(name) for name in ("s3", "bedrock")]
     facts = {"clients": len(clients)}
     if task == "job":

@@ -67,7 +67,7 @@ def shorten(transcript):
 
 def set_answers(answer):
     """Say who answers from now on."""
-    open_session(os.environ["BEDROCK_LOCAL"], settings=Settings(answer=answer))
+    open_session(os.environ["BEDROCK_LOCAL"], settings=Settings(responder=answer))
 
 
 def write_records(folder, _):

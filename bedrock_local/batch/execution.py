@@ -21,7 +21,7 @@ from bedrock_local.batch.outputs import publish_manifest, publish_output, show_o
 from bedrock_local.batch.record_order import read_line, take_place
 from bedrock_local.batch.records import Outcome, Record, answer_record, expire_record, read_record
 from bedrock_local.batch.time_slice import Turn
-from bedrock_local.inference import Answerer
+from bedrock_local.inference import Responder
 from bedrock_local.models import MODELS
 
 # So often, at least, what was answered is written: that much a killed process has to do again.
@@ -52,11 +52,11 @@ class Step:
         self.size += len(line)
 
 
-def answer_some(turn: Turn, answerer: Answerer, allowed: int) -> None:
+def answer_some(turn: Turn, responder: Responder, allowed: int) -> None:
     """Answer records until so many are processed, or a step is over."""
-    is_quick, step = getattr(answerer, "is_quick", False), begin_step(turn)
+    is_quick, step = getattr(responder, "is_quick", False), begin_step(turn)
     try:
-        (answer_in_turn if is_quick else answer_in_threads)(turn, step, answerer, allowed)
+        (answer_in_turn if is_quick else answer_in_threads)(turn, step, responder, allowed)
     except InvalidInputError:
         # The job ends here, with what is counted.
         collect_ready(turn, step, [])
@@ -64,20 +64,20 @@ def answer_some(turn: Turn, answerer: Answerer, allowed: int) -> None:
         raise
 
 
-def answer_in_turn(turn: Turn, step: Step, answerer: Answerer, allowed: int) -> None:
+def answer_in_turn(turn: Turn, step: Step, responder: Responder, allowed: int) -> None:
     """Ask somebody who answers at once, one question after the other, and one at least."""
     progress = turn.progress
     while progress.processed < allowed:
         place = take_place(turn.folder, turn.job, progress, taken=progress.done)
-        add_outcome(step, turn, place, make_call(turn, answerer, place)())
+        add_outcome(step, turn, place, make_call(turn, responder, place)())
         if step.is_over:
             break
     keep_lines(turn, step)
 
 
-def answer_in_threads(turn: Turn, step: Step, answerer: Answerer, allowed: int) -> None:
+def answer_in_threads(turn: Turn, step: Step, responder: Responder, allowed: int) -> None:
     """Ask somebody who takes his time, and write what is ready when the step is over."""
-    progress, asker = turn.progress, find_asker(answerer)
+    progress, asker = turn.progress, find_asker(responder)
     read, asked = (progress.file, progress.offset), take_asked(turn, asker)
     try:
         while True:
@@ -135,7 +135,7 @@ def ask_more(turn: Turn, asker: Asker, asked: list[Place], allowed: int) -> None
     progress = turn.progress
     while len(asked) < 2 * asker.gate.workers and progress.processed + len(asked) < allowed:
         place = take_place(turn.folder, turn.job, progress, taken=progress.done + len(asked))
-        asker.ask((turn.job.job_id, place), make_call(turn, asker.answerer, place))
+        asker.ask((turn.job.job_id, place), make_call(turn, asker.responder, place))
         asked.append(place)
 
 
@@ -159,12 +159,12 @@ def begin_step(turn: Turn) -> Step:
     return Step(min(turn.deadline, time.monotonic() + STEP_SECONDS))
 
 
-def make_call(turn: Turn, answerer: Answerer, place: Place) -> Callable[[], Outcome]:
+def make_call(turn: Turn, responder: Responder, place: Place) -> Callable[[], Outcome]:
     """Make the call that answers a record."""
     job, record = turn.job, read_again(turn, place)
-    ask = damage_answer(replace(turn.emulator, answer=answerer).ask, find_fault(turn, place))
+    ask = damage_answer(replace(turn.emulator, responder=responder).ask, find_fault(turn, place))
     return lambda: answer_record(
-        record, MODELS[job.model], invocation_type=job.invocation_type, answer=ask, number=place.line
+        record, MODELS[job.model], invocation_type=job.invocation_type, responder=ask, number=place.line
     )
 
 

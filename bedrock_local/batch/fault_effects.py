@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from bedrock_local.faults import RECORD_FAULTS, strikes
-from bedrock_local.inference import Answerer, Question, Reply, count_tokens
+from bedrock_local.inference import Question, Reply, Responder, count_tokens
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.settings import Settings, Waiting
 
@@ -50,13 +50,13 @@ def find_record_fault(settings: Settings, file: str, line: int) -> str:
     return first_fault(settings, RECORD_FAULTS, file, line)
 
 
-def damage_answer(answer: Answerer, fault: str) -> Answerer:
+def damage_answer(responder: Responder, fault: str) -> Responder:
     """Put an error in the place of an answer, or damage it; other faults leave it as it is."""
 
     def answer_damaged(question: Question) -> Reply:
         if fault in RECORD_ERRORS:
             raise ServiceError(*RECORD_ERRORS[fault])
-        return damage_reply(answer(question), fault)
+        return damage_reply(responder(question), fault)
 
     return answer_damaged
 

@@ -15,22 +15,22 @@ from weakref import WeakValueDictionary
 
 from bedrock_local.batch.jobs import Place
 from bedrock_local.batch.records import Outcome
-from bedrock_local.inference import Answerer
+from bedrock_local.inference import Responder
 from bedrock_local.responders.concurrency import Identity, find_gate, identity_of
 
 Key = tuple[str, Place]
 
 
 class Asker:
-    """Asks one answerer, as many questions at once as it takes.
+    """Asks one responder, as many questions at once as it takes.
 
     The threads are daemons, since an answer that takes minutes must not keep a process from its end, and each ends
     when nothing is left to ask.
     """
 
-    def __init__(self, answerer: Answerer) -> None:
-        # Held, so that no other answerer gets its identity while this asker is found by it.
-        self.answerer, self.gate = answerer, find_gate(answerer)
+    def __init__(self, responder: Responder) -> None:
+        # Held, so that no other responder gets its identity while this asker is found by it.
+        self.responder, self.gate = responder, find_gate(responder)
         self._answers: dict[Key, Future[Outcome]] = {}
         self._calls: deque[tuple[Key, Future[Outcome], Callable[[], Outcome]]] = deque()
         self._threads, self._lock = 0, threading.Lock()
@@ -102,7 +102,7 @@ class Asker:
             return None
 
 
-# An answerer's asker lives as long as somebody holds it: a turn, a thread, or an answer that is to be collected.
+# A responder's asker lives as long as somebody holds it: a turn, a thread, or an answer that is to be collected.
 _askers: WeakValueDictionary[Identity, Asker] = WeakValueDictionary()
 _with_answers: set[Asker] = set()
 _lock = threading.Lock()
@@ -117,10 +117,10 @@ def begin_anew() -> None:
     _with_answers.clear()
 
 
-def find_asker(answerer: Answerer) -> Asker:
-    """Give the one asker that this process has for an answerer."""
+def find_asker(responder: Responder) -> Asker:
+    """Give the one asker that this process has for a responder."""
     with _lock:
-        return _askers.setdefault(identity_of(answerer), Asker(answerer))
+        return _askers.setdefault(identity_of(responder), Asker(responder))
 
 
 def list_ready(job_id: str) -> list[tuple[Asker, Place]]:

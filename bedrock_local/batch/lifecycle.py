@@ -235,10 +235,10 @@ def break_off(turn: Turn, end: JobEnd) -> bool:
 
 def ask_somebody(turn: Turn, allowed: int) -> bool:
     """Have records answered; False when nobody in this process can, or may, or has more to do than wait."""
-    answerer, before = turn.emulator.find_answerer(), turn.progress.processed
-    if answerer is None or is_asked_elsewhere(turn):
+    responder, before = turn.emulator.find_responder(), turn.progress.processed
+    if responder is None or is_asked_elsewhere(turn):
         return False
-    answer_some(turn, answerer, allowed)
+    answer_some(turn, responder, allowed)
     return turn.progress.processed > before or (turn.waits == "long" and not turn.is_over)
 
 

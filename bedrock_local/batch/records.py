@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from bedrock_local.families import answer_converse_record, answer_native
-from bedrock_local.inference import Answerer, Reply
+from bedrock_local.inference import Reply, Responder
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 
@@ -70,12 +70,12 @@ def read_record(line: bytes) -> Record:
     return Record(model_input, form.record_id)
 
 
-def answer_record(record: Record, model: Model, *, invocation_type: str, answer: Answerer, number: int) -> Outcome:
+def answer_record(record: Record, model: Model, *, invocation_type: str, responder: Responder, number: int) -> Outcome:
     """Answer a record, or say what is wrong with it in place of the answer."""
     record_id = make_record_id(record, number) if record.record_id is None else record.record_id
     try:
         body = read_body(record)
-        reply, written = answer_body(body, model, invocation_type, answer)
+        reply, written = answer_body(body, model, invocation_type, responder)
     except ServiceError as error:
         failure = msgspec.json.encode({"errorCode": error.status, "errorMessage": error.message})
         return Outcome(write_line(record, b"error", failure, record_id), is_success=False)
@@ -90,10 +90,10 @@ def expire_record(record: Record, reason: str, *, number: int) -> bytes:
     return write_line(record, b"error", failure, record_id)
 
 
-def answer_body(body: Any, model: Model, invocation_type: str, answer: Answerer) -> tuple[Reply, dict[str, Any]]:
+def answer_body(body: Any, model: Model, invocation_type: str, responder: Responder) -> tuple[Reply, dict[str, Any]]:
     """Give the reply to a model input, plain and in the form of its family."""
     try:
-        return (answer_converse_record if invocation_type == "Converse" else answer_native)(model, body, answer)
+        return (answer_converse_record if invocation_type == "Converse" else answer_native)(model, body, responder)
     except RecursionError:
         raise ServiceError("ValidationException", MALFORMED) from None
 

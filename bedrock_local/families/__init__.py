@@ -24,7 +24,7 @@ from bedrock_local.families.openai import OPENAI
 from bedrock_local.families.reasoning import ask, find_thought
 from bedrock_local.families.titan import TITAN
 from bedrock_local.families.writer import WRITER
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, Responder
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 
@@ -67,31 +67,27 @@ def add_sampling(question: Question, body: Body) -> Question:
     return replace(question, temperature=given.get("temperature"), top_p=given.get("top_p", given.get("topP")))
 
 
-def answer_native(model: Model, body: Body, answer: Callable[[Question], Reply]) -> tuple[Reply, dict[str, Any]]:
+def answer_native(model: Model, body: Body, responder: Responder) -> tuple[Reply, dict[str, Any]]:
     """Answer a body in the model's own form: the reply with its tokens, and the body that says so."""
     question = read_native_question(model, body)
-    reply = ask(model, question, find_thought(model, body, question.max_tokens), answer)
+    reply = ask(model, question, find_thought(model, body, question.max_tokens), responder)
     return reply, find_family(model).write_answer(model, body, reply)
 
 
-def ask_converse(model: Model, body: Body, answer: Callable[[Question], Reply]) -> Reply:
+def ask_converse(model: Model, body: Body, responder: Responder) -> Reply:
     """Have a body of Converse answered."""
     question = read_converse_question(model, body)
-    return ask(model, question, find_thought(model, converse.read_wishes(model, body), question.max_tokens), answer)
+    return ask(model, question, find_thought(model, converse.read_wishes(model, body), question.max_tokens), responder)
 
 
-def answer_converse_record(
-    model: Model, body: Body, answer: Callable[[Question], Reply]
-) -> tuple[Reply, dict[str, Any]]:
+def answer_converse_record(model: Model, body: Body, responder: Responder) -> tuple[Reply, dict[str, Any]]:
     """Answer a record of a Converse job, which may hold less than a call and is answered with nulls."""
     converse.check_record(body)
-    reply = ask_converse(model, body, answer)
+    reply = ask_converse(model, body, responder)
     return reply, converse.write_batch_answer(model, body, reply)
 
 
-def answer_converse(
-    model: Model, body: Body, answer: Callable[[Question], Reply], *, elapsed_ms: Callable[[], int]
-) -> dict[str, Any]:
+def answer_converse(model: Model, body: Body, responder: Responder, *, elapsed_ms: Callable[[], int]) -> dict[str, Any]:
     """Answer a call of Converse; `elapsed_ms` says, once there is a reply, how long it took."""
-    reply = ask_converse(model, body, answer)
+    reply = ask_converse(model, body, responder)
     return converse.write_answer(model, body, reply, latency_ms=elapsed_ms())

@@ -6,13 +6,13 @@ Sources: "OpenAI models" and "Extended thinking" of the Amazon Bedrock User Guid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from bedrock_local.families import claude_rules
 from bedrock_local.families.limits import check_window
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, Responder
 from bedrock_local.inference import count_tokens as count
 from bedrock_local.models import Model
 
@@ -38,10 +38,10 @@ def find_thought(model: Model, wishes: Mapping[str, Any], max_tokens: int) -> st
     return thought[: 4 * max_tokens]
 
 
-def ask(model: Model, question: Question, thought: str, answer: Callable[[Question], Reply]) -> Reply:
+def ask(model: Model, question: Question, thought: str, responder: Responder) -> Reply:
     """Have a question answered with the tokens that the thought leaves; it is counted with the answer."""
     input_tokens, spent = check_window(question, model.context_tokens), count(thought)
     if spent >= question.max_tokens:
         return Reply("", "length", input_tokens, spent)
-    reply = answer(replace(question, max_tokens=question.max_tokens - spent))
+    reply = responder(replace(question, max_tokens=question.max_tokens - spent))
     return replace(reply, output_tokens=reply.output_tokens + spent)

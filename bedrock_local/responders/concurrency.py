@@ -1,4 +1,4 @@
-"""Gates: an answerer is asked as many questions at once as it takes, whoever asks, in batch and on demand."""
+"""Gates: a responder is asked as many questions at once as it takes, whoever asks, in batch and on demand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import deque
 from types import TracebackType
 from weakref import WeakValueDictionary
 
-from bedrock_local.inference import Answerer
+from bedrock_local.inference import Responder
 
 Identity = tuple[int, object]
 
@@ -17,10 +17,10 @@ Identity = tuple[int, object]
 class Gate:
     """Lets so many in at once, in the order in which they come: a batch in threads leaves no request outside."""
 
-    def __init__(self, answerer: Answerer) -> None:
-        # Held, so that no other answerer gets its identity while this gate is found by it.
-        self.answerer = answerer
-        self.workers = self._free = max(1, int(getattr(answerer, "workers", 1)))
+    def __init__(self, responder: Responder) -> None:
+        # Held, so that no other responder gets its identity while this gate is found by it.
+        self.responder = responder
+        self.workers = self._free = max(1, int(getattr(responder, "workers", 1)))
         self._queue, self._lock = deque[threading.Event](), threading.Lock()
 
     def __enter__(self) -> None:
@@ -65,17 +65,17 @@ def begin_anew() -> None:
     _gates.clear()
 
 
-def find_gate(answerer: Answerer) -> Gate:
-    """Give the one gate that this process has for an answerer."""
+def find_gate(responder: Responder) -> Gate:
+    """Give the one gate that this process has for a responder."""
     with _lock:
-        return _gates.setdefault(identity_of(answerer), Gate(answerer))
+        return _gates.setdefault(identity_of(responder), Gate(responder))
 
 
-def identity_of(answerer: Answerer) -> Identity:
-    """Tell an answerer from others: a method is another object each time, though of the same."""
-    if inspect.ismethod(answerer):
-        return id(answerer.__self__), answerer.__func__
-    return id(answerer), None
+def identity_of(responder: Responder) -> Identity:
+    """Tell a responder from others: a method is another object each time, though of the same."""
+    if inspect.ismethod(responder):
+        return id(responder.__self__), responder.__func__
+    return id(responder), None
 
 
 if hasattr(os, "register_at_fork"):

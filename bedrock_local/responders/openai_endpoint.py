@@ -137,7 +137,9 @@ class Endpoint:
         except ReadTimeoutError:
             raise ServiceError("ModelTimeoutException", "The endpoint took too long to answer.") from None
         except NewConnectionError:
-            reason = f"Nothing listens at {self.url}: is the server running? Or let the settings name another answer."
+            reason = (
+                f"Nothing listens at {self.url}: is the server running? Or choose another responder in the settings."
+            )
             raise ServiceError("ServiceUnavailableException", reason) from None
         except MaxRetryError as error:
             reason = f"The endpoint cannot be reached ({type(error.reason).__name__}): is the server running?"
@@ -174,7 +176,7 @@ def refusal(status: int, content: bytes) -> ServiceError:
     if name in TOO_LONG:
         return ServiceError("ValidationException", "Input is too long for requested model.")
     cures = {401: "OPENAI_API_KEY has to hold its key", 403: "OPENAI_API_KEY has to hold its key"}
-    cures |= {404: "answer_model has to be a model that it has"}
+    cures |= {404: "responder_model has to be a model that it has"}
     cure = cures.get(status, "see its log")
     return ServiceError("ModelErrorException", f"{said}: {cure}.")
 

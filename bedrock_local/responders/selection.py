@@ -1,4 +1,4 @@
-"""Who answers, by the name that the settings give: what the name may be, and the answerer behind it."""
+"""Who answers, by the name that the settings give: what the name may be, and the responder behind it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from bedrock_local.inference import Answerer
+from bedrock_local.inference import Responder
 from bedrock_local.responders.extract import extract
 from bedrock_local.responders.openai_endpoint import Endpoint
 from bedrock_local.responders.recorded import Recorded
@@ -31,20 +31,20 @@ def kind_of(name: str) -> Literal["extract", "worker", "endpoint", "recorded"]:
         return "endpoint"
     if name.endswith(RECORDED):
         return "recorded"
-    raise ValueError(f"answer {name!r} is nobody; it can be {CHOICES}")
+    raise ValueError(f"responder {name!r} is nobody; it can be {CHOICES}")
 
 
 def check_url(url: str) -> None:
     """Refuse a URL that names no host, or that holds what belongs into the environment."""
     parts = urlsplit(url)
     if parts.username is not None or parts.password is not None or parts.query:
-        raise ValueError("answer is a URL with a password or a query in it; put the key into OPENAI_API_KEY instead")
+        raise ValueError("responder is a URL with a password or a query in it; put the key into OPENAI_API_KEY instead")
     try:
         has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:
         has_host = False
     if not has_host:
-        raise ValueError(f"answer {url!r} is a URL without host or with a port that is none; it can be {CHOICES}")
+        raise ValueError(f"responder {url!r} is a URL without host or with a port that is none; it can be {CHOICES}")
 
 
 @lru_cache(maxsize=8)
@@ -64,7 +64,7 @@ def open_recorded(path: Path, modified_ns: int, size: int) -> Recorded:  # noqa:
     return Recorded(path)
 
 
-def find_answerer(name: str, *, folder: Path, model: str, workers: int) -> Answerer | None:
+def find_responder(name: str, *, folder: Path, model: str, workers: int) -> Responder | None:
     """Find who answers in a folder, by the name in its settings; nobody in this process for `worker`.
 
     A path that is relative counts from the folder. A ValueError says what is wrong with the file it names.
@@ -81,5 +81,5 @@ def find_answerer(name: str, *, folder: Path, model: str, workers: int) -> Answe
         facts = path.stat()
         return open_recorded(path, facts.st_mtime_ns, facts.st_size)
     except OSError as error:
-        cure = "put a batch job's output there, or let the settings name another answer"
+        cure = "put a batch job's output there, or let the settings name another responder"
         raise ValueError(f"{path}: no recorded answers can be read ({error.strerror}); {cure}") from error

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError
 
 from bedrock_local.dispatch import HANDLERS, handle
 from bedrock_local.emulator import Emulator, make_folder
-from bedrock_local.inference import Answerer
+from bedrock_local.inference import Responder
 from bedrock_local.protocol.messages import BytesBody, FileSlice, full_headers, read_request
 from bedrock_local.protocol.shapes import shared_loader
 from bedrock_local.settings import Settings
@@ -41,7 +41,7 @@ def open_session(
     *,
     region_name: str = "us-east-1",
     settings: Settings | None = None,
-    answer: Answerer | None = None,
+    responder: Responder | None = None,
     now: Callable[[], float] = time.time,
 ) -> boto3.Session:
     """Open a boto3 session whose clients talk to the emulator in a folder, and to nothing else.
@@ -54,12 +54,12 @@ def open_session(
         Region of the clients and of the ARNs.
     settings
         Replace the folder's; by default they are those of its `settings.json`.
-    answer
+    responder
         Answers the records and requests that this process works on; the one that the settings name when missing.
     now
         The clock, in seconds since 1970.
     """
-    emulator = Emulator(make_folder(Path(folder), settings), region_name, answer, now)
+    emulator = Emulator(make_folder(Path(folder), settings), region_name, responder, now)
     core = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
     for name, value in DEAF.items():
         core.set_config_variable(name, value)

@@ -20,7 +20,7 @@ from typing import Any
 
 from bedrock_local.batch.background import work_in_background
 from bedrock_local.emulator import Emulator, make_folder
-from bedrock_local.inference import Answerer
+from bedrock_local.inference import Responder
 from bedrock_local.protocol.errors import ServiceError, json_error
 from bedrock_local.protocol.messages import FileSlice, Response
 from bedrock_local.settings import Settings
@@ -42,7 +42,7 @@ def serve(
     *,
     port: int = 0,
     settings: Settings | None = None,
-    answer: Answerer | None = None,
+    responder: Responder | None = None,
     now: Callable[[], float] = time.time,
 ) -> Iterator[Server]:
     """Serve the emulator in a folder on 127.0.0.1, and work on its jobs, until the block ends.
@@ -55,7 +55,7 @@ def serve(
         Any that is free when 0; the server's `url` names it.
     settings
         Replace the folder's; by default they are those of its `settings.json`.
-    answer
+    responder
         Answers the records and requests that this process works on; the one that the settings name when missing.
     now
         The clock, in seconds since 1970.
@@ -65,7 +65,7 @@ def serve(
     OSError
         The port is taken.
     """
-    emulator = Emulator(make_folder(Path(folder), settings), answer=answer, now=now)
+    emulator = Emulator(make_folder(Path(folder), settings), responder=responder, now=now)
     with Server(emulator, port) as server, work_in_background(emulator) as server.wake, server.running():
         yield server
 

@@ -155,7 +155,7 @@ def open_held():
 
     def open_with(folder, now=time.time, /, **settings):
         made = Settings(**({"seconds": NO_WAIT, "min_records": 1} | settings))
-        session = open_session(folder, settings=made, answer=repeat, now=now)
+        session = open_session(folder, settings=made, responder=repeat, now=now)
         session.events.register("before-parse", hold_to_model)
         return session
 
@@ -187,7 +187,7 @@ def open_served():
 
         def open_with(folder, now, /, **settings):
             made = Settings(**({"seconds": NO_WAIT, "min_records": 1} | settings))
-            server = stack.enter_context(serve(folder, settings=made, answer=repeat, now=now))
+            server = stack.enter_context(serve(folder, settings=made, responder=repeat, now=now))
             session = ServedSession(server.url)
             stack.callback(session.close)
             session.events.register("before-parse", hold_to_model)

@@ -18,7 +18,7 @@ from analysis.cli import app
 from bedrock_local.emulator import make_folder
 from bedrock_local.settings import Settings, read_settings, write_settings
 
-ANSWERER = """
+RESPONDER = """
 from bedrock_local.inference import Reply
 def answer(question):
     return Reply("Mine.", "end", 1, 1)
@@ -87,13 +87,13 @@ def test_ctrl_c_ends_it_with_a_sentence(start):
 
 
 def test_a_function_of_ones_own_answers(start, tmp_path, folder):
-    (tmp_path / "mine.py").write_text(ANSWERER)
-    _, _, port = start("--answer", "mine:answer")
+    (tmp_path / "mine.py").write_text(RESPONDER)
+    _, _, port = start("--responder", "mine:answer")
     body = '{"messages": [{"role": "user", "content": [{"text": "Hello."}]}]}'
     with closing(HTTPConnection("127.0.0.1", port)) as connection:
         connection.request("POST", "/model/amazon.nova-lite-v1:0/converse", body)
         assert b"Mine." in connection.getresponse().read()
-    assert read_settings(folder).answer == "worker"
+    assert read_settings(folder).responder == "worker"
 
 
 def test_it_works_jobs_off(command, jobs, record, folder):
@@ -122,8 +122,8 @@ def test_only_the_settings_that_are_given_change(command, folder):
 
 def test_answers_that_cannot_be_read_do_not_replace_who_answers(command, folder, tmp_path):
     (tmp_path / "empty.jsonl").touch()
-    command("--work", "--answer", tmp_path / "empty.jsonl", code=1)
-    assert read_settings(folder).answer == "extract"
+    command("--work", "--responder", tmp_path / "empty.jsonl", code=1)
+    assert read_settings(folder).responder == "extract"
 
 
 def test_faults_are_given_by_name_and_rate_and_taken_away(command, folder):
@@ -140,11 +140,11 @@ def test_faults_are_given_by_name_and_rate_and_taken_away(command, folder):
         (["--fault", "throttled=2"], "give a name and a rate from 0 to 1"),
         (["--fault", "slow=0.1"], "no fault 'slow'; there are record-400, "),
         (["--factor", "0"], "factor: Expected `float` >= 0.001"),
-        (["--answer", "nobody"], "it can be extract, worker, the URL of"),
-        (["--answer", "answers.jsonl"], "there is no such file"),
-        (["--answer", "nowhere:answer"], "no module 'nowhere' is in "),
-        (["--answer", "json:answer"], "json has no function 'answer'; it takes a Question"),
-        (["--answer", "worker"], "give --answer module:function or extract"),
+        (["--responder", "nobody"], "it can be extract, worker, the URL of"),
+        (["--responder", "answers.jsonl"], "there is no such file"),
+        (["--responder", "nowhere:answer"], "no module 'nowhere' is in "),
+        (["--responder", "json:answer"], "json has no function 'answer'; it takes a Question"),
+        (["--responder", "worker"], "give --responder module:function or extract"),
     ],
 )
 def test_a_value_that_cannot_be_says_what_can(command, options, cure):
@@ -163,5 +163,5 @@ def test_recorded_answers_are_found_from_every_folder(command, folder, tmp_path,
     output = {"content": [{"type": "text", "text": "Mine."}], "stop_reason": "end_turn", "usage": {}}
     line = json.dumps(record(1) | {"modelOutput": output})
     (tmp_path / "answers.jsonl").write_text(line + "\n")
-    command("--work", "--answer", "answers.jsonl")
-    assert read_settings(folder).answer == str(tmp_path / "answers.jsonl")
+    command("--work", "--responder", "answers.jsonl")
+    assert read_settings(folder).responder == str(tmp_path / "answers.jsonl")

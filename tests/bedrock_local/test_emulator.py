@@ -15,44 +15,44 @@ GOOD = {"text": "A refund.", "stop": "end", "input_tokens": 3, "output_tokens": 
 @pytest.fixture
 def open_emulator(folder):
     def open_with(answer):
-        return Emulator(make_folder(folder, Settings(answer=answer)))
+        return Emulator(make_folder(folder, Settings(responder=answer)))
 
     return open_with
 
 
 def ask_with(folder, answer):
-    return Emulator(folder, answer=answer).ask(QUESTION)
+    return Emulator(folder, responder=answer).ask(QUESTION)
 
 
 def test_a_stand_in_answers_by_default(folder):
-    assert Emulator(make_folder(folder)).find_answerer() is extract
+    assert Emulator(make_folder(folder)).find_responder() is extract
 
 
-def test_the_processs_own_answerer_goes_before_the_settings(folder):
+def test_the_processs_own_responder_goes_before_the_settings(folder):
     def answer(question):
         return Reply(**GOOD)
 
-    assert Emulator(make_folder(folder, Settings(answer="worker")), answer=answer).find_answerer() is answer
+    assert Emulator(make_folder(folder, Settings(responder="worker")), responder=answer).find_responder() is answer
 
 
 def test_an_endpoint_is_opened_once_with_the_settings_model_and_workers(folder):
-    settings = Settings(answer="http://127.0.0.1:8080/v1", answer_model="llama3.2:1b", answer_workers=3)
+    settings = Settings(responder="http://127.0.0.1:8080/v1", responder_model="llama3.2:1b", responder_workers=3)
     emulator = Emulator(make_folder(folder, settings))
-    endpoint = emulator.find_answerer()
+    endpoint = emulator.find_responder()
     assert isinstance(endpoint, Endpoint)
     assert (endpoint.url, endpoint.model, endpoint.workers) == (
         "http://127.0.0.1:8080/v1/chat/completions",
         "llama3.2:1b",
         3,
     )
-    assert emulator.find_answerer() is endpoint
+    assert emulator.find_responder() is endpoint
 
 
 def test_nobody_answers_where_workers_do(open_emulator):
     emulator = open_emulator("worker")
-    assert emulator.find_answerer() is None
+    assert emulator.find_responder() is None
     with pytest.raises(
-        ServiceError, match=r"ModelNotReadyException: .* settings say answer = worker\. Open the folder with"
+        ServiceError, match=r"ModelNotReadyException: .* settings say responder = worker\. Open the folder with"
     ):
         emulator.ask(QUESTION)
 
@@ -60,53 +60,53 @@ def test_nobody_answers_where_workers_do(open_emulator):
 @pytest.mark.parametrize("name", ["", "extrakt", "ftp://host/v1", "answers.json", "answers.parquet"])
 def test_a_name_of_nobody_is_refused_with_what_it_can_be(name):
     with pytest.raises(ValueError, match=r"is nobody; it can be extract, worker, the URL .* recorded answers"):
-        Settings(answer=name)
+        Settings(responder=name)
 
 
 @pytest.mark.parametrize("url", ["http://", "https:///v1", "http://host:port/v1", "http://host:99999/v1", "http://:80"])
 def test_a_url_without_a_host_is_refused(url):
     with pytest.raises(ValueError, match="is a URL without host or with a port that is none"):
-        Settings(answer=url)
+        Settings(responder=url)
 
 
 @pytest.mark.parametrize("url", ["http://me:hush@host/v1", "https://host/v1?key=hush"])
 def test_a_password_in_a_url_is_refused_and_not_repeated(url):
     with pytest.raises(ValueError, match="put the key into OPENAI_API_KEY") as refused:
-        Settings(answer=url)
+        Settings(responder=url)
     assert "hush" not in str(refused.value)
 
 
 def test_a_bad_name_in_the_file_is_refused_with_the_file_and_the_cure(folder):
     make_folder(folder)
-    (folder / "settings.json").write_text('{"answer": "extrakt"}')
-    with pytest.raises(ValueError, match=r"settings\.json: answer 'extrakt' is nobody; .*; correct it, or delete"):
-        Emulator(folder).find_answerer()
+    (folder / "settings.json").write_text('{"responder": "extrakt"}')
+    with pytest.raises(ValueError, match=r"settings\.json: responder 'extrakt' is nobody; .*; correct it, or delete"):
+        Emulator(folder).find_responder()
 
 
 def test_recorded_answers_that_are_not_there_are_named(open_emulator):
     with pytest.raises(
         ValueError, match=r"answers\.jsonl: no recorded answers can be read \(No such file or directory\)"
     ):
-        open_emulator("answers.jsonl").find_answerer()
+        open_emulator("answers.jsonl").find_responder()
 
 
-def test_an_answerer_that_fails_is_a_model_that_fails_without_the_words_of_the_call(folder):
+def test_a_responder_that_fails_is_a_model_that_fails_without_the_words_of_the_call(folder):
     def look_up(question):
         return {}[question.text]
 
     with pytest.raises(
-        ServiceError, match=r"ModelErrorException: The answerer failed: KeyError in look_up \(test_emu"
+        ServiceError, match=r"ModelErrorException: The responder failed: KeyError in look_up \(test_emu"
     ) as raised:
         ask_with(folder, look_up)
     assert "Rumpel" not in str(raised.value)
 
 
-def test_an_answerer_without_python_code_may_fail_too(folder):
-    with pytest.raises(ServiceError, match=r"The answerer failed: TypeError$"):
+def test_a_responder_without_python_code_may_fail_too(folder):
+    with pytest.raises(ServiceError, match=r"The responder failed: TypeError$"):
         ask_with(folder, len)
 
 
-def test_an_answerer_that_gives_up_waiting_is_a_model_that_times_out(folder):
+def test_a_responder_that_gives_up_waiting_is_a_model_that_times_out(folder):
     def wait(question):
         raise TimeoutError
 
@@ -115,7 +115,7 @@ def test_an_answerer_that_gives_up_waiting_is_a_model_that_times_out(folder):
     assert (raised.value.code, raised.value.status) == ("ModelTimeoutException", 408)
 
 
-def test_an_answerer_may_refuse_as_the_service_does(folder):
+def test_a_responder_may_refuse_as_the_service_does(folder):
     def refuse(question):
         raise ServiceError("ThrottlingException", "Wait.")
 
@@ -126,7 +126,7 @@ def test_an_answerer_may_refuse_as_the_service_does(folder):
 @pytest.mark.parametrize("given", [None, "A refund.", {"text": "A refund."}])
 def test_what_is_no_reply_is_a_model_error_that_names_the_kind(folder, given):
     with pytest.raises(
-        ServiceError, match=f"ModelErrorException: The answerer gave {type(given).__name__}, not a Reply"
+        ServiceError, match=f"ModelErrorException: The responder gave {type(given).__name__}, not a Reply"
     ):
         ask_with(folder, lambda question: given)
 
@@ -146,17 +146,17 @@ def test_what_is_no_reply_is_a_model_error_that_names_the_kind(folder, given):
     ],
 )
 def test_a_reply_with_an_odd_field_is_a_model_error_that_names_it(folder, field, value, fault):
-    with pytest.raises(ServiceError, match=f"The answerer gave a Reply whose {fault}"):
+    with pytest.raises(ServiceError, match=f"The responder gave a Reply whose {fault}"):
         ask_with(folder, lambda question: Reply(**GOOD | {field: value}))
 
 
-def test_on_demand_a_failing_answerer_is_a_client_error(folder):
+def test_on_demand_a_failing_responder_is_a_client_error(folder):
     def fail(question):
         raise ValueError("Rumpelstiltskin")
 
-    runtime = open_session(folder, answer=fail).client("bedrock-runtime")
+    runtime = open_session(folder, responder=fail).client("bedrock-runtime")
     with pytest.raises(
-        ClientError, match=r"\(ModelErrorException\).*The answerer failed: ValueError in fail"
+        ClientError, match=r"\(ModelErrorException\).*The responder failed: ValueError in fail"
     ) as raised:
         runtime.converse(modelId="us.amazon.nova-lite-v1:0", messages=[{"role": "user", "content": [{"text": "Why?"}]}])
     assert "Rumpel" not in str(raised.value)

@@ -71,7 +71,7 @@ def refuse(question):
 
 
 def test_nobody_is_asked_to_count_tokens(folder, error_of):
-    runtime = open_session(folder, answer=refuse).client("bedrock-runtime")
+    runtime = open_session(folder, responder=refuse).client("bedrock-runtime")
     assert runtime.count_tokens(modelId=BASE, input=WISHES[0])["inputTokens"] == 4
     assert error_of(runtime.converse, modelId=MODEL, messages=SAID)[0] == "ModelErrorException"
 

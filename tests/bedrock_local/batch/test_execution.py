@@ -44,12 +44,12 @@ class Oracle:
 
 @pytest.fixture
 def ask_with(folder, jobs, record, clock):
-    """Create a job and ask for it with an answerer."""
+    """Create a job and ask for it with a responder."""
     jobs.put([record(number) for number in range(RECORDS)])
     arn = jobs.create()
 
     def open_with(answer):
-        bedrock = open_session(folder, answer=answer, now=clock).client("bedrock")
+        bedrock = open_session(folder, responder=answer, now=clock).client("bedrock")
         return lambda: bedrock.get_model_invocation_job(jobIdentifier=arn)
 
     return open_with
@@ -91,7 +91,7 @@ def test_what_was_asked_at_one_question_is_collected_at_the_next(ask_with):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_no_more_are_asked_at_once_than_an_answerer_takes(ask_with, workers):
+def test_no_more_are_asked_at_once_than_a_responder_takes(ask_with, workers):
     oracle = Oracle(workers, held=["all"])
     get = ask_with(oracle)
     get()
@@ -102,7 +102,7 @@ def test_no_more_are_asked_at_once_than_an_answerer_takes(ask_with, workers):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_a_batch_and_requests_on_demand_share_what_an_answerer_takes(ask_with, folder, workers):
+def test_a_batch_and_requests_on_demand_share_what_a_responder_takes(ask_with, folder, workers):
     oracle = Oracle(workers, held=["all"])
     get = ask_with(oracle)
     get()
@@ -111,15 +111,15 @@ def test_a_batch_and_requests_on_demand_share_what_an_answerer_takes(ask_with, f
     assert oracle.most_at_once == workers
 
 
-def test_a_method_is_one_answerer_in_all_sessions(folder):
+def test_a_method_is_one_responder_in_all_sessions(folder):
     oracle = Oracle(workers=1, held=["all"])
     ask_on_demand(folder, [oracle.__call__ for _ in range(4)], oracle)
     assert oracle.most_at_once == 1
 
 
-def ask_on_demand(folder, answerers, oracle):
+def ask_on_demand(folder, responders, oracle):
     """Ask at the same time, then let the oracle speak."""
-    clients = [open_session(folder, answer=answer).client("bedrock-runtime") for answer in answerers]
+    clients = [open_session(folder, responder=answer).client("bedrock-runtime") for answer in responders]
     wish = {"modelId": "amazon.nova-lite-v1:0", "messages": [{"role": "user", "content": [{"text": "call"}]}]}
     with ThreadPoolExecutor(len(clients)) as pool:
         answers = [pool.submit(client.converse, **wish) for client in clients]
@@ -129,7 +129,7 @@ def ask_on_demand(folder, answerers, oracle):
 
 
 def test_jobs_that_wait_for_answers_take_no_time_from_others(folder, jobs, record, clock):
-    bedrock = open_session(folder, answer=Oracle(workers=9, held=["call 1"]), now=clock).client("bedrock")
+    bedrock = open_session(folder, responder=Oracle(workers=9, held=["call 1"]), now=clock).client("bedrock")
     jobs.put([record(1)])
     for number in range(8):
         bedrock.get_model_invocation_job(jobIdentifier=jobs.create(jobName=f"job-{number}"))
@@ -160,7 +160,7 @@ def asked(jobs_at, record, folder, clock):
         jobs, oracle = jobs_at(work_seconds=0, seconds=SECONDS, **settings), Oracle(workers=2, held=["all"])
         jobs.put([record(number) for number in range(RECORDS)])
         arn = jobs.create()
-        bedrock = open_session(folder, answer=oracle, now=clock).client("bedrock")
+        bedrock = open_session(folder, responder=oracle, now=clock).client("bedrock")
         get = partial(bedrock.get_model_invocation_job, jobIdentifier=arn)
         ask_until(get, lambda _: oracle.at_once == 2)
         return jobs, arn, oracle, get
@@ -214,7 +214,7 @@ def test_one_that_answers_at_once_and_one_that_does_not_give_the_same_order(fold
     jobs.put([record(number) for number in range(700)])
     orders = []
     for answer in (quick, Oracle(workers=1)):
-        bedrock = open_session(folder, answer=answer, now=clock).client("bedrock")
+        bedrock = open_session(folder, responder=answer, now=clock).client("bedrock")
         arn = jobs.create(jobName=f"job-{len(orders)}")
         ask_until(partial(bedrock.get_model_invocation_job, jobIdentifier=arn), has_ended)
         orders.append([output["recordId"] for output in jobs.outputs({"jobArn": arn})])
@@ -228,10 +228,10 @@ def test_lines_are_shuffled_over_hundreds_and_not_over_the_whole_file(jobs, reco
     assert max(numbers[:100]) < 512 + 100
 
 
-def test_an_answerer_is_let_go_when_its_job_has_ended(folder, jobs, record, clock):
+def test_a_responder_is_let_go_when_its_job_has_ended(folder, jobs, record, clock):
     jobs.put([record(1)])
     arn, oracle = jobs.create(), Oracle(workers=1)
-    bedrock = open_session(folder, answer=oracle, now=clock).client("bedrock")
+    bedrock = open_session(folder, responder=oracle, now=clock).client("bedrock")
     ask_until(partial(bedrock.get_model_invocation_job, jobIdentifier=arn), has_ended)
     seen = weakref.ref(oracle)
     del oracle, bedrock
@@ -249,7 +249,7 @@ from bedrock_local import open_session
 def answer(question):
     threading.Event().wait()
 
-bedrock = open_session(sys.argv[1], answer=answer).client("bedrock")
+bedrock = open_session(sys.argv[1], responder=answer).client("bedrock")
 print(bedrock.get_model_invocation_job(jobIdentifier=sys.argv[2])["status"])
 """
 
@@ -272,7 +272,7 @@ def answer(question):
     return Reply("said", "end", 1, 1)
 
 answer.workers = 4
-bedrock = open_session(sys.argv[1], answer=answer).client("bedrock")
+bedrock = open_session(sys.argv[1], responder=answer).client("bedrock")
 while "endTime" not in bedrock.get_model_invocation_job(jobIdentifier=sys.argv[2]):
     time.sleep(0.001)
 """
@@ -293,7 +293,7 @@ from bedrock_local import open_session
 def answer(question):
     threading.Event().wait()
 
-bedrock = open_session(sys.argv[1], answer=answer).client("bedrock")
+bedrock = open_session(sys.argv[1], responder=answer).client("bedrock")
 print(bedrock.get_model_invocation_job(jobIdentifier=sys.argv[2])["status"], flush=True)
 threading.Event().wait()
 """
@@ -350,7 +350,7 @@ def answer(question):
         threading.Event().wait()
     return Reply("said", "end", 1, 1)
 
-bedrock = open_session(sys.argv[1], answer=answer).client("bedrock")
+bedrock = open_session(sys.argv[1], responder=answer).client("bedrock")
 bedrock.get_model_invocation_job(jobIdentifier=sys.argv[2])
 if child := os.fork():
     os.waitpid(child, 0)
@@ -362,8 +362,8 @@ else:
 """
 
 
-def test_without_an_answerer_a_job_waits_for_a_worker(jobs_at, folder, record, clock):
-    jobs = jobs_at(answer="worker")
+def test_without_a_responder_a_job_waits_for_a_worker(jobs_at, folder, record, clock):
+    jobs = jobs_at(responder="worker")
     jobs.put([record(1)])
     alone = open_session(folder, now=clock).client("bedrock")
     arn = jobs.create()

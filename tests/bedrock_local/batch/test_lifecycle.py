@@ -401,7 +401,7 @@ def test_whoever_asks_works_for_a_moment_only(jobs_at, record, folder, clock):
         time.sleep(0.05)
         raise ValueError("no idea")
 
-    session = open_session(folder, answer=ponder, now=clock)
+    session = open_session(folder, responder=ponder, now=clock)
     jobs.put([record(number) for number in range(100)])
     arn = jobs.create()
     started = time.monotonic()
@@ -410,17 +410,17 @@ def test_whoever_asks_works_for_a_moment_only(jobs_at, record, folder, clock):
     assert 1 <= job["processedRecordCount"] <= 5
 
 
-def test_an_answerer_that_fails_is_a_failed_record(folder, jobs, record, clock):
+def test_a_responder_that_fails_is_a_failed_record(folder, jobs, record, clock):
     def fail(question):
         raise ValueError("no idea")
 
     jobs.put([record(1)])
     arn = jobs.create()
-    open_session(folder, answer=fail, now=clock).client("bedrock").get_model_invocation_job(jobIdentifier=arn)
+    open_session(folder, responder=fail, now=clock).client("bedrock").get_model_invocation_job(jobIdentifier=arn)
     (output,) = jobs.outputs(jobs.get(arn))
     assert output["error"]["errorCode"] == 424
     assert output["error"]["errorMessage"].startswith(
-        "The answerer failed: ValueError in fail (test_lifecycle.py, line "
+        "The responder failed: ValueError in fail (test_lifecycle.py, line "
     )
 
 
@@ -459,7 +459,7 @@ def answer(question):
     time.sleep(0.001)
     return Reply("slowly", "end", 1, 1)
 
-bedrock = open_session(sys.argv[1], answer=answer).client("bedrock")
+bedrock = open_session(sys.argv[1], responder=answer).client("bedrock")
 while "endTime" not in bedrock.get_model_invocation_job(jobIdentifier=sys.argv[2]):
     pass
 """

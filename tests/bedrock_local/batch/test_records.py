@@ -21,7 +21,7 @@ def answer(line, number=1, invocation_type="InvokeModel"):
         read_record(line),
         HAIKU,
         invocation_type=invocation_type,
-        answer=lambda question: Reply(question.text, "end", 1, 2),
+        responder=lambda question: Reply(question.text, "end", 1, 2),
         number=number,
     )
 
@@ -117,7 +117,7 @@ def test_a_converse_record_with_tools_is_refused():
 def test_a_native_body_of_another_family_is_an_error_of_the_record():
     nova = MODELS["amazon.nova-lite-v1:0"]
     record = read_record(b'{"modelInput": ' + body_of("hello") + b"}")
-    outcome = answer_record(record, nova, invocation_type="InvokeModel", answer=None, number=1)
+    outcome = answer_record(record, nova, invocation_type="InvokeModel", responder=None, number=1)
     message = json.loads(outcome.line)["error"]["errorMessage"]
     assert message.startswith("Malformed input request: #: extraneous key [anthropic_version] is not permitted#: extra")
 
@@ -127,7 +127,7 @@ def test_a_native_body_of_another_family_is_an_error_of_the_record():
 )
 @pytest.mark.parametrize("invocation_type", ["InvokeModel", "Converse"])
 def test_a_body_that_no_model_can_read_is_an_error_of_the_record(body, invocation_type):
-    outcome = answer_record(Record(body, "a"), HAIKU, invocation_type=invocation_type, answer=None, number=1)
+    outcome = answer_record(Record(body, "a"), HAIKU, invocation_type=invocation_type, responder=None, number=1)
     error = json.loads(outcome.line.partition(b'"error":')[2].partition(b',"recordId"')[0])
     assert (error["errorCode"], "nested too deeply, or with a number out of range" in error["errorMessage"]) == (
         400,

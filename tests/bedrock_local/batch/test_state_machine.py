@@ -221,7 +221,7 @@ class Account(RuleBasedStateMachine):
 @pytest.fixture
 def make_session():
     """Make the session through which the jobs are made and asked for."""
-    return lambda folder, process: open_session(folder, answer=process, now=process.now)
+    return lambda folder, process: open_session(folder, responder=process, now=process.now)
 
 
 @pytest.mark.parametrize("is_quick", [True, False])

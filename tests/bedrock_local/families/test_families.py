@@ -121,7 +121,7 @@ def test_an_answer_is_read_by_those_who_read_the_services(tmp_path, name):
     base, body, _ = TABLE[name]
     line = json.dumps({"recordId": "r1", "modelInput": body}).encode()
     record = read_record(line)
-    outcome = answer_record(record, MODELS[base], invocation_type="InvokeModel", answer=refund, number=1)
+    outcome = answer_record(record, MODELS[base], invocation_type="InvokeModel", responder=refund, number=1)
     (tmp_path / "calls.jsonl.out").write_bytes(outcome.line)
     (row,) = load_outputs(tmp_path, model_id=base).to_dicts()
     assert (row["text"].strip(), row["stop"], row["error_message"]) == ("Refunded.", "end", None)
@@ -163,5 +163,5 @@ def test_any_change_of_a_conversation_is_answered_or_refused_with_400(base, chan
 def answer_any(base, body, invocation_type):
     """Give the output line of a body; an exception of any kind fails the test."""
     record = read_record(json.dumps({"recordId": "r1", "modelInput": body}).encode())
-    outcome = answer_record(record, MODELS[base], invocation_type=invocation_type, answer=refund, number=1)
+    outcome = answer_record(record, MODELS[base], invocation_type=invocation_type, responder=refund, number=1)
     return json.loads(outcome.line)

@@ -211,7 +211,7 @@ def test_the_server_says_how_long_to_wait(ask, server, monkeypatch, asked, slept
     assert naps == ([slept] if slept else [])
 
 
-@pytest.mark.parametrize(("status", "cure"), [(400, "see its log"), (401, "OPENAI_API_KEY"), (404, "answer_model")])
+@pytest.mark.parametrize(("status", "cure"), [(400, "see its log"), (401, "OPENAI_API_KEY"), (404, "responder_model")])
 def test_a_refusal_is_not_tried_again_and_says_what_to_do(ask, server, status, cure):
     server.put(status, {"error": {"message": SECRET, "type": "invalid_request_error", "code": "odd"}})
     with pytest.raises(ServiceError, match=rf"ModelErrorException: The endpoint answered {status} \(odd\): {cure}"):
@@ -308,9 +308,9 @@ def test_a_model_is_asked_with_the_sampling_of_the_request(model_id, body):
 
 
 def test_a_job_is_answered_by_the_endpoint_that_the_settings_name(server, folder, jobs, record):
-    settings = replace(read_settings(folder), answer=server.url, answer_workers=2)
+    settings = replace(read_settings(folder), responder=server.url, responder_workers=2)
     jobs = type(jobs)(open_session(folder, settings=settings))
     job = jobs.run([record(number) for number in range(20)])
-    Emulator(folder).find_answerer().pool.clear()
+    Emulator(folder).find_responder().pool.clear()
     assert {output["modelOutput"]["content"][0]["text"] for output in jobs.outputs(job)} == {"A refund."}
     assert (job["successRecordCount"], len(server.requests)) == (20, 20)

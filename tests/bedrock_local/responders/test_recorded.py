@@ -95,8 +95,8 @@ def line_of(body, output=None, error=None):
     return json.dumps({"modelInput": body, **ending, "recordId": "r"}, ensure_ascii=False).encode() + b"\n"
 
 
-def ask(answerer, text="Why?", system="Be brief.", max_tokens=50):
-    return answerer(Question("model", system, text, max_tokens))
+def ask(responder, text="Why?", system="Be brief.", max_tokens=50):
+    return responder(Question("model", system, text, max_tokens))
 
 
 @pytest.mark.parametrize(("body", "output"), FAMILIES.values(), ids=FAMILIES)
@@ -155,13 +155,13 @@ def test_an_unknown_question_is_a_model_error_that_says_so_without_its_words(rec
 
 
 def test_the_first_of_several_answers_is_given_each_time(record):
-    answerer = record((CLAUDE, claude_output("One.")), (CLAUDE, claude_output("Two.")))
-    assert [ask(answerer).text for _ in range(3)] == ["One."] * 3
+    responder = record((CLAUDE, claude_output("One.")), (CLAUDE, claude_output("Two.")))
+    assert [ask(responder).text for _ in range(3)] == ["One."] * 3
 
 
 def test_of_several_answers_that_to_the_same_limit_is_given(record):
-    answerer = record((CLAUDE, claude_output("Short.")), (CLAUDE | {"max_tokens": 500}, claude_output("Long.")))
-    assert [ask(answerer, max_tokens=limit).text for limit in (500, 50, 7)] == ["Long.", "Short.", "Short."]
+    responder = record((CLAUDE, claude_output("Short.")), (CLAUDE | {"max_tokens": 500}, claude_output("Long.")))
+    assert [ask(responder, max_tokens=limit).text for limit in (500, 50, 7)] == ["Long.", "Short.", "Short."]
 
 
 def test_lines_that_are_no_output_are_passed_over(record):
@@ -195,9 +195,9 @@ def test_texts_of_any_kind_are_found(record, text):
 
 
 def test_an_index_keeps_two_numbers_a_line(record):
-    answerer = record(*(({"prompt": f"Call {number}"}, {"generation": f"{number}"}) for number in range(1000)))
-    assert answerer.digests.itemsize * len(answerer.digests) == answerer.offsets.itemsize * 1000 == 8000
-    assert [ask(answerer, f"Call {number}", "").text for number in (0, 500, 999)] == ["0", "500", "999"]
+    responder = record(*(({"prompt": f"Call {number}"}, {"generation": f"{number}"}) for number in range(1000)))
+    assert responder.digests.itemsize * len(responder.digests) == responder.offsets.itemsize * 1000 == 8000
+    assert [ask(responder, f"Call {number}", "").text for number in (0, 500, 999)] == ["0", "500", "999"]
 
 
 TALK = [
@@ -222,8 +222,8 @@ LONG_LLAMA = LLAMA + "Hm.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nO
     ],
 )
 def test_a_longer_conversation_is_the_same_question_in_any_form(record, model_id, body):
-    answerer = record((CLAUDE | {"messages": TALK}, claude_output()))
-    assert answerer(read_native_question(find_model(model_id), body)).text == "Because."
+    responder = record((CLAUDE | {"messages": TALK}, claude_output()))
+    assert responder(read_native_question(find_model(model_id), body)).text == "Because."
     assert record((body, claude_output()))(Question("model", "Be brief.", "Why?\n\nOh?", 50)).text == "Because."
 
 
@@ -231,7 +231,7 @@ def test_the_output_of_a_job_answers_the_next_job(tmp_path, jobs, folder, clock)
     body = CLAUDE | {"messages": [{"role": "user", "content": "Why did you call?"}]}
     first = jobs.run([{"recordId": "a", "modelInput": body}])
     (tmp_path / "answers.jsonl.out").write_bytes(jobs.read(first))
-    settings = Settings(answer=str(tmp_path / "answers.jsonl.out"))
+    settings = Settings(responder=str(tmp_path / "answers.jsonl.out"))
     runtime = open_session(folder, settings=settings, now=clock).client("bedrock-runtime")
     answer = runtime.converse(
         modelId="us.anthropic.claude-haiku-4-5-20251001-v1:0",
@@ -242,19 +242,19 @@ def test_the_output_of_a_job_answers_the_next_job(tmp_path, jobs, folder, clock)
 
 
 def test_a_path_counts_from_the_folder_and_a_changed_file_is_read_again(tmp_path):
-    emulator = Emulator(make_folder(tmp_path, Settings(answer="answers.jsonl")))
+    emulator = Emulator(make_folder(tmp_path, Settings(responder="answers.jsonl")))
     (tmp_path / "answers.jsonl").write_bytes(line_of(CLAUDE, claude_output("One.")))
-    first, again = emulator.find_answerer(), emulator.find_answerer()
+    first, again = emulator.find_responder(), emulator.find_responder()
     (tmp_path / "answers.jsonl").write_bytes(line_of(CLAUDE, claude_output("Another.")))
     assert first is again
-    assert ask(emulator.find_answerer()).text == "Another."
+    assert ask(emulator.find_responder()).text == "Another."
 
 
 @pytest.mark.skipif(not BODIES.exists(), reason="the recorded bodies are not here")
 def test_recorded_bodies_of_real_models_are_read(record):
     rows = [json.loads(line) for line in BODIES.read_bytes().splitlines()]
     rows = [row for row in rows if row["http_status"] == 200 and not row["model_id"].startswith("ai21.j2")]
-    answerer = record(*((row["modelInput"], row["modelOutput"]) for row in rows))
+    responder = record(*((row["modelInput"], row["modelOutput"]) for row in rows))
     assert all(
-        ask(answerer, text, system).input_tokens > 0 for system, text in (read_texts(r["modelInput"]) for r in rows)
+        ask(responder, text, system).input_tokens > 0 for system, text in (read_texts(r["modelInput"]) for r in rows)
     )

@@ -144,7 +144,7 @@ def test_a_connection_answers_many_requests_at_once(folder):
 
     answer.workers = 20
     with (
-        serve(folder, answer=answer) as server,
+        serve(folder, responder=answer) as server,
         closing(Client(server.port)) as client,
     ):
         numbers = [client.send("POST", CONVERSE, HELLO) for _ in range(20)]
@@ -154,7 +154,7 @@ def test_a_connection_answers_many_requests_at_once(folder):
 def test_a_connection_that_waits_for_its_answer_is_not_idle(folder, monkeypatch):
     monkeypatch.setattr(Handler, "timeout", 0.05)
     slow = threading.Event()
-    with serve(folder, answer=lambda _: Reply(f"{slow.wait(0.3)}", "end", 1, 1)) as server:
+    with serve(folder, responder=lambda _: Reply(f"{slow.wait(0.3)}", "end", 1, 1)) as server:
         with closing(Client(server.port)) as client:
             assert client.ask("POST", CONVERSE, HELLO)[0] == 200
         assert ask_http1(server, "POST", CONVERSE, HELLO)[0] == 200
@@ -233,7 +233,7 @@ def test_requests_beyond_the_threads_are_refused_and_may_come_again(folder, monk
     monkeypatch.setattr(http2, "FREE_THREADS", threading.Semaphore(2))
     held = threading.Event()
     with (
-        serve(folder, answer=lambda _: Reply(f"{held.wait(60)}", "end", 1, 1)) as server,
+        serve(folder, responder=lambda _: Reply(f"{held.wait(60)}", "end", 1, 1)) as server,
         closing(Client(server.port)) as client,
     ):
         first, second, third = [client.send("POST", CONVERSE, HELLO) for _ in range(3)]

@@ -303,7 +303,7 @@ def test_settings_that_cannot_be_read_are_told_in_one_sentence_once(ask, client_
 
 
 def test_answers_that_are_gone_are_told_in_one_sentence_once(ask, server, capfd):
-    change_settings(server.emulator.folder, answer="gone.jsonl")
+    change_settings(server.emulator.folder, responder="gone.jsonl")
     body = json.dumps({"messages": [{"role": "user", "content": [{"text": "Hello."}]}]})
     for _ in range(3):
         assert b"no recorded answers can be read" in ask("POST", "/model/amazon.nova-lite-v1:0/converse", body)[2]
@@ -348,7 +348,7 @@ def test_a_new_job_is_worked_on_at_once(open_served, jobs_of, folder, clock, rec
 def test_a_function_of_the_process_answers(folder):
     body = json.dumps({"messages": [{"role": "user", "content": [{"text": "Hello."}]}]})
     with (
-        serve(folder, answer=lambda question: Reply("Mine.", "end", 1, 1)) as server,
+        serve(folder, responder=lambda question: Reply("Mine.", "end", 1, 1)) as server,
         closing(HTTPConnection("127.0.0.1", server.port)) as connection,
     ):
         connection.request("POST", "/model/amazon.nova-lite-v1:0/converse", body)

@@ -28,7 +28,7 @@ class Case:
 
     name: str
     records: int
-    answer: Any = None
+    responder: Any = None
     settings: dict[str, Any] = field(default_factory=dict)
     session: Any = None
 
@@ -61,7 +61,7 @@ def make_cases(quick_url, slow_url):
     """List who answers."""
     return [
         Case("`extract`", 2_000),
-        Case("recorded answers", 10_000, settings={"answer": "answers.jsonl"}),
+        Case("recorded answers", 10_000, settings={"responder": "answers.jsonl"}),
         Case("a Python function", 10_000, answer_briefly),
         Case("a Python function with `is_quick`", 20_000, answer_quickly),
         *(endpoint_case("at once", quick_url, 2_000, workers) for workers in WORKERS),
@@ -71,15 +71,15 @@ def make_cases(quick_url, slow_url):
 
 def endpoint_case(when, url, records, workers):
     """Make the case of an endpoint."""
-    settings = {"answer": url, "answer_workers": workers}
+    settings = {"responder": url, "responder_workers": workers}
     return Case(f"endpoint that answers {when}, {workers} at once", records, settings=settings)
 
 
 def open_case(case, folder):
     """Give a case its folder, with its input in it."""
-    case.session = open_session(folder, settings=no_wait(**case.settings), answer=case.answer)
+    case.session = open_session(folder, settings=no_wait(**case.settings), responder=case.responder)
     put_input(case.session, write_records(folder / "calls.jsonl", case.records))
-    if case.settings.get("answer") == "answers.jsonl":
+    if case.settings.get("responder") == "answers.jsonl":
         record_answers(folder)
 
 
