@@ -125,11 +125,11 @@ def check_reply(reply: object) -> None:
     if not isinstance(reply, Reply):
         reason = f"The responder gave {type(reply).__name__}, not a Reply of bedrock_local.inference."
         raise ServiceError("ModelErrorException", reason)
-    for name, misfit in find_reply_misfits(reply):
-        raise ServiceError("ModelErrorException", f"The responder gave a Reply whose {name} {misfit}.")
+    for name, violation in find_reply_violations(reply):
+        raise ServiceError("ModelErrorException", f"The responder gave a Reply whose {name} {violation}.")
 
 
-def find_reply_misfits(reply: Reply) -> Iterator[tuple[str, str]]:
+def find_reply_violations(reply: Reply) -> Iterator[tuple[str, str]]:
     """Name the fields of a reply that no answer can be made of."""
     if not isinstance(reply.text, str):
         yield "text", "is no str"

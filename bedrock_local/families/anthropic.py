@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bedrock_local.families.claude_rules import counts_cache, find_misfits, shows_thought
+from bedrock_local.families.claude_rules import counts_cache, find_claude_violations, shows_thought
 from bedrock_local.families.error_wording import check_fields, speak_claude
 from bedrock_local.families.family import Body, Family, digest
 from bedrock_local.families.limits import check_ceiling
@@ -80,14 +80,14 @@ FIELDS = Fields(
 def check_body(model: Model, body: Body) -> None:
     """Refuse a body that the model would refuse."""
     check_fields(body, FIELDS, speak_claude)
-    for reason in find_message_misfits(body["messages"]):
+    for reason in find_block_violations(body["messages"]):
         raise ServiceError("ValidationException", reason)
     check_ceiling(model, body["max_tokens"])
-    for reason in find_misfits(model, body, last_role=body["messages"][-1]["role"]):
+    for reason in find_claude_violations(model, body, last_role=body["messages"][-1]["role"]):
         raise ServiceError("ValidationException", reason)
 
 
-def find_message_misfits(messages: list[dict[str, Any]]) -> Iterator[str]:
+def find_block_violations(messages: list[dict[str, Any]]) -> Iterator[str]:
     """Name what is wrong with messages of the right form; the last one may be an empty beginning of the answer."""
     if not messages:
         yield "messages: at least one message is required"

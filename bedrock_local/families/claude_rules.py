@@ -25,10 +25,10 @@ CACHING = re.compile(r"anthropic\.claude-(3-5-haiku|3-5-sonnet-20241022|3-7|[a-z
 THOUGHTFUL = ("anthropic.claude-opus-5", "anthropic.claude-sonnet-5")
 
 
-def find_misfits(model: Model, wishes: Mapping[str, Any], *, last_role: str) -> Iterator[str]:
+def find_claude_violations(model: Model, wishes: Mapping[str, Any], *, last_role: str) -> Iterator[str]:
     """Name what the model refuses of wishes that have the right form, by the names of Anthropic Messages."""
-    yield from find_sampling_misfits(model, wishes)
-    yield from find_thinking_misfits(model, wishes)
+    yield from find_sampling_violations(model, wishes)
+    yield from find_thinking_violations(model, wishes)
     if wishes.get("output_config") is not None and model.sampling == "free":
         # Structured output and effort came with the models of 4.5.
         yield "output_config: Extra inputs are not permitted"
@@ -36,7 +36,7 @@ def find_misfits(model: Model, wishes: Mapping[str, Any], *, last_role: str) -> 
         yield "This model does not support assistant message prefill. The conversation must end with a user message."
 
 
-def find_sampling_misfits(model: Model, wishes: Mapping[str, Any]) -> Iterator[str]:
+def find_sampling_violations(model: Model, wishes: Mapping[str, Any]) -> Iterator[str]:
     """Name sampling parameters that the model no longer takes."""
     given = {name: wishes[name] for name in DEFAULTS if wishes.get(name) is not None}
     if model.sampling == "one" and {"temperature", "top_p"} <= given.keys():
@@ -46,7 +46,7 @@ def find_sampling_misfits(model: Model, wishes: Mapping[str, Any]) -> Iterator[s
             yield f"`{name}` is deprecated for this model."
 
 
-def find_thinking_misfits(model: Model, wishes: Mapping[str, Any]) -> Iterator[str]:
+def find_thinking_violations(model: Model, wishes: Mapping[str, Any]) -> Iterator[str]:
     """Name what the model refuses of `thinking`, and what does not go with it."""
     thinking = wishes.get("thinking") or {}
     kind = thinking.get("type")

@@ -21,7 +21,7 @@ from bedrock_local.families.schema import ANYTHING, Fields
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.protocol.shapes import find_misfits, input_shape, refuse_misfits
+from bedrock_local.protocol.shapes import find_violations, input_shape, refuse_violations
 
 STOPS = {"end": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence", "filtered": "content_filtered"}
 # Members of a content block, as a job's output file has them: all there, those that are not set null.
@@ -50,7 +50,7 @@ def check_body(model: Model, body: Body, family: Family) -> None:
     shape = input_shape("bedrock-runtime", "Converse")
     known = dict.fromkeys((name for name in shape.members if name != "modelId"), ANYTHING)
     check_fields(body, Fields(known), speak_schema)
-    refuse_misfits(list(find_misfits({"modelId": model.base, **body}, shape, "")))
+    refuse_violations(list(find_violations({"modelId": model.base, **body}, shape, "")))
     check_conversation(body.get("messages") or (), model.base)
     for reason in find_unsupported(model, body):
         raise ServiceError("ValidationException", reason)
@@ -96,7 +96,7 @@ def check_additional_fields(model: Model, body: Body, family: Family) -> None:
         except ServiceError as error:
             raise ServiceError(error.code, say_for_model(family, error.message)) from None
     if family.voice is speak_claude:
-        for reason in claude_rules.find_misfits(
+        for reason in claude_rules.find_claude_violations(
             model, read_wishes(model, body), last_role=body["messages"][-1]["role"]
         ):
             raise ServiceError("ValidationException", say_for_model(family, reason))

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from typing import Any
 
-from bedrock_local.families.schema import Kind, Misfit, Path
+from bedrock_local.families.schema import Kind, Path, Violation
 from bedrock_local.protocol.errors import ServiceError
 
-Voice = Callable[[Iterable[Misfit]], str]
+Voice = Callable[[Iterable[Violation]], str]
 SHOWN = 10
 SCHEMA_NAMES = {
     "boolean": "Boolean", "number": "Number", "integer": "Integer", "string": "String", "list": "JSONArray",
@@ -65,66 +65,66 @@ CLAUDE_RULES = {
 
 def check_fields(body: Any, kind: Kind, voice: Voice) -> None:
     """Refuse a body that its table does not allow, in the words of a voice."""
-    misfits = kind.find_misfits(body)
-    first = next(misfits, None)
+    violations = kind.find_violations(body)
+    first = next(violations, None)
     if first is not None:
-        raise ServiceError("ValidationException", voice(islice(chain([first], misfits), SHOWN)))
+        raise ServiceError("ValidationException", voice(islice(chain([first], violations), SHOWN)))
 
 
-def speak_schema(misfits: Iterable[Misfit]) -> str:
-    """Say all misfits, as Bedrock's check against a model's JSON schema does."""
-    said = "".join(f"{'/'.join(('#', *map(str, misfit.path)))}: {word_schema(misfit)}" for misfit in misfits)
+def speak_schema(violations: Iterable[Violation]) -> str:
+    """Say all violations, as Bedrock's check against a model's JSON schema does."""
+    said = "".join(f"{'/'.join(('#', *map(str, each.path)))}: {word_schema(each)}" for each in violations)
     return f"Malformed input request: {said}, please reformat your input and try again."
 
 
-def word_schema(misfit: Misfit) -> str:
-    """Word one misfit for the schema check."""
-    want, got = write(misfit.want), write(misfit.got)
-    if misfit.rule == "type":
-        want = " or ".join(SCHEMA_NAMES[name] for name in misfit.want)
-        got = SCHEMA_FOUND.get(type(misfit.got), "Null")
-    return SCHEMA_RULES[misfit.rule].format(want=want, got=got)
+def word_schema(violation: Violation) -> str:
+    """Word one violation for the schema check."""
+    want, got = write(violation.want), write(violation.got)
+    if violation.rule == "type":
+        want = " or ".join(SCHEMA_NAMES[name] for name in violation.want)
+        got = SCHEMA_FOUND.get(type(violation.got), "Null")
+    return SCHEMA_RULES[violation.rule].format(want=want, got=got)
 
 
-def speak_claude(misfits: Iterable[Misfit]) -> str:
-    """Say the first misfit, as Claude's own check does."""
-    misfit = next(iter(misfits))
-    path = (*misfit.path, misfit.want) if misfit.rule in ("missing", "extra") else misfit.path
-    return f"{'.'.join(map(str, path))}: {word_claude(misfit)}"
+def speak_claude(violations: Iterable[Violation]) -> str:
+    """Say the first violation, as Claude's own check does."""
+    violation = next(iter(violations))
+    path = (*violation.path, violation.want) if violation.rule in ("missing", "extra") else violation.path
+    return f"{'.'.join(map(str, path))}: {word_claude(violation)}"
 
 
-def word_claude(misfit: Misfit) -> str:
-    """Word one misfit for Claude; a number with two ends is told both."""
-    rule, want = str(misfit.rule), write(misfit.want)
-    most = getattr(misfit.kind, "most", None)
+def word_claude(violation: Violation) -> str:
+    """Word one violation for Claude; a number with two ends is told both."""
+    rule, want = str(violation.rule), write(violation.want)
+    most = getattr(violation.kind, "most", None)
     if rule in ("least", "most") and most is not None:
-        rule, want = "range", f"{write(getattr(misfit.kind, 'least', None) or 0)}..{write(most)}"
+        rule, want = "range", f"{write(getattr(violation.kind, 'least', None) or 0)}..{write(most)}"
     elif rule == "type":
-        want = " or ".join({"object": "dictionary"}.get(name, name) for name in misfit.want)
+        want = " or ".join({"object": "dictionary"}.get(name, name) for name in violation.want)
     elif rule in ("choice", "tag"):
-        *others, last = (f"'{choice}'" for choice in misfit.want)
+        *others, last = (f"'{choice}'" for choice in violation.want)
         want = f"{', '.join(others)}{' or ' if others else ''}{last}"
-    return CLAUDE_RULES[rule].format(want=want, got=write(misfit.got))
+    return CLAUDE_RULES[rule].format(want=want, got=write(violation.got))
 
 
-def speak_openai(misfits: Iterable[Misfit]) -> str:
-    """Say the first misfit, as the models that take OpenAI's form do."""
-    misfit = next(iter(misfits))
-    where = f"{join_path(misfit.path)}: " if misfit.path else ""
-    return f"Failed to deserialize the JSON body into the target type: {where}{word_openai(misfit)}"
+def speak_openai(violations: Iterable[Violation]) -> str:
+    """Say the first violation, as the models that take OpenAI's form do."""
+    violation = next(iter(violations))
+    where = f"{join_path(violation.path)}: " if violation.path else ""
+    return f"Failed to deserialize the JSON body into the target type: {where}{word_openai(violation)}"
 
 
-def word_openai(misfit: Misfit) -> str:
-    """Word one misfit for the OpenAI form."""
-    want, got = write(misfit.want), write(misfit.got)
-    if misfit.rule == "type":
-        want = " or ".join({"list": "sequence", "object": "map"}.get(name, name) for name in misfit.want)
-        got = OPENAI_FOUND.get(type(misfit.got), "null")
-    elif misfit.rule in ("choice", "tag", "extra"):
-        got = str(misfit.want) if misfit.rule == "extra" else got
-        names = getattr(misfit.kind, "known", ()) if misfit.rule == "extra" else misfit.want
+def word_openai(violation: Violation) -> str:
+    """Word one violation for the OpenAI form."""
+    want, got = write(violation.want), write(violation.got)
+    if violation.rule == "type":
+        want = " or ".join({"list": "sequence", "object": "map"}.get(name, name) for name in violation.want)
+        got = OPENAI_FOUND.get(type(violation.got), "null")
+    elif violation.rule in ("choice", "tag", "extra"):
+        got = str(violation.want) if violation.rule == "extra" else got
+        names = getattr(violation.kind, "known", ()) if violation.rule == "extra" else violation.want
         want = ", ".join(f"`{name}`" for name in names)
-    return OPENAI_RULES[misfit.rule].format(want=want, got=got)
+    return OPENAI_RULES[violation.rule].format(want=want, got=got)
 
 
 def join_path(path: Path) -> str:

@@ -33,11 +33,11 @@ def join_role(messages: Iterable[Any], *roles: str) -> str:
 
 def check_conversation(messages: Sequence[Any], base: str = "") -> None:
     """Refuse messages, of the right form, that make no conversation with a model."""
-    for reason in find_misfits(messages, base):
+    for reason in find_message_violations(messages, base):
         raise ServiceError("ValidationException", reason)
 
 
-def find_misfits(messages: Sequence[Any], base: str) -> Iterator[str]:
+def find_message_violations(messages: Sequence[Any], base: str) -> Iterator[str]:
     """Name what is wrong with the order of the messages and with their content."""
     if not messages:
         yield "The conversation must have at least one message."
@@ -49,10 +49,10 @@ def find_misfits(messages: Sequence[Any], base: str) -> Iterator[str]:
         cure = "Make sure the conversation alternates between user and assistant roles and try again."
         yield f"A conversation must alternate between user and assistant roles. {cure}"
     for number, message in enumerate(messages):
-        yield from find_content_misfits(message["content"], f"messages.{number}")
+        yield from find_content_violations(message["content"], f"messages.{number}")
 
 
-def find_content_misfits(content: Sequence[Any], where: str) -> Iterator[str]:
+def find_content_violations(content: Sequence[Any], where: str) -> Iterator[str]:
     """Name content that says nothing."""
     if not content:
         cure = "Add a ContentBlock object to the content field and try again."

@@ -1,6 +1,7 @@
 """What a body may hold, said as a table: each field with its type, its range, and whether it must be there.
 
-A family writes its table once; `find_misfits` holds a body to it, and `voices` says what is wrong as the model would.
+A family writes its table once; `find_violations` checks a body against it, and `error_wording` words what is wrong as
+the model would.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ Path = tuple[str | int, ...]
 Rule = Literal["missing", "extra", "type", "least", "above", "most", "short", "long", "few", "many", "choice", "tag"]
 
 
-class Misfit(NamedTuple):
+class Violation(NamedTuple):
     """What is wrong at a place: the rule that is broken, what it wants, and what is there."""
 
     path: Path
@@ -37,14 +38,14 @@ class Kind:
         """Tell whether a value has the JSON type; true is no number, and 5.0 no whole one."""
         return not self.types or type(value) in self.types
 
-    def find_misfits(self, value: Any, path: Path = ()) -> Iterator[Misfit]:
+    def find_violations(self, value: Any, path: Path = ()) -> Iterator[Violation]:
         """Name what is wrong with a value, place by place."""
         if self.is_of(value):
             yield from self.look_inside(value, path)
         else:
-            yield Misfit(path, "type", self.names(), value, self)
+            yield Violation(path, "type", self.names(), value, self)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:  # noqa: ARG002
+    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:  # noqa: ARG002
         """Name what is wrong with a value of the right type."""
         yield from ()
 
@@ -60,10 +61,10 @@ class Flag(Kind):
     name = "boolean"
     types = (bool,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:
+    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:
         """Name the one that may not be."""
         if self.only not in (None, value):
-            yield Misfit(path, "choice", (str(self.only).lower(),), str(value).lower(), self)
+            yield Violation(path, "choice", (str(self.only).lower(),), str(value).lower(), self)
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,14 @@ class Number(Kind):
     name = "number"
     types: ClassVar[tuple[type, ...]] = (int, float)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:
+    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:
         """Name a number out of its range."""
         if self.least is not None and value < self.least:
-            yield Misfit(path, "least", self.least, value, self)
+            yield Violation(path, "least", self.least, value, self)
         if self.above is not None and value <= self.above:
-            yield Misfit(path, "above", self.above, value, self)
+            yield Violation(path, "above", self.above, value, self)
         if self.most is not None and value > self.most:
-            yield Misfit(path, "most", self.most, value, self)
+            yield Violation(path, "most", self.most, value, self)
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,12 @@ class Text(Kind):
     name = "string"
     types = (str,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:
+    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:
         """Name a text that is too short, or none of the few."""
         if len(value) < self.least:
-            yield Misfit(path, "short", self.least, len(value), self)
+            yield Violation(path, "short", self.least, len(value), self)
         if self.choices and value not in self.choices:
-            yield Misfit(path, "choice", self.choices, value, self)
+            yield Violation(path, "choice", self.choices, value, self)
 
 
 @dataclass(frozen=True)
@@ -121,14 +122,14 @@ class Items(Kind):
     name = "list"
     types = (list,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:
+    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:
         """Name a list that is too short or too long, and what is wrong with its items."""
         if len(value) < self.least:
-            yield Misfit(path, "few", self.least, len(value), self)
+            yield Violation(path, "few", self.least, len(value), self)
         if self.most is not None and len(value) > self.most:
-            yield Misfit(path, "many", self.most, len(value), self)
+            yield Violation(path, "many", self.most, len(value), self)
         for number, item in enumerate(value):
-            yield from self.item.find_misfits(item, (*path, number))
+            yield from self.item.find_violations(item, (*path, number))
 
 
 @dataclass(frozen=True)
@@ -154,18 +155,18 @@ class Fields(Kind):
     name = "object"
     types = (dict,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:
+    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:
         """Name fields that lack, then fields that nobody knows, then what is wrong inside the others."""
         for name in self.required:
             if name not in value:
-                yield Misfit(path, "missing", name, None, self)
+                yield Violation(path, "missing", name, None, self)
         for name in value:
             if self.more is None and name not in self.known:
-                yield Misfit(path, "extra", name, value[name], self)
+                yield Violation(path, "extra", name, value[name], self)
         for name, part in value.items():
             kind = self.known.get(name, self.more)
             if kind and not (part is None and self.takes_null and name not in self.required):
-                yield from kind.find_misfits(part, (*path, name))
+                yield from kind.find_violations(part, (*path, name))
 
 
 @dataclass(frozen=True)
@@ -176,15 +177,15 @@ class Tagged(Kind):
     name = "object"
     types = (dict,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:
+    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:
         """Name a type that is none, and what is wrong inside an object of its type."""
         tag = value.get("type")
         if "type" not in value:
-            yield Misfit(path, "missing", "type", None, self)
+            yield Violation(path, "missing", "type", None, self)
         elif not isinstance(tag, str):
-            yield Misfit((*path, "type"), "type", ("string",), tag, self)
+            yield Violation((*path, "type"), "type", ("string",), tag, self)
         elif tag not in self.kinds:
-            yield Misfit(path, "tag", tuple(self.kinds), tag, self)
+            yield Violation(path, "tag", tuple(self.kinds), tag, self)
         else:
             rest = {name: part for name, part in value.items() if name != "type"}
             yield from self.kinds[tag].look_inside(rest, (*path, tag))
@@ -204,7 +205,7 @@ class Either(Kind):
         """Tell whether it is of one of the kinds."""
         return any(kind.is_of(value) for kind in self.kinds)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Misfit]:
+    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:
         """Look at it as the kind that it is of."""
         yield from next(kind for kind in self.kinds if kind.is_of(value)).look_inside(value, path)
 

@@ -39,7 +39,7 @@ BITS = {"integer": 32, "long": 64}
 
 def check_request(service: str, operation: str, value: Mapping[str, Any]) -> None:
     """Refuse a request that its operation's shape does not allow, naming every place."""
-    refuse_misfits(list(find_misfits(value, input_shape(service, operation), "")))
+    refuse_violations(list(find_violations(value, input_shape(service, operation), "")))
 
 
 def check_address(request: Request, operation: str) -> None:
@@ -50,13 +50,13 @@ def check_address(request: Request, operation: str) -> None:
         "querystring": request.query,
         "header": request.headers,
     }
-    misfits: list[str] = []
+    violations: list[str] = []
     for name, member in model.input_shape.members.items():
         place, written = member.serialization.get("location"), member.serialization.get("name", name)
         text = places.get(place, {}).get(written.lower() if place == "header" else written)
         if text is not None:
-            misfits += find_misfits(read_text(text, member.type_name), member, name)
-    refuse_misfits(misfits)
+            violations += find_violations(read_text(text, member.type_name), member, name)
+    refuse_violations(violations)
 
 
 def read_text(text: str, type_name: str) -> Any:
@@ -65,11 +65,11 @@ def read_text(text: str, type_name: str) -> Any:
     return int(text) if type_name in BITS and re.fullmatch(r"-?[0-9]{1,20}", text) else text
 
 
-def refuse_misfits(misfits: list[str]) -> None:
-    """Refuse a request that has misfits, in the words of the service."""
-    if misfits:
-        count = f"{len(misfits)} validation error{'s' if len(misfits) > 1 else ''} detected: "
-        raise ServiceError("ValidationException", count + "; ".join(misfits))
+def refuse_violations(violations: list[str]) -> None:
+    """Refuse a request that has violations, in the words of the service."""
+    if violations:
+        count = f"{len(violations)} validation error{'s' if len(violations) > 1 else ''} detected: "
+        raise ServiceError("ValidationException", count + "; ".join(violations))
 
 
 @cache
@@ -105,23 +105,23 @@ def is_document(shape: Any) -> bool:
     return bool(getattr(shape, "is_document_type", False))
 
 
-def find_misfits(value: Any, shape: Any, path: str) -> Iterator[str]:
+def find_violations(value: Any, shape: Any, path: str) -> Iterator[str]:
     """Name what is wrong with a value, place by place."""
     if is_document(shape):
         return
     if not is_type(value, shape.type_name):
-        yield misfit(value, path, f"Member must be of type {shape.type_name}")
+        yield violation(value, path, f"Member must be of type {shape.type_name}")
         return
     yield from find_limits(value, shape, path)
     if shape.type_name == "structure":
         yield from find_members(value, shape, path)
     elif shape.type_name == "list":
         for number, item in enumerate(value, 1):
-            yield from find_misfits(item, shape.member, f"{path}.{number}.member")
+            yield from find_violations(item, shape.member, f"{path}.{number}.member")
     elif shape.type_name == "map":
         for name, item in value.items():
-            yield from find_misfits(name, shape.key, f"{path}.{name}.key")
-            yield from find_misfits(item, shape.value, f"{path}.{name}.value")
+            yield from find_violations(name, shape.key, f"{path}.{name}.key")
+            yield from find_violations(item, shape.value, f"{path}.{name}.value")
 
 
 def is_type(value: Any, type_name: str) -> bool:
@@ -149,12 +149,12 @@ def find_members(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[st
     start = f"{path}." if path else ""
     for name in shape.required_members:
         if value.get(name) is None:
-            yield misfit(None, start + name, "Member must not be null")
+            yield violation(None, start + name, "Member must not be null")
     present = [name for name in shape.members if value.get(name) is not None]
     if shape.is_tagged_union and len(present) != 1:
-        yield misfit(value, path, "Member must have exactly one of its members set")
+        yield violation(value, path, "Member must have exactly one of its members set")
     for name in present:
-        yield from find_misfits(value[name], shape.members[name], start + name)
+        yield from find_violations(value[name], shape.members[name], start + name)
 
 
 def find_limits(value: Any, shape: Shape, path: str) -> Iterator[str]:
@@ -163,14 +163,14 @@ def find_limits(value: Any, shape: Shape, path: str) -> Iterator[str]:
     word, size = measure(value, shape.type_name)
     is_long = "max" in limits and size > limits["max"]
     if "min" in limits and size < limits["min"]:
-        yield misfit(value, path, f"Member must have {word} greater than or equal to {limits['min']}")
+        yield violation(value, path, f"Member must have {word} greater than or equal to {limits['min']}")
     if is_long:
-        yield misfit(value, path, f"Member must have {word} less than or equal to {limits['max']}")
+        yield violation(value, path, f"Member must have {word} less than or equal to {limits['max']}")
     if "enum" in limits and value not in limits["enum"]:
-        yield misfit(value, path, f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]")
+        yield violation(value, path, f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]")
     # No pattern is tried on a text of any length.
     if "pattern" in limits and not is_long and not is_match(limits["pattern"], value):
-        yield misfit(value, path, f"Member must satisfy regular expression pattern: {limits['pattern']}")
+        yield violation(value, path, f"Member must satisfy regular expression pattern: {limits['pattern']}")
 
 
 def measure(value: Any, type_name: str) -> tuple[str, float]:
@@ -180,8 +180,8 @@ def measure(value: Any, type_name: str) -> tuple[str, float]:
     return "length", len(value) * 3 // 4 - value.count("=") if type_name == "blob" else len(value)
 
 
-def misfit(value: Any, path: str, rule: str) -> str:
-    """Name a misfit in the words of the service."""
+def violation(value: Any, path: str, rule: str) -> str:
+    """Name a violation in the words of the service."""
     # Of lists and objects the beginning: they may be large, or nested deeper than `str` goes.
     text = value if isinstance(value, str) else reprlib.repr(value)
     shown = "null" if value is None else f"'{text[:100]}'"

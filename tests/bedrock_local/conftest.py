@@ -89,11 +89,11 @@ def hold_to_model(operation_model, response_dict, **_):
         assert (listed | ANYWHERE).get(code) == status, f"{model.name} does not list {code} with {status}"
         assert set(json.loads(body)) <= {"message", "originalStatusCode", "resourceName", "originalMessage"}
     elif not model.has_streaming_output and "payload" not in model.output_shape.serialization:
-        faults = list(find_misfits(json.loads(body), model.output_shape, model.name))
+        faults = list(find_violations(json.loads(body), model.output_shape, model.name))
         assert not faults, faults
 
 
-def find_misfits(value, shape, path):
+def find_violations(value, shape, path):
     """Name what an answer has that its shape does not allow: independent of the emulator's own check."""
     limits, kind = shape.metadata, shape.type_name
     if getattr(shape, "is_document_type", False):
@@ -112,9 +112,9 @@ def find_misfits(value, shape, path):
         if not is_whole or value.keys() - shape.members.keys():
             yield f"{path}: has {list(value)}, and not {list(shape.members)} of which {shape.required_members}"
         for name in value.keys() & shape.members.keys():
-            yield from find_misfits(value[name], shape.members[name], f"{path}.{name}")
+            yield from find_violations(value[name], shape.members[name], f"{path}.{name}")
     for item in value if kind == "list" else ():
-        yield from find_misfits(item, shape.member, f"{path}[]")
+        yield from find_violations(item, shape.member, f"{path}[]")
 
 
 def job_request(**more):

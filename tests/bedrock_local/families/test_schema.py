@@ -28,8 +28,8 @@ NESTED = Fields({"a": Items(Fields({"b": Whole(1)}, required=("b",)))})
         (ANYTHING, None),
     ],
 )
-def test_a_value_within_its_kind_has_no_misfit(kind, value):
-    assert list(kind.find_misfits(value)) == []
+def test_a_value_within_its_kind_has_no_violation(kind, value):
+    assert list(kind.find_violations(value)) == []
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,15 @@ def test_a_value_within_its_kind_has_no_misfit(kind, value):
         (Tagged({"x": Fields({})}), {"type": ["x"]}, "type"),
     ],
 )
-def test_a_value_outside_its_kind_has_one_misfit(kind, value, rule):
-    assert [misfit.rule for misfit in kind.find_misfits(value)] == [rule]
+def test_a_value_outside_its_kind_has_one_violation(kind, value, rule):
+    assert [violation.rule for violation in kind.find_violations(value)] == [rule]
 
 
-def test_a_misfit_says_where_it_is():
-    misfits = NESTED.find_misfits({"a": [{"b": 1}, {}, {"b": 0}]})
-    assert [(misfit.path, misfit.rule) for misfit in misfits] == [(("a", 1), "missing"), (("a", 2, "b"), "least")]
+def test_a_violation_says_where_it_is():
+    violations = NESTED.find_violations({"a": [{"b": 1}, {}, {"b": 0}]})
+    assert [(path, rule) for path, rule, *_ in violations] == [(("a", 1), "missing"), (("a", 2, "b"), "least")]
 
 
 def test_what_lacks_is_named_before_what_is_too_much():
-    misfits = Fields({"a": Whole()}, required=("a",)).find_misfits({"z": 1})
-    assert [misfit.rule for misfit in misfits] == ["missing", "extra"]
+    violations = Fields({"a": Whole()}, required=("a",)).find_violations({"z": 1})
+    assert [violation.rule for violation in violations] == ["missing", "extra"]
