@@ -1,6 +1,6 @@
-"""Families: the models that share a request and an answer format, one file each, and Converse for all of them.
+"""Families of models that share a request and an answer format, one module each, and Converse for all of them.
 
-A new family is a file that ends in its `Family`, and its place in `FAMILIES`.
+To add a family, write a module that ends in its `Family` and list that in `FAMILIES`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bedrock_local.families.mistral_chat import MISTRAL_CHAT
 from bedrock_local.families.mistral_prompt import MISTRAL_PROMPT
 from bedrock_local.families.nova import NOVA
 from bedrock_local.families.openai import OPENAI
-from bedrock_local.families.reasoning import ask, find_thought
+from bedrock_local.families.reasoning import make_reasoning, request_reply
 from bedrock_local.families.titan import TITAN
 from bedrock_local.families.writer import WRITER
 from bedrock_local.inference import Question, Reply, Responder
@@ -40,7 +40,7 @@ FAMILIES = (
 
 
 def find_family(model: Model) -> Family:
-    """Find the family of a model; embedding models have none here."""
+    """Find the family of a model; embedding models have none."""
     for family in FAMILIES:
         if family.models.match(model.base):
             return family
@@ -48,46 +48,51 @@ def find_family(model: Model) -> Family:
 
 
 def read_native_question(model: Model, body: Body) -> Question:
-    """Check a body in the model's own form, as InvokeModel takes it, and read what it asks."""
+    """Check a body in the model's own format, as InvokeModel takes it, and read the question from it."""
     family = find_family(model)
     family.check_body(model, body)
     return add_sampling(family.read_question(model, body), body)
 
 
 def read_converse_question(model: Model, body: Body) -> Question:
-    """Check a body of Converse and read what it asks."""
+    """Check a body of Converse and read the question from it."""
     converse.check_body(model, body, find_family(model))
     return add_sampling(converse.read_question(model, body), body)
 
 
 def add_sampling(question: Question, body: Body) -> Question:
-    """Add the temperature and top_p of a checked body, which stand beside the text or among the wishes."""
-    wishes = [body, body.get("inferenceConfig") or {}, body.get("textGenerationConfig") or {}]
-    given = {name: value for part in wishes for name, value in part.items() if value is not None}
+    """Add the temperature and top_p of a checked body, which are at its top or in its inference configuration."""
+    parts = [body, body.get("inferenceConfig") or {}, body.get("textGenerationConfig") or {}]
+    given = {name: value for part in parts for name, value in part.items() if value is not None}
     return replace(question, temperature=given.get("temperature"), top_p=given.get("top_p", given.get("topP")))
 
 
 def answer_native(model: Model, body: Body, responder: Responder) -> tuple[Reply, dict[str, Any]]:
-    """Answer a body in the model's own form: the reply with its tokens, and the body that says so."""
+    """Answer a body in the model's own format; return the reply, for its token counts, and the body of the answer."""
     question = read_native_question(model, body)
-    reply = ask(model, question, find_thought(model, body, question.max_tokens), responder)
+    reply = request_reply(model, question, make_reasoning(model, body, question.max_tokens), responder)
     return reply, find_family(model).write_answer(model, body, reply)
 
 
-def ask_converse(model: Model, body: Body, responder: Responder) -> Reply:
-    """Have a body of Converse answered."""
+def request_converse_reply(model: Model, body: Body, responder: Responder) -> Reply:
+    """Check a body of Converse and request a reply to it."""
     question = read_converse_question(model, body)
-    return ask(model, question, find_thought(model, converse.read_wishes(model, body), question.max_tokens), responder)
+    return request_reply(
+        model,
+        question,
+        make_reasoning(model, converse.read_native_parameters(model, body), question.max_tokens),
+        responder,
+    )
 
 
 def answer_converse_record(model: Model, body: Body, responder: Responder) -> tuple[Reply, dict[str, Any]]:
-    """Answer a record of a Converse job, which may hold less than a call and is answered with nulls."""
-    converse.check_record(body)
-    reply = ask_converse(model, body, responder)
+    """Answer a record of a Converse job, which allows fewer fields than a request on demand."""
+    converse.check_batch_record(body)
+    reply = request_converse_reply(model, body, responder)
     return reply, converse.write_batch_answer(model, body, reply)
 
 
 def answer_converse(model: Model, body: Body, responder: Responder, *, elapsed_ms: Callable[[], int]) -> dict[str, Any]:
-    """Answer a call of Converse; `elapsed_ms` says, once there is a reply, how long it took."""
-    reply = ask_converse(model, body, responder)
+    """Answer a request of Converse on demand; `elapsed_ms` is called once the reply is there."""
+    reply = request_converse_reply(model, body, responder)
     return converse.write_answer(model, body, reply, latency_ms=elapsed_ms())

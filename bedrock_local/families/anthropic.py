@@ -1,7 +1,7 @@
-"""Anthropic Messages: Claude by InvokeModel.
+"""The body and answer format of Claude by InvokeModel: Anthropic Messages.
 
-Source: Amazon Bedrock User Guide, "Request and Response" of the Anthropic Messages API. Tools, images and documents
-are taken, and nothing is called, seen or cited.
+Source: Amazon Bedrock User Guide, "Request and Response" of the Anthropic Messages API. Tools, images and
+documents are accepted and ignored: nothing is called, seen or cited.
 """
 
 from __future__ import annotations
@@ -10,90 +10,80 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bedrock_local.families.claude_rules import counts_cache, find_claude_violations, shows_thought
-from bedrock_local.families.error_wording import check_fields, speak_claude
+from bedrock_local.families.claude_rules import find_claude_violations, reports_cache_tokens, shows_reasoning
+from bedrock_local.families.error_wording import check_schema, format_claude
 from bedrock_local.families.family import Body, Family, digest
 from bedrock_local.families.limits import check_ceiling
-from bedrock_local.families.messages import join_role, texts_of
-from bedrock_local.families.reasoning import find_thought
-from bedrock_local.families.schema import (
-    ANYTHING,
-    OBJECT,
-    Either,
-    Fields,
-    Items,
-    Number,
-    Tagged,
-    Text,
-    Whole,
-)
+from bedrock_local.families.messages import join_role, list_texts
+from bedrock_local.families.reasoning import make_reasoning
+from bedrock_local.families.schema import ANY, ANY_OBJECT, AnyOf, Array, Integer, Number, Object, OneOf, String
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 
 STOPS = {"end": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence", "filtered": "refusal"}
-TEXT = Fields({"text": Text()}, required=("text",), more=ANYTHING)
-BLOCK = Tagged(
+TEXT = Object({"text": String()}, required=("text",), additional=ANY)
+BLOCK = OneOf(
     {
         "text": TEXT,
-        **dict.fromkeys(("document", "image", "search_result", "tool_result", "tool_use"), OBJECT),
-        **dict.fromkeys(("redacted_thinking", "thinking"), OBJECT),
+        **dict.fromkeys(("document", "image", "search_result", "tool_result", "tool_use"), ANY_OBJECT),
+        **dict.fromkeys(("redacted_thinking", "thinking"), ANY_OBJECT),
     }
 )
-MESSAGE = Fields(
-    {"role": Text(choices=("user", "assistant")), "content": Either((Text(), Items(BLOCK)))},
+MESSAGE = Object(
+    {"role": String(enum=("user", "assistant")), "content": AnyOf((String(), Array(BLOCK)))},
     required=("role", "content"),
 )
-THINKING = Tagged(
+THINKING = OneOf(
     {
-        "enabled": Fields({"budget_tokens": Whole(1024)}, required=("budget_tokens",), more=ANYTHING),
-        "adaptive": Fields({"display": Text(choices=("summarized", "omitted"))}, takes_null=True),
-        "disabled": Fields({}),
+        "enabled": Object({"budget_tokens": Integer(1024)}, required=("budget_tokens",), additional=ANY),
+        "adaptive": Object({"display": String(enum=("summarized", "omitted"))}, nullable=True),
+        "disabled": Object({}),
     }
 )
-FORMAT = Tagged({"json_schema": Fields({"schema": OBJECT}, required=("schema",))})
-EFFORT = Text(choices=("low", "medium", "high", "xhigh", "max"))
-FIELDS = Fields(
+FORMAT = OneOf({"json_schema": Object({"schema": ANY_OBJECT}, required=("schema",))})
+EFFORT = String(enum=("low", "medium", "high", "xhigh", "max"))
+SCHEMA = Object(
     {
-        "anthropic_beta": Items(Text()),
-        "anthropic_version": Text(choices=("bedrock-2023-05-31",)),
-        "context_management": OBJECT,
-        "max_tokens": Whole(1),
-        "mcp_servers": Items(),
-        "messages": Items(MESSAGE),
-        "metadata": OBJECT,
-        "output_config": Fields({"effort": EFFORT, "format": FORMAT}, takes_null=True),
-        "stop_sequences": Items(Text(), most=8191),
-        "system": Either((Text(), Items(Tagged({"text": TEXT})))),
+        "anthropic_beta": Array(String()),
+        "anthropic_version": String(enum=("bedrock-2023-05-31",)),
+        "context_management": ANY_OBJECT,
+        "max_tokens": Integer(1),
+        "mcp_servers": Array(),
+        "messages": Array(MESSAGE),
+        "metadata": ANY_OBJECT,
+        "output_config": Object({"effort": EFFORT, "format": FORMAT}, nullable=True),
+        "stop_sequences": Array(String(), max_items=8191),
+        "system": AnyOf((String(), Array(OneOf({"text": TEXT})))),
         "temperature": Number(0, 1),
         "thinking": THINKING,
-        "tool_choice": OBJECT,
-        "tools": Items(OBJECT),
-        "top_k": Whole(0, 500),
+        "tool_choice": ANY_OBJECT,
+        "tools": Array(ANY_OBJECT),
+        "top_k": Integer(0, 500),
         "top_p": Number(0, 1),
     },
     required=("anthropic_version", "max_tokens", "messages"),
-    takes_null=True,
+    nullable=True,
 )
 
 
 def check_body(model: Model, body: Body) -> None:
     """Refuse a body that the model would refuse."""
-    check_fields(body, FIELDS, speak_claude)
-    for reason in find_block_violations(body["messages"]):
+    check_schema(body, SCHEMA, format_claude)
+    for reason in find_empty_messages(body["messages"]):
         raise ServiceError("ValidationException", reason)
     check_ceiling(model, body["max_tokens"])
     for reason in find_claude_violations(model, body, last_role=body["messages"][-1]["role"]):
         raise ServiceError("ValidationException", reason)
 
 
-def find_block_violations(messages: list[dict[str, Any]]) -> Iterator[str]:
-    """Name what is wrong with messages of the right form; the last one may be an empty beginning of the answer."""
+def find_empty_messages(messages: list[dict[str, Any]]) -> Iterator[str]:
+    """Find empty messages and blocks; only the last message, a prefilled answer, may be empty."""
     if not messages:
         yield "messages: at least one message is required"
     for number, message in enumerate(messages):
         is_last = number == len(messages) - 1 and message["role"] == "assistant"
-        if "" in texts_of(message["content"]) and not is_last:
+        if "" in list_texts(message["content"]) and not is_last:
             yield "messages: text content blocks must be non-empty"
         if not message["content"] and not is_last:
             yield f"messages.{number}: {message['role']} messages must have non-empty content"
@@ -103,7 +93,7 @@ def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
     return Question(
         model_id=model.base,
-        system="\n\n".join(texts_of(body.get("system"))),
+        system="\n\n".join(list_texts(body.get("system"))),
         text=join_role(body["messages"], "user"),
         max_tokens=body["max_tokens"],
         stop_sequences=tuple(body.get("stop_sequences") or ()),
@@ -111,7 +101,7 @@ def read_question(model: Model, body: Body) -> Question:
 
 
 def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
-    """Write the answer, after what the model thought."""
+    """Write the answer; its text follows the reasoning."""
     return {
         "id": f"msg_bdrk_{digest(body)[:24]}",
         "type": "message",
@@ -125,24 +115,25 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
 
 
 def write_blocks(model: Model, body: Body, reply: Reply) -> list[dict[str, Any]]:
-    """Write a block for the thought, if there is one, and one for the text, if there is one."""
+    """Write the content: a block of reasoning and a block of text, each only if it is not empty."""
     blocks = [{"type": "text", "text": reply.text}] if reply.text else []
-    if thought := find_thought(model, body, body["max_tokens"]):
-        shown = thought if shows_thought(model, body.get("thinking")) else ""
+    if reasoning := make_reasoning(model, body, body["max_tokens"]):
+        shown = reasoning if shows_reasoning(model, body.get("thinking")) else ""
         blocks.insert(0, {"type": "thinking", "thinking": shown, "signature": digest(body)})
     return blocks
 
 
 def write_usage(model: Model, reply: Reply) -> dict[str, Any]:
-    """Write the tokens; models from before caching have no counters of it, and nothing is ever cached."""
+    """Write the token counts, with cache counters of 0 where the model reports any."""
     counters: dict[str, Any] = {}
-    if counts_cache(model):
+    if reports_cache_tokens(model):
         counters = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+    # Claude 3.5 and 3.7 count cache tokens, but not by how long they are kept.
     if counters and "claude-3" not in model.base:
         counters["cache_creation"] = {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0}
     return {"input_tokens": reply.input_tokens, **counters, "output_tokens": reply.output_tokens}
 
 
 ANTHROPIC = Family(
-    "anthropic", re.compile(r"anthropic\."), FIELDS, speak_claude, check_body, read_question, write_answer
+    "anthropic", re.compile(r"anthropic\."), SCHEMA, format_claude, check_body, read_question, write_answer
 )

@@ -1,7 +1,7 @@
-"""Cohere Command R and R+ by InvokeModel.
+"""The body and answer format of Cohere Command R and R+ by InvokeModel.
 
-Source: Amazon Bedrock User Guide, "Cohere Command R and Command R+ models". Documents are taken and not cited; the
-counts of tokens are documented for streams only.
+Source: Amazon Bedrock User Guide, "Cohere Command R and Command R+ models". Documents are accepted and not cited;
+token counts are documented for streams only.
 """
 
 from __future__ import annotations
@@ -9,39 +9,39 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_fields, speak_schema
+from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family, make_uuid
 from bedrock_local.families.limits import check_ceiling
-from bedrock_local.families.schema import ANYTHING, OBJECT, Fields, Flag, Items, Number, Text, Whole
+from bedrock_local.families.schema import ANY, ANY_OBJECT, Array, Boolean, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 
-# The page has lower case and no word for a stop sequence; recorded answers have these.
+# Recorded answers; the page shows lower case, and nothing for a stop sequence.
 STOPS = {"end": "COMPLETE", "length": "MAX_TOKENS", "stop_sequence": "STOP_SEQUENCE", "filtered": "ERROR_TOXIC"}
-FIELDS = Fields(
+SCHEMA = Object(
     {
-        "message": Text(least=1),
-        "chat_history": Items(
-            Fields(
-                {"role": Text(choices=("USER", "CHATBOT", "SYSTEM", "TOOL")), "message": Text()},
+        "message": String(min_length=1),
+        "chat_history": Array(
+            Object(
+                {"role": String(enum=("USER", "CHATBOT", "SYSTEM", "TOOL")), "message": String()},
                 required=("role",),
-                more=ANYTHING,
+                additional=ANY,
             )
         ),
-        "preamble": Text(),
-        "max_tokens": Whole(1),
+        "preamble": String(),
+        "max_tokens": Integer(1),
         "temperature": Number(0, 1),
         "p": Number(0.01, 0.99),
-        "k": Whole(0, 500),
-        "stop_sequences": Items(Text()),
-        "seed": Whole(),
+        "k": Integer(0, 500),
+        "stop_sequences": Array(String()),
+        "seed": Integer(),
         "frequency_penalty": Number(0, 1),
         "presence_penalty": Number(0, 1),
-        "prompt_truncation": Text(choices=("OFF", "AUTO_PRESERVE_ORDER")),
-        "documents": Items(OBJECT),
-        "tools": Items(OBJECT),
-        "tool_results": Items(OBJECT),
-        **dict.fromkeys(("search_queries_only", "return_prompt", "raw_prompting"), Flag()),
+        "prompt_truncation": String(enum=("OFF", "AUTO_PRESERVE_ORDER")),
+        "documents": Array(ANY_OBJECT),
+        "tools": Array(ANY_OBJECT),
+        "tool_results": Array(ANY_OBJECT),
+        **dict.fromkeys(("search_queries_only", "return_prompt", "raw_prompting"), Boolean()),
     },
     required=("message",),
 )
@@ -50,7 +50,7 @@ DEFAULT_MAX_TOKENS = 4_096
 
 def check_body(model: Model, body: Body) -> None:
     """Refuse a body that the model would refuse."""
-    check_fields(body, FIELDS, speak_schema)
+    check_schema(body, SCHEMA, format_schema)
     check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
 
 
@@ -67,7 +67,7 @@ def read_question(model: Model, body: Body) -> Question:
 
 
 def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # noqa: ARG001
-    """Write the answer, with the conversation up to it."""
+    """Write the answer; it repeats the conversation."""
     asked, said = {"role": "USER", "message": body["message"]}, {"role": "CHATBOT", "message": reply.text}
     return {
         "response_id": f"{make_uuid(body)[:8]}/{make_uuid(body, 1)}",
@@ -81,8 +81,8 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
 COHERE_COMMAND_R = Family(
     "cohere-command-r",
     re.compile(r"cohere\.command-r"),
-    FIELDS,
-    speak_schema,
+    SCHEMA,
+    format_schema,
     check_body,
     read_question,
     write_answer,

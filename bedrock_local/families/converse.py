@@ -1,8 +1,8 @@
-"""Converse: what a body may hold, what it asks, and how the answer looks in a batch job and on demand.
+"""Converse: the rules for a body, the question in it, and the answer format in a batch job and on demand.
 
 Sources: the service model of bedrock-runtime; "Batch inference" of the Amazon Bedrock User Guide for what a record
-may not hold, and gateways that run batches in this form (stdapi-ai/stdapi.ai); refusals in langgenius/dify-official-
-plugins#1767, Mintplex-Labs/anything-llm#2486, langgenius/dify#19975, BerriAI/litellm#13825.
+must not contain, and gateways that run batches in this format (stdapi-ai/stdapi.ai); refusals in
+langgenius/dify-official-plugins#1767, Mintplex-Labs/anything-llm#2486, langgenius/dify#19975, BerriAI/litellm#13825.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bedrock_local.families import claude_rules
-from bedrock_local.families.error_wording import check_fields, speak_claude, speak_schema
+from bedrock_local.families.error_wording import check_schema, format_claude, format_schema
 from bedrock_local.families.family import Body, Family, digest
 from bedrock_local.families.limits import check_ceiling
-from bedrock_local.families.messages import check_conversation, join_role, texts_of
-from bedrock_local.families.reasoning import find_thought
-from bedrock_local.families.schema import ANYTHING, Fields
+from bedrock_local.families.messages import check_conversation, join_role, list_texts
+from bedrock_local.families.reasoning import make_reasoning
+from bedrock_local.families.schema import ANY, Object
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.shapes import find_violations, input_shape, refuse_violations
 
 STOPS = {"end": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence", "filtered": "content_filtered"}
-# Members of a content block, as a job's output file has them: all there, those that are not set null.
-BLOCK = (
+# Members of a content block in a job's output file, where those that are not set are null.
+BLOCK_MEMBERS = (
     "audio", "cachePoint", "citationsContent", "document", "guardContent", "image", "reasoningContent",
     "searchResult", "text", "toolResult", "toolUse", "video",
 )  # fmt: skip
-# The second names are in recorded answers and not in the service model; a job's output has both.
+# A job's output has both names of each counter; the second is in recorded answers, but not in the service model.
 COUNTERS = ("cacheReadInputTokens", "cacheWriteInputTokens")
-TWINS = ("cacheReadInputTokenCount", "cacheWriteInputTokenCount")
-# What a record may not hold. Tools: the documentation. Cache points: a gateway saw them fail. The others that gateway
-# leaves out, so whether they fail is not known.
+BATCH_COUNTERS = ("cacheReadInputTokenCount", "cacheWriteInputTokenCount")
+# Fields that a record must not have. Tools: the documentation. The others: a gateway leaves them out of batches (as it
+# does with cache points, which it saw fail), so whether they fail is not known.
 NOT_IN_BATCH = {
     "toolConfig": "Tool use",
     "guardrailConfig": "The guardrailConfig field",
@@ -46,10 +46,10 @@ DEFAULT_MAX_TOKENS = 4096
 
 
 def check_body(model: Model, body: Body, family: Family) -> None:
-    """Refuse a body that Converse, or the model behind it, would refuse; `family` is that of the model."""
+    """Refuse a body that Converse, or the model behind it, would refuse; `family` is the model's."""
     shape = input_shape("bedrock-runtime", "Converse")
-    known = dict.fromkeys((name for name in shape.members if name != "modelId"), ANYTHING)
-    check_fields(body, Fields(known), speak_schema)
+    known = dict.fromkeys((name for name in shape.members if name != "modelId"), ANY)
+    check_schema(body, Object(known), format_schema)
     refuse_violations(list(find_violations({"modelId": model.base, **body}, shape, "")))
     check_conversation(body.get("messages") or (), model.base)
     for reason in find_unsupported(model, body):
@@ -58,24 +58,24 @@ def check_body(model: Model, body: Body, family: Family) -> None:
     check_additional_fields(model, body, family)
 
 
-def check_record(body: Body) -> None:
-    """Refuse what Converse takes on demand and a batch record may not hold; the words are the emulator's own."""
-    blocks = [block for message in list_of(body.get("messages")) for block in list_of(message.get("content"))]
+def check_batch_record(body: Body) -> None:
+    """Refuse what Converse accepts on demand but not in a batch record; the wording is the emulator's own."""
+    blocks = [block for message in list_objects(body.get("messages")) for block in list_objects(message.get("content"))]
     for name, words in NOT_IN_BATCH.items():
         if body.get(name) is not None:
             raise ServiceError("ValidationException", f"{words} is not supported for batch inference with Converse.")
-    if any(block.get("cachePoint") is not None for block in [*blocks, *list_of(body.get("system"))]):
+    if any(block.get("cachePoint") is not None for block in [*blocks, *list_objects(body.get("system"))]):
         reason = "Prompt caching (cachePoint) is not supported for batch inference with Converse."
         raise ServiceError("ValidationException", reason)
 
 
-def list_of(value: Any) -> list[dict[str, Any]]:
-    """Give the objects of a list; nothing has been checked yet."""
+def list_objects(value: Any) -> list[dict[str, Any]]:
+    """List the objects in a value that may not be a list: nothing has been checked yet."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def find_unsupported(model: Model, body: Body) -> Iterator[str]:
-    """Name fields of Converse that the model has nothing for."""
+    """Find fields of Converse that the model does not support."""
     stops = (body.get("inferenceConfig") or {}).get("stopSequences") or ()
     if body.get("system") and WITHOUT_SYSTEM.match(model.base):
         cure = "Try again without a system message or use a model that supports system messages."
@@ -88,53 +88,53 @@ def find_unsupported(model: Model, body: Body) -> Iterator[str]:
 
 
 def check_additional_fields(model: Model, body: Body, family: Family) -> None:
-    """Refuse fields that the model's own form does not have: Bedrock hands them on; Claude speaks for itself."""
+    """Refuse additional fields that break the schema of the model's own format, or the rules of Claude."""
     more = body.get("additionalModelRequestFields") or {}
     if isinstance(more, dict):
         try:
-            check_fields(more, Fields(family.fields.known, takes_null=family.fields.takes_null), family.voice)
+            check_schema(more, Object(family.schema.properties, nullable=family.schema.nullable), family.format_error)
         except ServiceError as error:
-            raise ServiceError(error.code, say_for_model(family, error.message)) from None
-    if family.voice is speak_claude:
+            raise ServiceError(error.code, attribute_to_model(family, error.message)) from None
+    if family.format_error is format_claude:
         for reason in claude_rules.find_claude_violations(
-            model, read_wishes(model, body), last_role=body["messages"][-1]["role"]
+            model, read_native_parameters(model, body), last_role=body["messages"][-1]["role"]
         ):
-            raise ServiceError("ValidationException", say_for_model(family, reason))
+            raise ServiceError("ValidationException", attribute_to_model(family, reason))
 
 
-def say_for_model(family: Family, reason: str) -> str:
-    """Say whose refusal this is: that of Bedrock's own check stands alone."""
-    return reason if family.voice is speak_schema else f"The model returned the following errors: {reason}"
+def attribute_to_model(family: Family, reason: str) -> str:
+    """Prefix a model's own error as Bedrock does; the message of Bedrock's schema check has no prefix."""
+    return reason if family.format_error is format_schema else f"The model returned the following errors: {reason}"
 
 
-def read_wishes(model: Model, body: Body) -> dict[str, Any]:
-    """Put the wishes of a body under the names that the model's own form has for them."""
-    wishes, more = body.get("inferenceConfig") or {}, body.get("additionalModelRequestFields")
-    own = {"temperature": wishes.get("temperature"), "top_p": wishes.get("topP")}
+def read_native_parameters(model: Model, body: Body) -> dict[str, Any]:
+    """Return the parameters of a body by the names that the model's own format has for them."""
+    config, more = body.get("inferenceConfig") or {}, body.get("additionalModelRequestFields")
+    own = {"temperature": config.get("temperature"), "top_p": config.get("topP")}
     own["max_tokens"] = find_max_tokens(model, body)
     return {**own, **(more if isinstance(more, dict) else {})}
 
 
 def find_max_tokens(model: Model, body: Body) -> int:
-    """Give the limit of the answer; without one it is the model's own."""
+    """Return the requested limit of the answer, or the model's own when there is none."""
     return (body.get("inferenceConfig") or {}).get("maxTokens") or model.max_output_tokens or DEFAULT_MAX_TOKENS
 
 
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
-    wishes = body.get("inferenceConfig") or {}
+    config = body.get("inferenceConfig") or {}
     return Question(
         model_id=model.base,
-        system="\n\n".join(texts_of(body.get("system"))),
+        system="\n\n".join(list_texts(body.get("system"))),
         text=join_role(body["messages"], "user"),
         max_tokens=find_max_tokens(model, body),
-        stop_sequences=tuple(wishes.get("stopSequences") or ()),
+        stop_sequences=tuple(config.get("stopSequences") or ()),
     )
 
 
 def write_answer(model: Model, body: Body, reply: Reply, *, latency_ms: int) -> dict[str, Any]:
-    """Write the answer to a call on demand; nothing is ever cached."""
-    counters = dict.fromkeys(COUNTERS, 0) if claude_rules.counts_cache(model) else {}
+    """Write the answer to a request on demand; cache counters are always 0."""
+    counters = dict.fromkeys(COUNTERS, 0) if claude_rules.reports_cache_tokens(model) else {}
     return {
         "metrics": {"latencyMs": latency_ms},
         "output": {"message": {"content": write_blocks(model, body, reply), "role": "assistant"}},
@@ -145,9 +145,9 @@ def write_answer(model: Model, body: Body, reply: Reply, *, latency_ms: int) -> 
 
 
 def write_batch_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
-    """Write the answer as a job's output file has it: members that are not set are null, and there are no metrics."""
+    """Write the answer for a job's output file: members that are not set are null, and there are no metrics."""
     content = [fill_block(block) for block in write_blocks(model, body, reply)]
-    counters = dict.fromkeys(COUNTERS + TWINS, 0 if claude_rules.counts_cache(model) else None)
+    counters = dict.fromkeys(COUNTERS + BATCH_COUNTERS, 0 if claude_rules.reports_cache_tokens(model) else None)
     usage = {**write_usage(reply), **counters, "cacheDetails": None, "serverToolUsage": None}
     return {
         "output": {"message": {"role": "assistant", "content": content}},
@@ -157,28 +157,28 @@ def write_batch_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]
 
 
 def write_blocks(model: Model, body: Body, reply: Reply) -> list[dict[str, Any]]:
-    """Write a block for the thought, if there is one, and one for the text, if there is one."""
-    wishes = read_wishes(model, body)
+    """Write the content: a block of reasoning and a block of text, each only if it is not empty."""
+    parameters = read_native_parameters(model, body)
     blocks: list[dict[str, Any]] = [{"text": reply.text}] if reply.text else []
-    if thought := find_thought(model, wishes, read_question(model, body).max_tokens):
-        shown = model.provider != "anthropic" or claude_rules.shows_thought(model, wishes.get("thinking"))
+    if reasoning := make_reasoning(model, parameters, read_question(model, body).max_tokens):
+        shown = model.provider != "anthropic" or claude_rules.shows_reasoning(model, parameters.get("thinking"))
         inside = {"signature": digest(body)} if model.provider == "anthropic" else {}
-        inside["text"] = thought if shown else ""
+        inside["text"] = reasoning if shown else ""
         blocks.insert(0, {"reasoningContent": {"reasoningText": inside}})
     return blocks
 
 
 def fill_block(block: Mapping[str, Any]) -> dict[str, Any]:
-    """Put nulls for the members of a block that are not set, also inside the thought."""
-    filled = {**dict.fromkeys(BLOCK), **block}
-    if thought := block.get("reasoningContent"):
-        inside = {"signature": None, "text": None, **thought["reasoningText"]}
+    """Add nulls for the members of a block that are not set, also inside the reasoning."""
+    filled = {**dict.fromkeys(BLOCK_MEMBERS), **block}
+    if reasoning := block.get("reasoningContent"):
+        inside = {"signature": None, "text": None, **reasoning["reasoningText"]}
         filled["reasoningContent"] = {"reasoningText": inside, "redactedContent": None}
     return filled
 
 
 def write_usage(reply: Reply) -> dict[str, Any]:
-    """Write the tokens of an answer."""
+    """Write the token counts of an answer."""
     return {
         "inputTokens": reply.input_tokens,
         "outputTokens": reply.output_tokens,

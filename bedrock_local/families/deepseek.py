@@ -1,6 +1,6 @@
-"""DeepSeek-R1 by InvokeModel, which takes a prompt; DeepSeek-V3 takes OpenAI's form.
+"""The body and answer format of DeepSeek-R1 by InvokeModel, which takes a prompt (DeepSeek-V3: see `openai`).
 
-Source: Amazon Bedrock User Guide, "DeepSeek models". An answer does not say its tokens.
+Source: Amazon Bedrock User Guide, "DeepSeek models". An answer has no token counts.
 """
 
 from __future__ import annotations
@@ -8,42 +8,42 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_fields, speak_schema
+from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.prompt_templates import Template, read_prompt
-from bedrock_local.families.reasoning import find_thought
-from bedrock_local.families.schema import Fields, Items, Number, Text, Whole
+from bedrock_local.families.reasoning import make_reasoning
+from bedrock_local.families.schema import Array, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 
 STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "stop"}
-FIELDS = Fields(
+SCHEMA = Object(
     {
-        "prompt": Text(least=1),
-        "max_tokens": Whole(1),
-        "stop": Items(Text(), most=10),
+        "prompt": String(min_length=1),
+        "max_tokens": Integer(1),
+        "stop": Array(String(), max_items=10),
         "temperature": Number(0, 1),
         "top_p": Number(0, 1),
     },
     required=("prompt",),
 )
-# The tokens as the model has them, and as people type them.
+# Each token as the model defines it, and as people type it.
 TEMPLATE = Template(
     {
         f"<{bar}{role}{bar}>": role.lower()
         for bar in ("\N{FULLWIDTH VERTICAL LINE}", "|")
         for role in ("User", "Assistant")
     },
-    first="system",
-    others=re.compile(r"<[\uff5c|](?:begin|end)[_\u2581]of[_\u2581]sentence[\uff5c|]>|<think>\n?"),
+    first_role="system",
+    other_tokens=re.compile(r"<[\uff5c|](?:begin|end)[_\u2581]of[_\u2581]sentence[\uff5c|]>|<think>\n?"),
 )
 DEFAULT_MAX_TOKENS = 8_192
 
 
 def check_body(model: Model, body: Body) -> None:
     """Refuse a body that the model would refuse."""
-    check_fields(body, FIELDS, speak_schema)
+    check_schema(body, SCHEMA, format_schema)
     check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
 
 
@@ -54,12 +54,12 @@ def read_question(model: Model, body: Body) -> Question:
 
 
 def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
-    """Write the answer after the end of the thought, which the prompt has begun."""
-    thought = find_thought(model, body, read_question(model, body).max_tokens)
+    """Write the answer; its text is the rest of the reasoning, which the prompt has begun, then the answer."""
+    reasoning = make_reasoning(model, body, read_question(model, body).max_tokens)
     end = "\n</think>\n\n" if reply.text else ""
-    return {"choices": [{"text": f"{thought}{end}{reply.text}", "stop_reason": STOPS[reply.stop]}]}
+    return {"choices": [{"text": f"{reasoning}{end}{reply.text}", "stop_reason": STOPS[reply.stop]}]}
 
 
 DEEPSEEK = Family(
-    "deepseek", re.compile(r"deepseek\.r1"), FIELDS, speak_schema, check_body, read_question, write_answer
+    "deepseek", re.compile(r"deepseek\.r1"), SCHEMA, format_schema, check_body, read_question, write_answer
 )

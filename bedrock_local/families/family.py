@@ -1,4 +1,4 @@
-"""What a family declares: which models it is of, what a body may hold, what it asks, and how the answer looks."""
+"""What a family declares: its models, the schema of a body, and how a question is read and an answer written."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 import msgspec
 
-from bedrock_local.families.error_wording import Voice
-from bedrock_local.families.schema import Fields
+from bedrock_local.families.error_wording import ErrorFormatter
+from bedrock_local.families.schema import Object
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 
 Body = Mapping[str, Any]
 
-# The day on which the answers of models that date them begin: 2026-09-21.
-DAY = 1_790_000_000
+# 2026-09-21T14:13:20Z; `created` of an answer lies in the 24 hours from then on.
+FIRST_CREATED_S = 1_790_000_000
 
 
 @dataclass(frozen=True)
@@ -29,40 +29,40 @@ class Family:
     Attributes
     ----------
     name
-        Of the family, as the documentation calls the format.
+        What the documentation calls the format.
     models
-        Base ids of its models.
-    fields
-        The table of its body; Converse takes these fields as a model's additional ones.
-    voice
-        How a body is refused.
+        Pattern of the base ids of its models.
+    schema
+        Schema of a body; Converse accepts its properties as additional fields of a model.
+    format_error
+        Formats the error message for a body that breaks the schema.
     check_body
         Raises a ServiceError for a body that the model would refuse.
     read_question
-        Reads what a checked body asks.
+        Reads the question from a checked body.
     write_answer
-        Writes a reply as the model writes its answers.
+        Writes a reply in the model's own format.
     """
 
     name: str
     models: re.Pattern[str]
-    fields: Fields
-    voice: Voice
+    schema: Object
+    format_error: ErrorFormatter
     check_body: Callable[[Model, Body], None]
     read_question: Callable[[Model, Body], Question]
     write_answer: Callable[[Model, Body, Reply], dict[str, Any]]
 
 
 def digest(body: Any) -> str:
-    """Give 64 hexadecimal digits that stand for a body."""
+    """Return the SHA-256 of a body in 64 hexadecimal digits: the same body always gets the same ids."""
     return hashlib.sha256(msgspec.json.encode(body)).hexdigest()
 
 
 def make_uuid(body: Any, part: int = 0) -> str:
-    """Make a UUID that stands for a body, or for a part of its answer."""
+    """Make a UUID from a body; `part` makes a different one for each part of an answer."""
     return str(uuid.UUID(hashlib.sha256(f"{digest(body)} {part}".encode()).hexdigest()[:32]))
 
 
 def make_time(body: Any) -> int:
-    """Make a moment within a day, in seconds since 1970, that stands for a body."""
-    return DAY + int(digest(body)[:8], 16) % 86_400
+    """Make a time from a body, in seconds since 1970."""
+    return FIRST_CREATED_S + int(digest(body)[:8], 16) % 86_400

@@ -1,4 +1,4 @@
-"""AI21 Jamba by InvokeModel.
+"""The body and answer format of AI21 Jamba by InvokeModel.
 
 Source: Amazon Bedrock User Guide, "AI21 Labs Jamba models".
 """
@@ -8,29 +8,29 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_fields, speak_schema
+from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family, digest
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import join_role
-from bedrock_local.families.schema import OBJECT, Either, Fields, Items, Number, Text, Whole
+from bedrock_local.families.schema import ANY_OBJECT, AnyOf, Array, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 
 STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "content_filter"}
-MESSAGE = Fields(
-    {"role": Text(choices=("system", "user", "assistant", "tool")), "content": Text()}, required=("role", "content")
+MESSAGE = Object(
+    {"role": String(enum=("system", "user", "assistant", "tool")), "content": String()}, required=("role", "content")
 )
-FIELDS = Fields(
+SCHEMA = Object(
     {
-        "messages": Items(MESSAGE, least=1),
-        "max_tokens": Whole(0),
+        "messages": Array(MESSAGE, min_items=1),
+        "max_tokens": Integer(0),
         "temperature": Number(0, 2),
         "top_p": Number(0, 1),
-        "stop": Either((Text(), Items(Text()))),
-        "n": Whole(1, 16),
+        "stop": AnyOf((String(), Array(String()))),
+        "n": Integer(1, 16),
         "frequency_penalty": Number(),
         "presence_penalty": Number(),
-        "response_format": OBJECT,
+        "response_format": ANY_OBJECT,
     },
     required=("messages",),
 )
@@ -39,7 +39,7 @@ DEFAULT_MAX_TOKENS = 4_096
 
 def check_body(model: Model, body: Body) -> None:
     """Refuse a body that the model would refuse."""
-    check_fields(body, FIELDS, speak_schema)
+    check_schema(body, SCHEMA, format_schema)
     check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
 
 
@@ -56,7 +56,7 @@ def read_question(model: Model, body: Body) -> Question:
 
 
 def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # noqa: ARG001
-    """Write the answer, as often as it was asked for; its tokens are counted once."""
+    """Write the answer `n` times; its tokens are counted once."""
     message = {"role": "assistant", "content": reply.text}
     stop = STOPS[reply.stop]
     return {
@@ -70,4 +70,4 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
     }
 
 
-JAMBA = Family("jamba", re.compile(r"ai21\.jamba"), FIELDS, speak_schema, check_body, read_question, write_answer)
+JAMBA = Family("jamba", re.compile(r"ai21\.jamba"), SCHEMA, format_schema, check_body, read_question, write_answer)

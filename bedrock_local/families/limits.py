@@ -1,7 +1,7 @@
-"""What a model takes at most: output tokens, and the length of a prompt.
+"""The limits of a model: output tokens, and tokens of a prompt.
 
-The texts are those that the service was seen to give (2024 to 2026): aws-samples/bedrock-access-gateway#41 and
-boto/botocore#3707. That of the window was seen with Claude alone.
+The messages were seen from the service (2024 to 2026): aws-samples/bedrock-access-gateway#41 and boto/botocore#3707;
+the one about the context window only from Claude.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bedrock_local.protocol.errors import ServiceError
 
 
 def check_ceiling(model: Model, max_tokens: int) -> None:
-    """Refuse more output tokens than the model gives."""
+    """Refuse a `max_tokens` above the model's limit."""
     ceiling = model.max_output_tokens
     if ceiling is not None and max_tokens > ceiling:
         reason = f"The maximum tokens you requested exceeds the model limit of {ceiling}."
@@ -21,7 +21,7 @@ def check_ceiling(model: Model, max_tokens: int) -> None:
 
 
 def check_window(question: Question, window: int | None) -> int:
-    """Count the tokens of a prompt and refuse one that is longer than the window."""
+    """Count the tokens of a prompt, and refuse one that is longer than the context window."""
     tokens = count_tokens(question.system) + count_tokens(question.text)
     if window is not None and tokens > window:
         raise ServiceError("ValidationException", f"prompt is too long: {tokens} tokens > {window} maximum")

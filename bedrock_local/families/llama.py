@@ -1,6 +1,7 @@
-"""Meta Llama by InvokeModel.
+"""The body and answer format of Meta Llama by InvokeModel.
 
-Source: Amazon Bedrock User Guide, "Meta Llama models". There is no system field and no stop sequence.
+Source: Amazon Bedrock User Guide, "Meta Llama models". There are no fields for a system text and stop
+sequences.
 """
 
 from __future__ import annotations
@@ -8,39 +9,39 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_fields, speak_schema
+from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.prompt_templates import Template, read_prompt
-from bedrock_local.families.schema import Fields, Items, Number, Text, Whole
+from bedrock_local.families.schema import Array, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 
 STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "stop"}
-FIELDS = Fields(
+SCHEMA = Object(
     {
-        "prompt": Text(least=1),
+        "prompt": String(min_length=1),
         "temperature": Number(0, 1),
         "top_p": Number(0, 1),
-        "max_gen_len": Whole(1),
-        "images": Items(Text()),
+        "max_gen_len": Integer(1),
+        "images": Array(String()),
     },
     required=("prompt",),
 )
-# Llama 3 and Llama 4 write the same header in two ways.
+# Headers of Llama 3 and of Llama 4.
 HEADERS = (("start_header_id", "end_header_id"), ("header_start", "header_end"))
 ROLES = ("system", "user", "assistant", "ipython")
 TEMPLATE = Template(
     {f"<|{start}|>{role}<|{end}|>": role for start, end in HEADERS for role in ROLES},
-    first="user",
-    others=re.compile(r"<\|(?:begin_of_text|eot_id|eot|eom_id|end_of_text|image)\|>"),
+    first_role="user",
+    other_tokens=re.compile(r"<\|(?:begin_of_text|eot_id|eot|eom_id|end_of_text|image)\|>"),
 )
 DEFAULT_MAX_TOKENS = 512
 
 
 def check_body(model: Model, body: Body) -> None:
     """Refuse a body that the model would refuse."""
-    check_fields(body, FIELDS, speak_schema)
+    check_schema(body, SCHEMA, format_schema)
     check_ceiling(model, body.get("max_gen_len", DEFAULT_MAX_TOKENS))
 
 
@@ -60,4 +61,4 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
     }
 
 
-LLAMA = Family("llama", re.compile(r"meta\.llama"), FIELDS, speak_schema, check_body, read_question, write_answer)
+LLAMA = Family("llama", re.compile(r"meta\.llama"), SCHEMA, format_schema, check_body, read_question, write_answer)

@@ -1,7 +1,7 @@
-"""Messages with roles and texts, as several families have them, and how a conversation of Converse or Nova must go.
+"""Messages with roles and texts, which several families share, and the rules of a conversation of Converse and Nova.
 
 Sources of the texts: langchain-ai/langchain-aws#130, pydantic/pydantic-ai#6255 (tried live in July 2026, where Claude
-and Qwen took a conversation that the assistant begins).
+and Qwen accepted a conversation that the assistant begins).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 
 from bedrock_local.protocol.errors import ServiceError
 
-BEGUN_BY_ANYONE = ("anthropic.", "qwen.")
-# Titan was recorded to take two messages of the user in a row.
-IN_ANY_ORDER = ("amazon.titan",)
+ANY_FIRST_ROLE = ("anthropic.", "qwen.")
+# A recorded request to Titan has two messages of the user in a row.
+ANY_ROLE_ORDER = ("amazon.titan",)
 
 
-def texts_of(content: Any) -> list[str]:
-    """Give the texts of a content, which is a text, a block, or a list of blocks; other blocks have none."""
+def list_texts(content: Any) -> list[str]:
+    """List the texts of a content, which is a text, a block, or a list of blocks; blocks without text are skipped."""
     if isinstance(content, str):
         return [content]
     blocks = [content] if isinstance(content, dict) else content if isinstance(content, list) else []
@@ -26,34 +26,34 @@ def texts_of(content: Any) -> list[str]:
 
 
 def join_role(messages: Iterable[Any], *roles: str) -> str:
-    """Join all that these roles say."""
-    said = (text for message in messages if message["role"] in roles for text in texts_of(message.get("content")))
+    """Join the texts of all messages with these roles."""
+    said = (text for message in messages if message["role"] in roles for text in list_texts(message.get("content")))
     return "\n\n".join(said)
 
 
 def check_conversation(messages: Sequence[Any], base: str = "") -> None:
-    """Refuse messages, of the right form, that make no conversation with a model."""
+    """Refuse messages that match the schema but break the rules of a conversation."""
     for reason in find_message_violations(messages, base):
         raise ServiceError("ValidationException", reason)
 
 
 def find_message_violations(messages: Sequence[Any], base: str) -> Iterator[str]:
-    """Name what is wrong with the order of the messages and with their content."""
+    """Find what is wrong with the order of the messages and with their content."""
     if not messages:
         yield "The conversation must have at least one message."
     roles = [message["role"] for message in messages]
-    if roles[:1] == ["assistant"] and not base.startswith(BEGUN_BY_ANYONE):
+    if roles[:1] == ["assistant"] and not base.startswith(ANY_FIRST_ROLE):
         cure = "Try again with a conversation that starts with a user message."
         yield f"A conversation must start with a user message. {cure}"
-    if any(role == after for role, after in pairwise(roles)) and not base.startswith(IN_ANY_ORDER):
+    if any(role == after for role, after in pairwise(roles)) and not base.startswith(ANY_ROLE_ORDER):
         cure = "Make sure the conversation alternates between user and assistant roles and try again."
         yield f"A conversation must alternate between user and assistant roles. {cure}"
     for number, message in enumerate(messages):
-        yield from find_content_violations(message["content"], f"messages.{number}")
+        yield from find_empty_content(message["content"], f"messages.{number}")
 
 
-def find_content_violations(content: Sequence[Any], where: str) -> Iterator[str]:
-    """Name content that says nothing."""
+def find_empty_content(content: Sequence[Any], where: str) -> Iterator[str]:
+    """Find content without blocks, and texts that are blank."""
     if not content:
         cure = "Add a ContentBlock object to the content field and try again."
         yield f"The content field in the Message object at {where} is empty. {cure}"

@@ -1,7 +1,7 @@
-"""Mistral Large (24.07) by InvokeModel, which takes messages.
+"""The body and answer format of Mistral Large (24.07) by InvokeModel, which takes messages.
 
 Sources: Amazon Bedrock User Guide, "Mistral AI chat completion" and "Mistral AI Large (24.07)". The page shows no
-`usage`, so an answer does not say its tokens.
+`usage`, so an answer has no token counts.
 """
 
 from __future__ import annotations
@@ -9,34 +9,34 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_fields, speak_schema
+from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import join_role
-from bedrock_local.families.schema import ANYTHING, OBJECT, Fields, Items, Number, Text, Whole
+from bedrock_local.families.schema import ANY, ANY_OBJECT, Array, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 
 STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "stop"}
-MESSAGE = Fields(
+MESSAGE = Object(
     {
-        "role": Text(choices=("system", "user", "assistant", "tool")),
-        "content": Text(),
-        "tool_calls": Items(OBJECT),
-        "tool_call_id": Text(),
-        "name": Text(),
+        "role": String(enum=("system", "user", "assistant", "tool")),
+        "content": String(),
+        "tool_calls": Array(ANY_OBJECT),
+        "tool_call_id": String(),
+        "name": String(),
     },
     required=("role",),
-    takes_null=True,
+    nullable=True,
 )
-FIELDS = Fields(
+SCHEMA = Object(
     {
-        "messages": Items(MESSAGE, least=1),
-        "max_tokens": Whole(1),
+        "messages": Array(MESSAGE, min_items=1),
+        "max_tokens": Integer(1),
         "temperature": Number(0, 1),
         "top_p": Number(0, 1),
-        "tools": Items(OBJECT),
-        "tool_choice": ANYTHING,
+        "tools": Array(ANY_OBJECT),
+        "tool_choice": ANY,
     },
     required=("messages",),
 )
@@ -45,7 +45,7 @@ DEFAULT_MAX_TOKENS = 8_192
 
 def check_body(model: Model, body: Body) -> None:
     """Refuse a body that the model would refuse."""
-    check_fields(body, FIELDS, speak_schema)
+    check_schema(body, SCHEMA, format_schema)
     check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
 
 
@@ -56,7 +56,7 @@ def read_question(model: Model, body: Body) -> Question:
 
 
 def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # noqa: ARG001
-    """Write the answer; it has `stop_reason` where OpenAI's form has `finish_reason`."""
+    """Write the answer; it has `stop_reason` where the OpenAI format has `finish_reason`."""
     message = {"role": "assistant", "content": reply.text, "tool_calls": None}
     return {"choices": [{"index": 0, "message": message, "stop_reason": STOPS[reply.stop]}]}
 
@@ -64,8 +64,8 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
 MISTRAL_CHAT = Family(
     "mistral-chat",
     re.compile(r"mistral\.mistral-large-2407"),
-    FIELDS,
-    speak_schema,
+    SCHEMA,
+    format_schema,
     check_body,
     read_question,
     write_answer,

@@ -1,6 +1,6 @@
-"""The first Mistral models by InvokeModel, which take a prompt.
+"""The body and answer format of the first Mistral models by InvokeModel, which take a prompt.
 
-Source: Amazon Bedrock User Guide, "Mistral AI text completion". An answer does not say its tokens.
+Source: Amazon Bedrock User Guide, "Mistral AI text completion". An answer has no token counts.
 """
 
 from __future__ import annotations
@@ -8,37 +8,37 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_fields, speak_schema
+from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.prompt_templates import Template, read_prompt
-from bedrock_local.families.schema import Fields, Items, Number, Text, Whole
+from bedrock_local.families.schema import Array, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 
 STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "stop"}
-FIELDS = Fields(
+SCHEMA = Object(
     {
-        "prompt": Text(least=1),
-        "max_tokens": Whole(1),
-        "stop": Items(Text(), most=10),
+        "prompt": String(min_length=1),
+        "max_tokens": Integer(1),
+        "stop": Array(String(), max_items=10),
         "temperature": Number(0, 1),
         "top_p": Number(0, 1),
-        "top_k": Whole(1, 200),
+        "top_k": Integer(1, 200),
     },
     required=("prompt",),
 )
 TEMPLATE = Template(
     {"[INST]": "user", "[/INST]": "assistant", "<<SYS>>": "system", "<</SYS>>": "user"},
-    first="user",
-    others=re.compile(r"</?s>"),
+    first_role="user",
+    other_tokens=re.compile(r"</?s>"),
 )
 DEFAULT_MAX_TOKENS = 512
 
 
 def check_body(model: Model, body: Body) -> None:
     """Refuse a body that the model would refuse."""
-    check_fields(body, FIELDS, speak_schema)
+    check_schema(body, SCHEMA, format_schema)
     check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
 
 
@@ -56,8 +56,8 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
 MISTRAL_PROMPT = Family(
     "mistral-prompt",
     re.compile(r"mistral\.(mistral-7b|mixtral|mistral-(small|large)-2402)"),
-    FIELDS,
-    speak_schema,
+    SCHEMA,
+    format_schema,
     check_body,
     read_question,
     write_answer,

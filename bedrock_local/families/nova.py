@@ -1,6 +1,6 @@
-"""Amazon Nova by InvokeModel.
+"""The body and answer format of Amazon Nova by InvokeModel.
 
-Source: Amazon Nova User Guide, "Complete request schema". Tools and images are taken, and nothing is called or seen.
+Source: Amazon Nova User Guide, "Complete request schema". Tools and images are accepted and ignored.
 """
 
 from __future__ import annotations
@@ -8,45 +8,43 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_fields, speak_schema
+from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family
 from bedrock_local.families.limits import check_ceiling
-from bedrock_local.families.messages import check_conversation, join_role, texts_of
-from bedrock_local.families.reasoning import find_thought
-from bedrock_local.families.schema import ANYTHING, OBJECT, Fields, Items, Number, Text, Whole
+from bedrock_local.families.messages import check_conversation, join_role, list_texts
+from bedrock_local.families.reasoning import make_reasoning
+from bedrock_local.families.schema import ANY, ANY_OBJECT, Array, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 
 STOPS = {"end": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence", "filtered": "content_filtered"}
 BLOCKS = ("audio", "cachePoint", "document", "guardContent", "image", "toolResult", "toolUse", "video")
-BLOCK = Fields({"text": Text(), "reasoningContent": OBJECT} | dict.fromkeys(BLOCKS, OBJECT))
-REASONING = Fields(
-    {"type": Text(choices=("enabled", "disabled")), "maxReasoningEffort": Text(choices=("low", "medium", "high"))},
+BLOCK = Object({"text": String(), "reasoningContent": ANY_OBJECT} | dict.fromkeys(BLOCKS, ANY_OBJECT))
+REASONING = Object(
+    {"type": String(enum=("enabled", "disabled")), "maxReasoningEffort": String(enum=("low", "medium", "high"))},
     required=("type",),
 )
-FIELDS = Fields(
+SCHEMA = Object(
     {
-        "schemaVersion": Text(choices=("messages-v1",)),
-        "system": Items(Fields({"text": Text(), "cachePoint": ANYTHING})),
-        "messages": Items(
-            Fields(
-                {"role": Text(choices=("user", "assistant")), "content": Items(BLOCK)}, required=("role", "content")
-            ),
-            least=1,
+        "schemaVersion": String(enum=("messages-v1",)),
+        "system": Array(Object({"text": String(), "cachePoint": ANY})),
+        "messages": Array(
+            Object({"role": String(enum=("user", "assistant")), "content": Array(BLOCK)}, required=("role", "content")),
+            min_items=1,
         ),
-        "inferenceConfig": Fields(
+        "inferenceConfig": Object(
             {
-                "maxTokens": Whole(1),
-                "max_new_tokens": Whole(1),
+                "maxTokens": Integer(1),
+                "max_new_tokens": Integer(1),
                 "temperature": Number(0, 1),
                 "topP": Number(0, 1),
-                "topK": Whole(0, 128),
-                "stopSequences": Items(Text()),
+                "topK": Integer(0, 128),
+                "stopSequences": Array(String()),
                 "reasoningConfig": REASONING,
             }
         ),
         "reasoningConfig": REASONING,
-        "toolConfig": OBJECT,
+        "toolConfig": ANY_OBJECT,
     },
     required=("messages",),
 )
@@ -55,28 +53,28 @@ DEFAULT_MAX_TOKENS = 5_000
 
 def check_body(model: Model, body: Body) -> None:
     """Refuse a body that the model would refuse."""
-    check_fields(body, FIELDS, speak_schema)
+    check_schema(body, SCHEMA, format_schema)
     check_conversation(body["messages"])
     check_ceiling(model, read_question(model, body).max_tokens)
 
 
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
-    wishes = body.get("inferenceConfig") or {}
+    config = body.get("inferenceConfig") or {}
     return Question(
         model_id=model.base,
-        system="\n\n".join(texts_of(body.get("system"))),
+        system="\n\n".join(list_texts(body.get("system"))),
         text=join_role(body["messages"], "user"),
-        max_tokens=wishes.get("maxTokens") or wishes.get("max_new_tokens") or DEFAULT_MAX_TOKENS,
-        stop_sequences=tuple(wishes.get("stopSequences") or ()),
+        max_tokens=config.get("maxTokens") or config.get("max_new_tokens") or DEFAULT_MAX_TOKENS,
+        stop_sequences=tuple(config.get("stopSequences") or ()),
     )
 
 
 def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
-    """Write the answer, after what the model thought."""
+    """Write the answer; its text follows the reasoning."""
     content: list[dict[str, Any]] = [{"text": reply.text}]
-    if thought := find_thought(model, body, read_question(model, body).max_tokens):
-        content.insert(0, {"reasoningContent": {"reasoningText": {"text": thought}}})
+    if reasoning := make_reasoning(model, body, read_question(model, body).max_tokens):
+        content.insert(0, {"reasoningContent": {"reasoningText": {"text": reasoning}}})
     usage = {
         "inputTokens": reply.input_tokens,
         "outputTokens": reply.output_tokens,
@@ -88,4 +86,4 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
     return {"output": {"message": message}, "stopReason": STOPS[reply.stop], "usage": usage}
 
 
-NOVA = Family("nova", re.compile(r"amazon\.nova"), FIELDS, speak_schema, check_body, read_question, write_answer)
+NOVA = Family("nova", re.compile(r"amazon\.nova"), SCHEMA, format_schema, check_body, read_question, write_answer)

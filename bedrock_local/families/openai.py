@@ -1,7 +1,7 @@
-"""OpenAI's chat completions by InvokeModel: gpt-oss and the open-weight models that take the same body.
+"""The format of OpenAI's chat completions by InvokeModel: gpt-oss, and open-weight models that take the same body.
 
 Sources: Amazon Bedrock User Guide, "OpenAI models"; langchain-ai/langchain-aws#664, where a refusal lists the fields.
-That Gemma, Ministral, MiniMax, Kimi, Nemotron and GLM take this form is AWS's custom, and not confirmed.
+That Gemma, Ministral, MiniMax, Kimi, Nemotron and GLM take this format is inferred, not confirmed.
 """
 
 from __future__ import annotations
@@ -9,69 +9,69 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_fields, speak_openai
+from bedrock_local.families.error_wording import check_schema, format_openai
 from bedrock_local.families.family import Body, Family, digest, make_time
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import join_role
-from bedrock_local.families.reasoning import find_thought
-from bedrock_local.families.schema import ANYTHING, OBJECT, Either, Fields, Flag, Items, Number, Tagged, Text, Whole
+from bedrock_local.families.reasoning import make_reasoning
+from bedrock_local.families.schema import ANY, ANY_OBJECT, AnyOf, Array, Boolean, Integer, Number, Object, OneOf, String
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model, find_model
 from bedrock_local.protocol.errors import ServiceError
 
 STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "content_filter"}
-PART = Fields({"type": Text(), "text": Text()}, required=("type",), more=ANYTHING)
-MESSAGE = Fields(
+PART = Object({"type": String(), "text": String()}, required=("type",), additional=ANY)
+MESSAGE = Object(
     {
-        "role": Text(choices=("developer", "system", "user", "assistant", "tool", "function")),
-        "content": Either((Text(), Items(PART))),
+        "role": String(enum=("developer", "system", "user", "assistant", "tool", "function")),
+        "content": AnyOf((String(), Array(PART))),
     },
     required=("role",),
-    more=ANYTHING,
-    takes_null=True,
+    additional=ANY,
+    nullable=True,
 )
-FIELDS = Fields(
+SCHEMA = Object(
     {
-        **dict.fromkeys(("audio", "function_call", "logit_bias", "metadata", "prediction", "stream_options"), ANYTHING),
-        **dict.fromkeys(("text", "tool_choice", "web_search_options", "modalities", "functions", "tools"), ANYTHING),
-        **dict.fromkeys(("prompt_cache_key", "safety_identifier", "service_tier", "user", "verbosity"), Text()),
-        **dict.fromkeys(("logprobs", "parallel_tool_calls", "store"), Flag()),
+        **dict.fromkeys(("audio", "function_call", "logit_bias", "metadata", "prediction", "stream_options"), ANY),
+        **dict.fromkeys(("text", "tool_choice", "web_search_options", "modalities", "functions", "tools"), ANY),
+        **dict.fromkeys(("prompt_cache_key", "safety_identifier", "service_tier", "user", "verbosity"), String()),
+        **dict.fromkeys(("logprobs", "parallel_tool_calls", "store"), Boolean()),
         **dict.fromkeys(("frequency_penalty", "presence_penalty"), Number(-2, 2)),
-        "max_completion_tokens": Whole(1),
-        "max_tokens": Whole(1),
-        "messages": Items(MESSAGE, least=1),
-        "model": Text(),
-        "n": Whole(1, 1),
-        "reasoning_effort": Text(choices=("low", "medium", "high")),
-        "response_format": Tagged(
+        "max_completion_tokens": Integer(1),
+        "max_tokens": Integer(1),
+        "messages": Array(MESSAGE, min_items=1),
+        "model": String(),
+        "n": Integer(1, 1),
+        "reasoning_effort": String(enum=("low", "medium", "high")),
+        "response_format": OneOf(
             {
-                "json_object": Fields({}),
-                "json_schema": Fields({"json_schema": OBJECT}, required=("json_schema",)),
-                "text": Fields({}),
+                "json_object": Object({}),
+                "json_schema": Object({"json_schema": ANY_OBJECT}, required=("json_schema",)),
+                "text": Object({}),
             }
         ),
-        "seed": Whole(),
-        "stop": Either((Text(), Items(Text()))),
-        "stream": Flag(only=False),
+        "seed": Integer(),
+        "stop": AnyOf((String(), Array(String()))),
+        "stream": Boolean(only=False),
         "temperature": Number(0, 2),
-        "top_logprobs": Whole(0, 20),
+        "top_logprobs": Integer(0, 20),
         "top_p": Number(0, 1),
     },
     required=("messages",),
-    takes_null=True,
+    nullable=True,
 )
 DEFAULT_MAX_TOKENS = 4_096
 
 
 def check_body(model: Model, body: Body) -> None:
     """Refuse a body that the model would refuse."""
-    check_fields(body, FIELDS, speak_openai)
+    check_schema(body, SCHEMA, format_openai)
     for number, message in enumerate(body["messages"]):
         if message.get("content") is None and message["role"] != "assistant":
             reason = f"Failed to deserialize the JSON body into the target type: messages[{number}]: missing field"
             raise ServiceError("ValidationException", f"{reason} `content`")
     if body.get("model") is not None and find_model(body["model"]) != model:
-        # "OpenAI models": the field is left out, or names the model that is asked. The words are the emulator's own.
+        # "OpenAI models": the field is left out, or names the model that is asked. The wording is the emulator's own.
         reason = f"The model {body['model']} of the body is not the one that the request names"
         raise ServiceError("ValidationException", reason)
     check_ceiling(model, read_question(model, body).max_tokens)
@@ -93,9 +93,9 @@ def read_question(model: Model, body: Body) -> Question:
 
 
 def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
-    """Write the answer; what the model thought stands in the text, before the answer."""
-    thought = find_thought(model, body, read_question(model, body).max_tokens)
-    content = f"<reasoning>{thought}</reasoning>{reply.text}" if thought else reply.text
+    """Write the answer; the reasoning is a tagged part of its text."""
+    reasoning = make_reasoning(model, body, read_question(model, body).max_tokens)
+    content = f"<reasoning>{reasoning}</reasoning>{reply.text}" if reasoning else reply.text
     message = {"content": content, "refusal": None, "role": "assistant"}
     return {
         "choices": [{"finish_reason": STOPS[reply.stop], "index": 0, "message": message}],
@@ -117,8 +117,8 @@ OPENAI = Family(
         r"openai\.gpt-oss|qwen\.|deepseek\.v3|google\.gemma|minimax\.|moonshot(ai)?\.|nvidia\.|zai\."
         r"|mistral\.(ministral|magistral|voxtral|devstral|mistral-large-3)"
     ),
-    FIELDS,
-    speak_openai,
+    SCHEMA,
+    format_openai,
     check_body,
     read_question,
     write_answer,

@@ -1,4 +1,4 @@
-"""The call in the chat template of a prompt: the tokens of the template are no part of what is asked.
+"""Chat templates: a prompt is split at their tokens into the texts of the system and of the user.
 
 Sources: "Meta Llama models", "Mistral AI text completion" and "DeepSeek models" of the Amazon Bedrock User Guide.
 """
@@ -12,33 +12,33 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Template:
-    """The tokens of a chat template.
+    """The special tokens of a chat template.
 
     Attributes
     ----------
-    turns
+    roles
         Role of the text after a token, by token.
-    first
-        Role of the text before the first of them.
-    others
-        Tokens that say nothing of roles.
+    first_role
+        Role of the text before the first of these tokens.
+    other_tokens
+        Tokens that do not set a role; they are removed.
     """
 
-    turns: Mapping[str, str]
-    first: str
-    others: re.Pattern[str]
+    roles: Mapping[str, str]
+    first_role: str
+    other_tokens: re.Pattern[str]
 
 
 def read_prompt(prompt: str, template: Template) -> tuple[str, str]:
-    """Give the system text and the user's text of a prompt; a prompt without a template is the user's."""
-    marks = "|".join(re.escape(mark) for mark in template.turns)
-    before, *rest = re.split(f"({marks})", prompt)
-    turns = [(template.first if rest else "user", before)]
-    turns += [(template.turns[mark], text) for mark, text in zip(rest[::2], rest[1::2], strict=True)]
-    plain = [(role, template.others.sub("", text).strip()) for role, text in turns]
-    return join(plain, "system"), join(plain, "user")
+    """Return the system text and the user's text of a prompt; a prompt without tokens is all the user's."""
+    tokens = "|".join(re.escape(token) for token in template.roles)
+    before, *rest = re.split(f"({tokens})", prompt)
+    turns = [(template.first_role if rest else "user", before)]
+    turns += [(template.roles[token], text) for token, text in zip(rest[::2], rest[1::2], strict=True)]
+    plain = [(role, template.other_tokens.sub("", text).strip()) for role, text in turns]
+    return join_role_texts(plain, "system"), join_role_texts(plain, "user")
 
 
-def join(turns: list[tuple[str, str]], role: str) -> str:
-    """Join the texts of a role."""
-    return "\n\n".join(text for who, text in turns if who == role and text)
+def join_role_texts(turns: list[tuple[str, str]], role: str) -> str:
+    """Join the texts of one role that are not empty."""
+    return "\n\n".join(text for speaker, text in turns if speaker == role and text)

@@ -1,6 +1,6 @@
-"""What a model that thinks writes before its answer: made up, as long as the effort that was asked for, and paid for.
+"""Made-up reasoning of models that think before they answer; its length depends on the requested effort.
 
-Thinking counts as output: a small limit may be used up by it, and then nothing is answered.
+Reasoning counts as output tokens: it may use up a small limit, and then the answer is empty.
 Sources: "OpenAI models" and "Extended thinking" of the Amazon Bedrock User Guide; BerriAI/litellm-docs#1408.
 """
 
@@ -24,23 +24,26 @@ SENTENCES = (
 EFFORTS = {"low": 1, "medium": 2, "high": 3}
 
 
-def find_thought(model: Model, wishes: Mapping[str, Any], max_tokens: int) -> str:
-    """Give what the model thinks when it is asked in this way; empty when it does not think."""
+def make_reasoning(model: Model, parameters: Mapping[str, Any], max_tokens: int) -> str:
+    """Return the model's reasoning, by its own parameters; empty when it does not think."""
     if model.provider == "anthropic":
-        effort = "medium" if claude_rules.is_thinking(model, wishes.get("thinking")) else ""
+        effort = "medium" if claude_rules.is_thinking(model, parameters.get("thinking")) else ""
     elif model.provider == "amazon":
-        config = wishes.get("reasoningConfig") or (wishes.get("inferenceConfig") or {}).get("reasoningConfig") or {}
+        # The schema of Nova allows it in both places.
+        config = (
+            parameters.get("reasoningConfig") or (parameters.get("inferenceConfig") or {}).get("reasoningConfig") or {}
+        )
         effort = config.get("maxReasoningEffort", "medium") if config.get("type") == "enabled" else ""
     else:
-        effort = wishes.get("reasoning_effort") or "medium" if model.thinking == "always" else ""
-    thought = " ".join(SENTENCES[: EFFORTS.get(effort, 0)])
-    # A token of the stand-in is four bytes, and these are plain letters.
-    return thought[: 4 * max_tokens]
+        effort = parameters.get("reasoning_effort") or "medium" if model.thinking == "always" else ""
+    reasoning = " ".join(SENTENCES[: EFFORTS.get(effort, 0)])
+    # The emulator counts four bytes as a token, and the sentences are ASCII.
+    return reasoning[: 4 * max_tokens]
 
 
-def ask(model: Model, question: Question, thought: str, responder: Responder) -> Reply:
-    """Have a question answered with the tokens that the thought leaves; it is counted with the answer."""
-    input_tokens, spent = check_window(question, model.context_tokens), count(thought)
+def request_reply(model: Model, question: Question, reasoning: str, responder: Responder) -> Reply:
+    """Request a reply within the tokens that the reasoning leaves, and count both as output."""
+    input_tokens, spent = check_window(question, model.context_tokens), count(reasoning)
     if spent >= question.max_tokens:
         return Reply("", "length", input_tokens, spent)
     reply = responder(replace(question, max_tokens=question.max_tokens - spent))

@@ -1,6 +1,6 @@
-"""What a body may hold, said as a table: each field with its type, its range, and whether it must be there.
+"""What a body may hold, declared as a table in the words of JSON Schema.
 
-A family writes its table once; `find_violations` checks a body against it, and `error_wording` words what is wrong as
+A family declares its table once; `find_violations` checks a body against it, and `error_wording` words what is wrong as
 the model would.
 """
 
@@ -11,203 +11,208 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
 Path = tuple[str | int, ...]
-Rule = Literal["missing", "extra", "type", "least", "above", "most", "short", "long", "few", "many", "choice", "tag"]
+Rule = Literal[
+    "required", "additional", "type", "minimum", "exclusive_minimum", "maximum", "min_length", "min_items", "max_items",
+    "enum", "tag",
+]  # fmt: skip
 
 
 class Violation(NamedTuple):
-    """What is wrong at a place: the rule that is broken, what it wants, and what is there."""
+    """A rule that is broken at a path: what the rule expects, what was found, and the schema that it belongs to."""
 
     path: Path
     rule: Rule
-    want: Any
-    got: Any
-    kind: Kind
+    expected: Any
+    found: Any
+    schema: Schema
 
 
-class Kind:
-    """A kind of value; this one is anything, and nobody looks into it."""
+class Schema:
+    """The schema of a value; this base class allows anything."""
 
-    name: ClassVar[str] = "value"
+    type_name: ClassVar[str] = "value"
     types: ClassVar[tuple[type, ...]] = ()
 
-    def names(self) -> tuple[str, ...]:
-        """Name the JSON types that a value may have."""
-        return (self.name,)
+    def list_types(self) -> tuple[str, ...]:
+        """List the names of the JSON types that a value may have."""
+        return (self.type_name,)
 
-    def is_of(self, value: Any) -> bool:
-        """Tell whether a value has the JSON type; true is no number, and 5.0 no whole one."""
+    def has_type(self, value: Any) -> bool:
+        """Return whether a value has the JSON type: true is not a number, and 5.0 is not an integer."""
+        # Not isinstance: a bool is an int in Python, and a number or an integer of JSON is not.
         return not self.types or type(value) in self.types
 
     def find_violations(self, value: Any, path: Path = ()) -> Iterator[Violation]:
-        """Name what is wrong with a value, place by place."""
-        if self.is_of(value):
-            yield from self.look_inside(value, path)
+        """Find what is wrong with a value, in the order of its paths."""
+        if self.has_type(value):
+            yield from self.check_value(value, path)
         else:
-            yield Violation(path, "type", self.names(), value, self)
+            yield Violation(path, "type", self.list_types(), value, self)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:  # noqa: ARG002
-        """Name what is wrong with a value of the right type."""
+    def check_value(self, value: Any, path: Path) -> Iterator[Violation]:  # noqa: ARG002
+        """Find what is wrong with a value of the right type."""
         yield from ()
 
 
-ANYTHING = Kind()
+ANY = Schema()
 
 
 @dataclass(frozen=True)
-class Flag(Kind):
-    """True or false; `only` says which."""
+class Boolean(Schema):
+    """True or false, or one of them alone (`only`)."""
 
     only: bool | None = None
-    name = "boolean"
+    type_name = "boolean"
     types = (bool,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:
-        """Name the one that may not be."""
+    def check_value(self, value: Any, path: Path) -> Iterator[Violation]:
+        """Find the value that is not allowed."""
         if self.only not in (None, value):
-            yield Violation(path, "choice", (str(self.only).lower(),), str(value).lower(), self)
+            yield Violation(path, "enum", (str(self.only).lower(),), str(value).lower(), self)
 
 
 @dataclass(frozen=True)
-class Number(Kind):
-    """A number in a range; `above` leaves its own end out."""
+class Number(Schema):
+    """A number in a range."""
 
-    least: float | None = None
-    most: float | None = None
-    above: float | None = None
-    name = "number"
+    minimum: float | None = None
+    maximum: float | None = None
+    exclusive_minimum: float | None = None
+    type_name = "number"
     types: ClassVar[tuple[type, ...]] = (int, float)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:
-        """Name a number out of its range."""
-        if self.least is not None and value < self.least:
-            yield Violation(path, "least", self.least, value, self)
-        if self.above is not None and value <= self.above:
-            yield Violation(path, "above", self.above, value, self)
-        if self.most is not None and value > self.most:
-            yield Violation(path, "most", self.most, value, self)
+    def check_value(self, value: Any, path: Path) -> Iterator[Violation]:
+        """Find a number out of its range."""
+        if self.minimum is not None and value < self.minimum:
+            yield Violation(path, "minimum", self.minimum, value, self)
+        if self.exclusive_minimum is not None and value <= self.exclusive_minimum:
+            yield Violation(path, "exclusive_minimum", self.exclusive_minimum, value, self)
+        if self.maximum is not None and value > self.maximum:
+            yield Violation(path, "maximum", self.maximum, value, self)
 
 
 @dataclass(frozen=True)
-class Whole(Number):
-    """A whole number in a range."""
+class Integer(Number):
+    """An integer in a range."""
 
-    name = "integer"
+    type_name = "integer"
     types = (int,)
 
 
 @dataclass(frozen=True)
-class Text(Kind):
-    """A text of a length, or one of a few."""
+class String(Schema):
+    """A string with a minimum length, or one of an enumeration."""
 
-    least: int = 0
-    choices: tuple[str, ...] = ()
-    name = "string"
+    min_length: int = 0
+    enum: tuple[str, ...] = ()
+    type_name = "string"
     types = (str,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:
-        """Name a text that is too short, or none of the few."""
-        if len(value) < self.least:
-            yield Violation(path, "short", self.least, len(value), self)
-        if self.choices and value not in self.choices:
-            yield Violation(path, "choice", self.choices, value, self)
+    def check_value(self, value: Any, path: Path) -> Iterator[Violation]:
+        """Find a string that is too short or not in the enumeration."""
+        if len(value) < self.min_length:
+            yield Violation(path, "min_length", self.min_length, len(value), self)
+        if self.enum and value not in self.enum:
+            yield Violation(path, "enum", self.enum, value, self)
 
 
 @dataclass(frozen=True)
-class Items(Kind):
-    """A list of items of one kind."""
+class Array(Schema):
+    """A list of items with the same schema."""
 
-    item: Kind = ANYTHING
-    least: int = 0
-    most: int | None = None
-    name = "list"
+    items: Schema = ANY
+    min_items: int = 0
+    max_items: int | None = None
+    type_name = "list"
     types = (list,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:
-        """Name a list that is too short or too long, and what is wrong with its items."""
-        if len(value) < self.least:
-            yield Violation(path, "few", self.least, len(value), self)
-        if self.most is not None and len(value) > self.most:
-            yield Violation(path, "many", self.most, len(value), self)
+    def check_value(self, value: Any, path: Path) -> Iterator[Violation]:
+        """Find a list that is too short or too long, then what is wrong with its items."""
+        if len(value) < self.min_items:
+            yield Violation(path, "min_items", self.min_items, len(value), self)
+        if self.max_items is not None and len(value) > self.max_items:
+            yield Violation(path, "max_items", self.max_items, len(value), self)
         for number, item in enumerate(value):
-            yield from self.item.find_violations(item, (*path, number))
+            yield from self.items.find_violations(item, (*path, number))
 
 
 @dataclass(frozen=True)
-class Fields(Kind):
+class Object(Schema):
     """An object.
 
     Attributes
     ----------
-    known
-        Kind by name.
+    properties
+        Schema by field name.
     required
-        Names that must be there, in the order in which they are missed.
-    more
-        Kind of all other fields; none may be there when missing.
-    takes_null
+        Fields that must be present; missing ones are reported in this order.
+    additional
+        Schema of all other fields; they are not allowed when None.
+    nullable
         Whether a field that is not required may be null.
     """
 
-    known: Mapping[str, Kind]
+    properties: Mapping[str, Schema]
     required: tuple[str, ...] = ()
-    more: Kind | None = None
-    takes_null: bool = False
-    name = "object"
+    additional: Schema | None = None
+    nullable: bool = False
+    type_name = "object"
     types = (dict,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:
-        """Name fields that lack, then fields that nobody knows, then what is wrong inside the others."""
+    def check_value(self, value: Any, path: Path) -> Iterator[Violation]:
+        """Find missing fields, then unknown fields, then what is wrong inside the others."""
         for name in self.required:
             if name not in value:
-                yield Violation(path, "missing", name, None, self)
+                yield Violation(path, "required", name, None, self)
         for name in value:
-            if self.more is None and name not in self.known:
-                yield Violation(path, "extra", name, value[name], self)
+            if self.additional is None and name not in self.properties:
+                yield Violation(path, "additional", name, value[name], self)
         for name, part in value.items():
-            kind = self.known.get(name, self.more)
-            if kind and not (part is None and self.takes_null and name not in self.required):
-                yield from kind.find_violations(part, (*path, name))
+            schema = self.properties.get(name, self.additional)
+            if schema and not (part is None and self.nullable and name not in self.required):
+                yield from schema.find_violations(part, (*path, name))
 
 
 @dataclass(frozen=True)
-class Tagged(Kind):
-    """An object whose field `type` says which fields it has."""
+class OneOf(Schema):
+    """An object that matches one of several variants, chosen by its field `type`."""
 
-    kinds: Mapping[str, Fields]
-    name = "object"
+    variants: Mapping[str, Object]
+    type_name = "object"
     types = (dict,)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:
-        """Name a type that is none, and what is wrong inside an object of its type."""
+    def check_value(self, value: Any, path: Path) -> Iterator[Violation]:
+        """Find a missing or unknown tag, or what is wrong inside an object with a known one."""
         tag = value.get("type")
         if "type" not in value:
-            yield Violation(path, "missing", "type", None, self)
+            yield Violation(path, "required", "type", None, self)
         elif not isinstance(tag, str):
             yield Violation((*path, "type"), "type", ("string",), tag, self)
-        elif tag not in self.kinds:
-            yield Violation(path, "tag", tuple(self.kinds), tag, self)
+        elif tag not in self.variants:
+            yield Violation(path, "tag", tuple(self.variants), tag, self)
         else:
             rest = {name: part for name, part in value.items() if name != "type"}
-            yield from self.kinds[tag].look_inside(rest, (*path, tag))
+            # The tag is a step of the path, as in pydantic's errors of discriminated unions, which Claude's look like.
+            yield from self.variants[tag].check_value(rest, (*path, tag))
 
 
 @dataclass(frozen=True)
-class Either(Kind):
-    """A value of one of several kinds, told apart by their JSON types."""
+class AnyOf(Schema):
+    """A value that matches one of several schemas, chosen by its JSON type."""
 
-    kinds: tuple[Kind, ...]
+    choices: tuple[Schema, ...]
 
-    def names(self) -> tuple[str, ...]:
-        """Name the JSON types of all kinds."""
-        return tuple(name for kind in self.kinds for name in kind.names())
+    def list_types(self) -> tuple[str, ...]:
+        """List the JSON types of all choices."""
+        return tuple(name for schema in self.choices for name in schema.list_types())
 
-    def is_of(self, value: Any) -> bool:
-        """Tell whether it is of one of the kinds."""
-        return any(kind.is_of(value) for kind in self.kinds)
+    def has_type(self, value: Any) -> bool:
+        """Return whether the value has the type of one of the choices."""
+        return any(schema.has_type(value) for schema in self.choices)
 
-    def look_inside(self, value: Any, path: Path) -> Iterator[Violation]:
-        """Look at it as the kind that it is of."""
-        yield from next(kind for kind in self.kinds if kind.is_of(value)).look_inside(value, path)
+    def check_value(self, value: Any, path: Path) -> Iterator[Violation]:
+        """Check the value against the first choice that has its type."""
+        yield from next(schema for schema in self.choices if schema.has_type(value)).check_value(value, path)
 
 
-OBJECT = Fields({}, more=ANYTHING)
+ANY_OBJECT = Object({}, additional=ANY)

@@ -1,7 +1,7 @@
-"""Writer Palmyra X4 and X5 by InvokeModel: OpenAI's form, with fields and limits of its own.
+"""The body and answer format of Writer Palmyra X4 and X5 by InvokeModel: close to OpenAI's, with its own fields.
 
-Source: Amazon Bedrock User Guide, "Writer Palmyra X4" and "Writer Palmyra X5". How a body is refused no page or issue
-shows; it is told as most models are.
+Source: Amazon Bedrock User Guide, "Writer Palmyra X4" and "Writer Palmyra X5". No page or issue shows
+how a body is refused; the wording is that of most models.
 """
 
 from __future__ import annotations
@@ -9,38 +9,38 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_fields, speak_schema
+from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family, digest, make_time
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import join_role
-from bedrock_local.families.schema import ANYTHING, OBJECT, Either, Fields, Items, Number, Text, Whole
+from bedrock_local.families.schema import ANY, ANY_OBJECT, AnyOf, Array, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
 
 STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "content_filter"}
-PART = Fields({"type": Text(), "text": Text()}, required=("type",), more=ANYTHING)
-MESSAGE = Fields(
+PART = Object({"type": String(), "text": String()}, required=("type",), additional=ANY)
+MESSAGE = Object(
     {
-        "role": Text(choices=("system", "user", "assistant", "tool")),
-        # The page shows one part in no list and without a type.
-        "content": Either((Text(), Fields({"text": Text()}, required=("text",), more=ANYTHING), Items(PART))),
+        "role": String(enum=("system", "user", "assistant", "tool")),
+        # The page also shows a single part, without a list and without a type.
+        "content": AnyOf((String(), Object({"text": String()}, required=("text",), additional=ANY), Array(PART))),
     },
     required=("role", "content"),
-    more=ANYTHING,
+    additional=ANY,
 )
-FIELDS = Fields(
+SCHEMA = Object(
     {
-        "messages": Items(MESSAGE, least=1),
-        "max_tokens": Whole(1),
-        "min_tokens": Whole(0),
+        "messages": Array(MESSAGE, min_items=1),
+        "max_tokens": Integer(1),
+        "min_tokens": Integer(0),
         "temperature": Number(0, 2),
-        "top_p": Number(above=0, most=1),
-        "stop": Items(Text(), most=4),
-        "seed": Whole(),
+        "top_p": Number(exclusive_minimum=0, maximum=1),
+        "stop": Array(String(), max_items=4),
+        "seed": Integer(),
         **dict.fromkeys(("frequency_penalty", "presence_penalty"), Number(-2, 2)),
-        "tools": Items(OBJECT),
-        "tool_choice": ANYTHING,
-        "response_format": OBJECT,
+        "tools": Array(ANY_OBJECT),
+        "tool_choice": ANY,
+        "response_format": ANY_OBJECT,
     },
     required=("messages",),
 )
@@ -49,7 +49,7 @@ DEFAULT_MAX_TOKENS = 16
 
 def check_body(model: Model, body: Body) -> None:
     """Refuse a body that the model would refuse."""
-    check_fields(body, FIELDS, speak_schema)
+    check_schema(body, SCHEMA, format_schema)
     check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
 
 
@@ -65,7 +65,7 @@ def read_question(model: Model, body: Body) -> Question:
 
 
 def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
-    """Write the answer, with the nulls that the page shows."""
+    """Write the answer with the nulls that the page shows."""
     message: dict[str, Any] = {"role": "assistant", "reasoning_content": None, "content": reply.text, "tool_calls": []}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": STOPS[reply.stop], "stop_reason": None}
     return {
@@ -85,5 +85,5 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
 
 
 WRITER = Family(
-    "writer", re.compile(r"writer\.palmyra-x"), FIELDS, speak_schema, check_body, read_question, write_answer
+    "writer", re.compile(r"writer\.palmyra-x"), SCHEMA, format_schema, check_body, read_question, write_answer
 )

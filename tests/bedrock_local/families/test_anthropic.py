@@ -174,16 +174,16 @@ def answer_blocks(model, more):
 
 
 def test_a_model_that_is_told_to_think_puts_the_thought_first():
-    thought, text = answer_blocks(HAIKU, BUDGET)
-    assert (thought["type"], text) == ("thinking", {"type": "text", "text": "a"})
-    assert thought["thinking"]
-    assert thought["signature"]
+    reasoning, text = answer_blocks(HAIKU, BUDGET)
+    assert (reasoning["type"], text) == ("thinking", {"type": "text", "text": "a"})
+    assert reasoning["thinking"]
+    assert reasoning["signature"]
 
 
 @pytest.mark.parametrize(("display", "is_shown"), [({}, False), ({"display": "summarized"}, True)])
 def test_the_newest_models_show_their_thought_only_when_asked(display, is_shown):
-    thought, _ = answer_blocks(OPUS, {"thinking": {"type": "adaptive", **display}})
-    assert bool(thought["thinking"]) is is_shown
+    reasoning, _ = answer_blocks(OPUS, {"thinking": {"type": "adaptive", **display}})
+    assert bool(reasoning["thinking"]) is is_shown
 
 
 @pytest.mark.parametrize(

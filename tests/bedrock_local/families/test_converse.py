@@ -138,10 +138,10 @@ def test_on_demand_the_members_stand_in_the_order_of_the_alphabet():
 
 def test_in_a_batch_the_thought_is_filled_with_nulls_too():
     _, answer = answer_converse_record(GPT, BODY, say)
-    thought, text = answer["output"]["message"]["content"]
-    assert {name for name, value in thought.items() if value is not None} == {"reasoningContent"}
-    assert list(thought["reasoningContent"]) == ["reasoningText", "redactedContent"]
-    assert (thought["reasoningContent"]["reasoningText"]["signature"], text["text"]) == (None, "a")
+    reasoning, text = answer["output"]["message"]["content"]
+    assert {name for name, value in reasoning.items() if value is not None} == {"reasoningContent"}
+    assert list(reasoning["reasoningContent"]) == ["reasoningText", "redactedContent"]
+    assert (reasoning["reasoningContent"]["reasoningText"]["signature"], text["text"]) == (None, "a")
 
 
 def test_in_a_batch_the_counters_have_both_names():

@@ -34,8 +34,8 @@ def test_the_call_is_found_in_the_chat_template(question, prompt):
 
 def test_the_answer_follows_the_end_of_the_thought(answer):
     written = answer(R1, {"prompt": OWN})
-    thought, text = written["choices"][0].pop("text").split("</think>")
-    assert (bool(thought), text.strip(), written) == (True, "Refunded.", {"choices": [{"stop_reason": "stop"}]})
+    reasoning, text = written["choices"][0].pop("text").split("</think>")
+    assert (bool(reasoning), text.strip(), written) == (True, "Refunded.", {"choices": [{"stop_reason": "stop"}]})
 
 
 def test_a_small_limit_is_used_up_by_thinking(answer):

@@ -131,7 +131,7 @@ def refund(_):
     return Reply("Refunded.", "end", 30, 4)
 
 
-KEYS = sorted({name for family in FAMILIES for name in family.fields.known} | {"role", "content", "text", "type"})
+KEYS = sorted({name for family in FAMILIES for name in family.schema.properties} | {"role", "content", "text", "type"})
 KEYS += ["inferenceConfig", "budget_tokens", "toolConfig", "cachePoint"]
 WORDS = ["user", "assistant", "text", "enabled", "adaptive", "json_schema", "bedrock-2023-05-31", "hello", ""]
 VALUES = st.recursive(

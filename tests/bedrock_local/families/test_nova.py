@@ -78,6 +78,6 @@ def test_an_answer_looks_like_the_models(answer):
 
 def test_nova_2_thinks_when_it_is_told_to(answer):
     body = BODY | {"inferenceConfig": {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "low"}}}
-    thought, text = answer(NOVA_2, body)["output"]["message"]["content"]
-    assert thought["reasoningContent"]["reasoningText"]["text"]
+    reasoning, text = answer(NOVA_2, body)["output"]["message"]["content"]
+    assert reasoning["reasoningContent"]["reasoningText"]["text"]
     assert text == {"text": "Refunded."}
