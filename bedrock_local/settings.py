@@ -11,11 +11,12 @@ import msgspec
 from bedrock_local.faults import check_faults
 from bedrock_local.files import write_file
 from bedrock_local.protocol.errors import SettingsError
+from bedrock_local.protocol.job_status import UnfinishedStatus
 from bedrock_local.responders.selection import kind_of
 
 # Seconds that a status lasts at least. `realistic` adds up to the 8 minutes of a small job that
 # "Monitor batch inference jobs" users report: about 5 in the queue, then a few of work.
-PRESETS: dict[str, dict[str, float]] = {
+PRESETS: dict[str, dict[UnfinishedStatus, float]] = {
     "instant": {"Submitted": 0.05, "Validating": 0.05, "Scheduled": 0.05, "InProgress": 0.0, "Stopping": 0.05},
     "realistic": {"Submitted": 60, "Validating": 60, "Scheduled": 180, "InProgress": 180, "Stopping": 30},
 }
@@ -39,7 +40,6 @@ QUOTAS: dict[str, dict[str, int]] = {
     },
 }
 
-Waiting = Literal["Submitted", "Validating", "Scheduled", "InProgress", "Stopping"]
 Quota = Literal[
     "min_records", "max_file_records", "max_job_records", "max_file_bytes", "max_job_bytes", "max_unfinished_jobs"
 ]
@@ -91,7 +91,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     clock: Literal["instant", "realistic"] = "instant"
-    seconds: dict[Waiting, NotNegative] = {}
+    seconds: dict[UnfinishedStatus, NotNegative] = {}
     records_per_second: Annotated[float, msgspec.Meta(gt=0)] | None = None
     factor: Annotated[float, msgspec.Meta(ge=0.001, le=1e6)] = 1.0
     work_seconds: NotNegative = 0.2
@@ -119,7 +119,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         check_faults(self.faults)
         kind_of(self.responder)
 
-    def lasts(self, status: Waiting) -> float:
+    def lasts(self, status: UnfinishedStatus) -> float:
         """Seconds of the job's clock that a status lasts at least."""
         return self.seconds.get(status, PRESETS[self.clock][status])
 

@@ -5,33 +5,29 @@ The clock begins when the job gets its slot: when it is created, unless the quot
 
 from __future__ import annotations
 
-from typing import get_args
-
 from bedrock_local.batch.jobs import Job, Progress
-from bedrock_local.settings import Settings, Waiting
+from bedrock_local.protocol.job_status import UnfinishedStatus, earlier, later
+from bedrock_local.settings import Settings
 
-ORDER = get_args(Waiting)
 
-
-def find_status(progress: Progress, settings: Settings, now: float) -> Waiting:
+def find_status(progress: Progress, settings: Settings, now: float) -> UnfinishedStatus:
     """Give the earlier of what the clock allows and what the work has reached, and never one that is past.
 
     A clock that was set back, or a setting that was edited, must not lead a job back to where it has been.
     """
-    reached: Waiting = "Validating"
+    reached: UnfinishedStatus = "Validating"
     if progress.phase == "running":
         reached = "Scheduled" if progress.is_struck else "InProgress"
-    due = min(clock_status(progress, settings, now), reached, key=ORDER.index)
-    return max(due, progress.status, key=ORDER.index)
+    return later(progress.status, earlier(reached, clock_status(progress, settings, now)))
 
 
-def clock_status(progress: Progress, settings: Settings, now: float) -> Waiting:
+def clock_status(progress: Progress, settings: Settings, now: float) -> UnfinishedStatus:
     """Give the furthest status, up to InProgress, that the clock allows."""
     begins, elapsed = begin_times(settings), elapsed_seconds(progress, settings, now)
     return next(status for status in reversed(begins) if elapsed >= begins[status])
 
 
-def begin_times(settings: Settings) -> dict[Waiting, float]:
+def begin_times(settings: Settings) -> dict[UnfinishedStatus, float]:
     """Give the earliest second of the clock at which each status can begin."""
     submitted, validating = settings.lasts("Submitted"), settings.lasts("Validating")
     scheduled = submitted + validating

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
@@ -18,9 +18,9 @@ from bedrock_local.batch.jobs import Job, StateError
 from bedrock_local.batch.lifecycle import look_at
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.job_status import UNFINISHED, VALIDATED
 from bedrock_local.protocol.shapes import check_request
 from bedrock_local.protocol.timestamps import iso_time, read_time
-from bedrock_local.settings import Waiting
 
 ECHOED = ("jobName", "roleArn", "clientRequestToken", "inputDataConfig", "outputDataConfig", "vpcConfig")
 MESSAGE_LETTERS = 2048
@@ -69,7 +69,7 @@ def describe(job: Job, emulator: Emulator) -> dict[str, Any]:
         "endTime": None if progress.ended is None else iso_time(progress.ended),
         "jobExpirationTime": iso_time(job.submitted + job.timeout_hours * 3600 / emulator.settings.factor),
         # The service says 0 as long as it validates.
-        "totalRecordCount": progress.total if progress.end or progress.status in ("Scheduled", "InProgress") else 0,
+        "totalRecordCount": progress.total if progress.end or progress.status in VALIDATED else 0,
         "processedRecordCount": progress.processed,
         "successRecordCount": progress.success,
         "errorRecordCount": progress.errors,
@@ -96,7 +96,7 @@ def texts(page: list[tuple[Job, dict[str, Any]]]) -> list[dict[str, Any]]:
 
 def find_wanted(query: Query, begin: Position | None, emulator: Emulator) -> Iterator[tuple[Job, dict[str, Any]]]:
     """Go through the jobs that a query wants, from beyond a position on; how a job stands is read only when needed."""
-    is_open = query.status in get_args(Waiting)
+    is_open = query.status in UNFINISHED
     found = (jobs.list_unfinished if is_open else jobs.list_jobs)(emulator.folder)
     for job in found if query.is_ascending else reversed(found):
         is_beyond = begin is None or (job.position > begin if query.is_ascending else job.position < begin)

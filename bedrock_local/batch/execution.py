@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from bedrock_local.batch.fault_effects import damage_answer, damage_line, find_record_fault
 from bedrock_local.batch.inference_pool import Asker, find_asker, list_ready
 from bedrock_local.batch.input_validation import InvalidInputError
-from bedrock_local.batch.jobs import Ended, Place, output_path
+from bedrock_local.batch.jobs import Place, output_path
 from bedrock_local.batch.lease import say_who_asks
 from bedrock_local.batch.outputs import publish_manifest, publish_output, show_outputs
 from bedrock_local.batch.record_order import read_line, take_place
@@ -23,6 +23,7 @@ from bedrock_local.batch.records import Outcome, Record, answer_record, expire_r
 from bedrock_local.batch.time_slice import Turn
 from bedrock_local.inference import Responder
 from bedrock_local.models import MODELS
+from bedrock_local.protocol.job_status import EndStatus
 
 # So often, at least, what was answered is written: that much a killed process has to do again.
 STEP_SECONDS = 0.5
@@ -201,7 +202,7 @@ def keep_lines(turn: Turn, step: Step) -> None:
     show_outputs(turn.folder, turn.job, turn.progress, turn.settings, step.lines)
 
 
-def settle_outputs(turn: Turn, end: Ended) -> bool:
+def settle_outputs(turn: Turn, end: EndStatus) -> bool:
     """Leave nothing in output files but what counts, and publish them for good; False when the time is over before."""
     progress = turn.progress
     for number in range(progress.settled, len(progress.files)):

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from bedrock_local.faults import RECORD_FAULTS, strikes
 from bedrock_local.inference import Question, Reply, Responder, count_tokens
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.settings import Settings, Waiting
+from bedrock_local.protocol.job_status import BEFORE_RUNNING, EndStatus
+from bedrock_local.settings import Settings
 
 # Classes and words of InvokeModel and Converse; Amazon Bedrock API Reference, "Common errors".
 RECORD_ERRORS = {
@@ -27,8 +28,7 @@ RECORD_ERRORS = {
     "record-503": ("ServiceUnavailableException", "Bedrock is unable to process your request."),
 }
 REFUSAL = "I can't help with that."
-JobEnd = Literal["Failed", "Expired", "PartiallyCompleted", "Stopped"]
-JOB_ENDS: dict[str, JobEnd] = {
+JOB_ENDS: dict[str, EndStatus] = {
     "job-failed": "Failed",
     "job-expired": "Expired",
     "job-partial": "PartiallyCompleted",
@@ -42,7 +42,6 @@ UNKNOWN = {
     "expiredRecordCount": 0,
     "jobMetrics": {"queueSeconds": None, "shards": [1, 2]},
 }
-EARLY: tuple[Waiting, ...] = ("Submitted", "Validating", "Scheduled")
 
 
 def find_record_fault(settings: Settings, file: str, line: int) -> str:
@@ -88,7 +87,7 @@ def damage_line(line: bytes, fault: str) -> bytes:
     return damaged.get(fault, line)
 
 
-def find_job_end(settings: Settings, job_name: str) -> JobEnd | None:
+def find_job_end(settings: Settings, job_name: str) -> EndStatus | None:
     """Give the end that a fault has in store for a job."""
     fault = first_fault(settings, JOB_ENDS, job_name)
     return JOB_ENDS[fault] if fault else None
@@ -98,7 +97,7 @@ def slow_down(settings: Settings, job_name: str) -> Settings:
     """Make the clock of a job that `job-slow` strikes stand ten times as long in all that comes before InProgress."""
     if not strikes(settings.faults.get("job-slow", 0), settings.seed, "job-slow", job_name):
         return settings
-    slow = {status: settings.lasts(status) * SLOWNESS for status in EARLY}
+    slow = {status: settings.lasts(status) * SLOWNESS for status in BEFORE_RUNNING}
     return msgspec.structs.replace(settings, seconds={**settings.seconds, **slow})
 
 

@@ -19,9 +19,8 @@ import msgspec
 from filelock import FileLock
 
 from bedrock_local.files import write_file, write_json
-from bedrock_local.settings import Waiting
+from bedrock_local.protocol.job_status import EndStatus, UnfinishedStatus
 
-Ended = Literal["Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"]
 Queue = Literal["running", "queued"]
 Kept = TypeVar("Kept")
 ID_LETTERS = string.ascii_lowercase + string.digits
@@ -147,7 +146,7 @@ class Progress(msgspec.Struct, kw_only=True):
     """
 
     phase: Literal["new", "validating", "running"] = "new"
-    status: Waiting = "Submitted"
+    status: UnfinishedStatus = "Submitted"
     began: float | None = None
     files: list[InputFile] = []
     file: int = 0
@@ -164,7 +163,7 @@ class Progress(msgspec.Struct, kw_only=True):
     input_tokens: int = 0
     output_tokens: int = 0
     changed: float = 0.0
-    end: Ended | None = None
+    end: EndStatus | None = None
     ended: float | None = None
     message: str | None = None
 

@@ -11,7 +11,7 @@ from filelock import Timeout
 
 from bedrock_local.batch import clock, jobs, quota_queue
 from bedrock_local.batch.execution import answer_some, keep_ready, mark_some, settle_outputs
-from bedrock_local.batch.fault_effects import JobEnd, find_job_end, slow_down
+from bedrock_local.batch.fault_effects import find_job_end, slow_down
 from bedrock_local.batch.inference_pool import forget_job, wait_for_answer, withdraw_job
 from bedrock_local.batch.input_validation import (
     InvalidInputError,
@@ -21,11 +21,12 @@ from bedrock_local.batch.input_validation import (
     read_lines,
     take_input,
 )
-from bedrock_local.batch.jobs import Ended, Job, Progress
+from bedrock_local.batch.jobs import Job, Progress
 from bedrock_local.batch.lease import drop_lock, is_asked_elsewhere
 from bedrock_local.batch.time_slice import Turn, Wait
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.job_status import EndStatus
 
 TURN_SECONDS = 0.05
 FEW_FILES = 100
@@ -217,13 +218,13 @@ def run_some(turn: Turn) -> bool:
     return end_early(turn, "PartiallyCompleted", TIMED_OUT, PARTIAL)
 
 
-def find_break(turn: Turn) -> JobEnd | None:
+def find_break(turn: Turn) -> EndStatus | None:
     """Give the end that a fault has in store for a job that has begun; it cannot expire any more."""
     end = find_job_end(turn.settings, turn.job.name)
     return None if end == "Expired" else end
 
 
-def break_off(turn: Turn, end: JobEnd) -> bool:
+def break_off(turn: Turn, end: EndStatus) -> bool:
     """End a job half-way as a fault has it."""
     if end == "Stopped":
         jobs.ask_stop(turn.folder, turn.job, turn.emulator.now())
@@ -251,7 +252,7 @@ def finish_stop(turn: Turn, stopped: float) -> bool:
     return end_early(turn, "Stopped", STOPPED)
 
 
-def end_early(turn: Turn, end: Ended, reason: str, message: str | None = None) -> bool:
+def end_early(turn: Turn, end: EndStatus, reason: str, message: str | None = None) -> bool:
     """Write what is answered, mark what is not, then end the job, which is for whoever has the answers to do."""
     if is_asked_elsewhere(turn):
         return False
@@ -273,7 +274,7 @@ def mark_rest(turn: Turn, reason: str) -> bool:
     return True
 
 
-def finish(turn: Turn, end: Ended, message: str | None = None) -> bool:
+def finish(turn: Turn, end: EndStatus, message: str | None = None) -> bool:
     """Write what the job leaves, then end it; a process that dies between goes on with it."""
     progress = turn.progress
     if progress.status == "InProgress":
