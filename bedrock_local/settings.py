@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -12,6 +13,7 @@ from bedrock_local.faults import check_faults
 from bedrock_local.files import write_file
 from bedrock_local.protocol.errors import SettingsError
 from bedrock_local.protocol.job_status import UnfinishedStatus
+from bedrock_local.responders.process_state import PROCESS
 from bedrock_local.responders.selection import kind_of
 
 # Seconds that a status lasts at least. `realistic` adds up to the 8 minutes of a small job that
@@ -160,6 +162,13 @@ def check_fields(fields: dict[str, Any]) -> Settings:
         return msgspec.convert(fields, Settings)
     except msgspec.ValidationError as error:
         raise SettingsError(explain(error)) from error
+
+
+def report_once(error: SettingsError) -> None:
+    """Print what is wrong with the settings to stderr, once in a process: every request and every job meets it."""
+    if str(error) not in PROCESS.reported:
+        PROCESS.reported.add(str(error))
+        print(f"bedrock_local: {error}", file=sys.stderr, flush=True)
 
 
 def explain(error: msgspec.DecodeError) -> str:

@@ -13,7 +13,8 @@ from bedrock_local.batch.inference_pool import wait_for_answer
 from bedrock_local.batch.jobs import Job
 from bedrock_local.batch.lifecycle import work_alone
 from bedrock_local.emulator import Emulator
-from bedrock_local.protocol.errors import SettingsError, tell_once
+from bedrock_local.protocol.errors import SettingsError
+from bedrock_local.settings import report_once
 
 TURN_SECONDS = 0.2
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds
@@ -71,7 +72,7 @@ def work_until(emulator: Emulator, woken: threading.Event, stopped: threading.Ev
         except Exception as error:
             # Settings or files that cannot be read are for a person to mend, who is told once.
             if isinstance(error, SettingsError):
-                tell_once(error)
+                report_once(error)
             elif said != (said := str(error)):
                 traceback.print_exc()
             is_busy, pause = False, LONGEST_PAUSE

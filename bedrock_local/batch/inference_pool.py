@@ -6,17 +6,16 @@ dies loses those that were not collected; their records are asked again by the n
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from weakref import WeakValueDictionary
 
 from bedrock_local.batch.jobs import Place
 from bedrock_local.batch.records import Outcome
 from bedrock_local.inference import Responder
-from bedrock_local.responders.concurrency import Identity, find_gate, identity_of
+from bedrock_local.responders.concurrency import find_gate, identity_of
+from bedrock_local.responders.process_state import PROCESS
 
 Key = tuple[str, Place]
 
@@ -40,7 +39,7 @@ class Asker:
         future = Future[Outcome]()
         with self._lock:
             self._answers[key] = future
-            _with_answers.add(self)
+            PROCESS.pools_with_answers.add(self)
             self._calls.append((key, future, call))
             if self._threads == self.gate.workers:
                 return
@@ -81,7 +80,7 @@ class Asker:
         with self._lock:
             dropped = [self._answers.pop(key) for key in keys if key in self._answers]
             if not self._answers:
-                _with_answers.discard(self)
+                PROCESS.pools_with_answers.discard(self)
             return dropped
 
     def _run(self) -> None:
@@ -102,41 +101,27 @@ class Asker:
             return None
 
 
-# A responder's asker lives as long as somebody holds it: a turn, a thread, or an answer that is to be collected.
-_askers: WeakValueDictionary[Identity, Asker] = WeakValueDictionary()
-_with_answers: set[Asker] = set()
-_lock = threading.Lock()
-
-
-def begin_anew() -> None:
-    """Know of nothing that was asked: threads stay with the parent of a process that is forked, and so do answers."""
-    global _lock
-    # Somebody may have held the one there was.
-    _lock = threading.Lock()
-    _askers.clear()
-    _with_answers.clear()
-
-
 def find_asker(responder: Responder) -> Asker:
     """Give the one asker that this process has for a responder."""
-    with _lock:
-        return _askers.setdefault(identity_of(responder), Asker(responder))
+    with PROCESS.lock:
+        asker: Asker = PROCESS.pools.setdefault(identity_of(responder), Asker(responder))
+        return asker
 
 
 def list_ready(job_id: str) -> list[tuple[Asker, Place]]:
     """List the records of a job whose answers wait to be collected, whoever was asked."""
-    return [(asker, place) for asker in list(_with_answers) for place in asker.list_ready(job_id)]
+    return [(asker, place) for asker in list(PROCESS.pools_with_answers) for place in asker.list_ready(job_id)]
 
 
 def withdraw_job(job_id: str) -> None:
     """Take back the questions about a job that is to end: what has not begun need not be paid for."""
-    for asker in list(_with_answers):
+    for asker in list(PROCESS.pools_with_answers):
         asker.withdraw(job_id)
 
 
 def wait_for_answer(seconds: float) -> bool:
     """Wait until one more answer to any job is ready, or for so long; False when no question is out."""
-    out = [future for asker in list(_with_answers) for future in asker.list_out()]
+    out = [future for asker in list(PROCESS.pools_with_answers) for future in asker.list_out()]
     if out:
         wait(out, max(0.0, seconds), FIRST_COMPLETED)
     return bool(out)
@@ -144,9 +129,5 @@ def wait_for_answer(seconds: float) -> bool:
 
 def forget_job(job_id: str) -> None:
     """Drop the answers to a job that has ended."""
-    for asker in list(_with_answers):
+    for asker in list(PROCESS.pools_with_answers):
         asker.forget(job_id)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=begin_anew)

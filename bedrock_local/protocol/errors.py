@@ -6,7 +6,6 @@ Sources: the error lists of the service models in botocore; Amazon S3 API Refere
 from __future__ import annotations
 
 import json
-import sys
 from xml.sax.saxutils import escape
 
 from bedrock_local.protocol.messages import Response
@@ -94,16 +93,6 @@ class ServiceError(Exception):
 
 class SettingsError(ValueError):
     """The settings, or a file that they name, cannot be used; the text says what a person can do about it."""
-
-
-def tell_once(error: SettingsError) -> None:
-    """Say on the terminal what is wrong with the settings, once in a process: everything that is asked meets it."""
-    if str(error) not in _told:
-        _told.add(str(error))
-        print(f"bedrock_local: {error}", file=sys.stderr, flush=True)
-
-
-_told: set[str] = set()
 
 
 def json_error(error: ServiceError) -> Response:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import os
 import threading
 from collections import deque
 from types import TracebackType
-from weakref import WeakValueDictionary
 
 from bedrock_local.inference import Responder
-
-Identity = tuple[int, object]
+from bedrock_local.responders.process_state import PROCESS, Identity
 
 
 class Gate:
@@ -52,23 +49,11 @@ class Gate:
             self.__exit__()
 
 
-# A gate lives as long as somebody is inside, or holds it for the questions to come.
-_gates: WeakValueDictionary[Identity, Gate] = WeakValueDictionary()
-_lock = threading.Lock()
-
-
-def begin_anew() -> None:
-    """Know of no gate: those who are inside stay with the parent of a process that is forked."""
-    global _lock
-    # Somebody may have held the one there was.
-    _lock = threading.Lock()
-    _gates.clear()
-
-
 def find_gate(responder: Responder) -> Gate:
     """Give the one gate that this process has for a responder."""
-    with _lock:
-        return _gates.setdefault(identity_of(responder), Gate(responder))
+    with PROCESS.lock:
+        gate: Gate = PROCESS.semaphores.setdefault(identity_of(responder), Gate(responder))
+        return gate
 
 
 def identity_of(responder: Responder) -> Identity:
@@ -76,7 +61,3 @@ def identity_of(responder: Responder) -> Identity:
     if inspect.ismethod(responder):
         return id(responder.__self__), responder.__func__
     return id(responder), None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=begin_anew)

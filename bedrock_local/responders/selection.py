@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from bedrock_local.inference import Responder
 from bedrock_local.responders.extract import extract
 from bedrock_local.responders.openai_endpoint import Endpoint
+from bedrock_local.responders.process_state import PROCESS
 from bedrock_local.responders.recorded import Recorded
 
 RECORDED = (".jsonl", ".jsonl.out")
@@ -47,15 +47,13 @@ def check_url(url: str) -> None:
         raise ValueError(f"responder {url!r} is a URL without host or with a port that is none; it can be {CHOICES}")
 
 
-@lru_cache(maxsize=8)
 def open_endpoint(url: str, model: str, workers: int) -> Endpoint:
     """Open an endpoint once, so that its limit holds for all who ask."""
-    return Endpoint(url, model=model, workers=workers)
-
-
-# A process that is forked must not share connections with its parent.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=open_endpoint.cache_clear)
+    with PROCESS.lock:
+        if (url, model, workers) not in PROCESS.endpoints:
+            PROCESS.endpoints[url, model, workers] = Endpoint(url, model=model, workers=workers)
+        endpoint: Endpoint = PROCESS.endpoints[url, model, workers]
+        return endpoint
 
 
 @lru_cache(maxsize=2)

@@ -30,8 +30,6 @@ Respond = Callable[[str, str, dict[str, str], Any], Response]
 
 HEAD_BYTES, FRAME_BYTES = 9, 16_384  # of a frame: its head, and what may follow it
 GOAWAY = 7
-# Threads that answer, of all connections; a request beyond them is refused in a way that clients take for "try again".
-FREE_THREADS = threading.Semaphore(500)
 WINDOW_BYTES = 1_000_000  # of a connection's bodies that may wait to be read
 STALL_SECONDS = 600.0  # without a byte of a body, or without room for one of an answer
 
@@ -64,10 +62,13 @@ class Connection:
         The socket; its timeout is how long the connection may have nothing to do.
     respond
         Answers a request, by its method, target, headers and body.
+    threads
+        Counts the threads that all connections of a server may have; a request beyond them is refused in a way that
+        clients take for "try again".
     """
 
-    def __init__(self, wire: socket.socket, respond: Respond) -> None:
-        self._wire, self._respond = wire, respond
+    def __init__(self, wire: socket.socket, respond: Respond, threads: threading.Semaphore) -> None:
+        self._wire, self._respond, self._threads = wire, respond, threads
         self._h2 = H2Connection(H2Configuration(client_side=False))
         self._streams: dict[int, Stream] = {}
         self._changed, self._is_over = threading.Condition(), False
@@ -152,7 +153,7 @@ class Connection:
             stream.is_reset |= isinstance(event, StreamReset)
 
     def _begin_stream(self, number: int, headers: dict[str, str]) -> None:
-        if not FREE_THREADS.acquire(blocking=False):
+        if not self._threads.acquire(blocking=False):
             self._h2.reset_stream(number, ErrorCodes.REFUSED_STREAM)
             return
         stream = Stream(number, self)
@@ -168,7 +169,7 @@ class Connection:
                 response = self._respond(method, target, headers, io.BufferedReader(stream))
                 self._send(stream, response, is_head=method == "HEAD")
         finally:
-            FREE_THREADS.release()
+            self._threads.release()
             self._end_stream(stream)
 
     def _send(self, stream: Stream, response: Response, *, is_head: bool) -> None:

@@ -16,9 +16,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from bedrock_local.dispatch import handle, write_error
 from bedrock_local.emulator import Emulator
-from bedrock_local.protocol.errors import ServiceError, SettingsError, tell_once
+from bedrock_local.protocol.errors import ServiceError, SettingsError
 from bedrock_local.protocol.messages import Request, Response, full_headers
 from bedrock_local.protocol.routing import find_modelled
+from bedrock_local.settings import report_once
 
 LOOPBACK = re.compile(r"127\.0\.0\.1|::1|(?:.+\.)?localhost")
 SCOPE = re.compile(r"/\d{8}/(?P<region>[a-z0-9-]{1,20})/(?P<service>[a-z0-9-]+)/aws4_request")
@@ -34,7 +35,7 @@ def answer_request(emulator: Emulator, method: str, target: str, headers: dict[s
     except ServiceError as error:
         return write_error(error, request)
     except SettingsError as error:
-        tell_once(error)
+        report_once(error)
         return write_error(ServiceError("InternalServerException", str(error)), request)
     except ConnectionError:
         raise

@@ -34,6 +34,7 @@ LAST_WORDS_SECONDS = 2.0
 IDLE_SECONDS = 60.0  # without a request
 STALL_SECONDS = 600.0  # in the middle of a request or an answer, without a byte of it
 MOST_CONNECTIONS = 500  # each has a thread; further ones wait for their turn
+MOST_THREADS = 500  # for requests of HTTP/2, of all connections together
 
 
 @contextmanager
@@ -89,6 +90,7 @@ class Server(socketserver.ThreadingTCPServer):
         self.emulator = emulator
         self.wake: Callable[[], None] = lambda: None
         self._connections, self._changed, self._is_stopping = set[Any](), threading.Condition(), False
+        self.http2_threads = threading.Semaphore(MOST_THREADS)
         super().__init__((ADDRESS, port), Handler)
         self.port = int(self.server_address[1])
 
@@ -186,7 +188,8 @@ class Handler(BaseHTTPRequestHandler):
         from bedrock_local.transport.http2 import Connection
 
         self.close_connection = True
-        Connection(self.connection, self.server.respond).serve(b"".join(PREFACE), self.rfile.read1())
+        connection = Connection(self.connection, self.server.respond, self.server.http2_threads)
+        connection.serve(b"".join(PREFACE), self.rfile.read1())
         return False
 
     def answer(self) -> None:

@@ -22,7 +22,6 @@ from hypothesis import HealthCheck, given, settings
 from bedrock_local import serve
 from bedrock_local.inference import Reply
 from bedrock_local.settings import change_settings
-from bedrock_local.transport import http2
 from bedrock_local.transport.server import Handler
 
 CONVERSE = "/model/amazon.nova-lite-v1%3A0/converse"
@@ -230,7 +229,7 @@ def test_a_name_that_a_web_page_brings_is_refused(client):
 
 
 def test_requests_beyond_the_threads_are_refused_and_may_come_again(folder, monkeypatch):
-    monkeypatch.setattr(http2, "FREE_THREADS", threading.Semaphore(2))
+    monkeypatch.setattr("bedrock_local.transport.server.MOST_THREADS", 2)
     held = threading.Event()
     with (
         serve(folder, responder=lambda _: Reply(f"{held.wait(60)}", "end", 1, 1)) as server,
@@ -244,7 +243,7 @@ def test_requests_beyond_the_threads_are_refused_and_may_come_again(folder, monk
 
 
 def test_requests_that_are_taken_back_hold_no_threads(folder, monkeypatch):
-    monkeypatch.setattr(http2, "FREE_THREADS", threading.Semaphore(2))
+    monkeypatch.setattr("bedrock_local.transport.server.MOST_THREADS", 2)
     with serve(folder) as server, closing(Client(server.port)) as client:
         for _ in range(200):
             client.h2.reset_stream(client.begin("PUT", "/calls/a"))
