@@ -13,7 +13,7 @@ from bedrock_local.files import close_path, drop_old
 from bedrock_local.inference import Question, Reply, Responder, Stop
 from bedrock_local.protocol.errors import ServiceError, SettingsError
 from bedrock_local.responders import selection
-from bedrock_local.responders.concurrency import find_gate
+from bedrock_local.responders.concurrency import find_semaphore
 from bedrock_local.settings import Settings, read_settings, write_settings
 
 ACCOUNT = "123456789012"
@@ -73,7 +73,7 @@ class Emulator:
         if responder is None:
             raise ServiceError("ModelNotReadyException", NO_RESPONDER)
         try:
-            with find_gate(responder):
+            with find_semaphore(responder):
                 reply = responder(question)
         except ServiceError:
             raise

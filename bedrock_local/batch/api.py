@@ -13,7 +13,7 @@ import msgspec
 
 from bedrock_local.batch import jobs, quota_queue
 from bedrock_local.batch.describe import describe, list_page
-from bedrock_local.batch.inference_pool import withdraw_job
+from bedrock_local.batch.inference_pool import cancel_job
 from bedrock_local.batch.input_validation import InvalidInputError, check_input
 from bedrock_local.batch.jobs import Job
 from bedrock_local.batch.lifecycle import work_in_turns, work_on
@@ -74,7 +74,7 @@ def stop_job(request: Request, emulator: Emulator) -> Response:
             raise ServiceError(emulator.settings.stop_error, reason)
         if jobs.stop_moment(emulator.folder, job) is None:
             jobs.ask_stop(emulator.folder, job, emulator.now())
-    withdraw_job(job.job_id)
+    cancel_job(job.job_id)
     return json_response({})
 
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from bedrock_local.batch.fault_effects import damage_answer, damage_line, find_record_fault
-from bedrock_local.batch.inference_pool import Asker, find_asker, list_ready
+from bedrock_local.batch.inference_pool import InferencePool, find_pool, list_ready
 from bedrock_local.batch.input_validation import InvalidInputError
 from bedrock_local.batch.jobs import Place, output_path
-from bedrock_local.batch.lease import say_who_asks
+from bedrock_local.batch.lease import renew_lease
 from bedrock_local.batch.outputs import publish_manifest, publish_output, show_outputs
 from bedrock_local.batch.record_order import read_line, take_place
 from bedrock_local.batch.records import Outcome, Record, answer_record, expire_record, read_record
@@ -78,23 +78,23 @@ def answer_in_turn(turn: Turn, step: Step, responder: Responder, allowed: int) -
 
 def answer_in_threads(turn: Turn, step: Step, responder: Responder, allowed: int) -> None:
     """Ask somebody who takes his time, and write what is ready when the step is over."""
-    progress, asker = turn.progress, find_asker(responder)
-    read, asked = (progress.file, progress.offset), take_asked(turn, asker)
+    progress, pool = turn.progress, find_pool(responder)
+    read, asked = (progress.file, progress.offset), take_asked(turn, pool)
     try:
         while True:
             has_come = collect_ready(turn, step, asked)
-            ask_more(turn, asker, asked, allowed)
+            ask_more(turn, pool, asked, allowed)
             if step.is_over or progress.processed >= allowed:
                 break
             longest = step.until - time.monotonic()
             if turn.waits == "briefly":
                 longest = min(longest, NEXT_SECONDS if has_come else 0.0)
-            if not asker.wait([(turn.job.job_id, place) for place in asked], longest):
+            if not pool.wait([(turn.job.job_id, place) for place in asked], longest):
                 break
     finally:
         # As long as it is not answered a record waits, whoever was asked: he may be gone tomorrow.
         progress.waiting += asked
-    is_new = say_who_asks(turn, len(asked))
+    is_new = renew_lease(turn, len(asked))
     if step.lines or is_new or read != (progress.file, progress.offset):
         keep_lines(turn, step)
 
@@ -105,8 +105,8 @@ def collect_ready(turn: Turn, step: Step, asked: list[Place]) -> bool:
     One to a record that another process has answered is dropped.
     """
     before = turn.progress.processed
-    for asker, place in list_ready(turn.job.job_id):
-        outcome = asker.collect((turn.job.job_id, place))
+    for pool, place in list_ready(turn.job.job_id):
+        outcome = pool.collect((turn.job.job_id, place))
         for places in (asked, turn.progress.waiting):
             if place in places:
                 places.remove(place)
@@ -123,20 +123,20 @@ def keep_ready(turn: Turn) -> bool:
     return True
 
 
-def take_asked(turn: Turn, asker: Asker) -> list[Place]:
+def take_asked(turn: Turn, pool: InferencePool) -> list[Place]:
     """Take those records out of the ones that wait that were asked at an earlier question."""
     waiting = turn.progress.waiting
-    asked = [place for place in waiting if asker.was_asked((turn.job.job_id, place))]
+    asked = [place for place in waiting if pool.has((turn.job.job_id, place))]
     turn.progress.waiting = [place for place in waiting if place not in set(asked)]
     return asked
 
 
-def ask_more(turn: Turn, asker: Asker, asked: list[Place], allowed: int) -> None:
+def ask_more(turn: Turn, pool: InferencePool, asked: list[Place], allowed: int) -> None:
     """Keep every thread busy, with one more question at hand for each."""
     progress = turn.progress
-    while len(asked) < 2 * asker.gate.workers and progress.processed + len(asked) < allowed:
+    while len(asked) < 2 * pool.semaphore.workers and progress.processed + len(asked) < allowed:
         place = take_place(turn.folder, turn.job, progress, taken=progress.done + len(asked))
-        asker.ask((turn.job.job_id, place), make_call(turn, asker.responder, place))
+        pool.submit((turn.job.job_id, place), make_call(turn, pool.responder, place))
         asked.append(place)
 
 

@@ -1,7 +1,7 @@
-"""Asking somebody who takes his time: in threads that go on between two questions about a job.
+"""Threads that ask a slow responder, and go on between two requests about a job.
 
-The answers stay in memory until somebody collects them, so that nobody waits longer than he wants to. A process that
-dies loses those that were not collected; their records are asked again by the next.
+Answers stay in memory until they are collected, so a request returns in time although an answer is still out. A process
+that dies loses what was not collected; the next process asks for these records again.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from bedrock_local.batch.jobs import Place
 from bedrock_local.batch.records import Outcome
 from bedrock_local.inference import Responder
-from bedrock_local.responders.concurrency import find_gate, identity_of
+from bedrock_local.responders.concurrency import find_semaphore, identity_of
 from bedrock_local.responders.process_state import PROCESS
 
 Key = tuple[str, Place]
 
 
-class Asker:
-    """Asks one responder, as many questions at once as it takes.
+class InferencePool:
+    """A thread pool for one responder, with as many threads as the responder takes questions at once.
 
-    The threads are daemons, since an answer that takes minutes must not keep a process from its end, and each ends
-    when nothing is left to ask.
+    The threads are daemons, since an answer that takes minutes must not keep a process from ending (those of
+    `ThreadPoolExecutor` do), and each ends when no question is left.
     """
 
     def __init__(self, responder: Responder) -> None:
-        # Held, so that no other responder gets its identity while this asker is found by it.
-        self.responder, self.gate = responder, find_gate(responder)
+        # A reference, or another responder could get the id by which this pool is found.
+        self.responder, self.semaphore = responder, find_semaphore(responder)
         self._answers: dict[Key, Future[Outcome]] = {}
         self._calls: deque[tuple[Key, Future[Outcome], Callable[[], Outcome]]] = deque()
         self._threads, self._lock = 0, threading.Lock()
 
-    def ask(self, key: Key, call: Callable[[], Outcome]) -> None:
-        """Have a record answered as soon as a thread is free."""
+    def submit(self, key: Key, call: Callable[[], Outcome]) -> None:
+        """Queue the call that answers a record, and start a thread unless all of them run."""
         future = Future[Outcome]()
         with self._lock:
             self._answers[key] = future
             PROCESS.pools_with_answers.add(self)
             self._calls.append((key, future, call))
-            if self._threads == self.gate.workers:
+            if self._threads == self.semaphore.workers:
                 return
             self._threads += 1
         threading.Thread(target=self._run, name="bedrock_local answer", daemon=True).start()
 
-    def was_asked(self, key: Key) -> bool:
-        """Tell whether a record is being answered, or its answer waits to be collected."""
+    def has(self, key: Key) -> bool:
+        """Return whether a record was submitted and its answer is not collected yet."""
         return key in self._answers
 
     def list_ready(self, job_id: str) -> list[Place]:
@@ -56,24 +56,24 @@ class Asker:
             return [place for (job, place), future in self._answers.items() if job == job_id and future.done()]
 
     def collect(self, key: Key) -> Outcome:
-        """Hand over an answer that is ready, once; an error that the answer raised is raised here."""
+        """Return an answer that is ready and forget it; an error that the call raised is raised here."""
         return self._drop([key])[0].result()
 
-    def list_out(self) -> list[Future[Outcome]]:
+    def list_pending(self) -> list[Future[Outcome]]:
         """List the answers that are not ready."""
         with self._lock:
             return [future for future in self._answers.values() if not future.done()]
 
     def wait(self, keys: Iterable[Key], seconds: float) -> bool:
-        """Wait until one of the answers is ready, or for so long; tell whether one is."""
+        """Wait until one of the answers is ready, at most so many seconds; return whether one is."""
         return bool(wait([self._answers[key] for key in keys], max(0.0, seconds), FIRST_COMPLETED).done)
 
-    def withdraw(self, job_id: str) -> None:
-        """Take back the questions about a job that nobody has begun to answer."""
+    def cancel(self, job_id: str) -> None:
+        """Drop the questions of a job that no thread has begun to ask."""
         self._drop([key for key, future in list(self._answers.items()) if key[0] == job_id and future.cancel()])
 
-    def forget(self, job_id: str) -> None:
-        """Drop what nobody will collect."""
+    def drop(self, job_id: str) -> None:
+        """Drop all answers of a job, also those to come."""
         self._drop([key for key in list(self._answers) if key[0] == job_id])
 
     def _drop(self, keys: Iterable[Key]) -> list[Future[Outcome]]:
@@ -95,39 +95,40 @@ class Asker:
         with self._lock:
             while self._calls:
                 key, future, call = self._calls.popleft()
+                # A call stays in the queue when its answer is dropped, and the same key may have been submitted anew.
                 if self._answers.get(key) is future and future.set_running_or_notify_cancel():
                     return future, call
             self._threads -= 1
             return None
 
 
-def find_asker(responder: Responder) -> Asker:
-    """Give the one asker that this process has for a responder."""
+def find_pool(responder: Responder) -> InferencePool:
+    """Return the one pool that this process has for a responder."""
     with PROCESS.lock:
-        asker: Asker = PROCESS.pools.setdefault(identity_of(responder), Asker(responder))
-        return asker
+        pool: InferencePool = PROCESS.pools.setdefault(identity_of(responder), InferencePool(responder))
+        return pool
 
 
-def list_ready(job_id: str) -> list[tuple[Asker, Place]]:
-    """List the records of a job whose answers wait to be collected, whoever was asked."""
-    return [(asker, place) for asker in list(PROCESS.pools_with_answers) for place in asker.list_ready(job_id)]
+def list_ready(job_id: str) -> list[tuple[InferencePool, Place]]:
+    """List the records of a job whose answers wait to be collected, in the pools of all responders."""
+    return [(pool, place) for pool in list(PROCESS.pools_with_answers) for place in pool.list_ready(job_id)]
 
 
-def withdraw_job(job_id: str) -> None:
-    """Take back the questions about a job that is to end: what has not begun need not be paid for."""
-    for asker in list(PROCESS.pools_with_answers):
-        asker.withdraw(job_id)
+def cancel_job(job_id: str) -> None:
+    """Drop the questions of a job that is to end, as far as they are not begun: those need not be paid for."""
+    for pool in list(PROCESS.pools_with_answers):
+        pool.cancel(job_id)
 
 
 def wait_for_answer(seconds: float) -> bool:
-    """Wait until one more answer to any job is ready, or for so long; False when no question is out."""
-    out = [future for asker in list(PROCESS.pools_with_answers) for future in asker.list_out()]
-    if out:
-        wait(out, max(0.0, seconds), FIRST_COMPLETED)
-    return bool(out)
+    """Wait until one more answer of any job is ready, at most so many seconds; return False when none is pending."""
+    pending = [future for pool in list(PROCESS.pools_with_answers) for future in pool.list_pending()]
+    if pending:
+        wait(pending, max(0.0, seconds), FIRST_COMPLETED)
+    return bool(pending)
 
 
-def forget_job(job_id: str) -> None:
-    """Drop the answers to a job that has ended."""
-    for asker in list(PROCESS.pools_with_answers):
-        asker.forget(job_id)
+def drop_answers(job_id: str) -> None:
+    """Drop the answers of a job that has ended."""
+    for pool in list(PROCESS.pools_with_answers):
+        pool.drop(job_id)

@@ -133,8 +133,8 @@ class Progress(msgspec.Struct, kw_only=True):
         Where the next line is read.
     waiting
         Records that were read and are not answered yet.
-    asker, asked
-        The process whose questions are out, empty for none, and when that was true, in seconds since 1970.
+    lease_holder, lease_renewed
+        The process whose questions are out, empty for none, and when it last said so, in seconds since 1970.
     settled
         Files whose outputs are published for good, as the job is about to end.
     is_struck
@@ -153,8 +153,9 @@ class Progress(msgspec.Struct, kw_only=True):
     offset: int = 0
     line: int = 0
     waiting: list[Place] = []
-    asker: str = ""
-    asked: float = 0.0
+    # Folders of 0.1.0 have jobs under way: fields of a file keep the names that they had there.
+    lease_holder: str = msgspec.field(name="asker", default="")
+    lease_renewed: float = msgspec.field(name="asked", default=0.0)
     settled: int = 0
     is_struck: bool = False
     success: int = 0

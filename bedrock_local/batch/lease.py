@@ -1,6 +1,6 @@
-"""Which process asks the questions about a job, where each takes its time or costs money: one at a time.
+"""The lease of a job: one process at a time asks its questions, as each takes time or costs money.
 
-The job's progress says who, and when that was true; a lock beside it tells whether that process still lives.
+The job's progress has the holder and the moment of the last renewal; a lock beside it shows whether the holder lives.
 """
 
 from __future__ import annotations
@@ -13,32 +13,34 @@ from bedrock_local.batch.jobs import job_folder
 from bedrock_local.batch.time_slice import Turn
 from bedrock_local.responders.process_state import PROCESS
 
-# So long a process may leave a job alone whose questions it has asked, before another one asks them again.
+# After so long without a renewal another process asks the questions again, although the holder may still live.
 LEASE_SECONDS = 10.0
 
 
-def is_asked_elsewhere(turn: Turn) -> bool:
-    """Tell whether a process has questions about the job out that lives, and was at it a moment ago."""
-    asker, age = turn.progress.asker, time.time() - turn.progress.asked
-    return asker not in ("", PROCESS.process_id) and 0 <= age < LEASE_SECONDS and not take_lock(turn)
+def is_leased_elsewhere(turn: Turn) -> bool:
+    """Return whether another process has the lease, lives, and has renewed it in time."""
+    holder, age = turn.progress.lease_holder, time.time() - turn.progress.lease_renewed
+    # A clock that was set back makes the age negative: then the lease counts as expired, or it could last for ever.
+    return holder not in ("", PROCESS.process_id) and 0 <= age < LEASE_SECONDS and not acquire_lock(turn)
 
 
-def say_who_asks(turn: Turn, questions: int) -> bool:
-    """Keep others from asking as long as questions are out; tell whether the progress has changed."""
+def renew_lease(turn: Turn, questions: int) -> bool:
+    """Take or renew the lease while questions are out, else release it; return whether the progress has changed."""
     progress, now = turn.progress, time.time()
     if not questions:
-        drop_lock(turn)
-        was_mine, progress.asker = progress.asker == PROCESS.process_id, ""
+        release_lock(turn)
+        was_mine, progress.lease_holder = progress.lease_holder == PROCESS.process_id, ""
         return was_mine
-    take_lock(turn)
-    if progress.asker == PROCESS.process_id and 0 <= now - progress.asked < LEASE_SECONDS / 4:
+    acquire_lock(turn)
+    # A quarter of the term leaves time for a slow step, and spares most steps a write of the progress.
+    if progress.lease_holder == PROCESS.process_id and 0 <= now - progress.lease_renewed < LEASE_SECONDS / 4:
         return False
-    progress.asker, progress.asked = PROCESS.process_id, now
+    progress.lease_holder, progress.lease_renewed = PROCESS.process_id, now
     return True
 
 
-def take_lock(turn: Turn) -> bool:
-    """Take the lock that a process holds whose questions about the job are out, unless another one has it."""
+def acquire_lock(turn: Turn) -> bool:
+    """Acquire the lock of the lease without waiting; return whether this process has it."""
     path = lock_path(turn)
     if path in PROCESS.leases:
         return True
@@ -51,12 +53,12 @@ def take_lock(turn: Turn) -> bool:
     return True
 
 
-def drop_lock(turn: Turn) -> None:
-    """Let go of the lock, if this process has it."""
+def release_lock(turn: Turn) -> None:
+    """Release the lock of the lease, if this process has it."""
     if lock := PROCESS.leases.pop(lock_path(turn), None):
         lock.release()
 
 
 def lock_path(turn: Turn) -> str:
-    """Give the file of the lock."""
+    """Return the path of the lease's lock."""
     return str(job_folder(turn.folder, turn.job) / "asking.lock")

@@ -12,7 +12,7 @@ from filelock import Timeout
 from bedrock_local.batch import clock, jobs, quota_queue
 from bedrock_local.batch.execution import answer_some, keep_ready, mark_some, settle_outputs
 from bedrock_local.batch.fault_effects import find_job_end, slow_down
-from bedrock_local.batch.inference_pool import forget_job, wait_for_answer, withdraw_job
+from bedrock_local.batch.inference_pool import cancel_job, drop_answers, wait_for_answer
 from bedrock_local.batch.input_validation import (
     InvalidInputError,
     check_counts,
@@ -22,7 +22,7 @@ from bedrock_local.batch.input_validation import (
     take_input,
 )
 from bedrock_local.batch.jobs import Job, Progress
-from bedrock_local.batch.lease import drop_lock, is_asked_elsewhere
+from bedrock_local.batch.lease import is_leased_elsewhere, release_lock
 from bedrock_local.batch.time_slice import Turn, Wait
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError
@@ -237,7 +237,7 @@ def break_off(turn: Turn, end: EndStatus) -> bool:
 def ask_somebody(turn: Turn, allowed: int) -> bool:
     """Have records answered; False when nobody in this process can, or may, or has more to do than wait."""
     responder, before = turn.emulator.find_responder(), turn.progress.processed
-    if responder is None or is_asked_elsewhere(turn):
+    if responder is None or is_leased_elsewhere(turn):
         return False
     answer_some(turn, responder, allowed)
     return turn.progress.processed > before or (turn.waits == "long" and not turn.is_over)
@@ -245,7 +245,7 @@ def ask_somebody(turn: Turn, allowed: int) -> bool:
 
 def finish_stop(turn: Turn, stopped: float) -> bool:
     """Let the job be Stopping as long as the clock says, then stop it."""
-    withdraw_job(turn.job.job_id)
+    cancel_job(turn.job.job_id)
     elapsed = (turn.emulator.now() - stopped) * turn.settings.factor
     if elapsed < turn.settings.lasts("Stopping"):
         return False
@@ -254,7 +254,7 @@ def finish_stop(turn: Turn, stopped: float) -> bool:
 
 def end_early(turn: Turn, end: EndStatus, reason: str, message: str | None = None) -> bool:
     """Write what is answered, mark what is not, then end the job, which is for whoever has the answers to do."""
-    if is_asked_elsewhere(turn):
+    if is_leased_elsewhere(turn):
         return False
     return keep_ready(turn) or mark_rest(turn, reason) or finish(turn, end, message)
 
@@ -288,16 +288,16 @@ def finish(turn: Turn, end: EndStatus, message: str | None = None) -> bool:
         if end != "Stopped" and jobs.stop_moment(turn.folder, turn.job) is not None:
             return True
         progress.end, progress.message, progress.ended = end, message, turn.emulator.now()
-        progress.waiting, progress.asker = [], ""
+        progress.waiting, progress.lease_holder = [], ""
         turn.save()
-    drop_lock(turn)
+    release_lock(turn)
     put_away(turn.job, turn.emulator, turn.deadline)
     return True
 
 
 def put_away(job: Job, emulator: Emulator, deadline: float) -> bool:
     """Drop what a job that has ended leaves beside its state; False when the deadline comes before the end of many."""
-    forget_job(job.job_id)
+    drop_answers(job.job_id)
     places = [jobs.job_folder(emulator.folder, job) / name for name in ("input", "output", "shown")]
     for number, path in enumerate(path for place in places for path in place.glob("*")):
         if number >= FEW_FILES and time.monotonic() >= deadline:

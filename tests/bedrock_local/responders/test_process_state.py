@@ -11,7 +11,7 @@ FORK = """
 import os, threading
 from filelock import FileLock
 from bedrock_local.protocol.errors import SettingsError
-from bedrock_local.batch.inference_pool import find_asker
+from bedrock_local.batch.inference_pool import find_pool
 from bedrock_local.responders.process_state import PROCESS
 from bedrock_local.responders.selection import open_endpoint
 from bedrock_local.settings import report_once
@@ -19,7 +19,7 @@ from bedrock_local.settings import report_once
 def responder(question):
     raise NotImplementedError
 
-held = find_asker(responder), open_endpoint("http://127.0.0.1:1/v1", "", 1)
+held = find_pool(responder), open_endpoint("http://127.0.0.1:1/v1", "", 1)
 PROCESS.leases["a lock"] = FileLock("a lock")
 report_once(SettingsError("reported"))
 threading.Thread(target=lambda: PROCESS.lock.acquire()).start()
