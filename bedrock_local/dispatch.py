@@ -1,7 +1,11 @@
-"""A request in, a response out: the one door behind both doors."""
+"""A request in, a response out: find its operation, apply faults, check it, call its handler.
+
+A new operation is a row in `protocol/routing.py` and a row in `HANDLERS`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from bedrock_local import runtime, sts
@@ -10,11 +14,11 @@ from bedrock_local.emulator import Emulator
 from bedrock_local.faults import find_request_fault
 from bedrock_local.protocol.errors import ServiceError, form_error, json_error, xml_error
 from bedrock_local.protocol.messages import FileSlice, Request, Response
-from bedrock_local.protocol.routing import MODELLED, find_operation
+from bedrock_local.protocol.routing import MODELLED, OPERATIONS, ResolvedRequest, resolve
 from bedrock_local.protocol.shapes import check_address
-from bedrock_local.s3 import api as s3_api
+from bedrock_local.s3 import bucket_api, list_api, multipart_api, object_api
 
-# Class and words of each fault, from bedrock and from S3. Amazon S3 API Reference, "List of error codes".
+# Class and words of each fault, in bedrock and in S3. Amazon S3 API Reference, "List of error codes".
 REFUSALS = {
     "throttled": (
         ("ThrottlingException", "Too many requests, please wait before trying again."),
@@ -29,25 +33,58 @@ REFUSALS = {
         ("ServiceUnavailable", "Service is unable to handle request."),
     ),
 }
-HANDLERS = {
-    "bedrock": batch_api.handle,
-    "bedrock-runtime": runtime.handle,
-    "s3": s3_api.handle,
-    "sts": sts.handle,
+Handler = Callable[[ResolvedRequest, Emulator], Response]
+HANDLERS: dict[str, Handler] = {
+    "CreateModelInvocationJob": batch_api.create_job,
+    "GetModelInvocationJob": batch_api.get_job,
+    "ListModelInvocationJobs": batch_api.list_jobs,
+    "StopModelInvocationJob": batch_api.stop_job,
+    "ListTagsForResource": batch_api.list_tags,
+    "TagResource": batch_api.tag_job,
+    "UntagResource": batch_api.untag_job,
+    "InvokeModel": runtime.invoke_model,
+    "Converse": runtime.converse,
+    "CountTokens": runtime.count_tokens,
+    "GetCallerIdentity": sts.get_caller_identity,
+    "ListBuckets": bucket_api.list_buckets,
+    "CreateBucket": bucket_api.create_bucket,
+    "HeadBucket": bucket_api.head_bucket,
+    "DeleteBucket": bucket_api.delete_bucket,
+    "GetBucketLocation": bucket_api.get_bucket_location,
+    "GetBucketVersioning": bucket_api.get_bucket_versioning,
+    "ListObjects": list_api.list_objects,
+    "ListObjectsV2": list_api.list_objects_v2,
+    "ListObjectVersions": list_api.list_versions,
+    "PutObject": object_api.put_object,
+    "GetObject": object_api.get_object,
+    "HeadObject": object_api.head_object,
+    "CopyObject": object_api.copy_object,
+    "DeleteObject": object_api.delete_object,
+    "DeleteObjects": object_api.delete_objects,
+    "GetObjectAttributes": object_api.get_attributes,
+    "GetObjectTagging": object_api.get_tagging,
+    "CreateMultipartUpload": multipart_api.create_upload,
+    "UploadPart": multipart_api.upload_part,
+    "UploadPartCopy": multipart_api.upload_part,
+    "CompleteMultipartUpload": multipart_api.complete_upload,
+    "AbortMultipartUpload": multipart_api.abort_upload,
+    "ListParts": multipart_api.list_parts,
+    "ListMultipartUploads": multipart_api.list_uploads,
 }
 
 
 def handle(request: Request, emulator: Emulator) -> Response:
     """Answer a request on the emulator's folder; a refusal is a response too."""
     try:
-        settings, operation = emulator.settings, find_operation(request)
-        fault = find_request_fault(operation, faults=settings.faults, seed=settings.seed, folder=emulator.folder)
+        emulator = emulator.fix_settings()
+        resolved = resolve(request)
+        fault = find_fault(resolved, emulator)
         if fault in REFUSALS:
             raise refusal(fault, request)
-        if operation and request.service in MODELLED:
-            check_address(request, operation)
-        response = carry_out(operation, request, emulator)
-        return spoil(response, fault, request) if fault else response
+        handler = find_handler(resolved)
+        check_target(resolved)
+        response = handler(resolved, emulator)
+        return apply_response_fault(response, fault, request) if fault else response
     except ServiceError as error:
         return write_error(error, request)
 
@@ -60,16 +97,37 @@ def write_error(error: ServiceError, request: Request) -> Response:
     return form_error(error) if is_form and not request.service.startswith("bedrock") else json_error(error)
 
 
-def carry_out(operation: str, request: Request, emulator: Emulator) -> Response:
-    """Do what a request asks for."""
-    if request.service not in HANDLERS:
-        reason = f"The emulator has {', '.join(HANDLERS)}, but no {request.service}"
+def find_fault(request: ResolvedRequest, emulator: Emulator) -> str:
+    """Return the name of the fault that the settings make this request meet; empty for none."""
+    faults, seed = emulator.settings.faults, emulator.settings.seed
+    return find_request_fault(request.operation, faults=faults, seed=seed, folder=emulator.folder)
+
+
+def find_handler(request: ResolvedRequest) -> Handler:
+    """Find the function that carries out a request; an error says which operations there are."""
+    if request.operation in HANDLERS:
+        return HANDLERS[request.operation]
+    if request.service == "s3":
+        reason = f"The emulator has no such operation of S3: {request.method} {'&'.join(request.query)}"
+        raise ServiceError("NotImplemented", reason)
+    if request.service not in OPERATIONS:
+        reason = f"The emulator has {', '.join(OPERATIONS)}, but no {request.service}"
         raise ServiceError("UnknownOperationException", reason)
-    return HANDLERS[request.service](operation, request, emulator)
+    names = ", ".join(name for name in OPERATIONS[request.service] if name in HANDLERS)
+    asked = request.operation or f"{request.method} {request.path}"
+    raise ServiceError("UnknownOperationException", f"The emulator has {names}, but no {asked}")
 
 
-def spoil(response: Response, fault: str, request: Request) -> Response:
-    """Lose an answer, or let its body break off."""
+def check_target(request: ResolvedRequest) -> None:
+    """Check path, query and headers, before anything of the body is read."""
+    if request.service == "s3":
+        bucket_api.check_target(request)
+    elif request.service in MODELLED:
+        check_address(request)
+
+
+def apply_response_fault(response: Response, fault: str, request: Request) -> Response:
+    """Cut a response's body short, or replace the response by an error, after the request has been carried out."""
     body = response.body
     if fault == "broken-read":
         return replace(response, body=body.break_off() if isinstance(body, FileSlice) else body)
@@ -79,6 +137,6 @@ def spoil(response: Response, fault: str, request: Request) -> Response:
 
 
 def refusal(fault: str, request: Request) -> ServiceError:
-    """Give the error of a fault, as the service that was asked words it."""
+    """Return the error of a fault, as the service of the request words it."""
     of_bedrock, of_s3 = REFUSALS[fault]
     return ServiceError(*(of_s3 if request.service == "s3" else of_bedrock))

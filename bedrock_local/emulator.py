@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -41,17 +41,24 @@ class Emulator:
         Makes the reply to a question; the one that the folder's settings name when missing.
     now
         Seconds since 1970.
+    fixed_settings
+        Settings for the length of one request; read from the folder each time when missing.
     """
 
     folder: Path
     region: str = "us-east-1"
     responder: Responder | None = None
     now: Callable[[], float] = time.time
+    fixed_settings: Settings | None = None
 
     @property
     def settings(self) -> Settings:
-        """The settings as they are in the folder now."""
-        return read_settings(self.folder)
+        """The fixed settings, else those that are in the folder now."""
+        return self.fixed_settings or read_settings(self.folder)
+
+    def fix_settings(self) -> Emulator:
+        """Read the settings now, and return an emulator that keeps them: a request sees one version, and reads once."""
+        return replace(self, fixed_settings=self.settings)
 
     def find_responder(self) -> Responder | None:
         """Find who answers: the process's own, else whom the folder's settings name; nobody here when that is `worker`.

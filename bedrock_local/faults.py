@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from bedrock_local.protocol.routing import NAMES
+from bedrock_local.protocol.routing import OPERATIONS
 
 ERROR_CODES = (400, 403, 408, 424, 429, 500, 503)
 # What may happen to a request, of any operation, or of one: `throttled:GetModelInvocationJob`.
@@ -50,7 +50,8 @@ def check_faults(faults: Mapping[str, float]) -> None:
         kind, colon, operation = name.partition(":")
         if kind not in FAULTS or (colon and kind not in REQUEST_FAULTS):
             raise ValueError(f"no fault {name!r}; there are {', '.join(FAULTS)}")
-        operations = ["GetObject"] if kind == "broken-read" else NAMES
+        names = [name for operations in OPERATIONS.values() for name in operations]
+        operations = ["GetObject"] if kind == "broken-read" else names
         if colon and operation not in operations:
             raise ValueError(f"no operation {operation!r} in {name!r}; there are {', '.join(operations)}")
 

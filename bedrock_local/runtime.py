@@ -9,23 +9,23 @@ from __future__ import annotations
 import base64
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
-
-import msgspec
 
 from bedrock_local.emulator import Emulator
 from bedrock_local.families import answer_converse, answer_native, read_converse_question, read_native_question
 from bedrock_local.families.limits import check_window
+from bedrock_local.inference import Question
 from bedrock_local.models import Model, find_model, names_profile
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.protocol.messages import Request, Response, read_all
-from bedrock_local.protocol.routing import find_id, no_operation
+from bedrock_local.protocol.json import json_response, read_object
+from bedrock_local.protocol.messages import Response, read_all
+from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.shapes import check_request
 
 BODY_BYTES = 25_000_000
 MALFORMED = "Malformed input request, please reformat your input and try again."
-OPERATIONS = ("InvokeModel", "Converse", "CountTokens")
 # "Count tokens": Claude from 3.5 on; that 4.5 and 4.6 are counted was seen, that the newest are not too.
 COUNTED = re.compile(r"anthropic\.claude-(3-[57]|(sonnet|opus|haiku)-4)")
 # CountTokens took no longer prompts whatever the model's window is: boto/botocore#3707.
@@ -35,58 +35,66 @@ JSON_TYPES = ("", "*/*", "application/*", "application/json", "application/octet
 ECHOED = ("x-amzn-bedrock-performanceconfig-latency", "x-amzn-bedrock-service-tier")
 
 
-def handle(operation: str, request: Request, emulator: Emulator) -> Response:
-    """Answer a request to a model."""
-    if operation not in OPERATIONS:
-        raise no_operation(operation, request, OPERATIONS)
-    model_id = find_id(request)
-    model = find_model(model_id)
-    if model is None:
-        raise ServiceError("ValidationException", "The provided model identifier is invalid.")
-    check_types(request.headers)
-    body = read_body(request)
-    try:
-        return carry_out(operation, model, model_id, body, emulator, request.headers)
-    except RecursionError:
-        # What can be read may still be too deep to be looked at.
-        raise ServiceError("ValidationException", MALFORMED) from None
-
-
-def carry_out(
-    operation: str, model: Model, model_id: str, body: dict[str, Any], emulator: Emulator, headers: Mapping[str, str]
-) -> Response:
-    """Do with a body what is asked for."""
-    if operation == "CountTokens":
-        return count_tokens(model, model_id, body)
-    check_profile(model, model_id)
-    if operation == "Converse":
-        return json_response(answer_converse(model, body, emulator.ask, elapsed_ms=start_clock()))
-    return invoke_model(model, body, emulator, headers)
-
-
-def invoke_model(model: Model, body: dict[str, Any], emulator: Emulator, headers: Mapping[str, str]) -> Response:
+def invoke_model(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Answer a body in the model's own form, and count its tokens in the headers."""
+    model, body = read_model_request(request)
+    check_profile(model, request.identifier)
     elapsed_ms = start_clock()
-    reply, answer = answer_native(model, body, emulator.ask)
+    with refusing_deep_bodies():
+        reply, answer = answer_native(model, body, emulator.ask)
     counts = {
         "x-amzn-bedrock-input-token-count": str(reply.input_tokens),
         "x-amzn-bedrock-output-token-count": str(reply.output_tokens),
         "x-amzn-bedrock-invocation-latency": str(elapsed_ms()),
     }
-    return json_response(answer, counts | {name: headers[name] for name in ECHOED if name in headers})
+    return json_response(answer, counts | {name: request.headers[name] for name in ECHOED if name in request.headers})
 
 
-def count_tokens(model: Model, model_id: str, body: dict[str, Any]) -> Response:
+def converse(request: ResolvedRequest, emulator: Emulator) -> Response:
+    """Answer a body of Converse, whichever family the model is of."""
+    model, body = read_model_request(request)
+    check_profile(model, request.identifier)
+    with refusing_deep_bodies():
+        return json_response(answer_converse(model, body, emulator.ask, elapsed_ms=start_clock()))
+
+
+def count_tokens(request: ResolvedRequest, _: Emulator) -> Response:
     """Count the tokens of a request that nobody answers."""
-    check_request("bedrock-runtime", "CountTokens", {"modelId": model_id, **body})
-    if not COUNTED.match(model.base) or names_profile(model_id):
-        raise ServiceError("ValidationException", "The provided model doesn't support counting tokens.")
-    wish = body["input"]
-    if wish.get("converse") is not None:
-        question = read_converse_question(model, wish["converse"])
-    else:
-        question = read_native_question(model, decode(read_blob(wish["invokeModel"]["body"])))
-    return json_response({"inputTokens": check_window(question, COUNTED_TOKENS)})
+    model, body = read_model_request(request)
+    with refusing_deep_bodies():
+        check_request("bedrock-runtime", "CountTokens", {"modelId": request.identifier, **body})
+        if not COUNTED.match(model.base) or names_profile(request.identifier):
+            raise ServiceError("ValidationException", "The provided model doesn't support counting tokens.")
+        question = read_counted_question(model, body["input"])
+        return json_response({"inputTokens": check_window(question, COUNTED_TOKENS)})
+
+
+def read_counted_question(model: Model, counted: dict[str, Any]) -> Question:
+    """Read the question out of the body of Converse or InvokeModel whose tokens are to be counted."""
+    if counted.get("converse") is not None:
+        return read_converse_question(model, counted["converse"])
+    return read_native_question(model, read_object(read_blob(counted["invokeModel"]["body"]), MALFORMED))
+
+
+def read_model_request(request: ResolvedRequest) -> tuple[Model, dict[str, Any]]:
+    """Find the model that a path names, and read the body."""
+    model = find_model(request.identifier)
+    if model is None:
+        raise ServiceError("ValidationException", "The provided model identifier is invalid.")
+    check_types(request.headers)
+    content = read_all(request.body, BODY_BYTES)
+    if content is None:
+        raise ServiceError("ValidationException", f"The request body is longer than {BODY_BYTES} bytes.")
+    return model, read_object(content, MALFORMED)
+
+
+@contextmanager
+def refusing_deep_bodies() -> Iterator[None]:
+    """Refuse a body that could be read, but is nested too deep for the functions that look at it."""
+    try:
+        yield
+    except RecursionError:
+        raise ServiceError("ValidationException", MALFORMED) from None
 
 
 def check_profile(model: Model, model_id: str) -> None:
@@ -111,27 +119,6 @@ def read_blob(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except ValueError:
         raise ServiceError("ValidationException", "input.invokeModel.body is not base64") from None
-
-
-def read_body(request: Request) -> dict[str, Any]:
-    """Read the body of a request."""
-    content = read_all(request.body, BODY_BYTES)
-    if content is None:
-        raise ServiceError("ValidationException", f"The request body is longer than {BODY_BYTES} bytes.")
-    return decode(content)
-
-
-def decode(content: bytes) -> dict[str, Any]:
-    """Read a JSON object."""
-    try:
-        return msgspec.json.decode(content, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ServiceError("ValidationException", MALFORMED) from None
-
-
-def json_response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    """Answer with a JSON document."""
-    return Response(200, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(body))
 
 
 def start_clock() -> Callable[[], int]:

@@ -9,8 +9,6 @@ import re
 import time
 from typing import Any
 
-import msgspec
-
 from bedrock_local.batch import jobs, quota_queue
 from bedrock_local.batch.describe import describe, list_page
 from bedrock_local.batch.inference_pool import cancel_job
@@ -21,8 +19,9 @@ from bedrock_local.batch.tags import add_tags, check_tags, read_tags, remove_tag
 from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.models import Model, find_model, is_profile
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.protocol.messages import Request, Response, read_all
-from bedrock_local.protocol.routing import find_id, no_operation
+from bedrock_local.protocol.json import json_response, read_object
+from bedrock_local.protocol.messages import Response, read_all
+from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.shapes import check_request, input_shape, keep_known
 from bedrock_local.protocol.timestamps import iso_time, read_time
 
@@ -30,14 +29,7 @@ BODY_BYTES = 1_000_000
 JOB_ID = re.compile(r"(?:arn:aws(?:-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:model-invocation-job/)?([a-z0-9]{12})")
 
 
-def handle(operation: str, request: Request, emulator: Emulator) -> Response:
-    """Answer a request to the control plane."""
-    if operation not in OPERATIONS:
-        raise no_operation(operation, request, OPERATIONS)
-    return OPERATIONS[operation](request, emulator)
-
-
-def create_job(request: Request, emulator: Emulator) -> Response:
+def create_job(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Keep a new job, or find the one that the same token made."""
     wish = read_wish(request)
     check_request("bedrock", "CreateModelInvocationJob", wish)
@@ -57,16 +49,16 @@ def create_job(request: Request, emulator: Emulator) -> Response:
     return json_response({"jobArn": job.arn})
 
 
-def get_job(request: Request, emulator: Emulator) -> Response:
+def get_job(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Work on a job a little, then say how it stands."""
-    job = identify_job(find_id(request), emulator)
+    job = identify_job(request.identifier, emulator)
     work_on(job, emulator, time.monotonic() + emulator.settings.work_seconds)
     return json_response(describe(job, emulator))
 
 
-def stop_job(request: Request, emulator: Emulator) -> Response:
+def stop_job(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Keep that a job is to stop; what it has finished is written when somebody next asks for it."""
-    job = identify_job(find_id(request), emulator)
+    job = identify_job(request.identifier, emulator)
     with jobs.lock_end(emulator.folder, job):
         end = jobs.read_progress(emulator.folder, job).end
         if end:
@@ -78,7 +70,7 @@ def stop_job(request: Request, emulator: Emulator) -> Response:
     return json_response({})
 
 
-def list_jobs(request: Request, emulator: Emulator) -> Response:
+def list_jobs(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Share some time among the jobs that have not ended, then give a page."""
     deadline = time.monotonic() + emulator.settings.work_seconds
     work_in_turns(lambda: list_due(emulator), emulator, deadline)
@@ -91,30 +83,30 @@ def list_due(emulator: Emulator) -> list[Job]:
     return [job for job in due if job.region == emulator.region]
 
 
-def list_tags(request: Request, emulator: Emulator) -> Response:
+def list_tags(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Give the tags of a job."""
-    _, job = read_tagging(request, emulator, "ListTagsForResource")
+    _, job = read_tagging(request, emulator)
     return json_response({"tags": read_tags(emulator.folder, job)})
 
 
-def tag_job(request: Request, emulator: Emulator) -> Response:
+def tag_job(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Give a job more tags."""
-    wish, job = read_tagging(request, emulator, "TagResource")
+    wish, job = read_tagging(request, emulator)
     add_tags(emulator.folder, job, wish["tags"])
     return json_response({})
 
 
-def untag_job(request: Request, emulator: Emulator) -> Response:
+def untag_job(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Take tags away from a job."""
-    wish, job = read_tagging(request, emulator, "UntagResource")
+    wish, job = read_tagging(request, emulator)
     remove_tags(emulator.folder, job, wish["tagKeys"])
     return json_response({})
 
 
-def read_tagging(request: Request, emulator: Emulator, operation: str) -> tuple[dict[str, Any], Job]:
+def read_tagging(request: ResolvedRequest, emulator: Emulator) -> tuple[dict[str, Any], Job]:
     """Read a request about tags, and find the job it names; nothing else has tags here."""
     wish = read_wish(request)
-    check_request("bedrock", operation, wish)
+    check_request("bedrock", request.operation, wish)
     if ":model-invocation-job/" not in wish["resourceARN"]:
         raise ServiceError("ResourceNotFoundException", "The requested resource could not be found.")
     return wish, identify_job(wish["resourceARN"], emulator)
@@ -206,26 +198,7 @@ def model_arn(model_id: str, emulator: Emulator) -> str:
     return emulator.arn(f"foundation-model/{model_id}", account="")
 
 
-def read_wish(request: Request) -> dict[str, Any]:
+def read_wish(request: ResolvedRequest) -> dict[str, Any]:
     """Read a small JSON body, which must be an object."""
     content = read_all(request.body, BODY_BYTES)
-    try:
-        return msgspec.json.decode(content or b"", type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ServiceError("ValidationException", "The request body is not a JSON object.") from None
-
-
-def json_response(body: dict[str, Any]) -> Response:
-    """Answer with a JSON document."""
-    return Response(200, {"content-type": "application/json"}, msgspec.json.encode(body))
-
-
-OPERATIONS = {
-    "CreateModelInvocationJob": create_job,
-    "GetModelInvocationJob": get_job,
-    "ListModelInvocationJobs": list_jobs,
-    "StopModelInvocationJob": stop_job,
-    "ListTagsForResource": list_tags,
-    "TagResource": tag_job,
-    "UntagResource": untag_job,
-}
+    return read_object(content or b"", "The request body is not a JSON object.")

@@ -6,11 +6,11 @@ Sources: the request URIs in the service models of botocore; Amazon S3 API Refer
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from urllib.parse import unquote
+from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote
 
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.protocol.messages import Request
+from bedrock_local.protocol.messages import Request, read_all
 
 # A bucket by its name before the host; `calls.localhost:8000` is what SDKs make of an endpoint on this machine.
 HOST = re.compile(
@@ -76,24 +76,52 @@ UNKNOWN_WORDS = {
     "requestPayment", "restore", "retention", "select", "session", "tagging", "torrent", "versioning", "versions",
     "website",
 }  # fmt: skip
-NAMES = [name for routes in MODELLED.values() for _, _, name in routes]
-NAMES += ["ListBuckets", *(name for _, _, name in (*S3_BUCKET, *S3_OBJECT))]
+# Services whose requests are forms, which name the operation in their field `Action`.
+FORM_ACTIONS = {"sts": ["GetCallerIdentity"]}
+FORM_BYTES = 10_000
+
+OPERATIONS = {
+    **{service: [name for _, _, name in routes] for service, routes in MODELLED.items()},
+    "s3": ["ListBuckets", *(name for _, _, name in (*S3_BUCKET, *S3_OBJECT))],
+    **FORM_ACTIONS,
+}
 
 
-def find_operation(request: Request) -> str:
-    """Name the operation that a request asks for; empty for one that the emulator does not have."""
+@dataclass(frozen=True)
+class ResolvedRequest(Request):
+    """A request together with what it asks for.
+
+    Attributes
+    ----------
+    operation
+        Its name in the service model; empty for an operation that is not in `OPERATIONS`.
+    identifier
+        Decoded id or ARN of the job or model in a path of Bedrock; empty when the path has none.
+    bucket, key
+        Target of a request to S3; both may be empty.
+    """
+
+    operation: str = ""
+    identifier: str = ""
+    bucket: str = ""
+    key: str = ""
+
+
+def resolve(request: Request) -> ResolvedRequest:
+    """Find the operation that a request asks for and what it is to work on, once for all that follows."""
+    operation = identifier = bucket = key = ""
     if request.service == "s3":
-        return find_s3_operation(request)
-    return match_route(request)[0]
-
-
-def find_id(request: Request) -> str:
-    """Give the id of the job or model that stands in a path of Bedrock."""
-    return match_route(request)[1]
+        bucket, key = find_target(request)
+        operation = find_s3_operation(request, bucket, key)
+    elif request.service in FORM_ACTIONS:
+        operation = find_action(request)
+    else:
+        operation, identifier = match_route(request)
+    return ResolvedRequest(**vars(request), operation=operation, identifier=identifier, bucket=bucket, key=key)
 
 
 def match_route(request: Request) -> tuple[str, str]:
-    """Give the operation of Bedrock that a method and a path stand for, and the id in the path; both may be empty."""
+    """Return the operation of Bedrock for a method and a path, and the id in the path; both may be empty."""
     for method, path, name in MODELLED.get(request.service, []):
         if method == request.method and (found := path.fullmatch(request.path)):
             return name, unquote(unquote("".join(found.groups())))
@@ -101,19 +129,19 @@ def match_route(request: Request) -> tuple[str, str]:
 
 
 def find_modelled(path: str) -> str:
-    """Name the service of Bedrock whose paths begin as this one does; empty for none."""
+    """Return the service of Bedrock whose paths begin like this one; empty for none."""
     return FIRST_WORDS.get(path.split("/")[1], "")
 
 
-def no_operation(operation: str, request: Request, operations: Iterable[str]) -> ServiceError:
-    """Say which operations there are, and which there is not."""
-    asked = operation or f"{request.method} {request.path}"
-    return ServiceError("UnknownOperationException", f"The emulator has {', '.join(operations)}, but no {asked}")
+def find_action(request: Request) -> str:
+    """Return the operation that a form names in its body; empty for one that the emulator does not have."""
+    form = parse_qs((read_all(request.body, FORM_BYTES) or b"").decode("latin-1"))
+    # The name is looked up, never taken over: it becomes the name of a file that counts requests.
+    return next((name for name in FORM_ACTIONS[request.service] if form.get("Action") == [name]), "")
 
 
-def find_s3_operation(request: Request) -> str:
-    """Name the operation that method, path, query and headers of a request to S3 ask for."""
-    bucket, key = find_target(request)
+def find_s3_operation(request: Request, bucket: str, key: str) -> str:
+    """Return the operation that method, target, query and headers of a request to S3 ask for; empty for none."""
     if not bucket:
         return "ListBuckets" if request.method == "GET" else ""
     for method, words, name in S3_OBJECT if key else S3_BUCKET:
@@ -123,12 +151,12 @@ def find_s3_operation(request: Request) -> str:
 
 
 def is_asked(word: str, request: Request) -> bool:
-    """Tell whether a word stands in the query, or a header of that name was sent."""
+    """Return whether a word stands in the query, or a header of that name was sent."""
     return word in (request.headers if word.startswith("x-amz-") else request.query)
 
 
 def find_target(request: Request) -> tuple[str, str]:
-    """Give bucket and key of a request to S3; both may be empty."""
+    """Return bucket and key of a request to S3; both may be empty."""
     host = HOST.fullmatch(request.host)
     try:
         path = unquote(request.path, errors="strict").removeprefix("/")

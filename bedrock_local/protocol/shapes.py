@@ -16,9 +16,8 @@ from botocore.loaders import Loader, create_loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.protocol.messages import Request
 from bedrock_local.protocol.patterns import is_match
-from bedrock_local.protocol.routing import find_id
+from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.timestamps import read_time
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -42,11 +41,11 @@ def check_request(service: str, operation: str, value: Mapping[str, Any]) -> Non
     refuse_violations(list(find_violations(value, input_shape(service, operation), "")))
 
 
-def check_address(request: Request, operation: str) -> None:
+def check_address(request: ResolvedRequest) -> None:
     """Refuse a request by what its path, query and headers say; its body is looked at later."""
-    model = operation_model(request.service, operation)
+    model = operation_model(request.service, request.operation)
     places = {
-        "uri": dict.fromkeys(re.findall(r"\{(\w+)\}", model.http["requestUri"]), find_id(request)),
+        "uri": dict.fromkeys(re.findall(r"\{(\w+)\}", model.http["requestUri"]), request.identifier),
         "querystring": request.query,
         "header": request.headers,
     }

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Request, Response
+from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.timestamps import iso_time
 from bedrock_local.s3 import store
 from bedrock_local.s3.store import Facts
@@ -36,8 +37,9 @@ class Page:
         return len(self.found) + len(self.prefixes)
 
 
-def list_objects_v2(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
+def list_objects_v2(request: ResolvedRequest, emulator: Emulator) -> Response:
     """List objects; the next page goes on from a token."""
+    bucket = request.bucket
     query = request.query
     token = read_token(query.get("continuation-token"))
     page = fill_page(request, emulator, bucket, token or query.get("start-after", ""))
@@ -51,8 +53,9 @@ def list_objects_v2(request: Request, emulator: Emulator, bucket: str, _: str) -
     return xml_response("ListBucketResult", fields)
 
 
-def list_objects(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
+def list_objects(request: ResolvedRequest, emulator: Emulator) -> Response:
     """List objects in the older form; the next page goes on from a key."""
+    bucket = request.bucket
     page = fill_page(request, emulator, bucket, request.query.get("marker", ""))
     fields = {
         **common_fields(request, bucket, page),
@@ -63,8 +66,9 @@ def list_objects(request: Request, emulator: Emulator, bucket: str, _: str) -> R
     return xml_response("ListBucketResult", fields)
 
 
-def list_versions(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
+def list_versions(request: ResolvedRequest, emulator: Emulator) -> Response:
     """List objects as versions: each has one, `null`, as in a bucket that never had versioning."""
+    bucket = request.bucket
     page = fill_page(request, emulator, bucket, request.query.get("key-marker", ""))
     fields = common_fields(request, bucket, page)
     versions = [{**content, "VersionId": "null", "IsLatest": True} for content in fields.pop("Contents")]

@@ -20,6 +20,7 @@ from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.files import write_json
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import CHUNK_BYTES, Request, Response
+from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.timestamps import iso_time
 from bedrock_local.s3 import store
 from bedrock_local.s3.checksums import Received, receive, write_chunks
@@ -75,8 +76,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     facts: Facts
 
 
-def create_upload(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+def create_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Begin an upload."""
+    bucket, key = request.bucket, request.key
     store.bucket_folder(emulator.folder, bucket)
     algorithm = request.headers.get("x-amz-checksum-algorithm", "").lower()
     kind = request.headers.get("x-amz-checksum-type") or ("FULL_OBJECT" if algorithm == "crc64nvme" else "COMPOSITE")
@@ -97,8 +99,9 @@ def create_upload(request: Request, emulator: Emulator, bucket: str, key: str) -
     return Response(200, {**response.headers, **sums}, response.body)
 
 
-def upload_part(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+def upload_part(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Take a part, from the body or from an object that is there."""
+    bucket, key = request.bucket, request.key
     folder, upload = find_upload(request, emulator, bucket, key)
     number = read_number(request)
     is_copy = "x-amz-copy-source" in request.headers
@@ -128,8 +131,9 @@ def keep_part(folder: Path, upload: Upload, number: int, received: Received) -> 
     return facts
 
 
-def complete_upload(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+def complete_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Make the object out of the parts that a document names."""
+    bucket, key = request.bucket, request.key
     folder, upload = find_upload(request, emulator, bucket, key)
     wish = read_document(request)
     parts = check_parts(folder, upload, [] if wish is None else wish.findall("Part"))
@@ -163,15 +167,17 @@ def describe_whole(request: Request, upload: Upload, parts: list[Facts], receive
     )
 
 
-def abort_upload(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+def abort_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Forget an upload and its parts."""
+    bucket, key = request.bucket, request.key
     folder, _ = find_upload(request, emulator, bucket, key)
     shutil.rmtree(folder, ignore_errors=True)
     return Response(204)
 
 
-def list_parts(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+def list_parts(request: ResolvedRequest, emulator: Emulator) -> Response:
     """List the parts that have arrived, page by page."""
+    bucket, key = request.bucket, request.key
     folder, upload = find_upload(request, emulator, bucket, key)
     after = read_count(request, "part-number-marker", MAX_PARTS, otherwise=0)
     limit = read_count(request, "max-parts", PAGE_PARTS)
@@ -193,8 +199,9 @@ def list_parts(request: Request, emulator: Emulator, bucket: str, key: str) -> R
     return xml_response("ListPartsResult", fields)
 
 
-def list_uploads(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
+def list_uploads(request: ResolvedRequest, emulator: Emulator) -> Response:
     """List the uploads of a bucket that are neither complete nor aborted, page by page."""
+    bucket = request.bucket
     store.bucket_folder(emulator.folder, bucket)
     query, limit = request.query, read_count(request, "max-uploads", PAGE_UPLOADS)
     prefix, after = query.get("prefix", ""), (query.get("key-marker", ""), query.get("upload-id-marker") or LAST)

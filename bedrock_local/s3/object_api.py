@@ -19,6 +19,7 @@ from xml.etree.ElementTree import Element
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import FileSlice, Request, Response
+from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.timestamps import http_time, iso_time
 from bedrock_local.s3 import store
 from bedrock_local.s3.checksums import Received, receive, write_chunks
@@ -34,8 +35,9 @@ PART_NUMBER = re.compile(r"[0-9]{1,5}")
 MAX_PARTS = 10_000  # "Amazon S3 multipart upload limits"
 
 
-def put_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+def put_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Write the body to disk, then give it its key."""
+    bucket, key = request.bucket, request.key
     store.bucket_folder(emulator.folder, bucket)
     headers, metadata = kept_headers(request), user_metadata(request)
     received = receive(request, emulator.folder)
@@ -44,8 +46,9 @@ def put_object(request: Request, emulator: Emulator, bucket: str, key: str) -> R
     return Response(200, {"etag": f'"{facts.etag}"', **checksum_headers(facts)})
 
 
-def get_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+def get_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Answer GET with the object's bytes, read from disk as the client takes them."""
+    bucket, key = request.bucket, request.key
     stream, facts = store.open_object(emulator.folder, bucket, key)
     try:
         head = describe_object(request, facts)
@@ -55,8 +58,9 @@ def get_object(request: Request, emulator: Emulator, bucket: str, key: str) -> R
     return Response(head.status, head.headers, stream.narrow(*(find_slice(request, facts) or (0, facts.size))))
 
 
-def head_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+def head_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Answer HEAD with all that GET says of the object."""
+    bucket, key = request.bucket, request.key
     _, facts = store.find_object(emulator.folder, bucket, key)
     return describe_object(request, facts)
 
@@ -77,8 +81,9 @@ def describe_object(request: Request, facts: Facts) -> Response:
     return Response(206 if asked else 200, headers)
 
 
-def copy_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+def copy_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Copy an object with its metadata, unless the request brings its own."""
+    bucket, key = request.bucket, request.key
     is_replaced = request.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE"
     headers, metadata = kept_headers(request), user_metadata(request)
     stream, old = open_source(request, emulator)
@@ -106,14 +111,16 @@ def describe_received(received: Received, headers: Mapping[str, str], metadata: 
     )
 
 
-def delete_object(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+def delete_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Take away an object, whether it is there or not."""
+    bucket, key = request.bucket, request.key
     store.delete_object(emulator.folder, bucket, key, check=lambda old: check_etag(request, old))
     return Response(204)
 
 
-def delete_objects(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
+def delete_objects(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Delete up to 1,000 keys that a document names."""
+    bucket = request.bucket
     store.bucket_folder(emulator.folder, bucket)
     wish = read_document(request)
     wishes = [] if wish is None else wish.findall("Object")
@@ -312,8 +319,9 @@ def copied(facts: Facts) -> dict[str, str]:
     return {"LastModified": iso_time(facts.modified_ns // 10**9), "ETag": f'"{facts.etag}"'}
 
 
-def get_attributes(request: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+def get_attributes(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Give those attributes of an object that a header names."""
+    bucket, key = request.bucket, request.key
     _, facts = store.find_object(emulator.folder, bucket, key)
     check_read(request, facts)
     asked = {name.strip() for name in request.headers.get("x-amz-object-attributes", "").split(",")}
@@ -335,7 +343,8 @@ def attributes_of(facts: Facts) -> dict[str, Any]:
     }
 
 
-def get_tagging(_: Request, emulator: Emulator, bucket: str, key: str) -> Response:
+def get_tagging(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Say that an object has no tags, which the AWS CLI asks before it copies in parts."""
+    bucket, key = request.bucket, request.key
     store.find_object(emulator.folder, bucket, key)
     return xml_response("Tagging", {"TagSet": ""})

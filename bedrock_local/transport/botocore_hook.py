@@ -14,10 +14,11 @@ import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import BotoCoreError
 
-from bedrock_local.dispatch import HANDLERS, handle
+from bedrock_local.dispatch import handle
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.inference import Responder
 from bedrock_local.protocol.messages import BytesBody, FileSlice, full_headers, read_request
+from bedrock_local.protocol.routing import OPERATIONS
 from bedrock_local.protocol.shapes import shared_loader
 from bedrock_local.settings import Settings
 
@@ -33,7 +34,7 @@ DEAF = {
 class NoSuchServiceError(BotoCoreError):  # type: ignore[misc]
     """A client of a service that the emulator does not have."""
 
-    fmt = f"the emulator has {', '.join(HANDLERS)}, but no {{service}}"
+    fmt = f"the emulator has {', '.join(OPERATIONS)}, but no {{service}}"
 
 
 def open_session(
@@ -72,7 +73,7 @@ def open_session(
 def answer_request(request: AWSPreparedRequest, event_name: str, *, emulator: Emulator, **_: Any) -> AWSResponse:
     """Answer a prepared request of a client; botocore sends nothing when a handler gives a response."""
     service = event_name.split(".")[1]
-    if service not in HANDLERS:
+    if service not in OPERATIONS:
         raise NoSuchServiceError(service=service)
     response = handle(read_request(service, request.method, request.url, request.headers, request.body), emulator)
     body = response.body if isinstance(response.body, FileSlice) else BytesBody(response.body)

@@ -1,38 +1,30 @@
-"""Amazon S3 on the wire: who carries out which operation, and the operations of buckets.
+"""Requests about buckets: list, create, head, delete, their region and versioning.
 
 Source: Amazon S3 API Reference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import islice
 
 from bedrock_local.emulator import ACCOUNT, Emulator
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.protocol.messages import Request, Response
-from bedrock_local.protocol.routing import find_target
+from bedrock_local.protocol.messages import Response
+from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.timestamps import iso_time
-from bedrock_local.s3 import list_api, multipart_api, object_api, store
+from bedrock_local.s3 import list_api, multipart_api, store
 from bedrock_local.s3.store import Bucket
 from bedrock_local.s3.xml import read_document, xml_response
 
-Operation = Callable[[Request, Emulator, str, str], Response]
 
-
-def handle(operation: str, request: Request, emulator: Emulator) -> Response:
-    """Answer a request to S3, by virtual host or by path."""
-    if operation not in OPERATIONS:
-        reason = f"The emulator has no such operation of S3: {request.method} {'&'.join(request.query)}"
-        raise ServiceError("NotImplemented", reason)
+def check_target(request: ResolvedRequest) -> None:
+    """Refuse a version, which no object here has, and a key that is too long."""
     if request.query.get("versionId", "null") != "null":
         raise ServiceError("InvalidArgument", "Invalid version id specified")
-    bucket, key = find_target(request)
-    store.check_key(key)
-    return OPERATIONS[operation](request, emulator, bucket, key)
+    store.check_key(request.key)
 
 
-def list_buckets(request: Request, emulator: Emulator, _: str, __: str) -> Response:
+def list_buckets(request: ResolvedRequest, emulator: Emulator) -> Response:
     """List all buckets, or a page of those that the query asks for."""
     query, limit = request.query, list_api.read_count(request, "max-buckets", 10_000)
     prefix, after = query.get("prefix", ""), list_api.read_token(query.get("continuation-token"))
@@ -53,7 +45,7 @@ def list_buckets(request: Request, emulator: Emulator, _: str, __: str) -> Respo
     return xml_response("ListAllMyBucketsResult", fields)
 
 
-def create_bucket(request: Request, emulator: Emulator, bucket: str, _: str) -> Response:
+def create_bucket(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Make a bucket in the region that the document names; only the oldest region's endpoint takes any."""
     wish = read_document(request)
     named = "" if wish is None else wish.findtext("LocationConstraint") or ""
@@ -64,62 +56,34 @@ def create_bucket(request: Request, emulator: Emulator, bucket: str, _: str) -> 
         raise ServiceError("IllegalLocationConstraintException", f"{reason} this request was sent to.")
     region = named or "us-east-1"
     try:
-        store.create_bucket(emulator.folder, Bucket(bucket, emulator.now(), region))
+        store.create_bucket(emulator.folder, Bucket(request.bucket, emulator.now(), region))
     except ServiceError as error:
         # "For legacy compatibility", this region answers as if it had made the bucket.
         if error.code != "BucketAlreadyOwnedByYou" or (emulator.region, region) != ("us-east-1", "us-east-1"):
             raise
-    return Response(200, {"location": f"/{bucket}"})
+    return Response(200, {"location": f"/{request.bucket}"})
 
 
-def head_bucket(_: Request, emulator: Emulator, bucket: str, __: str) -> Response:
+def head_bucket(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Say that a bucket is there, and where."""
-    found = store.read_bucket(emulator.folder, bucket)
+    found = store.read_bucket(emulator.folder, request.bucket)
     return Response(200, {"x-amz-bucket-region": found.region, "x-amz-access-point-alias": "false"})
 
 
-def get_bucket_location(_: Request, emulator: Emulator, bucket: str, __: str) -> Response:
+def get_bucket_location(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Name the region; S3 leaves it out for us-east-1."""
-    region = store.read_bucket(emulator.folder, bucket).region
+    region = store.read_bucket(emulator.folder, request.bucket).region
     return xml_response("LocationConstraint", "" if region == "us-east-1" else region)
 
 
-def delete_bucket(_: Request, emulator: Emulator, bucket: str, __: str) -> Response:
+def delete_bucket(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Take away an empty bucket."""
-    store.delete_bucket(emulator.folder, bucket)
-    multipart_api.forget_uploads(emulator.folder, bucket)
+    store.delete_bucket(emulator.folder, request.bucket)
+    multipart_api.forget_uploads(emulator.folder, request.bucket)
     return Response(204)
 
 
-def get_bucket_versioning(_: Request, emulator: Emulator, bucket: str, __: str) -> Response:
+def get_bucket_versioning(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Say that versioning never was switched on."""
-    store.bucket_folder(emulator.folder, bucket)
+    store.bucket_folder(emulator.folder, request.bucket)
     return xml_response("VersioningConfiguration", "")
-
-
-OPERATIONS: dict[str, Operation] = {
-    "ListBuckets": list_buckets,
-    "CreateBucket": create_bucket,
-    "HeadBucket": head_bucket,
-    "DeleteBucket": delete_bucket,
-    "GetBucketLocation": get_bucket_location,
-    "GetBucketVersioning": get_bucket_versioning,
-    "ListObjects": list_api.list_objects,
-    "ListObjectsV2": list_api.list_objects_v2,
-    "ListObjectVersions": list_api.list_versions,
-    "PutObject": object_api.put_object,
-    "GetObject": object_api.get_object,
-    "HeadObject": object_api.head_object,
-    "CopyObject": object_api.copy_object,
-    "DeleteObject": object_api.delete_object,
-    "DeleteObjects": object_api.delete_objects,
-    "GetObjectAttributes": object_api.get_attributes,
-    "GetObjectTagging": object_api.get_tagging,
-    "CreateMultipartUpload": multipart_api.create_upload,
-    "UploadPart": multipart_api.upload_part,
-    "UploadPartCopy": multipart_api.upload_part,
-    "CompleteMultipartUpload": multipart_api.complete_upload,
-    "AbortMultipartUpload": multipart_api.abort_upload,
-    "ListParts": multipart_api.list_parts,
-    "ListMultipartUploads": multipart_api.list_uploads,
-}
