@@ -13,7 +13,7 @@ from bedrock_local.batch import api as batch_api
 from bedrock_local.emulator import Emulator
 from bedrock_local.faults import find_request_fault
 from bedrock_local.protocol.errors import ServiceError, form_error, json_error, xml_error
-from bedrock_local.protocol.messages import FileSlice, Request, Response
+from bedrock_local.protocol.messages import Request, Response, TruncatedBody
 from bedrock_local.protocol.routing import MODELLED, OPERATIONS, ResolvedRequest, resolve
 from bedrock_local.protocol.shapes import check_address
 from bedrock_local.s3 import bucket_api, list_api, multipart_api, object_api
@@ -128,11 +128,9 @@ def check_target(request: ResolvedRequest) -> None:
 
 def apply_response_fault(response: Response, fault: str, request: Request) -> Response:
     """Cut a response's body short, or replace the response by an error, after the request has been carried out."""
-    body = response.body
     if fault == "broken-read":
-        return replace(response, body=body.break_off() if isinstance(body, FileSlice) else body)
-    if isinstance(body, FileSlice):
-        body.close()
+        return replace(response, body=TruncatedBody(response.body))
+    response.body.close()
     raise refusal("internal-error", request)
 
 

@@ -6,7 +6,7 @@ Source: AWS Security Token Service API Reference, GetCallerIdentity.
 from __future__ import annotations
 
 from bedrock_local.emulator import ACCOUNT, Emulator
-from bedrock_local.protocol.messages import Response
+from bedrock_local.protocol.messages import BytesBody, Response
 from bedrock_local.protocol.routing import ResolvedRequest
 
 SPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
@@ -18,4 +18,4 @@ def get_caller_identity(_: ResolvedRequest, emulator: Emulator) -> Response:
     caller = f"<Arn>{arn}</Arn><UserId>{ACCOUNT}</UserId><Account>{ACCOUNT}</Account>"
     answer = f"<GetCallerIdentityResult>{caller}</GetCallerIdentityResult>"
     body = f'<GetCallerIdentityResponse xmlns="{SPACE}">{answer}</GetCallerIdentityResponse>'
-    return Response(200, {"content-type": "text/xml"}, body.encode())
+    return Response(200, {"content-type": "text/xml"}, BytesBody(body.encode()))

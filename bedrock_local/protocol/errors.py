@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from xml.sax.saxutils import escape
 
-from bedrock_local.protocol.messages import Response
+from bedrock_local.protocol.messages import BytesBody, Response
 
 STATUS = {
     "AccessDeniedException": 403,
@@ -98,7 +98,7 @@ class SettingsError(ValueError):
 def json_error(error: ServiceError) -> Response:
     """Write an error as REST-JSON services do: the class in a header, the message in the body."""
     headers = {"content-type": "application/json", "x-amzn-ErrorType": error.code}
-    return Response(error.status, headers, json.dumps({"message": error.message}).encode())
+    return Response(error.status, headers, BytesBody(json.dumps({"message": error.message}).encode()))
 
 
 def xml_error(error: ServiceError, *, method: str) -> Response:
@@ -108,14 +108,14 @@ def xml_error(error: ServiceError, *, method: str) -> Response:
     fields = {"Code": S3_WORDS.get(error.code, error.code), "Message": error.message, **error.details}
     inside = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items())
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inside}</Error>'
-    return Response(error.status, {"content-type": "application/xml"}, body.encode())
+    return Response(error.status, {"content-type": "application/xml"}, BytesBody(body.encode()))
 
 
 def form_error(error: ServiceError) -> Response:
     """Write an error as services do that are asked by a form, such as STS."""
     inside = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
     body = f"<ErrorResponse><Error>{inside}</Error></ErrorResponse>"
-    return Response(error.status, {"content-type": "text/xml"}, body.encode())
+    return Response(error.status, {"content-type": "text/xml"}, BytesBody(body.encode()))
 
 
 def incomplete() -> ServiceError:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.protocol.messages import Response
+from bedrock_local.protocol.messages import BytesBody, Response
 
 
 def read_object(content: bytes, reason: str) -> dict[str, Any]:
@@ -21,4 +21,4 @@ def read_object(content: bytes, reason: str) -> dict[str, Any]:
 
 def json_response(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     """Write a JSON document as a response of status 200."""
-    return Response(200, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(body))
+    return Response(200, {"content-type": "application/json", **(headers or {})}, BytesBody(msgspec.json.encode(body)))

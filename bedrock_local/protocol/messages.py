@@ -1,4 +1,4 @@
-"""Requests in, responses out: what both doors hand to the core, and what it hands back."""
+"""Requests and responses as dispatch takes and returns them, whichever transport they come and go by."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol, Self
 from urllib.parse import parse_qsl, urlsplit
-
-from urllib3.exceptions import IncompleteRead, ProtocolError
 
 CHUNK_BYTES = 1 << 20
 BODILESS = (204, 304)
@@ -45,17 +43,134 @@ class Request:
     body: BinaryIO
 
 
+class Body(Protocol):
+    """The body of a response: an iterable of bytes, read once.
+
+    Attributes
+    ----------
+    length
+        Bytes in all; None when nobody knows before the last of them.
+    """
+
+    @property
+    def length(self) -> int | None:
+        """Return the number of bytes in all, or None."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def close(self) -> None:
+        """Release what the body reads from; a second time does nothing."""
+
+
+@dataclass(frozen=True)
+class BytesBody:
+    """A body that is in memory."""
+
+    content: bytes = b""
+
+    @property
+    def length(self) -> int:
+        """Return the number of bytes."""
+        return len(self.content)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.content
+
+    def close(self) -> None:
+        """Do nothing: memory needs no release."""
+
+
+class FileSlice:
+    """Bytes `start` to `stop` of a file, read as they are asked for.
+
+    The file is closed with the last chunk, as a connection goes back to its pool: most readers never close.
+    """
+
+    def __init__(self, path: Path, start: int, stop: int) -> None:
+        self._descriptor = -1
+        self._descriptor = os.open(path, os.O_RDONLY)
+        self.stat = os.fstat(self._descriptor)
+        self.narrow(start, stop)
+
+    def narrow(self, start: int, stop: int) -> FileSlice:
+        """Change the slice to these bytes, before anything is read."""
+        self._start, self._stop = start, stop
+        return self
+
+    @property
+    def length(self) -> int:
+        """Return the bytes of the slice; the file may end before them when it has been cut in the meantime."""
+        return self._stop - self._start
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = self.length
+        with self:
+            os.lseek(self._descriptor, self._start, os.SEEK_SET)
+            while left and (content := os.read(self._descriptor, min(CHUNK_BYTES, left))):
+                left -= len(content)
+                # A reader that counts has all it wants with the last chunk, and never comes back to the generator.
+                if not left:
+                    self.close()
+                yield content
+
+    def send_to(self, connection: socket.socket) -> int:
+        """Send the slice to a socket, from disk without a way through this process where the system can.
+
+        Return how many bytes were sent, which are fewer than `length` when the file has been cut in the meantime.
+        """
+        with self:
+            if not self.length:
+                return 0
+            with open(self._descriptor, "rb", buffering=0, closefd=False) as file:
+                return connection.sendfile(file, self._start, self.length)
+
+    def close(self) -> None:
+        """Close the file, once."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class TruncatedBody:
+    """The first half of a body that still announces the whole length, as of a connection that breaks."""
+
+    def __init__(self, body: Body) -> None:
+        self._body, self.length = body, body.length
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = (self.length or 0) // 2
+        for chunk in self._body:
+            yield chunk[:left]
+            left -= len(chunk[:left])
+            if not left:
+                break
+        self.close()
+
+    def close(self) -> None:
+        """Close the body that is cut short."""
+        self._body.close()
+
+
 @dataclass(frozen=True)
 class Response:
-    """What goes back: the body is bytes, or a stream that reads from disk."""
+    """What goes back to a client."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | FileSlice = b""
+    body: Body = BytesBody()
 
 
 def read_request(service: str, method: str, url: str, headers: Mapping[str, Any], body: Any) -> Request:
-    """Put a prepared request of an HTTP client into the form that the core takes."""
+    """Convert a prepared request of an HTTP client to a Request."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     named = {
@@ -65,16 +180,16 @@ def read_request(service: str, method: str, url: str, headers: Mapping[str, Any]
 
 
 def full_headers(response: Response) -> dict[str, str]:
-    """Give the headers of a response with what every response has: an id, and the length of its body."""
+    """Return the response's headers plus a request id and, where it is known, the length of the body."""
     length = {}
-    if isinstance(response.body, bytes) and response.status not in BODILESS:
-        length["content-length"] = str(len(response.body))
+    if response.body.length is not None and response.status not in BODILESS:
+        length["content-length"] = str(response.body.length)
     request_id = str(uuid.uuid4())
     return {"x-amzn-requestid": request_id, "x-amz-request-id": request_id, **length, **response.headers}
 
 
 def make_readable(body: Any) -> BinaryIO:
-    """Make something to read of a body in any form that clients give it."""
+    """Convert a body in any form that clients pass (bytes, str, None, a file) to something that can be read."""
     if isinstance(body, str):
         body = body.encode()
     return io.BytesIO(body or b"") if not hasattr(body, "read") else body
@@ -87,96 +202,6 @@ def read_all(body: BinaryIO, limit: int) -> bytes | None:
 
 
 def chunks(body: BinaryIO) -> Iterator[bytes]:
-    """Read a body of any size piece by piece."""
+    """Yield a body of any size in chunks."""
     while chunk := body.read(CHUNK_BYTES):
         yield chunk
-
-
-class FileSlice(io.RawIOBase):
-    """Bytes `start` to `stop` of a file, read as they are asked for.
-
-    The file is closed at the end of the slice, as a connection goes back to its pool: most readers never close.
-    """
-
-    def __init__(self, path: Path, start: int, stop: int) -> None:
-        super().__init__()
-        self._start = self._at = self._stop = self._missing = 0
-        self._descriptor = -1
-        self._descriptor = os.open(path, os.O_RDONLY)
-        self.stat = os.fstat(self._descriptor)
-        self.narrow(start, stop)
-
-    def break_off(self) -> FileSlice:
-        """Give the first half only, then raise what urllib3 raises when a server closes the connection too early."""
-        self._missing = (self._stop - self._at + 1) // 2
-        self._stop -= self._missing
-        return self
-
-    def narrow(self, start: int, stop: int) -> FileSlice:
-        """Read these bytes instead."""
-        self._start, self._at, self._stop, self._missing = start, start, stop, 0
-        os.lseek(self._descriptor, start, os.SEEK_SET)
-        return self
-
-    def readable(self) -> bool:
-        """Say that this can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer as far as the slice goes."""
-        content = self._take(len(buffer))
-        buffer[: len(content)] = content
-        return len(content)
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Read so many bytes, or all that are left."""
-        if size is not None and size >= 0:
-            return self._take(size)
-        return b"".join(iter(lambda: self._take(CHUNK_BYTES), b""))
-
-    def stream(self, amount: int = CHUNK_BYTES, **_: Any) -> Iterator[bytes]:
-        """Yield what is left; the name and form that botocore knows from urllib3."""
-        while chunk := self.read(amount):
-            yield chunk
-
-    def send_to(self, connection: socket.socket) -> int:
-        """Send what is left to a socket, from disk without a way through this process where the system can.
-
-        Gives how many bytes went out, which are fewer than promised when the file has been cut in the meantime.
-        """
-        with self:
-            if self._at == self._stop:
-                return 0
-            with open(self._descriptor, "rb", buffering=0, closefd=False) as file:
-                return connection.sendfile(file, self._at, self._stop - self._at)
-
-    def close(self) -> None:
-        """Close the file, once."""
-        self._release()
-        super().close()
-
-    def _take(self, size: int) -> bytes:
-        if size and self._missing and self._at >= self._stop:
-            self._release()
-            raise ProtocolError("Connection broken", IncompleteRead(self._at - self._start, self._missing))
-        if self._descriptor < 0:
-            return b""
-        content = os.read(self._descriptor, min(size, self._stop - self._at))
-        self._at += len(content)
-        if size and (self._at >= self._stop or not content):
-            self._release()
-        return content
-
-    def _release(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-class BytesBody(io.BytesIO):
-    """Bytes of a small answer, in the form that botocore reads."""
-
-    def stream(self, amount: int = CHUNK_BYTES, **_: Any) -> Iterator[bytes]:
-        """Yield what is left."""
-        while chunk := self.read(amount):
-            yield chunk

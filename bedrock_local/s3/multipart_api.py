@@ -283,8 +283,8 @@ def copy_source(request: Request, emulator: Emulator, upload: Upload) -> Receive
     stream, facts = open_source(request, emulator)
     with stream:
         asked = find_range(request.headers.get("x-amz-copy-source-range", ""), facts.size)
-        pieces = stream.narrow(*(asked or (0, facts.size))).stream()
-        return write_chunks(pieces, emulator.folder, {upload.algorithm} - {""})
+        stream.narrow(*(asked or (0, facts.size)))
+        return write_chunks(iter(stream), emulator.folder, {upload.algorithm} - {""})
 
 
 def read_parts(folder: Path) -> dict[int, Part]:

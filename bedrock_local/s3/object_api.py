@@ -92,7 +92,7 @@ def copy_object(request: ResolvedRequest, emulator: Emulator) -> Response:
         if not is_replaced and source_of(request) == (bucket, key):
             reason = "This copy request is illegal because it is trying to copy an object to itself without changing it"
             raise ServiceError("InvalidRequest", reason)
-        received = write_chunks(stream.stream(), emulator.folder, set(old.checksums))
+        received = write_chunks(iter(stream), emulator.folder, set(old.checksums))
     of_copy = (headers, metadata) if is_replaced else (old.headers, old.metadata)
     facts = describe_received(received, *of_copy)
     keep_object(request, emulator, bucket, key, received.path, facts)

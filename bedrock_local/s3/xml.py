@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 from xml.sax.saxutils import escape
 
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.protocol.messages import Request, Response, chunks
+from bedrock_local.protocol.messages import BytesBody, Request, Response, chunks
 from bedrock_local.s3.checksums import is_wrapped, plain_chunks
 
 SPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -22,7 +22,7 @@ def xml_response(root: str, inside: Mapping[str, Any] | str) -> Response:
     """Answer with a document; a list becomes one element for each of its values, None none."""
     content = text(inside) if isinstance(inside, str) else "".join(elements(inside))
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{SPACE}">{content}</{root}>'
-    return Response(200, {"content-type": "application/xml"}, body.encode())
+    return Response(200, {"content-type": "application/xml"}, BytesBody(body.encode()))
 
 
 def elements(fields: Mapping[str, Any]) -> Iterable[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,12 @@ import boto3
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import BotoCoreError
+from urllib3.exceptions import IncompleteRead, ProtocolError
 
 from bedrock_local.dispatch import handle
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.inference import Responder
-from bedrock_local.protocol.messages import BytesBody, FileSlice, full_headers, read_request
+from bedrock_local.protocol.messages import CHUNK_BYTES, Body, full_headers, read_request
 from bedrock_local.protocol.routing import OPERATIONS
 from bedrock_local.protocol.shapes import shared_loader
 from bedrock_local.settings import Settings
@@ -76,5 +79,60 @@ def answer_request(request: AWSPreparedRequest, event_name: str, *, emulator: Em
     if service not in OPERATIONS:
         raise NoSuchServiceError(service=service)
     response = handle(read_request(service, request.method, request.url, request.headers, request.body), emulator)
-    body = response.body if isinstance(response.body, FileSlice) else BytesBody(response.body)
-    return AWSResponse(request.url, response.status, full_headers(response), body)
+    return AWSResponse(request.url, response.status, full_headers(response), RawBody(response.body))
+
+
+class RawBody(io.RawIOBase):
+    """The body of a response as botocore reads it from urllib3: by `read`, `readinto` or `stream`.
+
+    A body that ends before its length raises what urllib3 raises when a server closes the connection too early.
+    """
+
+    def __init__(self, body: Body) -> None:
+        super().__init__()
+        self._body, self._chunks, self._chunk = body, iter(body), memoryview(b"")
+        self._received = 0
+
+    def readable(self) -> bool:
+        """Return True: this can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer; return the number of bytes, which is 0 at the end."""
+        content = self.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read so many bytes, or all that are left."""
+        is_all = size is None or size < 0
+        left, pieces = sys.maxsize if is_all else size or 0, list[memoryview]()
+        while left and (self._chunk or self._take_chunk()):
+            piece, self._chunk = self._chunk[:left], self._chunk[left:]
+            left -= len(piece)
+            pieces.append(piece)
+        # What came before the end of a body that is too short is returned first; the next read is the error.
+        if left and (is_all or not pieces):
+            self._check_length()
+        return b"".join(pieces)
+
+    def stream(self, amount: int = CHUNK_BYTES, **_: Any) -> Iterator[bytes]:
+        """Yield what is left; name and parameters are those of urllib3."""
+        while content := self.read(amount):
+            yield content
+
+    def close(self) -> None:
+        """Close the body too."""
+        self._body.close()
+        super().close()
+
+    def _take_chunk(self) -> bool:
+        """Take the next chunk of the body that is not empty; return False at the end."""
+        chunk = b"" if self.closed else next(filter(None, self._chunks), b"")
+        self._chunk, self._received = memoryview(chunk), self._received + len(chunk)
+        return bool(chunk)
+
+    def _check_length(self) -> None:
+        missing = 0 if self.closed or self._body.length is None else self._body.length - self._received
+        if missing:
+            raise ProtocolError("Connection broken", IncompleteRead(self._received, missing))

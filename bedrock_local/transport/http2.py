@@ -11,7 +11,7 @@ import io
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 from h2.config import H2Configuration
@@ -20,10 +20,9 @@ from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
-from urllib3.exceptions import HTTPError
 
 from bedrock_local.protocol.errors import incomplete
-from bedrock_local.protocol.messages import FileSlice, Response
+from bedrock_local.protocol.messages import BytesBody, Response
 from bedrock_local.transport.http_request import answer_headers, read_headers
 
 Respond = Callable[[str, str, dict[str, str], Any], Response]
@@ -174,27 +173,37 @@ class Connection:
 
     def _send(self, stream: Stream, response: Response, *, is_head: bool) -> None:
         """Write an answer; one that breaks off half-way stays without its end."""
-        headers = answer_headers(response)
-        left = 0 if is_head else int(headers.get("content-length", 0))
-        fields = [(":status", str(response.status)), *headers.items()]
-        with self._changed:
-            self._wait(stream, lambda: True)
-            self._h2.send_headers(stream.number, [encode_field(*field) for field in fields], end_stream=not left)
-            self._flush()
-        for piece in read_pieces(response.body) if left else ():
-            left -= len(piece)
-            self._send_piece(stream, piece, is_last=not left)
-        stream.is_answered = not left
+        fields = [(":status", str(response.status)), *answer_headers(response).items()]
+        with closing(BytesBody() if is_head else response.body) as body:
+            left = body.length
+            with self._changed:
+                self._wait(stream, lambda: True)
+                self._h2.send_headers(stream.number, [encode_field(*field) for field in fields], end_stream=left == 0)
+                self._flush()
+            for chunk in body if left != 0 else ():
+                left = None if left is None else left - len(chunk)
+                self._send_chunk(stream, chunk, is_last=left == 0)
+            if left is None:
+                self._send_end(stream)
+            stream.is_answered = not left
 
-    def _send_piece(self, stream: Stream, piece: bytes, *, is_last: bool) -> None:
-        """Write a piece of an answer as the client makes room for it."""
-        while piece:
+    def _send_chunk(self, stream: Stream, chunk: bytes, *, is_last: bool) -> None:
+        """Write a chunk of an answer as the client makes room for it."""
+        at = 0
+        while at < len(chunk):
             with self._changed:
                 self._wait(stream, lambda: self._find_room(stream) > 0)
-                room = self._find_room(stream)
-                part, piece = piece[:room], piece[room:]
-                self._h2.send_data(stream.number, part, end_stream=is_last and not piece)
+                part = chunk[at : at + self._find_room(stream)]
+                at += len(part)
+                self._h2.send_data(stream.number, part, end_stream=is_last and at == len(chunk))
                 self._flush()
+
+    def _send_end(self, stream: Stream) -> None:
+        """End an answer whose length nobody knew before."""
+        with self._changed:
+            self._wait(stream, lambda: True)
+            self._h2.end_stream(stream.number)
+            self._flush()
 
     def _find_room(self, stream: Stream) -> int:
         return min(self._h2.local_flow_control_window(stream.number), self._h2.max_outbound_frame_size)
@@ -246,12 +255,3 @@ class Connection:
 def encode_field(name: str, text: str) -> tuple[bytes, bytes]:
     """Give a header as its bytes."""
     return name.lower().encode("latin-1", "replace"), text.encode("latin-1", "replace")
-
-
-def read_pieces(body: bytes | FileSlice) -> Iterator[bytes]:
-    """Read the body of an answer piece by piece, as far as it goes."""
-    if isinstance(body, bytes):
-        yield body
-        return
-    with body, suppress(HTTPError):
-        yield from body.stream(65_536)

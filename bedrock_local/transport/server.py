@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -22,9 +22,9 @@ from bedrock_local.batch.background import work_in_background
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.inference import Responder
 from bedrock_local.protocol.errors import ServiceError, json_error
-from bedrock_local.protocol.messages import FileSlice, Response
+from bedrock_local.protocol.messages import Body, FileSlice, Response
 from bedrock_local.settings import Settings
-from bedrock_local.transport.http_body import buffered, open_body
+from bedrock_local.transport.http_body import LINE_BYTES, buffered, open_body
 from bedrock_local.transport.http_request import answer_headers, answer_request, read_headers
 
 ADDRESS = "127.0.0.1"
@@ -181,6 +181,20 @@ class Handler(BaseHTTPRequestHandler):
     raw_requestline: bytes
     server: Server
 
+    def handle_one_request(self) -> None:
+        """Read a request and answer it, whatever its method is: dispatch knows which of them mean something."""
+        try:
+            self.raw_requestline = self.rfile.readline(LINE_BYTES + 1)
+            if len(self.raw_requestline) > LINE_BYTES:
+                self.requestline = self.request_version = self.command = ""
+                self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
+            elif not self.raw_requestline:
+                self.close_connection = True
+            elif self.parse_request():
+                self.answer()
+        except TimeoutError:
+            self.close_connection = True
+
     def parse_request(self) -> bool:
         """Read the head of a request; a connection that begins with HTTP/2 goes on, and ends, with that."""
         if self.raw_requestline != PREFACE[0] or self.rfile.read(len(PREFACE[1])) != PREFACE[1]:
@@ -212,12 +226,6 @@ class Handler(BaseHTTPRequestHandler):
             self.let_finish()
         self.connection.settimeout(self.timeout)
 
-    def __getattr__(self, name: str) -> Callable[[], None]:
-        """Answer every method: which of them means something, the core knows."""
-        if name.startswith("do_"):
-            return self.answer
-        raise AttributeError(name)
-
     def handle_expect_100(self) -> bool:
         """Leave it to the body to ask for itself."""
         return True
@@ -227,18 +235,21 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def send_answer(self, response: Response) -> None:
-        """Write an answer, a file from the disk straight to the connection."""
+        """Write an answer; one whose body ends before its length ends the connection too."""
         headers = answer_headers(response)
+        if response.body.length is None:
+            headers["transfer-encoding"] = "chunked"
         if self.close_connection:
             headers["connection"] = "close"
         lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         head = "\r\n".join([*lines, "\r\n"]).encode("latin-1", "replace")
-        if isinstance(response.body, FileSlice):
-            self.connection.sendall(head)
-            self.close_connection |= response.body.send_to(self.connection) < int(headers["content-length"])
-        else:
-            self.connection.sendall(head if self.command == "HEAD" else head + response.body)
+        with closing(response.body) as body:
+            if self.command == "HEAD":
+                self.connection.sendall(head)
+            else:
+                sent = send_body(self.connection, head, body)
+                self.close_connection |= body.length not in (None, sent)
 
     def let_finish(self) -> None:
         """Let a client send what it still has, or it would lose the answer to a reset connection."""
@@ -252,3 +263,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing of single requests."""
+
+
+def send_body(connection: socket.socket, head: bytes, body: Body) -> int:
+    """Send head and body, a file straight from disk; return how many bytes the body had."""
+    if isinstance(body, FileSlice):
+        connection.sendall(head)
+        return body.send_to(connection)
+    sent, is_chunked = 0, body.length is None
+    for chunk in body:
+        # An empty chunk would be the end of the body.
+        framed = b"%x\r\n%b\r\n" % (len(chunk), chunk) if is_chunked and chunk else chunk
+        # Head and first chunk go out in one packet.
+        connection.sendall(head + framed)
+        head, sent = b"", sent + len(chunk)
+    if end := head + (b"0\r\n\r\n" if is_chunked else b""):
+        connection.sendall(end)
+    return sent

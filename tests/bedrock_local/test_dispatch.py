@@ -31,4 +31,4 @@ def test_a_request_reads_the_settings_once(folder, monkeypatch, path):
 def test_another_action_of_a_form_is_refused(folder, body):
     response = send(folder, "sts", "POST", "/", {"content-type": "application/x-www-form-urlencoded"}, body)
     assert response.status == 404
-    assert b"The emulator has GetCallerIdentity, but no POST /" in response.body
+    assert b"The emulator has GetCallerIdentity, but no POST /" in b"".join(response.body)

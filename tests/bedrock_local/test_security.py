@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from bedrock_local import emulator, open_session
 from bedrock_local.dispatch import handle
 from bedrock_local.emulator import Emulator
-from bedrock_local.protocol.messages import FileSlice, Request
+from bedrock_local.protocol.messages import Request
 
 OUTSIDE = b"not yours"
 LONG = "x" * 100_000
@@ -51,8 +51,7 @@ def send(s3, folder):
     def send_request(method, path, *, service="s3", host="localhost:1", query=None, headers=None, body=b""):
         request = Request(service, method, host, path, query or {}, headers or {}, io.BytesIO(body))
         response = handle(request, Emulator(folder))
-        content = response.body.read() if isinstance(response.body, FileSlice) else response.body
-        return response.status, content
+        return response.status, b"".join(response.body)
 
     return send_request
 

@@ -58,7 +58,7 @@ def put(s3, folder):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         response = handle(Request("s3", "PUT", "localhost", "/calls/a", {}, named, io.BytesIO(body)), Emulator(folder))
         assert (s3.list_objects_v2(Bucket="calls")["KeyCount"] == 0) == (response.status != 200)
-        return response.body.partition(b"<Code>")[2].partition(b"<")[0].decode()
+        return b"".join(response.body).partition(b"<Code>")[2].partition(b"<")[0].decode()
 
     return send
 

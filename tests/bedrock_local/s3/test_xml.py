@@ -22,6 +22,6 @@ def test_names_are_read_without_their_space():
 
 
 def test_values_are_escaped_and_missing_ones_left_out():
-    body = xml_response("R", {"Key": "<a&b>\r", "None": None, "Yes": True, "Item": [{"N": 1}, {"N": 2}]}).body
+    body = xml_response("R", {"Key": "<a&b>\r", "None": None, "Yes": True, "Item": [{"N": 1}, {"N": 2}]}).body.content
     inside = "<Key>&lt;a&amp;b&gt;&#13;</Key><Yes>true</Yes><Item><N>1</N></Item><Item><N>2</N></Item>"
     assert body.decode().endswith(f">{inside}</R>")

@@ -4,9 +4,11 @@ import socket
 import threading
 
 import pytest
+from urllib3.exceptions import ProtocolError
 
 from bedrock_local import Settings, open_session
-from bedrock_local.transport.botocore_hook import NoSuchServiceError
+from bedrock_local.protocol.messages import BytesBody, FileSlice, TruncatedBody
+from bedrock_local.transport.botocore_hook import NoSuchServiceError, RawBody
 
 
 @pytest.fixture
@@ -95,3 +97,38 @@ def test_settings_stay_with_the_folder(folder):
     open_session(folder, settings=Settings(min_records=7))
     open_session(folder)
     assert '"min_records": 7' in (folder / "settings.json").read_text()
+
+
+def test_a_body_of_unknown_length_is_read_as_far_as_it_goes(pieces):
+    body = RawBody(pieces)
+    assert (body.read(7), body.read()) == (b"one, tw", b"o, three")
+    assert list(RawBody(pieces).stream(10)) == [b"one, two, ", b"three"]
+
+
+def test_a_body_fills_a_buffer(pieces):
+    buffer = bytearray(20)
+    assert (RawBody(pieces).readinto(buffer), bytes(buffer[:15])) == (15, b"one, two, three")
+
+
+def test_the_first_half_of_a_truncated_body_can_be_read():
+    body = RawBody(TruncatedBody(BytesBody(b"abcdef")))
+    assert body.read(10) == b"abc"
+    with pytest.raises(ProtocolError, match="Connection broken"):
+        body.read(10)
+
+
+@pytest.mark.parametrize("read", [RawBody.read, lambda body: body.read(4), lambda body: list(body.stream())])
+def test_a_file_is_closed_with_its_last_byte(tmp_path, read):
+    path = tmp_path / "a"
+    path.write_bytes(b"hello")
+    piece = FileSlice(path, 1, 5)
+    read(RawBody(piece))
+    assert piece._descriptor == -1
+
+
+def test_a_body_that_was_closed_has_nothing_more(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"hello")
+    body = RawBody(FileSlice(path, 0, 5))
+    body.close()
+    assert body.read() == b""

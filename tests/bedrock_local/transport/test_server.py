@@ -154,7 +154,7 @@ def test_a_web_page_shows_nothing_from_here_and_may_link_to_it(ask, mode, status
     assert ask("GET", "/", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode=mode)[0] == status
 
 
-@pytest.mark.parametrize("method", ["PATCH", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("method", ["PATCH", "OPTIONS", "TRACE", "WHATEVER"])
 def test_a_method_that_no_operation_has_is_refused_in_the_words_of_the_service(ask, method):
     assert b"<Code>NotImplemented</Code>" in ask(method, "/calls/a")[2]
     assert b"The emulator has CreateModelInvocationJob, " in ask(method, "/model-invocation-jobs")[2]
@@ -284,6 +284,13 @@ def test_an_answer_that_breaks_off_is_noticed(client_of, server, calls):
     body = client_of("s3").get_object(Bucket="calls", Key="a")["Body"]
     with pytest.raises(ResponseStreamingError, match="Connection broken"):
         body.read()
+
+
+def test_a_body_of_unknown_length_goes_in_chunks_and_the_connection_goes_on(ask, pieces):
+    status, headers, body = ask("GET", "/calls?versioning")
+    assert (status, headers["transfer-encoding"], headers["content-length"]) == (200, "chunked", None)
+    assert (body, pieces.closed) == (b"one, two, three", 1)
+    assert ask("GET", "/")[0] == 200
 
 
 def test_settings_that_cannot_be_read_are_told_to_the_client_and_on_the_terminal(ask, server, capfd):
