@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import get_args
 from bedrock_local.files import close_path, drop_old
 from bedrock_local.inference import Question, Reply, Responder, Stop
 from bedrock_local.protocol.errors import ServiceError, SettingsError
+from bedrock_local.protocol.surrogates import has_lone_surrogate
 from bedrock_local.responders import selection
 from bedrock_local.responders.concurrency import find_semaphore
 from bedrock_local.settings import Settings, read_settings, write_settings
@@ -22,7 +22,6 @@ PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 CONTENT = ("s3", "state", "settings.json")
 ABANDONED_SECONDS = 24 * 3600.0
 STOPS = get_args(Stop)
-HALF_PAIR = re.compile("[\ud800-\udfff]")
 NO_RESPONDER = (
     "No responder is configured in this process: the folder's settings say responder = worker. "
     "Open the folder with a responder (responder=...), or set extract, an endpoint or a file of recorded answers."
@@ -144,7 +143,7 @@ def find_reply_violations(reply: Reply) -> Iterator[tuple[str, str]]:
         yield "stop_sequence", "is neither a str nor None"
     for name in ("text", "stop_sequence"):
         text = getattr(reply, name)
-        if isinstance(text, str) and not text.isascii() and HALF_PAIR.search(text):
+        if isinstance(text, str) and has_lone_surrogate(text):
             yield name, "holds half of a surrogate pair, which is no character"
     if reply.stop not in STOPS:
         yield "stop", f"is none of {', '.join(STOPS)}"

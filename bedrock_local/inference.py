@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from bedrock_local.protocol.surrogates import count_bytes, encode_text
+
 BYTES_PER_TOKEN = 4
 
 # How a reply ends: by itself, at `max_tokens`, at a stop sequence, or refused by a content filter.
@@ -77,12 +79,11 @@ def count_tokens(text: str) -> int:
     So four letters of English, two of Arabic or Cyrillic, and more than one token for two of Chinese: near what
     models count, and the same for what goes in and what comes out.
     """
-    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-    return -(-size // BYTES_PER_TOKEN)
+    return -(-count_bytes(text) // BYTES_PER_TOKEN)
 
 
 def cut_tokens(text: str, tokens: int) -> str:
     """Keep the first tokens of a text, and no part of a character."""
     if count_tokens(text) <= tokens:
         return text
-    return text.encode("utf-8", "replace")[: tokens * BYTES_PER_TOKEN].decode("utf-8", "ignore")
+    return encode_text(text)[: tokens * BYTES_PER_TOKEN].decode("utf-8", "ignore")

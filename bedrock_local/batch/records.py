@@ -6,7 +6,6 @@ Source: "Format and upload your batch inference data" and "View the results of a
 from __future__ import annotations
 
 import hashlib
-import re
 import string
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +16,8 @@ from bedrock_local.families import answer_converse_record, answer_native
 from bedrock_local.inference import Reply, Responder
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.surrogates import replace_escaped_surrogates
 
-# A pair of surrogates, one that stands alone, or any other escape.
-ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u[dD][89a-fA-F]..|\\.", re.DOTALL)
 TOO_DEEP = "modelInput is nested too deeply"
 TOO_MUCH = "nested too deeply, or with a number out of range"
 MALFORMED = f"Malformed input request: {TOO_MUCH}, please reformat your input and try again."
@@ -59,7 +57,7 @@ def read_record(line: bytes) -> Record:
         model_input = bytes(form.model_input)
     except msgspec.DecodeError:
         # JSON may hold half a surrogate pair, which msgspec refuses. The replacement is of the same length.
-        plain = replace_halves(line)
+        plain = replace_escaped_surrogates(line)
         form = decode_form(plain)
         start = plain.find(bytes(form.model_input))
         model_input = line[start : start + len(bytes(form.model_input))]
@@ -111,7 +109,7 @@ def read_json(content: bytes) -> Any:
     try:
         return msgspec.json.decode(content)
     except msgspec.DecodeError:
-        return msgspec.json.decode(replace_halves(content))
+        return msgspec.json.decode(replace_escaped_surrogates(content))
 
 
 def write_line(record: Record, name: bytes, value: bytes, record_id: str) -> bytes:
@@ -126,11 +124,6 @@ def make_record_id(record: Record, number: int) -> str:
     """Make the id of a record that brought none: 11 letters and digits, the same each time."""
     digest = int.from_bytes(hashlib.sha256(b"%d " % number + record.model_input).digest(), "big")
     return "".join(LETTERS[digest // 62**place % 62] for place in range(11))
-
-
-def replace_halves(content: bytes) -> bytes:
-    """Put the replacement character in place of each half of a surrogate pair."""
-    return ESCAPE.sub(lambda found: rb"\ufffd" if len(found[0]) == 6 else found[0], content)
 
 
 def decode_form(line: bytes) -> OuterForm:

@@ -19,6 +19,7 @@ import msgspec
 
 from bedrock_local.inference import Question, Reply, Stop, count_tokens
 from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.surrogates import replace_surrogates
 
 # What a prompt has around the user's texts in the templates of Llama, Mistral and DeepSeek, the model's own turns with
 # it: a body of another form asks the same without it.
@@ -29,7 +30,6 @@ AROUND = re.compile(
     r"|<\uff5c[^\uff5c\n]{1,40}\uff5c>",
     re.DOTALL,
 )
-HALF_PAIR = re.compile("[\ud800-\udfff]")
 STATUS = re.compile("[1-5][0-9]{2}")
 OFFSET_BITS = 64
 MOST_TOKENS = 2**53
@@ -183,7 +183,7 @@ def texts_of(content: Any) -> str:
 def digest_of(system: str, text: str) -> int:
     """Give a number for what is asked, whatever the form."""
     asked = AROUND.sub("", system + text) if "<" in text or "[" in text else system + text
-    plain = HALF_PAIR.sub("\ufffd", "".join(asked.split()))
+    plain = replace_surrogates("".join(asked.split()))
     return int.from_bytes(hashlib.blake2b(plain.encode(), digest_size=8).digest(), "big")
 
 
@@ -207,7 +207,7 @@ def read_reply(question: Question, output: dict[str, Any]) -> Reply:
     for family in FAMILIES:
         content = follow(output, family.text)
         if isinstance(content, str | list):
-            text = HALF_PAIR.sub("\ufffd", without_thought(texts_of(content)))
+            text = replace_surrogates(without_thought(texts_of(content)))
             counted = count_tokens(question.system) + count_tokens(question.text)
             sequence = output.get("stop_sequence")
             return Reply(
@@ -243,4 +243,4 @@ def recorded_error(error: dict[str, Any]) -> ServiceError:
     code, message = str(error.get("errorCode")), error.get("errorMessage")
     status = int(code) if STATUS.fullmatch(code) else 400
     name = CODES.get(status, "ValidationException" if status < 500 else "InternalServerException")
-    return ServiceError(name, HALF_PAIR.sub("\ufffd", str(message or "The recorded error has no message.")))
+    return ServiceError(name, replace_surrogates(str(message or "The recorded error has no message.")))

@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
+from bedrock_local.protocol.surrogates import has_lone_surrogate
+
 PART_BYTES = 180
 ODD = re.compile(r'[\x00-\x1f\x7f%:*?"<>|\\]')
-# What stands for itself, but for the mark at its end; file systems give bytes that are no text as halves of pairs.
-HALF = re.compile(r"[\ud800-\udfff]")
+# What stands for itself, but for the mark at its end. Names of files that are not text come as lone surrogates.
 PLAIN = re.compile(r'(?!\.+%?$)[^\x00-\x1f\x7f%:*?"<>|\\\ud800-\udfff]+%?')
 EMPTY, FOLDED, MARK = "%_", "%+", "%"
 
@@ -69,6 +70,6 @@ def is_name(name: str, kind: str) -> bool:
         return is_plain != name.endswith(MARK) and len(name.encode()) <= PART_BYTES
     if name.endswith(FOLDED):
         return kind == "folder"
-    if HALF.search(name):
+    if has_lone_surrogate(name):
         return False
     return list(part_names(name_text(name, kind).removesuffix("/"), kind)) == [name]

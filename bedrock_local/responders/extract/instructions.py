@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal
 from zlib import crc32
 
+from bedrock_local.protocol.surrogates import encode_text
 from bedrock_local.responders.extract.lexicon import NOT_HEADINGS
 
 NUMBER_WORDS = "zero one two three four five six seven eight nine ten"
@@ -109,7 +110,7 @@ def read_once(text: str) -> Wishes:
         headings=headings,
         keys=keys,
         focus=frozenset(re.findall(r"[a-z]{4,}", text.lower())),
-        seed=crc32(text.encode("utf-8", "replace")),
+        seed=crc32(encode_text(text)),
     )
 
 
