@@ -20,5 +20,5 @@ from .runs import open_run as open_run
 from .runs import prepare as prepare
 from .runs import submit as submit
 from .transcripts import drop_empty_calls as drop_empty_calls
+from .transcripts import pick_calls as pick_calls
 from .transcripts import read_calls as read_calls
-from .transcripts import sample_calls as sample_calls

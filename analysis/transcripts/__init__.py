@@ -1,6 +1,6 @@
-"""Files of call transcripts, read as one row per call, and samples of them."""
+"""Files of call transcripts, read as one row per call, and a random choice among them."""
 
+from analysis.transcripts.picking import pick_calls
 from analysis.transcripts.reading import drop_empty_calls, read_calls
-from analysis.transcripts.sampling import sample_calls
 
-__all__ = ["drop_empty_calls", "read_calls", "sample_calls"]
+__all__ = ["drop_empty_calls", "pick_calls", "read_calls"]

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from analysis import Prompt, as_pandas, prepare, sample_calls
+from analysis import Prompt, as_pandas, pick_calls, prepare
 from analysis.errors import CallsError
 from analysis.transcripts import calls as calls_module
 from analysis.transcripts import read_calls
@@ -158,7 +158,7 @@ def test_a_run_is_prepared_from_them(write_json, tmp_path, convert):
     calls = convert(read_calls(tmp_path / "calls"))
     template = "{% for turn in turns %}{{ turn.speaker }} {{ turn.begin_ms }}: {{ turn.text }}{% endfor %}"
     prompt = Prompt(name="timed", model_id="global.anthropic.claude-haiku-4-5-20251001-v1:0", template=template)
-    run = prepare(sample_calls(calls, 2), prompt, into=tmp_path / "runs", name="demo")
+    run = prepare(pick_calls(calls, 2), prompt, into=tmp_path / "runs", name="demo")
     assert "agent 0: Hello" in next((run.folder / "input").rglob("*.jsonl")).read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Samples of calls, in which the kinds of calls keep their shares."""
+"""Pick some of the calls at random, so that each kind of call keeps its share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.errors import CallsError, ColumnError
 from analysis.transcripts.sources import offer
 
 
-def sample_calls(calls: IntoDataFrameT, n: int, *, seed: int = 0, by: str | None = None) -> IntoDataFrameT:
+def pick_calls(calls: IntoDataFrameT, n: int, *, seed: int = 0, by: str | None = None) -> IntoDataFrameT:
     """Pick calls at random, the same ones for the same seed.
 
     Parameters
@@ -41,7 +41,7 @@ def sample_calls(calls: IntoDataFrameT, n: int, *, seed: int = 0, by: str | None
     """
     frame = nw.from_native(calls, eager_only=True)
     if not 1 <= n <= len(frame):
-        raise CallsError("sample_calls", f"cannot pick {n} of {len(frame)} calls", f"give n from 1 to {len(frame)}")
+        raise CallsError("pick_calls", f"cannot pick {n} of {len(frame)} calls", f"give n from 1 to {len(frame)}")
     strata: dict[str, list[int]] = {}
     for position, label in enumerate(label_calls(frame, by)):
         strata.setdefault(label, []).append(position)
@@ -59,7 +59,7 @@ def label_calls(frame: nw.DataFrame[Any], by: str | None) -> list[str]:
         return [repr(None if value is None or value != value else value) for value in frame[by].to_list()]
     if by != "length":
         cure = f"give 'length' or {offer(by, frame.columns)}"
-        raise ColumnError("sample_calls", f"no column {by!r}", cure)
+        raise ColumnError("pick_calls", f"no column {by!r}", cure)
     lengths = frame["transcript"].str.len_chars().fill_null(0).to_list()
     shortest_first = sorted(range(len(lengths)), key=lengths.__getitem__)
     quarters = {position: rank * 4 // len(lengths) for rank, position in enumerate(shortest_first)}
