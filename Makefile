@@ -1,13 +1,13 @@
 BIN = .venv/bin
 STAMP = .venv/.installed
-SAMPLE = calls/sample.parquet
-CALLS = $(SAMPLE)
+SYNTHETIC = calls/synthetic.parquet
+CALLS = $(SYNTHETIC)
 PROMPTS = notebooks/prompts/paragraph.md notebooks/prompts/headings.md
 RUN =
 
 .PHONY: run test check bench tour lab format clean
 
-run: $(STAMP) $(filter $(SAMPLE),$(CALLS))
+run: $(STAMP) $(filter $(SYNTHETIC),$(CALLS))
 	@$(BIN)/batchbook run --calls "$(CALLS)" \
 		$(foreach prompt,$(PROMPTS),--prompts $(prompt)) $(if $(RUN),--run $(RUN))
 
@@ -40,7 +40,7 @@ tour: $(STAMP)
 		--ClearMetadataPreprocessor.preserve_cell_metadata_mask="{'tags'}" \
 		--output-dir notebooks build/tour/notebooks/tour.ipynb
 
-lab: $(STAMP) $(SAMPLE)
+lab: $(STAMP) $(SYNTHETIC)
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir . notebooks/prepare.ipynb
 
 format: $(STAMP)
@@ -63,5 +63,5 @@ $(STAMP): pyproject.toml constraints.txt
 	fi
 	@touch $(STAMP)
 
-$(SAMPLE): | $(STAMP)
-	@$(BIN)/batchbook sample --calls 1200 --out $@
+$(SYNTHETIC): | $(STAMP)
+	@$(BIN)/batchbook make-calls --calls 1200 --out $@

@@ -139,15 +139,15 @@ def describe(findings: dict[str, Any]) -> str:
     return f"Records: {counts}{where}; {cost}{cut}."
 
 
-@app.command()
-def sample(
+@app.command("make-calls")
+def write_synthetic_calls(
     calls: Annotated[int, Option(help="How many calls.")] = 1200,
-    out: Annotated[Path, Option(help="The Parquet file to write.")] = Path("calls/sample.parquet"),
+    out: Annotated[Path, Option(help="The Parquet file to write.")] = Path("calls/synthetic.parquet"),
     seed: Annotated[int, Option(help="Same seed, same calls.")] = 0,
 ) -> None:
-    """Make up believable support calls.
+    """Write synthetic support calls to a Parquet file.
 
-    Each comes with the facts it was made from.
+    One row per call, with the details that it was made from beside the transcript.
     """
     from analysis.synthetic import make_calls
 

@@ -16,7 +16,7 @@ def test_the_python_blocks_run_one_after_the_other(tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "notebooks/prompts", "notebooks/prompts")
     Path("calls").mkdir()
-    make_calls(60).write_parquet("calls/sample.parquet")
+    make_calls(60).write_parquet("calls/synthetic.parquet")
     names = {}
     for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
         exec(compile(block, "README.md", "exec"), names)

@@ -14,7 +14,7 @@ from analysis.reports.notebooks import find_notebooks
 from analysis.reports.stages import STAGES
 from bedrock_local.settings import Settings, write_settings
 
-COMMANDS = ["emulator", "run", "sample"]
+COMMANDS = ["emulator", "make-calls", "run"]
 PARAGRAPH = "notebooks/prompts/paragraph.md"
 
 
@@ -63,14 +63,14 @@ def test_without_a_command_the_help_is_shown():
 
 def test_the_same_seed_makes_the_same_bytes(folder):
     for name, seed in (("first", 7), ("second", 7), ("third", 8)):
-        assert call("sample", "--calls", 3, "--out", f"{name}.parquet", "--seed", seed).exit_code == 0
+        assert call("make-calls", "--calls", 3, "--out", f"{name}.parquet", "--seed", seed).exit_code == 0
     first, second, third = ((folder / f"{name}.parquet").read_bytes() for name in ("first", "second", "third"))
     assert first == second != third
 
 
-def test_a_sample_goes_where_make_run_looks_for_it(folder):
-    assert call("sample", "--calls", 3).stdout == "3 calls in calls/sample.parquet\n"
-    assert len(pl.read_parquet("calls/sample.parquet")) == 3
+def test_calls_are_written_where_make_run_looks_for_them(folder):
+    assert call("make-calls", "--calls", 3).stdout == "3 calls in calls/synthetic.parquet\n"
+    assert len(pl.read_parquet("calls/synthetic.parquet")) == 3
 
 
 def test_a_run_says_its_plan_its_stages_and_its_report(finished):

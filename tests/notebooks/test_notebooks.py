@@ -64,7 +64,7 @@ def first(account, make_calls, tmp_path_factory):
     root = tmp_path_factory.mktemp("chain")
     shutil.copytree(FOLDER, root / "notebooks")
     (root / "calls").mkdir()
-    make_calls(50).write_parquet(root / "calls" / "sample.parquet")
+    make_calls(50).write_parquet(root / "calls" / "synthetic.parquet")
     return run_chain(root, root / "first")
 
 
