@@ -1,4 +1,4 @@
-"""What a model is asked and what it answers, whatever the format, and how their tokens are counted."""
+"""Questions to a model and its replies, in no format of a family, and how their tokens are counted."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from bedrock_local.protocol.surrogates import count_bytes, encode_text
 
 BYTES_PER_TOKEN = 4
 
-# How a reply ends: by itself, at `max_tokens`, at a stop sequence, or refused by a content filter.
+# Why a reply ends: it is complete, or at `max_tokens`, at a stop sequence, or refused by a content filter.
 Stop = Literal["end", "length", "stop_sequence", "filtered"]
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a request asks of a model, whatever its format.
+    """What a request asks of a model, without the format of its family.
 
     Attributes
     ----------
     system
         The system text; may be empty.
     text
-        The user's text, with the transcript somewhere in it.
+        The user's text, which contains the transcript.
     max_tokens
-        The most tokens the reply may have.
+        The maximum number of tokens of the reply.
     stop_sequences
-        Texts at which the reply ends; empty ones are passed over.
+        Texts at which the reply ends; empty ones are ignored.
     temperature, top_p
-        As the request has them; a stand-in has no use for them.
+        As in the request; `extract` ignores them.
     """
 
     model_id: str
@@ -43,7 +43,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back, and how it ended; `stop_sequence` is the one that ended it, if one did."""
+    """The answer of a model, and why it ended; `stop_sequence` is the one that it ended at, if any."""
 
     text: str
     stop: Stop
@@ -52,38 +52,39 @@ class Reply:
     stop_sequence: str | None = None
 
 
+# Answers in place of a model; the attributes `workers` and `is_quick` say how it may be called.
 Responder = Callable[[Question], Reply]
 
 
-def end_reply(question: Question, text: str) -> Reply:
-    """End a text where the question's limits end it, and count the tokens of both.
+def make_reply(question: Question, text: str) -> Reply:
+    """Make a reply of a text: cut it at the question's limits, and count the tokens of both.
 
-    A stop sequence counts only where it is whole within `max_tokens`, as with a model that never got that far.
+    A stop sequence counts only if it ends within `max_tokens`: a model would not have got any further.
     """
     input_tokens = count_tokens(question.system) + count_tokens(question.text)
     kept = cut_tokens(text, question.max_tokens)
-    if found := find_stop(question, kept):
-        place, stop = found
-        return Reply(kept[:place], "stop_sequence", input_tokens, count_tokens(kept[:place]), stop)
+    if found := find_stop_sequence(question, kept):
+        end, stop = found
+        return Reply(kept[:end], "stop_sequence", input_tokens, count_tokens(kept[:end]), stop)
     return Reply(kept, "end" if kept == text else "length", input_tokens, count_tokens(kept))
 
 
-def find_stop(question: Question, text: str) -> tuple[int, str] | None:
-    """Find the first stop sequence in a text."""
+def find_stop_sequence(question: Question, text: str) -> tuple[int, str] | None:
+    """Find the first stop sequence in a text, with its position."""
     return min([(text.find(stop), stop) for stop in question.stop_sequences if stop and stop in text], default=None)
 
 
 def count_tokens(text: str) -> int:
-    """Count one token for every four bytes of UTF-8, the last one begun counted whole.
+    """Count one token for every four bytes of UTF-8, rounded up.
 
-    So four letters of English, two of Arabic or Cyrillic, and more than one token for two of Chinese: near what
-    models count, and the same for what goes in and what comes out.
+    So a token is four letters of English or two of Arabic or Cyrillic, and two characters of Chinese are more than one:
+    close to what models count, and the same for input and output.
     """
     return -(-count_bytes(text) // BYTES_PER_TOKEN)
 
 
 def cut_tokens(text: str, tokens: int) -> str:
-    """Keep the first tokens of a text, and no part of a character."""
+    """Cut a text after a number of tokens, without a part of a character at the end."""
     if count_tokens(text) <= tokens:
         return text
     return encode_text(text)[: tokens * BYTES_PER_TOKEN].decode("utf-8", "ignore")

@@ -1,8 +1,8 @@
-"""The models of the emulator: which take batch jobs, and what their requests may ask for.
+"""The catalogue of models: which accept batch jobs, and the limits of their requests.
 
-Sources: "Supported Regions and models for batch inference" (2026), also for the models that only a profile reaches;
-output ceilings as the service enforces them, or the model's page; context windows from the models' cards; the rules
-of Claude from the "Request and Response" page of Anthropic Messages and migration guides.
+Sources: "Supported Regions and models for batch inference" (2026), also for the models that need an inference
+profile; output limits as the service enforces them, or the model's page; context windows from the models' cards; the
+rules of Claude from the "Request and Response" page of Anthropic Messages and migration guides.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ class Model:
     takes_batch
         Whether CreateModelInvocationJob accepts it.
     needs_profile
-        Whether only an inference profile reaches it on demand.
+        Whether it can be invoked on demand only through an inference profile.
     max_output_tokens
-        The ceiling of max_tokens; None is not checked.
+        The limit of max_tokens; not checked when None.
     context_tokens
-        How long a prompt may be; None is not checked.
+        The limit of a prompt; not checked when None.
     sampling
-        `free`, `one` (temperature or top_p) or `none` (defaults only).
+        Which sampling parameters it accepts: `free` (all), `one` (temperature or top_p) or `none` (defaults only).
     thinking
-        What of `thinking` a Claude model takes: `never`; `budget` of tokens; `adaptive`, whether asked or not;
-        `both`; or `always`, which cannot be switched off. Other models think `always` or `never`.
+        Which `thinking` a Claude model accepts: `never`; a `budget` of tokens; `adaptive`; `both`; or `always`, which
+        cannot be disabled. Other models think `always` or `never`.
     """
 
     base: str
@@ -53,7 +53,7 @@ class Model:
 
     @property
     def short_name(self) -> str:
-        """The name that an Anthropic answer carries, such as `claude-haiku-4-5-20251001`."""
+        """The model's name in an answer of Anthropic Messages, such as `claude-haiku-4-5-20251001`."""
         return re.sub(r"-v\d+(:\d+)?$", "", self.base.split(".", 1)[-1])
 
 
@@ -91,13 +91,13 @@ MODELS = {
         claude_3("anthropic.claude-3-opus-20240229-v1:0", max_output_tokens=4_096),
         claude_3("anthropic.claude-3-sonnet-20240229-v1:0", max_output_tokens=4_096),
         claude_3("anthropic.claude-3-haiku-20240307-v1:0", max_output_tokens=4_096),
-        # Answer on demand, and were refused when projects tried them in batch (July to October 2026).
+        # They answer on demand, but projects that tried them in batch were refused (July to October 2026).
         claude_5("anthropic.claude-opus-4-7", takes_batch=False),
         claude_5("anthropic.claude-opus-4-8", takes_batch=False),
         claude_5("anthropic.claude-sonnet-5", takes_batch=False, max_output_tokens=None),
         claude_5("anthropic.claude-fable-5", takes_batch=False, max_output_tokens=None, thinking="always"),
         Model("amazon.nova-2-lite-v1:0", needs_profile=True, max_output_tokens=65_535, context_tokens=1_000_000),
-        # Nova 1 is documented with 5,000; 10,000 is what Nova Micro was seen to enforce.
+        # Documented are 5,000 for Nova 1; Nova Micro was seen to enforce 10,000.
         Model("amazon.nova-lite-v1:0", max_output_tokens=10_000, context_tokens=300_000),
         Model("amazon.nova-micro-v1:0", max_output_tokens=10_000, context_tokens=128_000),
         Model("amazon.nova-pro-v1:0", max_output_tokens=10_000, context_tokens=300_000),
@@ -170,17 +170,17 @@ MODELS = {
 
 
 def find_model(model_id: str) -> Model | None:
-    """Find the model behind an id, profile id or ARN; None when the emulator knows none."""
+    """Find the model of an id, profile id or ARN; None when it is not in the catalogue."""
     name = model_id.rsplit("/", 1)[-1]
     prefix = PROFILE.match(name)
     return MODELS.get(name[prefix.end() :] if prefix else name)
 
 
 def is_profile(model_id: str) -> bool:
-    """Tell whether an id is that of a cross-region inference profile."""
+    """Return whether an id is of a cross-region inference profile."""
     return bool(PROFILE.match(model_id))
 
 
 def names_profile(model_id: str) -> bool:
-    """Tell whether an id or an ARN names a cross-region inference profile."""
+    """Return whether an id or an ARN is of a cross-region inference profile."""
     return is_profile(model_id.rsplit("/", 1)[-1])

@@ -14,7 +14,7 @@ from bedrock_local.files import write_file
 from bedrock_local.protocol.errors import SettingsError
 from bedrock_local.protocol.job_status import UnfinishedStatus
 from bedrock_local.responders.process_state import PROCESS
-from bedrock_local.responders.selection import kind_of
+from bedrock_local.responders.selection import find_kind
 
 # Seconds that a status lasts at least. `realistic` adds up to the 8 minutes of a small job that
 # "Monitor batch inference jobs" users report: about 5 in the queue, then a few of work.
@@ -119,7 +119,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         """Refuse faults that do not exist, and a responder that is none."""
         check_faults(self.faults)
-        kind_of(self.responder)
+        find_kind(self.responder)
 
     def lasts(self, status: UnfinishedStatus) -> float:
         """Seconds of the job's clock that a status lasts at least."""

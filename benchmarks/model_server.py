@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint that answers each question alike after a fixed time; prints its URL.
+"""An OpenAI-compatible endpoint that gives the same answer to each question after a fixed time; prints its URL.
 
 python benchmarks/model_server.py 0.05
 """
@@ -29,7 +29,7 @@ async def converse(reader, writer, delay_s):
 
 
 async def read_head(reader):
-    """Read the head of a request; nothing at the end of the connection."""
+    """Read the head of a request; empty at the end of the connection."""
     try:
         return await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, ConnectionResetError):

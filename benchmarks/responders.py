@@ -1,4 +1,4 @@
-"""How many records a second a job runs through, by who answers."""
+"""How many records a second a job processes, by its responder."""
 
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ ALONE = f"`extract` without a job, calls of {WORDS} words by processor time"
 
 @dataclass
 class Case:
-    """Somebody who answers, and a job that is long enough to be measured."""
+    """A responder, and a job that is long enough to be measured."""
 
     name: str
     records: int
@@ -39,7 +39,7 @@ def answer_briefly(question):
 
 
 def answer_quickly(question):
-    """Answer at once, and say that one may wait for it."""
+    """Answer at once, without threads (`is_quick`)."""
     return answer_briefly(question)
 
 
@@ -48,7 +48,7 @@ answer_quickly.is_quick = True
 
 @contextmanager
 def model_server(delay_s):
-    """Run the endpoint in a process of its own; gives its URL."""
+    """Run the endpoint in its own process, and yield its URL."""
     command = [sys.executable, str(Path(__file__).with_name("model_server.py")), str(delay_s)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -58,7 +58,7 @@ def model_server(delay_s):
 
 
 def make_cases(quick_url, slow_url):
-    """List who answers."""
+    """List the responders to be measured."""
     return [
         Case("`extract`", 2_000),
         Case("recorded answers", 10_000, settings={"responder": "answers.jsonl"}),
@@ -76,7 +76,7 @@ def endpoint_case(when, url, records, workers):
 
 
 def open_case(case, folder):
-    """Give a case its folder, with its input in it."""
+    """Open a case in a folder, and put its input there."""
     case.session = open_session(folder, settings=no_wait(**case.settings), responder=case.responder)
     put_input(case.session, write_records(folder / "calls.jsonl", case.records))
     if case.settings.get("responder") == "answers.jsonl":
@@ -84,7 +84,7 @@ def open_case(case, folder):
 
 
 def record_answers(folder):
-    """Let `extract` answer first, and keep its lines."""
+    """Record the answers of `extract` by a job of its own."""
     session = open_session(folder / "first", settings=no_wait())
     put_input(session, folder / "calls.jsonl")
     _, job = run_job(session, "first")
@@ -93,8 +93,8 @@ def record_answers(folder):
     shutil.rmtree(folder / "first")
 
 
-def rate_alone():
-    """Give how many calls of so many words `extract` answers in a second of one core."""
+def measure_alone():
+    """Measure how many calls of `WORDS` words `extract` answers in a second of one core."""
     questions = [Question("model", "", TASK + text, max_tokens=300) for text in read_transcripts()]
     started = time.process_time()
     for question in questions:
@@ -104,7 +104,7 @@ def rate_alone():
 
 
 def measure(folder, runs, tell):
-    """Give the records a second of each case in each run; the runs of the cases take turns."""
+    """Measure the records a second of each case in each run; the cases alternate within a run."""
     with model_server(0) as quick_url, model_server(SLOW_S) as slow_url:
         cases = make_cases(quick_url, slow_url)
         for number, case in enumerate(cases):
@@ -112,7 +112,7 @@ def measure(folder, runs, tell):
         rates = {name: [] for name in (ALONE, *(case.name for case in cases))}
         for run in range(runs):
             tell(f"run {run + 1}: {ALONE}")
-            rates[ALONE].append(rate_alone())
+            rates[ALONE].append(measure_alone())
             for case in cases:
                 tell(f"run {run + 1}: {case.name}")
                 seen, _ = run_job(case.session, f"run-{run}")

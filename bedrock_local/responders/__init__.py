@@ -1,1 +1,1 @@
-"""Who answers in place of a model: a stand-in, an endpoint, recorded answers, a function."""
+"""Responders, which answer in place of a model: `extract`, an endpoint, recorded answers."""

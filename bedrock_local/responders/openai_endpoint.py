@@ -1,6 +1,6 @@
-"""A model behind an OpenAI-compatible endpoint, such as llama.cpp, vLLM or Ollama serve one.
+"""A responder that asks a model behind an OpenAI-compatible endpoint, as of llama.cpp, vLLM or Ollama.
 
-Source: OpenAI API Reference, "Create chat completion", as far as these servers have it.
+Source: OpenAI API Reference, "Create chat completion", as far as these servers support it.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, NewConnectionError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
-from bedrock_local.inference import Question, Reply, Stop, count_tokens, find_stop
+from bedrock_local.inference import Question, Reply, Stop, count_tokens, find_stop_sequence
 from bedrock_local.protocol.errors import ServiceError
 
-# A model on a laptop's processor reads a call of an hour for minutes.
-TIMEOUT = urllib3.Timeout(connect=10, read=600)
-LONGEST_WAIT_S = 20
-BUSY = (429, 500, 502, 503, 504)
+# On a laptop's processor, a model takes minutes to read a call of an hour.
+DEFAULT_TIMEOUT = urllib3.Timeout(connect=10, read=600)
+MAX_WAIT_S = 20
+BUSY_STATUSES = (429, 500, 502, 503, 504)
 STOPS: dict[str | None, Stop] = {"length": "length", "content_filter": "filtered"}
-# What servers name a prompt that is longer than the context: OpenAI and vLLM, llama.cpp.
-TOO_LONG = {"context_length_exceeded", "exceed_context_size_error"}
-NAME = re.compile(r"[a-z][a-z0-9_]{0,60}")
+# Error names for a prompt that is longer than the context: of OpenAI and vLLM, and of llama.cpp.
+TOO_LONG_ERRORS = {"context_length_exceeded", "exceed_context_size_error"}
+PLAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,60}")
 
 
 class Message(msgspec.Struct):
-    """What the model said."""
+    """The message of an answer."""
 
     content: str | None = None
 
 
 class Choice(msgspec.Struct):
-    """One answer; `stop_reason` is the stop sequence that ended it, where the server is vLLM."""
+    """One answer; `stop_reason` is set by vLLM alone: the stop sequence that ended it."""
 
     message: Message
     finish_reason: str | None = None
@@ -44,14 +44,14 @@ class Choice(msgspec.Struct):
 
 
 class Completion(msgspec.Struct):
-    """The body of an answer, as far as it is read."""
+    """The fields that are read from the body of an answer."""
 
     choices: list[Choice]
     usage: Any = None
 
 
-class Patience(urllib3.Retry):
-    """Tries again where that may help; not after a timeout, as the next try would last as long, nor where nobody is."""
+class RetryPolicy(urllib3.Retry):
+    """Retries, but not after a timeout, as the next try would last as long, nor after a refused connection."""
 
     def increment(
         self,
@@ -61,43 +61,43 @@ class Patience(urllib3.Retry):
         error: Exception | None = None,
         _pool: ConnectionPool | None = None,
         _stacktrace: TracebackType | None = None,
-    ) -> Patience:
-        """Count one try more."""
+    ) -> RetryPolicy:
+        """Count one more try, or raise an error that is not worth one."""
         is_refused = error is not None and isinstance(error.__cause__, ConnectionRefusedError)
         if error is not None and (is_refused or isinstance(error, ReadTimeoutError)):
             raise error
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
-        """Read how long the server wants one to wait; no longer than is bearable."""
+        """Read the server's Retry-After in seconds, limited to MAX_WAIT_S; None when it has none or is invalid."""
         try:
             wait_s = super().get_retry_after(response)
         except InvalidHeader:
             return None
-        return None if wait_s is None else min(wait_s, LONGEST_WAIT_S)
+        return None if wait_s is None else min(wait_s, MAX_WAIT_S)
 
 
 class Endpoint:
-    """Asks the endpoint, from as many threads as one likes, `workers` questions at once.
+    """Asks an endpoint, at most `workers` questions at once, whatever the number of threads.
 
     Parameters
     ----------
     url
-        Up to the version: `http://127.0.0.1:8080/v1`.
+        Up to the API version: `http://127.0.0.1:8080/v1`.
     model
         The server's name of the model; the id that the question names when empty.
     workers
-        How many questions are out at once; further ones wait.
+        How many questions are asked at once; further ones wait.
     tries
-        How often a question is put to a server that is busy or does not answer.
+        How often a question is asked when the server is busy or cannot be reached.
     pause_s
-        How long to wait before the third try where the server does not say; twice as long before each one after.
+        How long to wait before the third try, unless the server says; twice as long before each one after that.
     timeout
-        For the connection, and for the answer.
+        Of the connection, and of the answer.
 
     Notes
     -----
-    The key is that of `OPENAI_API_KEY`, when it is set. It is kept nowhere.
+    The key is read from `OPENAI_API_KEY`, if it is set, for each question. It is not stored.
     """
 
     is_quick = False
@@ -110,25 +110,25 @@ class Endpoint:
         workers: int = 8,
         tries: int = 5,
         pause_s: float = 0.5,
-        timeout: urllib3.Timeout = TIMEOUT,
+        timeout: urllib3.Timeout = DEFAULT_TIMEOUT,
     ) -> None:
         self.url, self.model, self.workers = f"{url.rstrip('/')}/chat/completions", model, workers
-        patience = Patience(
+        retry_policy = RetryPolicy(
             tries - 1,
-            # A server that is not there is seldom there a moment later.
+            # A server that cannot be reached is rarely back a moment later.
             connect=min(2, tries - 1),
             redirect=False,
             allowed_methods=None,
-            status_forcelist=BUSY,
+            status_forcelist=BUSY_STATUSES,
             backoff_factor=pause_s,
-            backoff_max=LONGEST_WAIT_S,
+            backoff_max=MAX_WAIT_S,
             raise_on_status=False,
         )
-        # A pool that blocks is what limits the questions; one that waits to be tried again is not out.
-        self.pool = urllib3.PoolManager(maxsize=workers, block=True, retries=patience, timeout=timeout)
+        # The blocking pool is what limits the questions; while one waits for its next try it occupies no connection.
+        self.pool = urllib3.PoolManager(maxsize=workers, block=True, retries=retry_policy, timeout=timeout)
 
     def __call__(self, question: Question) -> Reply:
-        """Ask, and read the answer."""
+        """Ask the endpoint, and read the answer."""
         headers = {"content-type": "application/json"}
         if key := os.environ.get("OPENAI_API_KEY", "").strip():
             headers["authorization"] = f"Bearer {key}"
@@ -147,12 +147,12 @@ class Endpoint:
         except HTTPError as error:
             raise ServiceError("ModelErrorException", f"The endpoint failed: {type(error).__name__}") from None
         if response.status != 200:
-            raise refusal(response.status, response.data)
+            raise make_error(response.status, response.data)
         return read_reply(question, response.data)
 
 
 def write_body(question: Question, model: str) -> bytes:
-    """Write the request."""
+    """Write the body of a request."""
     messages = [{"role": "system", "content": question.system}] if question.system else []
     body: dict[str, Any] = {
         "model": model or question.model_id,
@@ -165,60 +165,60 @@ def write_body(question: Question, model: str) -> bytes:
     return msgspec.json.encode(body)
 
 
-def refusal(status: int, content: bytes) -> ServiceError:
-    """Say what the server's refusal means; of its words only a name, as the others may quote the call."""
-    name = error_name(content)
-    said = f"The endpoint answered {status}" + (f" ({name})" if name else "")
+def make_error(status: int, content: bytes) -> ServiceError:
+    """Make the error for a response; of its text only a plain name is kept, as the rest may quote the call."""
+    name = find_error_name(content)
+    answered = f"The endpoint answered {status}" + (f" ({name})" if name else "")
     if status == 429:
-        return ServiceError("ThrottlingException", f"{said}: too many requests, please wait before trying again.")
+        return ServiceError("ThrottlingException", f"{answered}: too many requests, please wait before trying again.")
     if status == 503:
-        return ServiceError("ServiceUnavailableException", f"{said}.")
-    if name in TOO_LONG:
+        return ServiceError("ServiceUnavailableException", f"{answered}.")
+    if name in TOO_LONG_ERRORS:
         return ServiceError("ValidationException", "Input is too long for requested model.")
-    cures = {401: "OPENAI_API_KEY has to hold its key", 403: "OPENAI_API_KEY has to hold its key"}
-    cures |= {404: "responder_model has to be a model that it has"}
+    cures = dict.fromkeys((401, 403), "set OPENAI_API_KEY to its key")
+    cures[404] = "set responder_model to one of its models"
     cure = cures.get(status, "see its log")
-    return ServiceError("ModelErrorException", f"{said}: {cure}.")
+    return ServiceError("ModelErrorException", f"{answered}: {cure}.")
 
 
-def error_name(content: bytes) -> str:
-    """Find the code or the type of an error, where it is a plain name."""
+def find_error_name(content: bytes) -> str:
+    """Find the code or the type of an error if it is a plain name."""
     try:
         error = msgspec.json.decode(content)["error"]
         names = [error["code"], error["type"]] if "code" in error and "type" in error else list(error.values())
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
         return ""
-    return next((name for name in names if isinstance(name, str) and NAME.fullmatch(name)), "")
+    return next((name for name in names if isinstance(name, str) and PLAIN_NAME.fullmatch(name)), "")
 
 
 def read_reply(question: Question, content: bytes) -> Reply:
-    """Read the answer; tokens that the server does not count are counted as the emulator counts."""
+    """Read an answer; token counts that the server leaves out are replaced by the emulator's."""
     try:
         completion = msgspec.json.decode(content, type=Completion)
         choice = completion.choices[0]
     except (msgspec.DecodeError, IndexError):
-        raise ServiceError("ModelErrorException", "The endpoint answered with what is no chat completion.") from None
-    text, stop, sequence = end_text(question, choice)
+        raise ServiceError("ModelErrorException", "The endpoint's answer is not a chat completion.") from None
+    text, stop, sequence = cut_at_stop(question, choice)
     if not text and stop == "end":
         raise ServiceError("ModelErrorException", "The endpoint answered with an empty text.")
     counted = count_tokens(question.system) + count_tokens(question.text)
-    input_tokens = tokens_of(completion.usage, "prompt_tokens", counted)
-    output_tokens = tokens_of(completion.usage, "completion_tokens", count_tokens(text))
+    input_tokens = choose_tokens(completion.usage, "prompt_tokens", counted)
+    output_tokens = choose_tokens(completion.usage, "completion_tokens", count_tokens(text))
     return Reply(text, stop, input_tokens, output_tokens, sequence)
 
 
-def end_text(question: Question, choice: Choice) -> tuple[str, Stop, str | None]:
-    """Tell how the text ended, and cut it at a stop sequence that the server left in it."""
+def cut_at_stop(question: Question, choice: Choice) -> tuple[str, Stop, str | None]:
+    """Return the text, why it ended, and the stop sequence; the text is cut at one that the server left in it."""
     text = choice.message.content or ""
-    if found := find_stop(question, text):
-        place, stop = found
-        return text[:place], "stop_sequence", stop
+    if found := find_stop_sequence(question, text):
+        end, stop = found
+        return text[:end], "stop_sequence", stop
     if choice.stop_reason in question.stop_sequences:
         return text, "stop_sequence", choice.stop_reason
     return text, STOPS.get(choice.finish_reason, "end"), None
 
 
-def tokens_of(usage: Any, name: str, counted: int) -> int:
-    """Give the tokens that the server counted, or those that we did."""
+def choose_tokens(usage: Any, name: str, counted: int) -> int:
+    """Return the server's token count, or the emulator's where that is missing or invalid."""
     tokens = usage.get(name) if isinstance(usage, dict) else None
     return tokens if type(tokens) is int and tokens >= 0 else counted

@@ -140,7 +140,7 @@ def test_faults_are_given_by_name_and_rate_and_taken_away(command, folder):
         (["--fault", "throttled=2"], "give a name and a rate from 0 to 1"),
         (["--fault", "slow=0.1"], "no fault 'slow'; there are record-400, "),
         (["--factor", "0"], "factor: Expected `float` >= 0.001"),
-        (["--responder", "nobody"], "it can be extract, worker, the URL of"),
+        (["--responder", "nobody"], "unknown responder 'nobody'; choose extract, worker"),
         (["--responder", "answers.jsonl"], "there is no such file"),
         (["--responder", "nowhere:answer"], "no module 'nowhere' is in "),
         (["--responder", "json:answer"], "json has no function 'answer'; it takes a Question"),

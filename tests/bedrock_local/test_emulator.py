@@ -59,13 +59,13 @@ def test_nobody_answers_where_workers_do(open_emulator):
 
 @pytest.mark.parametrize("name", ["", "extrakt", "ftp://host/v1", "answers.json", "answers.parquet"])
 def test_a_name_of_nobody_is_refused_with_what_it_can_be(name):
-    with pytest.raises(ValueError, match=r"is nobody; it can be extract, worker, the URL .* recorded answers"):
+    with pytest.raises(ValueError, match=r"unknown responder .*; choose extract, worker, the URL .* recorded answers"):
         Settings(responder=name)
 
 
 @pytest.mark.parametrize("url", ["http://", "https:///v1", "http://host:port/v1", "http://host:99999/v1", "http://:80"])
 def test_a_url_without_a_host_is_refused(url):
-    with pytest.raises(ValueError, match="is a URL without host or with a port that is none"):
+    with pytest.raises(ValueError, match="is a URL without a host or with an invalid port"):
         Settings(responder=url)
 
 
@@ -79,14 +79,12 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(url):
 def test_a_bad_name_in_the_file_is_refused_with_the_file_and_the_cure(folder):
     make_folder(folder)
     (folder / "settings.json").write_text('{"responder": "extrakt"}')
-    with pytest.raises(ValueError, match=r"settings\.json: responder 'extrakt' is nobody; .*; correct it, or delete"):
+    with pytest.raises(ValueError, match=r"settings\.json: unknown responder 'extrakt'; .*; correct it, or delete"):
         Emulator(folder).find_responder()
 
 
 def test_recorded_answers_that_are_not_there_are_named(open_emulator):
-    with pytest.raises(
-        ValueError, match=r"answers\.jsonl: no recorded answers can be read \(No such file or directory\)"
-    ):
+    with pytest.raises(ValueError, match=r"answers\.jsonl: cannot read recorded answers \(No such file or directory\)"):
         open_emulator("answers.jsonl").find_responder()
 
 

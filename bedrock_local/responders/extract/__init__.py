@@ -1,30 +1,30 @@
-"""What the emulator answers when no real model stands behind it: an extractive stand-in.
+"""The default responder: an extractive summarizer in place of a model.
 
-`extract` makes up nothing. It finds the call in the prompt, picks the sentences that matter, puts them in the
-third person where they are English, and writes them in the form the prompt asks for. It reads, it does not
-understand: judge prompts by a real model, and everything around them by this one.
+`extract` invents nothing. It finds the call in the prompt, picks the sentences that matter, rewrites English ones in
+the third person, and writes them in the format that the prompt asks for. It does not understand the call: judge prompts
+by a real model, and everything around them by this one.
 """
 
 from __future__ import annotations
 
-from bedrock_local.inference import Question, Reply, end_reply
+from bedrock_local.inference import Question, Reply, make_reply
 from bedrock_local.responders.extract.formatting import write_answer
-from bedrock_local.responders.extract.instructions import read_wishes
-from bedrock_local.responders.extract.scoring import weigh
+from bedrock_local.responders.extract.instructions import read_instructions
+from bedrock_local.responders.extract.scoring import score_call
 from bedrock_local.responders.extract.transcript import find_transcript, split_sentences
 
 
 def extract(question: Question) -> Reply:
-    """Answer with sentences of the call itself, in the form that the prompt asks for.
+    """Answer with sentences of the call itself, in the format that the prompt asks for.
 
-    Obeyed: a number of sentences, words, bullets or numbered items, a plain paragraph, headings, JSON with quoted or
-    named keys. The same question always gets the same answer, in time that grows with its length and no faster.
+    It follows a number of sentences, words, bullets or numbered items, a plain paragraph, headings, and JSON with
+    quoted or named keys. The same question always gets the same answer, in time that is linear in its length.
     """
-    instructions, transcript = find_transcript(question.text)
-    wishes = read_wishes(f"{question.system}\n{instructions}")
-    text = write_answer(wishes, weigh(split_sentences(transcript), wishes.focus, wishes.seed))
-    return end_reply(question, text)
+    around, transcript = find_transcript(question.text)
+    instructions = read_instructions(f"{question.system}\n{around}")
+    call = score_call(split_sentences(transcript), instructions.focus, instructions.seed)
+    return make_reply(question, write_answer(instructions, call))
 
 
-# Whoever works on a job asks it in turn, without threads.
+# An answer takes less than handing the question to a thread, so a job asks it without threads.
 extract.is_quick = True  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What form of answer a prompt asks for."""
+"""Reading the requested format of the answer from a prompt."""
 
 from __future__ import annotations
 
@@ -62,20 +62,20 @@ TOPIC_WORDS = (
     ),
 )
 DEFAULT_KEYS = {"reason": "", "actions": [""], "outcome": "", "follow_up": ""}
-LONGEST_READ = 10_000
+MAX_CHARACTERS = 10_000
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading as it is to be written, and the topic of what stands under it."""
+    """A heading as the answer shows it, and the topic of its text."""
 
     line: str
     topic: str
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """The form asked for; a missing number was not asked for. `keys` is a skeleton of the JSON."""
+class Instructions:
+    """The requested format; numbers that were not requested are None. `keys` is a skeleton of the JSON."""
 
     form: Literal["paragraph", "bullets", "headings", "json"] = "paragraph"
     sentences: int | None = None
@@ -88,23 +88,23 @@ class Wishes:
     seed: int = 0
 
 
-def read_wishes(instructions: str) -> Wishes:
-    """Read the form from the instructions; of very long ones, the beginning and the end."""
-    if len(instructions) > 2 * LONGEST_READ:
-        instructions = instructions[:LONGEST_READ] + "\n" + instructions[-LONGEST_READ:]
-    return read_once(instructions)
+def read_instructions(instructions: str) -> Instructions:
+    """Read the format from the instructions; of very long ones, only the beginning and the end."""
+    if len(instructions) > 2 * MAX_CHARACTERS:
+        instructions = instructions[:MAX_CHARACTERS] + "\n" + instructions[-MAX_CHARACTERS:]
+    return parse_instructions(instructions)
 
 
 @lru_cache(maxsize=256)
-def read_once(text: str) -> Wishes:
-    """Read instructions that many calls share, once."""
+def parse_instructions(text: str) -> Instructions:
+    """Parse instructions; cached, as many calls share them."""
     keys = read_keys(text)
     headings = () if keys else read_headings(text)
-    bullets = last_count(BULLETS, text) or (4 if ANY_BULLETS.search(text) else None)
-    return Wishes(
+    bullets = read_count(BULLETS, text) or (4 if ANY_BULLETS.search(text) else None)
+    return Instructions(
         form="json" if keys else "headings" if headings else "bullets" if bullets else "paragraph",
-        sentences=last_count(SENTENCES, text),
-        words=last_count(WORDS, text),
+        sentences=read_count(SENTENCES, text),
+        words=read_count(WORDS, text),
         bullets=bullets,
         is_numbered="numbered list" in text.lower(),
         headings=headings,
@@ -114,19 +114,19 @@ def read_once(text: str) -> Wishes:
     )
 
 
-def last_count(pattern: re.Pattern[str], text: str) -> int | None:
-    """Read the number of a request, the larger of `2-3`; the smallest where several are asked."""
-    counts = [number_of(match[2] or match[1]) for match in pattern.finditer(text)]
+def read_count(pattern: re.Pattern[str], text: str) -> int | None:
+    """Read a requested number, the larger of `2-3`; the smallest where there are several."""
+    counts = [read_number(match[2] or match[1]) for match in pattern.finditer(text)]
     return max(1, min(counts)) if counts else None
 
 
-def number_of(word: str) -> int:
+def read_number(word: str) -> int:
     """Read `3` or `three`."""
     return int(word) if word.isdigit() else NUMBERS[word.lower()]
 
 
-def topic_of(name: str, hint: str = "") -> str:
-    """Name the topic that a heading or key is about, by its own words before its explanation."""
+def find_topic(name: str, hint: str = "") -> str:
+    """Find the topic of a heading or key by its own words, else by its explanation."""
     for words in (name, hint):
         for topic, pattern in TOPIC_WORDS:
             if pattern.search(words):
@@ -135,20 +135,20 @@ def topic_of(name: str, hint: str = "") -> str:
 
 
 def read_headings(text: str) -> tuple[Heading, ...]:
-    """Read the headings: lines of their own, else a list after `headings` or `sections`."""
-    headings = unique([heading for line in text.split("\n") if (heading := heading_of(line))])
+    """Read the headings: from lines of their own, else from a list after `headings` or `sections`."""
+    headings = drop_duplicates([heading for line in text.split("\n") if (heading := read_heading(line))])
     if len(headings) > 1 and any(heading.topic != "general" for heading in headings):
         return headings
     match = LISTED.search(text)
-    names = [name for name, _ in named_parts(match[1])] if match else []
+    names = [name for name, _ in read_names(match[1])] if match else []
     mark = "## " if "markdown" in text.lower() or "##" in text else ""
     end = "" if mark else ":"
-    return (
-        unique([Heading(f"{mark}{name.strip('# :')}{end}", topic_of(name)) for name in names]) if len(names) > 1 else ()
-    )
+    if len(names) < 2:
+        return ()
+    return drop_duplicates([Heading(f"{mark}{name.strip('# :')}{end}", find_topic(name)) for name in names])
 
 
-def heading_of(line: str) -> Heading | None:
+def read_heading(line: str) -> Heading | None:
     """Read a line such as `Reason:`, `Reason: why they called`, `## Reason` or `**Reason**`."""
     match = HEADING.fullmatch(line) if len(line) < 200 else None
     if not match or not (match["mark"] or match["end"]):
@@ -158,32 +158,32 @@ def heading_of(line: str) -> Heading | None:
     if len(words) > 4 or NOT_HEADINGS.intersection(words) - {"call"} or words == ["call"]:
         return None
     mark, end = match["mark"] or "", match["end"] or ""
-    return Heading(f"{mark}{name}{end}", topic_of(name, match["hint"] or ""))
+    return Heading(f"{mark}{name}{end}", find_topic(name, match["hint"] or ""))
 
 
-def unique(headings: list[Heading]) -> tuple[Heading, ...]:
-    """Keep each heading once, whatever its case."""
+def drop_duplicates(headings: list[Heading]) -> tuple[Heading, ...]:
+    """Drop headings that differ only in case."""
     return tuple({heading.line.lower(): heading for heading in headings}.values())
 
 
 def read_keys(text: str) -> Any:
-    """Read a skeleton of the JSON asked for, printed or made of named keys; none without the word JSON."""
+    """Read a skeleton of the requested JSON, printed or as named keys; None without the word JSON."""
     if "json" not in text.lower():
         return None
     start, end = text.find("{"), text.rfind("}")
     if 0 <= start < end:
         return read_skeleton(text[start : end + 1]) or DEFAULT_KEYS
     match = KEYS.search(text) or QUOTED_KEYS.search(text)
-    parts = named_parts(match[1]) if match else []
+    parts = read_names(match[1]) if match else []
     if not parts:
         lines = [HEADING.fullmatch(line) for line in text.split("\n") if len(line) < 200]
         parts = [(line["name"], line["hint"] or "") for line in lines if line and line["end"]]
         parts = [part for part in parts if part[0].lower() not in NOT_HEADINGS]
-    return {name: kind_of(name, hint) for name, hint in parts} or DEFAULT_KEYS
+    return {name: make_example(name, hint) for name, hint in parts} or DEFAULT_KEYS
 
 
 def read_skeleton(printed: str) -> Any:
-    """Read printed JSON, or its keys when it is no JSON, as `{"resolved": true or false}`."""
+    """Parse printed JSON, or find its keys where it is not valid, as in `{"resolved": true or false}`."""
     try:
         return json.loads(printed)
     except (ValueError, RecursionError):
@@ -194,9 +194,10 @@ def read_skeleton(printed: str) -> Any:
         }
 
 
-def named_parts(listed: str) -> list[tuple[str, str]]:
+def read_names(listed: str) -> list[tuple[str, str]]:
     """Read the names of `reason, actions (a list) and outcome`, each with its explanation."""
     hints = re.findall(r"\(([^()]*)\)", listed)
+    # A NUL marks where an explanation was, so that its commas do not split the list.
     flat = re.sub(r"\([^()]*\)", "\0", listed)
     quoted = re.findall(r"[`\"]([^`\"\n]{1,40})[`\"]\s*(\0?)", flat)
     pieces = [name + mark for name, mark in quoted] or re.split(r"\s*(?:,\s*and\s|,|\band\b|&)\s*", flat)
@@ -210,8 +211,8 @@ def named_parts(listed: str) -> list[tuple[str, str]]:
     return parts
 
 
-def kind_of(name: str, hint: str) -> Any:
-    """Say by an example what a key holds."""
+def make_example(name: str, hint: str) -> Any:
+    """Make an example of a key's value, which stands for its type in the skeleton."""
     if re.search(r"list|array", hint, re.IGNORECASE) or re.search(
         r"(?:actions|points|amounts|dates|items|steps|topics)$", name
     ):

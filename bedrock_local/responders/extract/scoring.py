@@ -1,6 +1,6 @@
-"""Which sentences of a call matter, and for what: position, cue words, numbers and frequency.
+"""Scores of the sentences of a call, by topic: from position, cue words, numbers and frequency.
 
-The scoring is the classic one of H. P. Edmundson, "New methods in automatic extracting", Journal of the ACM 16(2),
+The method is that of H. P. Edmundson, "New methods in automatic extracting", Journal of the ACM 16(2),
 1969, with cue words of service calls.
 """
 
@@ -14,7 +14,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
-from bedrock_local.responders.extract.lexicon import COMMON, CUES, ENDINGS, IDENTITY, MONEY_WORDS, words_of
+from bedrock_local.responders.extract.lexicon import COMMON, CUES, IDENTITY, MONEY_WORDS, RESOLUTIONS, split_words
 from bedrock_local.responders.extract.transcript import Sentence
 
 WORD = re.compile(r"[\w'$£€]+")
@@ -23,7 +23,7 @@ MONEY = re.compile(
     re.IGNORECASE,
 )
 AUXILIARY = r"(?:do|does|did|is|are|was|were|can|could|would|will|have|has|should|may|wo)(?:n?'t)?"
-ASKS = re.compile(
+QUESTION = re.compile(
     r"(?:(?:u[hm]|so|and|but|okay|ok|well|now)[ ,]+)*"
     rf"(?:{AUXILIARY} (?:i|you|we|he|she|it|they|there|this|that|my|your)\b"
     rf"|(?:what|which|when|where|who|why|how)\b[^,.;]{{0,24}}? {AUXILIARY} (?:i|you|we|he|she|it|they)\b)",
@@ -33,49 +33,49 @@ COURTESY = re.compile(
     r"(?:thanks?|please)\b|i'm (?:just |so |really |very )*(?:glad|happy|sorry to hear)\b|my name is [\w{} ]{1,25}\.?$",
     re.IGNORECASE,
 )
-# The first words of those; all else need not be looked at.
-BEGINNINGS = words_of("""
+# The first words of questions and courtesies: looking one up is cheaper than both patterns.
+FIRST_WORDS = split_words("""
     uh um so and but okay ok well now thank thanks please i'm my what which when where who why how
     do does did is are was were can could would will have has should may
     don't doesn't didn't isn't aren't wasn't weren't can't couldn't wouldn't won't haven't hasn't shouldn't
 """)
 THANKS = re.compile(r"thanks?\b|my name is\b", re.IGNORECASE)
 CLOSING_MARKS, QUESTION_MARKS = " \"'\u201d", ("?", "\u061f", "\uff1f")
-LEAST_WEIGHT = 1.0
-# Of the words of an English call fewer are uncommon, however short it is; of calls in other languages more.
-ENGLISH = 0.85
-MOST_CUES, MOST_TIMES = 4, 6
-# Shorter texts are thanks and the like, and not looked at further where there are enough others.
-SHORT, ENOUGH = 24, 20
-SHORT_WEIGHT = -5.0
-NOTHING: frozenset[str] = frozenset()
-# What ends in the middle: the speaker was interrupted.
-BROKEN = ("--", "\u2014", "\u2013")
-# How much heavier the customer's first words weigh as the reason, and what is left of it with every further sentence.
-FIRST, FADING = 8.0, 0.8
-# What questions, courtesies and halves of sentences weigh less, and what they get back where the reason is sought: a
-# customer may well ask for what the call is about.
-ASKED, WISHED = -5.0, 3.5
-# So many sentences at the end may say that the call breaks off, and so much heavier they are as its outcome.
-LAST_WORDS, BROKEN_OFF = 6, 5.0
+MIN_SCORE = 1.0
+# In an English call less than this share of the words is uncommon, however short it is; in other languages it is more.
+ENGLISH_SHARE = 0.85
+MAX_CUES, MAX_REPEATS = 4, 6
+# Sentences with fewer characters are thanks and the like, and are skipped in a call of many sentences.
+MIN_CHARACTERS, MANY_SENTENCES = 24, 20
+SHORT_SCORE = -5.0
+NO_WORDS: frozenset[str] = frozenset()
+# Marks of a sentence that was interrupted.
+BREAK_MARKS = ("--", "\u2014", "\u2013")
+# Added to the customer's first sentence as the reason; each further sentence gets this share of what the last one got.
+FIRST_SCORE, FADING = 8.0, 0.8
+# Added to questions, courtesies and halves of sentences; as the reason they get part of it back, since a customer may
+# well ask for what the call is about.
+NON_STATEMENT_SCORE, ASKED_REASON_SCORE = -5.0, 3.5
+# Only the last sentences can mean that the call breaks off; as its outcome they get this added.
+LAST_SENTENCES, BROKEN_OFF_SCORE = 6, 5.0
 TOPICS = ("reason", "actions", "outcome", "follow_up", "amounts", "dates")
 
 
-class Spaces(dict[int, str]):
-    """A table for `str.translate` by which all but words becomes spaces; a character is looked at once."""
+class WordCharacters(dict[int, str]):
+    """A table for `str.translate` that turns all but words into spaces; it classifies each character once."""
 
     def __missing__(self, code: int) -> str:
-        """Keep what words are made of, and the ends of lines."""
+        """Keep letters, digits, marks of words and money, and line ends."""
         character = chr(code)
         self[code] = character if character.isalnum() or character in "_'$£€\n" else " "
         return self[code]
 
 
-BETWEEN_WORDS = Spaces()
+WORD_CHARACTERS = WordCharacters()
 
 
-class Place(NamedTuple):
-    """What counts for a topic: each cue word, who says it, and to be said early or late."""
+class TopicWeights(NamedTuple):
+    """What counts for a topic: each cue word, the speaker, and the position from early to late in the call."""
 
     cue: float
     agent: float
@@ -84,48 +84,48 @@ class Place(NamedTuple):
     late: float
 
 
-PLACES = {
-    "reason": Place(1.2, 0.0, 0.0, 0.0, 0.0),
-    "actions": Place(1.2, 1.5, -3.0, 0.0, 0.5),
-    "outcome": Place(1.2, 0.5, -4.0, 0.0, 3.0),
-    "follow_up": Place(1.2, 1.5, -3.0, 0.0, 2.0),
-    "amounts": Place(1.2, 0.0, 0.0, 0.0, 0.3),
-    "dates": Place(1.2, 0.0, 0.0, 0.0, 0.3),
-    "general": Place(0.2, 0.0, -0.75, 0.7, 1.0),
+TOPIC_WEIGHTS = {
+    "reason": TopicWeights(1.2, 0.0, 0.0, 0.0, 0.0),
+    "actions": TopicWeights(1.2, 1.5, -3.0, 0.0, 0.5),
+    "outcome": TopicWeights(1.2, 0.5, -4.0, 0.0, 3.0),
+    "follow_up": TopicWeights(1.2, 1.5, -3.0, 0.0, 2.0),
+    "amounts": TopicWeights(1.2, 0.0, 0.0, 0.0, 0.3),
+    "dates": TopicWeights(1.2, 0.0, 0.0, 0.0, 0.3),
+    "general": TopicWeights(0.2, 0.0, -0.75, 0.7, 1.0),
 }
 
 
 @dataclass(frozen=True)
-class Weighed:
-    """The sentences of a call in the order said, with what each weighs whatever the topic.
+class ScoredCall:
+    """The sentences of a call, in the order said, with their scores.
 
     Attributes
     ----------
     words
-        The words of each sentence but the common ones; none where it is short.
+        The words of each sentence without the common ones; empty for short sentences that are skipped.
     figures
-        Those of them that begin with a digit or a sign of money.
-    weights
-        What each weighs for every topic.
+        All words that begin with a digit or a currency sign.
+    scores
+        Part of the score of each sentence that is the same for every topic.
     cues
-        By topic, how many of its cue words stand in which sentence; `general` has those of all topics.
-    empty
-        Which ones state nothing: questions, courtesies, and what was broken off.
+        By topic, the number of its cue words by sentence; `general` has those of all topics.
+    non_statements
+        Questions, courtesies, and sentences that were broken off.
     rankings
-        By topic, weights with the sentences that have them, the heaviest first, once they were asked for.
+        By topic, scores and their sentences, the highest first; filled by `rank_sentences`.
     """
 
     sentences: list[Sentence]
     words: list[frozenset[str]]
     figures: frozenset[str]
-    weights: list[float]
+    scores: list[float]
     cues: dict[str, dict[int, int]]
-    empty: set[int]
+    non_statements: set[int]
     is_english: bool
     rankings: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
 
 
-def cue_table() -> dict[str, tuple[str, ...]]:
+def build_cue_table() -> dict[str, tuple[str, ...]]:
     """List the topics that each cue word points to."""
     table: dict[str, tuple[str, ...]] = {}
     for topic, words in CUES.items():
@@ -134,184 +134,194 @@ def cue_table() -> dict[str, tuple[str, ...]]:
     return table
 
 
-CUE_TABLE = cue_table()
+CUE_TABLE = build_cue_table()
 CUE_WORDS = frozenset(CUE_TABLE)
 
 
-def weigh(sentences: list[Sentence], focus: frozenset[str], seed: int) -> Weighed:
-    """Weigh every sentence.
+def score_call(sentences: list[Sentence], focus: frozenset[str], seed: int) -> ScoredCall:
+    """Score every sentence of a call.
 
     Parameters
     ----------
     sentences
         The call, in the order said.
     focus
-        Words of the instructions; sentences that share them weigh a little more.
+        Words of the instructions; sentences that share them score a little higher.
     seed
-        A number from the instructions: other words get another choice among near equals, as they do from a model.
+        A number from the instructions: another wording of them picks differently among near equals, as with a model.
     """
-    said = read_words(sentences)
-    words = [line - COMMON for line in said]
-    places = [at for at, line in enumerate(said) if line]
-    empty = {at for at in places if is_empty(sentences[at].text)}
+    words_said = list_words(sentences)
+    words = [line - COMMON for line in words_said]
+    places = [index for index, line in enumerate(words_said) if line]
+    non_statements = {index for index in places if is_non_statement(sentences[index].text)}
     counts = Counter(chain.from_iterable(words))
-    more = {word: min(count, MOST_TIMES) - 1 for word, count in counts.items() if count > 1}
+    more = {word: min(count, MAX_REPEATS) - 1 for word, count in counts.items() if count > 1}
     repeated = frozenset(more)
-    # Digits stand before all letters.
+    # ":" is the first character after the digits.
     figures = frozenset([word for word in counts if word < ":" or word[0] in "£€"])
-    cues = count_cues(sentences, said, places, figures | MONEY_WORDS)
+    cues = count_cues(sentences, words_said, places, figures | MONEY_WORDS)
     amounts, polite, angry = cues["amounts"], cues["polite"], cues["angry"]
-    weights = [SHORT_WEIGHT] * len(sentences)
-    for at in places:
-        line = words[at]
+    scores = [SHORT_SCORE] * len(sentences)
+    for index in places:
+        said, line = words_said[index], words[index]
         times = len(line) + sum(map(more.__getitem__, repeated & line))
         frequent = times / (len(line) + 4) + 0.3 * len(focus & line)
-        numbers = 1.8 if at in amounts else 0.0 if figures.isdisjoint(line) else 1.0
-        fault = ASKED if at in empty else 0.0
-        nudge = (seed * (at + 7) >> 5) % 32 / 64
-        length = 0.0 if len(line) > 2 and 5 < len(said[at]) <= 35 else length_weight(len(said[at]), len(line))
-        weights[at] = frequent + numbers + fault + nudge + length
-        weights[at] -= polite.get(at, 0) + angry.get(at, 0)
-    english = sum(map(len, words)) < ENGLISH * sum(map(len, said))
-    return Weighed(sentences, words, figures, weights, cues, empty, english)
+        numbers = 1.8 if index in amounts else 0.0 if figures.isdisjoint(line) else 1.0
+        penalty = NON_STATEMENT_SCORE if index in non_statements else 0.0
+        jitter = (seed * (index + 7) >> 5) % 32 / 64
+        # Most lengths are ordinary, and a comparison is cheaper than a call.
+        length = 0.0 if len(line) > 2 and 5 < len(said) <= 35 else score_length(len(said), len(line))
+        scores[index] = frequent + numbers + penalty + jitter + length
+        scores[index] -= polite.get(index, 0) + angry.get(index, 0)
+    is_english = sum(map(len, words)) < ENGLISH_SHARE * sum(map(len, words_said))
+    return ScoredCall(sentences, words, figures, scores, cues, non_statements, is_english)
 
 
-def read_words(sentences: list[Sentence]) -> list[frozenset[str]]:
-    """List the words of every sentence; none of a short one in a call of many."""
-    least = SHORT if len(sentences) > ENOUGH else 0
+def list_words(sentences: list[Sentence]) -> list[frozenset[str]]:
+    """List the words of every sentence; none for the short sentences of a long call."""
+    least = MIN_CHARACTERS if len(sentences) > MANY_SENTENCES else 0
     text = "\n".join([sentence.text for sentence in sentences]).lower().replace("\u2019", "'")
-    lines = text.translate(BETWEEN_WORDS).split("\n") if sentences else []
-    return [frozenset(line.split()) if len(line) >= least else NOTHING for line in lines]
+    lines = text.translate(WORD_CHARACTERS).split("\n") if sentences else []
+    return [frozenset(line.split()) if len(line) >= least else NO_WORDS for line in lines]
 
 
-def is_empty(text: str) -> bool:
-    """Tell whether a sentence asks, is a courtesy, or was broken off."""
-    if text[-1:] != "." and (text.rstrip(CLOSING_MARKS).endswith(QUESTION_MARKS) or text.endswith(BROKEN)):
+def is_non_statement(text: str) -> bool:
+    """Return whether a sentence is a question or a courtesy, or was broken off."""
+    if text[-1:] != "." and (text.rstrip(CLOSING_MARKS).endswith(QUESTION_MARKS) or text.endswith(BREAK_MARKS)):
         return True
-    return text.partition(" ")[0].rstrip(",").lower() in BEGINNINGS and bool(ASKS.match(text) or COURTESY.match(text))
+    return text.partition(" ")[0].rstrip(",").lower() in FIRST_WORDS and bool(
+        QUESTION.match(text) or COURTESY.match(text)
+    )
 
 
-def length_weight(words: int, telling: int) -> float:
-    """Take from what is too short to say much, or says it in common words, and from what goes on."""
-    return -1.6 * max(0, 6 - words) - max(0, 3 - telling) - 0.1 * max(0, words - 35)
+def score_length(words: int, uncommon: int) -> float:
+    """Return the penalty of a sentence with few words, with few uncommon words, or with very many."""
+    return -1.6 * max(0, 6 - words) - max(0, 3 - uncommon) - 0.1 * max(0, words - 35)
 
 
 def count_cues(
-    sentences: list[Sentence], said: list[frozenset[str]], places: list[int], money: frozenset[str]
+    sentences: list[Sentence], words_said: list[frozenset[str]], places: list[int], money: frozenset[str]
 ) -> dict[str, dict[int, int]]:
-    """Count the cue words of every topic in every sentence; an amount of money, which has a word of `money`, is two."""
+    """Count the cue words of every topic in every sentence; an amount of money counts as two.
+
+    `money` holds the words that amounts are made of: only sentences with one are searched by the pattern.
+    """
     cues: dict[str, dict[int, int]] = {topic: {} for topic in (*CUES, "amounts", "general")}
-    for at in places:
-        for topic in chain.from_iterable(map(CUE_TABLE.__getitem__, CUE_WORDS & said[at])):
+    for index in places:
+        for topic in chain.from_iterable(map(CUE_TABLE.__getitem__, CUE_WORDS & words_said[index])):
             found = cues[topic]
-            found[at] = found.get(at, 0) + 1
-        if not money.isdisjoint(said[at]) and MONEY.search(sentences[at].text):
-            cues["amounts"][at] = 2
-            cues["general"][at] = cues["general"].get(at, 0) + 2
+            found[index] = found.get(index, 0) + 1
+        if not money.isdisjoint(words_said[index]) and MONEY.search(sentences[index].text):
+            cues["amounts"][index] = 2
+            cues["general"][index] = cues["general"].get(index, 0) + 2
     return cues
 
 
-def pick(call: Weighed, topic: str, limit: int, taken: set[int]) -> list[int]:
-    """Pick the heaviest sentences for a topic that say something new, of all if need be, and mark them as taken."""
-    chosen = pick_among(call, [at for _, at in rank(call, topic)], limit, taken)
+def pick_best(call: ScoredCall, topic: str, limit: int, taken: set[int]) -> list[int]:
+    """Pick the sentences with the highest scores for a topic that say something new, and add them to `taken`.
+
+    Where the topic has too few, the best sentences of the call fill up.
+    """
+    chosen = pick_new(call, [index for _, index in rank_sentences(call, topic)], limit, taken)
     if len(chosen) == limit:
         return chosen
-    others = sorted(range(len(call.sentences)), key=call.weights.__getitem__, reverse=True)
-    return sorted(chosen + pick_among(call, others, limit - len(chosen), taken))
+    others = sorted(range(len(call.sentences)), key=call.scores.__getitem__, reverse=True)
+    return sorted(chosen + pick_new(call, others, limit - len(chosen), taken))
 
 
-def pick_certain(call: Weighed, topic: str, limit: int, taken: set[int], *, share: float = 0.0) -> list[int]:
-    """Pick as `pick` does, but only what has a cue word of the topic and is worth saying.
+def pick_relevant(call: ScoredCall, topic: str, limit: int, taken: set[int], *, share: float = 0.0) -> list[int]:
+    """Pick as `pick_best` does, but only sentences that have a cue word of the topic and a sufficient score.
 
-    A sentence is worth it that weighs so much, and so great a share of the heaviest.
+    Sufficient is more than MIN_SCORE and than `share` of the highest score.
     """
-    cues, ranked = call.cues[topic], rank(call, topic)
-    least = max(LEAST_WEIGHT, share * ranked[0][0]) if ranked else LEAST_WEIGHT
-    places = [at for weight, at in ranked if weight > least and at in cues]
-    return pick_among(call, places, limit, taken)
+    cues, ranked = call.cues[topic], rank_sentences(call, topic)
+    minimum = max(MIN_SCORE, share * ranked[0][0]) if ranked else MIN_SCORE
+    places = [index for score, index in ranked if score > minimum and index in cues]
+    return pick_new(call, places, limit, taken)
 
 
-def rank(call: Weighed, topic: str) -> list[tuple[float, int]]:
-    """Weigh the sentences that may say something about a topic, the heaviest first."""
+def rank_sentences(call: ScoredCall, topic: str) -> list[tuple[float, int]]:
+    """Score the sentences that may belong to a topic, and sort them by score, the highest first."""
     if topic not in call.rankings:
-        weighed = weigh_reasons(call) if topic == "reason" else weigh_cues(call, topic)
-        call.rankings[topic] = sorted(weighed, key=itemgetter(0), reverse=True)
+        scored = score_reasons(call) if topic == "reason" else score_cues(call, topic)
+        call.rankings[topic] = sorted(scored, key=itemgetter(0), reverse=True)
     return call.rankings[topic]
 
 
-def weigh_reasons(call: Weighed) -> Iterator[tuple[float, int]]:
-    """Weigh what whoever called says: the earlier the heavier, though politeness does not count as a beginning."""
-    place, first = PLACES["reason"], FIRST
+def score_reasons(call: ScoredCall) -> Iterator[tuple[float, int]]:
+    """Score the caller's sentences as the reason: earlier ones higher; polite phrases do not count as a beginning."""
+    weights, first = TOPIC_WEIGHTS["reason"], FIRST_SCORE
     cues, polite = call.cues["reason"], call.cues["polite"]
-    # Where nobody is known as the customer, whoever is not the agent is.
+    # Without a known customer, the caller is whoever has no known role.
     caller = "customer" if any(sentence.role == "customer" for sentence in call.sentences) else ""
-    for at, (sentence, words) in enumerate(zip(call.sentences, call.words, strict=True)):
-        if sentence.role != caller or not words or (cues.get(at, 0) < 2 and is_identity(words, call.figures)):
+    for index, (sentence, words) in enumerate(zip(call.sentences, call.words, strict=True)):
+        if sentence.role != caller or not words or (cues.get(index, 0) < 2 and is_identity(words, call.figures)):
             continue
-        weight = call.weights[at] + place.cue * min(cues.get(at, 0), MOST_CUES) + first
-        # A greeting takes nothing away: "Hi, I want to return a lamp."
-        greeting = polite.get(at, 0) == 1
-        wished = at in call.empty and not THANKS.match(sentence.text)
-        weight += WISHED * wished + greeting
-        yield weight, at
-        if len(words) > 1 and polite.get(at, 0) < 2:
+        score = call.scores[index] + weights.cue * min(cues.get(index, 0), MAX_CUES) + first
+        # One polite word is a greeting, and its penalty is given back: "Hi, I want to return a lamp."
+        greeting = polite.get(index, 0) == 1
+        asks_reason = index in call.non_statements and not THANKS.match(sentence.text)
+        score += ASKED_REASON_SCORE * asks_reason + greeting
+        yield score, index
+        if len(words) > 1 and polite.get(index, 0) < 2:
             first *= FADING
 
 
 def is_identity(words: frozenset[str], figures: frozenset[str]) -> bool:
-    """Tell whether a sentence says little but a name, a date or a number, as when somebody is asked for them."""
+    """Return whether a sentence is mostly a name, a date or a number, as an answer to an agent who asks for them."""
     return len(words & IDENTITY) + len(words & figures) > len(words) / 2
 
 
-def weigh_cues(call: Weighed, topic: str) -> Iterator[tuple[float, int]]:
-    """Weigh statements with a cue word of a topic: who makes them, when, and what they share with the reason."""
-    place = PLACES[topic]
-    sides = {"agent": place.agent, "customer": place.customer, "": 0.0}
-    step = (place.late - place.early) / max(1, len(call.sentences) - 1)
-    reasons = rank(call, "reason")
-    matter = call.words[reasons[0][1]] if reasons else frozenset()
+def score_cues(call: ScoredCall, topic: str) -> Iterator[tuple[float, int]]:
+    """Score statements with a cue word of a topic by their speaker, position, and words shared with the reason."""
+    weights = TOPIC_WEIGHTS[topic]
+    sides = {"agent": weights.agent, "customer": weights.customer, "": 0.0}
+    per_sentence = (weights.late - weights.early) / max(1, len(call.sentences) - 1)
+    reasons = rank_sentences(call, "reason")
+    reason_words = call.words[reasons[0][1]] if reasons else frozenset()
     # A call that breaks off ends with that, whatever was settled before.
-    last = len(call.sentences) - LAST_WORDS
-    broken_off = {at for at in call.cues["broken_off"] if at >= last} if topic == "outcome" else NOTHING
-    for at, count in call.cues[topic].items():
-        if at not in call.empty:
-            weight = call.weights[at] + sides[call.sentences[at].role] + place.early + step * at
-            weight += BROKEN_OFF * (at in broken_off)
-            yield weight + place.cue * min(count, MOST_CUES) + 0.5 * len(call.words[at] & matter), at
+    last = len(call.sentences) - LAST_SENTENCES
+    broken_off = {index for index in call.cues["broken_off"] if index >= last} if topic == "outcome" else set()
+    for index, count in call.cues[topic].items():
+        if index not in call.non_statements:
+            score = call.scores[index] + sides[call.sentences[index].role] + weights.early + per_sentence * index
+            score += BROKEN_OFF_SCORE * (index in broken_off)
+            yield score + weights.cue * min(count, MAX_CUES) + 0.5 * len(call.words[index] & reason_words), index
 
 
-def pick_among(call: Weighed, places: list[int], limit: int, taken: set[int]) -> list[int]:
-    """Pick from ranked sentences; in a long call only the heaviest are compared with what is taken."""
+def pick_new(call: ScoredCall, places: list[int], limit: int, taken: set[int]) -> list[int]:
+    """Pick ranked sentences that repeat none of `taken`."""
     chosen: list[int] = []
-    for at in places[: limit * 8 + 16 + len(taken)]:
+    # A limit, as the comparisons of a long call would take quadratic time.
+    for index in places[: limit * 8 + 16 + len(taken)]:
         if len(chosen) == limit:
             break
-        if at not in taken and not any(says_the_same(call.words[at], call.words[other]) for other in taken):
-            chosen.append(at)
-            taken.add(at)
+        if index not in taken and not any(is_duplicate(call.words[index], call.words[other]) for other in taken):
+            chosen.append(index)
+            taken.add(index)
     return sorted(chosen)
 
 
-def says_the_same(words: frozenset[str], others: frozenset[str]) -> bool:
-    """Hold two sentences for the same when most words of the shorter stand in the longer."""
+def is_duplicate(words: frozenset[str], others: frozenset[str]) -> bool:
+    """Return whether most words of the shorter of two sentences are also in the longer."""
     return len(words & others) >= 0.7 * max(1, min(len(words), len(others)))
 
 
-def mood(call: Weighed) -> str:
-    """Name the customer's mood in one word."""
-    said = [set(WORD.findall(text.lower())) for text, _, role in call.sentences if role != "agent"]
-    angry = sum(len(words & CUES["angry"]) for words in said)
-    happy = sum(len(words & CUES["happy"]) for words in said)
+def find_mood(call: ScoredCall) -> str:
+    """Find the customer's mood: `negative`, `neutral` or `positive`."""
+    words_said = [set(WORD.findall(text.lower())) for text, _, role in call.sentences if role != "agent"]
+    angry = sum(len(words & CUES["angry"]) for words in words_said)
+    happy = sum(len(words & CUES["happy"]) for words in words_said)
     return "negative" if angry > happy else "positive" if happy > angry else "neutral"
 
 
-def find_end(call: Weighed) -> str:
-    """Say `resolved`, `pending` or `unresolved` by the agent's last word on it; nothing where there is none."""
-    said = (end_of(text) for text, _, role in reversed(call.sentences) if role != "customer")
-    return next(filter(None, said), "")
+def find_resolution(call: ScoredCall) -> str:
+    """Find whether the call ended `resolved`, `pending` or `unresolved`, by the agent's last word on it; else empty."""
+    found = (read_resolution(text) for text, _, role in reversed(call.sentences) if role != "customer")
+    return next(filter(None, found), "")
 
 
-def end_of(text: str) -> str:
-    """Say how a call ended where this is said of it; nothing where this says nothing."""
+def read_resolution(text: str) -> str:
+    """Read how a call ended from one text; empty when the text does not say."""
     words = set(WORD.findall(text.lower()))
-    return next((end for end, telling in ENDINGS.items() if not words.isdisjoint(telling)), "")
+    return next((resolution for resolution, cues in RESOLUTIONS.items() if not words.isdisjoint(cues)), "")

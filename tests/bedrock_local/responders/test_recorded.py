@@ -9,7 +9,7 @@ from bedrock_local.families import read_native_question
 from bedrock_local.inference import Question
 from bedrock_local.models import find_model
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.responders.recorded import Recorded, read_texts
+from bedrock_local.responders.recorded import RecordedAnswers, read_question_texts
 
 BODIES = Path(__file__).parents[3].parent / "shared" / "data" / "bedrock_batch" / "observed_model_bodies.jsonl"
 CLAUDE = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50}
@@ -85,7 +85,7 @@ def record(tmp_path):
     def write(*lines):
         path = tmp_path / "answers.jsonl"
         path.write_bytes(b"".join(line if isinstance(line, bytes) else line_of(*line) for line in lines))
-        return Recorded(path)
+        return RecordedAnswers(path)
 
     return write
 
@@ -177,7 +177,7 @@ def test_odd_bodies_harm_nobody(record, body):
 
 
 def test_an_answer_of_no_family_is_a_model_error(record):
-    with pytest.raises(ServiceError, match="ModelErrorException: The recorded answer is of no family"):
+    with pytest.raises(ServiceError, match="ModelErrorException: The recorded answer is in no format"):
         ask(record((CLAUDE, {"embedding": [0.5]})))
 
 
@@ -255,6 +255,5 @@ def test_recorded_bodies_of_real_models_are_read(record):
     rows = [json.loads(line) for line in BODIES.read_bytes().splitlines()]
     rows = [row for row in rows if row["http_status"] == 200 and not row["model_id"].startswith("ai21.j2")]
     responder = record(*((row["modelInput"], row["modelOutput"]) for row in rows))
-    assert all(
-        ask(responder, text, system).input_tokens > 0 for system, text in (read_texts(r["modelInput"]) for r in rows)
-    )
+    texts = [read_question_texts(row["modelInput"]) for row in rows]
+    assert all(ask(responder, text, system).input_tokens > 0 for system, text in texts)

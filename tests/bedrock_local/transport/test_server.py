@@ -313,7 +313,7 @@ def test_answers_that_are_gone_are_told_in_one_sentence_once(ask, server, capfd)
     change_settings(server.emulator.folder, responder="gone.jsonl")
     body = json.dumps({"messages": [{"role": "user", "content": [{"text": "Hello."}]}]})
     for _ in range(3):
-        assert b"no recorded answers can be read" in ask("POST", "/model/amazon.nova-lite-v1:0/converse", body)[2]
+        assert b"cannot read recorded answers" in ask("POST", "/model/amazon.nova-lite-v1:0/converse", body)[2]
     assert len(capfd.readouterr().err.splitlines()) == 1
 
 
