@@ -17,11 +17,9 @@ from analysis.aws.session import CREDENTIAL_ERRORS, NETWORK_ERRORS, is_busy
 from analysis.errors import JobError
 from analysis.facts.models import find_model
 from analysis.jobs.ledger import JobState, Ledger, apply_event
+from analysis.jobs.statuses import INTENDED, PLANNED, REFUSED, STOPPED, SUBMITTED, UNFINISHED
 
 MOST_TRIES = 3
-# Bedrock's ten statuses are these, and the ledger's UNPRODUCTIVE and PRODUCTIVE without `refused`.
-# A status that is in neither list is new: the job is taken as running.
-UNFINISHED = ("Submitted", "Validating", "Scheduled", "InProgress", "Stopping")
 COUNTS = {
     "total": "totalRecordCount",
     "processed": "processedRecordCount",
@@ -301,7 +299,7 @@ def create(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -
     request = create_request(job, state.job_try, uri, account)
     intent = {"job_name": request["jobName"], "token": request["clientRequestToken"]}
     places = {"input_uri": uri, "output_uri": output_uri(account)}
-    facts = {"status": "intended", **intent, **places}
+    facts = {"status": INTENDED, **intent, **places}
     ledger.append("intended", job_key=job.key, job_try=state.job_try, **facts)
     state = apply_event(state, facts)
     with bedrock_errors(state.job_name):
@@ -309,8 +307,8 @@ def create(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -
             arn = account.bedrock.create_model_invocation_job(**request)["jobArn"]
         except ClientError as error:
             return settle_refusal(state, job, error, ledger, account)
-    ledger.append("created", job_key=job.key, job_try=state.job_try, status="Submitted", job_arn=arn)
-    return replace(state, status="Submitted", job_arn=arn)
+    ledger.append("created", job_key=job.key, job_try=state.job_try, status=SUBMITTED, job_arn=arn)
+    return replace(state, status=SUBMITTED, job_arn=arn)
 
 
 def settle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger: Ledger, account: Account) -> JobState:
@@ -318,14 +316,14 @@ def settle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger:
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
     key = {"job_key": job.key, "job_try": state.job_try}
     if code == FULL:
-        ledger.append("planned", **key, status="planned", message=message)
-        return replace(state, status="planned", message=message)
+        ledger.append("planned", **key, status=PLANNED, message=message)
+        return replace(state, status=PLANNED, message=message)
     if is_busy(error.response):
         return state  # it may have been heard: the next look finds the job, or asks with the same token
     adopted = adopt(state, job, list_jobs(account.bedrock, nameContains=job.run_prefix), ledger)
     if adopted is not None:
         return adopted
-    facts = {"status": "refused", "message": f"{code}: {message}; {CURES.get(code, 'see docs/aws.md')}"}
+    facts = {"status": REFUSED, "message": f"{code}: {message}; {CURES.get(code, 'see docs/aws.md')}"}
     ledger.append("refused", **key, **facts)
     return apply_event(state, facts)
 
@@ -367,11 +365,11 @@ def stop_job(state: JobState, ledger: Ledger, bedrock: Any) -> None:
     """Stop one job; one that has ended meanwhile is left as it is."""
     if state.is_finished:
         return
-    if state.status == "intended":
+    if state.status == INTENDED:
         cure = "look again in a minute; a job that was never heard of ends after submitting and stopping it"
         raise JobError(state.job_name, "may have been heard by Bedrock, which does not list it yet", cure)
     if not state.job_arn:
-        facts = {"status": "Stopped", "message": "stopped before it was sent"}
+        facts = {"status": STOPPED, "message": "stopped before it was sent"}
         ledger.append("ended", job_key=state.job_key, job_try=state.job_try, **facts)
         return
     with bedrock_errors(state.job_arn):

@@ -13,13 +13,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analysis.aws.storage import ends_line
+from analysis.jobs.statuses import FINISHED, PLANNED, UNPRODUCTIVE
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
-
-UNPRODUCTIVE = frozenset({"refused", "Failed", "Expired"})
-PRODUCTIVE = frozenset({"Completed", "PartiallyCompleted", "Stopped"})
-FINISHED = UNPRODUCTIVE | PRODUCTIVE
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class JobState:
     job_try: int = 1
     folder: str = ""
     records: int | None = None
-    status: str = "planned"
+    status: str = PLANNED
     job_name: str = ""
     token: str = ""
     input_uri: str = ""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from analysis.display import count
+from analysis.jobs.statuses import COMPLETED
 from analysis.runs import Run, compare_manifests, describe_ends, reconcile_run
 
 MADE_BY = "a model that is not named"
@@ -54,7 +55,7 @@ def notice_manifests(compared: pl.DataFrame) -> Iterator[str]:
         has_lines = row["read_success"] + row["read_error"] > 0
         if row["error_message"]:
             yield f"Bedrock's manifest of {job} cannot be read: its lines are all there is to count by."
-        elif row["file"] is None and (has_lines or row["status"] == "Completed"):
+        elif row["file"] is None and (has_lines or row["status"] == COMPLETED):
             yield f"Bedrock left no manifest for {job}: no other count confirms its lines."
         elif row["agrees"] is False:
             yield f"Bedrock's manifest of {job} {compare_counts(row)}: the lines count here."

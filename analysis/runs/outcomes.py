@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from analysis.errors import JobError
 from analysis.jobs.batch import MOST_TRIES, PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
+from analysis.jobs.statuses import COMPLETED, REFUSED
 from analysis.runs.folder import Run
 from analysis.runs.status import find_least, has_jobs, is_settled, list_latest, plan_jobs
 
@@ -44,7 +45,7 @@ def check_ends(run: Run, planned: Sequence[PlannedJob]) -> None:
 
 def came_to_run(bad: Sequence[tuple[PlannedJob, JobState]]) -> bool:
     """Whether Bedrock took one of the jobs."""
-    return any(state.status != "refused" for _, state in bad)
+    return any(state.status != REFUSED for _, state in bad)
 
 
 def describe_absences(run: Run) -> dict[str, str]:
@@ -57,10 +58,10 @@ def describe_absences(run: Run) -> dict[str, str]:
 def describe_absence(state: JobState) -> str:
     """Say what became of a job, in so far as its records may be missing."""
     why = f" ({state.message})" if state.message else ""
-    if state.status == "Completed":
+    if state.status == COMPLETED:
         return f"{state.job_key} is Completed, and its output has no readable line of the record"
     if state.is_finished:
-        return f"{state.job_key} {'was' if state.status == 'refused' else 'ended'} {state.status}{why}"
+        return f"{state.job_key} {'was' if state.status == REFUSED else 'ended'} {state.status}{why}"
     return f"{state.job_key} has not ended: {state.status}"
 
 
@@ -86,7 +87,7 @@ def describe_end(run: Run, job: PlannedJob, state: JobState) -> str:
         why = f": {state.message}" if state.message else ""
         return f"{job.key} ended {state.status}{why.rstrip('.')}. {describe_left(run, job, state)}"
     sent, processed = count_sent(job, state), state.counts.get("processed")
-    if state.status != "Completed" and (processed is None or processed < sent):
+    if state.status != COMPLETED and (processed is None or processed < sent):
         done = f" after {processed:,} of {sent:,} records" if processed is not None else ""
         return f"{job.key} ended {state.status}{done}. The others have no answer and are not sent again; {CURE}."
     return ""

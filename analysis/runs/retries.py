@@ -14,6 +14,7 @@ from analysis.aws.storage import fetch_files, list_prefix
 from analysis.jobs.batch import PlannedJob
 from analysis.jobs.ledger import JobState
 from analysis.jobs.on_demand import InputLine
+from analysis.jobs.statuses import PLANNED, REFUSED
 from analysis.outputs import list_outputs, scan_outputs
 from analysis.runs.folder import Run
 from analysis.runs.status import is_settled, list_latest
@@ -27,7 +28,7 @@ def renew(run: Run, planned: Sequence[PlannedJob], s3: Any) -> None:
     """
     count_left(run, planned, s3)
     for job, state in zip(planned, list_latest(run, planned), strict=True):
-        if state.status == "refused":
+        if state.status == REFUSED:
             plan_try(run, state, state.job_try)
         elif state.is_unproductive and not is_settled(run, job, state):
             rest = write_rest(run, job, state)
@@ -53,7 +54,7 @@ def count_left(run: Run, planned: Sequence[PlannedJob], s3: Any) -> None:
 def plan_try(run: Run, state: JobState, job_try: int, **facts: Any) -> None:
     """Write down that a try is to be made; the next step makes it."""
     with run.ledger.lock():
-        run.ledger.append("planned", job_key=state.job_key, job_try=job_try, status="planned", message="", **facts)
+        run.ledger.append("planned", job_key=state.job_key, job_try=job_try, status=PLANNED, message="", **facts)
 
 
 def write_rest(run: Run, job: PlannedJob, state: JobState) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from typing import Any
 import polars as pl
 
 from analysis.jobs.batch import MOST_TRIES, PlannedJob, count_sent
-from analysis.jobs.ledger import PRODUCTIVE, JobState
+from analysis.jobs.ledger import JobState
 from analysis.jobs.on_demand import read_lines
+from analysis.jobs.statuses import PLANNED, PRODUCTIVE, REFUSED
 from analysis.runs.folder import Run
 
 ON_DEMAND = "on-demand"  # the folder of such answers below output/
@@ -97,7 +98,7 @@ def is_settled(run: Run, job: PlannedJob, state: JobState) -> bool:
     """
     if not state.is_unproductive:
         return state.status in PRODUCTIVE
-    if state.status == "refused" or state.left is None:
+    if state.status == REFUSED or state.left is None:
         return False
     return state.job_try >= MOST_TRIES or state.left < max(1, find_least(run, job))
 
@@ -109,7 +110,7 @@ def find_least(run: Run, job: PlannedJob) -> int:
 
 def has_jobs(run: Run) -> bool:
     """Whether Bedrock has, or may have, a job of the run."""
-    return any(state.job_arn or state.status not in {"planned", "refused"} for state in run.ledger.replay())
+    return any(state.job_arn or state.status not in {PLANNED, REFUSED} for state in run.ledger.replay())
 
 
 def has_answers(run: Run) -> bool:

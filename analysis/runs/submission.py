@@ -30,6 +30,7 @@ from analysis.jobs import batch
 from analysis.jobs.batch import Account, PlannedJob
 from analysis.jobs.ledger import JobState
 from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
+from analysis.jobs.statuses import PLANNED
 from analysis.runs.budget import agree_to_cost, check_way
 from analysis.runs.folder import Run
 from analysis.runs.outcomes import check_ends, describe_ends, describe_errors
@@ -151,7 +152,7 @@ def wait_for_jobs(
     total, told = sum(batch.count_sent(job, state) for job, state in zip(planned, states, strict=True)), set[str]()
     with tqdm(desc=run.name, total=total, unit="record", mininterval=1, file=sys.stdout) as bar:
         while True:
-            for reason in {state.message for state in states if state.status == "planned"} - {"", *told}:
+            for reason in {state.message for state in states if state.status == PLANNED} - {"", *told}:
                 told.add(reason)
                 tqdm.write(f"{run.name} waits for room in the account: {reason}", file=sys.stdout)
             bar.set_postfix_str(describe(states), refresh=False)
