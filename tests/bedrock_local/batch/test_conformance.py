@@ -46,7 +46,7 @@ RULES = {
     "pattern": "Member must satisfy regular expression pattern: {pattern}",
     "enum": "Member must satisfy enum value set: [",
 }
-# What a request of the right shape may be refused for: source in docs/emulator.md.
+# What a request of the right shape may be refused for: source in docs/emulator/service.md.
 MEANINGS = (
     "A resource can have 50 tags",
     "Batch inference is not supported for the requested model.",
