@@ -14,8 +14,10 @@ from bedrock_local.families.anthropic import ANTHROPIC
 from bedrock_local.families.cohere_command import COHERE_COMMAND
 from bedrock_local.families.cohere_command_r import COHERE_COMMAND_R
 from bedrock_local.families.deepseek import DEEPSEEK
+from bedrock_local.families.error_wording import check_schema
 from bedrock_local.families.family import Body, Family
 from bedrock_local.families.jamba import JAMBA
+from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.llama import LLAMA
 from bedrock_local.families.mistral_chat import MISTRAL_CHAT
 from bedrock_local.families.mistral_prompt import MISTRAL_PROMPT
@@ -50,8 +52,11 @@ def find_family(model: Model) -> Family:
 def read_native_question(model: Model, body: Body) -> Question:
     """Check a body in the model's own format, as InvokeModel takes it, and read the question from it."""
     family = find_family(model)
-    family.check_body(model, body)
-    return add_sampling(family.read_question(model, body), body)
+    check_schema(body, family.schema, family.format_error)
+    family.check_rules(model, body)
+    question = family.read_question(model, body)
+    check_ceiling(model, question.max_tokens)
+    return add_sampling(question, body)
 
 
 def read_converse_question(model: Model, body: Body) -> Question:

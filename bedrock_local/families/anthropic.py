@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bedrock_local.families.claude_rules import find_claude_violations, reports_cache_tokens, shows_reasoning
-from bedrock_local.families.error_wording import check_schema, format_claude
+from bedrock_local.families.error_wording import format_claude
 from bedrock_local.families.family import Body, Family, digest
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import join_role, list_texts
@@ -67,11 +67,11 @@ SCHEMA = Object(
 )
 
 
-def check_body(model: Model, body: Body) -> None:
-    """Refuse a body that the model would refuse."""
-    check_schema(body, SCHEMA, format_claude)
+def check_rules(model: Model, body: Body) -> None:
+    """Refuse empty messages, and parameters that the model does not accept."""
     for reason in find_empty_messages(body["messages"]):
         raise ServiceError("ValidationException", reason)
+    # The rules of thinking compare max_tokens, so it is checked before them.
     check_ceiling(model, body["max_tokens"])
     for reason in find_claude_violations(model, body, last_role=body["messages"][-1]["role"]):
         raise ServiceError("ValidationException", reason)
@@ -135,5 +135,11 @@ def write_usage(model: Model, reply: Reply) -> dict[str, Any]:
 
 
 ANTHROPIC = Family(
-    "anthropic", re.compile(r"anthropic\."), SCHEMA, format_claude, check_body, read_question, write_answer
+    "anthropic",
+    re.compile(r"anthropic\."),
+    SCHEMA,
+    read_question,
+    write_answer,
+    check_rules=check_rules,
+    format_error=format_claude,
 )

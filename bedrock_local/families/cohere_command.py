@@ -8,9 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family, make_uuid
-from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.schema import ANY_OBJECT, Array, Boolean, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
@@ -36,12 +34,6 @@ SCHEMA = Object(
 DEFAULT_MAX_TOKENS = 20
 
 
-def check_body(model: Model, body: Body) -> None:
-    """Refuse a body that the model would refuse."""
-    check_schema(body, SCHEMA, format_schema)
-    check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
-
-
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
     stops = tuple(body.get("stop_sequences", ()))
@@ -55,11 +47,5 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
 
 
 COHERE_COMMAND = Family(
-    "cohere-command",
-    re.compile(r"cohere\.command-(light-)?text"),
-    SCHEMA,
-    format_schema,
-    check_body,
-    read_question,
-    write_answer,
+    "cohere-command", re.compile(r"cohere\.command-(light-)?text"), SCHEMA, read_question, write_answer
 )

@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family, make_uuid
-from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.schema import ANY, ANY_OBJECT, Array, Boolean, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
@@ -48,12 +46,6 @@ SCHEMA = Object(
 DEFAULT_MAX_TOKENS = 4_096
 
 
-def check_body(model: Model, body: Body) -> None:
-    """Refuse a body that the model would refuse."""
-    check_schema(body, SCHEMA, format_schema)
-    check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
-
-
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
     before = [turn.get("message", "") for turn in body.get("chat_history", ()) if turn["role"] == "USER"]
@@ -78,12 +70,4 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
     }
 
 
-COHERE_COMMAND_R = Family(
-    "cohere-command-r",
-    re.compile(r"cohere\.command-r"),
-    SCHEMA,
-    format_schema,
-    check_body,
-    read_question,
-    write_answer,
-)
+COHERE_COMMAND_R = Family("cohere-command-r", re.compile(r"cohere\.command-r"), SCHEMA, read_question, write_answer)

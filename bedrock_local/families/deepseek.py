@@ -8,9 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family
-from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.prompt_templates import Template, read_prompt
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import Array, Integer, Number, Object, String
@@ -41,12 +39,6 @@ TEMPLATE = Template(
 DEFAULT_MAX_TOKENS = 8_192
 
 
-def check_body(model: Model, body: Body) -> None:
-    """Refuse a body that the model would refuse."""
-    check_schema(body, SCHEMA, format_schema)
-    check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
-
-
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
     system, text = read_prompt(body["prompt"], TEMPLATE)
@@ -60,6 +52,4 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
     return {"choices": [{"text": f"{reasoning}{end}{reply.text}", "stop_reason": STOPS[reply.stop]}]}
 
 
-DEEPSEEK = Family(
-    "deepseek", re.compile(r"deepseek\.r1"), SCHEMA, format_schema, check_body, read_question, write_answer
-)
+DEEPSEEK = Family("deepseek", re.compile(r"deepseek\.r1"), SCHEMA, read_question, write_answer)

@@ -6,12 +6,12 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import msgspec
 
-from bedrock_local.families.error_wording import ErrorFormatter
+from bedrock_local.families.error_wording import ErrorFormatter, format_schema
 from bedrock_local.families.schema import Object
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
@@ -34,23 +34,24 @@ class Family:
         Pattern of the base ids of its models.
     schema
         Schema of a body; Converse accepts its properties as additional fields of a model.
-    format_error
-        Formats the error message for a body that breaks the schema.
-    check_body
-        Raises a ServiceError for a body that the model would refuse.
     read_question
         Reads the question from a checked body.
     write_answer
         Writes a reply in the model's own format.
+    check_rules
+        Raises a ServiceError for a body that matches the schema, and that the model refuses all the same.
+    format_error
+        Formats the error message for a body that breaks the schema.
     """
 
     name: str
     models: re.Pattern[str]
     schema: Object
-    format_error: ErrorFormatter
-    check_body: Callable[[Model, Body], None]
     read_question: Callable[[Model, Body], Question]
     write_answer: Callable[[Model, Body, Reply], dict[str, Any]]
+    _: KW_ONLY
+    check_rules: Callable[[Model, Body], None] = lambda _model, _body: None
+    format_error: ErrorFormatter = format_schema
 
 
 def digest(body: Any) -> str:

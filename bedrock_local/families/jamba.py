@@ -8,9 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family, digest
-from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import join_role
 from bedrock_local.families.schema import ANY_OBJECT, AnyOf, Array, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
@@ -35,12 +33,6 @@ SCHEMA = Object(
     required=("messages",),
 )
 DEFAULT_MAX_TOKENS = 4_096
-
-
-def check_body(model: Model, body: Body) -> None:
-    """Refuse a body that the model would refuse."""
-    check_schema(body, SCHEMA, format_schema)
-    check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
 
 
 def read_question(model: Model, body: Body) -> Question:
@@ -70,4 +62,4 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
     }
 
 
-JAMBA = Family("jamba", re.compile(r"ai21\.jamba"), SCHEMA, format_schema, check_body, read_question, write_answer)
+JAMBA = Family("jamba", re.compile(r"ai21\.jamba"), SCHEMA, read_question, write_answer)

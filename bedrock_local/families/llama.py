@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family
-from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.prompt_templates import Template, read_prompt
 from bedrock_local.families.schema import Array, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
@@ -39,12 +37,6 @@ TEMPLATE = Template(
 DEFAULT_MAX_TOKENS = 512
 
 
-def check_body(model: Model, body: Body) -> None:
-    """Refuse a body that the model would refuse."""
-    check_schema(body, SCHEMA, format_schema)
-    check_ceiling(model, body.get("max_gen_len", DEFAULT_MAX_TOKENS))
-
-
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
     system, text = read_prompt(body["prompt"], TEMPLATE)
@@ -61,4 +53,4 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
     }
 
 
-LLAMA = Family("llama", re.compile(r"meta\.llama"), SCHEMA, format_schema, check_body, read_question, write_answer)
+LLAMA = Family("llama", re.compile(r"meta\.llama"), SCHEMA, read_question, write_answer)

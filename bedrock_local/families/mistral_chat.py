@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family
-from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import join_role
 from bedrock_local.families.schema import ANY, ANY_OBJECT, Array, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
@@ -43,12 +41,6 @@ SCHEMA = Object(
 DEFAULT_MAX_TOKENS = 8_192
 
 
-def check_body(model: Model, body: Body) -> None:
-    """Refuse a body that the model would refuse."""
-    check_schema(body, SCHEMA, format_schema)
-    check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
-
-
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
     system, text = join_role(body["messages"], "system"), join_role(body["messages"], "user")
@@ -61,12 +53,4 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
     return {"choices": [{"index": 0, "message": message, "stop_reason": STOPS[reply.stop]}]}
 
 
-MISTRAL_CHAT = Family(
-    "mistral-chat",
-    re.compile(r"mistral\.mistral-large-2407"),
-    SCHEMA,
-    format_schema,
-    check_body,
-    read_question,
-    write_answer,
-)
+MISTRAL_CHAT = Family("mistral-chat", re.compile(r"mistral\.mistral-large-2407"), SCHEMA, read_question, write_answer)

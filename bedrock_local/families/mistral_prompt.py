@@ -8,9 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family
-from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.prompt_templates import Template, read_prompt
 from bedrock_local.families.schema import Array, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
@@ -36,12 +34,6 @@ TEMPLATE = Template(
 DEFAULT_MAX_TOKENS = 512
 
 
-def check_body(model: Model, body: Body) -> None:
-    """Refuse a body that the model would refuse."""
-    check_schema(body, SCHEMA, format_schema)
-    check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
-
-
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
     system, text = read_prompt(body["prompt"], TEMPLATE)
@@ -57,8 +49,6 @@ MISTRAL_PROMPT = Family(
     "mistral-prompt",
     re.compile(r"mistral\.(mistral-7b|mixtral|mistral-(small|large)-2402)"),
     SCHEMA,
-    format_schema,
-    check_body,
     read_question,
     write_answer,
 )

@@ -8,9 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family
-from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import check_conversation, join_role, list_texts
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import ANY, ANY_OBJECT, Array, Integer, Number, Object, String
@@ -51,11 +49,9 @@ SCHEMA = Object(
 DEFAULT_MAX_TOKENS = 5_000
 
 
-def check_body(model: Model, body: Body) -> None:
-    """Refuse a body that the model would refuse."""
-    check_schema(body, SCHEMA, format_schema)
+def check_rules(model: Model, body: Body) -> None:  # noqa: ARG001
+    """Refuse messages that break the rules of a conversation."""
     check_conversation(body["messages"])
-    check_ceiling(model, read_question(model, body).max_tokens)
 
 
 def read_question(model: Model, body: Body) -> Question:
@@ -86,4 +82,4 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
     return {"output": {"message": message}, "stopReason": STOPS[reply.stop], "usage": usage}
 
 
-NOVA = Family("nova", re.compile(r"amazon\.nova"), SCHEMA, format_schema, check_body, read_question, write_answer)
+NOVA = Family("nova", re.compile(r"amazon\.nova"), SCHEMA, read_question, write_answer, check_rules=check_rules)

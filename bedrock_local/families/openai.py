@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_schema, format_openai
+from bedrock_local.families.error_wording import format_openai
 from bedrock_local.families.family import Body, Family, digest, make_time
-from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import join_role
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import ANY, ANY_OBJECT, AnyOf, Array, Boolean, Integer, Number, Object, OneOf, String
@@ -63,9 +62,8 @@ SCHEMA = Object(
 DEFAULT_MAX_TOKENS = 4_096
 
 
-def check_body(model: Model, body: Body) -> None:
-    """Refuse a body that the model would refuse."""
-    check_schema(body, SCHEMA, format_openai)
+def check_rules(model: Model, body: Body) -> None:
+    """Refuse messages without content, and a body for another model."""
     for number, message in enumerate(body["messages"]):
         if message.get("content") is None and message["role"] != "assistant":
             reason = f"Failed to deserialize the JSON body into the target type: messages[{number}]: missing field"
@@ -74,7 +72,6 @@ def check_body(model: Model, body: Body) -> None:
         # "OpenAI models": the field is left out, or names the model that is asked. The wording is the emulator's own.
         reason = f"The model {body['model']} of the body is not the one that the request names"
         raise ServiceError("ValidationException", reason)
-    check_ceiling(model, read_question(model, body).max_tokens)
 
 
 def read_question(model: Model, body: Body) -> Question:
@@ -118,8 +115,8 @@ OPENAI = Family(
         r"|mistral\.(ministral|magistral|voxtral|devstral|mistral-large-3)"
     ),
     SCHEMA,
-    format_openai,
-    check_body,
     read_question,
     write_answer,
+    check_rules=check_rules,
+    format_error=format_openai,
 )

@@ -8,9 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family
-from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.schema import Array, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import Model
@@ -34,12 +32,6 @@ SCHEMA = Object(
 DEFAULT_MAX_TOKENS = 512
 
 
-def check_body(model: Model, body: Body) -> None:
-    """Refuse a body that the model would refuse."""
-    check_schema(body, SCHEMA, format_schema)
-    check_ceiling(model, read_question(model, body).max_tokens)
-
-
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
     config = body.get("textGenerationConfig") or {}
@@ -53,6 +45,4 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
     return {"inputTextTokenCount": reply.input_tokens, "results": [result]}
 
 
-TITAN = Family(
-    "titan", re.compile(r"amazon\.titan-text-[lep]"), SCHEMA, format_schema, check_body, read_question, write_answer
-)
+TITAN = Family("titan", re.compile(r"amazon\.titan-text-[lep]"), SCHEMA, read_question, write_answer)

@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.error_wording import check_schema, format_schema
 from bedrock_local.families.family import Body, Family, digest, make_time
-from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import join_role
 from bedrock_local.families.schema import ANY, ANY_OBJECT, AnyOf, Array, Integer, Number, Object, String
 from bedrock_local.inference import Question, Reply
@@ -47,12 +45,6 @@ SCHEMA = Object(
 DEFAULT_MAX_TOKENS = 16
 
 
-def check_body(model: Model, body: Body) -> None:
-    """Refuse a body that the model would refuse."""
-    check_schema(body, SCHEMA, format_schema)
-    check_ceiling(model, body.get("max_tokens", DEFAULT_MAX_TOKENS))
-
-
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
     return Question(
@@ -84,6 +76,4 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
     }
 
 
-WRITER = Family(
-    "writer", re.compile(r"writer\.palmyra-x"), SCHEMA, format_schema, check_body, read_question, write_answer
-)
+WRITER = Family("writer", re.compile(r"writer\.palmyra-x"), SCHEMA, read_question, write_answer)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.families import answer_native
-from bedrock_local.families.anthropic import check_body, read_question, write_answer
+from bedrock_local.families import answer_native, read_native_question
+from bedrock_local.families.anthropic import read_question, write_answer
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import find_model
 from bedrock_local.protocol.errors import ServiceError
@@ -63,7 +63,7 @@ def says(content, role="user"):
 )
 def test_a_body_that_the_model_refuses_is_refused(wrong, message):
     with pytest.raises(ServiceError) as caught:
-        check_body(HAIKU, BODY | wrong)
+        read_native_question(HAIKU, BODY | wrong)
     assert caught.value.message.startswith(message)
     assert caught.value.status == 400
 
@@ -71,13 +71,13 @@ def test_a_body_that_the_model_refuses_is_refused(wrong, message):
 @pytest.mark.parametrize("name", ["anthropic_version", "max_tokens", "messages"])
 def test_a_field_that_is_missing_is_named(name):
     with pytest.raises(ServiceError, match=f"{name}: Field required"):
-        check_body(HAIKU, {key: value for key, value in BODY.items() if key != name})
+        read_native_question(HAIKU, {key: value for key, value in BODY.items() if key != name})
 
 
 @pytest.mark.parametrize("wrong", [{"temperature": 0}, {"top_p": 0.5}, {"top_k": 5}])
 def test_the_newest_models_take_no_sampling(wrong):
     with pytest.raises(ServiceError, match="is deprecated for this model"):
-        check_body(OPUS, BODY | wrong)
+        read_native_question(OPUS, BODY | wrong)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_the_newest_models_take_no_sampling(wrong):
     ],
 )
 def test_a_body_that_the_model_takes_passes(model, more):
-    assert check_body(model, BODY | more) is None
+    assert read_native_question(model, BODY | more).model_id == model.base
 
 
 def test_the_question_is_all_that_the_user_said():
@@ -165,7 +165,7 @@ BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 
 )
 def test_thinking_and_effort_have_rules_of_their_own(model, wrong, message):
     with pytest.raises(ServiceError) as caught:
-        check_body(model, BODY | wrong)
+        read_native_question(model, BODY | wrong)
     assert caught.value.message.startswith(message)
 
 
