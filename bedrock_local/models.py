@@ -171,6 +171,7 @@ MODELS = {
 
 def find_model(model_id: str) -> Model | None:
     """Find the model of an id, profile id or ARN; None when it is not in the catalogue."""
+    # An ARN ends in the id, which has no slash.
     name = model_id.rsplit("/", 1)[-1]
     prefix = PROFILE.match(name)
     return MODELS.get(name[prefix.end() :] if prefix else name)

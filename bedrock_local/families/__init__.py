@@ -54,6 +54,7 @@ def read_native_question(model: Model, body: Body) -> Question:
     family = find_family(model)
     check_schema(body, family.schema, family.format_error)
     family.check_rules(model, body)
+    # After the rules: the name of the limit and its default are the family's.
     question = family.read_question(model, body)
     check_ceiling(model, question.max_tokens)
     return add_sampling(question, body)
@@ -67,6 +68,7 @@ def read_converse_question(model: Model, body: Body) -> Question:
 
 def add_sampling(question: Question, body: Body) -> Question:
     """Add the temperature and top_p of a checked body, which are at its top or in its inference configuration."""
+    # Claude and the OpenAI format have them at the top; Converse, Nova and Titan in a configuration.
     parts = [body, body.get("inferenceConfig") or {}, body.get("textGenerationConfig") or {}]
     given = {name: value for part in parts for name, value in part.items() if value is not None}
     return replace(question, temperature=given.get("temperature"), top_p=given.get("top_p", given.get("topP")))

@@ -82,6 +82,7 @@ def find_empty_messages(messages: list[dict[str, Any]]) -> Iterator[str]:
     if not messages:
         yield "messages: at least one message is required"
     for number, message in enumerate(messages):
+        # Claude continues a last message of the assistant, so that one may be empty.
         is_last = number == len(messages) - 1 and message["role"] == "assistant"
         if "" in list_texts(message["content"]) and not is_last:
             yield "messages: text content blocks must be non-empty"
@@ -119,6 +120,7 @@ def write_blocks(model: Model, body: Body, reply: Reply) -> list[dict[str, Any]]
     blocks = [{"type": "text", "text": reply.text}] if reply.text else []
     if reasoning := make_reasoning(model, body, body["max_tokens"]):
         shown = reasoning if shows_reasoning(model, body.get("thinking")) else ""
+        # A real signature is opaque as well; clients only send it back.
         blocks.insert(0, {"type": "thinking", "thinking": shown, "signature": digest(body)})
     return blocks
 

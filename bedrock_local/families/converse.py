@@ -40,16 +40,20 @@ NOT_IN_BATCH = {
     "requestMetadata": "The requestMetadata field",
     "serviceTier": "The serviceTier field",
 }
+# Models that were seen to refuse a system text, or stop sequences, in the issues above.
 WITHOUT_SYSTEM = re.compile(r"amazon\.titan-text|cohere\.command-(light-)?text|mistral\.(mistral-7b|mixtral)")
 WITHOUT_STOPS = re.compile(r"openai\.gpt-oss|qwen\.|deepseek\.v3")
+# For models whose own limit is not known.
 DEFAULT_MAX_TOKENS = 4096
 
 
 def check_body(model: Model, body: Body, family: Family) -> None:
     """Refuse a body that Converse, or the model behind it, would refuse; `family` is the model's."""
     shape = input_shape("bedrock-runtime", "Converse")
+    # The check against the shape, below, ignores unknown members, which the service refuses.
     known = dict.fromkeys((name for name in shape.members if name != "modelId"), ANY)
     check_schema(body, Object(known), format_schema)
+    # The shape requires modelId, which is in the path of a request and not in a record.
     refuse_violations(list(find_violations({"modelId": model.base, **body}, shape, "")))
     check_conversation(body.get("messages") or (), model.base)
     for reason in find_unsupported(model, body):
@@ -92,6 +96,7 @@ def check_additional_fields(model: Model, body: Body, family: Family) -> None:
     more = body.get("additionalModelRequestFields") or {}
     if isinstance(more, dict):
         try:
+            # Only the properties: what a native body requires has its own place in a body of Converse.
             check_schema(more, Object(family.schema.properties, nullable=family.schema.nullable), family.format_error)
         except ServiceError as error:
             raise ServiceError(error.code, attribute_to_model(family, error.message)) from None
@@ -136,6 +141,7 @@ def write_answer(model: Model, body: Body, reply: Reply, *, latency_ms: int) -> 
     """Write the answer to a request on demand; cache counters are always 0."""
     counters = dict.fromkeys(COUNTERS, 0) if claude_rules.reports_cache_tokens(model) else {}
     return {
+        # Members in alphabetical order, as in recorded answers.
         "metrics": {"latencyMs": latency_ms},
         "output": {"message": {"content": write_blocks(model, body, reply), "role": "assistant"}},
         "stopReason": STOPS[reply.stop],

@@ -81,6 +81,7 @@ CLAUDE_RULES = {
 
 def check_schema(body: Any, schema: Schema, format_error: ErrorFormatter) -> None:
     """Refuse a body that breaks its schema, with the message that a formatter makes of the first violations."""
+    # A generator: nothing is checked beyond the last violation that is shown.
     violations = schema.find_violations(body)
     first = next(violations, None)
     if first is not None:

@@ -21,6 +21,7 @@ MESSAGE = Object(
 SCHEMA = Object(
     {
         "messages": Array(MESSAGE, min_items=1),
+        # The page has 0 as the minimum.
         "max_tokens": Integer(0),
         "temperature": Number(0, 2),
         "top_p": Number(0, 1),

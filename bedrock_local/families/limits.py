@@ -22,6 +22,7 @@ def check_ceiling(model: Model, max_tokens: int) -> None:
 
 def check_window(question: Question, window: int | None) -> int:
     """Count the tokens of a prompt, and refuse one that is longer than the context window."""
+    # The emulator has no tokenizer of any model, so a prompt close to the limit may pass here and not there.
     tokens = count_tokens(question.system) + count_tokens(question.text)
     if window is not None and tokens > window:
         raise ServiceError("ValidationException", f"prompt is too long: {tokens} tokens > {window} maximum")

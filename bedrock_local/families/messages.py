@@ -21,6 +21,7 @@ def list_texts(content: Any) -> list[str]:
     """List the texts of a content, which is a text, a block, or a list of blocks; blocks without text are skipped."""
     if isinstance(content, str):
         return [content]
+    # Writer accepts a single block in place of a list.
     blocks = [content] if isinstance(content, dict) else content if isinstance(content, list) else []
     return [block["text"] for block in blocks if isinstance(block.get("text"), str)]
 

@@ -19,6 +19,7 @@ STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered":
 MESSAGE = Object(
     {
         "role": String(enum=("system", "user", "assistant", "tool")),
+        # Null, or missing, in a message with tool calls.
         "content": String(),
         "tool_calls": Array(ANY_OBJECT),
         "tool_call_id": String(),

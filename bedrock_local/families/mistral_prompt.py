@@ -27,6 +27,7 @@ SCHEMA = Object(
     required=("prompt",),
 )
 TEMPLATE = Template(
+    # <<SYS>> is a token of Llama 2 that many prompts for Mistral have too.
     {"[INST]": "user", "[/INST]": "assistant", "<<SYS>>": "system", "<</SYS>>": "user"},
     first_role="user",
     other_tokens=re.compile(r"</?s>"),

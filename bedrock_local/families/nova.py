@@ -33,6 +33,7 @@ SCHEMA = Object(
         "inferenceConfig": Object(
             {
                 "maxTokens": Integer(1),
+                # The name in older examples of the guide.
                 "max_new_tokens": Integer(1),
                 "temperature": Number(0, 1),
                 "topP": Number(0, 1),

@@ -32,6 +32,7 @@ class Template:
 def read_prompt(prompt: str, template: Template) -> tuple[str, str]:
     """Return the system text and the user's text of a prompt; a prompt without tokens is all the user's."""
     tokens = "|".join(re.escape(token) for token in template.roles)
+    # The group makes re.split keep the tokens: text, token, text, token, text.
     before, *rest = re.split(f"({tokens})", prompt)
     turns = [(template.first_role if rest else "user", before)]
     turns += [(template.roles[token], text) for token, text in zip(rest[::2], rest[1::2], strict=True)]

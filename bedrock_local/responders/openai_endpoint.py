@@ -118,10 +118,12 @@ class Endpoint:
             # A server that cannot be reached is rarely back a moment later.
             connect=min(2, tries - 1),
             redirect=False,
+            # None includes POST, which urllib3 does not retry by default.
             allowed_methods=None,
             status_forcelist=BUSY_STATUSES,
             backoff_factor=pause_s,
             backoff_max=MAX_WAIT_S,
+            # The response of the last try becomes an error by its status.
             raise_on_status=False,
         )
         # The blocking pool is what limits the questions; while one waits for its next try it occupies no connection.
@@ -130,6 +132,7 @@ class Endpoint:
     def __call__(self, question: Question) -> Reply:
         """Ask the endpoint, and read the answer."""
         headers = {"content-type": "application/json"}
+        # A key that was read from a file often ends in a line break.
         if key := os.environ.get("OPENAI_API_KEY", "").strip():
             headers["authorization"] = f"Bearer {key}"
         try:

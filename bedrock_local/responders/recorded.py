@@ -32,6 +32,7 @@ TEMPLATE_TOKENS = re.compile(
 )
 STATUS = re.compile("[1-5][0-9]{2}")
 OFFSET_BITS = 64
+# Larger numbers are not exact in all JSON readers, and no count of tokens.
 MAX_TOKENS = 2**53
 
 
@@ -185,8 +186,10 @@ def join_texts(content: Any) -> str:
 
 def digest_question(system: str, text: str) -> int:
     """Return a 64-bit digest of a question that is the same in every format."""
-    user_texts = TEMPLATE_TOKENS.sub("", system + text) if "<" in text or "[" in text else system + text
-    plain = replace_surrogates("".join(user_texts.split()))
+    # The pattern is slow, and each of its tokens has one of these characters.
+    asked = TEMPLATE_TOKENS.sub("", system + text) if "<" in text or "[" in text else system + text
+    # White space differs between formats and templates.
+    plain = replace_surrogates("".join(asked.split()))
     return int.from_bytes(hashlib.blake2b(plain.encode(), digest_size=8).digest(), "big")
 
 

@@ -38,8 +38,10 @@ def check_url(url: str) -> None:
     """Refuse a URL without a valid host and port, or with a password or query: keys belong into the environment."""
     parts = urlsplit(url)
     if parts.username is not None or parts.password is not None or parts.query:
+        # Without the URL, which has the secret.
         raise ValueError("the URL of the responder has a password or a query; put the key into OPENAI_API_KEY instead")
     try:
+        # `port` raises a ValueError unless it is a number up to 65535.
         has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:
         has_host = False

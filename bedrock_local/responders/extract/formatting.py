@@ -66,6 +66,7 @@ def write_paragraph(instructions: Instructions, call: ScoredCall) -> str:
     if instructions.sentences:
         return " ".join(fit_words(call, pick_summary(call, instructions.sentences), instructions.words))
     words = instructions.words or DEFAULT_WORDS
+    # About 12 words a sentence, and at most a third of a short call.
     count = min(max(2, words // 12), 8, 1 + len(call.sentences) // 3)
     return " ".join(fit_words(call, pick_summary_relevant(call, count), words))
 
@@ -85,6 +86,7 @@ def pick_summary_relevant(call: ScoredCall, count: int) -> list[int]:
     """Pick the relevant sentences of a summary: one for each topic, then those with the highest scores."""
     taken: set[int] = set()
     indexes = pick_best(call, "reason", 1, taken)
+    # Actions and promises get a second sentence.
     for topic in (*TOPIC_ORDER[1:], "actions", "follow_up"):
         indexes += pick_relevant(call, topic, 1, taken)
     return (indexes + pick_relevant(call, "general", max(0, count - len(indexes)), taken))[:count]
@@ -134,6 +136,7 @@ def assign_sentences(call: ScoredCall, topics: list[str], most: int | None) -> l
     for turn in range(most or 2):
         for position in sorted(range(len(topics)), key=lambda position: topic_priority(topics[position])):
             topic = topics[position]
+            # Without a requested number only actions get a second sentence.
             if turn == 0 or most or topic == "actions":
                 if topic == "reason" and turn == 0:
                     assigned[position] += pick_best(call, topic, 1, taken)
@@ -162,9 +165,11 @@ def fill_value(skeleton: Any, name: str, call: ScoredCall, taken: set[int]) -> A
         return fill_object(skeleton, call, taken)
     if isinstance(skeleton, list):
         return fill_list(skeleton, name, call, taken)
+    # Before numbers, as a bool is an int in Python.
     if isinstance(skeleton, bool):
         return find_resolution(call) == "resolved" if topic in {"outcome", "general"} else bool(call.cues.get(topic))
     if isinstance(skeleton, int | float):
+        # A number is taken for a score from 1 to 5.
         return {"negative": 2, "neutral": 3, "positive": 4}[find_mood(call)]
     if isinstance(skeleton, str) and (options := read_options(skeleton)):
         return find_mood(call) if find_mood(call) in options else options[0]
@@ -182,6 +187,7 @@ def fill_object(skeleton: dict[str, Any], call: ScoredCall, taken: set[int]) -> 
             lists[key] = pick_relevant(call, find_topic(key), 1, taken)
         else:
             filled[key] = fill_value(skeleton[key], key, call, taken)
+    # Only now, when every key has its best sentence.
     for key, first in lists.items():
         indexes = sorted(first + pick_relevant(call, find_topic(key), 2, taken))
         filled[key] = [text for text in retell_sentences(call, indexes) if text]

@@ -25,11 +25,15 @@ NUMBERS |= {
     "hundred": 100,
 }
 NUMBER = r"(\d{1,4}|" + "|".join(NUMBERS) + ")"
+# `3`, `three`, or a range such as `2-3`.
 COUNT = rf"\b{NUMBER}(?:\s?(?:-|\u2013|to|or)\s?{NUMBER})?"
+# Up to two words may come between, as in "three short clear sentences".
 SENTENCES = re.compile(COUNT + r"[\s-](?:[a-z]{1,20}[\s-]){0,2}?sentences?\b", re.IGNORECASE)
 WORDS = re.compile(COUNT + r"[\s-]words?\b", re.IGNORECASE)
 BULLETS = re.compile(COUNT + r"[\s-](?:[a-z]{1,20}[\s-]){0,2}?(?:bullets?|points|items)\b", re.IGNORECASE)
+# Not "no bullets".
 ANY_BULLETS = re.compile(r"(?<!\bno )(?<!without )(?<!any )\b(?:bullet(?:ed|s|\b)|numbered list)", re.IGNORECASE)
+# A list mark or not, then `Reason:`, `## Reason` or `**Reason**`, then an explanation or not.
 HEADING = re.compile(
     r"[ \t]*(?:[-*][ \t]+|\d{1,2}[.)][ \t]+)?(?P<mark>#{1,6}[ \t]+|\*\*)?[`\"]?(?P<name>\w[\w '/&-]{1,39}?)[`\"]?"
     r"(?P<end>:\*\*|\*\*:?|:)?[`\"]?(?:[ \t]+(?P<hint>\S.*)|[ \t]*)$"
@@ -49,6 +53,7 @@ QUOTED_KEYS = re.compile(
 )
 FLAT_KEY = re.compile(r"\"([\w -]{1,40})\"\s*:\s*(\"[^\"\n]*\"|\S)")
 NAME = re.compile(r"[`\"']?([A-Za-z][\w -]{0,39}?)[`\"']?")
+# In this order: `next_steps` belongs to follow_up, not to actions.
 TOPIC_WORDS = (
     ("follow_up", re.compile(r"follow|next|promis|commit|pending|todo|to_do|callback", re.IGNORECASE)),
     ("outcome", re.compile(r"outcome|resol|result|status|disposition|conclusion|solution|plan", re.IGNORECASE)),
@@ -62,6 +67,7 @@ TOPIC_WORDS = (
     ),
 )
 DEFAULT_KEYS = {"reason": "", "actions": [""], "outcome": "", "follow_up": ""}
+# Instructions are at the ends of a prompt, and the patterns are slow on a long text.
 MAX_CHARACTERS = 10_000
 
 
@@ -110,6 +116,7 @@ def parse_instructions(text: str) -> Instructions:
         headings=headings,
         keys=keys,
         focus=frozenset(re.findall(r"[a-z]{4,}", text.lower())),
+        # Not hash(), which differs from process to process.
         seed=crc32(encode_text(text)),
     )
 
@@ -137,6 +144,7 @@ def find_topic(name: str, hint: str = "") -> str:
 def read_headings(text: str) -> tuple[Heading, ...]:
     """Read the headings: from lines of their own, else from a list after `headings` or `sections`."""
     headings = drop_duplicates([heading for line in text.split("\n") if (heading := read_heading(line))])
+    # Lines with a colon and no known topic are more likely part of the text.
     if len(headings) > 1 and any(heading.topic != "general" for heading in headings):
         return headings
     match = LISTED.search(text)
@@ -155,6 +163,7 @@ def read_heading(line: str) -> Heading | None:
         return None
     name = match["name"]
     words = name.lower().replace("-", " ").split()
+    # `Call:` alone introduces the transcript, `Call reason:` is a heading.
     if len(words) > 4 or NOT_HEADINGS.intersection(words) - {"call"} or words == ["call"]:
         return None
     mark, end = match["mark"] or "", match["end"] or ""
@@ -205,6 +214,7 @@ def read_names(listed: str) -> list[tuple[str, str]]:
     for piece in pieces:
         hint = next(remaining, "") if "\0" in piece else ""
         match = NAME.fullmatch(piece.replace("\0", "").strip(" :#"))
+        # A piece that is not a name belongs to the rest of the sentence.
         if not match or len(match[1].split()) > 3:
             break
         parts.append((match[1], hint))

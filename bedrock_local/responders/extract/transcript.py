@@ -11,6 +11,7 @@ from bedrock_local.responders.extract.lexicon import AGENTS, CUSTOMERS
 TAGS = ("transcript", "call", "conversation", "dialogue", "dialog", "document", "text")
 # Labels that are retold by the usual name of their role.
 PLAIN_NAMES = {"wizard": "agent", "rep": "agent", "csr": "agent", "user": "customer", "caller": "customer"}
+# A time stamp, a name, a remark in parentheses, and a colon.
 LABEL = re.compile(
     r"[ \t>*_-]{0,6}(?:[\[(]?\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d{1,3})?[\])]?[ \t-]{0,3})?"
     r"(\w[\w .'\u2019-]{0,29}?)(?:[ \t]?\([^)\n]{0,20}\))?"
@@ -25,6 +26,7 @@ END = "\0"
 ENDS = (". ", "? ", "! ")
 QUOTED_ENDS = ('." ', '?" ', '!" ', ".' ", "?' ", "!' ")
 OTHER_ENDS = (".\u201d ", "?\u201d ", "!\u201d ", "\u2026 ", "\u061f ", "\u3002", "\uff01", "\uff1f")
+# Marks that do not end a sentence: after an initial, or a title.
 NO_END = re.compile(
     r"\0(?:(?<=[^,][ \0][A-Z]\.\0)|(?<=\.[A-Z]\.\0)"
     r"|(?<=Mr\.\0)|(?<=Mrs\.\0)|(?<=Ms\.\0)|(?<=Dr\.\0)|(?<=St\.\0)|(?<=No\.\0))"
@@ -75,6 +77,7 @@ def find_spoken_lines(lines: list[str]) -> list[int]:
     if known:
         return known
     repeated = [number for number, label in labels.items() if times[label] > 1]
+    # Two lines that begin alike may be prose.
     return repeated if len(repeated) > 2 else []
 
 
@@ -100,6 +103,7 @@ def split_prose(lines: list[str]) -> tuple[str, str]:
             return "\n".join(lines[: number + 1]), "\n".join(lines[number + 1 :])
     blocks = "\n".join(lines).split("\n\n")
     if len(blocks) == 1:
+        # One paragraph is instructions and call at once.
         return blocks[0][:MAX_SENTENCE_CHARACTERS], blocks[0]
     longest = max(range(len(blocks)), key=lambda number: len(blocks[number]))
     return "\n\n".join(blocks[:longest] + blocks[longest + 1 :]), blocks[longest]
@@ -129,6 +133,7 @@ def split_sentences(transcript: str) -> list[Sentence]:
             # A line without a label continues the one before; a label of no known role has neither speaker nor role.
             said = line[match.end() :]
             speaker, role = find_speaker(match[1])
+            # Text before the first known speaker does not belong to the call.
             sentences = sentences if is_begun or not role else []
             is_begun = True
             if line.startswith(f"{match[1]}: "):
@@ -142,6 +147,7 @@ def split_sentences(transcript: str) -> list[Sentence]:
 def mark_ends(text: str) -> str:
     """Insert a mark at the end of every sentence, but not after titles and initials."""
     ends = ENDS if text.isascii() else ENDS + OTHER_ENDS
+    # str.replace for each end is faster than one pattern for all.
     for end in ends + QUOTED_ENDS if '" ' in text or "' " in text else ends:
         text = text.replace(end, end.rstrip() + END)
     return NO_END.sub(" ", text)
