@@ -34,7 +34,7 @@ def test_a_model_is_found_by_any_of_its_names(model_id, is_profile):
         "amazon.titan-embed-text-v2:0",
     ],
 )
-def test_other_names_are_those_of_no_model(model_id):
+def test_other_names_have_no_model(model_id):
     assert find_model(model_id) is None
 
 
@@ -56,21 +56,21 @@ def test_other_names_are_those_of_no_model(model_id):
         ("moonshotai.kimi-k2.5", 262_144),
     ],
 )
-def test_the_ceilings_are_those_that_the_service_was_seen_to_enforce(base, ceiling):
+def test_output_limits_are_those_that_the_service_was_seen_to_enforce(base, ceiling):
     assert MODELS[base].max_output_tokens == ceiling
 
 
 @pytest.mark.parametrize(
     "family", ["amazon.titan", "cohere.", "ai21.", "deepseek.r1", "anthropic.claude-fable", "writer."]
 )
-def test_families_without_batch_take_none(family):
+def test_families_without_batch_accept_no_jobs(family):
     assert {model.takes_batch for model in MODELS.values() if model.base.startswith(family)} == {False}
 
 
 @pytest.mark.parametrize(
     "start", ["meta.llama3-2", "meta.llama4", "amazon.nova-2", "anthropic.claude-haiku", "writer."]
 )
-def test_models_that_no_region_has_alone_need_a_profile(start):
+def test_models_that_no_single_region_has_need_a_profile(start):
     assert {model.needs_profile for model in MODELS.values() if model.base.startswith(start)} == {True}
 
 

@@ -1,4 +1,4 @@
-"""A refusal of a body, and an answer, by the name of the model."""
+"""Fixtures that check a body, read its question, or answer it, by the base id of a model."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from bedrock_local.protocol.errors import ServiceError
 
 @pytest.fixture
 def refusal():
-    """Give the text with which a model refuses a body in its own form."""
+    """Return the message with which a model refuses a body in its own format."""
     return lambda base, body: refuse(read_native_question, base, body)
 
 
 @pytest.fixture
 def converse_refusal():
-    """Give the text with which a body of Converse is refused."""
+    """Return the message with which a body of Converse is refused."""
     return lambda base, body: refuse(read_converse_question, base, body)
 
 
 @pytest.fixture
 def question():
-    """Give what a model reads out of a body in its own form."""
+    """Return the question in a body in the model's own format."""
     return lambda base, body: read_native_question(MODELS[base], body)
 
 
 @pytest.fixture
 def answer():
-    """Give the body with which a model answers one word, or what else the reply shall be."""
+    """Return a model's answer with one word, or another reply."""
 
     def write(base, body, stop="end", text="Refunded.", stop_sequence=None):
         return answer_native(MODELS[base], body, lambda _: Reply(text, stop, 30, 4, stop_sequence))[1]

@@ -75,7 +75,7 @@ def test_a_field_that_is_missing_is_named(name):
 
 
 @pytest.mark.parametrize("wrong", [{"temperature": 0}, {"top_p": 0.5}, {"top_k": 5}])
-def test_the_newest_models_take_no_sampling(wrong):
+def test_the_newest_models_accept_no_sampling(wrong):
     with pytest.raises(ServiceError, match="is deprecated for this model"):
         read_native_question(OPUS, BODY | wrong)
 
@@ -97,11 +97,11 @@ def test_the_newest_models_take_no_sampling(wrong):
         (HAIKU, {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2000, "top_p": 0.95}),
     ],
 )
-def test_a_body_that_the_model_takes_passes(model, more):
+def test_a_body_that_the_model_accepts_passes(model, more):
     assert read_native_question(model, BODY | more).model_id == model.base
 
 
-def test_the_question_is_all_that_the_user_said():
+def test_the_question_has_all_texts_of_the_user():
     blocks = [{"type": "text", "text": "two"}, {"type": "image", "source": {}}, {"type": "text", "text": "three"}]
     messages = [*says("one")["messages"], *says("no", "assistant")["messages"], *says(blocks)["messages"]]
     body = BODY | {"system": "Be short.", "messages": messages, "stop_sequences": ["END"]}
@@ -117,7 +117,7 @@ def test_the_question_is_all_that_the_user_said():
         (Reply("a", "filtered", 3, 1), "refusal", None),
     ],
 )
-def test_an_answer_looks_like_the_models(reply, reason, sequence):
+def test_an_answer_has_the_format_of_the_model(reply, reason, sequence):
     answer = write_answer(HAIKU, BODY, reply)
     assert answer.pop("id").startswith("msg_bdrk_")
     assert answer == {
@@ -163,7 +163,7 @@ BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 
         (SONNET_46, says("It was", "assistant"), "This model does not support assistant message prefill"),
     ],
 )
-def test_thinking_and_effort_have_rules_of_their_own(model, wrong, message):
+def test_thinking_and_effort_have_their_own_rules(model, wrong, message):
     with pytest.raises(ServiceError) as caught:
         read_native_question(model, BODY | wrong)
     assert caught.value.message.startswith(message)
@@ -173,7 +173,7 @@ def answer_blocks(model, more):
     return answer_native(model, BODY | more, lambda _: Reply("a", "end", 3, 1))[1]["content"]
 
 
-def test_a_model_that_is_told_to_think_puts_the_thought_first():
+def test_requested_reasoning_is_the_first_block():
     reasoning, text = answer_blocks(HAIKU, BUDGET)
     assert (reasoning["type"], text) == ("thinking", {"type": "text", "text": "a"})
     assert reasoning["thinking"]
@@ -181,7 +181,7 @@ def test_a_model_that_is_told_to_think_puts_the_thought_first():
 
 
 @pytest.mark.parametrize(("display", "is_shown"), [({}, False), ({"display": "summarized"}, True)])
-def test_the_newest_models_show_their_thought_only_when_asked(display, is_shown):
+def test_the_newest_models_show_their_reasoning_only_on_request(display, is_shown):
     reasoning, _ = answer_blocks(OPUS, {"thinking": {"type": "adaptive", **display}})
     assert bool(reasoning["thinking"]) is is_shown
 
@@ -195,18 +195,18 @@ def test_the_newest_models_show_their_thought_only_when_asked(display, is_shown)
         (OLD, {}, ["text"]),
     ],
 )
-def test_only_the_newest_models_think_unasked(model, more, types):
+def test_only_the_newest_models_think_by_default(model, more, types):
     assert [block["type"] for block in answer_blocks(model, more)] == types
 
 
-def test_a_thought_is_paid_for_and_leaves_less_room():
+def test_reasoning_counts_as_output_and_leaves_fewer_tokens():
     asked = []
     reply, _ = answer_native(OPUS, BODY, lambda question: asked.append(question) or Reply("a", "end", 3, 1))
     # 50 and 52 letters with a space between: 103 bytes, four to a token.
     assert (reply.output_tokens, asked[0].max_tokens) == (26 + 1, 100 - 26)
 
 
-def test_a_small_limit_is_used_up_by_thinking():
+def test_a_small_limit_is_used_up_by_reasoning():
     reply, answer = answer_native(OPUS, BODY | {"max_tokens": 26}, None)
     assert (reply.output_tokens, answer["stop_reason"]) == (26, "max_tokens")
     assert [block["type"] for block in answer["content"]] == ["thinking"]

@@ -43,15 +43,15 @@ def test_a_body_that_command_refuses_is_refused(refusal, wrong, message):
     assert message in refusal(COMMAND, {"prompt": "a"} | wrong)
 
 
-def test_command_r_is_asked_all_that_the_user_said(question):
+def test_the_question_to_command_r_has_all_texts_of_the_user(question):
     assert question(R, BODY) == Question(R, "Be short.", "Hi\n\nAGENT: Good morning", 300)
 
 
-def test_command_says_little_when_it_is_not_told_how_much(question):
+def test_the_default_limit_of_command_is_small(question):
     assert question(COMMAND, {"prompt": "a", "stop_sequences": ["END"]}) == Question(COMMAND, "", "a", 20, ("END",))
 
 
-def test_an_answer_of_command_r_has_the_conversation_and_no_tokens(answer):
+def test_an_answer_of_command_r_has_the_conversation_and_no_token_counts(answer):
     written = answer(R, BODY)
     asked, said = {"role": "USER", "message": "AGENT: Good morning"}, {"role": "CHATBOT", "message": "Refunded."}
     assert written["chat_history"] == [*BODY["chat_history"], asked, said]
@@ -59,7 +59,7 @@ def test_an_answer_of_command_r_has_the_conversation_and_no_tokens(answer):
     assert (written["text"], written["finish_reason"]) == ("Refunded.", "COMPLETE")
 
 
-def test_an_answer_of_command_has_the_prompt_and_no_tokens(answer):
+def test_an_answer_of_command_has_the_prompt_and_no_token_counts(answer):
     written = answer(COMMAND, {"prompt": "AGENT: Good morning"})
     (generation,) = written["generations"]
     assert (list(written), written["prompt"]) == (["id", "generations", "prompt"], "AGENT: Good morning")

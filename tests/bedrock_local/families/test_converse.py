@@ -73,11 +73,11 @@ def test_a_body_that_converse_refuses_is_refused(model, body, message):
         {"system": [{"text": "Be short."}], "inferenceConfig": {"stopSequences": ["END"]}},
     ],
 )
-def test_a_body_that_converse_takes_passes(more):
+def test_a_body_that_converse_accepts_passes(more):
     assert read_converse_question(HAIKU, BODY | more).text == "hello"
 
 
-def test_the_question_is_all_that_the_user_said():
+def test_the_question_has_all_texts_of_the_user():
     said = [("user", "one"), ("assistant", "no"), ("user", "two")]
     body = {
         "messages": [{"role": role, "content": [{"text": text}]} for role, text in said],
@@ -87,7 +87,7 @@ def test_the_question_is_all_that_the_user_said():
     assert read_converse_question(HAIKU, body) == Question(HAIKU.base, "Be\n\nshort.", "one\n\ntwo", 7, ("END",))
 
 
-def test_without_a_limit_the_models_own_counts():
+def test_the_default_limit_is_the_models():
     assert read_converse_question(HAIKU, BODY).max_tokens == 64_000
 
 
@@ -99,11 +99,11 @@ def test_without_a_limit_the_models_own_counts():
         (find_model("us.anthropic.claude-sonnet-4-6"), {"thinking": {"type": "adaptive"}}),
     ],
 )
-def test_the_models_own_fields_are_taken_as_additional_ones(model, more):
+def test_the_models_own_fields_are_accepted_as_additional_ones(model, more):
     assert read_converse_question(model, BODY | {"additionalModelRequestFields": more}).text == "hello"
 
 
-def test_claude_and_qwen_take_a_conversation_that_the_assistant_begins():
+def test_claude_and_qwen_accept_a_conversation_that_the_assistant_begins():
     body = {"messages": [{"role": "assistant", "content": [{"text": "Hello"}]}, *BODY["messages"]]}
     for base in ("us.anthropic.claude-haiku-4-5-20251001-v1:0", "qwen.qwen3-32b-v1:0"):
         assert read_converse_question(find_model(base), body).text == "hello"
@@ -120,7 +120,7 @@ def test_claude_and_qwen_take_a_conversation_that_the_assistant_begins():
         {"messages": [{"role": "user", "content": [{"text": "a"}, {"cachePoint": {"type": "default"}}]}]},
     ],
 )
-def test_a_record_may_not_hold_what_a_call_may(more):
+def test_a_record_must_not_have_fields_for_requests_on_demand(more):
     with pytest.raises(ServiceError, match="is not supported for batch inference with Converse"):
         answer_converse_record(HAIKU, BODY | more, None)
 
@@ -129,14 +129,14 @@ def say(_):
     return Reply("a", "end", 3, 1)
 
 
-def test_on_demand_the_members_stand_in_the_order_of_the_alphabet():
+def test_members_on_demand_are_in_alphabetical_order():
     answer = answer_converse(HAIKU, BODY | {"serviceTier": {"type": "flex"}}, say, elapsed_ms=lambda: 7)
     assert list(answer) == ["metrics", "output", "stopReason", "usage", "serviceTier"]
     counters = ["cacheReadInputTokens", "cacheWriteInputTokens"]
     assert list(answer["usage"]) == [*counters, "inputTokens", "outputTokens", "totalTokens"]
 
 
-def test_in_a_batch_the_thought_is_filled_with_nulls_too():
+def test_nulls_are_added_to_reasoning_in_a_batch_too():
     _, answer = answer_converse_record(GPT, BODY, say)
     reasoning, text = answer["output"]["message"]["content"]
     assert {name for name, value in reasoning.items() if value is not None} == {"reasoningContent"}
@@ -144,7 +144,7 @@ def test_in_a_batch_the_thought_is_filled_with_nulls_too():
     assert (reasoning["reasoningContent"]["reasoningText"]["signature"], text["text"]) == (None, "a")
 
 
-def test_in_a_batch_the_counters_have_both_names():
+def test_cache_counters_in_a_batch_have_both_names():
     counters = (
         "cacheReadInputTokens",
         "cacheReadInputTokenCount",
@@ -157,6 +157,6 @@ def test_in_a_batch_the_counters_have_both_names():
         assert usage["cacheDetails"] is usage["serverToolUsage"] is None
 
 
-def test_a_refusal_of_claude_is_called_filtered():
+def test_a_refusal_of_claude_is_content_filtered():
     _, answer = answer_converse_record(HAIKU, BODY, lambda _: Reply("No.", "filtered", 3, 1))
     assert answer["stopReason"] == "content_filtered"

@@ -32,12 +32,12 @@ def test_the_call_is_found_in_the_chat_template(question, prompt):
     assert asked == Question(R1, "Be short.", "AGENT: Good morning", 300, ("END",))
 
 
-def test_the_answer_follows_the_end_of_the_thought(answer):
+def test_the_answer_follows_the_end_of_the_reasoning(answer):
     written = answer(R1, {"prompt": OWN})
     reasoning, text = written["choices"][0].pop("text").split("</think>")
     assert (bool(reasoning), text.strip(), written) == (True, "Refunded.", {"choices": [{"stop_reason": "stop"}]})
 
 
-def test_a_small_limit_is_used_up_by_thinking(answer):
+def test_a_small_limit_is_used_up_by_reasoning(answer):
     choice = {"text": "The request ", "stop_reason": "length"}
     assert answer(R1, {"prompt": OWN, "max_tokens": 3}) == {"choices": [choice]}

@@ -1,4 +1,4 @@
-"""What holds for all families: their words for how an answer ends, and that no body whatever breaks them."""
+"""Tests of all families: their stop reasons, their default limits, and that no body whatever breaks them."""
 
 from __future__ import annotations
 
@@ -61,19 +61,19 @@ NAMES = ("stop_reason", "stopReason", "finish_reason", "completionReason")
 
 
 def find_stop(answer):
-    """Find the one stop reason in an answer, wherever it stands."""
+    """Find the one stop reason in an answer, at any depth."""
     if isinstance(answer, dict):
         inside = [answer[name] for name in NAMES if answer.get(name)]
         return inside + [stop for part in answer.values() for stop in find_stop(part)]
     return [stop for part in answer for stop in find_stop(part)] if isinstance(answer, list) else []
 
 
-def test_the_table_has_every_family():
+def test_every_module_of_a_family_is_listed():
     assert sorted(TABLE) == sorted(family.name for family in FAMILIES)
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_an_answer_without_a_limit_has_the_familys(question, name):
+def test_the_default_limit_is_the_familys(question, name):
     base, body, _ = TABLE[name]
     assert question(base, body).max_tokens == LIMITS[name]
 
@@ -90,7 +90,7 @@ def test_every_model_is_of_one_family(base):
     assert [family for family in FAMILIES if family.models.match(base)] == [find_family(MODELS[base])]
 
 
-def test_an_embedding_model_is_not_answered():
+def test_an_embedding_model_has_no_family():
     with pytest.raises(ServiceError, match=r"does not answer amazon\.titan-embed"):
         find_family(Model("amazon.titan-embed-text-v2:0"))
 
@@ -117,7 +117,7 @@ def test_the_same_body_has_the_same_answer(answer, name):
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_an_answer_is_read_by_those_who_read_the_services(tmp_path, name):
+def test_the_analysis_package_reads_the_answers(tmp_path, name):
     base, body, _ = TABLE[name]
     line = json.dumps({"recordId": "r1", "modelInput": body}).encode()
     record = read_record(line)
@@ -161,7 +161,7 @@ def test_any_change_of_a_conversation_is_answered_or_refused_with_400(base, chan
 
 
 def answer_any(base, body, invocation_type):
-    """Give the output line of a body; an exception of any kind fails the test."""
+    """Answer a body and return the output line; an exception of any kind fails the test."""
     record = read_record(json.dumps({"recordId": "r1", "modelInput": body}).encode())
     outcome = answer_record(record, MODELS[base], invocation_type=invocation_type, responder=refund, number=1)
     return json.loads(outcome.line)

@@ -26,22 +26,22 @@ def test_a_body_that_the_model_refuses_is_refused(refusal, wrong, message):
 
 
 @pytest.mark.parametrize("stop", ["END", ["END"]])
-def test_the_question_is_what_the_user_said(question, stop):
+def test_the_question_has_the_text_of_the_user(question, stop):
     asked = question(JAMBA, BODY | {"max_tokens": 300, "stop": stop})
     assert asked == Question(JAMBA, "Be short.", "AGENT: Good morning", 300, ("END",))
 
 
-def test_an_answer_looks_like_the_models(answer):
+def test_an_answer_has_the_format_of_the_model(answer):
     written = answer(JAMBA, BODY)
     message = {"role": "assistant", "content": "Refunded."}
     assert written["choices"] == [{"index": 0, "message": message, "finish_reason": "stop"}]
     assert written["usage"] == {"prompt_tokens": 30, "completion_tokens": 4, "total_tokens": 34}
 
 
-def test_an_answer_comes_as_often_as_it_was_asked_for(answer):
+def test_n_answers_are_written(answer):
     assert [choice["index"] for choice in answer(JAMBA, BODY | {"n": 3})["choices"]] == [0, 1, 2]
 
 
-def test_a_limit_of_no_tokens_is_reached_at_once(answer):
+def test_a_limit_of_0_tokens_is_reached_at_once(answer):
     written = answer(JAMBA, BODY | {"max_tokens": 0})
     assert (written["choices"][0]["finish_reason"], written["usage"]["completion_tokens"]) == ("length", 0)

@@ -47,11 +47,11 @@ def test_the_call_is_found_in_the_chat_template(question, names):
     assert asked == Question(LLAMA_3, "Be short.", "AGENT: Good morning", 300)
 
 
-def test_a_prompt_without_a_template_is_the_users(question):
+def test_a_prompt_without_a_template_is_all_the_users(question):
     assert question(LLAMA_3, {"prompt": "AGENT: Good morning"}).text == "AGENT: Good morning"
 
 
-def test_an_answer_looks_like_the_models(answer):
+def test_an_answer_has_the_format_of_the_model(answer):
     assert answer(LLAMA_3, {"prompt": "a"}) == {
         "generation": "Refunded.",
         "prompt_token_count": 30,

@@ -59,7 +59,7 @@ def test_the_call_is_found_in_the_messages(question):
     assert asked == Question(LARGE, "Be short.", "AGENT: Good morning", 300)
 
 
-def test_an_answer_to_a_prompt_does_not_say_its_tokens(answer):
+def test_an_answer_to_a_prompt_has_no_token_counts(answer):
     assert answer(SMALL, {"prompt": "a"}) == {"outputs": [{"text": "Refunded.", "stop_reason": "stop"}]}
 
 

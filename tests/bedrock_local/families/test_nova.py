@@ -49,7 +49,7 @@ def test_a_body_that_the_model_refuses_is_refused(refusal, wrong, message):
     assert message in refusal(LITE, BODY | wrong)
 
 
-def test_all_that_is_wrong_is_said(refusal):
+def test_an_error_lists_all_violations(refusal):
     text = refusal(LITE, {"prompt": "a", "max_tokens": 5})
     assert text == (
         "Malformed input request: #: required key [messages] not found#: extraneous key [prompt] is not permitted"
@@ -57,12 +57,12 @@ def test_all_that_is_wrong_is_said(refusal):
     )
 
 
-def test_the_question_is_what_the_user_said(question):
+def test_the_question_has_the_text_of_the_user(question):
     asked = Question(LITE, "You write short notes on calls.", "AGENT: Good morning", 300, ("END",), 0.2, 0.9)
     assert question(LITE, BODY) == asked
 
 
-def test_an_answer_looks_like_the_models(answer):
+def test_an_answer_has_the_format_of_the_model(answer):
     assert answer(LITE, BODY) == {
         "output": {"message": {"content": [{"text": "Refunded."}], "role": "assistant"}},
         "stopReason": "end_turn",
@@ -76,7 +76,7 @@ def test_an_answer_looks_like_the_models(answer):
     }
 
 
-def test_nova_2_thinks_when_it_is_told_to(answer):
+def test_nova_2_thinks_on_request(answer):
     body = BODY | {"inferenceConfig": {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "low"}}}
     reasoning, text = answer(NOVA_2, body)["output"]["message"]["content"]
     assert reasoning["reasoningContent"]["reasoningText"]["text"]

@@ -50,19 +50,19 @@ def test_a_body_that_the_model_refuses_is_refused(refusal, wrong, message):
     assert refusal(GPT, BODY | wrong).startswith(START + message)
 
 
-def test_messages_must_be_there(refusal):
+def test_messages_are_required(refusal):
     assert refusal(GPT, {"max_tokens": 5}) == f"{START}missing field `messages`"
 
 
 @pytest.mark.parametrize(("model", "limit"), [(GPT, 128_000), (QWEN, 32_768)])
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
-def test_the_ceiling_holds_for_both_names(refusal, question, model, limit, name):
+def test_the_limit_applies_to_both_names(refusal, question, model, limit, name):
     body = {"messages": BODY["messages"]}
     assert question(model, body | {name: limit}).max_tokens == limit
     assert f"exceeds the model limit of {limit}" in refusal(model, body | {name: limit + 1})
 
 
-def test_the_body_may_name_the_model_that_is_asked_and_no_other(refusal, question):
+def test_a_model_in_the_body_must_be_the_requested_one(refusal, question):
     assert question(GPT, BODY | {"model": GPT, "stream": False}).model_id == GPT
     assert "is not the one that the request names" in refusal(GPT, BODY | {"model": "gpt-4o"})
 
@@ -80,7 +80,7 @@ def test_a_prompt_may_fill_the_window(answer):
 
 
 @pytest.mark.parametrize("stop", ["END", ["END"]])
-def test_the_question_is_what_the_user_said(question, stop):
+def test_the_question_has_the_text_of_the_user(question, stop):
     asked = question(GPT, BODY | {"stop": stop, "temperature": None})
     assert asked == Question(GPT, "Be short.", "AGENT: Good morning", 300, ("END",))
 
@@ -90,7 +90,7 @@ def test_the_parts_of_a_content_are_joined(question):
     assert question(QWEN, says(role="user", content=parts)).text == "one\n\ntwo"
 
 
-def test_an_answer_looks_like_the_models(answer):
+def test_an_answer_has_the_format_of_the_model(answer):
     written = answer(QWEN, BODY)
     assert written.pop("id").startswith("chatcmpl-")
     assert type(written.pop("created")) is int
@@ -103,7 +103,7 @@ def test_an_answer_looks_like_the_models(answer):
     }
 
 
-def test_the_reasoning_stands_in_the_text_before_the_answer(answer):
+def test_the_reasoning_is_in_the_text_before_the_answer(answer):
     written = answer(GPT, BODY | {"reasoning_effort": "low"})
     content = written["choices"][0]["message"]["content"]
     # The first sentence has 50 letters: 13 tokens beside the 4 of the answer.
@@ -118,6 +118,6 @@ def test_a_small_limit_is_used_up_by_reasoning(answer):
     assert written["usage"]["completion_tokens"] == 3
 
 
-def test_more_effort_is_a_longer_thought(answer):
+def test_more_effort_is_longer_reasoning(answer):
     low, high = (answer(GPT, BODY | {"reasoning_effort": effort})["usage"] for effort in ("low", "high"))
     assert low["completion_tokens"] < high["completion_tokens"]

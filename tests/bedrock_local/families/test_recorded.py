@@ -1,4 +1,4 @@
-"""The families against requests and answers that other people recorded. Skipped where the data is not."""
+"""The families against requests and answers that other people recorded. Skipped where the data is missing."""
 
 from __future__ import annotations
 
@@ -70,6 +70,6 @@ def test_a_recorded_request_is_answered_with_the_keys_of_the_recorded_answer(see
     "base",
     ["amazon.titan-text-lite-v1", "cohere.command-r-v1:0", "meta.llama3-70b-instruct-v1:0", "amazon.nova-micro-v1:0"],
 )
-def test_the_keys_stand_in_the_recorded_order(base):
+def test_the_keys_are_in_the_recorded_order(base):
     *_, seen = (one for one in read_observed() if base_of(one) == base and one["invocation_type"] == "InvokeModel")
     assert list(answer(seen)) == list(seen["modelOutput"])

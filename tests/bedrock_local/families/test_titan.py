@@ -27,11 +27,11 @@ BODY = {"inputText": "AGENT: Good morning", "textGenerationConfig": {"maxTokenCo
         (EXPRESS, {"topK": 5}, "#/textGenerationConfig: extraneous key [topK] is not permitted"),
     ],
 )
-def test_a_wish_that_the_model_refuses_is_refused(refusal, model, config, message):
+def test_parameters_that_the_model_refuses_are_refused(refusal, model, config, message):
     assert message in refusal(model, BODY | {"textGenerationConfig": config})
 
 
-def test_without_a_text_there_is_nothing_to_answer(refusal):
+def test_the_text_is_required(refusal):
     assert "required key [inputText] not found" in refusal(EXPRESS, {"messages": []})
     assert "#/inputText: expected minLength: 1, actual: 0" in refusal(EXPRESS, {"inputText": ""})
 
@@ -41,6 +41,6 @@ def test_the_question_is_the_text(question):
     assert question(EXPRESS, {"inputText": "a"}).max_tokens == 512
 
 
-def test_an_answer_looks_like_the_models(answer):
+def test_an_answer_has_the_format_of_the_model(answer):
     result = {"tokenCount": 4, "outputText": "Refunded.", "completionReason": "FINISH"}
     assert answer(EXPRESS, BODY) == {"inputTextTokenCount": 30, "results": [result]}

@@ -26,16 +26,16 @@ def test_a_body_that_the_model_refuses_is_refused(refusal, wrong, message):
 
 
 @pytest.mark.parametrize("content", ["Hello", {"text": "Hello"}, [{"type": "text", "text": "Hello"}]])
-def test_what_the_user_says_may_be_a_text_a_part_or_parts(question, content):
+def test_content_may_be_a_text_a_part_or_parts(question, content):
     asked = question(X5, {"messages": [{"role": "user", "content": content}], "max_tokens": 300, "stop": ["END"]})
     assert asked == Question(X5, "", "Hello", 300, ("END",))
 
 
-def test_who_does_not_say_how_long_gets_sixteen_tokens(question):
+def test_the_default_limit_is_sixteen_tokens(question):
     assert question(X5, BODY).max_tokens == 16
 
 
-def test_an_answer_looks_like_that_of_the_page(answer):
+def test_an_answer_has_the_format_of_the_page(answer):
     written = answer(X5, BODY)
     message = {"role": "assistant", "reasoning_content": None, "content": "Refunded.", "tool_calls": []}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop", "stop_reason": None}

@@ -38,44 +38,44 @@ def sentences_of(text):
 
 
 @pytest.mark.parametrize(
-    ("wish", "count"),
+    ("instruction", "count"),
     [("in 2 sentences", 2), ("in one sentence", 1), ("in three short sentences", 3), ("2-3 sentences", 3)],
 )
-def test_a_number_of_sentences_is_kept(wish, count):
-    assert len(sentences_of(ask(f"Summarise the call {wish}.\n\n{CALL}").text)) == count
+def test_a_number_of_sentences_is_kept(instruction, count):
+    assert len(sentences_of(ask(f"Summarise the call {instruction}.\n\n{CALL}").text)) == count
 
 
-def test_a_wish_in_the_system_text_counts():
+def test_instructions_in_the_system_text_are_followed():
     assert len(sentences_of(ask(CALL, system="Answer in two sentences.").text)) == 2
 
 
 @pytest.mark.parametrize("words", [1, 5, 12, 20, 60])
-def test_no_more_words_than_asked_for(words):
+def test_a_limit_of_words_is_kept(words):
     assert 1 <= len(ask(f"Summarise in at most {words} words.\n\n{CALL}").text.split()) <= words
 
 
-def test_bullets_are_counted_and_marked():
+def test_a_number_of_bullets_is_kept():
     lines = ask(f"Give three bullet points.\n\n{CALL}").text.split("\n")
     assert [line[:2] for line in lines] == ["- ", "- ", "- "]
 
 
-@pytest.mark.parametrize(("wish", "count"), [("a numbered list of three items", 3), ("a numbered list", 4)])
-def test_a_numbered_list_is_numbered(wish, count):
-    lines = ask(f"Give {wish}.\n\n{CALL}").text.split("\n")
+@pytest.mark.parametrize(("instruction", "count"), [("a numbered list of three items", 3), ("a numbered list", 4)])
+def test_a_numbered_list_is_numbered(instruction, count):
+    lines = ask(f"Give {instruction}.\n\n{CALL}").text.split("\n")
     assert [line.split(" ")[0] for line in lines] == ["1.", "2.", "3.", "4."][:count]
 
 
-def test_headings_stand_as_the_prompt_lists_them_in_its_order():
+def test_headings_are_written_as_in_the_prompt_and_in_its_order():
     lines = ask(f"{HEADINGS}\n\n<transcript>\n{CALL}\n</transcript>").text.split("\n")
     assert [line.split(":")[0] for line in lines] == ["Reason", "Actions", "Outcome", "Follow-up"]
 
 
-def test_a_call_that_breaks_off_ends_with_that_whatever_was_settled_before():
+def test_the_outcome_of_a_call_that_breaks_off_is_that():
     call = f"{CALL}\nAgent: And now let me--\nCustomer: Hello?\nAgent: It seems that the line has dropped."
     assert "Outcome: It seems that the line has dropped." in ask(f"{HEADINGS}\n\n{call}").text
 
 
-def test_under_a_heading_only_what_matters_as_much_follows():
+def test_further_sentences_under_a_heading_need_a_high_score():
     call = (
         "Customer: I want a refund for the broken lamp that I ordered.\nAgent: Sure.\nCustomer: My neighbor called too."
     )
@@ -83,7 +83,7 @@ def test_under_a_heading_only_what_matters_as_much_follows():
     assert reason == "Reason: The customer wants a refund for the broken lamp that they ordered."
 
 
-def test_what_belongs_under_a_heading_stands_there():
+def test_each_heading_gets_sentences_on_its_topic():
     reason, actions, outcome, follow_up = ask(f"{HEADINGS}\n\n{CALL}").text.split("\n")
     assert "charged $45 twice" in reason
     assert "refunded the second payment of $45" in actions + outcome
@@ -91,7 +91,7 @@ def test_what_belongs_under_a_heading_stands_there():
 
 
 @pytest.mark.parametrize("written", ["## Reason\n## Outcome", "**Reason**\n**Outcome**", "Reason: why\nOutcome: how"])
-def test_markdown_and_explained_headings_are_known(written):
+def test_markdown_and_explained_headings_are_recognized(written):
     text = ask(f"Write:\n{written}\n\n{CALL}").text
     assert all(line.split(" why")[0].split(" how")[0] in text for line in written.split("\n"))
 
@@ -106,7 +106,7 @@ def test_markdown_headings_may_be_listed_in_a_sentence():
     assert [line for line in lines if line.startswith("#")] == ["## Summary", "## Next steps"]
 
 
-def test_quoted_names_are_keys_without_being_called_so():
+def test_quoted_names_are_keys_without_the_word_keys():
     answer = json.loads(ask(f'Answer with JSON: an object with "summary" (short) and "mood".\n\n{CALL}').text)
     assert list(answer) == ["summary", "mood"]
 
@@ -118,7 +118,7 @@ def test_named_keys_give_valid_json_with_lists_where_asked():
     assert answer["resolved"] is True
 
 
-def test_a_printed_skeleton_is_filled_with_values_of_its_kinds():
+def test_a_printed_skeleton_is_filled_with_values_of_its_types():
     skeleton = (
         '{"reason": "string", "amounts": [], "sentiment": "positive|neutral|negative", "score": 1, "more": {"a": ""}}'
     )
@@ -141,13 +141,13 @@ def test_a_printed_skeleton_is_filled_with_values_of_its_kinds():
         ("Which lamp do you mean when you say that?", "Not mentioned."),
     ],
 )
-def test_an_outcome_begins_with_how_the_call_ended_where_that_is_asked_for(said, outcome):
+def test_an_outcome_begins_with_the_resolution_where_that_is_requested(said, outcome):
     skeleton = '{"reason": "", "outcome": "resolved, unresolved or pending, and why, one sentence"}'
     call = f"Customer: I was charged twice for the lamp.\nAgent: {said}"
     assert json.loads(ask(f"JSON:\n{skeleton}\n\n{call}").text)["outcome"].startswith(outcome)
 
 
-def test_what_was_done_stands_in_its_list_before_it_follows():
+def test_actions_are_in_their_list_before_the_follow_up():
     said = "I have ordered your replacement card and you should receive it within five days."
     call = f"Customer: I lost my debit card.\nAgent: {said}"
     answer = json.loads(ask(f'JSON:\n{{"actions": [""], "follow_up": "a promise, or null"}}\n\n{call}').text)
@@ -159,12 +159,12 @@ def test_amounts_end_where_their_digits_do():
     assert json.loads(ask(f'JSON: {{"amounts": []}}\n\n{call}').text)["amounts"] == ["$50", "$1,940.89", "20%"]
 
 
-def test_broken_skeletons_still_give_their_keys():
+def test_the_keys_of_an_invalid_skeleton_are_read():
     answer = json.loads(ask('JSON: {"reason": "...", "resolved": true or false, "actions": [...]}\n\n' + CALL).text)
     assert list(answer) == ["reason", "resolved", "actions"]
 
 
-def test_max_tokens_cut_the_text_and_say_so():
+def test_a_text_is_cut_at_max_tokens_with_stop_length():
     reply = ask(f"Summarise.\n\n{CALL}", max_tokens=3)
     assert (reply.stop, reply.output_tokens, len(reply.text)) == ("length", 3, 12)
 
@@ -196,20 +196,20 @@ def test_system_and_text_are_counted():
     assert ask("Agent: hi", system="12345678").input_tokens == 2 + 3
 
 
-def test_the_same_question_has_one_answer_and_another_prompt_another():
-    wishes = ["", "in 2 sentences", "three bullet points", HEADINGS, "JSON with the keys reason, outcome"]
-    first, second = ([ask(f"{wish}\n\n{CALL}").text for wish in wishes] for _ in range(2))
+def test_equal_questions_get_equal_answers_and_other_prompts_others():
+    instructions = ["", "in 2 sentences", "three bullet points", HEADINGS, "JSON with the keys reason, outcome"]
+    first, second = ([ask(f"{instruction}\n\n{CALL}").text for instruction in instructions] for _ in range(2))
     assert first == second
-    assert len(set(first)) == len(wishes)
+    assert len(set(first)) == len(instructions)
 
 
-def test_english_is_told_in_the_third_person():
+def test_english_is_rewritten_in_the_third_person():
     text = ask(f"Summarise in 3 sentences.\n\n{CALL}").text
     assert "The customer was charged $45 twice on the customer's June bill" in text.replace("their", "the customer's")
     assert " I " not in text
 
 
-def test_another_language_is_quoted_as_it_was_said():
+def test_other_languages_are_quoted():
     call = "Agente: Buenos d\u00edas.\nCliente: Llamo porque mi factura de 45 euros tiene un error.\nAgente: Resuelto."
     assert "mi factura de 45 euros tiene un error" in ask(f"Two sentences.\n\n{call}").text
 
@@ -220,7 +220,9 @@ def test_a_supervisor_and_a_patient_keep_their_names():
     )
 
 
-@pytest.mark.parametrize("wish", ["", HEADINGS, "JSON with keys reason, actions", "Two bullet points", "in 5 words"])
+@pytest.mark.parametrize(
+    "instruction", ["", HEADINGS, "JSON with keys reason, actions", "Two bullet points", "in 5 words"]
+)
 @pytest.mark.parametrize(
     "call",
     [
@@ -237,8 +239,8 @@ def test_a_supervisor_and_a_patient_keep_their_names():
     ],
     ids=["empty", "blank", "word", "turn", "label", "arabic", "separators", "surrogate", "braces", "stage"],
 )
-def test_odd_calls_are_answered(call, wish):
-    reply = ask(f"{wish}\n\n{call}", max_tokens=50)
+def test_odd_calls_are_answered(call, instruction):
+    reply = ask(f"{instruction}\n\n{call}", max_tokens=50)
     assert reply.text
     assert reply.output_tokens <= 50
 
@@ -285,13 +287,13 @@ def test_real_calls_get_a_summary_within_its_words():
         assert 15 <= len(reply.text.split()) <= 80
 
 
-def test_what_is_not_wanted_is_not_written():
+def test_a_format_that_is_excluded_is_not_used():
     text = ask(f"Write a plain paragraph. No heading, no list, no bullet points, no opening phrase.\n\n{CALL}").text
     assert "\n" not in text
     assert not text.startswith(("-", "no"))
 
 
-def test_numbers_said_digit_by_digit_stay_whole():
+def test_numbers_read_out_digit_by_digit_are_kept():
     call = "Agent: Go on.\nCustomer: My card ending in four four two two was stolen and I want it blocked."
     assert "four four two two" in ask(f"In one sentence.\n\n{call}").text
 
@@ -302,8 +304,8 @@ def test_a_key_that_may_be_null_is_null_when_nothing_was_said():
     assert answer == {"reason": "The customer wants to book a flight.", "follow_up": None}
 
 
-def told(sentence, *, by="Customer"):
-    """Tell one sentence that somebody says."""
+def retell(sentence, *, by="Customer"):
+    """Summarize a call of one sentence."""
     return ask(f"One sentence.\n\n{by}: {sentence}").text
 
 
@@ -327,8 +329,8 @@ def told(sentence, *, by="Customer"):
         ("{vocalsound} My order {disfmarker} never arrived, {NAME} told me.", "The customer's order never arrived"),
     ],
 )
-def test_what_customers_say_is_told_without_the_noise_of_speech(said, text):
-    assert told(said).startswith(text)
+def test_sentences_of_customers_are_rewritten_without_fillers(said, text):
+    assert retell(said).startswith(text)
 
 
 @pytest.mark.parametrize(
@@ -356,8 +358,8 @@ def test_what_customers_say_is_told_without_the_noise_of_speech(said, text):
         ),
     ],
 )
-def test_what_agents_say_is_told_of_the_agent_the_company_and_the_customer(said, text):
-    assert told(said, by="Agent").startswith(text)
+def test_sentences_of_agents_are_rewritten_with_agent_company_and_customer(said, text):
+    assert retell(said, by="Agent").startswith(text)
 
 
 @pytest.mark.parametrize(
@@ -372,7 +374,7 @@ def test_what_agents_say_is_told_of_the_agent_the_company_and_the_customer(said,
     ],
     ids=["question", "question without its mark", "what", "can't", "thanks", "interrupted"],
 )
-def test_what_settles_nothing_is_no_outcome(line):
+def test_a_sentence_that_settles_nothing_is_not_the_outcome(line):
     text = ask(f"{HEADINGS}\n\nCustomer: I was charged twice for the lamp.\n{line}").text
     assert "Outcome: Not mentioned." in text
 
@@ -387,11 +389,11 @@ def test_what_settles_nothing_is_no_outcome(line):
         ("It was... strange.  Very.", 3),
     ],
 )
-def test_sentences_end_where_they_end(said, count):
+def test_sentences_are_split_at_their_ends(said, count):
     assert len(split_sentences(f"Agent: {said}")) == count
 
 
-def test_the_first_thing_a_customer_wants_is_the_reason_whatever_else_comes_up():
+def test_the_reason_is_the_first_thing_a_customer_wants():
     asides = "Customer: My wife called last week.\nCustomer: I paid $45 at the store and never got a receipt.\n"
     call = f"Agent: Hello.\nCustomer: Hi, the roof of my house fell in.\n{asides}"
     assert ask(f"{HEADINGS}\n\n{call}").text.startswith("Reason: The roof of the customer's house fell in.")
@@ -407,54 +409,54 @@ def test_the_first_thing_a_customer_wants_is_the_reason_whatever_else_comes_up()
     ],
     ids=["birth", "address", "name", "thanks"],
 )
-def test_who_somebody_is_is_not_why_they_call(aside):
+def test_names_and_numbers_are_not_the_reason(aside):
     text = ask(f"{HEADINGS}\n\nAgent: Hello.\nCustomer: {aside}\nCustomer: The roof of my house fell in.").text
     assert text.startswith("Reason: The roof of the customer's house fell in.")
 
 
-def test_only_the_customer_says_why_they_call():
+def test_the_reason_is_a_sentence_of_the_customer():
     call = "Witness: I called because I want a refund of $45.\nCustomer: The roof of my house fell in."
     text = ask(f"{HEADINGS}\n\n<call>{call}</call>").text
     assert text.startswith("Reason: The roof of the customer's house fell in.")
 
 
-def test_what_stands_before_the_first_speaker_is_not_said():
+def test_text_before_the_first_speaker_is_left_out():
     (sentence,) = split_sentences("This is a call about a refund.\n\nAgent: Hello.")
     assert sentence.text == "Hello."
 
 
-def test_a_name_alone_on_its_line_is_said():
+def test_a_label_without_a_colon_is_a_sentence():
     assert [sentence.text for sentence in split_sentences("Agent: Hello.\nAgent")] == ["Hello.", "Agent"]
 
 
-def test_a_short_call_is_english_too():
+def test_a_short_call_is_recognized_as_english():
     assert ask("One sentence.\n\nCustomer: I need new cable service connection.").text.startswith("The customer needs")
 
 
-def test_speech_without_full_stops_is_cut_between_its_clauses():
+def test_speech_without_full_stops_is_split_between_its_clauses():
     clause = "so the nurse will take the blood pressure of everybody in that room again "
     assert {sentence.text.strip() for sentence in split_sentences(f"Agent: {clause * 9}")} == {clause.strip()}
 
 
-def test_one_sentence_goes_on_in_small_letters_but_for_names():
+def test_a_joined_sentence_begins_in_lower_case_unless_with_a_name():
     call = "Customer: My lamp is broken.\nAgent: {} I refunded the lamp."
     assert "; once it came, the agent refunded" in ask(f"One sentence.\n\n{call.format('Once it came,')}").text
-    assert "; Oktank" in ask(f"One sentence.\n\n{call.format('Oktank told me that')}").text
+    assert "; Oktank" in ask(f"One sentence.\n\n{call.format('Oktank retell me that')}").text
 
 
-def kept(words, text):
-    """Tell whether a text has half of the telling words at least."""
-    telling = {word for word in re.findall(r"[a-z]{4,}", words.lower()) if word not in COMMON}
-    return len([word for word in telling if word in text.lower()]) >= len(telling) / 2
+def has_half(words, text):
+    """Return whether a text has at least half of the uncommon words."""
+    uncommon = {word for word in re.findall(r"[a-z]{4,}", words.lower()) if word not in COMMON}
+    return len([word for word in uncommon if word in text.lower()]) >= len(uncommon) / 2
 
 
-# What an agent says once it is done, as far as it is the same in every call.
+# The longest part of each closing phrase that is the same in every call.
 DONE = {
     about["reason"]: max(re.split(r"\[[^\]]*\]|\{\w+\}", about["fixed"]), key=len)
     for about in read_phrases("english").texts["reasons"]
 }
 PROMPTS = read_prompts(Path(__file__).parents[3] / "notebooks" / "prompts")
-# What the agent's words hold, of which the made-up calls have one.
+# By outcome, words of which the agent's closing phrase has at least one.
 SETTLED = {
     "pending": ("approval", "reference", "back office", "opened a case", "as open", "decision", "case number"),
     "escalated": ("escalat", "authority", "handing this up", "override"),
@@ -474,22 +476,22 @@ SETTLED = {
 
 
 def find_facts(call, text):
-    """Tell of each fact that a call was made from whether a text has it."""
+    """Yield for each fact of a synthetic call whether a text has it."""
     opening = call["transcript"].split("Customer: ")[1].split("\n")[0]
-    yield "reason", kept(split_sentences(opening)[-1].text, text)
+    yield "reason", has_half(split_sentences(opening)[-1].text, text)
     words = SETTLED.get(call["outcome"])
-    yield "outcome", any(word in text for word in words) if words else kept(DONE[call["reason"]], text)
+    yield "outcome", any(word in text for word in words) if words else has_half(DONE[call["reason"]], text)
     yield from (("amount", amount.lower() in text.lower()) for amount in call["amounts"])
-    yield from (("promise", kept(promise, text)) for promise in call["promised_actions"])
+    yield from (("promise", has_half(promise, text)) for promise in call["promised_actions"])
 
 
 @pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: prompt.name)
-def test_most_of_what_made_up_calls_were_made_from_is_kept(prompt):
+def test_summaries_of_synthetic_calls_have_most_of_their_facts(prompt):
     shares = defaultdict(list)
     for call in make_calls(100).filter(pl.col("language") == "en").iter_rows(named=True):
         text = ask(render(prompt, call), system=prompt.system, max_tokens=prompt.max_tokens).text
-        for fact, is_kept in find_facts(call, text):
-            shares[fact].append(is_kept)
+        for fact, is_found in find_facts(call, text):
+            shares[fact].append(is_found)
     assert {fact: sum(found) >= 0.6 * len(found) for fact, found in shares.items()} == dict.fromkeys(shares, True)
 
 

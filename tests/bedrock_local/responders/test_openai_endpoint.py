@@ -25,7 +25,7 @@ SECRET = "the caller's name is Rumpelstiltskin"
 
 
 class Server:
-    """A chat server: keeps what it was asked, and answers what a test put in."""
+    """A chat server that records its requests, and answers what a test has put."""
 
     def __init__(self):
         self.requests, self.answers, self.is_held = [], [], threading.Event()
@@ -120,7 +120,7 @@ def test_the_question_arrives_as_a_chat(ask, server):
     }
 
 
-def test_what_was_not_asked_is_not_sent(ask, server):
+def test_parameters_that_were_not_requested_are_not_sent(ask, server):
     ask()
     assert set(server.bodies[0]) == {"model", "messages", "max_tokens"}
     assert [message["role"] for message in server.bodies[0]["messages"]] == ["user"]
@@ -142,7 +142,7 @@ def test_tokens_that_the_server_does_not_count_are_counted_here(ask, server, usa
     ("finish_reason", "stop"),
     [("stop", "end"), (None, "end"), ("length", "length"), ("content_filter", "filtered"), ("eos", "end")],
 )
-def test_finish_reasons_are_told_in_the_emulators_words(ask, server, finish_reason, stop):
+def test_finish_reasons_are_mapped_to_the_emulators_stops(ask, server, finish_reason, stop):
     server.put(200, answer_with("A refund.", finish_reason))
     assert ask().stop == stop
 
@@ -153,7 +153,7 @@ def test_a_stop_sequence_in_the_text_ends_it(ask, server):
     assert (reply.text, reply.stop, reply.stop_sequence) == ("A refund. ", "stop_sequence", "END")
 
 
-def test_a_stop_sequence_that_vllm_names_is_told(ask, server):
+def test_a_stop_sequence_that_vllm_reports_is_kept(ask, server):
     server.put(200, answer_with("", stop_reason="END"))
     reply = ask(stop_sequences=("END",))
     assert (reply.text, reply.stop, reply.stop_sequence) == ("", "stop_sequence", "END")
@@ -176,7 +176,7 @@ def test_an_empty_answer_is_a_model_error(ask, server, content):
     "body",
     [b"", b"<html>", b"\xff", b"[]", b"null", {}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": "x"}]}],
 )
-def test_what_is_no_chat_completion_is_a_model_error(ask, server, body):
+def test_a_body_that_is_not_a_chat_completion_is_a_model_error(ask, server, body):
     server.put(200, body)
     with pytest.raises(ServiceError, match=r"ModelErrorException: .* not a chat completion"):
         ask()
@@ -194,7 +194,7 @@ def test_a_busy_server_is_asked_again(ask, server, status):
     ("status", "code"),
     [(429, "ThrottlingException"), (503, "ServiceUnavailableException"), (500, "ModelErrorException")],
 )
-def test_a_server_that_stays_busy_is_given_up(ask, server, status, code):
+def test_a_server_that_stays_busy_is_an_error_in_the_end(ask, server, status, code):
     for _ in range(9):
         server.put(status)
     with pytest.raises(ServiceError, match=f"{code}: The endpoint answered {status}"):
@@ -212,7 +212,7 @@ def test_the_server_says_how_long_to_wait(ask, server, monkeypatch, asked, slept
 
 
 @pytest.mark.parametrize(("status", "cure"), [(400, "see its log"), (401, "set OPENAI_API"), (404, "set responder_m")])
-def test_a_refusal_is_not_tried_again_and_says_what_to_do(ask, server, status, cure):
+def test_a_refusal_is_not_retried_and_says_what_to_do(ask, server, status, cure):
     server.put(status, {"error": {"message": SECRET, "type": "invalid_request_error", "code": "odd"}})
     with pytest.raises(ServiceError, match=rf"ModelErrorException: The endpoint answered {status} \(odd\): {cure}"):
         ask()
@@ -227,14 +227,14 @@ def test_a_prompt_beyond_the_context_is_refused_as_bedrock_does(ask, server, nam
 
 
 @pytest.mark.parametrize("error", [{"error": SECRET}, {"error": {"code": SECRET}}, [SECRET], SECRET, {"error": None}])
-def test_no_error_holds_words_of_the_call(ask, server, error):
+def test_no_error_quotes_the_call(ask, server, error):
     server.put(400, error)
     with pytest.raises(ServiceError) as refused:
         ask()
     assert "Rumpel" not in str(refused.value)
 
 
-def test_the_key_of_the_environment_is_sent_and_kept_nowhere(server, ask, monkeypatch):
+def test_the_key_of_the_environment_is_sent_and_not_stored(server, ask, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret\n")
     endpoint = Endpoint(server.url)
     endpoint(Question("m", "", "hi", 5))
@@ -250,7 +250,7 @@ def test_the_settings_name_of_the_model_goes_before_the_requested_one(server):
     assert server.bodies[0]["model"] == "llama3.2:1b"
 
 
-def test_no_more_questions_are_out_than_workers(server):
+def test_at_most_workers_questions_are_asked_at_once(server):
     endpoint = Endpoint(server.url, workers=3)
     server.is_held.clear()
     with ThreadPoolExecutor(12) as pool:
@@ -263,7 +263,7 @@ def test_no_more_questions_are_out_than_workers(server):
     assert server.most == 3
 
 
-def test_a_slow_answer_does_not_hold_up_the_others(server):
+def test_a_slow_answer_does_not_delay_the_others(server):
     endpoint = Endpoint(server.url, workers=2)
     server.is_held.clear()
     with ThreadPoolExecutor(2) as pool:
@@ -284,7 +284,7 @@ def test_an_answer_that_takes_too_long_is_a_timeout_and_not_asked_for_again(serv
     assert len(server.requests) == 1
 
 
-def test_where_nothing_listens_it_is_told_at_once(monkeypatch):
+def test_a_refused_connection_is_an_error_at_once(monkeypatch):
     monkeypatch.setattr("urllib3.util.retry.time.sleep", pytest.fail)
     with pytest.raises(ServiceError, match=r"ServiceUnavailableException: Nothing listens at http://127.0.0.1:1/v1/"):
         Endpoint("http://127.0.0.1:1/v1")(Question("m", "", "hi", 5))

@@ -80,7 +80,7 @@ FAMILIES = {
 
 @pytest.fixture
 def record(tmp_path):
-    """Write output lines and give who answers with them."""
+    """Return a function that writes output lines and makes their responder."""
 
     def write(*lines):
         path = tmp_path / "answers.jsonl"
@@ -100,7 +100,7 @@ def ask(responder, text="Why?", system="Be brief.", max_tokens=50):
 
 
 @pytest.mark.parametrize(("body", "output"), FAMILIES.values(), ids=FAMILIES)
-def test_what_any_family_was_asked_and_answered_is_found(record, body, output):
+def test_questions_and_answers_of_any_family_are_found(record, body, output):
     reply = ask(record((body, output)))
     counted = "usage" in output or "Token" in str(output) or "token_count" in str(output)
     # Nine letters of system text are 3 tokens, "Why?" is 1 and "Because." 2, where the family counts none.
@@ -113,7 +113,7 @@ def test_what_any_family_was_asked_and_answered_is_found(record, body, output):
 
 
 @pytest.mark.parametrize("text", ["<reasoning>Hm.</reasoning>Because.", "Hm.\n</think>\n\nBecause."])
-def test_what_a_model_thought_is_no_part_of_its_answer(record, text):
+def test_reasoning_is_dropped_from_an_answer(record, text):
     assert ask(record((CHAT, {"choices": [{"text": text}]}))).text == "Because."
 
 
@@ -129,7 +129,7 @@ def test_what_a_model_thought_is_no_part_of_its_answer(record, text):
         (None, "end"),
     ],
 )
-def test_how_an_answer_ended_is_kept(record, word, stop):
+def test_the_stop_of_an_answer_is_kept(record, word, stop):
     assert ask(record((CLAUDE, claude_output(stop=word)))).stop == stop
 
 
@@ -146,7 +146,7 @@ def test_a_recorded_error_is_raised_again(record, error):
     assert raised.value.message == error.get("errorMessage", "The recorded error has no message.")
 
 
-def test_an_unknown_question_is_a_model_error_that_says_so_without_its_words(record):
+def test_an_unknown_question_is_a_model_error_that_does_not_quote_it(record):
     with pytest.raises(
         ServiceError, match=r"No recorded answer to this question among the 1 of answers\.jsonl"
     ) as said:
@@ -154,17 +154,17 @@ def test_an_unknown_question_is_a_model_error_that_says_so_without_its_words(rec
     assert (said.value.status, "Rumpel" in str(said.value)) == (424, False)
 
 
-def test_the_first_of_several_answers_is_given_each_time(record):
+def test_the_first_of_several_answers_is_returned_each_time(record):
     responder = record((CLAUDE, claude_output("One.")), (CLAUDE, claude_output("Two.")))
     assert [ask(responder).text for _ in range(3)] == ["One."] * 3
 
 
-def test_of_several_answers_that_to_the_same_limit_is_given(record):
+def test_of_several_answers_the_one_with_the_same_limit_is_returned(record):
     responder = record((CLAUDE, claude_output("Short.")), (CLAUDE | {"max_tokens": 500}, claude_output("Long.")))
     assert [ask(responder, max_tokens=limit).text for limit in (500, 50, 7)] == ["Long.", "Short.", "Short."]
 
 
-def test_lines_that_are_no_output_are_passed_over(record):
+def test_lines_that_are_not_output_are_skipped(record):
     others = [b"\n", b"{", b"[]\n", b'{"modelInput": {}}\n', b'{"totalRecordCount": 3}\n', b"\xff\n", b'"' + b"[" * 9]
     assert ask(record(*others[:2], b"\n", *others[2:-1], (CLAUDE, claude_output()), others[-1])).text == "Because."
 
@@ -172,7 +172,7 @@ def test_lines_that_are_no_output_are_passed_over(record):
 @pytest.mark.parametrize(
     "body", [{}, {"messages": 5}, {"messages": [5, {"role": "user", "content": [None, {"text": 1}]}]}]
 )
-def test_odd_bodies_harm_nobody(record, body):
+def test_odd_bodies_are_skipped(record, body):
     assert ask(record((body, {"generation": 5}), (CLAUDE, claude_output()))).text == "Because."
 
 
@@ -187,7 +187,7 @@ def test_a_file_without_answers_is_refused(record):
 
 
 @pytest.mark.parametrize("text", ["\u0645\u0631\u062d\u0628\u0627", "one\u2028two\u0085three", "half \ud800"])
-def test_texts_of_any_kind_are_found(record, text):
+def test_texts_of_any_script_are_found(record, text):
     body = {"prompt": text}
     line = json.dumps({"modelInput": body, "modelOutput": {"generation": text}}).encode() + b"\n"
     plain = text.replace("\ud800", "\ufffd")
@@ -241,7 +241,7 @@ def test_the_output_of_a_job_answers_the_next_job(tmp_path, jobs, folder, clock)
     assert answer["output"]["message"]["content"] == [{"text": "Why did you call?"}]
 
 
-def test_a_path_counts_from_the_folder_and_a_changed_file_is_read_again(tmp_path):
+def test_a_path_is_relative_to_the_folder_and_a_changed_file_is_read_again(tmp_path):
     emulator = Emulator(make_folder(tmp_path, Settings(responder="answers.jsonl")))
     (tmp_path / "answers.jsonl").write_bytes(line_of(CLAUDE, claude_output("One.")))
     first, again = emulator.find_responder(), emulator.find_responder()
