@@ -164,7 +164,7 @@ def emulator(
     port: Annotated[int, Option(help="Port on 127.0.0.1; 0 for any that is free.")] = PORT,
     work: Annotated[bool, Option("--work", help="Serve nothing: work on the jobs until all have ended.")] = False,  # noqa: FBT002 -- typer's way
     responder: Annotated[
-        str | None, Option(help="Who answers: extract, an OpenAI-compatible URL, answers.jsonl, or module:function.")
+        str | None, Option(help="What answers: extract, an OpenAI-compatible URL, answers.jsonl, or module:function.")
     ] = None,
     responder_model: Annotated[str | None, Option(help="The endpoint's name of the model.")] = None,
     responder_workers: Annotated[int | None, Option(help="How many questions the endpoint gets at once.")] = None,

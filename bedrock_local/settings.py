@@ -69,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     min_records, max_file_records, max_job_records, max_file_bytes, max_job_bytes, max_unfinished_jobs
         Quotas in place of that year's; the last one counts a model's jobs that have not ended.
     responder
-        Who answers: `extract`; the URL of an OpenAI-compatible endpoint (`http://127.0.0.1:8080/v1`); the path of a
+        What answers: `extract`; the URL of an OpenAI-compatible endpoint (`http://127.0.0.1:8080/v1`); the path of a
         file of recorded answers (`answers.jsonl`); or `worker`, for processes that bring a responder of their own.
     responder_model
         The endpoint's name of the model; the id that the request names when empty.
