@@ -46,7 +46,7 @@ def find_family(model: Model) -> Family:
     for family in FAMILIES:
         if family.models.match(model.base):
             return family
-    raise ServiceError("ValidationException", f"The emulator does not answer {model.base}: it knows no family for it")
+    raise ServiceError("ValidationException", f"The emulator has no request format for {model.base}")
 
 
 def read_native_question(model: Model, body: Body) -> Question:

@@ -69,8 +69,8 @@ def check_rules(model: Model, body: Body) -> None:
             reason = f"Failed to deserialize the JSON body into the target type: messages[{number}]: missing field"
             raise ServiceError("ValidationException", f"{reason} `content`")
     if body.get("model") is not None and find_model(body["model"]) != model:
-        # "OpenAI models": the field is left out, or names the model that is asked. The wording is the emulator's own.
-        reason = f"The model {body['model']} of the body is not the one that the request names"
+        # "OpenAI models": the field is left out, or has the requested model. The wording is the emulator's own.
+        reason = f"The model {body['model']} in the body is not the requested one"
         raise ServiceError("ValidationException", reason)
 
 

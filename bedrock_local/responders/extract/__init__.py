@@ -26,5 +26,5 @@ def extract(question: Question) -> Reply:
     return make_reply(question, write_answer(instructions, call))
 
 
-# An answer takes less than handing the question to a thread, so a job asks it without threads.
+# Pure Python gains nothing from threads, so a job calls it directly, one question after the other.
 extract.is_quick = True  # type: ignore[attr-defined]

@@ -64,7 +64,7 @@ def test_the_limit_applies_to_both_names(refusal, question, model, limit, name):
 
 def test_a_model_in_the_body_must_be_the_requested_one(refusal, question):
     assert question(GPT, BODY | {"model": GPT, "stream": False}).model_id == GPT
-    assert "is not the one that the request names" in refusal(GPT, BODY | {"model": "gpt-4o"})
+    assert "is not the requested one" in refusal(GPT, BODY | {"model": "gpt-4o"})
 
 
 def test_a_prompt_that_is_longer_than_the_window_is_refused(answer):
