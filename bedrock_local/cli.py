@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bedrock_local.batch import jobs
-from bedrock_local.batch.background import work_off
+from bedrock_local.batch.background import run_until_done
 from bedrock_local.batch.jobs import Job
 from bedrock_local.emulator import CONTENT, Emulator, make_folder
 from bedrock_local.inference import Responder
@@ -63,7 +63,7 @@ def run_work(folder: Path, options: dict[str, Any], say: Callable[[str], None], 
     if emulator.find_responder() is None:
         raise CommandError("no responder is configured in this process; give --responder module:function or extract")
     try:
-        found = work_off(emulator, lambda unfinished: tell(describe_progress(emulator, unfinished)))
+        found = run_until_done(emulator, lambda unfinished: tell(describe_progress(emulator, unfinished)))
     except SettingsError as error:
         raise CommandError(str(error)) from error
     ends = Counter(jobs.read_progress(emulator.folder, job).end for job in found)

@@ -1,7 +1,7 @@
-"""Faults on purpose: which of them there are, and whether one strikes, by rate and seed.
+"""Faults on purpose: which of them there are, and whether one applies, by rate and seed.
 
-Whether a fault strikes depends on the seed, the fault and what it would strike, on nothing else: the same seed gives
-the same faults, in any order and from any process. A request is known by its operation and its number in the folder.
+That depends on the seed, the fault and its target alone: the same seed gives the same faults, in any order and from any
+process. A request is known by its operation and its number in the folder.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def check_faults(faults: Mapping[str, float]) -> None:
             raise ValueError(f"no operation {operation!r} in {name!r}; there are {', '.join(operations)}")
 
 
-def strikes(rate: float, seed: int, fault: str, *target: object) -> bool:
-    """Tell whether a fault strikes a target, such as a file and a line."""
+def applies(rate: float, seed: int, fault: str, *target: object) -> bool:
+    """Return whether a fault applies to a target, such as a file and a line."""
     if not rate:
         return False
     digest = hashlib.blake2b(repr((seed, fault, *target)).encode(), digest_size=8).digest()
@@ -65,12 +65,12 @@ def strikes(rate: float, seed: int, fault: str, *target: object) -> bool:
 
 
 def find_request_fault(operation: str, *, faults: Mapping[str, float], seed: int, folder: Path) -> str:
-    """Name the fault that strikes the request at hand, and count the request; empty for none."""
+    """Count a request, and return the fault that applies to it; empty for none."""
     rates = {kind: request_rate(kind, operation, faults) for kind in REQUEST_FAULTS}
     if not any(rates.values()):
         return ""
     number = count_request(operation, folder)
-    return next((kind for kind, rate in rates.items() if strikes(rate, seed, kind, operation, number)), "")
+    return next((kind for kind, rate in rates.items() if applies(rate, seed, kind, operation, number)), "")
 
 
 def request_rate(kind: str, operation: str, faults: Mapping[str, float]) -> float:

@@ -11,24 +11,24 @@ from bedrock_local.settings import Settings
 
 
 def find_status(progress: Progress, settings: Settings, now: float) -> UnfinishedStatus:
-    """Give the earlier of what the clock allows and what the work has reached, and never one that is past.
+    """Return the status up to which both the clock and the work have come, and never one before the present status.
 
-    A clock that was set back, or a setting that was edited, must not lead a job back to where it has been.
+    A clock that was set back, or a setting that was edited, must not move a job back.
     """
     reached: UnfinishedStatus = "Validating"
     if progress.phase == "running":
-        reached = "Scheduled" if progress.is_struck else "InProgress"
+        reached = "Scheduled" if progress.expires_by_fault else "InProgress"
     return later(progress.status, earlier(reached, clock_status(progress, settings, now)))
 
 
 def clock_status(progress: Progress, settings: Settings, now: float) -> UnfinishedStatus:
-    """Give the furthest status, up to InProgress, that the clock allows."""
-    begins, elapsed = begin_times(settings), elapsed_seconds(progress, settings, now)
+    """Return the furthest status, up to InProgress, that the clock allows."""
+    begins, elapsed = start_seconds(settings), elapsed_seconds(progress, settings, now)
     return next(status for status in reversed(begins) if elapsed >= begins[status])
 
 
-def begin_times(settings: Settings) -> dict[UnfinishedStatus, float]:
-    """Give the earliest second of the clock at which each status can begin."""
+def start_seconds(settings: Settings) -> dict[UnfinishedStatus, float]:
+    """Return the earliest second of the clock at which each status can begin."""
     submitted, validating = settings.lasts("Submitted"), settings.lasts("Validating")
     scheduled = submitted + validating
     return {
@@ -40,41 +40,42 @@ def begin_times(settings: Settings) -> dict[UnfinishedStatus, float]:
 
 
 def elapsed_seconds(progress: Progress, settings: Settings, now: float) -> float:
-    """Give the seconds of the clock by now; a job that waits for its slot is before its beginning."""
+    """Return the seconds that the clock has run; minus infinity for a job that waits for its slot."""
     return float("-inf") if progress.began is None else (now - progress.began) * settings.factor
 
 
 def age_seconds(job: Job, settings: Settings, now: float) -> float:
-    """Give the seconds since the job was submitted, as fast as its clock runs; the timeout counts these."""
+    """Return the seconds since the job was submitted, at the speed of its clock; the timeout counts these."""
     return (now - job.submitted) * settings.factor
 
 
-def is_too_old(job: Job, settings: Settings, now: float) -> bool:
-    """Tell whether the timeout of a job that waits for its slot has come."""
+def has_timed_out(job: Job, settings: Settings, now: float) -> bool:
+    """Return whether a job that waits for its slot has timed out."""
     return age_seconds(job, settings, now) >= job.timeout_hours * 3600
 
 
-def limit_seconds(job: Job, progress: Progress, settings: Settings) -> float:
-    """Give the second of the clock at which the job times out."""
+def timeout_seconds(job: Job, progress: Progress, settings: Settings) -> float:
+    """Return the second of the clock at which the job times out."""
     began = job.submitted if progress.began is None else progress.began
     return job.timeout_hours * 3600 - age_seconds(job, settings, began)
 
 
 def running_seconds(progress: Progress, settings: Settings) -> float:
-    """Give the seconds that InProgress lasts: those of the preset, or more when records take longer."""
+    """Return how long InProgress lasts: the seconds of the preset, or more at few `records_per_second`."""
     of_records = progress.total / settings.records_per_second if settings.records_per_second else 0.0
     return max(settings.lasts("InProgress"), of_records)
 
 
 def end_seconds(progress: Progress, settings: Settings) -> float:
-    """Give the second of the clock before which no job is Completed."""
-    return begin_times(settings)["InProgress"] + running_seconds(progress, settings)
+    """Return the second of the clock before which the job cannot be Completed."""
+    return start_seconds(settings)["InProgress"] + running_seconds(progress, settings)
 
 
 def records_allowed(job: Job, progress: Progress, settings: Settings, now: float) -> int:
-    """Give how many records the clock allows by now: InProgress goes through them evenly, up to the timeout."""
-    begin, lasts = begin_times(settings)["InProgress"], running_seconds(progress, settings)
-    at = min(elapsed_seconds(progress, settings, now), limit_seconds(job, progress, settings))
+    """Return how many records may be processed by now: they are spread evenly over InProgress, up to the timeout."""
+    begin, lasts = start_seconds(settings)["InProgress"], running_seconds(progress, settings)
+    at = min(elapsed_seconds(progress, settings, now), timeout_seconds(job, progress, settings))
     if at < begin:
         return 0
+    # Not by the fraction at the end, which would divide by zero where InProgress lasts no time.
     return progress.total if at - begin >= lasts else int(progress.total * (at - begin) / lasts)

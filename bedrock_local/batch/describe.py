@@ -1,4 +1,4 @@
-"""What is told of jobs: one by Get, pages of them by List.
+"""The description of a job, for Get, and pages of descriptions, for List.
 
 Source: Amazon Bedrock API Reference, GetModelInvocationJob and ListModelInvocationJobs.
 """
@@ -9,13 +9,14 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from bedrock_local.batch import jobs
 from bedrock_local.batch.jobs import Job, StateError
-from bedrock_local.batch.lifecycle import look_at
+from bedrock_local.batch.lifecycle import refresh_status
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.job_status import UNFINISHED, VALIDATED
@@ -28,14 +29,14 @@ Position = tuple[float, int]
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """Which jobs a list is to hold.
+    """The filters and the order of a list of jobs.
 
     Attributes
     ----------
     after, before
-        Moments of submission, in seconds since 1970; both count in.
+        Moments of submission, in seconds since 1970, both inclusive.
     size
-        Jobs to a page.
+        Jobs on a page.
     """
 
     region: str
@@ -48,14 +49,14 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """Tells one query from another; pages of one query may differ in size."""
+        """A digest of everything but the size, in which pages of one query may differ."""
         fields = (self.region, self.status, self.name, self.after, self.before, self.is_ascending)
         return hashlib.sha256(repr(fields).encode()).hexdigest()[:16]
 
 
 def describe(job: Job, emulator: Emulator) -> dict[str, Any]:
-    """Say how a job stands, as Get and List do."""
-    progress, stopped = look_at(job, emulator), jobs.stop_moment(emulator.folder, job)
+    """Return the description of a job, as Get and List have it."""
+    progress, stopped = refresh_status(job, emulator), jobs.stop_time(emulator.folder, job)
     fields = {
         "jobArn": job.arn,
         "modelId": job.model_arn,
@@ -68,7 +69,7 @@ def describe(job: Job, emulator: Emulator) -> dict[str, Any]:
         "lastModifiedTime": iso_time(max(progress.changed, stopped or 0.0)),
         "endTime": None if progress.ended is None else iso_time(progress.ended),
         "jobExpirationTime": iso_time(job.submitted + job.timeout_hours * 3600 / emulator.settings.factor),
-        # The service says 0 as long as it validates.
+        # The service says 0 until the job is validated.
         "totalRecordCount": progress.total if progress.end or progress.status in VALIDATED else 0,
         "processedRecordCount": progress.processed,
         "successRecordCount": progress.success,
@@ -78,49 +79,44 @@ def describe(job: Job, emulator: Emulator) -> dict[str, Any]:
 
 
 def list_page(query: Mapping[str, str], emulator: Emulator) -> dict[str, Any]:
-    """Give a page of jobs, newest first unless asked otherwise, and the token of the next when there is one."""
+    """Return a page of jobs, newest first unless the query says otherwise, and the token of the next page if any."""
     wanted = read_query(query, emulator)
     begin = read_token(query["nextToken"], wanted) if "nextToken" in query else None
-    page: list[tuple[Job, dict[str, Any]]] = []
-    for job, summary in find_wanted(wanted, begin, emulator):
-        if len(page) == wanted.size:
-            return {"invocationJobSummaries": texts(page), "nextToken": make_token(page[-1][0], wanted)}
-        page.append((job, summary))
-    return {"invocationJobSummaries": texts(page)}
+    # One more than fits on the page shows whether there is a next one.
+    found = list(islice(find_matching(wanted, begin, emulator), wanted.size + 1))
+    page = found[: wanted.size]
+    token = {"nextToken": make_token(page[-1][0], wanted)} if len(found) > len(page) else {}
+    return {"invocationJobSummaries": [summary for _, summary in page], **token}
 
 
-def texts(page: list[tuple[Job, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Give what is told of the jobs of a page."""
-    return [summary for _, summary in page]
-
-
-def find_wanted(query: Query, begin: Position | None, emulator: Emulator) -> Iterator[tuple[Job, dict[str, Any]]]:
-    """Go through the jobs that a query wants, from beyond a position on; how a job stands is read only when needed."""
-    is_open = query.status in UNFINISHED
-    found = (jobs.list_unfinished if is_open else jobs.list_jobs)(emulator.folder)
+def find_matching(query: Query, begin: Position | None, emulator: Emulator) -> Iterator[tuple[Job, dict[str, Any]]]:
+    """Yield the jobs that match a query, after a position, with their descriptions."""
+    list_found = jobs.list_unfinished if query.status in UNFINISHED else jobs.list_jobs
+    found = list_found(emulator.folder)
     for job in found if query.is_ascending else reversed(found):
+        # The filters that need no description come first, as it reads files and may save a new status.
         is_beyond = begin is None or (job.position > begin if query.is_ascending else job.position < begin)
-        if is_beyond and is_asked(job, query):
+        if is_beyond and matches_filters(job, query):
             summary = describe_readable(job, emulator)
             if summary and query.status in (None, summary["status"]):
                 yield job, summary
 
 
 def describe_readable(job: Job, emulator: Emulator) -> dict[str, Any] | None:
-    """Say how a job stands, unless its state cannot be read: Get says so, and a list has the other jobs."""
+    """Return the description of a job; None if its state cannot be read: Get reports that, and a list skips the job."""
     try:
         return describe(job, emulator)
     except StateError:
         return None
 
 
-def is_asked(job: Job, query: Query) -> bool:
-    """Tell whether a job passes the filters that it passes for ever or never."""
+def matches_filters(job: Job, query: Query) -> bool:
+    """Return whether a job passes the filters by what never changes: region, name and time of submission."""
     return job.region == query.region and query.name in job.name and query.after <= job.submitted <= query.before
 
 
 def read_query(query: Mapping[str, str], emulator: Emulator) -> Query:
-    """Read the query of a list and hold it to its shape; everything in it is text at first."""
+    """Read the query of a list and check it against its shape; all of its values are texts at first."""
     typed: dict[str, Any] = dict(query)
     if "maxResults" in query and re.fullmatch(r"-?\d{1,9}", query["maxResults"]):
         typed["maxResults"] = int(query["maxResults"])
@@ -145,13 +141,13 @@ def read_moment(query: Mapping[str, str], name: str, default: float) -> float:
 
 
 def make_token(last: Job, query: Query) -> str:
-    """Make the token of the page behind a job: a job that is created meanwhile moves nothing."""
+    """Return the token of the page after a job, by the job's position, so that new jobs do not shift the pages."""
     content = msgspec.json.encode([*last.position, query.digest])
     return base64.urlsafe_b64encode(content).decode()
 
 
 def read_token(token: str, query: Query) -> Position:
-    """Give the position of the job behind which a page begins; a token belongs to its query."""
+    """Return the position after which a page begins; a token is valid for its own query alone."""
     try:
         content = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
         submitted, number, digest = msgspec.json.decode(content, type=tuple[float, int, str])

@@ -1,7 +1,7 @@
-"""Records of a job that runs: asked, answered, written, and shown where the job's output will be.
+"""The records of a running job: they are answered, written, and published as far as they are written.
 
-Every step can be broken off at any moment. What counts is in the job's progress, which is renamed into place; an
-output file that is longer than its progress says is cut back, so each record is answered once.
+A process may die at any moment. What counts is in the job's progress, which is renamed into place; an output file that
+is longer than its progress says is truncated, so each record is answered once.
 """
 
 from __future__ import annotations
@@ -12,217 +12,220 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from bedrock_local.batch.fault_effects import damage_answer, damage_line, find_record_fault
+from bedrock_local.batch.fault_effects import apply_line_fault, find_record_fault, inject_fault
 from bedrock_local.batch.inference_pool import InferencePool, find_pool, list_ready
 from bedrock_local.batch.input_validation import InvalidInputError
-from bedrock_local.batch.jobs import Place, output_path
+from bedrock_local.batch.jobs import RecordRef, output_path
 from bedrock_local.batch.lease import renew_lease
-from bedrock_local.batch.outputs import publish_manifest, publish_output, show_outputs
-from bedrock_local.batch.record_order import read_line, take_place
+from bedrock_local.batch.outputs import publish_final_output, publish_manifest, publish_partial_outputs
+from bedrock_local.batch.record_order import next_record, read_line
 from bedrock_local.batch.records import Outcome, Record, answer_record, expire_record, read_record
-from bedrock_local.batch.time_slice import Turn
+from bedrock_local.batch.time_slice import TimeSlice
 from bedrock_local.inference import Responder
 from bedrock_local.models import MODELS
 from bedrock_local.protocol.job_status import EndStatus
 
-# So often, at least, what was answered is written: that much a killed process has to do again.
-STEP_SECONDS = 0.5
-STEP_BYTES = 4_000_000
-# Answers that come one after the other come within this time.
+# Answers are written at least this often: so much has to be asked again after a process was killed.
+FLUSH_SECONDS = 0.5
+FLUSH_BYTES = 4_000_000
+# Publishing an output file takes longer than answering a short record, so a job of many files is flushed sooner.
+FLUSH_FILES = 64
+# How long a time slice that waits `briefly` waits for one more answer after an answer.
 NEXT_SECONDS = 0.02
-# To show an output takes longer than to answer a short record.
-STEP_FILES = 64
 
 
 @dataclass
-class Step:
-    """Lines that are not written yet, by the number of their file, and when they have to be."""
+class OutputBuffer:
+    """Output lines that are not written yet, by the number of their file, and the time by which they have to be."""
 
     until: float
     lines: defaultdict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     size: int = 0
 
     @property
-    def is_over(self) -> bool:
+    def is_due(self) -> bool:
         """Whether it is time to write."""
-        return self.size >= STEP_BYTES or len(self.lines) >= STEP_FILES or time.monotonic() >= self.until
+        return self.size >= FLUSH_BYTES or len(self.lines) >= FLUSH_FILES or time.monotonic() >= self.until
 
-    def add(self, place: Place, line: bytes) -> None:
-        """Take a line for the output of a record's file."""
-        self.lines[place.file].append(line)
+    def add(self, ref: RecordRef, line: bytes) -> None:
+        """Add a line to the output of a record's file."""
+        self.lines[ref.file].append(line)
         self.size += len(line)
 
 
-def answer_some(turn: Turn, responder: Responder, allowed: int) -> None:
-    """Answer records until so many are processed, or a step is over."""
-    is_quick, step = getattr(responder, "is_quick", False), begin_step(turn)
+def answer_records(time_slice: TimeSlice, responder: Responder, allowed: int) -> None:
+    """Answer records until so many are processed, or the buffer is due."""
+    buffer = start_buffer(time_slice)
+    answer = answer_in_sequence if getattr(responder, "is_quick", False) else answer_in_pool
     try:
-        (answer_in_turn if is_quick else answer_in_threads)(turn, step, responder, allowed)
+        answer(time_slice, buffer, responder, allowed)
     except InvalidInputError:
-        # The job ends here, with what is counted.
-        collect_ready(turn, step, [])
-        keep_lines(turn, step)
+        # The error ends the job, with the records that are counted: so those that are answered are counted first.
+        collect_ready(time_slice, buffer, [])
+        flush_lines(time_slice, buffer)
         raise
 
 
-def answer_in_turn(turn: Turn, step: Step, responder: Responder, allowed: int) -> None:
-    """Ask somebody who answers at once, one question after the other, and one at least."""
-    progress = turn.progress
+def answer_in_sequence(time_slice: TimeSlice, buffer: OutputBuffer, responder: Responder, allowed: int) -> None:
+    """Ask a quick responder in this thread, one question after the other, and one at least."""
+    progress = time_slice.progress
     while progress.processed < allowed:
-        place = take_place(turn.folder, turn.job, progress, taken=progress.done)
-        add_outcome(step, turn, place, make_call(turn, responder, place)())
-        if step.is_over:
+        ref = next_record(time_slice.folder, time_slice.job, progress, taken=progress.done)
+        add_outcome(buffer, time_slice, ref, make_call(time_slice, responder, ref)())
+        if buffer.is_due:
             break
-    keep_lines(turn, step)
+    flush_lines(time_slice, buffer)
 
 
-def answer_in_threads(turn: Turn, step: Step, responder: Responder, allowed: int) -> None:
-    """Ask somebody who takes his time, and write what is ready when the step is over."""
-    progress, pool = turn.progress, find_pool(responder)
-    read, asked = (progress.file, progress.offset), take_asked(turn, pool)
+def answer_in_pool(time_slice: TimeSlice, buffer: OutputBuffer, responder: Responder, allowed: int) -> None:
+    """Ask a slow responder in the threads of its pool, and write the answers that are ready when the buffer is due."""
+    progress, pool = time_slice.progress, find_pool(responder)
+    read, asked = (progress.file, progress.offset), pop_asked(time_slice, pool)
     try:
         while True:
-            has_come = collect_ready(turn, step, asked)
-            ask_more(turn, pool, asked, allowed)
-            if step.is_over or progress.processed >= allowed:
+            has_come = collect_ready(time_slice, buffer, asked)
+            fill_pool(time_slice, pool, asked, allowed)
+            if buffer.is_due or progress.processed >= allowed:
                 break
-            longest = step.until - time.monotonic()
-            if turn.waits == "briefly":
+            longest = buffer.until - time.monotonic()
+            if time_slice.waits == "briefly":
                 longest = min(longest, NEXT_SECONDS if has_come else 0.0)
-            if not pool.wait([(turn.job.job_id, place) for place in asked], longest):
+            if not pool.wait([(time_slice.job.job_id, ref) for ref in asked], longest):
                 break
     finally:
-        # As long as it is not answered a record waits, whoever was asked: he may be gone tomorrow.
+        # A record waits until it is answered, although it is asked: this process may not live to collect the answer.
         progress.waiting += asked
-    is_new = renew_lease(turn, len(asked))
-    if step.lines or is_new or read != (progress.file, progress.offset):
-        keep_lines(turn, step)
+    is_new = renew_lease(time_slice, len(asked))
+    if buffer.lines or is_new or read != (progress.file, progress.offset):
+        flush_lines(time_slice, buffer)
 
 
-def collect_ready(turn: Turn, step: Step, asked: list[Place]) -> bool:
-    """Take the answers that are ready, whoever gave them, and tell whether there were any.
+def collect_ready(time_slice: TimeSlice, buffer: OutputBuffer, asked: list[RecordRef]) -> bool:
+    """Collect the answers that are ready, in the pools of all responders; return whether there were any.
 
-    One to a record that another process has answered is dropped.
+    The answer to a record that another process has answered meanwhile is dropped.
     """
-    before = turn.progress.processed
-    for pool, place in list_ready(turn.job.job_id):
-        outcome = pool.collect((turn.job.job_id, place))
-        for places in (asked, turn.progress.waiting):
-            if place in places:
-                places.remove(place)
-                add_outcome(step, turn, place, outcome)
-    return turn.progress.processed > before
+    before = time_slice.progress.processed
+    for pool, ref in list_ready(time_slice.job.job_id):
+        outcome = pool.collect((time_slice.job.job_id, ref))
+        for refs in (asked, time_slice.progress.waiting):
+            if ref in refs:
+                refs.remove(ref)
+                add_outcome(buffer, time_slice, ref, outcome)
+    return time_slice.progress.processed > before
 
 
-def keep_ready(turn: Turn) -> bool:
-    """Write the answers that are ready before a job ends early, as they are paid for; tell whether there were any."""
-    step = begin_step(turn)
-    if not collect_ready(turn, step, []):
+def write_ready(time_slice: TimeSlice) -> bool:
+    """Write the answers that are ready before a job ends early, as they are paid for; return whether there are any."""
+    buffer = start_buffer(time_slice)
+    if not collect_ready(time_slice, buffer, []):
         return False
-    keep_lines(turn, step)
+    flush_lines(time_slice, buffer)
     return True
 
 
-def take_asked(turn: Turn, pool: InferencePool) -> list[Place]:
-    """Take those records out of the ones that wait that were asked at an earlier question."""
-    waiting = turn.progress.waiting
-    asked = [place for place in waiting if pool.has((turn.job.job_id, place))]
-    turn.progress.waiting = [place for place in waiting if place not in set(asked)]
+def pop_asked(time_slice: TimeSlice, pool: InferencePool) -> list[RecordRef]:
+    """Remove the records that an earlier time slice has submitted from those that wait, and return them."""
+    waiting = time_slice.progress.waiting
+    asked = [ref for ref in waiting if pool.has((time_slice.job.job_id, ref))]
+    time_slice.progress.waiting = [ref for ref in waiting if ref not in set(asked)]
     return asked
 
 
-def ask_more(turn: Turn, pool: InferencePool, asked: list[Place], allowed: int) -> None:
-    """Keep every thread busy, with one more question at hand for each."""
-    progress = turn.progress
+def fill_pool(time_slice: TimeSlice, pool: InferencePool, asked: list[RecordRef], allowed: int) -> None:
+    """Submit records until the pool has two for each thread."""
+    progress = time_slice.progress
+    # One more for each thread than it can ask, or it would be idle from an answer to the next time slice.
     while len(asked) < 2 * pool.semaphore.workers and progress.processed + len(asked) < allowed:
-        place = take_place(turn.folder, turn.job, progress, taken=progress.done + len(asked))
-        pool.submit((turn.job.job_id, place), make_call(turn, pool.responder, place))
-        asked.append(place)
+        ref = next_record(time_slice.folder, time_slice.job, progress, taken=progress.done + len(asked))
+        pool.submit((time_slice.job.job_id, ref), make_call(time_slice, pool.responder, ref))
+        asked.append(ref)
 
 
-def mark_some(turn: Turn, reason: str) -> None:
-    """Write error lines for records that the job did not come to."""
-    progress, step, total = turn.progress, begin_step(turn), turn.progress.total
+def write_unprocessed(time_slice: TimeSlice, reason: str) -> None:
+    """Write error lines for records that the job did not process, until the buffer is due."""
+    progress, buffer, total = time_slice.progress, start_buffer(time_slice), time_slice.progress.total
     try:
         while progress.done < total:
-            place = take_place(turn.folder, turn.job, progress, taken=progress.done)
-            step.add(place, expire_record(read_again(turn, place), reason, number=place.line))
+            ref = next_record(time_slice.folder, time_slice.job, progress, taken=progress.done)
+            buffer.add(ref, expire_record(reread_record(time_slice, ref), reason, number=ref.line))
             progress.unprocessed += 1
-            if step.is_over:
+            if buffer.is_due:
                 break
     finally:
-        # What is counted has its line, also when the next record cannot be read any more.
-        keep_lines(turn, step)
+        # What is counted has to have its line, also when the next record cannot be read any more.
+        flush_lines(time_slice, buffer)
 
 
-def begin_step(turn: Turn) -> Step:
-    """Begin a step, which ends with the turn, or earlier."""
-    return Step(min(turn.deadline, time.monotonic() + STEP_SECONDS))
+def start_buffer(time_slice: TimeSlice) -> OutputBuffer:
+    """Return an empty buffer, which is due when the time slice is over, or earlier."""
+    return OutputBuffer(min(time_slice.deadline, time.monotonic() + FLUSH_SECONDS))
 
 
-def make_call(turn: Turn, responder: Responder, place: Place) -> Callable[[], Outcome]:
-    """Make the call that answers a record."""
-    job, record = turn.job, read_again(turn, place)
-    ask = damage_answer(replace(turn.emulator, responder=responder).ask, find_fault(turn, place))
+def make_call(time_slice: TimeSlice, responder: Responder, ref: RecordRef) -> Callable[[], Outcome]:
+    """Return the call that answers a record."""
+    job, record = time_slice.job, reread_record(time_slice, ref)
+    ask = inject_fault(replace(time_slice.emulator, responder=responder).ask, find_fault(time_slice, ref))
     return lambda: answer_record(
-        record, MODELS[job.model], invocation_type=job.invocation_type, responder=ask, number=place.line
+        record, MODELS[job.model], invocation_type=job.invocation_type, responder=ask, number=ref.line
     )
 
 
-def read_again(turn: Turn, place: Place) -> Record:
-    """Read a record that was validated; somebody who edits the file in the folder may have changed it since."""
+def reread_record(time_slice: TimeSlice, ref: RecordRef) -> Record:
+    """Read a record that was validated; an InvalidInputError says that its file in the folder was edited since."""
     try:
-        return read_record(read_line(turn.folder, turn.job, place))
+        return read_record(read_line(time_slice.folder, time_slice.job, ref))
     except ValueError as error:
-        where = f"Input file {turn.progress.files[place.file].key}, line {place.line}"
+        where = f"Input file {time_slice.progress.files[ref.file].key}, line {ref.line}"
         raise InvalidInputError(f"{where} has changed since it was validated: {error}") from error
 
 
-def find_fault(turn: Turn, place: Place) -> str:
-    """Name the fault that strikes a record; empty for none."""
-    return find_record_fault(turn.settings, turn.progress.files[place.file].name, place.line)
+def find_fault(time_slice: TimeSlice, ref: RecordRef) -> str:
+    """Return the fault that applies to a record; empty for none."""
+    return find_record_fault(time_slice.settings, time_slice.progress.files[ref.file].name, ref.line)
 
 
-def add_outcome(step: Step, turn: Turn, place: Place, outcome: Outcome) -> None:
-    """Count an answer, and take its line, or what a fault has made of it."""
-    progress = turn.progress
-    step.add(place, damage_line(outcome.line, find_fault(turn, place)))
+def add_outcome(buffer: OutputBuffer, time_slice: TimeSlice, ref: RecordRef, outcome: Outcome) -> None:
+    """Count an answer, and buffer its line, or what a fault makes of the line."""
+    progress = time_slice.progress
+    buffer.add(ref, apply_line_fault(outcome.line, find_fault(time_slice, ref)))
     progress.success += outcome.is_success
     progress.errors += not outcome.is_success
     progress.input_tokens += outcome.input_tokens
     progress.output_tokens += outcome.output_tokens
 
 
-def keep_lines(turn: Turn, step: Step) -> None:
-    """Write the lines of a step, then say so, then show them."""
-    turn.progress.settled = 0
-    for number, lines in step.lines.items():
-        turn.progress.files[number].written += append_lines(turn, number, lines)
-    turn.save()
-    show_outputs(turn.folder, turn.job, turn.progress, turn.settings, step.lines)
+def flush_lines(time_slice: TimeSlice, buffer: OutputBuffer) -> None:
+    """Write the lines of a buffer, then the progress, then publish them."""
+    # The order matters: lines beyond the progress are truncated, lines that are published must stay.
+    time_slice.progress.final_files = 0
+    for number, lines in buffer.lines.items():
+        time_slice.progress.files[number].written += append_lines(time_slice, number, lines)
+    time_slice.save()
+    publish_partial_outputs(time_slice.folder, time_slice.job, time_slice.progress, time_slice.settings, buffer.lines)
 
 
-def settle_outputs(turn: Turn, end: EndStatus) -> bool:
-    """Leave nothing in output files but what counts, and publish them for good; False when the time is over before."""
-    progress = turn.progress
-    for number in range(progress.settled, len(progress.files)):
-        # Of a job that came to its end each input file has an output, even if no record was in it.
+def publish_outputs(time_slice: TimeSlice, end: EndStatus) -> bool:
+    """Truncate output files to what counts and publish them for good; return False if the time is over before."""
+    progress = time_slice.progress
+    for number in range(progress.final_files, len(progress.files)):
+        # Of a job that completed each input file has an output, even if no record was in it.
         if progress.files[number].written or end == "Completed":
-            append_lines(turn, number, ())
-            publish_output(turn.folder, turn.job, progress, number)
-        progress.settled = number + 1
-        if turn.is_over and progress.settled < len(progress.files):
-            turn.save()
+            append_lines(time_slice, number, ())
+            publish_final_output(time_slice.folder, time_slice.job, progress, number)
+        progress.final_files = number + 1
+        if time_slice.is_over and progress.final_files < len(progress.files):
+            time_slice.save()
             return False
-    publish_manifest(turn.folder, turn.job, progress, turn.settings)
+    publish_manifest(time_slice.folder, time_slice.job, progress, time_slice.settings)
     return True
 
 
-def append_lines(turn: Turn, number: int, lines: Iterable[bytes]) -> int:
-    """Write lines behind those that count, in place of what an interrupted process left there; give their bytes."""
-    path = output_path(turn.folder, turn.job, number)
+def append_lines(time_slice: TimeSlice, number: int, lines: Iterable[bytes]) -> int:
+    """Write lines after those that count, over what an interrupted process left there; return how many bytes."""
+    path = output_path(time_slice.folder, time_slice.job, number)
     path.parent.mkdir(exist_ok=True)
     path.touch()
-    os.truncate(path, turn.progress.files[number].written)
+    os.truncate(path, time_slice.progress.files[number].written)
     with path.open("ab") as output:
         return sum(output.write(line) for line in lines)

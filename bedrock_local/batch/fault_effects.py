@@ -1,6 +1,6 @@
-"""What the faults of records, jobs and manifests do: plain values in, plain values out.
+"""What the faults of records, jobs and manifests do: functions from values to values.
 
-A record is known by its file and line, a job by its name: the same seed strikes the same ones in every run.
+A record is known by its file and line, a job by its name, so the same seed gives the same faults in every run.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from bedrock_local.faults import RECORD_FAULTS, strikes
+from bedrock_local.faults import RECORD_FAULTS, applies
 from bedrock_local.inference import Question, Reply, Responder, count_tokens
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.job_status import BEFORE_RUNNING, EndStatus
 from bedrock_local.settings import Settings
 
-# Classes and words of InvokeModel and Converse; Amazon Bedrock API Reference, "Common errors".
+# Classes and messages of InvokeModel and Converse; Amazon Bedrock API Reference, "Common errors".
 RECORD_ERRORS = {
     "record-400": ("ValidationException", "Malformed input request, please reformat your input and try again."),
     "record-403": ("AccessDeniedException", "You don't have access to the model with the specified model ID."),
@@ -34,9 +34,9 @@ JOB_ENDS: dict[str, EndStatus] = {
     "job-partial": "PartiallyCompleted",
     "job-stopped": "Stopped",
 }
-SLOWNESS = 10
-# The first two are read by gateways; the others are made up, as what comes next year may look.
-UNKNOWN = {
+SLOW_FACTOR = 10
+# The first two are read by gateways; the others are made up, as fields of a later year may look.
+UNDOCUMENTED = {
     "cacheReadInputTokenCount": None,
     "cacheWriteInputTokenCount": None,
     "expiredRecordCount": 0,
@@ -45,23 +45,23 @@ UNKNOWN = {
 
 
 def find_record_fault(settings: Settings, file: str, line: int) -> str:
-    """Name the fault that strikes a record, by its input file and the number of its line; empty for none."""
+    """Return the fault that applies to a record, by its input file and the number of its line; empty for none."""
     return first_fault(settings, RECORD_FAULTS, file, line)
 
 
-def damage_answer(responder: Responder, fault: str) -> Responder:
-    """Put an error in the place of an answer, or damage it; other faults leave it as it is."""
+def inject_fault(responder: Responder, fault: str) -> Responder:
+    """Return a responder that raises a fault's error, or changes the reply as it says; other faults do nothing."""
 
-    def answer_damaged(question: Question) -> Reply:
+    def respond_with_fault(question: Question) -> Reply:
         if fault in RECORD_ERRORS:
             raise ServiceError(*RECORD_ERRORS[fault])
-        return damage_reply(responder(question), fault)
+        return apply_reply_fault(responder(question), fault)
 
-    return answer_damaged
+    return respond_with_fault
 
 
-def damage_reply(reply: Reply, fault: str) -> Reply:
-    """Cut a reply in half as `max_tokens` does, or make a refusal of it; other faults leave it as it is."""
+def apply_reply_fault(reply: Reply, fault: str) -> Reply:
+    """Truncate a reply to its half as `max_tokens` would, or replace it by a refusal; other faults do nothing."""
     if fault == "record-truncated":
         return replace(
             reply,
@@ -75,8 +75,8 @@ def damage_reply(reply: Reply, fault: str) -> Reply:
     return reply
 
 
-def damage_line(line: bytes, fault: str) -> bytes:
-    """Give the bytes that stand in the output in place of a line."""
+def apply_line_fault(line: bytes, fault: str) -> bytes:
+    """Return the bytes that are written in place of an output line."""
     half = line[: len(line) // 2]
     damaged = {
         "record-lost": b"",
@@ -88,41 +88,41 @@ def damage_line(line: bytes, fault: str) -> bytes:
 
 
 def find_job_end(settings: Settings, job_name: str) -> EndStatus | None:
-    """Give the end that a fault has in store for a job."""
+    """Return the end that a fault makes of a job; None for no fault."""
     fault = first_fault(settings, JOB_ENDS, job_name)
     return JOB_ENDS[fault] if fault else None
 
 
-def slow_down(settings: Settings, job_name: str) -> Settings:
-    """Make the clock of a job that `job-slow` strikes stand ten times as long in all that comes before InProgress."""
-    if not strikes(settings.faults.get("job-slow", 0), settings.seed, "job-slow", job_name):
+def slow_clock(settings: Settings, job_name: str) -> Settings:
+    """Make each status before InProgress last ten times as long where `job-slow` applies to the job."""
+    if not applies(settings.faults.get("job-slow", 0), settings.seed, "job-slow", job_name):
         return settings
-    slow = {status: settings.lasts(status) * SLOWNESS for status in BEFORE_RUNNING}
+    slow = {status: settings.lasts(status) * SLOW_FACTOR for status in BEFORE_RUNNING}
     return msgspec.structs.replace(settings, seconds={**settings.seconds, **slow})
 
 
-def damage_manifest(manifest: Mapping[str, int], settings: Settings, job_name: str) -> dict[str, Any] | None:
-    """Give the manifest that a job leaves; None for none."""
+def apply_manifest_fault(manifest: Mapping[str, int], settings: Settings, job_name: str) -> dict[str, Any] | None:
+    """Return the manifest that a job writes, as the faults change it; None where it writes none."""
     fault = first_fault(settings, ("manifest-missing", "manifest-wrong", "manifest-unknown-keys"), job_name)
     if fault == "manifest-missing":
         return None
     if fault == "manifest-wrong":
-        return forget_records(manifest)
-    return {**manifest, **(UNKNOWN if fault else {})}
+        return understate_counts(manifest)
+    return {**manifest, **(UNDOCUMENTED if fault else {})}
 
 
-def forget_records(manifest: Mapping[str, int]) -> dict[str, int]:
-    """Take a tenth of the good records, one at least, out of all counts, and as large a share of the tokens."""
+def understate_counts(manifest: Mapping[str, int]) -> dict[str, int]:
+    """Subtract a tenth of the successful records, one at least, from all counts, and as large a share of the tokens."""
     success = manifest["successRecordCount"]
-    lost = min(success, max(1, success // 10))
+    missing = min(success, max(1, success // 10))
     counts = ("totalRecordCount", "processedRecordCount", "successRecordCount")
     tokens = ("inputTokenCount", "outputTokenCount")
-    forgotten = {name: manifest[name] - lost for name in counts}
-    forgotten |= {name: manifest[name] * (success - lost) // max(1, success) for name in tokens}
-    return {**manifest, **forgotten}
+    fewer = {name: manifest[name] - missing for name in counts}
+    fewer |= {name: manifest[name] * (success - missing) // max(1, success) for name in tokens}
+    return {**manifest, **fewer}
 
 
 def first_fault(settings: Settings, faults: Iterable[str], *target: object) -> str:
-    """Name the first of some faults that strikes a target; empty for none."""
+    """Return the first of some faults that applies to a target; empty for none."""
     rates, seed = settings.faults, settings.seed
-    return next((fault for fault in faults if strikes(rates.get(fault, 0), seed, fault, *target)), "")
+    return next((fault for fault in faults if applies(rates.get(fault, 0), seed, fault, *target)), "")

@@ -1,4 +1,4 @@
-"""Threads that ask a slow responder, and go on between two requests about a job.
+"""Threads that ask a slow responder, and keep running between two requests about a job.
 
 Answers stay in memory until they are collected, so a request returns in time although an answer is still out. A process
 that dies loses what was not collected; the next process asks for these records again.
@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from bedrock_local.batch.jobs import Place
+from bedrock_local.batch.jobs import RecordRef
 from bedrock_local.batch.records import Outcome
 from bedrock_local.inference import Responder
 from bedrock_local.responders.concurrency import find_semaphore, identity_of
 from bedrock_local.responders.process_state import PROCESS
 
-Key = tuple[str, Place]
+Key = tuple[str, RecordRef]
 
 
 class InferencePool:
@@ -50,10 +50,10 @@ class InferencePool:
         """Return whether a record was submitted and its answer is not collected yet."""
         return key in self._answers
 
-    def list_ready(self, job_id: str) -> list[Place]:
+    def list_ready(self, job_id: str) -> list[RecordRef]:
         """List the records of a job whose answers wait to be collected."""
         with self._lock:
-            return [place for (job, place), future in self._answers.items() if job == job_id and future.done()]
+            return [ref for (job, ref), future in self._answers.items() if job == job_id and future.done()]
 
     def collect(self, key: Key) -> Outcome:
         """Return an answer that is ready and forget it; an error that the call raised is raised here."""
@@ -95,7 +95,7 @@ class InferencePool:
         with self._lock:
             while self._calls:
                 key, future, call = self._calls.popleft()
-                # A call stays in the queue when its answer is dropped, and the same key may have been submitted anew.
+                # A call stays in the queue when its answer is dropped, and the same key may have been submitted again.
                 if self._answers.get(key) is future and future.set_running_or_notify_cancel():
                     return future, call
             self._threads -= 1
@@ -109,9 +109,9 @@ def find_pool(responder: Responder) -> InferencePool:
         return pool
 
 
-def list_ready(job_id: str) -> list[tuple[InferencePool, Place]]:
+def list_ready(job_id: str) -> list[tuple[InferencePool, RecordRef]]:
     """List the records of a job whose answers wait to be collected, in the pools of all responders."""
-    return [(pool, place) for pool in list(PROCESS.pools_with_answers) for place in pool.list_ready(job_id)]
+    return [(pool, ref) for pool in list(PROCESS.pools_with_answers) for ref in pool.list_ready(job_id)]
 
 
 def cancel_job(job_id: str) -> None:

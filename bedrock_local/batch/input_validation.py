@@ -1,7 +1,7 @@
-"""What a job's input is held to before any record runs: files, sizes, counts and the outer form of each line.
+"""The checks of a job's input before any record runs: files, sizes, counts and the outer form of each line.
 
 Sources: "Monitor batch inference jobs" and "Amazon Bedrock endpoints and quotas"; the message about access is from a
-runbook of 2026, the other texts are the emulator's own.
+runbook of 2026, the other messages are the emulator's own.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.s3 import store
 from bedrock_local.settings import Settings
 
-# The longest body that InvokeModel takes. No limit of a line in batch is stated; a line has to fit into the memory.
+# The longest body that InvokeModel takes. AWS states no limit for a line in batch, but a line has to fit into memory.
 LINE_BYTES = 25_000_000
 
 
 class InvalidInputError(Exception):
-    """The input is not one that a job can run on; the text becomes the job's message."""
+    """A job cannot run on its input; the text becomes the job's message."""
 
 
-def take_input(folder: Path, job: Job, progress: Progress) -> Path:
-    """Keep the input file at hand for the job, whatever becomes of the object."""
+def snapshot_input(folder: Path, job: Job, progress: Progress) -> Path:
+    """Return the job's copy of the current input file, made at its first line, before the object can change."""
     kept = input_path(folder, job, progress.file)
     if progress.offset == 0:
         link_file(find_path(folder, job, progress.files[progress.file]), kept)
@@ -37,7 +37,7 @@ def take_input(folder: Path, job: Job, progress: Progress) -> Path:
 
 
 def check_input(folder: Path, job: Job, settings: Settings) -> None:
-    """Hold the input to everything at once, and keep nothing of it."""
+    """Check the whole input at once, and keep no copy of it."""
     progress = Progress(files=find_inputs(folder, job, settings))
     for number, file in enumerate(progress.files):
         progress.file, progress.line = number, 0
@@ -48,22 +48,22 @@ def check_input(folder: Path, job: Job, settings: Settings) -> None:
 
 
 def find_path(folder: Path, job: Job, file: InputFile) -> Path:
-    """Find an input file once more; somebody may have deleted it since it was listed."""
+    """Return the path of an input file that was listed; an InvalidInputError says that it was deleted since."""
     uri = job.input_config["s3Uri"]
     try:
         return store.find_path(folder, urlsplit(uri).netloc, file.key)
     except ServiceError as error:
-        raise InvalidInputError(no_access(uri, "GetObject", f"{file.key}: {error.message}")) from None
+        raise InvalidInputError(access_message(uri, "GetObject", f"{file.key}: {error.message}")) from None
 
 
 def find_inputs(folder: Path, job: Job, settings: Settings) -> list[InputFile]:
-    """Find the input files, which must be there and within the quotas, and see that output can be written."""
+    """Find the input files; check that there are any, that quotas allow them, and that the output has a bucket."""
     check_access(folder, job.input_config, "GetObject")
     check_access(folder, job.output_config, "PutObject")
     uri = job.input_config["s3Uri"]
     files = list_files(folder, *split_uri(uri))
     if not files and uri.endswith(".jsonl"):
-        raise InvalidInputError(no_access(uri, "GetObject", "the object does not exist"))
+        raise InvalidInputError(access_message(uri, "GetObject", "the object does not exist"))
     if not files:
         raise InvalidInputError(f"No .jsonl file was found at {uri}")
     check_sizes(job, files, settings)
@@ -71,25 +71,25 @@ def find_inputs(folder: Path, job: Job, settings: Settings) -> list[InputFile]:
 
 
 def check_access(folder: Path, config: dict[str, str], action: str) -> None:
-    """Refuse a bucket that is not there, or that the caller says belongs to another account."""
+    """Refuse a bucket that does not exist, or that the request says belongs to another account."""
     uri, owner = config["s3Uri"], config.get("s3BucketOwner") or ACCOUNT
     if owner != ACCOUNT:
-        raise InvalidInputError(no_access(uri, action, f"the bucket does not belong to account {owner}"))
+        raise InvalidInputError(access_message(uri, action, f"the bucket does not belong to account {owner}"))
     try:
         store.bucket_folder(folder, split_uri(uri)[0])
     except ServiceError:
-        raise InvalidInputError(no_access(uri, action, "the bucket does not exist")) from None
+        raise InvalidInputError(access_message(uri, action, "the bucket does not exist")) from None
 
 
-def no_access(uri: str, action: str, reason: str) -> str:
-    """Say that a bucket cannot be used, as the service words it, and why."""
+def access_message(uri: str, action: str, reason: str) -> str:
+    """Return the message of the service for a bucket that cannot be used, and the reason."""
     bucket, key = split_uri(uri)
     what = f"Could not validate {action} permissions to access Amazon S3 bucket: {bucket} at key {key}."
     return f"{what} {uri[:500]}: {reason}"
 
 
 def list_files(folder: Path, bucket: str, key: str) -> list[InputFile]:
-    """Take the key as a file when it is one, else as a folder with everything below."""
+    """List the `.jsonl` file that the key names, or else all of them below it as a folder."""
     root = store.bucket_folder(folder, bucket)
     prefix = key if not key or key.endswith("/") else f"{key}/"
     single = [(k, path) for k, path in store.walk_keys(root, prefix=key) if k == key and not key.endswith("/")]
@@ -102,13 +102,13 @@ def list_files(folder: Path, bucket: str, key: str) -> list[InputFile]:
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Give bucket and key of an address."""
+    """Return bucket and key of an `s3://` address."""
     parts = urlsplit(uri)
     return parts.netloc, parts.path.removeprefix("/")
 
 
 def check_sizes(job: Job, files: list[InputFile], settings: Settings) -> None:
-    """Hold the bytes of each file, and of all together, to the quotas."""
+    """Check the bytes of each file, and of all together, against the quotas."""
     for file in files:
         if file.size > (most := settings.quota("max_file_bytes")):
             limit = f"the limit of a file is {most} bytes"
@@ -120,12 +120,12 @@ def check_sizes(job: Job, files: list[InputFile], settings: Settings) -> None:
 
 
 def read_lines(lines: BinaryIO) -> Iterator[bytes]:
-    """Read line by line; of one that is too long only as much as shows it."""
+    """Yield the lines; of a line that is too long as many bytes as show it, so that it never fills the memory."""
     return iter(partial(lines.readline, LINE_BYTES + 1), b"")
 
 
 def check_line(line: bytes, progress: Progress, settings: Settings) -> None:
-    """Count a line of the file at hand and hold it to its outer form; a blank line is none."""
+    """Count a line of the current file and check its outer form; a blank line is not a record."""
     file = progress.files[progress.file]
     progress.offset += len(line)
     progress.line += 1
@@ -145,7 +145,7 @@ def check_line(line: bytes, progress: Progress, settings: Settings) -> None:
 
 
 def check_counts(job: Job, progress: Progress, settings: Settings) -> None:
-    """Hold the records of all files together to the quotas of a job."""
+    """Check the records of all files together against the quotas of a job."""
     total = sum(file.records for file in progress.files)
     where = job.input_config["s3Uri"]
     if total < max(least := settings.quota("min_records"), 1):

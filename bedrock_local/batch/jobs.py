@@ -1,8 +1,8 @@
-"""Jobs as they are kept: what was asked, whether a stop was asked, and how far the work has come.
+"""Jobs in the folder: the request that created each, whether a stop was requested, and its progress.
 
-A job is a folder `state/jobs/<id>`: `job.json` is written once, `stop.json` when somebody stops the job, and
-`progress.json` by whoever works on it. A job that has not ended has an empty file in `state/running`, or in
-`state/queued` while it waits for a slot, so that nobody has to read the jobs that have ended to find those.
+A job is a folder `state/jobs/<id>`: `job.json` is written once, `stop.json` when a client stops the job, and
+`progress.json` by the process that works on it. A job that has not ended has an empty file in `state/running`, or in
+`state/queued` while it waits for a slot, so these are found without reading the jobs that have ended.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from bedrock_local.files import write_file, write_json
 from bedrock_local.protocol.job_status import EndStatus, UnfinishedStatus
 
 Queue = Literal["running", "queued"]
-Kept = TypeVar("Kept")
+State = TypeVar("State")
 ID_LETTERS = string.ascii_lowercase + string.digits
 
 
 class StateError(Exception):
-    """A file of a job's state cannot be read: for whoever asks for this job, and for no other, to be told."""
+    """A file of a job's state cannot be read; a request about this job says so, requests about others do not."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller asked for.
+    """The request that created a job, which never changes.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     submitted
         In seconds since 1970.
     number
-        How many jobs there were before it: jobs of one moment have an order too. Folders of 0.1.0 do not have it.
+        How many jobs were created before it, the order of jobs of the same moment. Jobs of 0.1.0 do not have it.
     is_queued
         Whether the quota made it wait for a slot.
     """
@@ -58,17 +58,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The name, which no other job of the region has."""
+        """The name, unique in its region."""
         return str(self.request["jobName"])
 
     @property
     def position(self) -> tuple[float, int]:
-        """Its place among all jobs."""
+        """The sort key of jobs, by the order in which they were created."""
         return self.submitted, self.number
 
     @property
     def region(self) -> str:
-        """The region in which it was created, and in which alone it is seen."""
+        """The region in which it was created; clients of other regions do not see it."""
         return self.arn.split(":")[3]
 
     @property
@@ -78,17 +78,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def timeout_hours(self) -> int:
-        """The hours that the job has; 24 when the caller did not say."""
+        """Hours after which the job times out; 24 when the request does not say."""
         return int(self.request.get("timeoutDurationInHours") or 24)
 
     @property
     def input_config(self) -> dict[str, str]:
-        """Where to read: `s3Uri`, a file or prefix, and what else was said of it."""
+        """Where to read: `s3Uri`, a file or prefix, and the owner of the bucket if the request names one."""
         return dict(self.request["inputDataConfig"]["s3InputDataConfig"])
 
     @property
     def output_config(self) -> dict[str, str]:
-        """Where to write: `s3Uri`, a prefix, and what else was said of it."""
+        """Where to write: `s3Uri`, a prefix, and the owner of the bucket if the request names one."""
         return dict(self.request["outputDataConfig"]["s3OutputDataConfig"])
 
 
@@ -98,7 +98,7 @@ class InputFile(msgspec.Struct, kw_only=True):
     Attributes
     ----------
     written
-        Bytes of its output that count; what is beyond them was not finished.
+        Bytes of its output that count; more than these were written by a process that was interrupted.
     """
 
     key: str
@@ -108,8 +108,8 @@ class InputFile(msgspec.Struct, kw_only=True):
     written: int = 0
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where a record stands: the number of its file, the byte at which its line begins, and the line's number."""
+class RecordRef(msgspec.Struct, frozen=True, array_like=True):
+    """The position of a record: the number of its file, the byte at which its line begins, and the line's number."""
 
     file: int
     offset: int
@@ -117,14 +117,14 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Progress(msgspec.Struct, kw_only=True):
-    """How far the work has come.
+    """How far the work on a job has come.
 
     Attributes
     ----------
     phase
         `new`, `validating` or `running`; the end is in `end`.
     status
-        The furthest that a caller can have seen, of those before an end.
+        The furthest that a client can have seen, of those before an end.
     began
         Moment at which the job's own clock began; missing while it waits for a slot.
     files
@@ -134,11 +134,11 @@ class Progress(msgspec.Struct, kw_only=True):
     waiting
         Records that were read and are not answered yet.
     lease_holder, lease_renewed
-        The process whose questions are out, empty for none, and when it last said so, in seconds since 1970.
-    settled
-        Files whose outputs are published for good, as the job is about to end.
-    is_struck
-        Whether a fault lets the job expire where it would begin.
+        The process whose questions are out, empty for none, and when it last renewed its lease, in seconds since 1970.
+    final_files
+        How many files have their final outputs published, when the job is about to end.
+    expires_by_fault
+        Whether a fault makes the job expire at the moment at which it would begin.
     unprocessed
         Records that have an error line because the job ended before they were processed.
     changed
@@ -152,12 +152,12 @@ class Progress(msgspec.Struct, kw_only=True):
     file: int = 0
     offset: int = 0
     line: int = 0
-    waiting: list[Place] = []
+    waiting: list[RecordRef] = []
     # Folders of 0.1.0 have jobs under way: fields of a file keep the names that they had there.
     lease_holder: str = msgspec.field(name="asker", default="")
     lease_renewed: float = msgspec.field(name="asked", default=0.0)
-    settled: int = 0
-    is_struck: bool = False
+    final_files: int = msgspec.field(name="settled", default=0)
+    expires_by_fault: bool = msgspec.field(name="is_struck", default=False)
     success: int = 0
     errors: int = 0
     unprocessed: int = 0
@@ -175,7 +175,7 @@ class Progress(msgspec.Struct, kw_only=True):
 
     @property
     def processed(self) -> int:
-        """Records that are answered, one way or the other."""
+        """Records that are answered, by a reply or by an error."""
         return self.success + self.errors
 
     @property
@@ -185,22 +185,22 @@ class Progress(msgspec.Struct, kw_only=True):
 
 
 def jobs_folder(folder: Path) -> Path:
-    """Give the folder of all jobs."""
+    """Return the folder of all jobs."""
     return folder / "state" / "jobs"
 
 
 def job_folder(folder: Path, job: Job) -> Path:
-    """Give the folder of a job."""
+    """Return the folder of a job."""
     return jobs_folder(folder) / job.job_id
 
 
 def input_path(folder: Path, job: Job, number: int) -> Path:
-    """Give the file that keeps an input file as it was when the job looked at it."""
+    """Return the path of the job's copy of an input file, as it was when it was validated."""
     return job_folder(folder, job) / "input" / f"{number}.jsonl"
 
 
 def output_path(folder: Path, job: Job, number: int) -> Path:
-    """Give the file into which the answers to an input file are written."""
+    """Return the path to which the answers to an input file are written."""
     return job_folder(folder, job) / "output" / f"{number}.jsonl.out"
 
 
@@ -210,9 +210,9 @@ def new_job_id() -> str:
 
 
 def save_job(folder: Path, job: Job) -> None:
-    """Keep a new job."""
-    # A job without its mark would never be worked on; a mark without its job does no harm.
-    write_file(mark_path(folder, "queued" if job.is_queued else "running", job), b"")
+    """Write a new job, and its marker."""
+    # The marker first: a job without one would never be worked on, a marker without its job does no harm.
+    write_file(marker_path(folder, "queued" if job.is_queued else "running", job), b"")
     write_json(job_folder(folder, job) / "job.json", job)
 
 
@@ -224,12 +224,12 @@ def find_job(folder: Path, job_id: str) -> Job | None:
 
 @lru_cache(maxsize=10_000)
 def read_job(folder: str, job_id: str) -> Job:
-    """Read what was asked, which never changes, once."""
+    """Read the request that created a job, once, as it never changes."""
     return read_state(jobs_folder(Path(folder)) / job_id / "job.json", Job)
 
 
-def read_state(path: Path, kind: type[Kept]) -> Kept:
-    """Read a file of a job's state; after a power loss it may be empty, which is not the same as none."""
+def read_state(path: Path, kind: type[State]) -> State:
+    """Read a file of a job's state; a StateError says that it is damaged, as when a power loss left it empty."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except msgspec.DecodeError as error:
@@ -242,7 +242,7 @@ def list_jobs(folder: Path) -> list[Job]:
 
 
 def list_unfinished(folder: Path) -> list[Job]:
-    """List the jobs that have not ended, oldest first, without a look at the others."""
+    """List the jobs that have not ended, oldest first, without reading the others."""
     # In this order, or a job that gets its slot in between would be in neither list.
     queued = list_queue(folder, "queued")
     return find_jobs(folder, {*queued, *list_queue(folder, "running")})
@@ -254,15 +254,12 @@ def list_queue(folder: Path, queue: Queue) -> list[str]:
 
 
 def list_names(folder: Path) -> list[str]:
-    """List the names in a folder; none when it is not there."""
+    """List the names in a folder; none when it does not exist."""
     return [path.name for path in folder.iterdir()] if folder.is_dir() else []
 
 
 def find_jobs(folder: Path, ids: Iterable[str]) -> list[Job]:
-    """Find jobs by their ids and put the oldest first; one that is just being created is not there yet.
-
-    One that cannot be read is left out.
-    """
+    """Find jobs by their ids, oldest first, without those that are just being created or cannot be read."""
     found, place = [], str(folder)
     for job_id in ids:
         with suppress(FileNotFoundError, NotADirectoryError, StateError):
@@ -270,19 +267,19 @@ def find_jobs(folder: Path, ids: Iterable[str]) -> list[Job]:
     return sorted(found, key=lambda job: job.position)
 
 
-def mark_path(folder: Path, queue: Queue, job: Job) -> Path:
-    """Give the file that says that a job has a slot, or waits for one."""
+def marker_path(folder: Path, queue: Queue, job: Job) -> Path:
+    """Return the path of the marker: the empty file that says that a job has a slot, or waits for one."""
     return folder / "state" / queue / job.job_id
 
 
-def unmark_job(folder: Path, job: Job) -> None:
-    """Count a job among those that have ended."""
-    mark_path(folder, "running", job).unlink(missing_ok=True)
-    mark_path(folder, "queued", job).unlink(missing_ok=True)
+def delete_markers(folder: Path, job: Job) -> None:
+    """Delete the markers of a job, which has ended."""
+    marker_path(folder, "running", job).unlink(missing_ok=True)
+    marker_path(folder, "queued", job).unlink(missing_ok=True)
 
 
 def read_progress(folder: Path, job: Job) -> Progress:
-    """Read how far the work has come."""
+    """Read the progress of a job; a job without any work has a new one."""
     try:
         return read_state(job_folder(folder, job) / "progress.json", Progress)
     except FileNotFoundError:
@@ -290,22 +287,22 @@ def read_progress(folder: Path, job: Job) -> Progress:
 
 
 def save_progress(folder: Path, job: Job, progress: Progress) -> None:
-    """Keep how far the work has come."""
+    """Write the progress of a job."""
     write_json(job_folder(folder, job) / "progress.json", progress)
 
 
-def ask_stop(folder: Path, job: Job, moment: float) -> None:
-    """Keep that a stop was asked."""
+def request_stop(folder: Path, job: Job, moment: float) -> None:
+    """Write that a stop was requested, and when."""
     write_json(job_folder(folder, job) / "stop.json", moment)
 
 
-def is_stopped(folder: Path, job: Job) -> bool:
-    """Tell whether a stop was asked, without reading when."""
+def is_stop_requested(folder: Path, job: Job) -> bool:
+    """Return whether a stop was requested, without reading when."""
     return (job_folder(folder, job) / "stop.json").exists()
 
 
-def stop_moment(folder: Path, job: Job) -> float | None:
-    """Say when a stop was asked, if it was."""
+def stop_time(folder: Path, job: Job) -> float | None:
+    """Return when a stop was requested, if it was."""
     try:
         return read_state(job_folder(folder, job) / "stop.json", float)
     except FileNotFoundError:
@@ -313,10 +310,10 @@ def stop_moment(folder: Path, job: Job) -> float | None:
 
 
 def lock_job(folder: Path, job: Job) -> FileLock:
-    """Give the lock that whoever works on the job holds."""
+    """Return the lock that is held by the process that works on the job."""
     return FileLock(job_folder(folder, job) / "lock")
 
 
 def lock_end(folder: Path, job: Job) -> FileLock:
-    """Give the lock under which a job ends or is stopped: a job that was seen Stopping ends Stopped."""
+    """Return the lock under which a job ends or is stopped: a job that was seen Stopping has to end Stopped."""
     return FileLock(job_folder(folder, job) / "end.lock")

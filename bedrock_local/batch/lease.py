@@ -10,28 +10,28 @@ import time
 from filelock import FileLock, Timeout
 
 from bedrock_local.batch.jobs import job_folder
-from bedrock_local.batch.time_slice import Turn
+from bedrock_local.batch.time_slice import TimeSlice
 from bedrock_local.responders.process_state import PROCESS
 
 # After so long without a renewal another process asks the questions again, although the holder may still live.
 LEASE_SECONDS = 10.0
 
 
-def is_leased_elsewhere(turn: Turn) -> bool:
+def is_leased_elsewhere(time_slice: TimeSlice) -> bool:
     """Return whether another process has the lease, lives, and has renewed it in time."""
-    holder, age = turn.progress.lease_holder, time.time() - turn.progress.lease_renewed
+    holder, age = time_slice.progress.lease_holder, time.time() - time_slice.progress.lease_renewed
     # A clock that was set back makes the age negative: then the lease counts as expired, or it could last for ever.
-    return holder not in ("", PROCESS.process_id) and 0 <= age < LEASE_SECONDS and not acquire_lock(turn)
+    return holder not in ("", PROCESS.process_id) and 0 <= age < LEASE_SECONDS and not acquire_lock(time_slice)
 
 
-def renew_lease(turn: Turn, questions: int) -> bool:
+def renew_lease(time_slice: TimeSlice, questions: int) -> bool:
     """Take or renew the lease while questions are out, else release it; return whether the progress has changed."""
-    progress, now = turn.progress, time.time()
+    progress, now = time_slice.progress, time.time()
     if not questions:
-        release_lock(turn)
+        release_lock(time_slice)
         was_mine, progress.lease_holder = progress.lease_holder == PROCESS.process_id, ""
         return was_mine
-    acquire_lock(turn)
+    acquire_lock(time_slice)
     # A quarter of the term leaves time for a slow step, and spares most steps a write of the progress.
     if progress.lease_holder == PROCESS.process_id and 0 <= now - progress.lease_renewed < LEASE_SECONDS / 4:
         return False
@@ -39,9 +39,9 @@ def renew_lease(turn: Turn, questions: int) -> bool:
     return True
 
 
-def acquire_lock(turn: Turn) -> bool:
+def acquire_lock(time_slice: TimeSlice) -> bool:
     """Acquire the lock of the lease without waiting; return whether this process has it."""
-    path = lock_path(turn)
+    path = lock_path(time_slice)
     if path in PROCESS.leases:
         return True
     lock = FileLock(path, thread_local=False)
@@ -53,12 +53,12 @@ def acquire_lock(turn: Turn) -> bool:
     return True
 
 
-def release_lock(turn: Turn) -> None:
+def release_lock(time_slice: TimeSlice) -> None:
     """Release the lock of the lease, if this process has it."""
-    if lock := PROCESS.leases.pop(lock_path(turn), None):
+    if lock := PROCESS.leases.pop(lock_path(time_slice), None):
         lock.release()
 
 
-def lock_path(turn: Turn) -> str:
+def lock_path(time_slice: TimeSlice) -> str:
     """Return the path of the lease's lock."""
-    return str(job_folder(turn.folder, turn.job) / "asking.lock")
+    return str(job_folder(time_slice.folder, time_slice.job) / "asking.lock")

@@ -1,4 +1,4 @@
-"""The work on jobs: whoever asks for a job does a little of it, so that nothing has to run in between."""
+"""The state machine of a job; every request about jobs advances them a little, so no process has to run in between."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contextlib import suppress
 from filelock import Timeout
 
 from bedrock_local.batch import clock, jobs, quota_queue
-from bedrock_local.batch.execution import answer_some, keep_ready, mark_some, settle_outputs
-from bedrock_local.batch.fault_effects import find_job_end, slow_down
+from bedrock_local.batch.execution import answer_records, publish_outputs, write_ready, write_unprocessed
+from bedrock_local.batch.fault_effects import find_job_end, slow_clock
 from bedrock_local.batch.inference_pool import cancel_job, drop_answers, wait_for_answer
 from bedrock_local.batch.input_validation import (
     InvalidInputError,
@@ -19,293 +19,309 @@ from bedrock_local.batch.input_validation import (
     check_line,
     find_inputs,
     read_lines,
-    take_input,
+    snapshot_input,
 )
 from bedrock_local.batch.jobs import Job, Progress
 from bedrock_local.batch.lease import is_leased_elsewhere, release_lock
-from bedrock_local.batch.time_slice import Turn, Wait
+from bedrock_local.batch.time_slice import TimeSlice, Wait
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.job_status import EndStatus
 
-TURN_SECONDS = 0.05
+SLICE_SECONDS = 0.05
+# Up to so many files are deleted whatever the deadline, so a usual job is cleaned up by the request that ends it.
 FEW_FILES = 100
-STOPPED = "The job was stopped before the record was processed"
-TIMED_OUT = "The job timed out before the record was processed"
-EXPIRED = "The job timed out before it began"
-PARTIAL = "The job timed out before all records were processed"
-BROKEN = "The job failed due to an internal error. Try again."
+RECORD_STOPPED = "The job was stopped before the record was processed"
+RECORD_TIMED_OUT = "The job timed out before the record was processed"
+JOB_EXPIRED = "The job timed out before it began"
+JOB_PARTIAL = "The job timed out before all records were processed"
+JOB_FAILED = "The job failed due to an internal error. Try again."
 
 
-def work_on(job: Job, emulator: Emulator, deadline: float) -> None:
-    """Work on a job until it has to wait for its clock, or for another process, or the deadline comes.
+def advance_job(job: Job, emulator: Emulator, deadline: float) -> None:
+    """Advance a job until it waits for its clock or for another process, or until the deadline.
 
-    A job that waits for a slot gets on as those before it do, so these are worked on first.
+    A job that waits for a slot gets one only when jobs before it end, so those are advanced first.
     """
     progress = jobs.read_progress(emulator.folder, job)
     if progress.began is None and not progress.end:
-        work_in_turns(lambda: list_peers(job, emulator), emulator, deadline)
-    work_alone(job, emulator, deadline, waits="long")
+        advance_jobs(lambda: list_peers(job, emulator), emulator, deadline)
+    try_advance(job, emulator, deadline, waits="long")
 
 
 def list_peers(job: Job, emulator: Emulator) -> list[Job]:
-    """List the jobs to work on that share the slots of one that waits."""
+    """List the other jobs that share a job's quota and that there may be something to do for."""
     due = quota_queue.list_due(emulator.folder, emulator.settings, emulator.now())
     return [each for each in due if (each.model, each.region) == (job.model, job.region) and each != job]
 
 
-def work_in_turns(list_due: Callable[[], list[Job]], emulator: Emulator, deadline: float) -> None:
-    """Work on jobs in turns, one turn at least, until all of them have to wait or the deadline comes.
+def advance_jobs(list_due: Callable[[], list[Job]], emulator: Emulator, deadline: float) -> None:
+    """Advance jobs in short time slices, one slice at least, until all of them wait or until the deadline.
 
-    What a job raises holds up no other.
+    An error of one job is dropped, so that it does not stop the others; a request about that job raises it.
     """
     is_busy = True
     while is_busy:
         is_busy = False
-        for job in begin_anywhere(list_due()):
+        for job in rotate_randomly(list_due()):
             with suppress(Exception):
-                is_busy |= work_alone(job, emulator, min(deadline, time.monotonic() + TURN_SECONDS))
+                is_busy |= try_advance(job, emulator, min(deadline, time.monotonic() + SLICE_SECONDS))
             if time.monotonic() >= deadline:
                 return
         left = deadline - time.monotonic()
         is_busy = left > 0 and (is_busy or wait_for_answer(left))
 
 
-def begin_anywhere(found: list[Job]) -> list[Job]:
-    """Let chance say who is first, or those behind would never have a turn: nobody remembers who was the last."""
+def rotate_randomly(found: list[Job]) -> list[Job]:
+    """Return the jobs in the same order from a random one on."""
+    # A request may have time for a few jobs only, and no process remembers where the last request stopped: from the
+    # first one on, those at the end would starve.
     start = secrets.randbelow(max(1, len(found)))
     return found[start:] + found[:start]
 
 
-def work_alone(job: Job, emulator: Emulator, deadline: float, *, waits: Wait = "briefly") -> bool:
-    """Work on a job, and on nothing before it; tell whether anything was done. Another process may be at it."""
+def try_advance(job: Job, emulator: Emulator, deadline: float, *, waits: Wait = "briefly") -> bool:
+    """Advance one job unless another process has its lock; return whether anything was done."""
     if jobs.read_progress(emulator.folder, job).end:
-        return not put_away(job, emulator, deadline)
+        return not clean_up(job, emulator, deadline)
     try:
         with jobs.lock_job(emulator.folder, job).acquire(timeout=0):
+            # Read again under the lock: another process may have advanced the job just before.
             progress = jobs.read_progress(emulator.folder, job)
-            settings = slow_down(emulator.settings, job.name)
-            return take_steps(Turn(emulator, settings, job, progress, deadline, waits))
+            settings = slow_clock(emulator.settings, job.name)
+            return take_steps(TimeSlice(emulator, settings, job, progress, deadline, waits))
     except Timeout:
         return False
 
 
-def look_at(job: Job, emulator: Emulator) -> Progress:
-    """Give how far a job has come, after its status is as far as its clock allows; what was told once is kept."""
+def refresh_status(job: Job, emulator: Emulator) -> Progress:
+    """Return a job's progress after moving its status as far as the clock allows, without any other work.
+
+    The status is saved, so that no later request sees an earlier one.
+    """
     progress = jobs.read_progress(emulator.folder, job)
     if progress.end:
         return progress
-    settings = slow_down(emulator.settings, job.name)
+    settings = slow_clock(emulator.settings, job.name)
     if clock.find_status(progress, settings, emulator.now()) == progress.status:
         return progress
     try:
         with jobs.lock_job(emulator.folder, job).acquire(timeout=0):
-            turn = Turn(emulator, settings, job, jobs.read_progress(emulator.folder, job), deadline=0.0)
-            if not turn.progress.end:
-                turn.advance()
-            return turn.progress
+            time_slice = TimeSlice(emulator, settings, job, jobs.read_progress(emulator.folder, job), deadline=0.0)
+            if not time_slice.progress.end:
+                time_slice.update_status()
+            return time_slice.progress
     except Timeout:
         return progress
 
 
-def take_steps(turn: Turn) -> bool:
-    """Take one step, and more while there is time and something to do; tell whether anything was done."""
+def take_steps(time_slice: TimeSlice) -> bool:
+    """Take steps until there is nothing to do or the time is over, one at least; return whether anything was done."""
     has_moved = False
-    while not turn.progress.end and take_step(turn):
+    while not time_slice.progress.end and take_step(time_slice):
         has_moved = True
-        if turn.is_over:
+        if time_slice.is_over:
             break
-    if not turn.progress.end:
-        turn.advance()
+    if not time_slice.progress.end:
+        time_slice.update_status()
     return has_moved
 
 
-def take_step(turn: Turn) -> bool:
-    """Do the next piece of work; False when there is none before the clock moves on."""
-    stopped = jobs.stop_moment(turn.folder, turn.job)
+def take_step(time_slice: TimeSlice) -> bool:
+    """Do the next piece of work; return False when there is none before the clock moves on."""
+    stopped = jobs.stop_time(time_slice.folder, time_slice.job)
     if stopped is not None:
-        return finish_stop(turn, stopped)
-    if turn.progress.began is None:
-        return begin_clock(turn)
-    turn.advance()
-    if has_expired(turn):
-        return finish(turn, "Expired", EXPIRED)
-    if turn.progress.status == "Submitted":
+        return finish_stop(time_slice, stopped)
+    if time_slice.progress.began is None:
+        return start_clock(time_slice)
+    time_slice.update_status()
+    if has_expired(time_slice):
+        return finish(time_slice, "Expired", JOB_EXPIRED)
+    if time_slice.progress.status == "Submitted":
         return False
+    steps = {"new": start_validation, "validating": continue_validation, "running": run_records}
     try:
-        return {"new": begin_validation, "validating": validate_some, "running": run_some}[turn.progress.phase](turn)
+        return steps[time_slice.progress.phase](time_slice)
     except InvalidInputError as error:
-        return finish(turn, "Failed", str(error))
+        return finish(time_slice, "Failed", str(error))
 
 
-def begin_clock(turn: Turn) -> bool:
-    """Let the job's clock begin if there is a slot for it; until there is, nothing but its timeout can come."""
-    now = turn.emulator.now()
-    if clock.is_too_old(turn.job, turn.settings, now):
-        return finish(turn, "Expired", EXPIRED)
-    if not quota_queue.take_slot(turn.folder, turn.settings, turn.job):
+def start_clock(time_slice: TimeSlice) -> bool:
+    """Start the job's clock if there is a slot for it; a job without a slot can do nothing but time out."""
+    now = time_slice.emulator.now()
+    if clock.has_timed_out(time_slice.job, time_slice.settings, now):
+        return finish(time_slice, "Expired", JOB_EXPIRED)
+    if not quota_queue.take_slot(time_slice.folder, time_slice.settings, time_slice.job):
         return False
-    turn.progress.began = now
-    turn.save()
+    time_slice.progress.began = now
+    time_slice.save()
     return True
 
 
-def has_expired(turn: Turn) -> bool:
-    """Tell whether the time is over before what comes next could have begun, or a fault says so."""
-    if turn.progress.status == "InProgress":
+def has_expired(time_slice: TimeSlice) -> bool:
+    """Return whether the timeout comes before the next status could begin, or a fault makes the job expire."""
+    job, progress, settings = time_slice.job, time_slice.progress, time_slice.settings
+    if progress.status == "InProgress":
         return False
-    now = turn.emulator.now()
-    if turn.progress.is_struck and clock.clock_status(turn.progress, turn.settings, now) == "InProgress":
+    now = time_slice.emulator.now()
+    if progress.expires_by_fault and clock.clock_status(progress, settings, now) == "InProgress":
         return True
-    begins = clock.begin_times(turn.settings)["InProgress" if turn.progress.phase == "running" else "Validating"]
-    limit = clock.limit_seconds(turn.job, turn.progress, turn.settings)
-    return begins >= limit and clock.elapsed_seconds(turn.progress, turn.settings, now) >= limit
+    begins = clock.start_seconds(settings)["InProgress" if progress.phase == "running" else "Validating"]
+    limit = clock.timeout_seconds(job, progress, settings)
+    return begins >= limit and clock.elapsed_seconds(progress, settings, now) >= limit
 
 
-def begin_validation(turn: Turn) -> bool:
-    """Find the input files; each is kept as it is when it is looked at."""
-    turn.progress.files = find_inputs(turn.folder, turn.job, turn.settings)
-    turn.progress.phase = "validating"
-    turn.save()
+def start_validation(time_slice: TimeSlice) -> bool:
+    """Find the input files."""
+    time_slice.progress.files = find_inputs(time_slice.folder, time_slice.job, time_slice.settings)
+    time_slice.progress.phase = "validating"
+    time_slice.save()
     return True
 
 
-def validate_some(turn: Turn) -> bool:
-    """Look at lines until all files or the time are at their end."""
-    progress = turn.progress
+def continue_validation(time_slice: TimeSlice) -> bool:
+    """Check lines until the time is over; after the last file, check the job's totals and let it run."""
+    progress = time_slice.progress
     while progress.file < len(progress.files):
-        if not validate_file(turn) or turn.is_over:
-            turn.save()
+        if not validate_file(time_slice) or time_slice.is_over:
+            time_slice.save()
             return True
-    check_counts(turn.job, progress, turn.settings)
-    progress.is_struck = find_job_end(turn.settings, turn.job.name) == "Expired"
+    check_counts(time_slice.job, progress, time_slice.settings)
+    progress.expires_by_fault = find_job_end(time_slice.settings, time_slice.job.name) == "Expired"
     progress.phase, progress.file = "running", 0
-    turn.save()
+    time_slice.save()
     return True
 
 
-def validate_file(turn: Turn) -> bool:
-    """Look at lines of the file at hand until the time is over, or the file; tell whether it is."""
-    progress = turn.progress
-    with take_input(turn.folder, turn.job, progress).open("rb") as lines:
+def validate_file(time_slice: TimeSlice) -> bool:
+    """Check lines of the current file until its end or until the time is over; return whether its end was reached."""
+    progress = time_slice.progress
+    with snapshot_input(time_slice.folder, time_slice.job, progress).open("rb") as lines:
         lines.seek(progress.offset)
         for line in read_lines(lines):
-            check_line(line, progress, turn.settings)
-            if turn.is_over:
+            check_line(line, progress, time_slice.settings)
+            if time_slice.is_over:
                 return False
     progress.file, progress.offset, progress.line = progress.file + 1, 0, 0
     return True
 
 
-def run_some(turn: Turn) -> bool:
-    """Answer records as far as clock and time allow, and end the job when it is at its end."""
-    now, job, progress, settings = turn.emulator.now(), turn.job, turn.progress, turn.settings
+def run_records(time_slice: TimeSlice) -> bool:
+    """Answer records as far as clock and time allow, and end the job when it is complete or timed out."""
+    now, job, progress, settings = time_slice.emulator.now(), time_slice.job, time_slice.progress, time_slice.settings
     if progress.status != "InProgress":
         return False
-    # Once records are marked as never run there is no way back, whatever becomes of clock and settings.
+    # Once records are marked as not processed the job must end early, even if clock or settings are changed back.
     if not progress.unprocessed:
-        end, allowed = find_break(turn), clock.records_allowed(job, progress, settings, now)
+        end, allowed = find_fault_end(time_slice), clock.records_allowed(job, progress, settings, now)
+        # A fault ends a job half-way, so that both kinds of records are there: some with an answer, some without.
         most = progress.total // 2 if end else progress.total
         if progress.processed < min(allowed, most):
-            return ask_somebody(turn, min(allowed, most))
+            return request_answers(time_slice, min(allowed, most))
         if end and progress.processed >= most:
-            return break_off(turn, end)
+            return end_by_fault(time_slice, end)
         elapsed = clock.elapsed_seconds(progress, settings, now)
         if progress.processed == progress.total and elapsed >= clock.end_seconds(progress, settings):
-            return finish(turn, "Completed")
-        if elapsed < clock.limit_seconds(job, progress, settings):
+            return finish(time_slice, "Completed")
+        if elapsed < clock.timeout_seconds(job, progress, settings):
             return False
-    return end_early(turn, "PartiallyCompleted", TIMED_OUT, PARTIAL)
+    return end_early(time_slice, "PartiallyCompleted", RECORD_TIMED_OUT, JOB_PARTIAL)
 
 
-def find_break(turn: Turn) -> EndStatus | None:
-    """Give the end that a fault has in store for a job that has begun; it cannot expire any more."""
-    end = find_job_end(turn.settings, turn.job.name)
+def find_fault_end(time_slice: TimeSlice) -> EndStatus | None:
+    """Return the end that a fault makes of a job under way; Expired is for jobs that have not begun."""
+    end = find_job_end(time_slice.settings, time_slice.job.name)
     return None if end == "Expired" else end
 
 
-def break_off(turn: Turn, end: EndStatus) -> bool:
-    """End a job half-way as a fault has it."""
+def end_by_fault(time_slice: TimeSlice, end: EndStatus) -> bool:
+    """End a job half-way as its fault says."""
     if end == "Stopped":
-        jobs.ask_stop(turn.folder, turn.job, turn.emulator.now())
+        # As if a user had stopped it: it is Stopping first, and the next step ends it.
+        jobs.request_stop(time_slice.folder, time_slice.job, time_slice.emulator.now())
         return True
     if end == "PartiallyCompleted":
-        return end_early(turn, end, TIMED_OUT, PARTIAL)
-    return finish(turn, "Failed", BROKEN)
+        return end_early(time_slice, end, RECORD_TIMED_OUT, JOB_PARTIAL)
+    return finish(time_slice, "Failed", JOB_FAILED)
 
 
-def ask_somebody(turn: Turn, allowed: int) -> bool:
-    """Have records answered; False when nobody in this process can, or may, or has more to do than wait."""
-    responder, before = turn.emulator.find_responder(), turn.progress.processed
-    if responder is None or is_leased_elsewhere(turn):
+def request_answers(time_slice: TimeSlice, allowed: int) -> bool:
+    """Request answers until so many records are processed.
+
+    Returns False without a responder, while another process has the lease, or with nothing to do but wait.
+    """
+    responder, before = time_slice.emulator.find_responder(), time_slice.progress.processed
+    if responder is None or is_leased_elsewhere(time_slice):
         return False
-    answer_some(turn, responder, allowed)
-    return turn.progress.processed > before or (turn.waits == "long" and not turn.is_over)
+    answer_records(time_slice, responder, allowed)
+    return time_slice.progress.processed > before or (time_slice.waits == "long" and not time_slice.is_over)
 
 
-def finish_stop(turn: Turn, stopped: float) -> bool:
-    """Let the job be Stopping as long as the clock says, then stop it."""
-    cancel_job(turn.job.job_id)
-    elapsed = (turn.emulator.now() - stopped) * turn.settings.factor
-    if elapsed < turn.settings.lasts("Stopping"):
+def finish_stop(time_slice: TimeSlice, stopped: float) -> bool:
+    """Stop a job once it has been Stopping as long as the clock says."""
+    cancel_job(time_slice.job.job_id)
+    elapsed = (time_slice.emulator.now() - stopped) * time_slice.settings.factor
+    if elapsed < time_slice.settings.lasts("Stopping"):
         return False
-    return end_early(turn, "Stopped", STOPPED)
+    return end_early(time_slice, "Stopped", RECORD_STOPPED)
 
 
-def end_early(turn: Turn, end: EndStatus, reason: str, message: str | None = None) -> bool:
-    """Write what is answered, mark what is not, then end the job, which is for whoever has the answers to do."""
-    if is_leased_elsewhere(turn):
+def end_early(time_slice: TimeSlice, end: EndStatus, reason: str, message: str | None = None) -> bool:
+    """Write the answers that are ready, mark the records without one, then end the job, a part with each call."""
+    # Answers that are paid for lie in the memory of the process that asked: it alone can write them.
+    if is_leased_elsewhere(time_slice):
         return False
-    return keep_ready(turn) or mark_rest(turn, reason) or finish(turn, end, message)
+    return write_ready(time_slice) or mark_unprocessed(time_slice, reason) or finish(time_slice, end, message)
 
 
-def mark_rest(turn: Turn, reason: str) -> bool:
-    """Mark some of the records that a job which had begun did not come to; False when nothing is left to mark."""
-    progress = turn.progress
-    if turn.settings.unprocessed_records == "absent" or progress.status != "InProgress":
+def mark_unprocessed(time_slice: TimeSlice, reason: str) -> bool:
+    """Mark some records that the job did not process; return False when none is left, or none is to be marked."""
+    progress = time_slice.progress
+    if time_slice.settings.unprocessed_records == "absent" or progress.status != "InProgress":
         return False
     if progress.done == progress.total:
         return False
     try:
-        mark_some(turn, reason)
+        write_unprocessed(time_slice, reason)
     except InvalidInputError:
-        # Somebody edits the input in the folder: what cannot be read again has no line.
+        # A user has edited the input in the folder: a record that cannot be read again gets no line.
         return False
     return True
 
 
-def finish(turn: Turn, end: EndStatus, message: str | None = None) -> bool:
-    """Write what the job leaves, then end it; a process that dies between goes on with it."""
-    progress = turn.progress
+def finish(time_slice: TimeSlice, end: EndStatus, message: str | None = None) -> bool:
+    """Publish what the job leaves, then end it; after a crash in between the next process repeats this."""
+    progress = time_slice.progress
     if progress.status == "InProgress":
         try:
-            if not settle_outputs(turn, end):
+            if not publish_outputs(time_slice, end):
                 return True
         except ServiceError as error:
-            uri = turn.job.output_config["s3Uri"]
+            uri = time_slice.job.output_config["s3Uri"]
             end, message = "Failed" if end != "Stopped" else end, f"Could not write to {uri}: {error.message}"
-    with jobs.lock_end(turn.folder, turn.job):
-        if end != "Stopped" and jobs.stop_moment(turn.folder, turn.job) is not None:
+    with jobs.lock_end(time_slice.folder, time_slice.job):
+        # A stop that came meanwhile was accepted, so the job has to end as Stopped, at the next step.
+        if end != "Stopped" and jobs.stop_time(time_slice.folder, time_slice.job) is not None:
             return True
-        progress.end, progress.message, progress.ended = end, message, turn.emulator.now()
+        progress.end, progress.message, progress.ended = end, message, time_slice.emulator.now()
         progress.waiting, progress.lease_holder = [], ""
-        turn.save()
-    release_lock(turn)
-    put_away(turn.job, turn.emulator, turn.deadline)
+        time_slice.save()
+    release_lock(time_slice)
+    clean_up(time_slice.job, time_slice.emulator, time_slice.deadline)
     return True
 
 
-def put_away(job: Job, emulator: Emulator, deadline: float) -> bool:
-    """Drop what a job that has ended leaves beside its state; False when the deadline comes before the end of many."""
+def clean_up(job: Job, emulator: Emulator, deadline: float) -> bool:
+    """Delete the files that a job which has ended needs no more; return False if the deadline came before the last."""
     drop_answers(job.job_id)
-    places = [jobs.job_folder(emulator.folder, job) / name for name in ("input", "output", "shown")]
-    for number, path in enumerate(path for place in places for path in place.glob("*")):
+    folders = [jobs.job_folder(emulator.folder, job) / name for name in ("input", "output", "shown")]
+    for number, path in enumerate(path for folder in folders for path in folder.glob("*")):
         if number >= FEW_FILES and time.monotonic() >= deadline:
             return False
         path.unlink(missing_ok=True)
-    for place in places:
+    for folder in folders:
         with suppress(OSError):
-            place.rmdir()
-    # At last, or nobody would come by again when a process dies between.
-    jobs.unmark_job(emulator.folder, job)
+            folder.rmdir()
+    # Last, or no process would come back for the files if this one died before.
+    jobs.delete_markers(emulator.folder, job)
     return True

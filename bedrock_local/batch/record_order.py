@@ -1,7 +1,7 @@
-"""In which order records are answered: shuffled within a window that slides over the input.
+"""The order in which records are answered: shuffled within a window that slides over the input.
 
-The order depends on the input alone, so the same job always has the same. Its width is after a real output, whose
-500 lines began with records 266, 144, 402, 127 and 371 (reward_hacking/bedrock_batch.py).
+The order depends on the input alone, so equal jobs have equal orders. The width of the window follows a real output,
+whose 500 lines began with records 266, 144, 402, 127 and 371 (reward_hacking/bedrock_batch.py).
 """
 
 from __future__ import annotations
@@ -12,44 +12,46 @@ from itertools import islice
 from pathlib import Path
 
 from bedrock_local.batch.input_validation import InvalidInputError, read_lines
-from bedrock_local.batch.jobs import Job, Place, Progress, input_path
+from bedrock_local.batch.jobs import Job, Progress, RecordRef, input_path
 
 WINDOW_RECORDS = 512
-FEW_RECORDS = WINDOW_RECORDS // 2
+# Reading ahead opens the file, so the window is refilled when it is half empty, not after each record.
+REFILL_BELOW = WINDOW_RECORDS // 2
 
 
-def take_place(folder: Path, job: Job, progress: Progress, *, taken: int) -> Place:
-    """Take the next record out of those that wait, after so many others; read ahead when few wait."""
+def next_record(folder: Path, job: Job, progress: Progress, *, taken: int) -> RecordRef:
+    """Remove the next of the waiting records, number `taken` from 0, and return it; read ahead when few wait."""
     waiting = progress.waiting
-    if len(waiting) < FEW_RECORDS:
-        waiting += islice(read_places(folder, job, progress), WINDOW_RECORDS - len(waiting))
+    if len(waiting) < REFILL_BELOW:
+        waiting += islice(read_refs(folder, job, progress), WINDOW_RECORDS - len(waiting))
     if not waiting:
         raise InvalidInputError(f"The input files have fewer records than the {progress.total} that were validated")
-    return waiting.pop(choose_slot(progress, taken=taken, among=len(waiting)))
+    return waiting.pop(choose_index(progress, taken=taken, among=len(waiting)))
 
 
-def read_places(folder: Path, job: Job, progress: Progress) -> Iterator[Place]:
-    """Go through the records that are not read yet, and keep in the progress where the next line is."""
+def read_refs(folder: Path, job: Job, progress: Progress) -> Iterator[RecordRef]:
+    """Yield the records that are not read yet, and move the progress to the next line with each."""
     while progress.file < len(progress.files):
         with input_path(folder, job, progress.file).open("rb") as lines:
             lines.seek(progress.offset)
             for line in read_lines(lines):
-                place = Place(progress.file, progress.offset, progress.line + 1)
+                ref = RecordRef(progress.file, progress.offset, progress.line + 1)
                 progress.offset, progress.line = progress.offset + len(line), progress.line + 1
                 if line.strip():
-                    yield place
+                    yield ref
         progress.file, progress.offset, progress.line = progress.file + 1, 0, 0
 
 
-def choose_slot(progress: Progress, *, taken: int, among: int) -> int:
-    """Choose which of the records that wait is the next, when so many were taken before."""
+def choose_index(progress: Progress, *, taken: int, among: int) -> int:
+    """Return which of the waiting records is the next, when so many were taken before."""
+    # A digest and not `random`: another process, which knows only the progress, has to go on with the same order.
     first = progress.files[0]
     content = f"{first.name} {first.size} {len(progress.files)} {taken}"
     return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8).digest(), "big") % among
 
 
-def read_line(folder: Path, job: Job, place: Place) -> bytes:
+def read_line(folder: Path, job: Job, ref: RecordRef) -> bytes:
     """Read the line of a record."""
-    with input_path(folder, job, place.file).open("rb") as lines:
-        lines.seek(place.offset)
+    with input_path(folder, job, ref.file).open("rb") as lines:
+        lines.seek(ref.offset)
         return next(read_lines(lines), b"")

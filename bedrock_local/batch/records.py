@@ -1,4 +1,4 @@
-"""Records: a line of an input file in, a line of an output file out.
+"""Records: an input line is read and answered, and the answer written as an output line.
 
 Source: "Format and upload your batch inference data" and "View the results of a batch inference job".
 """
@@ -25,14 +25,14 @@ LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One input line; its model input stays the bytes that were sent."""
+    """One input line; the model input is kept as the bytes that were sent."""
 
     model_input: bytes
     record_id: str | None = None
 
 
-class OuterForm(msgspec.Struct):
-    """What validation looks at: the model input may hold anything, as long as it is an object."""
+class OuterRecord(msgspec.Struct):
+    """The part of a line that validation checks; the model input has to be an object, whatever is in it."""
 
     model_input: msgspec.Raw = msgspec.field(name="modelInput")
     record_id: str | None = msgspec.field(name="recordId", default=None)
@@ -50,15 +50,15 @@ class Outcome:
 
 def read_record(line: bytes) -> Record:
     """Read the outer form of a line; a ValueError says what is wrong with it."""
-    # msgspec looks at the bytes of a text only when it makes a string of it.
+    # msgspec checks UTF-8 only in texts that it decodes, and the model input stays raw.
     line.decode()
     try:
-        form = msgspec.json.decode(line, type=OuterForm)
+        form = msgspec.json.decode(line, type=OuterRecord)
         model_input = bytes(form.model_input)
     except msgspec.DecodeError:
-        # JSON may hold half a surrogate pair, which msgspec refuses. The replacement is of the same length.
+        # JSON may hold a lone surrogate, which msgspec refuses. The replacement has the same length, so positions hold.
         plain = replace_escaped_surrogates(line)
-        form = decode_form(plain)
+        form = decode_outer(plain)
         start = plain.find(bytes(form.model_input))
         model_input = line[start : start + len(bytes(form.model_input))]
     except RecursionError:
@@ -69,7 +69,7 @@ def read_record(line: bytes) -> Record:
 
 
 def answer_record(record: Record, model: Model, *, invocation_type: str, responder: Responder, number: int) -> Outcome:
-    """Answer a record, or say what is wrong with it in place of the answer."""
+    """Answer a record; where it or the responder fails, the line has the error in place of the answer."""
     record_id = make_record_id(record, number) if record.record_id is None else record.record_id
     try:
         body = read_body(record)
@@ -82,14 +82,14 @@ def answer_record(record: Record, model: Model, *, invocation_type: str, respond
 
 
 def expire_record(record: Record, reason: str, *, number: int) -> bytes:
-    """Give the error line of a record that a job did not come to; `expired` is what readers of the service look for."""
+    """Return the error line of a record that a job did not process; readers of the service look for `expired`."""
     record_id = make_record_id(record, number) if record.record_id is None else record.record_id
     failure = msgspec.json.encode({"errorCode": 408, "errorMessage": reason, "expired": True})
     return write_line(record, b"error", failure, record_id)
 
 
 def answer_body(body: Any, model: Model, invocation_type: str, responder: Responder) -> tuple[Reply, dict[str, Any]]:
-    """Give the reply to a model input, plain and in the form of its family."""
+    """Return the reply to a model input, and the answer in the format of its family."""
     try:
         return (answer_converse_record if invocation_type == "Converse" else answer_native)(model, body, responder)
     except RecursionError:
@@ -105,7 +105,7 @@ def read_body(record: Record) -> Any:
 
 
 def read_json(content: bytes) -> Any:
-    """Read JSON, which may hold half of a surrogate pair."""
+    """Read JSON, which may hold a lone surrogate."""
     try:
         return msgspec.json.decode(content)
     except msgspec.DecodeError:
@@ -113,23 +113,23 @@ def read_json(content: bytes) -> Any:
 
 
 def write_line(record: Record, name: bytes, value: bytes, record_id: str) -> bytes:
-    """Write the output line around the bytes of the model input, untouched."""
+    """Return the output line, with the bytes of the model input unchanged."""
     parts = [b'{"modelInput":', record.model_input]
-    # An answer stands before the id, an error too, as in the service's own files.
+    # Answer or error come before the id, as in the service's own files.
     parts += [b',"', name, b'":', value, b',"recordId":', msgspec.json.encode(record_id), b"}\n"]
     return b"".join(parts)
 
 
 def make_record_id(record: Record, number: int) -> str:
-    """Make the id of a record that brought none: 11 letters and digits, the same each time."""
+    """Return an id for a record without one: 11 letters and digits, the same each time."""
     digest = int.from_bytes(hashlib.sha256(b"%d " % number + record.model_input).digest(), "big")
     return "".join(LETTERS[digest // 62**place % 62] for place in range(11))
 
 
-def decode_form(line: bytes) -> OuterForm:
-    """Read the outer form, or say what is wrong with it."""
+def decode_outer(line: bytes) -> OuterRecord:
+    """Read the outer form; a ValueError says what is wrong with it."""
     try:
-        return msgspec.json.decode(line, type=OuterForm)
+        return msgspec.json.decode(line, type=OuterRecord)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
     except msgspec.DecodeError as error:

@@ -19,7 +19,7 @@ Tags = list[dict[str, str]]
 
 
 def check_tags(tags: Tags) -> None:
-    """Refuse what the shape of the tags allows and the service does not."""
+    """Refuse tags of the same key, and too many tags, which the shape of the request allows."""
     keys = [tag["key"] for tag in tags]
     for key in keys:
         if keys.count(key) > 1:
@@ -29,7 +29,7 @@ def check_tags(tags: Tags) -> None:
 
 
 def read_tags(folder: Path, job: Job) -> Tags:
-    """Give the tags of a job."""
+    """Return the tags of a job."""
     try:
         return msgspec.json.decode(tags_path(folder, job).read_bytes(), type=Tags)
     except FileNotFoundError:
@@ -37,7 +37,7 @@ def read_tags(folder: Path, job: Job) -> Tags:
 
 
 def add_tags(folder: Path, job: Job, tags: Tags) -> None:
-    """Give a job more tags, or tags of the same key other values."""
+    """Add tags to a job; a tag of the same key gets the new value."""
     check_tags(tags)
     with jobs.lock_end(folder, job):
         found = {tag["key"]: tag for tag in [*read_tags(folder, job), *tags]}
@@ -48,11 +48,11 @@ def add_tags(folder: Path, job: Job, tags: Tags) -> None:
 
 
 def remove_tags(folder: Path, job: Job, keys: list[str]) -> None:
-    """Take tags away; one that is not there is no error."""
+    """Remove tags by their keys; a key that the job does not have is not an error."""
     with jobs.lock_end(folder, job):
         write_json(tags_path(folder, job), [tag for tag in read_tags(folder, job) if tag["key"] not in keys])
 
 
 def tags_path(folder: Path, job: Job) -> Path:
-    """Give the file of a job's tags, once they differ from those that it was created with."""
+    """Return the path of a job's tags, which exists once they differ from those of the request."""
     return jobs.job_folder(folder, job) / "tags.json"

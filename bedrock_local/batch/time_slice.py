@@ -1,4 +1,4 @@
-"""A turn at a job: who holds its lock works on it, until a deadline."""
+"""The time that one process spends on one job: whoever has the job's lock works on it, until a deadline."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Wait = Literal["long", "briefly"]
 
 
 @dataclass(frozen=True)
-class Turn:
-    """A job under its lock, and until when (by `time.monotonic`) to work on it.
+class TimeSlice:
+    """A job whose lock this thread holds, and the deadline, by `time.monotonic`.
 
     Attributes
     ----------
     waits
-        For answers: `long`, up to the deadline; or `briefly`, as long as one comes after the other, since other jobs
-        have their turns too.
+        How long to wait for answers of a slow responder: `long`, up to the deadline; or `briefly`, as long as one
+        answer follows another, since other jobs are to have their time slices too.
     """
 
     emulator: Emulator
@@ -40,16 +40,16 @@ class Turn:
 
     @property
     def is_over(self) -> bool:
-        """Whether the time is used up."""
+        """Whether the deadline has passed."""
         return time.monotonic() >= self.deadline
 
     def save(self) -> None:
-        """Keep how far the work has come."""
+        """Write the progress to the job's folder."""
         self.progress.changed = self.emulator.now()
         jobs.save_progress(self.folder, self.job, self.progress)
 
-    def advance(self) -> None:
-        """Let the status be as far as clock and work allow."""
+    def update_status(self) -> None:
+        """Move the status as far as clock and work allow, and save it if it has changed."""
         status = clock.find_status(self.progress, self.settings, self.emulator.now())
         if status != self.progress.status:
             self.progress.status = status

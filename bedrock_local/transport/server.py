@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from bedrock_local.batch.background import work_in_background
+from bedrock_local.batch.background import run_in_background
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.inference import Responder
 from bedrock_local.protocol.errors import ServiceError, json_error
@@ -67,7 +67,7 @@ def serve(
         The port is taken.
     """
     emulator = Emulator(make_folder(Path(folder), settings), responder=responder, now=now)
-    with Server(emulator, port) as server, work_in_background(emulator) as server.wake, server.running():
+    with Server(emulator, port) as server, run_in_background(emulator) as server.wake, server.running():
         yield server
 
 

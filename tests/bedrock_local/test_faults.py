@@ -5,7 +5,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ResponseStreamingError
 
 from bedrock_local import Settings, open_session
-from bedrock_local.faults import REQUEST_FAULTS, check_faults, strikes
+from bedrock_local.faults import REQUEST_FAULTS, applies, check_faults
 
 ONCE = Config(retries={"total_max_attempts": 1})
 
@@ -91,8 +91,8 @@ def test_a_retry_after_a_lost_answer_makes_no_second_job(open_with, request_of):
 
 
 def seed_for(fault, operation="CreateModelInvocationJob"):
-    """Find a seed that strikes the first request and not the second."""
-    return next(n for n in range(99) if [strikes(0.5, n, fault, operation, i) for i in (1, 2)] == [True, False])
+    """Find a seed with which a fault applies to the first request and not to the second."""
+    return next(n for n in range(99) if [applies(0.5, n, fault, operation, i) for i in (1, 2)] == [True, False])
 
 
 @pytest.mark.parametrize("mode", ["legacy", "standard"])
@@ -185,6 +185,6 @@ def test_every_fault_of_a_request_may_name_an_operation():
     check_faults({f"{fault}:GetObject": 1 for fault in REQUEST_FAULTS})
 
 
-def test_a_rate_of_one_strikes_always_and_of_zero_never():
-    assert all(strikes(1, seed, "throttled", "GetObject", 1) for seed in range(200))
-    assert not any(strikes(0, seed, "throttled", "GetObject", 1) for seed in range(200))
+def test_a_rate_of_one_applies_always_and_of_zero_never():
+    assert all(applies(1, seed, "throttled", "GetObject", 1) for seed in range(200))
+    assert not any(applies(0, seed, "throttled", "GetObject", 1) for seed in range(200))

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from bedrock_local.batch.background import Rounds
+from bedrock_local.batch.background import run_round
 from bedrock_local.emulator import Emulator
 
 
@@ -17,7 +17,7 @@ def test_what_a_process_left_that_died_at_the_end_of_a_job_is_dropped(jobs, fold
     left.parent.mkdir()
     left.touch()
     mark.touch()
-    Rounds(Emulator(folder, now=clock)).work()
+    run_round(Emulator(folder, now=clock))
     assert not left.parent.exists()
     assert not mark.exists()
 
@@ -31,8 +31,8 @@ def test_a_job_that_cannot_be_worked_on_holds_up_no_other(jobs_at, clock, folder
     sound = jobs.create(jobName="younger")
     shutil.rmtree(folder / "state" / "jobs" / broken[-12:] / "input")
     clock.move(100)
-    rounds = Rounds(Emulator(folder, now=clock))
-    assert rounds.work()
+    emulator = Emulator(folder, now=clock)
+    assert run_round(emulator)
     with pytest.raises(FileNotFoundError, match=broken[-12:]):
-        rounds.work()
+        run_round(emulator)
     assert jobs.names({"jobArn": sound}) == ["calls.jsonl.out", "manifest.json.out"]

@@ -15,8 +15,8 @@ import pytest
 
 from bedrock_local import open_session
 from bedrock_local.batch.inference_pool import find_pool, list_ready
-from bedrock_local.batch.jobs import Place
-from bedrock_local.batch.lifecycle import work_in_turns
+from bedrock_local.batch.jobs import RecordRef
+from bedrock_local.batch.lifecycle import advance_jobs
 from bedrock_local.inference import Reply
 
 RECORDS = 100
@@ -375,8 +375,8 @@ def test_without_a_responder_a_job_waits_for_a_worker(jobs_at, folder, record, c
 def test_turns_end_with_their_time_while_a_question_is_out():
     oracle = Oracle(1, held=["all"])
     pool = find_pool(oracle)
-    pool.submit(("a job", Place(0, 0, 1)), lambda: oracle.go.wait(60))
-    turns = threading.Thread(target=work_in_turns, args=(list, None, time.monotonic() - 1), daemon=True)
+    pool.submit(("a job", RecordRef(0, 0, 1)), lambda: oracle.go.wait(60))
+    turns = threading.Thread(target=advance_jobs, args=(list, None, time.monotonic() - 1), daemon=True)
     turns.start()
     turns.join(10)
     oracle.go.set()

@@ -7,13 +7,13 @@ import pytest
 from bedrock_local import Settings
 from bedrock_local.batch.fault_effects import (
     JOB_ENDS,
-    damage_answer,
-    damage_line,
-    damage_manifest,
-    damage_reply,
+    apply_line_fault,
+    apply_manifest_fault,
+    apply_reply_fault,
     find_job_end,
     find_record_fault,
-    slow_down,
+    inject_fault,
+    slow_clock,
 )
 from bedrock_local.faults import ERROR_CODES, JOB_FAULTS, RECORD_FAULTS
 from bedrock_local.inference import Question, Reply
@@ -32,16 +32,16 @@ MANIFEST = {
 
 
 @pytest.mark.parametrize("fault", RECORD_FAULTS)
-def test_a_rate_of_one_strikes_every_record(fault):
+def test_a_rate_of_one_applies_to_every_record(fault):
     settings = Settings(faults={fault: 1})
     assert {find_record_fault(settings, "calls.jsonl", line) for line in range(100)} == {fault}
 
 
-def test_without_faults_no_record_is_struck():
+def test_without_faults_none_applies_to_a_record():
     assert find_record_fault(Settings(faults={"record-500": 0, "throttled": 1}), "calls.jsonl", 1) == ""
 
 
-def test_a_record_is_struck_by_its_file_and_line_alone():
+def test_a_fault_depends_on_file_and_line_alone():
     settings = Settings(faults={"record-lost": 0.5}, seed=3)
     struck = [find_record_fault(settings, "a.jsonl", line) for line in range(50)]
     assert struck == [find_record_fault(settings, "a.jsonl", line) for line in range(50)]
@@ -52,28 +52,28 @@ def test_a_record_is_struck_by_its_file_and_line_alone():
 @pytest.mark.parametrize("code", ERROR_CODES)
 def test_the_error_of_a_record_has_its_code(code):
     with pytest.raises(ServiceError) as error:
-        damage_answer(extract, f"record-{code}")(Question("model", "", "Hello.", 10))
+        inject_fault(extract, f"record-{code}")(Question("model", "", "Hello.", 10))
     assert error.value.status == code
 
 
 def test_other_faults_are_no_error():
     question = Question("model", "", "Hello.", 10)
-    assert [damage_answer(extract, fault)(question) for fault in ("", "record-lost")] == [extract(question)] * 2
+    assert [inject_fault(extract, fault)(question) for fault in ("", "record-lost")] == [extract(question)] * 2
 
 
 def test_a_truncated_reply_is_half_as_long():
     reply = Reply("0123456789", "stop_sequence", 7, 4, "9")
-    assert damage_reply(reply, "record-truncated") == Reply("01234", "length", 7, 2)
+    assert apply_reply_fault(reply, "record-truncated") == Reply("01234", "length", 7, 2)
 
 
 def test_a_filtered_reply_is_a_refusal():
-    reply = damage_reply(Reply("The caller asked.", "end", 7, 4), "record-filtered")
+    reply = apply_reply_fault(Reply("The caller asked.", "end", 7, 4), "record-filtered")
     assert (reply.text, reply.stop, reply.input_tokens) == ("I can't help with that.", "filtered", 7)
 
 
 def test_other_faults_leave_a_reply_alone():
     reply = Reply("The caller asked.", "end", 7, 4)
-    assert [damage_reply(reply, fault) for fault in ("", "record-lost", "line-cut")] == [reply] * 3
+    assert [apply_reply_fault(reply, fault) for fault in ("", "record-lost", "line-cut")] == [reply] * 3
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ def test_other_faults_leave_a_reply_alone():
     ],
 )
 def test_a_line_becomes_what_its_fault_says(fault, left):
-    assert damage_line(LINE, fault) == left
+    assert apply_line_fault(LINE, fault) == left
 
 
 def test_an_unreadable_line_is_one_line_and_neither_json_nor_text():
-    left = damage_line(LINE, "line-unreadable")
+    left = apply_line_fault(LINE, "line-unreadable")
     assert (left.count(b"\n"), left[-1:]) == (1, b"\n")
     with pytest.raises(UnicodeDecodeError):
         left.decode()
@@ -109,37 +109,37 @@ def test_a_job_without_a_fault_ends_by_itself():
 
 
 def test_a_slow_job_waits_ten_times_as_long_before_it_begins():
-    slow = slow_down(Settings(clock="realistic", seconds={"Scheduled": 5}, faults={"job-slow": 1}), "summaries-1")
+    slow = slow_clock(Settings(clock="realistic", seconds={"Scheduled": 5}, faults={"job-slow": 1}), "summaries-1")
     lasts = {status: slow.lasts(status) for status in ("Submitted", "Validating", "Scheduled", "InProgress")}
     assert lasts == {"Submitted": 600, "Validating": 600, "Scheduled": 50, "InProgress": 180}
 
 
 def test_other_jobs_are_not_slow():
     settings = Settings(clock="realistic")
-    assert slow_down(settings, "summaries-1") is settings
+    assert slow_clock(settings, "summaries-1") is settings
 
 
 def test_a_manifest_without_faults_is_itself():
-    assert damage_manifest(MANIFEST, Settings(), "summaries-1") == MANIFEST
+    assert apply_manifest_fault(MANIFEST, Settings(), "summaries-1") == MANIFEST
 
 
 def test_a_manifest_can_be_missing():
-    assert damage_manifest(MANIFEST, Settings(faults={"manifest-missing": 1}), "summaries-1") is None
+    assert apply_manifest_fault(MANIFEST, Settings(faults={"manifest-missing": 1}), "summaries-1") is None
 
 
 def test_a_wrong_manifest_forgets_a_tenth_of_the_records():
-    wrong = damage_manifest(MANIFEST, Settings(faults={"manifest-wrong": 1}), "summaries-1")
+    wrong = apply_manifest_fault(MANIFEST, Settings(faults={"manifest-wrong": 1}), "summaries-1")
     assert list(wrong.values()) == [20, 20, 18, 2, 900, 90]
 
 
 def test_a_wrong_manifest_of_one_record_forgets_it():
     one = dict(zip(MANIFEST, [1, 1, 1, 0, 10, 5], strict=True))
-    wrong = damage_manifest(one, Settings(faults={"manifest-wrong": 1}), "summaries-1")
+    wrong = apply_manifest_fault(one, Settings(faults={"manifest-wrong": 1}), "summaries-1")
     assert list(wrong.values()) == [0] * 6
 
 
 def test_a_manifest_may_have_keys_that_nobody_knows_and_nulls():
-    odd = damage_manifest(MANIFEST, Settings(faults={"manifest-unknown-keys": 1}), "summaries-1")
+    odd = apply_manifest_fault(MANIFEST, Settings(faults={"manifest-unknown-keys": 1}), "summaries-1")
     assert {name: odd[name] for name in MANIFEST} == MANIFEST
     assert None in [odd[name] for name in odd.keys() - MANIFEST.keys()]
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from bedrock_local import open_session
-from bedrock_local.batch.jobs import list_queue, list_unfinished, lock_job, mark_path, read_job, save_job
+from bedrock_local.batch.jobs import list_queue, list_unfinished, lock_job, marker_path, read_job, save_job
 from bedrock_local.batch.quota_queue import list_due, lock_slots
 from bedrock_local.settings import read_settings
 
@@ -211,7 +211,7 @@ def test_a_job_that_just_gets_its_slot_is_on_the_list(few, folder):
     waiting = [replace(job, job_id=f"{number:012}", number=number, is_queued=True) for number in range(1, 500)]
     for each in waiting:
         save_job(folder, each)
-    moves = [(mark_path(folder, "queued", each), mark_path(folder, "running", each)) for each in waiting]
+    moves = [(marker_path(folder, "queued", each), marker_path(folder, "running", each)) for each in waiting]
     mover = threading.Thread(target=lambda: [queued.replace(running) for queued, running in moves])
     mover.start()
     while mover.is_alive():
