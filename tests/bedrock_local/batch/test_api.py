@@ -26,7 +26,7 @@ def test_a_job_is_named_by_an_arn_with_twelve_letters_or_digits(create):
     assert len(arn.rsplit("/")[-1]) == 12
 
 
-def test_a_new_job_says_what_was_asked(create, bedrock, request_of, clock):
+def test_a_new_job_is_described_with_its_request(create, bedrock, request_of, clock):
     arn = create(tags=[{"key": "team", "value": "calls"}])
     job = bedrock.get_model_invocation_job(jobIdentifier=arn)
     asked = request_of()
@@ -98,14 +98,14 @@ def uri(text):
         ({"modelInvocationType": "Batch"}, "modelInvocationType"),
     ],
 )
-def test_each_member_keeps_its_rule(bedrock, request_of, error_of, wrong, member):
+def test_each_member_is_checked_against_its_rule(bedrock, request_of, error_of, wrong, member):
     code, status, message = error_of(bedrock.create_model_invocation_job, **request_of(**wrong))
     assert (code, status) == ("ValidationException", 400)
     assert message.startswith("1 validation error detected: Value ")
     assert f"{member}' failed to satisfy constraint: Member must " in message
 
 
-def test_a_refused_job_is_not_kept(bedrock, request_of, error_of):
+def test_a_refused_job_is_not_saved(bedrock, request_of, error_of):
     error_of(bedrock.create_model_invocation_job, **request_of(jobName="a b"))
     assert bedrock.list_model_invocation_jobs()["invocationJobSummaries"] == []
 
@@ -136,14 +136,14 @@ def test_the_class_of_a_name_in_use_is_a_setting(jobs_at, error_of, request_of):
 
 
 @pytest.mark.parametrize("account", ["210987654321", ""])
-def test_a_role_of_another_account_is_refused_before_the_model_is_looked_at(bedrock, request_of, error_of, account):
+def test_a_role_of_another_account_is_refused_before_the_model_is_checked(bedrock, request_of, error_of, account):
     role = f"arn:aws:iam::{account}:role/batch"
     error = error_of(bedrock.create_model_invocation_job, **request_of(roleArn=role, modelId="no.model"))
     assert error[:2] == ("AccessDeniedException", 403)
     assert error[2].endswith(f"is not authorized to perform: iam:PassRole on resource: {role}")
 
 
-def test_a_model_is_refused_before_name_and_token_are_looked_at(create, bedrock, request_of, error_of):
+def test_a_model_is_refused_before_name_and_token_are_checked(create, bedrock, request_of, error_of):
     create(clientRequestToken="run-7")
     error = error_of(bedrock.create_model_invocation_job, **request_of(clientRequestToken="run-7", modelId="no.model"))
     assert error[2] == "Batch inference is not supported for the requested model."
@@ -157,7 +157,7 @@ def elsewhere(folder, clock):
 
 @pytest.mark.parametrize("form", [str, lambda arn: arn[-12:]])
 @pytest.mark.parametrize("operation", ["get_model_invocation_job", "stop_model_invocation_job"])
-def test_a_job_is_not_there_in_another_region(create, elsewhere, error_of, operation, form):
+def test_a_job_does_not_exist_in_another_region(create, elsewhere, error_of, operation, form):
     error = error_of(getattr(elsewhere, operation), jobIdentifier=form(create()))
     assert error[:2] == ("ResourceNotFoundException", 404)
 
@@ -180,7 +180,7 @@ def test_a_job_is_found_by_its_arn_and_by_its_id(create, bedrock):
 @pytest.mark.parametrize(
     "change", [("123456789012", "210987654321"), ("arn:aws:", "arn:aws-cn:"), ("us-east", "us-west")]
 )
-def test_an_arn_of_another_account_partition_or_region_is_no_job(create, bedrock, error_of, change):
+def test_an_arn_of_another_account_partition_or_region_is_not_found(create, bedrock, error_of, change):
     other = create().replace(*change)
     for operation in (bedrock.get_model_invocation_job, bedrock.stop_model_invocation_job):
         assert error_of(operation, jobIdentifier=other)[:2] == ("ResourceNotFoundException", 404)
@@ -197,7 +197,7 @@ def test_an_arn_of_another_account_partition_or_region_is_no_job(create, bedrock
         ("summaries-1", "ValidationException"),
     ],
 )
-def test_a_job_that_is_not_there_is_not_found(bedrock, error_of, operation, identifier, code):
+def test_a_job_that_does_not_exist_is_not_found(bedrock, error_of, operation, identifier, code):
     assert error_of(getattr(bedrock, operation), jobIdentifier=identifier)[0] == code
 
 
@@ -214,7 +214,7 @@ def test_the_class_of_a_stop_that_comes_too_late_is_a_setting(jobs_at, error_of,
     assert error_of(jobs.bedrock.stop_model_invocation_job, jobIdentifier=job["jobArn"])[0] == "ValidationException"
 
 
-def test_input_can_be_looked_at_when_a_job_is_created(jobs_at, record, request_of, error_of):
+def test_input_can_be_checked_when_a_job_is_created(jobs_at, record, request_of, error_of):
     jobs = jobs_at(input_check="create", min_records=2)
     jobs.put([record(1)])
     code, _, message = error_of(jobs.bedrock.create_model_invocation_job, **request_of())
@@ -223,7 +223,7 @@ def test_input_can_be_looked_at_when_a_job_is_created(jobs_at, record, request_o
     assert jobs.finish(jobs.create())["status"] == "Completed"
 
 
-def test_a_line_that_is_no_record_is_named_when_a_job_is_created(jobs_at, record, request_of, error_of):
+def test_a_line_that_is_not_a_record_is_named_when_a_job_is_created(jobs_at, record, request_of, error_of):
     jobs = jobs_at(input_check="create")
     jobs.put([record(1)], "in/a.jsonl")
     jobs.put([record(1), b"no record"], "in/b.jsonl")
@@ -231,7 +231,7 @@ def test_a_line_that_is_no_record_is_named_when_a_job_is_created(jobs_at, record
     assert message.startswith("Input file in/b.jsonl, line 2: not a JSON object")
 
 
-def test_nobody_waits_while_the_input_of_another_job_is_read(jobs_at, folder, request_of, error_of):
+def test_creating_a_job_does_not_wait_while_the_input_of_another_is_read(jobs_at, folder, request_of, error_of):
     jobs = jobs_at(input_check="create")
     jobs.put([b"no record"])
     with lock_slots(folder):
@@ -239,7 +239,7 @@ def test_nobody_waits_while_the_input_of_another_job_is_read(jobs_at, folder, re
     assert message.startswith("Input file in/calls.jsonl, line 1: not a JSON object")
 
 
-def test_stopping_twice_is_stopping_once(jobs_at, clock):
+def test_a_second_stop_changes_nothing(jobs_at, clock):
     jobs = jobs_at(seconds={"Stopping": 60})
     arn = jobs.create()
     for _ in range(2):
@@ -248,7 +248,7 @@ def test_stopping_twice_is_stopping_once(jobs_at, clock):
     assert jobs.finish(arn)["status"] == "Stopped"
 
 
-def test_an_operation_that_is_not_there_is_refused(bedrock, error_of):
+def test_an_unknown_operation_is_refused(bedrock, error_of):
     *error, message = error_of(bedrock.list_foundation_models)
     assert error == ["UnknownOperationException", 404]
     assert "has CreateModelInvocationJob, " in message

@@ -1,4 +1,4 @@
-"""The emulator held to the service model in botocore: what it has to take, and what it has to refuse.
+"""The emulator against the service model in botocore: what it has to accept, and what it has to refuse.
 
 The cases are read from the model, so a newer botocore brings its own. Requests are written on the wire by the test,
 past the client's own checks; what is answered is held to its shape by `conftest.py`, here as everywhere.
@@ -134,7 +134,7 @@ def stretch(text, size, shape):
 
 
 def find_sites(shape, path=()):
-    """Name each rule of a shape and its members, as path, rule and shape."""
+    """Yield each rule of a shape and its members, as path, rule and shape."""
     limits, kind = shape.metadata, shape.type_name
     if getattr(shape, "is_document_type", False):
         return
@@ -162,7 +162,7 @@ def find_sites(shape, path=()):
 
 
 def sites_of(*operations):
-    """Name each rule once for each operation, and once for all of them where a shape stands deep inside."""
+    """List each rule once for each operation, and once for all of them where a shape is deep inside."""
     found = {}
     for operation in operations:
         for path, rule, shape in find_sites(operation_model(operation).input_shape):
@@ -173,7 +173,7 @@ def sites_of(*operations):
 
 
 def can_be_sent(shape, path, rule):
-    """Tell whether a request can break a rule: what is in the address is text, and is there."""
+    """Return whether a request can break a rule: what is in the address is always text, and never missing."""
     member = shape.members[path[0]]
     location = member.serialization.get("location")
     if path[0] == shape.serialization.get("payload") or member.type_name == "timestamp":
@@ -204,7 +204,7 @@ def broken(value, rule, shape):
 
 
 def wrong_types(shape):
-    """Give JSON of every other kind."""
+    """Make JSON of every other kind."""
     kinds = {"boolean": True, "number": 7, "string": "x!", "list": ["x"], "structure": {"x": 1}, "half": 1.5}
     own = {"map": ["structure"], "timestamp": [], "blob": [], "float": ["number", "half"], "double": ["number", "half"]}
     own |= {"integer": ["number"], "long": ["number"]}
@@ -219,7 +219,7 @@ def collections(shape, size):
 
 
 def resize(value, size, shape):
-    """Give a text or a blob another size."""
+    """Change the size of a text or a blob."""
     if shape.type_name == "blob":
         return base64.b64encode(bytes(size)).decode()
     if size <= len(value):
@@ -228,7 +228,7 @@ def resize(value, size, shape):
 
 
 def place_in(value, path, change):
-    """Give the value with one place changed, and the name of that place; None takes the place away."""
+    """Return the value with one place changed, and the name of that place; None removes the place."""
     step, rest = path[0], path[1:]
     first = next(iter(value), None)
     key, name = {ITEM: (0, "1.member"), KEY: (first, ""), VALUE: (first, f"{first}.value")}.get(step, (step, step))
@@ -244,7 +244,7 @@ def place_in(value, path, change):
 
 
 class Wire:
-    """A client that puts on the wire what it is told."""
+    """A client that sends what a test says, whatever botocore would make of it."""
 
     def __init__(self, session):
         config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
@@ -253,12 +253,12 @@ class Wire:
         self.clients = {name: session.client(name, config=config) for name in names}
 
     def put(self, params, **_):
-        """Put what is to be sent in place of what the client made."""
+        """Replace the request that the client made by the one to send."""
         params.update(url=self.sent["url"], body=self.sent["body"], headers=params["headers"] | self.sent["headers"])
 
-    def send(self, operation, wish):
-        """Send a request; give code and message of the refusal, or the parsed answer."""
-        return self.send_raw(operation, *on_wire(operation_model(operation), wish))
+    def send(self, operation, parameters):
+        """Send a request; return code and message of the refusal, or the parsed response."""
+        return self.send_raw(operation, *on_wire(operation_model(operation), parameters))
 
     def send_raw(self, operation, address, body=b"", headers=None):
         """Send a request of which the test wrote address and body."""
@@ -275,16 +275,16 @@ def is_in(member, *locations):
     return member.serialization.get("location") in locations
 
 
-def on_wire(model, wish):
+def on_wire(model, parameters):
     """Write a request as the REST-JSON protocol does: address, body, headers."""
     members, payload = model.input_shape.members, model.input_shape.serialization.get("payload")
-    uri, query, headers = ({k: v for k, v in wish.items() if is_in(members[k], place)} for place in PLACES)
+    uri, query, headers = ({k: v for k, v in parameters.items() if is_in(members[k], place)} for place in PLACES)
     path = model.http["requestUri"]
     for name, value in uri.items():
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
     address = f"{path}?{urlencode(query)}" if query else path
-    rest = {name: value for name, value in wish.items() if not is_in(members[name], *PLACES)}
-    body = base64.b64decode(wish.get(payload, "")) if payload else json.dumps(rest).encode()
+    rest = {name: value for name, value in parameters.items() if not is_in(members[name], *PLACES)}
+    body = base64.b64decode(parameters.get(payload, "")) if payload else json.dumps(rest).encode()
     return address, body, {members[name].serialization["name"]: value for name, value in headers.items()}
 
 
@@ -294,14 +294,14 @@ def wire(tmp_path_factory, open_held):
 
 
 def known_model(operation, path=()):
-    """Name a model that is there, where the rules for its name are not what is broken: it is looked for first."""
+    """Replace the model id by one that exists, unless its rules are what is broken: models are checked first."""
     return {"modelId": NOVA} if operation in ON_DEMAND and path != ("modelId",) else {}
 
 
 @pytest.mark.parametrize("operation", [*BATCH, *TAGGING])
 @several
 @given(data=st.data())
-def test_a_request_of_the_right_shape_is_taken_or_refused_for_what_it_means(wire, operation, data):
+def test_a_request_of_the_right_shape_is_accepted_or_refused_for_its_meaning(wire, operation, data):
     reason = wire.send(operation, data.draw(valid(operation_model(operation).input_shape))).get("Message")
     assert not reason or reason.startswith(MEANINGS)
 
@@ -309,18 +309,20 @@ def test_a_request_of_the_right_shape_is_taken_or_refused_for_what_it_means(wire
 @pytest.mark.parametrize("operation", ON_DEMAND)
 @several
 @given(data=st.data())
-def test_a_model_finds_no_fault_with_the_shape_of_a_request_that_keeps_it(wire, operation, data):
-    wish = data.draw(valid(operation_model(operation).input_shape)) | known_model(operation)
-    assert not PLACE.findall(wire.send(operation, wish).get("Message", ""))
+def test_a_model_does_not_refuse_a_request_of_the_right_shape_for_its_shape(wire, operation, data):
+    parameters = data.draw(valid(operation_model(operation).input_shape)) | known_model(operation)
+    assert not PLACE.findall(wire.send(operation, parameters).get("Message", ""))
 
 
 @pytest.mark.parametrize(("operation", "path", "rule", "shape"), sites_of(*BATCH, *TAGGING, *ON_DEMAND))
 @few
 @given(data=st.data())
 def test_a_request_that_breaks_one_rule_is_refused_by_name(wire, operation, path, rule, shape, data):
-    wish = data.draw(valid(operation_model(operation).input_shape, path)) | known_model(operation, path)
-    wish, place = place_in(wish, path, lambda old: None if rule == "required" else data.draw(broken(old, rule, shape)))
-    error = wire.send(operation, wish)
+    parameters = data.draw(valid(operation_model(operation).input_shape, path)) | known_model(operation, path)
+    parameters, place = place_in(
+        parameters, path, lambda old: None if rule == "required" else data.draw(broken(old, rule, shape))
+    )
+    error = wire.send(operation, parameters)
     assert error["Code"] == "ValidationException"
     assert set(PLACE.findall(error["Message"])) == {place}
     assert RULES[rule].format(type=shape.type_name, **shape.metadata) in error["Message"]
@@ -331,13 +333,13 @@ numbered = count()
 
 @several
 @given(data=st.data())
-def test_what_is_asked_comes_back(wire, data):
+def test_the_request_of_a_job_comes_back_in_its_description(wire, data):
     name = f"job-{next(numbered)}"
     own = {"modelId": HAIKU, "roleArn": ROLE, "jobName": name, "clientRequestToken": name, "tags": []}
-    wish = data.draw(valid(operation_model("CreateModelInvocationJob").input_shape)) | own
-    arn = wire.send("CreateModelInvocationJob", wish)["jobArn"]
+    parameters = data.draw(valid(operation_model("CreateModelInvocationJob").input_shape)) | own
+    arn = wire.send("CreateModelInvocationJob", parameters)["jobArn"]
     job = wire.send("GetModelInvocationJob", {"jobIdentifier": arn})
-    asked = {member: value for member, value in wish.items() if member not in ("modelId", "tags")}
+    asked = {member: value for member, value in parameters.items() if member not in ("modelId", "tags")}
     assert {member: job.get(member) for member in asked} == asked
 
 
@@ -347,7 +349,7 @@ def create(wire, request_of):
     return lambda **more: wire.send("CreateModelInvocationJob", request_of(jobName=f"job-{next(numbered)}", **more))
 
 
-def test_what_no_shape_has_and_what_is_null_is_not_kept(wire, request_of):
+def test_unknown_and_null_members_are_dropped(wire, request_of):
     given = {"s3InputDataConfig": {"s3Uri": "s3://calls/in/", "s3InputFormat": None, "unheardOf": 1}, "other": None}
     body = json.dumps(request_of(inputDataConfig=given, vpcConfig=None, unheardOf={})).encode()
     arn = wire.send_raw("CreateModelInvocationJob", "/model-invocation-job", body)["jobArn"]
@@ -357,7 +359,7 @@ def test_what_no_shape_has_and_what_is_null_is_not_kept(wire, request_of):
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"jobName": "\xff"}', b'{"jobName":' * 50_000, b'{"a": 1e999}'])
-def test_a_body_that_is_no_json_object_is_refused(wire, body):
+def test_a_body_that_is_not_a_json_object_is_refused(wire, body):
     error = wire.send_raw("CreateModelInvocationJob", "/model-invocation-job", body)
     assert error["Code"] == "ValidationException"
 
@@ -371,14 +373,14 @@ def test_an_arn_is_found_however_its_path_is_encoded(wire, create, letters, digi
 
 
 @pytest.mark.parametrize("identifier", ["%2e%2e%2f%2e%2e", "a%00", "%ff%fe", "%25", "arn%253Aaws", "stop", "a" * 5000])
-def test_an_identifier_that_is_none_is_named_as_such(wire, identifier):
+def test_an_invalid_identifier_is_refused_as_such(wire, identifier):
     for operation, end in (("GetModelInvocationJob", ""), ("StopModelInvocationJob", "/stop")):
         error = wire.send_raw(operation, f"/model-invocation-job/{identifier}{end}")
         assert PLACE.findall(error["Message"]) == ["jobIdentifier"]
 
 
 @pytest.mark.parametrize("size", [1, 2, 1000])
-def test_pages_of_every_size_hold_each_job_once(wire, create, size):
+def test_pages_of_every_size_have_each_job_once(wire, create, size):
     made = {create()["jobArn"] for _ in range(3)}
     listed, token = [], {}
     while token is not None:

@@ -28,7 +28,7 @@ def three(create, clock):
 
 
 @pytest.mark.usefixtures("three")
-def test_jobs_are_listed_newest_first_unless_asked_otherwise(names_of):
+def test_jobs_are_listed_newest_first_by_default(names_of):
     assert names_of() == names_of(sortBy="CreationTime", sortOrder="Descending") == ["third", "second", "first"]
     assert names_of(sortOrder="Ascending") == ["first", "second", "third"]
 
@@ -44,7 +44,7 @@ def test_jobs_are_listed_by_name_time_and_status(names_of, clock):
 
 
 @pytest.mark.usefixtures("three")
-def test_pages_of_jobs_hold_each_once(bedrock):
+def test_pages_have_each_job_once(bedrock):
     pages = bedrock.get_paginator("list_model_invocation_jobs").paginate(PaginationConfig={"PageSize": 2})
     assert [[job["jobName"] for job in page["invocationJobSummaries"]] for page in pages] == [
         ["third", "second"],
@@ -59,7 +59,7 @@ def test_a_wrong_query_is_refused(bedrock, error_of, query):
     assert error_of(bedrock.list_model_invocation_jobs, **query)[:2] == ("ValidationException", 400)
 
 
-def test_a_page_has_ten_jobs_unless_settings_or_callers_say_otherwise(jobs_at):
+def test_settings_or_requests_change_the_size_of_a_page(jobs_at):
     jobs = jobs_at(page_jobs=3)
     for number in range(5):
         jobs.create(jobName=f"job-{number}")
@@ -78,7 +78,7 @@ def test_ten_jobs_are_a_page(create, bedrock):
     assert len(bedrock.list_model_invocation_jobs(nextToken=page["nextToken"])["invocationJobSummaries"]) == 1
 
 
-def test_jobs_of_one_moment_are_listed_as_they_came(create, names_of):
+def test_jobs_of_one_moment_are_listed_in_the_order_of_their_creation(create, names_of):
     for number in range(5):
         create(jobName=f"job-{number}")
     assert names_of() == [f"job-{number}" for number in (4, 3, 2, 1, 0)]
@@ -94,7 +94,7 @@ def test_a_full_last_page_has_no_token(create, bedrock):
     ("order", "seen"),
     [("Descending", ["third", "second", "first"]), ("Ascending", ["first", "second", "third", "new"])],
 )
-def test_jobs_that_come_between_two_pages_move_nothing(bedrock, create, order, seen):
+def test_jobs_created_between_two_pages_do_not_shift_them(bedrock, create, order, seen):
     names, more = [], {}
     while page := bedrock.list_model_invocation_jobs(sortOrder=order, maxResults=1, **more):
         names += [job["jobName"] for job in page["invocationJobSummaries"]]
@@ -123,7 +123,7 @@ def test_a_token_of_another_region_is_refused(bedrock, folder, clock, error_of):
     assert error_of(elsewhere.list_model_invocation_jobs, nextToken=token)[0] == "ValidationException"
 
 
-def test_a_stop_is_a_change_of_its_job(jobs_at, clock):
+def test_a_stop_changes_the_time_of_the_last_change(jobs_at, clock):
     jobs = jobs_at(seconds={"Submitted": 60, "Stopping": 60})
     arn = jobs.create()
     clock.move(10)
@@ -147,13 +147,13 @@ def test_the_submit_time_of_a_job_finds_it_exactly(create, bedrock, clock):
     assert len(bedrock.list_model_invocation_jobs(**moment)["invocationJobSummaries"]) == 1
 
 
-def test_the_list_says_of_a_job_what_get_says(jobs, record):
+def test_list_and_get_describe_a_job_alike(jobs, record):
     job = jobs.run([record(1)])
     (listed,) = jobs.bedrock.list_model_invocation_jobs()["invocationJobSummaries"]
     assert listed == {name: value for name, value in job.items() if name != "ResponseMetadata"}
 
 
-def test_whoever_lists_works_on_all_jobs_that_have_not_ended(jobs, record):
+def test_a_list_advances_all_jobs_that_have_not_ended(jobs, record):
     jobs.put([record(1)])
     for number in range(4):
         jobs.create(jobName=f"job-{number}")

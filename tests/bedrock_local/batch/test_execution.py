@@ -23,7 +23,7 @@ RECORDS = 100
 
 
 class Oracle:
-    """Takes its time: it answers no question that a test holds back, and keeps what it was asked."""
+    """A slow responder: it does not answer questions that a test holds back, and counts what it was asked."""
 
     def __init__(self, workers, held=()):
         self.workers, self.held, self.go = workers, set(held), threading.Event()
@@ -66,7 +66,7 @@ def has_ended(job):
     return "endTime" in job
 
 
-def test_one_slow_answer_does_not_hold_up_the_rest(ask_with):
+def test_one_slow_answer_does_not_delay_the_rest(ask_with):
     oracle = Oracle(workers=2, held=["call 7"])
     get = ask_with(oracle)
     job = ask_until(get, lambda job: job["processedRecordCount"] == RECORDS - 1)
@@ -75,7 +75,7 @@ def test_one_slow_answer_does_not_hold_up_the_rest(ask_with):
     assert ask_until(get, has_ended)["successRecordCount"] == RECORDS
 
 
-def test_a_question_comes_back_while_an_answer_is_out(ask_with):
+def test_get_returns_while_an_answer_is_pending(ask_with):
     oracle = Oracle(workers=1, held=["all"])
     get = ask_with(oracle)
     assert [get()["processedRecordCount"] for _ in range(3)] == [0, 0, 0]
@@ -84,7 +84,7 @@ def test_a_question_comes_back_while_an_answer_is_out(ask_with):
     assert ask_until(get, has_ended)["successRecordCount"] == RECORDS
 
 
-def test_what_was_asked_at_one_question_is_collected_at_the_next(ask_with):
+def test_records_submitted_by_one_request_are_collected_by_later_ones(ask_with):
     oracle = Oracle(workers=4)
     ask_until(ask_with(oracle), has_ended)
     assert oracle.asked == Counter(f"call {number}" for number in range(RECORDS))
@@ -118,17 +118,17 @@ def test_a_method_is_one_responder_in_all_sessions(folder):
 
 
 def ask_on_demand(folder, responders, oracle):
-    """Ask at the same time, then let the oracle speak."""
+    """Ask at the same time, then let the oracle answer."""
     clients = [open_session(folder, responder=answer).client("bedrock-runtime") for answer in responders]
-    wish = {"modelId": "amazon.nova-lite-v1:0", "messages": [{"role": "user", "content": [{"text": "call"}]}]}
+    body = {"modelId": "amazon.nova-lite-v1:0", "messages": [{"role": "user", "content": [{"text": "call"}]}]}
     with ThreadPoolExecutor(len(clients)) as pool:
-        answers = [pool.submit(client.converse, **wish) for client in clients]
+        answers = [pool.submit(client.converse, **body) for client in clients]
         time.sleep(0.3)
         oracle.go.set()
         assert {answer.result()["stopReason"] for answer in answers} == {"end_turn"}
 
 
-def test_jobs_that_wait_for_answers_take_no_time_from_others(folder, jobs, record, clock):
+def test_jobs_that_wait_for_answers_do_not_delay_others(folder, jobs, record, clock):
     bedrock = open_session(folder, responder=Oracle(workers=9, held=["call 1"]), now=clock).client("bedrock")
     jobs.put([record(1)])
     for number in range(8):
@@ -140,7 +140,7 @@ def test_jobs_that_wait_for_answers_take_no_time_from_others(folder, jobs, recor
     assert [job["status"] for job in listed["invocationJobSummaries"]] == ["Completed", *["InProgress"] * 8]
 
 
-def test_a_job_that_was_stopped_drops_what_is_asked(ask_with, jobs):
+def test_a_stopped_job_drops_pending_answers(ask_with, jobs):
     oracle = Oracle(workers=2, held=["all"])
     job = ask_with(oracle)()
     jobs.bedrock.stop_model_invocation_job(jobIdentifier=job["jobArn"])
@@ -154,7 +154,7 @@ SECONDS = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 0, "St
 
 @pytest.fixture
 def asked(jobs_at, record, folder, clock):
-    """A job of which four records are asked, two of them with the oracle and two at hand, and none is collected."""
+    """A job of which four records are asked, two of them by the oracle and two queued, and none is collected."""
 
     def ask(**settings):
         jobs, oracle = jobs_at(work_seconds=0, seconds=SECONDS, **settings), Oracle(workers=2, held=["all"])
@@ -169,7 +169,7 @@ def asked(jobs_at, record, folder, clock):
 
 
 def let_answer(oracle, arn, count):
-    """Let the oracle speak, and wait until so many answers can be collected."""
+    """Let the oracle answer, and wait until so many answers can be collected."""
     oracle.go.set()
     while len(list_ready(arn[-12:])) < count:
         time.sleep(0.01)
@@ -195,7 +195,7 @@ def test_answers_that_are_ready_are_kept_when_a_job_times_out(asked, jobs_at, cl
     assert (job["status"], job["processedRecordCount"]) == ("PartiallyCompleted", 4)
 
 
-def test_questions_that_nobody_has_begun_are_taken_back_when_a_job_is_stopped(asked, clock):
+def test_questions_that_are_not_begun_are_cancelled_when_a_job_is_stopped(asked, clock):
     jobs, arn, oracle, get = asked()
     jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
     let_answer(oracle, arn, 2)
@@ -210,7 +210,7 @@ def quick(question):
 quick.is_quick = True
 
 
-def test_one_that_answers_at_once_and_one_that_does_not_give_the_same_order(folder, jobs, record, clock):
+def test_quick_and_slow_responders_give_the_same_order(folder, jobs, record, clock):
     jobs.put([record(number) for number in range(700)])
     orders = []
     for answer in (quick, Oracle(workers=1)):
@@ -228,7 +228,7 @@ def test_lines_are_shuffled_over_hundreds_and_not_over_the_whole_file(jobs, reco
     assert max(numbers[:100]) < 512 + 100
 
 
-def test_a_responder_is_let_go_when_its_job_has_ended(folder, jobs, record, clock):
+def test_a_responder_is_garbage_collected_when_its_job_has_ended(folder, jobs, record, clock):
     jobs.put([record(1)])
     arn, oracle = jobs.create(), Oracle(workers=1)
     bedrock = open_session(folder, responder=oracle, now=clock).client("bedrock")
@@ -254,7 +254,7 @@ print(bedrock.get_model_invocation_job(jobIdentifier=sys.argv[2])["status"])
 """
 
 
-def test_an_answer_that_is_out_keeps_no_process_from_its_end(folder, jobs, record):
+def test_a_pending_answer_does_not_keep_a_process_from_ending(folder, jobs, record):
     jobs.put([record(1)])
     command = [sys.executable, "-W", "error", "-c", WAIT_FOR_EVER, str(folder), jobs.create()]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
@@ -301,7 +301,7 @@ threading.Event().wait()
 
 @pytest.fixture
 def held(folder, jobs, record):
-    """A job whose questions another process has out, and that process."""
+    """A job that another process has leased, and that process."""
     jobs.put([record(1)])
     arn = jobs.create()
     with subprocess.Popen([sys.executable, "-c", HOLD, str(folder), arn], stdout=subprocess.PIPE, text=True) as process:
@@ -310,21 +310,21 @@ def held(folder, jobs, record):
         process.kill()
 
 
-def test_nobody_asks_what_another_process_has_asked(held, jobs):
+def test_a_process_asks_nothing_of_a_job_that_another_has_leased(held, jobs):
     arn, _ = held
     jobs.get(arn)
     jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
     assert (jobs.get(arn)["status"], jobs.get(arn)["processedRecordCount"]) == ("Stopping", 0)
 
 
-def test_a_job_goes_on_when_the_process_dies_that_has_asked(held, jobs):
+def test_a_lease_ends_with_its_process(held, jobs):
     arn, process = held
     process.kill()
     process.wait()
     assert jobs.finish(arn)["status"] == "Completed"
 
 
-def test_a_job_goes_on_when_the_process_that_has_asked_leaves_it_alone(held, jobs, folder):
+def test_a_lease_that_is_not_renewed_expires(held, jobs, folder):
     arn, _ = held
     path = folder / "state" / "jobs" / arn[-12:] / "progress.json"
     progress = json.loads(path.read_bytes())
@@ -332,7 +332,7 @@ def test_a_job_goes_on_when_the_process_that_has_asked_leaves_it_alone(held, job
     assert jobs.finish(arn)["status"] == "Completed"
 
 
-def test_a_process_that_is_forked_asks_anew(folder, jobs, record):
+def test_a_forked_process_asks_again(folder, jobs, record):
     jobs.put([record(number) for number in range(4)])
     command = [sys.executable, "-c", FORK, str(folder), jobs.create(jobName="one"), jobs.create(jobName="two")]
     assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout == "Completed\n"
@@ -372,13 +372,13 @@ def test_without_a_responder_a_job_waits_for_a_worker(jobs_at, folder, record, c
     assert jobs.finish(arn)["successRecordCount"] == 1
 
 
-def test_turns_end_with_their_time_while_a_question_is_out():
+def test_jobs_are_advanced_no_longer_than_the_deadline_while_an_answer_is_pending():
     oracle = Oracle(1, held=["all"])
     pool = find_pool(oracle)
     pool.submit(("a job", RecordRef(0, 0, 1)), lambda: oracle.go.wait(60))
-    turns = threading.Thread(target=advance_jobs, args=(list, None, time.monotonic() - 1), daemon=True)
-    turns.start()
-    turns.join(10)
+    thread = threading.Thread(target=advance_jobs, args=(list, None, time.monotonic() - 1), daemon=True)
+    thread.start()
+    thread.join(10)
     oracle.go.set()
-    assert not turns.is_alive()
+    assert not thread.is_alive()
     pool.drop("a job")

@@ -1,4 +1,4 @@
-"""Jobs that faults strike: what they leave, and how they end."""
+"""Jobs with faults: their outputs, and how they end."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def test_an_answer_is_cut_or_refused(run_with, fault, stop):
     assert {line["modelOutput"]["stop_reason"] for line in jobs.outputs(job)} == {stop}
 
 
-def test_lost_records_are_counted_and_not_there(run_with):
+def test_lost_records_are_counted_and_missing(run_with):
     jobs, job = run_with(record_lost=1)
     assert (counts(job), jobs.outputs(job)) == ([20, 20, 20, 0], [])
 
 
-def test_repeated_records_stand_in_the_output_twice(run_with):
+def test_repeated_records_are_in_the_output_twice(run_with):
     jobs, job = run_with(record_repeated=1)
     ids = sorted(line["recordId"] for line in jobs.outputs(job))
     assert ids == sorted(2 * [f"r{number}" for number in range(20)])
@@ -61,7 +61,7 @@ def test_repeated_records_stand_in_the_output_twice(run_with):
 
 
 @pytest.mark.parametrize("fault", ["line-unreadable", "line-cut"])
-def test_damaged_lines_are_no_json_and_stay_lines(run_with, fault):
+def test_damaged_lines_are_not_json_and_stay_lines(run_with, fault):
     jobs, job = run_with(**{fault: 1})
     lines = jobs.read(job).split(b"\n")
     assert (len(lines), lines[-1]) == (21, b"")
@@ -81,7 +81,7 @@ def test_a_job_ends_half_way(run_with, fault, end, message):
     assert len(jobs.outputs(job)) == 10
 
 
-def test_somebody_stops_a_job_half_way(run_with):
+def test_a_fault_stops_a_job_half_way(run_with):
     jobs, job = run_with(job_stopped=1)
     assert (job["status"], counts(job), len(jobs.outputs(job))) == ("Stopped", [20, 10, 10, 0], 10)
 
@@ -92,7 +92,7 @@ def test_a_job_expires_before_it_begins(run_with):
     assert job["message"] == "The job timed out before it began"
 
 
-def test_a_job_that_a_fault_lets_expire_was_scheduled(jobs_at, record, clock):
+def test_a_job_that_expires_by_a_fault_was_scheduled(jobs_at, record, clock):
     waits = {"Submitted": 1, "Validating": 1, "Scheduled": 1, "InProgress": 1}
     jobs, seen = jobs_at(faults={"job-expired": 1}, seconds=waits), []
     jobs.put([record(1)])
@@ -145,7 +145,7 @@ def test_a_manifest_disagrees_with_the_lines(run_with):
     assert (manifest["totalRecordCount"], counts(job)[0], len(jobs.outputs(job))) == (18, 20, 20)
 
 
-def test_a_manifest_has_keys_that_nobody_documented(run_with):
+def test_a_manifest_has_undocumented_keys(run_with):
     jobs, job = run_with(manifest_unknown_keys=1)
     manifest = json.loads(jobs.read(job, "manifest.json.out"))
     assert manifest["totalRecordCount"] == 20

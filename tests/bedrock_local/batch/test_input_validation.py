@@ -45,11 +45,11 @@ def test_a_line_longer_than_any_model_takes_names_the_limit(jobs_at, record, inp
             jobs.create()
 
 
-def test_what_the_model_input_holds_is_not_looked_at(jobs):
+def test_the_content_of_the_model_input_is_not_validated(jobs):
     assert jobs.run([{"modelInput": {"anything": [1, None]}, "more": True}])["status"] == "Completed"
 
 
-def test_blank_lines_are_no_records(jobs, record):
+def test_blank_lines_are_not_records(jobs, record):
     blanks = [[b"\n", record(number), b"  \r\n"] for number in range(20)]
     job = jobs.run([*(line for lines in blanks for line in lines), json.dumps(record(20)).encode()])
     assert (job["status"], job["totalRecordCount"]) == ("Completed", 21)
@@ -62,7 +62,7 @@ def test_a_job_needs_a_record(jobs, lines):
     assert (job["status"], "has 0 records" in job["message"]) == ("Failed", True)
 
 
-def test_a_job_needs_a_hundred_records_unless_told_otherwise(jobs_at, record):
+def test_a_job_needs_a_hundred_records_by_default(jobs_at, record):
     jobs = jobs_at(min_records=100)
     job = jobs.run([record(number) for number in range(99)])
     assert job["status"] == "Failed"
@@ -106,7 +106,7 @@ def test_an_address_without_input_fails_the_job(jobs, record, uri):
 
 
 @pytest.mark.parametrize("which", ["input", "output"])
-def test_a_bucket_that_is_not_there_fails_the_job(jobs, record, which):
+def test_a_bucket_that_does_not_exist_fails_the_job(jobs, record, which):
     jobs.put([record(1)])
     config = {f"s3{which.title()}DataConfig": {"s3Uri": "s3://elsewhere/x/"}}
     job = jobs.finish(jobs.create(**{f"{which}DataConfig": config}))
@@ -130,7 +130,7 @@ def test_the_account_itself_may_be_named_as_the_owner(jobs, record):
     assert jobs.finish(jobs.create(inputDataConfig={"s3InputDataConfig": config}))["status"] == "Completed"
 
 
-def test_a_file_that_is_not_there_fails_the_job(jobs, record):
+def test_a_file_that_does_not_exist_fails_the_job(jobs, record):
     jobs.put([record(1)])
     job = jobs.finish(jobs.create(inputDataConfig={"s3InputDataConfig": {"s3Uri": "s3://calls/in/call.jsonl"}}))
     begin = "Could not validate GetObject permissions to access Amazon S3 bucket: calls at key in/call.jsonl."
@@ -153,7 +153,7 @@ def test_a_message_keeps_its_reason_however_long_the_address_is(jobs):
     assert message.endswith(": the object does not exist")
 
 
-def test_a_long_validation_goes_on_where_it_was(jobs_at, record):
+def test_a_long_validation_continues_where_it_was(jobs_at, record):
     jobs = jobs_at(work_seconds=0)
     jobs.put([record(number) for number in range(30)])
     arn, statuses = jobs.create(), []

@@ -124,12 +124,12 @@ def test_the_input_is_a_file_or_everything_below_a_folder(jobs, record, uri, nam
     assert (job["totalRecordCount"], jobs.names(job)) == (1, [f"{name}.jsonl.out", "manifest.json.out"])
 
 
-def test_an_object_that_marks_a_folder_is_no_input(jobs, record):
+def test_an_object_that_marks_a_folder_is_not_input(jobs, record):
     jobs.put([], "in/")
     assert jobs.run([record(1)])["totalRecordCount"] == 1
 
 
-def test_a_folder_is_not_its_neighbour(jobs, record):
+def test_a_folder_is_not_one_whose_name_begins_alike(jobs, record):
     jobs.put([record(1)], "in/a.jsonl")
     jobs.put([record(2)], "in-2/a.jsonl")
     assert (
@@ -161,7 +161,7 @@ def test_input_that_is_deleted_while_a_job_runs_is_still_answered(slow, clock):
         (lambda lines: lines[:512], "fewer records than the 600 that were validated"),
     ],
 )
-def test_input_that_somebody_edits_in_its_place_fails_the_job(slow, clock, folder, record, change, reason):
+def test_input_that_is_edited_in_place_fails_the_job(slow, clock, folder, record, change, reason):
     slow.put([record(number) for number in range(600)])
     arn, path = slow.create(), folder / "s3" / "calls" / "in" / "calls.jsonl"
     clock.move(301)
@@ -186,7 +186,7 @@ def test_a_stopped_job_keeps_what_was_finished(slow, clock):
     assert json.loads(slow.read(job, "manifest.json.out"))["totalRecordCount"] == 100
 
 
-def test_a_job_stopped_before_it_was_looked_at_leaves_nothing(slow, clock):
+def test_a_job_stopped_before_any_work_leaves_nothing(slow, clock):
     arn = slow.create()
     slow.bedrock.stop_model_invocation_job(jobIdentifier=arn)
     clock.move(30)
@@ -196,7 +196,7 @@ def test_a_job_stopped_before_it_was_looked_at_leaves_nothing(slow, clock):
 
 @pytest.fixture
 def answered(jobs_at, record):
-    """Jobs of which one has all its records answered, and ends when it is next asked for; and its ARN."""
+    """Jobs of which one has all its records answered and ends with the next request about it; and its ARN."""
     jobs = jobs_at(work_seconds=0)
     jobs.put([record(1)])
     arn = jobs.create()
@@ -219,7 +219,7 @@ def test_a_job_that_is_stopped_at_its_very_end_is_stopped(answered, open_held, f
     assert jobs.finish(arn)["status"] == "Stopped"
 
 
-def test_a_stop_that_was_taken_stops_a_job_that_was_about_to_end(answered, open_held, folder, clock):
+def test_an_accepted_stop_stops_a_job_that_was_about_to_end(answered, open_held, folder, clock):
     jobs, arn = answered
     ender = threading.Thread(target=jobs.get, args=[arn])
 
@@ -246,7 +246,7 @@ def test_a_job_that_waits_too_long_expires(jobs_at, clock, record):
     assert job["endTime"] == job["jobExpirationTime"]
 
 
-def test_a_job_that_is_never_looked_at_expires(jobs_at, clock):
+def test_a_job_that_no_request_is_about_expires(jobs_at, clock):
     jobs = jobs_at(seconds={"Submitted": 25 * HOUR})
     arn = jobs.create()
     clock.move(24 * HOUR)
@@ -285,7 +285,7 @@ def test_a_job_that_takes_too_long_is_completed_in_part(jobs_at, clock, record):
     assert (job["status"], job["processedRecordCount"], len(jobs.outputs(job))) == ("PartiallyCompleted", 50, 50)
 
 
-def test_a_job_that_has_begun_does_not_expire_whatever_becomes_of_the_settings(jobs_at, clock, record):
+def test_a_job_that_has_begun_does_not_expire_when_settings_change(jobs_at, clock, record):
     jobs = jobs_at(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 100}, work_seconds=10)
     jobs.put([record(number) for number in range(10)])
     arn = jobs.create()
@@ -296,7 +296,7 @@ def test_a_job_that_has_begun_does_not_expire_whatever_becomes_of_the_settings(j
     assert later.get(arn)["status"] == "PartiallyCompleted"
 
 
-def test_records_that_are_marked_as_never_run_stay_so(jobs_at, clock, record):
+def test_records_that_are_marked_as_not_processed_stay_so(jobs_at, clock, record):
     waiting = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 48 * HOUR}
     jobs = jobs_at(seconds=waiting, work_seconds=0, unprocessed_records="expired")
     jobs.put([record(number) for number in range(10)])
@@ -326,7 +326,7 @@ def test_a_job_lasts_as_long_as_its_records_or_its_status_take(jobs_at, clock, r
     assert jobs.get(arn)["status"] == "Completed"
 
 
-def test_a_status_is_not_taken_back_when_the_clock_is(slow, clock):
+def test_a_status_stays_when_the_clock_is_set_back(slow, clock):
     arn = slow.create()
     clock.move(130)
     assert slow.get(arn)["status"] == "Scheduled"
@@ -394,7 +394,7 @@ def test_a_stopped_job_whose_output_bucket_vanished_is_stopped_and_says_so(slow,
     assert (job["status"], job["message"][:37]) == ("Stopped", "Could not write to s3://answers/out/:")
 
 
-def test_whoever_asks_works_for_a_moment_only(jobs_at, record, folder, clock):
+def test_a_request_works_for_a_moment_only(jobs_at, record, folder, clock):
     jobs = jobs_at()
 
     def ponder(question):
@@ -435,7 +435,7 @@ def test_two_processes_share_the_work_and_answer_each_record_once(folder, jobs, 
 
 
 @pytest.mark.parametrize("delay", [0.02, 0.1])
-def test_a_job_goes_on_after_its_process_was_killed(folder, jobs, record, delay):
+def test_a_job_continues_after_its_process_was_killed(folder, jobs, record, delay):
     jobs.put([record(number, system="word " * 300) for number in range(400)])
     arn = jobs.create()
     process = start_asking(folder, arn)
@@ -470,7 +470,7 @@ def start_asking(folder, arn):
 
 
 @pytest.mark.parametrize("name", ["job.json", "progress.json"])
-def test_a_job_whose_state_cannot_be_read_holds_up_no_other(jobs_at, folder, name):
+def test_a_job_whose_state_cannot_be_read_does_not_stop_others(jobs_at, folder, name):
     jobs = jobs_at(max_unfinished_jobs=2, seconds={"Submitted": 60, "Stopping": 0}, over_quota="queue")
     broken, sound, queued = [jobs.create(jobName=f"job-{number}") for number in range(3)]
     jobs.bedrock.stop_model_invocation_job(jobIdentifier=sound)
@@ -484,7 +484,7 @@ def test_a_job_whose_state_cannot_be_read_holds_up_no_other(jobs_at, folder, nam
 
 
 @pytest.mark.parametrize(("is_stopped", "lines"), [(False, 100), (True, 25)])
-def test_what_an_interrupted_process_wrote_too_much_is_cut_off(slow, clock, folder, is_stopped, lines):
+def test_what_an_interrupted_process_wrote_too_much_is_truncated(slow, clock, folder, is_stopped, lines):
     arn = slow.create()
     clock.move(325)
     slow.get(arn)

@@ -22,7 +22,7 @@ def running(jobs_at, record):
     return make
 
 
-def test_outputs_grow_while_a_job_runs_and_what_was_seen_stays(running, clock):
+def test_outputs_grow_while_a_job_runs_and_published_bytes_stay(running, clock):
     jobs, seen = running(), []
     arn = jobs.create()
     for seconds in (30, 30, 30, 10):
@@ -40,7 +40,7 @@ def test_the_manifest_of_a_job_that_runs_counts_what_is_done(running, clock):
     assert (manifest["totalRecordCount"], manifest["processedRecordCount"]) == (100, 40)
 
 
-def test_nothing_is_seen_before_a_job_runs(running, clock):
+def test_nothing_is_published_before_a_job_runs(running, clock):
     jobs = running(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 10})
     arn = jobs.create()
     job = jobs.get(arn)
@@ -124,7 +124,7 @@ def test_a_growing_object_that_was_deleted_comes_back_at_the_end(running, clock)
     assert len(jobs.outputs(jobs.finish(arn))) == 100
 
 
-def test_what_a_caller_put_in_place_of_a_growing_object_is_left_alone(running, clock):
+def test_an_object_that_a_user_put_over_a_growing_one_is_left_alone(running, clock):
     jobs = running()
     arn = jobs.create()
     clock.move(30)
@@ -137,7 +137,7 @@ def test_what_a_caller_put_in_place_of_a_growing_object_is_left_alone(running, c
     assert (found["Body"].read(), found["Metadata"], found["ETag"]) == (b"mine", {"by": "hand"}, etag)
 
 
-def test_the_end_of_a_job_replaces_what_a_caller_put_there_even_of_the_same_length(running, clock):
+def test_the_end_of_a_job_replaces_what_a_user_put_there_even_of_the_same_length(running, clock):
     jobs = running()
     first, arn = jobs.create(jobName="first"), jobs.create(jobName="second")
     clock.move(100)
@@ -149,7 +149,7 @@ def test_the_end_of_a_job_replaces_what_a_caller_put_there_even_of_the_same_leng
     assert jobs.read(jobs.finish(arn)) == whole
 
 
-def test_an_object_that_a_dying_process_did_not_show_to_its_end_is_whole_at_the_end(jobs_at, record, folder):
+def test_an_object_that_a_dying_process_published_in_part_is_whole_at_the_end(jobs_at, record, folder):
     jobs = jobs_at(work_seconds=0)
     jobs.put([record(1)])
     arn = jobs.create()
@@ -172,7 +172,7 @@ def test_a_copy_of_a_growing_object_does_not_grow(running, clock):
 
 
 @pytest.mark.parametrize(("unprocessed", "lines"), [("absent", 30), ("expired", 100)])
-def test_a_stopped_job_says_nothing_of_the_rest_or_marks_it_as_expired(running, clock, unprocessed, lines):
+def test_a_stopped_job_has_no_lines_for_the_rest_or_marks_them_as_expired(running, clock, unprocessed, lines):
     jobs = running(unprocessed_records=unprocessed)
     arn = jobs.create()
     clock.move(30)
@@ -186,7 +186,7 @@ def test_a_stopped_job_says_nothing_of_the_rest_or_marks_it_as_expired(running, 
     assert len({output["recordId"] for output in outputs}) == lines
 
 
-def test_a_record_that_never_ran_has_an_error_that_says_so(running, clock):
+def test_an_unprocessed_record_has_an_error_that_says_so(running, clock):
     seconds = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 48 * HOUR}
     jobs = running(unprocessed_records="expired", seconds=seconds)
     arn = jobs.create()
@@ -199,7 +199,7 @@ def test_a_record_that_never_ran_has_an_error_that_says_so(running, clock):
     assert expired[0] == {"errorCode": 408, "errorMessage": reason, "expired": True}
 
 
-def test_many_records_that_never_ran_are_marked_bit_by_bit(jobs_at, record, clock):
+def test_many_unprocessed_records_are_marked_by_several_requests(jobs_at, record, clock):
     seconds = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 700, "Stopping": 0}
     jobs = jobs_at(unprocessed_records="expired", work_seconds=0, seconds=seconds)
     jobs.put([record(number) for number in range(20)])
@@ -213,7 +213,7 @@ def test_many_records_that_never_ran_are_marked_bit_by_bit(jobs_at, record, cloc
     assert len(jobs.outputs(job)) == 20
 
 
-def test_many_outputs_are_published_bit_by_bit(jobs_at, record):
+def test_many_outputs_are_published_by_several_requests(jobs_at, record):
     jobs = jobs_at(work_seconds=0)
     for number in range(20):
         jobs.put([record(number)], f"in/{number}.jsonl")

@@ -47,8 +47,8 @@ def test_a_job_beyond_the_quota_is_refused_and_the_quota_is_named(few, error_of,
 def test_profiles_and_ids_of_a_model_share_its_quota(few, error_of, request_of):
     jobs = few()
     create_all(jobs, 2)
-    wish = request_of(jobName="third", modelId="global.anthropic.claude-haiku-4-5-20251001-v1:0")
-    assert error_of(jobs.bedrock.create_model_invocation_job, **wish)[0] == "ServiceQuotaExceededException"
+    request = request_of(jobName="third", modelId="global.anthropic.claude-haiku-4-5-20251001-v1:0")
+    assert error_of(jobs.bedrock.create_model_invocation_job, **request)[0] == "ServiceQuotaExceededException"
 
 
 def test_each_model_and_each_region_has_its_own_quota(few, folder, clock, request_of):
@@ -59,7 +59,7 @@ def test_each_model_and_each_region_has_its_own_quota(few, folder, clock, reques
     assert elsewhere.create_model_invocation_job(**request_of(jobName="third"))["jobArn"]
 
 
-def test_a_job_that_has_ended_frees_its_place(few, clock):
+def test_a_job_that_has_ended_frees_its_slot(few, clock):
     jobs = few()
     first, _ = create_all(jobs, 2)
     jobs.bedrock.stop_model_invocation_job(jobIdentifier=first)
@@ -67,14 +67,14 @@ def test_a_job_that_has_ended_frees_its_place(few, clock):
     assert jobs.create(jobName="third")
 
 
-def test_jobs_whose_time_is_over_free_their_places_without_being_asked_for(few, clock):
+def test_jobs_whose_time_is_over_free_their_slots_without_a_request(few, clock):
     jobs = few()
     create_all(jobs, 2)
     clock.move(100)
     assert jobs.create(jobName="third")
 
 
-def test_the_same_token_is_no_further_job(few):
+def test_the_same_token_does_not_count_as_a_further_job(few):
     jobs = few()
     arns = {jobs.create(jobName="one", clientRequestToken="run-7") for _ in range(3)}
     assert len(arns) == 1
@@ -114,7 +114,7 @@ def test_queued_jobs_come_in_their_order(few, clock):
     assert statuses(jobs, arns) == ["Completed", "Validating", "Submitted"]
 
 
-def test_no_job_passes_one_before_it_that_another_process_is_at(few, folder, clock):
+def test_no_job_overtakes_one_whose_lock_another_process_holds(few, folder, clock):
     jobs = few(over_quota="queue", max_unfinished_jobs=1)
     first, second, third = create_all(jobs, 3)
     jobs.bedrock.stop_model_invocation_job(jobIdentifier=first)
@@ -124,7 +124,7 @@ def test_no_job_passes_one_before_it_that_another_process_is_at(few, folder, clo
     assert statuses(jobs, [first, third]) == ["Stopped", "Submitted"]
 
 
-def test_a_new_job_does_not_pass_one_that_waits(few, clock):
+def test_a_new_job_does_not_overtake_one_that_waits(few, clock):
     jobs = few(over_quota="queue", max_unfinished_jobs=1)
     first, _ = create_all(jobs, 2)
     jobs.bedrock.stop_model_invocation_job(jobIdentifier=first)
@@ -134,20 +134,20 @@ def test_a_new_job_does_not_pass_one_that_waits(few, clock):
     assert jobs.get(third)["status"] == "Submitted"
 
 
-def test_nobody_gets_a_slot_while_a_job_is_created(few, folder):
+def test_no_job_gets_a_slot_while_one_is_created(few, folder):
     jobs = few(over_quota="queue", max_unfinished_jobs=1)
     first, second = create_all(jobs, 2)
     jobs.bedrock.stop_model_invocation_job(jobIdentifier=first)
-    asker = threading.Thread(target=jobs.get, args=[second])
+    thread = threading.Thread(target=jobs.get, args=[second])
     with lock_slots(folder):
-        asker.start()
-        asker.join(0.3)
+        thread.start()
+        thread.join(0.3)
         assert list_queue(folder, "queued") == [second[-12:]]
-    asker.join()
+    thread.join()
     assert list_queue(folder, "running") == [second[-12:]]
 
 
-def test_asking_for_the_last_of_a_queue_moves_all_of_it(few, clock):
+def test_a_request_about_the_last_of_a_queue_advances_all_of_it(few, clock):
     jobs = few(over_quota="queue", max_unfinished_jobs=1)
     arns = create_all(jobs, 4)
     for _ in range(100):
@@ -187,7 +187,7 @@ def test_a_queued_job_can_be_stopped(few):
     assert jobs.get(last)["status"] == "Stopped"
 
 
-def test_of_a_queue_only_those_are_due_that_can_move(few, folder, clock):
+def test_of_a_queue_only_jobs_that_can_advance_are_due(few, folder, clock):
     jobs = few(over_quota="queue", seconds=WAITING | {"Submitted": 60 * HOUR})
     hours = [24, 24, 24, 48, 48, 48]
     arns = [jobs.create(jobName=f"job-{number}", timeoutDurationInHours=hours[number]) for number in range(6)]
@@ -197,7 +197,7 @@ def test_of_a_queue_only_those_are_due_that_can_move(few, folder, clock):
     assert due == [[*arns[:2], arns[4]], [*arns[:3], arns[4]]]
 
 
-def test_a_free_slot_is_due_to_the_first_that_waits(few, folder, clock):
+def test_the_first_of_a_queue_is_due_when_a_slot_is_free(few, folder, clock):
     jobs = few(over_quota="queue", max_unfinished_jobs=1)
     arns = create_all(jobs, 3)
     jobs.bedrock.stop_model_invocation_job(jobIdentifier=arns[0])

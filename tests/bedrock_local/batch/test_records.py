@@ -49,7 +49,7 @@ def test_the_model_input_comes_back_byte_for_byte(text):
     assert json.loads(line)["modelOutput"]["content"][0]["text"] == json.loads(b'"' + text.encode() + b'"')
 
 
-def test_half_a_surrogate_pair_is_echoed_as_it_came():
+def test_a_lone_surrogate_is_echoed_as_it_came():
     body = body_of(r"\ud800 \\ud800 \ud83d\ude00 \uDC00")
     line = answer(b'{"modelInput":' + body + b',"recordId":"a"}').line
     assert line.startswith(b'{"modelInput":' + body + b',"modelOutput":')
@@ -62,7 +62,7 @@ def test_text_is_written_as_it_is_and_not_escaped():
     assert line.decode().endswith('"recordId":"é"}\n')
 
 
-def test_an_error_stands_in_place_of_the_answer():
+def test_an_error_replaces_the_answer():
     line = answer(b'{"recordId": "a", "modelInput": {"max_tokens": 5}}').line
     error = '{"errorCode":400,"errorMessage":"anthropic_version: Field required"}'
     assert line.decode() == '{"modelInput":{"max_tokens": 5},"error":' + error + ',"recordId":"a"}\n'
@@ -82,7 +82,7 @@ def test_an_id_without_letters_is_an_id():
     assert [json.loads(line)["recordId"] for line in lines] == ["", ""]
 
 
-def test_a_record_that_never_ran_has_the_id_that_its_answer_would_have():
+def test_an_unprocessed_record_has_the_id_that_its_answer_would_have():
     line = b'{"modelInput": ' + body_of("hello") + b"}"
     ids = [
         json.loads(each)["recordId"] for each in (answer(line, 7).line, expire_record(read_record(line), "", number=7))

@@ -1,4 +1,4 @@
-"""Any jobs, clocks, settings, stops and deaths, in any order: what was told stays true, and no record is lost."""
+"""Any jobs, clocks, settings, stops and crashes, in any order: no status is taken back, and no record is lost."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ CHANGES = st.fixed_dictionaries(
 
 
 def later(status):
-    """Give all statuses that may follow one, sooner or later, and itself."""
+    """Return all statuses that may follow one, sooner or later, and itself."""
     return {status}.union(*(later(following) for following in NEXT.get(status, ())))
 
 
 class Killed(BaseException):
-    """The process dies here."""
+    """A crash of the process."""
 
 
 class Process:
-    """A clock and a model of one process, which dies after so many looks at either."""
+    """A clock and a model of one process, which crashes after so many calls of either."""
 
     def __init__(self, is_quick):
         self.is_quick, self.workers = is_quick, 2
@@ -81,7 +81,7 @@ class Process:
 
 
 class Account(RuleBasedStateMachine):
-    """Jobs in one folder, and what was told of each."""
+    """Jobs in one folder, and the last description of each."""
 
     arns = Bundle("arns")
 
@@ -175,7 +175,7 @@ class Account(RuleBasedStateMachine):
                 output.write(b'{"modelInput":{"half a li')
 
     def hear(self, job):
-        """Hold what is told of a job to what was told before."""
+        """Check the description of a job against the one before."""
         told = self.told[job["jobArn"]]
         told.append({name: value for name, value in job.items() if name != "ResponseMetadata"})
         assert job["processedRecordCount"] == job["successRecordCount"] + job["errorRecordCount"]
@@ -195,7 +195,7 @@ class Account(RuleBasedStateMachine):
             self.check_outputs(self.told[arn][-1], self.records[arn])
 
     def check_outputs(self, job, ids):
-        """Hold the output of a job that has ended to its status and counters."""
+        """Check the output of a job that has ended against its status and counters."""
         outputs, manifest = self.read_outputs(job["jobArn"])
         answered = Counter(output["recordId"] for output in outputs if "modelOutput" in output)
         marked = Counter(output["recordId"] for output in outputs if output.get("error", {}).get("expired"))
@@ -225,7 +225,9 @@ def make_session():
 
 
 @pytest.mark.parametrize("is_quick", [True, False])
-def test_any_story_of_jobs_comes_to_a_good_end(tmp_path_factory, make_session, record, request_of, is_quick):
+def test_no_order_of_events_loses_a_record_or_takes_a_status_back(
+    tmp_path_factory, make_session, record, request_of, is_quick
+):
     def begin():
         folder = tmp_path_factory.mktemp("story")
         made = {"make_session": make_session, "make_record": record, "job_request": request_of}

@@ -28,7 +28,7 @@ def test_a_job_has_the_tags_it_was_created_with(arn, tags_of):
     assert tags_of(arn) == {"team": "calls", "run": "7"}
 
 
-def test_tags_are_added_replaced_and_taken_away(arn, bedrock, tags_of):
+def test_tags_are_added_replaced_and_removed(arn, bedrock, tags_of):
     bedrock.tag_resource(resourceARN=arn, tags=[{"key": "run", "value": "8"}, {"key": "new", "value": ""}])
     bedrock.untag_resource(resourceARN=arn, tagKeys=["team", "never was"])
     assert tags_of(arn) == {"run": "8", "new": ""}
@@ -65,7 +65,7 @@ def test_a_job_has_fifty_tags_at_most(arn, bedrock, error_of):
     assert error == ("TooManyTagsException", 400, "A resource can have 50 tags, and not 51.")
 
 
-def test_a_key_stands_once(arn, bedrock, request_of, error_of):
+def test_a_key_of_a_tag_is_unique(arn, bedrock, request_of, error_of):
     twice = [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]
     for call, wish in (
         (bedrock.create_model_invocation_job, request_of(jobName="other", tags=twice)),
@@ -82,5 +82,5 @@ def test_a_key_stands_once(arn, bedrock, request_of, error_of):
         ("arn:aws:s3:::calls-and-more-calls", "ValidationException"),
     ],
 )
-def test_tags_of_what_is_not_there_are_refused(bedrock, error_of, resource, code):
+def test_tags_of_what_does_not_exist_are_refused(bedrock, error_of, resource, code):
     assert error_of(bedrock.list_tags_for_resource, resourceARN=resource)[0] == code
