@@ -13,7 +13,7 @@ import polars as pl
 from analysis.aws.session import make_client, open_session
 from analysis.errors import PromptError
 from analysis.facts.models import find_model
-from analysis.families import Reading, find_family
+from analysis.families import ParsedAnswer, find_family
 from analysis.jobs.on_demand import invoke_once
 from analysis.metrics.estimates import estimate_costs
 from analysis.prompts import Prompt
@@ -109,6 +109,6 @@ def preview(prompt: Prompt, call: Mapping[str, Any], *, profile: str | None = No
 def add_answer(shown: Preview, prompt: Prompt, reply: bytes) -> Preview:
     """Read the model's answer into the preview."""
     family = find_family(find_model(prompt.model_id), prompt.invocation_type)
-    reading: Reading = msgspec.json.decode(reply, type=family.answer).reading()
-    stop = family.find_stop(reading.stop_reason) or "unknown"
-    return replace(shown, answer=reading.text, stop=stop, answer_tokens=reading.output_tokens)
+    parsed: ParsedAnswer = msgspec.json.decode(reply, type=family.answer).parse()
+    stop = family.find_stop(parsed.stop_reason) or "unknown"
+    return replace(shown, answer=parsed.text, stop=stop, answer_tokens=parsed.output_tokens)

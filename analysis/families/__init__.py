@@ -13,7 +13,7 @@ from analysis.families.cohere import COHERE
 from analysis.families.cohere_r import COHERE_R
 from analysis.families.converse import CONVERSE
 from analysis.families.deepseek_r1 import DEEPSEEK_R1
-from analysis.families.family import Family, Limits, Reading, Settings, only_read
+from analysis.families.family import Family, Limits, ParsedAnswer, Sampling, only_read
 from analysis.families.imported import IMPORTED
 from analysis.families.jamba import JAMBA
 from analysis.families.jurassic import JURASSIC
@@ -25,7 +25,7 @@ from analysis.families.openai import OPENAI
 from analysis.families.titan import TITAN
 from analysis.families.writer import WRITER
 
-__all__ = ["FAMILIES", "Family", "Limits", "Reading", "Settings", "find_family"]
+__all__ = ["FAMILIES", "Family", "Limits", "ParsedAnswer", "Sampling", "find_family"]
 
 # In the order in which the shape of an answer is tried; of families with one shape the first is the most likely.
 FAMILIES = (

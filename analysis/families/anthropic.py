@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Limits, Reading, Settings, complete
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, complete
 from analysis.prompts import Prompt
 
 STOPS = {
@@ -47,13 +47,13 @@ class AnthropicRequest(Struct, gc=False):
     top_p: float | None = None
     top_k: Count | None = None
 
-    def is_claimed(self) -> bool:
+    def has_signature(self) -> bool:
         """Tell whether it has the version, which is required; other formats have a max_tokens too."""
         return self.anthropic_version is not None
 
-    def settings(self) -> Settings:
+    def sampling(self) -> Sampling:
         """Give the settings, which have the common names already."""
-        return Settings(self.max_tokens, self.temperature, self.top_p, self.top_k)
+        return Sampling(self.max_tokens, self.temperature, self.top_p, self.top_k)
 
 
 class Block(Struct, gc=False):
@@ -83,14 +83,14 @@ class AnthropicAnswer(Struct, gc=False):
     stop_reason: str | None = None
     usage: Usage | None = None
 
-    def reading(self) -> Reading:
+    def parse(self) -> ParsedAnswer:
         """Join the text blocks; thinking and tool calls are not text."""
         usage = self.usage or NO_USAGE
         text = None
         for block in self.content or ():
             if block.type == "text" and block.text is not None:
                 text = (text or "") + block.text
-        return Reading(
+        return ParsedAnswer(
             self.model,
             text,
             self.stop_reason,

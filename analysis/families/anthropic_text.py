@@ -9,7 +9,7 @@ import re
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Reading, Settings, only_read
+from analysis.families.family import Count, Family, ParsedAnswer, Sampling, only_read
 
 # The answer ends at "\n\nHuman:", which is a stop sequence too.
 STOPS = {"stop_sequence": "stop_sequence", "max_tokens": "length"}
@@ -23,13 +23,13 @@ class TextRequest(Struct):
     top_p: float | None = None
     top_k: Count | None = None
 
-    def is_claimed(self) -> bool:
+    def has_signature(self) -> bool:
         """Tell whether it has the field that only this format has."""
         return self.max_tokens_to_sample is not None
 
-    def settings(self) -> Settings:
+    def sampling(self) -> Sampling:
         """Give the settings in the common names."""
-        return Settings(self.max_tokens_to_sample, self.temperature, self.top_p, self.top_k)
+        return Sampling(self.max_tokens_to_sample, self.temperature, self.top_p, self.top_k)
 
 
 class TextAnswer(Struct):
@@ -39,9 +39,9 @@ class TextAnswer(Struct):
     model: str | None = None
     stop_reason: str | None = None
 
-    def reading(self) -> Reading:
+    def parse(self) -> ParsedAnswer:
         """Give what is there."""
-        return Reading(self.model, self.completion, self.stop_reason)
+        return ParsedAnswer(self.model, self.completion, self.stop_reason)
 
 
 ANTHROPIC_TEXT = Family(

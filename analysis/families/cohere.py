@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Limits, Reading, Settings, complete, join_parts
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, complete, join_parts
 from analysis.prompts import Prompt
 
 # STOP_SEQUENCE is not in the documentation; recorded answers have it.
@@ -47,13 +47,13 @@ class CohereRequest(Struct):
     p: float | None = None
     k: Count | None = None
 
-    def is_claimed(self) -> bool:
+    def has_signature(self) -> bool:
         """Tell whether it has a setting that only Cohere names so."""
         return self.p is not None or self.k is not None
 
-    def settings(self) -> Settings:
+    def sampling(self) -> Sampling:
         """Give the settings in the common names."""
-        return Settings(self.max_tokens, self.temperature, self.p, self.k)
+        return Sampling(self.max_tokens, self.temperature, self.p, self.k)
 
 
 class Generation(Struct):
@@ -68,10 +68,10 @@ class CohereAnswer(Struct):
 
     generations: list[Generation] | None
 
-    def reading(self) -> Reading:
+    def parse(self) -> ParsedAnswer:
         """Read the first generation; there is one unless more are asked for."""
         generation = self.generations[0] if self.generations else Generation()
-        return Reading(text=generation.text, stop_reason=generation.finish_reason)
+        return ParsedAnswer(text=generation.text, stop_reason=generation.finish_reason)
 
 
 COHERE = Family(

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from analysis.families.cohere import STOPS, CohereRequest, write_settings
-from analysis.families.family import Count, Family, Limits, Reading, complete
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, complete
 from analysis.prompts import Prompt
 
 
@@ -26,7 +26,7 @@ class CohereRRequest(CohereRequest):
 
     message: str | None = None
 
-    def is_claimed(self) -> bool:
+    def has_signature(self) -> bool:
         """Tell whether it has the message, which is required and which no other format has."""
         return self.message is not None
 
@@ -51,10 +51,10 @@ class CohereRAnswer(Struct):
     finish_reason: str | None
     meta: Meta | None = None
 
-    def reading(self) -> Reading:
+    def parse(self) -> ParsedAnswer:
         """Give what is there; the answer does not name the model."""
         billed = (self.meta and self.meta.billed_units) or BilledUnits()
-        return Reading(None, self.text, self.finish_reason, billed.input_tokens, billed.output_tokens)
+        return ParsedAnswer(None, self.text, self.finish_reason, billed.input_tokens, billed.output_tokens)
 
 
 COHERE_R = Family(

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from analysis.facts.models import find_model
-from analysis.families.family import Count, Family, Limits, Reading, Settings, add_fields, drop_unset, join_texts
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, add_fields, drop_unset, join_texts
 from analysis.prompts import Prompt
 
 STOPS = {
@@ -80,7 +80,7 @@ class ConverseRequest(Struct, gc=False, rename="camel"):
     additional_model_request_fields: AdditionalFields | None = None
     schema_version: str | None = None
 
-    def is_claimed(self) -> bool:
+    def has_signature(self) -> bool:
         """Tell whether it has one of the fields that only Converse and Nova have."""
         places = (self.inference_config, self.additional_model_request_fields, self.schema_version)
         return any(place is not None for place in places)
@@ -92,11 +92,11 @@ class ConverseRequest(Struct, gc=False, rename="camel"):
             config is not None and (config.top_k is not None or config.max_new_tokens is not None)
         )
 
-    def settings(self) -> Settings:
+    def sampling(self) -> Sampling:
         """Give the settings in the common names."""
         config = self.inference_config or NO_CONFIG
         max_tokens = take_first(config.max_tokens, config.max_new_tokens)
-        return Settings(max_tokens, config.temperature, config.top_p, self.find_top_k(config))
+        return Sampling(max_tokens, config.temperature, config.top_p, self.find_top_k(config))
 
     def find_top_k(self, config: InferenceConfig) -> int | None:
         """Take top_k from where the model wants it: its own fields, there again in Nova's config, or the config."""
@@ -166,11 +166,11 @@ class ConverseAnswer(Struct, gc=False, rename="camel"):
     stop_reason: str | None = None
     usage: Usage | None = None
 
-    def reading(self) -> Reading:
+    def parse(self) -> ParsedAnswer:
         """Join the text blocks; the response does not name the model."""
         usage = self.usage or NO_USAGE
         blocks = (self.output and self.output.message and self.output.message.content) or []
-        return Reading(
+        return ParsedAnswer(
             None,
             join_texts([text for block in blocks for text in block.texts()]),
             self.stop_reason,
@@ -199,5 +199,5 @@ CONVERSE = Family(
     answer=ConverseAnswer,
     stops=STOPS,
     limits=Limits(stop_sequences=2500),
-    tells=is_converse,
+    matches_request=is_converse,
 )

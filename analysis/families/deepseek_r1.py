@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from analysis.families.family import Count, Family, Limits, Reading, Settings, break_tokens, complete
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, break_tokens, complete
 from analysis.prompts import Prompt
 
 STOPS = {"stop": "end", "length": "length", "content_filter": "filtered"}
@@ -42,13 +42,13 @@ class CompletionRequest(Struct):
     top_p: float | None = None
     top_k: Count | None = None
 
-    def is_claimed(self) -> bool:
+    def has_signature(self) -> bool:
         """Tell nothing: other formats have all of its fields."""
         return False
 
-    def settings(self) -> Settings:
+    def sampling(self) -> Sampling:
         """Give the settings, which have the common names already."""
-        return Settings(self.max_tokens, self.temperature, self.top_p, self.top_k)
+        return Sampling(self.max_tokens, self.temperature, self.top_p, self.top_k)
 
 
 class Choice(Struct):
@@ -74,12 +74,12 @@ class CompletionAnswer(Struct):
     model: str | None = None
     usage: Usage | None = None
 
-    def reading(self) -> Reading:
+    def parse(self) -> ParsedAnswer:
         """Read the first choice, from where the thoughts end; without their end nothing tells them from the text."""
         choice, usage = self.choices[0], self.usage or Usage()
         text = choice.text and choice.text.rpartition(THOUGHTS_END)[2]
         stop_reason = choice.finish_reason if choice.stop_reason is None else choice.stop_reason
-        return Reading(self.model, text, stop_reason, usage.prompt_tokens, usage.completion_tokens)
+        return ParsedAnswer(self.model, text, stop_reason, usage.prompt_tokens, usage.completion_tokens)
 
 
 DEEPSEEK_R1 = Family(

@@ -16,7 +16,7 @@ from analysis.prompts import Prompt
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
-class Settings(Struct, gc=False):
+class Sampling(Struct, gc=False):
     """What a request asked for; missing where it does not say."""
 
     max_tokens: int | None = None
@@ -25,7 +25,7 @@ class Settings(Struct, gc=False):
     top_k: int | None = None
 
 
-class Reading(Struct, gc=False):
+class ParsedAnswer(Struct, gc=False):
     """What an answer says; missing where it does not say."""
 
     model: str | None = None
@@ -54,17 +54,17 @@ class Limits(NamedTuple):
 class Request(Protocol):
     """A request as it comes back in an output line: the settings are typed, all else is skipped."""
 
-    def is_claimed(self) -> bool:
+    def has_signature(self) -> bool:
         """Tell whether the request has a field that only this family's requests have."""
 
-    def settings(self) -> Settings:
+    def sampling(self) -> Sampling:
         """Give the settings in the common names."""
 
 
 class Answer(Protocol):
     """An answer as the model gives it; fields without default set it apart from the other families."""
 
-    def reading(self) -> Reading:
+    def parse(self) -> ParsedAnswer:
         """Give the text, the stop reason and the tokens in the common names."""
 
 
@@ -87,7 +87,7 @@ class Family:
         The family's stop reasons, in lower case, in common words.
     limits
         What its requests may ask for.
-    tells
+    matches_request
         Tells by the request whether a line is this family's, where another's answers have the same shape; without it
         the model tells.
     inferred
@@ -101,7 +101,7 @@ class Family:
     answer: type[Answer]
     stops: Mapping[str, str]
     limits: Limits = field(default_factory=Limits)
-    tells: Callable[[Any], bool] | None = None
+    matches_request: Callable[[Any], bool] | None = None
     inferred: re.Pattern[str] | None = None
 
     def find_stop(self, stop_reason: str | None) -> str | None:

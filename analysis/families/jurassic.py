@@ -9,7 +9,7 @@ import re
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Reading, Settings, only_read
+from analysis.families.family import Count, Family, ParsedAnswer, Sampling, only_read
 
 STOPS = {"endoftext": "end", "length": "length", "stop": "stop_sequence"}
 
@@ -21,13 +21,13 @@ class JurassicRequest(Struct, rename="camel"):
     temperature: float | None = None
     top_p: float | None = None
 
-    def is_claimed(self) -> bool:
+    def has_signature(self) -> bool:
         """Tell whether it has the field that only this format has at its top."""
         return self.max_tokens is not None
 
-    def settings(self) -> Settings:
+    def sampling(self) -> Sampling:
         """Give the settings in the common names."""
-        return Settings(self.max_tokens, self.temperature, self.top_p)
+        return Sampling(self.max_tokens, self.temperature, self.top_p)
 
 
 class Text(Struct):
@@ -54,11 +54,11 @@ class JurassicAnswer(Struct):
 
     completions: list[Completion] | None
 
-    def reading(self) -> Reading:
+    def parse(self) -> ParsedAnswer:
         """Read the first completion; there is one unless more are asked for."""
         completion = self.completions[0] if self.completions else Completion()
         text, finish = completion.data or Text(), completion.finish_reason or Finish()
-        return Reading(text=text.text, stop_reason=finish.reason)
+        return ParsedAnswer(text=text.text, stop_reason=finish.reason)
 
 
 JURASSIC = Family(

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from analysis.facts.models import find_model
-from analysis.families.family import Count, Family, Limits, Reading, Settings, break_tokens, complete
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, break_tokens, complete
 from analysis.prompts import Prompt
 
 STOPS = {"stop": "end", "length": "length"}
@@ -51,13 +51,13 @@ class LlamaRequest(Struct):
     temperature: float | None = None
     top_p: float | None = None
 
-    def is_claimed(self) -> bool:
+    def has_signature(self) -> bool:
         """Tell whether it has the field that only Llama has."""
         return self.max_gen_len is not None
 
-    def settings(self) -> Settings:
+    def sampling(self) -> Sampling:
         """Give the settings in the common names."""
-        return Settings(self.max_gen_len, self.temperature, self.top_p)
+        return Sampling(self.max_gen_len, self.temperature, self.top_p)
 
 
 class LlamaAnswer(Struct):
@@ -68,9 +68,11 @@ class LlamaAnswer(Struct):
     generation_token_count: Count | None = None
     stop_reason: str | None = None
 
-    def reading(self) -> Reading:
+    def parse(self) -> ParsedAnswer:
         """Give what is there; the answer does not name the model."""
-        return Reading(None, self.generation, self.stop_reason, self.prompt_token_count, self.generation_token_count)
+        return ParsedAnswer(
+            None, self.generation, self.stop_reason, self.prompt_token_count, self.generation_token_count
+        )
 
 
 LLAMA = Family(

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Limits, Reading, Settings, break_tokens, complete, join_parts
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, break_tokens, complete, join_parts
 from analysis.prompts import Prompt
 
 STOPS = {"stop": "end", "length": "length", "model_length": "length", "tool_calls": "tool"}
@@ -39,13 +39,13 @@ class MistralRequest(Struct):
     top_p: float | None = None
     top_k: Count | None = None
 
-    def is_claimed(self) -> bool:
+    def has_signature(self) -> bool:
         """Tell nothing: other formats have all of its fields."""
         return False
 
-    def settings(self) -> Settings:
+    def sampling(self) -> Sampling:
         """Give the settings, which have the common names already."""
-        return Settings(self.max_tokens, self.temperature, self.top_p, self.top_k)
+        return Sampling(self.max_tokens, self.temperature, self.top_p, self.top_k)
 
 
 class Output(Struct):
@@ -60,10 +60,10 @@ class MistralAnswer(Struct):
 
     outputs: list[Output] | None
 
-    def reading(self) -> Reading:
+    def parse(self) -> ParsedAnswer:
         """Read the first output; there is one, and it does not say its tokens."""
         output = self.outputs[0] if self.outputs else Output()
-        return Reading(text=output.text, stop_reason=output.stop_reason)
+        return ParsedAnswer(text=output.text, stop_reason=output.stop_reason)
 
 
 MISTRAL = Family(

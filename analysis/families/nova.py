@@ -44,5 +44,5 @@ NOVA = Family(
     answer=ConverseAnswer,
     stops=STOPS,
     limits=Limits(temperature=(0.00001, 1), top_k=(0, 128)),
-    tells=is_nova,
+    matches_request=is_nova,
 )

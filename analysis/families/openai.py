@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from analysis.facts.models import find_model
-from analysis.families.family import Count, Family, Limits, Reading, Settings, complete
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, complete
 from analysis.prompts import Prompt
 
 STOPS = {
@@ -55,14 +55,14 @@ class ChatRequest(Struct):
     top_p: float | None = None
     top_k: Count | None = None
 
-    def is_claimed(self) -> bool:
+    def has_signature(self) -> bool:
         """Tell whether it has the field that only OpenAI has; others have messages and max_tokens too."""
         return self.max_completion_tokens is not None
 
-    def settings(self) -> Settings:
+    def sampling(self) -> Sampling:
         """Give the settings in the common names."""
         new, old = self.max_completion_tokens, self.max_tokens
-        return Settings(old if new is None else new, self.temperature, self.top_p, self.top_k)
+        return Sampling(old if new is None else new, self.temperature, self.top_p, self.top_k)
 
 
 class Message(Struct):
@@ -100,12 +100,12 @@ class ChatAnswer(Struct):
     model: str | None = None
     usage: Usage | None = None
 
-    def reading(self) -> Reading:
+    def parse(self) -> ParsedAnswer:
         """Read the first choice; a batch record gets one."""
         choice = self.choices[0] if self.choices else Choice(None)
         message, usage = choice.message or Message(), self.usage or Usage()
         stop_reason = choice.finish_reason if choice.stop_reason is None else choice.stop_reason
-        return Reading(self.model, message.text(), stop_reason, usage.prompt_tokens, usage.completion_tokens)
+        return ParsedAnswer(self.model, message.text(), stop_reason, usage.prompt_tokens, usage.completion_tokens)
 
 
 # Gemma, the newer Mistrals, MiniMax, Kimi, Nemotron and GLM.

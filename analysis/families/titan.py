@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Limits, Reading, Settings, complete, drop_unset, join_parts
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, complete, drop_unset, join_parts
 from analysis.prompts import Prompt
 
 STOPS = {
@@ -46,14 +46,14 @@ class TitanRequest(Struct, rename={"generation": "textGenerationConfig"}):
 
     generation: Generation | None = None
 
-    def is_claimed(self) -> bool:
+    def has_signature(self) -> bool:
         """Tell whether it has the field that only Titan has."""
         return self.generation is not None
 
-    def settings(self) -> Settings:
+    def sampling(self) -> Sampling:
         """Give the settings in the common names."""
         generation = self.generation or Generation()
-        return Settings(generation.max_tokens, generation.temperature, generation.top_p)
+        return Sampling(generation.max_tokens, generation.temperature, generation.top_p)
 
 
 class Result(Struct, rename="camel"):
@@ -70,10 +70,10 @@ class TitanAnswer(Struct, rename="camel"):
     results: list[Result] | None
     input_text_token_count: Count | None = None
 
-    def reading(self) -> Reading:
+    def parse(self) -> ParsedAnswer:
         """Read the first result; there is one."""
         result = self.results[0] if self.results else Result()
-        return Reading(
+        return ParsedAnswer(
             text=result.output_text,
             stop_reason=result.completion_reason,
             input_tokens=self.input_text_token_count,

@@ -23,13 +23,13 @@ import msgspec
 from msgspec import Struct
 
 from analysis.facts.models import find_model
-from analysis.families import FAMILIES, Family, Reading, Settings
+from analysis.families import FAMILIES, Family, ParsedAnswer, Sampling
 from analysis.families.converse import CONVERSE
 from analysis.families.family import Count
 from analysis.outputs.request_echo import Echoes, blank
 
-NO_SETTINGS = Settings()
-NO_READING = Reading()
+NO_SAMPLING = Sampling()
+NO_ANSWER = ParsedAnswer()
 REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
 SURROGATE = re.compile("[\ud800-\udfff]")
 PLACE = re.compile(r"`\$\.([\w.\[\]]+)`$")
@@ -58,8 +58,8 @@ class Row(Struct, frozen=True, gc=False):
     record_id: str | None
     line: int
     family: Family | None
-    reading: Reading
-    settings: Settings
+    parsed: ParsedAnswer
+    sampling: Sampling
     fault: Fault
 
 
@@ -160,12 +160,12 @@ def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str) -> 
         if isinstance(record_id, int):
             record_id = str(record_id)
         if answer is not None:
-            reading = answer.reading()
+            parsed = answer.parse()
             family, fault = shape.only, NO_FAULT
             if family is None:
-                family, fault = tell_apart(shape, echo, reading.model, base)
-            settings = NO_SETTINGS if echo is None else echo.settings()
-            return Row(record_id, number, family, reading, settings, fault if error is None else read_error(error))
+                family, fault = tell_apart(shape, echo, parsed.model, base)
+            sampling = NO_SAMPLING if echo is None else echo.sampling()
+            return Row(record_id, number, family, parsed, sampling, fault if error is None else read_error(error))
         if error is not None:
             return Row(record_id, number, *claim_typed(line, base), read_error(error))
         return None
@@ -175,7 +175,7 @@ def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str) -> 
 def tell_apart(shape: Shape, echo: Any, named: str | None, base: str) -> tuple[Family, Fault]:
     """Choose among families whose answers look alike, or take the likeliest and say that nothing tells them apart."""
     for family in shape.families:
-        if family.tells(echo) if family.tells else matches(family, base, named):
+        if family.matches_request(echo) if family.matches_request else matches(family, base, named):
             return family, NO_FAULT
     first, *others = (family.name for family in shape.families)
     alike = f"read as {first}: {' and '.join(others)} answer in the same shape, and no model is named"
@@ -187,7 +187,7 @@ def matches(family: Family, base: str, named: str | None) -> bool:
     return bool(family.models.match(base) or (named and family.models.match(named)))
 
 
-def claim_typed(line: bytes, base: str) -> tuple[Family | None, Reading, Settings]:
+def claim_typed(line: bytes, base: str) -> tuple[Family | None, ParsedAnswer, Sampling]:
     """Find the family of a line without an answer by its request."""
     return claim(((shape, decode_request(line, shape)) for shape in likely_shapes(base)), base)
 
@@ -208,18 +208,18 @@ def likely_shapes(base: str) -> tuple[Shape, ...]:
     return tuple(shape for shape in SHAPES if shape in own or CONVERSE in shape.families) if own else SHAPES
 
 
-def claim(echoes: Iterable[tuple[Shape, Any]], base: str) -> tuple[Family | None, Reading, Settings]:
+def claim(echoes: Iterable[tuple[Shape, Any]], base: str) -> tuple[Family | None, ParsedAnswer, Sampling]:
     """Find whose request it is: by what only one format has, else by the model that was asked."""
     unclaimed = []
     for shape, echo in echoes:
-        if echo is not None and echo.is_claimed():
-            return tell_apart(shape, echo, None, base)[0], NO_READING, echo.settings()
+        if echo is not None and echo.has_signature():
+            return tell_apart(shape, echo, None, base)[0], NO_ANSWER, echo.sampling()
         if echo is not None:
             unclaimed += [(family, echo) for family in shape.families]
     for family, echo in unclaimed:
         if family.models.match(base):
-            return family, NO_READING, echo.settings()
-    return None, NO_READING, NO_SETTINGS
+            return family, NO_ANSWER, echo.sampling()
+    return None, NO_ANSWER, NO_SAMPLING
 
 
 def write_id(record_id: str | int | None) -> str | None:
@@ -254,7 +254,7 @@ def read_patiently(line: bytes, number: int, file: str, base: str) -> Row:
         return read_body(*parse_patiently(line), number, file, base)
     except (ValueError, RecursionError) as error:
         fault = unreadable(file, number, error)
-        return Row(salvage_record_id(line), number, None, NO_READING, NO_SETTINGS, fault)
+        return Row(salvage_record_id(line), number, None, NO_ANSWER, NO_SAMPLING, fault)
 
 
 def read_body(body: Any, notes: list[str], number: int, file: str, base: str) -> Row:
@@ -264,17 +264,17 @@ def read_body(body: Any, notes: list[str], number: int, file: str, base: str) ->
     record_id = write_id(read_record_id(body.get("recordId"), notes))
     fault = None if body.get("error") is None else read_error(body["error"])
     try:
-        shape, reading = find_answer(body.get("modelOutput"), notes)
+        shape, parsed = find_answer(body.get("modelOutput"), notes)
     except ValueError as reason:
         request = body.get("modelInput")
         claimed = claim(((shape, read_request(request, shape, [])) for shape in likely_shapes(base)), base)
         return Row(record_id, number, *claimed, fault or unreadable(file, number, reason))
     echo = read_request(body.get("modelInput"), shape, notes)
-    family, doubt = tell_apart(shape, echo, reading.model, base)
+    family, doubt = tell_apart(shape, echo, parsed.model, base)
     notes += [doubt.error_message] if doubt.error_message else []
-    settings = echo.settings() if echo is not None else NO_SETTINGS
+    sampling = echo.sampling() if echo is not None else NO_SAMPLING
     fault = fault or Fault(error_message="; ".join(notes) or None)
-    return Row(record_id, number, family, reading, settings, fault)
+    return Row(record_id, number, family, parsed, sampling, fault)
 
 
 def read_record_id(record_id: Any, notes: list[str]) -> str | int | None:
@@ -285,7 +285,7 @@ def read_record_id(record_id: Any, notes: list[str]) -> str | int | None:
     return None
 
 
-def find_answer(output: Any, notes: list[str]) -> tuple[Shape, Reading]:
+def find_answer(output: Any, notes: list[str]) -> tuple[Shape, ParsedAnswer]:
     """Find the shape whose signs the answer bears, and read it."""
     if output is None:
         raise ValueError("neither modelOutput nor error")
@@ -296,12 +296,12 @@ def find_answer(output: Any, notes: list[str]) -> tuple[Shape, Reading]:
         if shape.signs <= output.keys():
             own: list[str] = []
             try:
-                reading = mend(output, shape.families[0].answer, own, shape.signs).reading()
+                parsed = mend(output, shape.families[0].answer, own, shape.signs).parse()
             except ValueError as reason:
                 reasons.append(reason)
                 continue
             notes += own
-            return shape, reading
+            return shape, parsed
     no_shape = ValueError(f"no family reads this modelOutput (it has {', '.join(output) or 'no fields'})")
     raise (reasons or [no_shape])[0]
 

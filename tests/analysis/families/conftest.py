@@ -18,7 +18,7 @@ def make_prompt():
 @pytest.fixture
 def read():
     """Read an answer, as JSON text, with the Struct of a family."""
-    return lambda family, body: msgspec.json.decode(body, type=family.answer).reading()
+    return lambda family, body: msgspec.json.decode(body, type=family.answer).parse()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from analysis.families.anthropic import ANTHROPIC, AnthropicAnswer, AnthropicRequest
-from analysis.families.family import Reading, Settings
+from analysis.families.family import ParsedAnswer, Sampling
 from analysis.prompts import Prompt
 
 BARE = Prompt(name="short", model_id="anthropic.claude-haiku-4-5", template="{{ transcript }}")
@@ -18,8 +18,8 @@ FULL = msgspec.structs.replace(
 )
 
 
-def read(body: str) -> Reading:
-    return msgspec.json.decode(body, type=AnthropicAnswer).reading()
+def read(body: str) -> ParsedAnswer:
+    return msgspec.json.decode(body, type=AnthropicAnswer).parse()
 
 
 def test_a_bare_prompt_sends_only_what_the_model_needs():
@@ -48,22 +48,22 @@ def test_what_the_prompt_sets_is_sent_in_a_fixed_order():
 
 def test_the_settings_of_a_request_are_read_back():
     echo = msgspec.convert(ANTHROPIC.write_request(FULL, "Hello"), AnthropicRequest)
-    assert echo.settings() == Settings(max_tokens=400, temperature=0.0, top_p=0.9, top_k=5)
-    assert echo.is_claimed()
+    assert echo.sampling() == Sampling(max_tokens=400, temperature=0.0, top_p=0.9, top_k=5)
+    assert echo.has_signature()
 
 
-def test_a_converse_request_is_not_claimed():
-    assert not msgspec.convert({"messages": [], "inferenceConfig": {"maxTokens": 4}}, AnthropicRequest).is_claimed()
+def test_a_converse_request_has_no_signature_of_this_family():
+    assert not msgspec.convert({"messages": [], "inferenceConfig": {"maxTokens": 4}}, AnthropicRequest).has_signature()
 
 
 def test_text_blocks_are_joined_and_other_blocks_are_not_text():
-    reading = read(
+    parsed = read(
         '{"model":"claude-haiku-4-5","content":[{"type":"thinking","thinking":"Hm."},{"type":"text","text":"Refund "},'
         '{"type":"tool_use","id":"t","name":"look","input":{"text":"no"}},{"type":"text","text":"asked."}],'
         '"stop_reason":"end_turn","usage":{"input_tokens":210,"output_tokens":9,"cache_read_input_tokens":0,'
         '"cache_creation_input_tokens":7,"cache_creation":{"ephemeral_5m_input_tokens":7}}}'
     )
-    assert reading == Reading("claude-haiku-4-5", "Refund asked.", "end_turn", 210, 9, 0, 7)
+    assert parsed == ParsedAnswer("claude-haiku-4-5", "Refund asked.", "end_turn", 210, 9, 0, 7)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_an_answer_without_text_blocks_has_no_text(content, text):
 
 @pytest.mark.parametrize("usage", ["", ',"usage":null', ',"usage":{}', ',"usage":{"input_tokens":null}'])
 def test_tokens_that_are_not_given_are_missing(usage):
-    assert read(f'{{"content":[]{usage}}}') == Reading()
+    assert read(f'{{"content":[]{usage}}}') == ParsedAnswer()
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,20 @@
 import pytest
 
 from analysis.families.anthropic_text import ANTHROPIC_TEXT
-from analysis.families.family import Reading, Settings
+from analysis.families.family import ParsedAnswer, Sampling
 
 
 def test_an_answer_has_no_tokens(read):
     body = '{"type":"completion","completion":" A refund.","stop_reason":"stop_sequence","stop":"\\n\\nHuman:"}'
-    assert read(ANTHROPIC_TEXT, body) == Reading(text=" A refund.", stop_reason="stop_sequence")
+    assert read(ANTHROPIC_TEXT, body) == ParsedAnswer(text=" A refund.", stop_reason="stop_sequence")
 
 
 def test_the_settings_of_a_request_are_read(echo):
     request = echo(
         ANTHROPIC_TEXT, {"prompt": "\n\nHuman: Hello\n\nAssistant:", "max_tokens_to_sample": 200, "top_k": 5}
     )
-    assert request.is_claimed()
-    assert request.settings() == Settings(200, None, None, 5)
+    assert request.has_signature()
+    assert request.sampling() == Sampling(200, None, None, 5)
 
 
 @pytest.mark.parametrize(("reason", "stop"), [("stop_sequence", "stop_sequence"), ("max_tokens", "length")])

@@ -1,7 +1,7 @@
 import pytest
 
 from analysis.families.cohere import COHERE
-from analysis.families.family import Reading, Settings
+from analysis.families.family import ParsedAnswer, Sampling
 
 LIGHT = "cohere.command-light-text-v14"
 
@@ -19,18 +19,18 @@ def test_a_request_has_one_text_with_the_system_text_first(make_prompt):
 
 def test_the_settings_of_a_request_are_read_back(make_prompt, echo):
     request = echo(COHERE, COHERE.write_request(make_prompt(LIGHT, top_k=5), "Hello"))
-    assert request.is_claimed()
-    assert request.settings() == Settings(400, 0.5, 0.9, 5)
+    assert request.has_signature()
+    assert request.sampling() == Sampling(400, 0.5, 0.9, 5)
 
 
 def test_an_answer_has_no_tokens(read):
     body = '{"id":"i","prompt":"Summarise","generations":[{"id":"g","text":"A refund.","finish_reason":"COMPLETE"}]}'
-    assert read(COHERE, body) == Reading(text="A refund.", stop_reason="COMPLETE")
+    assert read(COHERE, body) == ParsedAnswer(text="A refund.", stop_reason="COMPLETE")
 
 
 @pytest.mark.parametrize("generations", ["[]", "null", "[{}]"])
 def test_an_answer_without_generations_has_no_text(read, generations):
-    assert read(COHERE, f'{{"generations":{generations}}}') == Reading()
+    assert read(COHERE, f'{{"generations":{generations}}}') == ParsedAnswer()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 from analysis.families.cohere_r import COHERE_R
-from analysis.families.family import Reading, Settings
+from analysis.families.family import ParsedAnswer, Sampling
 
 PLUS = "cohere.command-r-plus-v1:0"
 
@@ -18,15 +18,15 @@ def test_a_request_has_a_message_and_a_preamble(make_prompt):
 
 def test_the_settings_of_a_request_are_read_back(make_prompt, echo):
     request = echo(COHERE_R, COHERE_R.write_request(make_prompt(PLUS), "Hello"))
-    assert request.is_claimed()
-    assert request.settings() == Settings(400, 0.5, 0.9)
+    assert request.has_signature()
+    assert request.sampling() == Sampling(400, 0.5, 0.9)
 
 
 def test_an_answer_without_tokens_is_read(read):
     body = '{"response_id":"r","generation_id":"g","text":"A refund.","finish_reason":"COMPLETE","chat_history":[]}'
-    assert read(COHERE_R, body) == Reading(text="A refund.", stop_reason="COMPLETE")
+    assert read(COHERE_R, body) == ParsedAnswer(text="A refund.", stop_reason="COMPLETE")
 
 
 def test_tokens_are_those_that_are_billed(read):
     body = '{"text":"Hi.","finish_reason":"COMPLETE","meta":{"billed_units":{"input_tokens":9,"output_tokens":2}}}'
-    assert read(COHERE_R, body) == Reading(None, "Hi.", "COMPLETE", 9, 2)
+    assert read(COHERE_R, body) == ParsedAnswer(None, "Hi.", "COMPLETE", 9, 2)

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from analysis.families.converse import CONVERSE, ConverseAnswer, ConverseRequest
-from analysis.families.family import Reading, Settings
+from analysis.families.family import ParsedAnswer, Sampling
 from analysis.prompts import Prompt
 
 BARE = Prompt(name="short", model_id="zai.glm-4.7", template="{{ transcript }}", invocation_type="Converse")
@@ -18,16 +18,16 @@ FULL = msgspec.structs.replace(
 )
 
 
-def read(body: str) -> Reading:
-    return msgspec.json.decode(body, type=ConverseAnswer).reading()
+def read(body: str) -> ParsedAnswer:
+    return msgspec.json.decode(body, type=ConverseAnswer).parse()
 
 
 def read_content(content: str) -> str | None:
     return read(f'{{"output":{{"message":{{"role":"assistant","content":{content}}}}}}}').text
 
 
-def read_settings(body: str) -> Settings:
-    return msgspec.json.decode(body, type=ConverseRequest).settings()
+def read_sampling(body: str) -> Sampling:
+    return msgspec.json.decode(body, type=ConverseRequest).sampling()
 
 
 def test_a_bare_prompt_sends_only_what_the_model_needs():
@@ -61,8 +61,8 @@ def test_top_k_is_written_as_the_model_names_it(model_id, fields):
 
 def test_the_settings_of_a_request_are_read_back():
     echo = msgspec.convert(CONVERSE.write_request(FULL, "Hello"), ConverseRequest)
-    assert echo.settings() == Settings(max_tokens=400, temperature=0.0, top_p=0.9, top_k=5)
-    assert echo.is_claimed()
+    assert echo.sampling() == Sampling(max_tokens=400, temperature=0.0, top_p=0.9, top_k=5)
+    assert echo.has_signature()
 
 
 @pytest.mark.parametrize(
@@ -75,27 +75,27 @@ def test_the_settings_of_a_request_are_read_back():
     ],
 )
 def test_top_k_is_read_from_where_the_model_wants_it(body):
-    assert read_settings(body) == Settings(top_k=20)
+    assert read_sampling(body) == Sampling(top_k=20)
 
 
 @pytest.mark.parametrize("body", ["{}", '{"inferenceConfig":null}', '{"additionalModelRequestFields":null}'])
 def test_settings_that_are_not_given_are_missing(body):
-    assert read_settings(body) == Settings()
+    assert read_sampling(body) == Sampling()
 
 
-def test_an_anthropic_request_is_not_claimed():
-    assert not msgspec.convert({"max_tokens": 4, "messages": []}, ConverseRequest).is_claimed()
+def test_an_anthropic_request_has_no_signature_of_this_family():
+    assert not msgspec.convert({"max_tokens": 4, "messages": []}, ConverseRequest).has_signature()
 
 
 def test_members_that_are_null_change_nothing():
-    reading = read(
+    parsed = read(
         '{"output":{"message":{"role":"assistant","content":[{"text":null,"image":null,"toolUse":null,'
         '"citationsContent":null,"reasoningContent":{"reasoningText":{"text":"Hm."}}},'
         '{"text":"Refund asked.","image":null,"reasoningContent":null}]}},"stopReason":"end_turn",'
         '"usage":{"inputTokens":419,"outputTokens":8,"totalTokens":427,"cacheReadInputTokens":null,'
         '"cacheWriteInputTokens":null,"cacheDetails":null},"metrics":null}'
     )
-    assert reading == Reading(None, "Refund asked.", "end_turn", 419, 8)
+    assert parsed == ParsedAnswer(None, "Refund asked.", "end_turn", 419, 8)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_text_blocks_and_cited_texts_are_joined(content, text):
 
 @pytest.mark.parametrize("output", ["null", "{}", '{"message":null}', '{"message":{"content":null}}'])
 def test_an_answer_without_a_message_has_no_text(output):
-    assert read(f'{{"output":{output}}}') == Reading()
+    assert read(f'{{"output":{output}}}') == ParsedAnswer()
 
 
 @pytest.mark.parametrize("name", ["cacheReadInputTokens", "cacheReadInputTokenCount"])
@@ -128,8 +128,8 @@ def test_the_cache_counter_is_read_under_either_name(name):
 
 def test_the_two_names_of_a_cache_counter_are_not_added():
     usage = '{"cacheWriteInputTokens":30,"cacheWriteInputTokenCount":30,"cacheReadInputTokens":0}'
-    reading = read(f'{{"output":null,"usage":{usage}}}')
-    assert (reading.cache_read_tokens, reading.cache_write_tokens) == (0, 30)
+    parsed = read(f'{{"output":null,"usage":{usage}}}')
+    assert (parsed.cache_read_tokens, parsed.cache_write_tokens) == (0, 30)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.families.deepseek_r1 import DEEPSEEK_R1
-from analysis.families.family import Reading, Settings
+from analysis.families.family import ParsedAnswer, Sampling
 from analysis.prompts import Prompt
 
 R1 = "us.deepseek.r1-v1:0"
@@ -30,8 +30,8 @@ def test_no_text_adds_a_token(text):
 
 def test_the_settings_of_a_request_are_read_back(make_prompt, echo):
     request = echo(DEEPSEEK_R1, DEEPSEEK_R1.write_request(make_prompt(R1), "Hello"))
-    assert request.settings() == Settings(400, 0.5, 0.9)
-    assert not request.is_claimed()
+    assert request.sampling() == Sampling(400, 0.5, 0.9)
+    assert not request.has_signature()
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_settings_of_a_request_are_read_back(make_prompt, echo):
 )
 def test_text_is_what_stands_after_the_thoughts(read, written, text):
     body = {"choices": [{"text": written, "stop_reason": "stop"}]}
-    assert read(DEEPSEEK_R1, json.dumps(body)) == Reading(text=text, stop_reason="stop")
+    assert read(DEEPSEEK_R1, json.dumps(body)) == ParsedAnswer(text=text, stop_reason="stop")
 
 
 @pytest.mark.parametrize(("reason", "stop"), [("stop", "end"), ("length", "length")])

@@ -3,7 +3,7 @@ import pytest
 from analysis.errors import ModelError
 from analysis.facts.models import find_model
 from analysis.families import find_family
-from analysis.families.family import Reading, Settings
+from analysis.families.family import ParsedAnswer, Sampling
 from analysis.families.imported import IMPORTED
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2c3d4e5f6"
@@ -14,11 +14,11 @@ def test_an_answer_is_read_in_full(read):
         '{"object":"text_completion","id":"","model":"/opt/ml/model","choices":[{"index":0,"text":" A refund.",'
         '"logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":6,"completion_tokens":100}}'
     )
-    assert read(IMPORTED, body) == Reading("/opt/ml/model", " A refund.", "length", 6, 100)
+    assert read(IMPORTED, body) == ParsedAnswer("/opt/ml/model", " A refund.", "length", 6, 100)
 
 
 def test_the_settings_of_a_request_are_read(echo):
-    assert echo(IMPORTED, {"prompt": "Hello", "max_tokens": 100, "temperature": 0.5}).settings() == Settings(100, 0.5)
+    assert echo(IMPORTED, {"prompt": "Hello", "max_tokens": 100, "temperature": 0.5}).sampling() == Sampling(100, 0.5)
 
 
 def test_an_imported_model_is_not_written_to(make_prompt):

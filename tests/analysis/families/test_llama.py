@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.families.family import Reading, Settings
+from analysis.families.family import ParsedAnswer, Sampling
 from analysis.families.llama import LLAMA
 from analysis.prompts import Prompt
 
@@ -51,13 +51,13 @@ def test_no_text_adds_a_token(text):
 
 def test_the_settings_of_a_request_are_read_back(make_prompt, echo):
     request = echo(LLAMA, LLAMA.write_request(make_prompt(LLAMA_3), "Hello"))
-    assert request.is_claimed()
-    assert request.settings() == Settings(400, 0.5, 0.9)
+    assert request.has_signature()
+    assert request.sampling() == Sampling(400, 0.5, 0.9)
 
 
 def test_an_answer_is_read_in_full(read):
     body = '{"generation":"A refund.","prompt_token_count":180,"generation_token_count":8,"stop_reason":"stop"}'
-    assert read(LLAMA, body) == Reading(None, "A refund.", "stop", 180, 8)
+    assert read(LLAMA, body) == ParsedAnswer(None, "A refund.", "stop", 180, 8)
 
 
 @pytest.mark.parametrize(("reason", "stop"), [("stop", "end"), ("length", "length"), ("bored", "other")])

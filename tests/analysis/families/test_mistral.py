@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.families.family import Reading, Settings
+from analysis.families.family import ParsedAnswer, Sampling
 from analysis.families.mistral import MISTRAL
 from analysis.prompts import Prompt
 
@@ -38,19 +38,19 @@ def test_marks_of_other_speakers_stay(make_prompt):
 
 def test_the_settings_of_a_request_are_read_back(make_prompt, echo):
     request = echo(MISTRAL, MISTRAL.write_request(make_prompt(SMALL, top_k=5), "Hello"))
-    assert request.settings() == Settings(400, 0.5, 0.9, 5)
-    assert not request.is_claimed()
+    assert request.sampling() == Sampling(400, 0.5, 0.9, 5)
+    assert not request.has_signature()
 
 
 def test_an_answer_has_no_tokens(read):
-    assert read(MISTRAL, '{"outputs":[{"text":" A refund.","stop_reason":"stop"}]}') == Reading(
+    assert read(MISTRAL, '{"outputs":[{"text":" A refund.","stop_reason":"stop"}]}') == ParsedAnswer(
         text=" A refund.", stop_reason="stop"
     )
 
 
 @pytest.mark.parametrize("outputs", ["[]", "null", "[{}]"])
 def test_an_answer_without_outputs_has_no_text(read, outputs):
-    assert read(MISTRAL, f'{{"outputs":{outputs}}}') == Reading()
+    assert read(MISTRAL, f'{{"outputs":{outputs}}}') == ParsedAnswer()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-from analysis.families.family import Reading
+from analysis.families.family import ParsedAnswer
 from analysis.families.mistral_chat import MISTRAL_CHAT
 
 
@@ -16,4 +16,4 @@ def test_an_answer_ends_for_a_stop_reason_and_has_no_usage(read):
         '{"choices":[{"index":0,"message":{"role":"assistant","content":"A refund.","tool_calls":null},'
         '"stop_reason":"stop"}]}'
     )
-    assert read(MISTRAL_CHAT, body) == Reading(text="A refund.", stop_reason="stop")
+    assert read(MISTRAL_CHAT, body) == ParsedAnswer(text="A refund.", stop_reason="stop")

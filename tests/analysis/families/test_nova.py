@@ -1,7 +1,7 @@
 import pytest
 
 from analysis.families.converse import CONVERSE
-from analysis.families.family import Reading, Settings
+from analysis.families.family import ParsedAnswer, Sampling
 from analysis.families.nova import NOVA
 
 LITE = "us.amazon.nova-lite-v1:0"
@@ -30,11 +30,11 @@ def test_fields_of_the_config_join_those_that_are_there(make_prompt):
 
 def test_the_settings_of_a_request_are_read_back(make_prompt, echo):
     request = echo(NOVA, NOVA.write_request(make_prompt(LITE, top_k=20), "Hello"))
-    assert request.settings() == Settings(400, 0.5, 0.9, 20)
+    assert request.sampling() == Sampling(400, 0.5, 0.9, 20)
 
 
 def test_the_older_name_of_max_tokens_is_read(echo):
-    assert echo(NOVA, {"inferenceConfig": {"max_new_tokens": 10}}).settings() == Settings(10)
+    assert echo(NOVA, {"inferenceConfig": {"max_new_tokens": 10}}).sampling() == Sampling(10)
 
 
 @pytest.mark.parametrize(
@@ -50,29 +50,29 @@ def test_the_older_name_of_max_tokens_is_read(echo):
 )
 def test_the_request_tells_nova_from_converse(echo, body, is_nova):
     request = echo(NOVA, body)
-    assert (NOVA.tells(request), CONVERSE.tells(request)) == (is_nova, not is_nova)
+    assert (NOVA.matches_request(request), CONVERSE.matches_request(request)) == (is_nova, not is_nova)
 
 
 def test_an_answer_without_a_request_is_taken_for_converse():
-    assert (NOVA.tells(None), CONVERSE.tells(None)) == (False, True)
+    assert (NOVA.matches_request(None), CONVERSE.matches_request(None)) == (False, True)
 
 
 def test_an_answer_is_read_in_full(read):
-    reading = read(
+    parsed = read(
         NOVA,
         '{"output":{"message":{"role":"assistant","content":[{"reasoningContent":{"reasoningText":{"text":"Hm."}}},'
         '{"text":"The caller asked for a refund."}]}},"stopReason":"end_turn","usage":{"inputTokens":190,'
         '"outputTokens":8,"totalTokens":198,"cacheReadInputTokenCount":3,"cacheWriteInputTokenCount":0}}',
     )
-    assert reading == Reading(None, "The caller asked for a refund.", "end_turn", 190, 8, 3, 0)
+    assert parsed == ParsedAnswer(None, "The caller asked for a refund.", "end_turn", 190, 8, 3, 0)
 
 
 def test_an_answer_that_a_guardrail_changed_may_lack_tokens(read):
-    reading = read(
+    parsed = read(
         NOVA,
         '{"output":{"message":{"content":[{"text":"{NAME}"}]}},"usage":{"inputTokens":30},"x-guardrail":"INTERVENED"}',
     )
-    assert (reading.text, reading.input_tokens, reading.output_tokens) == ("{NAME}", 30, None)
+    assert (parsed.text, parsed.input_tokens, parsed.output_tokens) == ("{NAME}", 30, None)
 
 
 @pytest.mark.parametrize("model", ["amazon.nova-2-multimodal-embeddings-v1:0", "amazon.nova-canvas-v1:0"])

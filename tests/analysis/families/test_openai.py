@@ -4,7 +4,7 @@ import pytest
 
 from analysis.facts.models import find_model
 from analysis.families import find_family
-from analysis.families.family import Reading, Settings
+from analysis.families.family import ParsedAnswer, Sampling
 from analysis.families.openai import OPENAI
 
 OSS = "openai.gpt-oss-20b-1:0"
@@ -29,12 +29,12 @@ def test_a_request_of_gpt_oss_has_max_completion_tokens(make_prompt):
 def test_a_request_of_another_model_has_max_tokens(make_prompt, echo):
     request = OPENAI.write_request(make_prompt(QWEN, additional_fields={"reasoning_effort": "low"}), "Hello")
     assert (request["max_tokens"], request["reasoning_effort"]) == (400, "low")
-    assert echo(OPENAI, request).settings() == Settings(400, 0.5, 0.9)
+    assert echo(OPENAI, request).sampling() == Sampling(400, 0.5, 0.9)
 
 
-@pytest.mark.parametrize(("model_id", "claimed"), [(OSS, True), (QWEN, False)])
-def test_only_a_request_of_gpt_oss_is_like_no_other(make_prompt, echo, model_id, claimed):
-    assert echo(OPENAI, OPENAI.write_request(make_prompt(model_id), "Hello")).is_claimed() == claimed
+@pytest.mark.parametrize(("model_id", "has_signature"), [(OSS, True), (QWEN, False)])
+def test_only_a_request_of_gpt_oss_is_like_no_other(make_prompt, echo, model_id, has_signature):
+    assert echo(OPENAI, OPENAI.write_request(make_prompt(model_id), "Hello")).has_signature() == has_signature
 
 
 def test_an_answer_is_read_in_full(read):
@@ -44,7 +44,7 @@ def test_an_answer_is_read_in_full(read):
         '"<reasoning>Short note needed.</reasoning>The caller asked for a refund."}}],'
         '"usage":{"prompt_tokens":160,"completion_tokens":31,"total_tokens":191}}'
     )
-    assert read(OPENAI, body) == Reading(OSS, "The caller asked for a refund.", "stop", 160, 31)
+    assert read(OPENAI, body) == ParsedAnswer(OSS, "The caller asked for a refund.", "stop", 160, 31)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_text_is_what_stands_after_the_reasoning(read, content, text):
 
 @pytest.mark.parametrize("choices", ["[]", "null", '[{"message":null}]'])
 def test_an_answer_without_a_message_has_no_text(read, choices):
-    assert read(OPENAI, f'{{"choices":{choices}}}') == Reading()
+    assert read(OPENAI, f'{{"choices":{choices}}}') == ParsedAnswer()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from analysis.families.family import Reading, Settings
+from analysis.families.family import ParsedAnswer, Sampling
 from analysis.families.titan import TITAN
 
 LITE = "amazon.titan-text-lite-v1"
@@ -15,20 +15,20 @@ def test_a_request_has_one_text_with_the_system_text_first(make_prompt):
 
 def test_the_settings_of_a_request_are_read_back(make_prompt, echo):
     request = echo(TITAN, TITAN.write_request(make_prompt(LITE), "Hello"))
-    assert request.is_claimed()
-    assert request.settings() == Settings(400, 0.5, 0.9)
+    assert request.has_signature()
+    assert request.sampling() == Sampling(400, 0.5, 0.9)
 
 
 def test_an_answer_is_read_in_full(read):
     body = (
         '{"inputTextTokenCount":170,"results":[{"tokenCount":8,"outputText":"A refund.","completionReason":"FINISH"}]}'
     )
-    assert read(TITAN, body) == Reading(None, "A refund.", "FINISH", 170, 8)
+    assert read(TITAN, body) == ParsedAnswer(None, "A refund.", "FINISH", 170, 8)
 
 
 @pytest.mark.parametrize("results", ["[]", "null", "[{}]", '[{"outputText":null}]'])
 def test_an_answer_without_results_has_no_text(read, results):
-    assert read(TITAN, f'{{"results":{results}}}') == Reading()
+    assert read(TITAN, f'{{"results":{results}}}') == ParsedAnswer()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
 from analysis.errors import AnalysisError
-from analysis.families.family import Reading
+from analysis.families.family import ParsedAnswer
 from analysis.families.writer import WRITER
 from analysis.requests.prompt_checks import check_settings
 
@@ -25,7 +25,7 @@ def test_an_answer_as_the_page_shows_it_is_read_in_full(read):
         '"tool_calls":[]},"logprobs":null,"finish_reason":"stop","stop_reason":null}],"usage":{"prompt_tokens":43,'
         '"total_tokens":186,"completion_tokens":143,"prompt_tokens_details":null},"prompt_logprobs":null}'
     )
-    assert read(WRITER, body) == Reading("writer.palmyra-x5-v1:0", "A refund.", "stop", 43, 143)
+    assert read(WRITER, body) == ParsedAnswer("writer.palmyra-x5-v1:0", "A refund.", "stop", 43, 143)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_nothing_is_learnt_from_a_line_that_is_torn(name):
     begin = line.index(name) + len(name)
     torn = line[:begin] + bytes(600) + line[begin + 600 : -1] + b'"\n'
     *_, row = read_lines([torn, line], "0.jsonl.out")
-    assert (row.record_id, row.settings.max_tokens) == ("r1", 400)
+    assert (row.record_id, row.sampling.max_tokens) == ("r1", 400)
 
 
 def test_many_forms_are_tried_but_not_for_ever():
@@ -122,6 +122,6 @@ def test_a_line_says_the_same_without_the_long_texts(request_, order, text, esca
     first, second = (json.dumps(one, ensure_ascii=escapes, separators=separators).encode() for one in (line, other))
     (alone,) = read_lines([second], "a.jsonl.out")
     _, behind = read_lines([first, second], "a.jsonl.out")
-    assert (behind.record_id, behind.family, behind.reading, behind.settings, behind.fault) == (
-        *(alone.record_id, alone.family, alone.reading, alone.settings, alone.fault),
+    assert (behind.record_id, behind.family, behind.parsed, behind.sampling, behind.fault) == (
+        *(alone.record_id, alone.family, alone.parsed, alone.sampling, alone.fault),
     )
