@@ -13,7 +13,7 @@ from analysis.errors import StorageError
 
 
 def read_facts(table: str) -> pl.DataFrame:
-    """Read one table of facts that comes with the package: `models`, `names`, `prices` or `quotas`.
+    """Read one table of facts that comes with the package: `models`, `model_names`, `prices` or `quotas`.
 
     Returns
     -------

@@ -31,7 +31,7 @@ def find_named(name: str) -> str:
     """Find the base id of the model that a name means; empty when it is none that is known here.
 
     A name is compared without vendor, version, upper case and punctuation; what cannot be compared is in
-    `facts/names.csv`.
+    `facts/model_names.csv`.
     """
     return named_models().get(simplify(name), "")
 
@@ -49,7 +49,7 @@ def simplify(name: str) -> str:
 @cache
 def named_models() -> dict[str, str]:
     """List the models by what is left of their ids and of their names."""
-    names = read_facts("names")
+    names = read_facts("model_names")
     return {simplify(base): base for base in list_models()} | {
         simplify(name): model for name, model in names.select("name", "model").iter_rows()
     }

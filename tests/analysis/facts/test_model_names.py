@@ -45,7 +45,7 @@ def test_no_two_models_are_left_with_one_name():
 
 
 def test_each_name_has_a_known_model_a_source_and_a_day_and_is_needed():
-    names = read_facts("names")
+    names = read_facts("model_names")
     assert names.null_count().row(0) == (0, 0, 0, 0)
     assert set(names["model"]) <= set(list_models())
     assert not {simplify(name) for name in names["name"]} & {simplify(model) for model in list_models()}
