@@ -34,7 +34,7 @@ MILLION = re.compile(r"(1m|1000000) tokens?|million\w*tokens", re.IGNORECASE)
 KEY = ("model", "profile", "region", "invocation")
 
 
-class Usage(NamedTuple):
+class UsageType(NamedTuple):
     """What a usage type says: the model's name in it, which tokens, and the words about how they were asked for."""
 
     name: str
@@ -140,7 +140,7 @@ def read_product(product: dict[str, Any]) -> Rate | Unread | None:
     )
 
 
-def read_usage(usage_type: str) -> Usage | None:
+def read_usage(usage_type: str) -> UsageType | None:
     """Take a usage type apart; None when it says nothing of input or output tokens."""
     body = REGION.sub("", usage_type, count=1)
     sold = MARKETPLACE.match(body)
@@ -151,10 +151,10 @@ def read_usage(usage_type: str) -> Usage | None:
     before, after = text[: tokens.start()], text[tokens.end() :]
     words = frozenset(re.split(r"[-_]", f"{before}_{after}" if sold else after))
     name = MANTLE.sub("", before)
-    return Usage("" if sold else name, tokens[1], words, is_mantle=not sold and name != before)
+    return UsageType("" if sold else name, tokens[1], words, is_mantle=not sold and name != before)
 
 
-def list_names(about: dict[str, Any], usage: Usage) -> list[str]:
+def list_names(about: dict[str, Any], usage: UsageType) -> list[str]:
     """List what a product calls its model: some rows have the name only in the usage type."""
     sold_as = about.get("servicename") or ""
     names = [sold_as.removesuffix(EDITION) if sold_as.endswith(EDITION) else "", about.get("model") or "", usage.name]

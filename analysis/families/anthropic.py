@@ -56,14 +56,14 @@ class AnthropicRequest(Struct, gc=False):
         return Sampling(self.max_tokens, self.temperature, self.top_p, self.top_k)
 
 
-class Block(Struct, gc=False):
+class AnthropicBlock(Struct, gc=False):
     """A block of an answer: text, thinking, a tool call."""
 
     type: str | None = None
     text: str | None = None
 
 
-class Usage(Struct, gc=False):
+class AnthropicUsage(Struct, gc=False):
     """Tokens; those read from or written to the cache are not among the input tokens."""
 
     input_tokens: Count | None = None
@@ -72,16 +72,16 @@ class Usage(Struct, gc=False):
     cache_creation_input_tokens: Count | None = None
 
 
-NO_USAGE = Usage()
+NO_USAGE = AnthropicUsage()
 
 
 class AnthropicAnswer(Struct, gc=False):
     """A message; its content sets it apart from the answers of other families."""
 
-    content: list[Block] | None
+    content: list[AnthropicBlock] | None
     model: str | None = None
     stop_reason: str | None = None
-    usage: Usage | None = None
+    usage: AnthropicUsage | None = None
 
     def parse(self) -> ParsedAnswer:
         """Join the text blocks; thinking and tool calls are not text."""

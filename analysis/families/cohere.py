@@ -56,7 +56,7 @@ class CohereRequest(Struct):
         return Sampling(self.max_tokens, self.temperature, self.p, self.k)
 
 
-class Generation(Struct):
+class CohereGeneration(Struct):
     """A text and its end."""
 
     text: str | None = None
@@ -66,11 +66,11 @@ class Generation(Struct):
 class CohereAnswer(Struct):
     """An answer; its generations set it apart from the answers of other families."""
 
-    generations: list[Generation] | None
+    generations: list[CohereGeneration] | None
 
     def parse(self) -> ParsedAnswer:
         """Read the first generation; there is one unless more are asked for."""
-        generation = self.generations[0] if self.generations else Generation()
+        generation = self.generations[0] if self.generations else CohereGeneration()
         return ParsedAnswer(text=generation.text, stop_reason=generation.finish_reason)
 
 

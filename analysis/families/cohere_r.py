@@ -38,7 +38,7 @@ class BilledUnits(Struct):
     output_tokens: Count | None = None
 
 
-class Meta(Struct):
+class CohereRMeta(Struct):
     """The wrapper around the tokens."""
 
     billed_units: BilledUnits | None = None
@@ -49,7 +49,7 @@ class CohereRAnswer(Struct):
 
     text: str | None
     finish_reason: str | None
-    meta: Meta | None = None
+    meta: CohereRMeta | None = None
 
     def parse(self) -> ParsedAnswer:
         """Give what is there; the answer does not name the model."""

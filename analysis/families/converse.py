@@ -107,7 +107,7 @@ class ConverseRequest(Struct, gc=False, rename="camel"):
         return take_first(take_first(fields.top_k, fields.k), take_first(of_nova.top_k, config.top_k))
 
 
-class Text(Struct, gc=False):
+class CitedText(Struct, gc=False):
     """A text that an answer cites from a document."""
 
     text: str | None = None
@@ -116,10 +116,10 @@ class Text(Struct, gc=False):
 class Citations(Struct, gc=False):
     """Cited text; it is part of the sentence in which it stands."""
 
-    content: list[Text] | None = None
+    content: list[CitedText] | None = None
 
 
-class Block(Struct, gc=False, rename="camel"):
+class ConverseBlock(Struct, gc=False, rename="camel"):
     """A block of an answer; reasoning and tool calls are left aside."""
 
     text: str | None = None
@@ -133,19 +133,19 @@ class Block(Struct, gc=False, rename="camel"):
         return [text for text in texts if text is not None]
 
 
-class Message(Struct, gc=False):
+class ConverseMessage(Struct, gc=False):
     """The message of an answer."""
 
-    content: list[Block] | None = None
+    content: list[ConverseBlock] | None = None
 
 
-class Output(Struct, gc=False):
+class ConverseOutput(Struct, gc=False):
     """The wrapper around the message."""
 
-    message: Message | None = None
+    message: ConverseMessage | None = None
 
 
-class Usage(Struct, gc=False, rename="camel"):
+class ConverseUsage(Struct, gc=False, rename="camel"):
     """Tokens; the cache counters have two names for one number."""
 
     input_tokens: Count | None = None
@@ -156,15 +156,15 @@ class Usage(Struct, gc=False, rename="camel"):
     cache_write_input_token_count: Count | None = None
 
 
-NO_USAGE = Usage()
+NO_USAGE = ConverseUsage()
 
 
 class ConverseAnswer(Struct, gc=False, rename="camel"):
     """A response; its output sets it apart from the answers of other families."""
 
-    output: Output | None
+    output: ConverseOutput | None
     stop_reason: str | None = None
-    usage: Usage | None = None
+    usage: ConverseUsage | None = None
 
     def parse(self) -> ParsedAnswer:
         """Join the text blocks; the response does not name the model."""

@@ -51,7 +51,7 @@ class CompletionRequest(Struct):
         return Sampling(self.max_tokens, self.temperature, self.top_p, self.top_k)
 
 
-class Choice(Struct):
+class CompletionChoice(Struct):
     """A text and its end, which OpenAI calls a finish reason; with a message it would be a choice of a chat."""
 
     text: str | None
@@ -60,7 +60,7 @@ class Choice(Struct):
     message: UnsetType = UNSET
 
 
-class Usage(Struct):
+class CompletionUsage(Struct):
     """Tokens, which R1 does not give."""
 
     prompt_tokens: Count | None = None
@@ -70,13 +70,13 @@ class Usage(Struct):
 class CompletionAnswer(Struct):
     """A text completion; the text in its choice sets it apart from the answers of other families."""
 
-    choices: Annotated[list[Choice], Meta(min_length=1)]
+    choices: Annotated[list[CompletionChoice], Meta(min_length=1)]
     model: str | None = None
-    usage: Usage | None = None
+    usage: CompletionUsage | None = None
 
     def parse(self) -> ParsedAnswer:
         """Read the first choice, from where the thoughts end; without their end nothing tells them from the text."""
-        choice, usage = self.choices[0], self.usage or Usage()
+        choice, usage = self.choices[0], self.usage or CompletionUsage()
         text = choice.text and choice.text.rpartition(THOUGHTS_END)[2]
         stop_reason = choice.finish_reason if choice.stop_reason is None else choice.stop_reason
         return ParsedAnswer(self.model, text, stop_reason, usage.prompt_tokens, usage.completion_tokens)

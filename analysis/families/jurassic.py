@@ -30,34 +30,34 @@ class JurassicRequest(Struct, rename="camel"):
         return Sampling(self.max_tokens, self.temperature, self.top_p)
 
 
-class Text(Struct):
+class JurassicText(Struct):
     """The text of a completion."""
 
     text: str | None = None
 
 
-class Finish(Struct):
+class JurassicFinish(Struct):
     """The end of a completion."""
 
     reason: str | None = None
 
 
-class Completion(Struct, rename="camel"):
+class JurassicCompletion(Struct, rename="camel"):
     """A text and its end."""
 
-    data: Text | None = None
-    finish_reason: Finish | None = None
+    data: JurassicText | None = None
+    finish_reason: JurassicFinish | None = None
 
 
 class JurassicAnswer(Struct):
     """An answer; its completions set it apart from the answers of other families."""
 
-    completions: list[Completion] | None
+    completions: list[JurassicCompletion] | None
 
     def parse(self) -> ParsedAnswer:
         """Read the first completion; there is one unless more are asked for."""
-        completion = self.completions[0] if self.completions else Completion()
-        text, finish = completion.data or Text(), completion.finish_reason or Finish()
+        completion = self.completions[0] if self.completions else JurassicCompletion()
+        text, finish = completion.data or JurassicText(), completion.finish_reason or JurassicFinish()
         return ParsedAnswer(text=text.text, stop_reason=finish.reason)
 
 

@@ -48,7 +48,7 @@ class MistralRequest(Struct):
         return Sampling(self.max_tokens, self.temperature, self.top_p, self.top_k)
 
 
-class Output(Struct):
+class MistralOutput(Struct):
     """The text of an answer and its end."""
 
     text: str | None = None
@@ -58,11 +58,11 @@ class Output(Struct):
 class MistralAnswer(Struct):
     """An answer; its outputs set it apart from the answers of other families."""
 
-    outputs: list[Output] | None
+    outputs: list[MistralOutput] | None
 
     def parse(self) -> ParsedAnswer:
         """Read the first output; there is one, and it does not say its tokens."""
-        output = self.outputs[0] if self.outputs else Output()
+        output = self.outputs[0] if self.outputs else MistralOutput()
         return ParsedAnswer(text=output.text, stop_reason=output.stop_reason)
 
 

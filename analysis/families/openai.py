@@ -65,7 +65,7 @@ class ChatRequest(Struct):
         return Sampling(old if new is None else new, self.temperature, self.top_p, self.top_k)
 
 
-class Message(Struct):
+class ChatMessage(Struct):
     """The message of an answer."""
 
     content: str | None = None
@@ -78,15 +78,15 @@ class Message(Struct):
         return text if end else None
 
 
-class Choice(Struct):
+class ChatChoice(Struct):
     """A choice; Mistral calls its end a stop reason."""
 
-    message: Message | None
+    message: ChatMessage | None
     finish_reason: str | None = None
     stop_reason: str | None = None
 
 
-class Usage(Struct):
+class ChatUsage(Struct):
     """Tokens."""
 
     prompt_tokens: Count | None = None
@@ -96,14 +96,14 @@ class Usage(Struct):
 class ChatAnswer(Struct):
     """A chat completion; the message in its choice sets it apart from the answers of other families."""
 
-    choices: list[Choice] | None
+    choices: list[ChatChoice] | None
     model: str | None = None
-    usage: Usage | None = None
+    usage: ChatUsage | None = None
 
     def parse(self) -> ParsedAnswer:
         """Read the first choice; a batch record gets one."""
-        choice = self.choices[0] if self.choices else Choice(None)
-        message, usage = choice.message or Message(), self.usage or Usage()
+        choice = self.choices[0] if self.choices else ChatChoice(None)
+        message, usage = choice.message or ChatMessage(), self.usage or ChatUsage()
         stop_reason = choice.finish_reason if choice.stop_reason is None else choice.stop_reason
         return ParsedAnswer(self.model, message.text(), stop_reason, usage.prompt_tokens, usage.completion_tokens)
 

@@ -33,7 +33,7 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
     return complete({"inputText": join_parts(prompt, text), "textGenerationConfig": drop_unset(generation)}, prompt)
 
 
-class Generation(Struct, rename={"max_tokens": "maxTokenCount", "top_p": "topP"}):
+class TitanGenerationConfig(Struct, rename={"max_tokens": "maxTokenCount", "top_p": "topP"}):
     """The settings of a request."""
 
     max_tokens: Count | None = None
@@ -44,7 +44,7 @@ class Generation(Struct, rename={"max_tokens": "maxTokenCount", "top_p": "topP"}
 class TitanRequest(Struct, rename={"generation": "textGenerationConfig"}):
     """The wrapper around the settings."""
 
-    generation: Generation | None = None
+    generation: TitanGenerationConfig | None = None
 
     def has_signature(self) -> bool:
         """Tell whether it has the field that only Titan has."""
@@ -52,11 +52,11 @@ class TitanRequest(Struct, rename={"generation": "textGenerationConfig"}):
 
     def sampling(self) -> Sampling:
         """Give the settings in the common names."""
-        generation = self.generation or Generation()
+        generation = self.generation or TitanGenerationConfig()
         return Sampling(generation.max_tokens, generation.temperature, generation.top_p)
 
 
-class Result(Struct, rename="camel"):
+class TitanResult(Struct, rename="camel"):
     """The text of an answer, its tokens and its end."""
 
     token_count: Count | None = None
@@ -67,12 +67,12 @@ class Result(Struct, rename="camel"):
 class TitanAnswer(Struct, rename="camel"):
     """An answer; its results set it apart from the answers of other families."""
 
-    results: list[Result] | None
+    results: list[TitanResult] | None
     input_text_token_count: Count | None = None
 
     def parse(self) -> ParsedAnswer:
         """Read the first result; there is one."""
-        result = self.results[0] if self.results else Result()
+        result = self.results[0] if self.results else TitanResult()
         return ParsedAnswer(
             text=result.output_text,
             stop_reason=result.completion_reason,

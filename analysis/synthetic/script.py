@@ -23,7 +23,7 @@ WORDS_PER_S = (2.2, 2.9)
 HOLD_S = (20, 240)
 
 
-class Call(NamedTuple):
+class SyntheticCall(NamedTuple):
     """A transcript and the facts it was made from."""
 
     transcript: str
@@ -55,7 +55,7 @@ class Script:
         self.words += words_of(text)
 
 
-def write_call(rng: random.Random, phrases: Phrases, target: int) -> Call:
+def write_call(rng: random.Random, phrases: Phrases, target: int) -> SyntheticCall:
     """Write a call of about as many words as the target."""
     matter = Matter(rng, phrases, rng.choice(phrases.texts["reasons"]), {})
     (outcome,) = rng.choices(list(OUTCOMES), list(OUTCOMES.values()))
@@ -152,7 +152,7 @@ def further_matter(script: Script, reason: dict[str, Any]) -> str:
     return "\n".join([*lines, f"A: {other.say(other.reason['fixed'])}", f"C: {other.say(choose(texts['accept']))}"])
 
 
-def finish_call(script: Script) -> Call:
+def finish_call(script: Script) -> SyntheticCall:
     """Put the parts together and read the facts off the finished text."""
     lines = [line for part in PARTS for text in script.parts[part] for line in text.split("\n")]
     turns = [(who, " ".join(polish(line[3:]) for line in said)) for who, said in groupby(lines, key=itemgetter(0))]
@@ -163,7 +163,7 @@ def finish_call(script: Script) -> Call:
     amounts = [
         matter.values[name] for matter in script.matters for name in ("amount", "amount2") if name in matter.values
     ]
-    return Call(
+    return SyntheticCall(
         transcript,
         reason["industry"],
         reason["reason"],

@@ -54,32 +54,32 @@ class ContentMetadata(Struct, rename="pascal"):
         return {"redacted": True, "raw": False}.get((self.output or "").lower())
 
 
-class Overall(Struct):
+class OverallSentiment(Struct):
     """The sentiment of each side, -5 to 5; of a chat it stands one level deeper."""
 
     agent: float | None = field(name="AGENT", default=None)
     customer: float | None = field(name="CUSTOMER", default=None)
-    by_role: Overall | None = field(name="DetailsByParticipantRole", default=None)
+    by_role: OverallSentiment | None = field(name="DetailsByParticipantRole", default=None)
 
 
-class Reference(Struct, rename="pascal"):
+class ItemReference(Struct, rename="pascal"):
     """An item of the transcript."""
 
     id: str | None = None
 
 
-class Group(Struct, rename="pascal"):
+class SentimentGroup(Struct, rename="pascal"):
     """Messages of a chat that have one sentiment."""
 
     sentiment: str | None = None
-    transcript_items: list[Reference] = []
+    transcript_items: list[ItemReference] = []
 
 
 class Sentiment(Struct, rename="pascal"):
     """The sentiment of the whole call, and of a chat's messages."""
 
-    overall_sentiment: Overall | None = None
-    details_by_transcript_item_group: list[Group] = []
+    overall_sentiment: OverallSentiment | None = None
+    details_by_transcript_item_group: list[SentimentGroup] = []
 
 
 class Characteristics(Struct, rename="pascal"):
@@ -89,13 +89,13 @@ class Characteristics(Struct, rename="pascal"):
     sentiment: Sentiment | None = None
     contact_summary: Summary | None = None
 
-    def find_overall(self) -> Overall:
+    def find_overall(self) -> OverallSentiment:
         """Find the sentiment of each side."""
-        overall = (self.sentiment and self.sentiment.overall_sentiment) or Overall()
+        overall = (self.sentiment and self.sentiment.overall_sentiment) or OverallSentiment()
         return overall.by_role or overall
 
 
-class Said(Struct, rename="pascal"):
+class CallAnalyticsTurn(Struct, rename="pascal"):
     """One turn."""
 
     content: str | None = None
@@ -105,7 +105,7 @@ class Said(Struct, rename="pascal"):
     sentiment: str | None = None
 
 
-class Identified(Struct, rename="pascal"):
+class IdentifiedLanguage(Struct, rename="pascal"):
     """A language that was found."""
 
     code: str | None = None
@@ -117,7 +117,7 @@ class Findings(Struct, rename="pascal"):
 
     job_status: str | None = None
     language_code: str | None = None
-    language_identification: list[Identified] | None = None
+    language_identification: list[IdentifiedLanguage] | None = None
     channel: str | None = None
     content_metadata: ContentMetadata | None = None
     categories: Categories | None = None
@@ -152,11 +152,11 @@ class Findings(Struct, rename="pascal"):
         return next(filter(None, texts), None)
 
 
-class Analysis(Findings, rename="pascal"):
+class CallAnalyticsOutput(Findings, rename="pascal"):
     """The output of a job."""
 
     job_name: str | None = None
-    transcript: list[Said] = field(default_factory=list)
+    transcript: list[CallAnalyticsTurn] = field(default_factory=list)
 
     def read_calls(self) -> Iterable[Call]:
         """Read the one call."""

@@ -25,7 +25,7 @@ TURN_SCHEMA = {
     "end_ms": pl.Int64(),
     "sentiment": pl.String(),
 }
-FACT_SCHEMA = {
+CALL_SCHEMA = {
     "call_id": pl.String(),
     "language": pl.String(),
     "channel": pl.String(),
@@ -86,19 +86,19 @@ def frame_calls(calls: Iterable[tuple[str, Call]]) -> pl.DataFrame:
 
 def frame_some(calls: list[tuple[str, Call]]) -> pl.DataFrame:
     """Make a frame of the calls that are in memory."""
-    facts = pl.DataFrame([list_facts(name, call) for name, call in calls], FACT_SCHEMA, orient="row")
+    calls_frame = pl.DataFrame([list_values(name, call) for name, call in calls], CALL_SCHEMA, orient="row")
     said = [(number, *turn) for number, (_, call) in enumerate(calls) for turn in order_turns(call.turns)]
     turns = pl.DataFrame(said, {"number": pl.get_index_type(), **TURN_SCHEMA}, orient="row")
     spoken = turns.group_by("number", maintain_order=True).agg(
         write_lines(turns).str.join("\n").alias("transcript"), pl.struct(list(TURN_SCHEMA)).alias("turns")
     )
-    frame = facts.with_row_index("number").join(spoken, on="number", how="left", maintain_order="left")
-    others = [name for name in FACT_SCHEMA if name != "call_id"]
+    frame = calls_frame.with_row_index("number").join(spoken, on="number", how="left", maintain_order="left")
+    others = [name for name in CALL_SCHEMA if name != "call_id"]
     return frame.select("call_id", "transcript", *others, "turns")
 
 
-def list_facts(name: str, call: Call) -> tuple[object, ...]:
-    """Give the values of `FACT_SCHEMA`."""
+def list_values(name: str, call: Call) -> tuple[object, ...]:
+    """Give the values of `CALL_SCHEMA`."""
     seconds = None if call.duration_ms is None else call.duration_ms / 1000
     overall = (call.agent_sentiment, call.customer_sentiment, call.redacted, call.categories, call.summary)
     return (

@@ -22,7 +22,7 @@ class Moment(Struct, rename="pascal"):
     absolute_time: datetime | float | None = None
 
 
-class Said(Struct, rename="pascal"):
+class ContactLensItem(Struct, rename="pascal"):
     """A turn of a call, or a message or event of a chat."""
 
     id: str | None = None
@@ -54,10 +54,10 @@ class Customer(Struct, rename="pascal"):
     contact_id: str | None = None
 
 
-class Analysis(Findings, rename="pascal"):
+class ContactLensAnalysis(Findings, rename="pascal"):
     """The file of one contact."""
 
-    transcript: list[Said] = field(default_factory=list)
+    transcript: list[ContactLensItem] = field(default_factory=list)
     participants: list[Participant] = field(default_factory=list)
     customer_metadata: Customer | None = None
 
@@ -78,13 +78,13 @@ class Analysis(Findings, rename="pascal"):
 class RealTimeSegment(Struct, rename="pascal"):
     """One of several things."""
 
-    transcript: Said | None = None
-    event: Said | None = None
+    transcript: ContactLensItem | None = None
+    event: ContactLensItem | None = None
     categories: Categories | None = None
     post_contact_summary: Content | None = None
 
 
-class RealTime(Struct, rename="pascal"):
+class RealTimeSegments(Struct, rename="pascal"):
     """The segments of one contact."""
 
     segments: list[RealTimeSegment]
@@ -119,7 +119,7 @@ class RealTime(Struct, rename="pascal"):
 
 
 def read_turns(
-    said: list[Said], roles: dict[str | None, str | None], sentiments: dict[str | None, str | None]
+    said: list[ContactLensItem], roles: dict[str | None, str | None], sentiments: dict[str | None, str | None]
 ) -> tuple[datetime | None, list[Turn]]:
     """Read turns, and when the first thing happened where times are of the clock."""
     times = [each.find_time() for each in said]
@@ -135,7 +135,9 @@ def read_turns(
     ]
 
 
-def find_span(said: Said, time: datetime | None, started_at: datetime | None) -> tuple[int | None, int | None]:
+def find_span(
+    said: ContactLensItem, time: datetime | None, started_at: datetime | None
+) -> tuple[int | None, int | None]:
     """Say when a turn begins and ends; a message is there at once."""
     if said.begin_offset_millis is not None or time is None or started_at is None:
         return said.begin_offset_millis, said.end_offset_millis

@@ -10,7 +10,7 @@ from msgspec import Struct
 from analysis.transcripts.calls import Call, Millis, Turn
 
 
-class Segment(Struct):
+class HarperValleySegment(Struct):
     """What one side says; the machine's words where no person wrote them down."""
 
     speaker_role: str | None = None
@@ -30,7 +30,7 @@ class HarperValley(Struct):
     """One call; its times are in milliseconds since 1970."""
 
     sid: str
-    segments: list[Segment]
+    segments: list[HarperValleySegment]
     start_time_ms: Millis | None = None
     end_time_ms: Millis | None = None
 

@@ -32,20 +32,20 @@ class Speaker(Struct):
     speaker_label: str | None = None
 
 
-class Channel(Struct):
+class DataAutomationChannel(Struct):
     """On which channel."""
 
     channel_label: str | None = None
 
 
-class Segment(Struct):
+class DataAutomationSegment(Struct):
     """What one speaker says without a longer pause."""
 
     text: str | None = None
     start_timestamp_millis: Millis | None = None
     end_timestamp_millis: Millis | None = None
     speaker: Speaker | None = None
-    channel: Channel | None = None
+    channel: DataAutomationChannel | None = None
 
     def read_turn(self) -> Turn:
         """Read it as a turn."""
@@ -77,11 +77,11 @@ class Audio(Struct):
         return (representation.text or "") if representation else ""
 
 
-class Standard(Struct):
+class StandardOutput(Struct):
     """The standard output of one recording."""
 
     metadata: Metadata
-    audio_segments: list[Segment] | None = None
+    audio_segments: list[DataAutomationSegment] | None = None
     audio: Audio | None = None
 
     def read_calls(self) -> Iterable[Call]:
@@ -106,7 +106,7 @@ class Inference(Struct):
     call_categories: list[str] | None = None
 
 
-class Custom(Struct):
+class BlueprintOutput(Struct):
     """The output of a blueprint for one recording; it does not hold the words."""
 
     inference_result: Inference

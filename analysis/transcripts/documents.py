@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from analysis.errors import CallsError
 from analysis.transcripts import call_analytics, contact_lens, corpora, data_automation, transcribe
 from analysis.transcripts.calls import Call, Document, frame_calls
-from analysis.transcripts.sources import Columns, Source, decode, read_bytes, show
+from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes, show
 
 Keys = Mapping[str, Raw]
 ENDING = r"(?i)[.]json([.]gz)?$"
@@ -22,13 +22,13 @@ REFUSALS = (ValueError, OverflowError, RecursionError)
 KNOWN = "Transcribe, Call Analytics, Contact Lens and Data Automation are read; write other calls as .jsonl or .txt"
 
 
-class Person(Struct, rename="pascal"):
+class ParticipantId(Struct, rename="pascal"):
     """What sets a turn of Contact Lens apart from one of Call Analytics."""
 
     participant_id: Any = None
 
 
-def read_documents(sources: list[Source], _: Columns) -> pl.DataFrame:
+def read_documents(sources: list[Source], _: ColumnNames) -> pl.DataFrame:
     """Read JSON files, one at a time."""
     return calls_of_documents((source.label, source.name, read_bytes(source)) for source in sources)
 
@@ -102,7 +102,7 @@ def has_people(keys: Keys) -> bool:
     """Tell whether turns or participants have ids, as those of Contact Lens do."""
     try:
         people = [
-            msgspec.json.decode(keys.get(name, Raw(b"[]")), type=list[Person])
+            msgspec.json.decode(keys.get(name, Raw(b"[]")), type=list[ParticipantId])
             for name in ("Participants", "Transcript")
         ]
     except REFUSALS:
@@ -112,25 +112,25 @@ def has_people(keys: Keys) -> bool:
 
 # The first that fits is it.
 SHAPES: list[tuple[str, Callable[[Keys], bool], Any]] = [
-    ("Contact Lens", lambda keys: "CustomerMetadata" in keys or has_people(keys), contact_lens.Analysis),
-    ("Call Analytics", lambda keys: bool({"Transcript", "JobName"} & set(keys)), call_analytics.Analysis),
-    ("segments of Contact Lens", lambda keys: "Segments" in keys, contact_lens.RealTime),
+    ("Contact Lens", lambda keys: "CustomerMetadata" in keys or has_people(keys), contact_lens.ContactLensAnalysis),
+    ("Call Analytics", lambda keys: bool({"Transcript", "JobName"} & set(keys)), call_analytics.CallAnalyticsOutput),
+    ("segments of Contact Lens", lambda keys: "Segments" in keys, contact_lens.RealTimeSegments),
     (
         "Amazon Transcribe",
         lambda keys: "jobName" in keys or has_field(keys, "results", "transcripts"),
-        transcribe.Job,
+        transcribe.TranscribeOutput,
     ),
     (
         "the answer of an API",
         lambda keys: bool({"TranscriptionJob", "CallAnalyticsJob"} & set(keys)),
-        transcribe.Standing,
+        transcribe.JobDescription,
     ),
     (
         "Bedrock Data Automation",
         lambda keys: has_field(keys, "metadata", "semantic_modality") or "audio_segments" in keys,
-        data_automation.Standard,
+        data_automation.StandardOutput,
     ),
-    ("a blueprint's output", lambda keys: "inference_result" in keys, data_automation.Custom),
+    ("a blueprint's output", lambda keys: "inference_result" in keys, data_automation.BlueprintOutput),
     ("a job's metadata", lambda keys: "output_metadata" in keys, data_automation.JobMetadata),
     ("HarperValleyBank", lambda keys: {"sid", "segments"} <= set(keys), corpora.HarperValley),
     ("ABCD", lambda keys: {"convo_id", "original"} <= set(keys), corpora.AbcdChat),

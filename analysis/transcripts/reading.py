@@ -16,13 +16,13 @@ from analysis.aws.storage import fetch_files, list_files, open_s3
 from analysis.errors import CallsError, StorageError
 from analysis.transcripts.data_automation import CUSTOM
 from analysis.transcripts.documents import read_documents
-from analysis.transcripts.sources import KINDS, Columns, Source, kind_of, pick_sources, show
+from analysis.transcripts.sources import KINDS, ColumnNames, Source, kind_of, pick_sources, show
 from analysis.transcripts.tables import read_csv, read_jsonl, read_parquet, read_tables
 from analysis.transcripts.texts import read_texts
 from analysis.transcripts.zips import read_zips
 
 # A further kind of source is a function that makes calls of its files, and its ending in KINDS.
-READERS: dict[str, Callable[[list[Source], Columns], pl.DataFrame]] = {
+READERS: dict[str, Callable[[list[Source], ColumnNames], pl.DataFrame]] = {
     "Parquet": partial(read_tables, read_parquet),
     "CSV": partial(read_tables, read_csv),
     "JSONL": partial(read_tables, read_jsonl),
@@ -77,7 +77,7 @@ def read_calls(
         that are empty, columns that are not there, text that is not UTF-8, JSON of another shape or of a job that
         has not COMPLETED.
     """
-    columns = Columns(call_id, transcript, turn or None, speaker or None, text)
+    columns = ColumnNames(call_id, transcript, turn or None, speaker or None, text)
     s3 = open_s3(where, profile=profile, region=region)
     with tempfile.TemporaryDirectory() as folder:
         sources = find_sources(where, folder, s3)

@@ -26,7 +26,7 @@ SUBTITLES = (".vtt", ".srt")
 
 
 @dataclass(frozen=True)
-class Columns:
+class ColumnNames:
     """What the columns of a source are called."""
 
     call_id: str = "call_id"

@@ -12,17 +12,17 @@ import msgspec
 import polars as pl
 
 from analysis.errors import CallsError
-from analysis.transcripts.sources import Columns, Source, decode, offer, read_bytes, show
+from analysis.transcripts.sources import ColumnNames, Source, decode, offer, read_bytes, show
 from analysis.transcripts.turns import join_turns
 
 WHOLE = r"^-?(0|[1-9]\d{0,17})$"
 DECIMAL = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$"
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-DEFAULTS = Columns()
+DEFAULTS = ColumnNames()
 
 
 def read_tables(
-    read: Callable[[Source, Columns], pl.DataFrame], sources: list[Source], columns: Columns
+    read: Callable[[Source, ColumnNames], pl.DataFrame], sources: list[Source], columns: ColumnNames
 ) -> pl.DataFrame:
     """Read files of one table, of calls or of turns; a file with nothing in it adds nothing."""
     tables = {source.label: read(source, columns) for source in sources}
@@ -40,7 +40,7 @@ def read_tables(
     return table if calls else join_turns(first, table)
 
 
-def read_parquet(source: Source, _: Columns) -> pl.DataFrame:
+def read_parquet(source: Source, _: ColumnNames) -> pl.DataFrame:
     """Read one Parquet file."""
     try:
         return pl.read_parquet(source.path, glob=False)
@@ -48,7 +48,7 @@ def read_parquet(source: Source, _: Columns) -> pl.DataFrame:
         raise CallsError(source.label, f"cannot be read as Parquet ({error})") from error
 
 
-def read_csv(source: Source, columns: Columns) -> pl.DataFrame:
+def read_csv(source: Source, columns: ColumnNames) -> pl.DataFrame:
     """Read one CSV file: ids and words as they are written, numbers in the other columns as numbers."""
     content = read_bytes(source)
     decode(source.label, content)
@@ -73,7 +73,7 @@ def read_numbers(column: pl.Series) -> pl.Series:
     return column
 
 
-def read_jsonl(source: Source, _: Columns) -> pl.DataFrame:
+def read_jsonl(source: Source, _: ColumnNames) -> pl.DataFrame:
     """Read one file of JSON lines; a field that is not in a line is missing there."""
     rows = list(read_lines(source.label, read_bytes(source)))
     names = dict.fromkeys(name for row in rows for name in row)
@@ -119,7 +119,7 @@ def one_kind(values: list[Any]) -> list[Any]:
     return [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
 
 
-def name_columns(label: str, table: pl.DataFrame, columns: Columns) -> pl.DataFrame:
+def name_columns(label: str, table: pl.DataFrame, columns: ColumnNames) -> pl.DataFrame:
     """Give the columns that are read their own names and kinds, first in the table, and refuse rows without ids."""
     wanted = find_columns(label, table.columns, columns)
     unread = {"turn", "speaker"} - set(wanted) if "text" in wanted else set()
@@ -135,7 +135,7 @@ def name_columns(label: str, table: pl.DataFrame, columns: Columns) -> pl.DataFr
     return named
 
 
-def find_columns(label: str, present: list[str], columns: Columns) -> dict[str, str]:
+def find_columns(label: str, present: list[str], columns: ColumnNames) -> dict[str, str]:
     """Find the columns of a table of calls, or else of turns; a name that was given must be there."""
     names = {word: name for word, name in vars(columns).items() if name is not None}
     words = ["call_id", "transcript"] if columns.transcript in present else ["call_id", "turn", "speaker", "text"]

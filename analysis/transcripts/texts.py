@@ -8,10 +8,10 @@ from pathlib import PurePosixPath
 import polars as pl
 
 from analysis.errors import CallsError
-from analysis.transcripts.sources import Columns, Source, decode, read_bytes
+from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes
 
 
-def read_texts(sources: list[Source], _: Columns) -> pl.DataFrame:
+def read_texts(sources: list[Source], _: ColumnNames) -> pl.DataFrame:
     """Read text files, one call each."""
     return calls_of_texts((source.label, source.name, read_bytes(source)) for source in sources)
 

@@ -35,7 +35,7 @@ class Item(Struct):
     speaker_label: str | None = None
 
 
-class Segment(Struct):
+class TranscribeSegment(Struct):
     """What one speaker says without a longer pause, newer files with its text."""
 
     transcript: str | None = None
@@ -46,26 +46,26 @@ class Segment(Struct):
     items: list[Item | int] = []
 
 
-class Channel(Struct):
+class TranscribeChannel(Struct):
     """What is said on one channel."""
 
     channel_label: str | None = None
     items: list[Item] = []
 
 
-class Channels(Struct):
+class ChannelLabels(Struct):
     """Channel identification."""
 
-    channels: list[Channel] = []
+    channels: list[TranscribeChannel] = []
 
 
-class Speakers(Struct):
+class SpeakerLabels(Struct):
     """Speaker partitioning."""
 
-    segments: list[Segment] = []
+    segments: list[TranscribeSegment] = []
 
 
-class Text(Struct):
+class TranscribeText(Struct):
     """The whole text."""
 
     transcript: str | None = None
@@ -78,35 +78,35 @@ class Language(Struct):
     duration_in_seconds: float | None = None
 
 
-class Results(Struct):
+class TranscribeResults(Struct):
     """What was heard."""
 
-    transcripts: list[Text] = []
+    transcripts: list[TranscribeText] = []
     items: list[Item] = []
-    audio_segments: list[Segment] = []
-    channel_labels: Channels | None = None
-    speaker_labels: Speakers | None = None
+    audio_segments: list[TranscribeSegment] = []
+    channel_labels: ChannelLabels | None = None
+    speaker_labels: SpeakerLabels | None = None
     language_code: str | None = None
     language_codes: list[Language] | None = None
 
 
-class Job(Struct, rename="camel"):
+class TranscribeOutput(Struct, rename="camel"):
     """The output of a job."""
 
     job_name: str | None = None
     status: str | None = None
     is_redacted: bool | None = None
-    results: Results | None = None
+    results: TranscribeResults | None = None
 
     def read_calls(self) -> Iterable[Call]:
         """Read the one call."""
         check_status(self.status)
-        results = self.results or Results()
+        results = self.results or TranscribeResults()
         turns, language = read_turns(results), find_language(results)
         yield Call(self.job_name or "", "transcribe", turns, language, redacted=self.is_redacted)
 
 
-class Standing(Struct):
+class JobDescription(Struct):
     """The answer of GetTranscriptionJob or GetCallAnalyticsJob, which is easily taken for the output."""
 
     def read_calls(self) -> Iterable[Call]:
@@ -116,7 +116,7 @@ class Standing(Struct):
 
 
 Times = tuple[Seconds | None, Seconds | None]
-Place = tuple[int, str | None]
+SegmentKey = tuple[int, str | None]
 
 
 class Word(NamedTuple):
@@ -125,10 +125,10 @@ class Word(NamedTuple):
     text: str
     begin_ms: int | None
     end_ms: int | None
-    place: Place
+    place: SegmentKey
 
 
-def read_turns(results: Results) -> list[Turn]:
+def read_turns(results: TranscribeResults) -> list[Turn]:
     """Read turns by their speakers, or the whole text where nobody is told apart."""
     whole = [text.transcript or "" for text in results.transcripts]
     # Chinese and Japanese are written without spaces.
@@ -140,7 +140,7 @@ def read_turns(results: Results) -> list[Turn]:
     return [Turn(None, text, begin_ms, end_ms) for text in whole]
 
 
-def read_spoken(results: Results, joint: str) -> Iterable[Turn]:
+def read_spoken(results: TranscribeResults, joint: str) -> Iterable[Turn]:
     """Read turns from where they are told best."""
     if results.audio_segments:
         return read_segments(results.audio_segments)
@@ -151,14 +151,14 @@ def read_spoken(results: Results, joint: str) -> Iterable[Turn]:
     return ()
 
 
-def read_segments(segments: list[Segment]) -> Iterator[Turn]:
+def read_segments(segments: list[TranscribeSegment]) -> Iterator[Turn]:
     """Make a turn of every segment that has its text."""
     for segment in segments:
         speaker = segment.speaker_label or segment.channel_label
         yield Turn(speaker, segment.transcript or "", to_ms(segment.start_time), to_ms(segment.end_time))
 
 
-def read_speakers(items: list[Item], segments: list[Segment], joint: str) -> Iterator[Turn]:
+def read_speakers(items: list[Item], segments: list[TranscribeSegment], joint: str) -> Iterator[Turn]:
     """Make a turn of every segment out of the words that it points to by their times."""
     places = {
         (item.start_time, item.end_time): (number, segment.speaker_label)
@@ -170,7 +170,7 @@ def read_speakers(items: list[Item], segments: list[Segment], joint: str) -> Ite
         yield join_words(speaker, list(words), joint)
 
 
-def read_channels(channels: list[Channel], joint: str) -> Iterator[Turn]:
+def read_channels(channels: list[TranscribeChannel], joint: str) -> Iterator[Turn]:
     """Make turns of the words of each channel: one ends where another channel begins to speak in a pause of it."""
     spoken = [read_words(channel.items, {}) for channel in channels]
     for number, channel in enumerate(channels):
@@ -180,7 +180,7 @@ def read_channels(channels: list[Channel], joint: str) -> Iterator[Turn]:
             yield join_words(channel.channel_label, words, joint)
 
 
-def read_words(items: list[Item], places: dict[Times, Place]) -> list[Word]:
+def read_words(items: list[Item], places: dict[Times, SegmentKey]) -> list[Word]:
     """Read words in their order; a mark joins the word before it."""
     words: list[Word] = []
     for item in items:
@@ -230,7 +230,7 @@ def to_ms(time: Seconds | None) -> int | None:
     return None if time is None else round(float(time) * 1000)
 
 
-def find_language(results: Results) -> str | None:
+def find_language(results: TranscribeResults) -> str | None:
     """Find the language, of several the one that is spoken longest."""
     spoken = sorted(results.language_codes or [], key=lambda language: -(language.duration_in_seconds or 0))
     return results.language_code or (spoken[0].language_code if spoken else None)

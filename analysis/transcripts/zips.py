@@ -12,13 +12,13 @@ import polars as pl
 
 from analysis.errors import CallsError
 from analysis.transcripts.documents import calls_of_documents
-from analysis.transcripts.sources import Columns, Source, kind_of, pick_sources
+from analysis.transcripts.sources import ColumnNames, Source, kind_of, pick_sources
 from analysis.transcripts.texts import calls_of_texts
 
 MEMBER_BYTES = 100 * 2**20  # of one transcript in a zip; an hour of talk takes about 0.1 MB, its JSON 20 MB
 
 
-def read_zips(sources: list[Source], _: Columns) -> pl.DataFrame:
+def read_zips(sources: list[Source], _: ColumnNames) -> pl.DataFrame:
     """Read zips of files of one kind."""
     members = [(source, info.filename) for source in sources for info in list_members(source)]
     kinds = {kind_of(name): f"{source.label}, {name}" for source, name in members}
