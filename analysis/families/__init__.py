@@ -1,6 +1,6 @@
 """Families: the models that share a request and an answer format, one file each.
 
-A new family is a file that ends in its `Family`, and its place in `FAMILIES`; docs/families.md shows one.
+A new family is a module with its `Family` at the end, and an entry in `FAMILIES`; docs/families.md has an example.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from analysis.families.writer import WRITER
 
 __all__ = ["FAMILIES", "Family", "Limits", "ParsedAnswer", "Sampling", "find_family"]
 
-# In the order in which the shape of an answer is tried; of families with one shape the first is the most likely.
+# The shape of an answer is tried in this order; of families that share one shape, the first is the most likely.
 FAMILIES = (
     ANTHROPIC,
     CONVERSE,
@@ -49,12 +49,12 @@ FAMILIES = (
 
 
 def find_family(model: Model, invocation_type: str) -> Family:
-    """Find how a model's requests are written and its answers read.
+    """Find the family that writes a model's requests and reads its answers.
 
     Raises
     ------
     ModelError
-        A model whose own format is not known here; Converse has one format for all.
+        The request format of the model is not known here; Converse has one format for all models.
     """
     if invocation_type == "Converse":
         return CONVERSE
@@ -62,10 +62,10 @@ def find_family(model: Model, invocation_type: str) -> Family:
         if family.write_request is not only_read and family.models.match(model.base):
             return family
     if model.kind not in {"foundation-model", "inference-profile", "custom-model"}:
-        reason = f"an id of the kind {model.kind} does not say which model answers, so which format it takes"
+        reason = f"an id of kind {model.kind} does not tell which model answers, so its request format is not known"
         raise ModelError(model.model_id, reason, "set invocation_type to Converse, or give the id of the model")
     if "." not in model.base:
-        reason = "is not a model id as Bedrock spells it"
+        reason = "not a model id of Amazon Bedrock"
         raise ModelError(model.model_id, reason, "write one such as global.anthropic.claude-haiku-4-5-20251001-v1:0")
-    reason = f"no family writes {invocation_type} requests of {model.provider} models"
+    reason = f"the {invocation_type} format of {model.provider} models is not known here"
     raise ModelError(model.model_id, reason, "set invocation_type to Converse")

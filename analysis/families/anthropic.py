@@ -24,7 +24,7 @@ STOPS = {
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
-    """Write the body of one request."""
+    """Build the body of one request."""
     fields = {
         "anthropic_version": "bedrock-2023-05-31",
         "max_tokens": prompt.max_tokens,
@@ -39,7 +39,7 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
 
 
 class AnthropicRequest(Struct, gc=False):
-    """The settings of a request."""
+    """The inference parameters of a request that an output line echoes."""
 
     anthropic_version: str | None = None
     max_tokens: Count | None = None
@@ -48,23 +48,23 @@ class AnthropicRequest(Struct, gc=False):
     top_k: Count | None = None
 
     def has_signature(self) -> bool:
-        """Tell whether it has the version, which is required; other formats have a max_tokens too."""
+        """Return whether the required `anthropic_version` is there; other formats have max_tokens too."""
         return self.anthropic_version is not None
 
     def sampling(self) -> Sampling:
-        """Give the settings, which have the common names already."""
+        """Return the inference parameters, which have the common names already."""
         return Sampling(self.max_tokens, self.temperature, self.top_p, self.top_k)
 
 
 class AnthropicBlock(Struct, gc=False):
-    """A block of an answer: text, thinking, a tool call."""
+    """A content block: text, thinking or a tool call."""
 
     type: str | None = None
     text: str | None = None
 
 
 class AnthropicUsage(Struct, gc=False):
-    """Tokens; those read from or written to the cache are not among the input tokens."""
+    """Token counts; `input_tokens` does not include tokens that were read from or written to the cache."""
 
     input_tokens: Count | None = None
     output_tokens: Count | None = None
@@ -76,7 +76,7 @@ NO_USAGE = AnthropicUsage()
 
 
 class AnthropicAnswer(Struct, gc=False):
-    """A message; its content sets it apart from the answers of other families."""
+    """An answer; the required `content` distinguishes it from other families' answers."""
 
     content: list[AnthropicBlock] | None
     model: str | None = None
@@ -86,6 +86,7 @@ class AnthropicAnswer(Struct, gc=False):
     def parse(self) -> ParsedAnswer:
         """Join the text blocks; thinking and tool calls are not text."""
         usage = self.usage or NO_USAGE
+        # No list: nearly all answers have one text block, and this runs for each line of an output.
         text = None
         for block in self.content or ():
             if block.type == "text" and block.text is not None:

@@ -1,4 +1,4 @@
-"""Anthropic text completions, which Claude 2 took beside messages: only read. Answers have no tokens.
+"""Anthropic text completions, an older format of Claude 2 that is only read here. Answers have no token counts.
 
 Source: Amazon Bedrock User Guide, "Anthropic Claude Text Completions API".
 """
@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from analysis.families.family import Count, Family, ParsedAnswer, Sampling, only_read
 
-# The answer ends at "\n\nHuman:", which is a stop sequence too.
+# A complete answer ends before "\n\nHuman:", which Bedrock reports as a stop sequence too.
 STOPS = {"stop_sequence": "stop_sequence", "max_tokens": "length"}
 
 
 class TextRequest(Struct):
-    """The settings of a request."""
+    """The inference parameters of a request that an output line echoes."""
 
     max_tokens_to_sample: Count | None = None
     temperature: float | None = None
@@ -24,23 +24,23 @@ class TextRequest(Struct):
     top_k: Count | None = None
 
     def has_signature(self) -> bool:
-        """Tell whether it has the field that only this format has."""
+        """Return whether `max_tokens_to_sample` is there, which only this format has."""
         return self.max_tokens_to_sample is not None
 
     def sampling(self) -> Sampling:
-        """Give the settings in the common names."""
+        """Return the inference parameters in the common names."""
         return Sampling(self.max_tokens_to_sample, self.temperature, self.top_p, self.top_k)
 
 
 class TextAnswer(Struct):
-    """An answer; its completion sets it apart from the answers of other families."""
+    """An answer; the required `completion` distinguishes it from other families' answers."""
 
     completion: str | None
     model: str | None = None
     stop_reason: str | None = None
 
     def parse(self) -> ParsedAnswer:
-        """Give what is there."""
+        """Return the completion and its stop reason; this format has no token counts."""
         return ParsedAnswer(self.model, self.completion, self.stop_reason)
 
 

@@ -1,4 +1,4 @@
-"""Cohere Command and Command Light: one text. Answers have no tokens.
+"""Cohere Command and Command Light: one text. Answers have no token counts.
 
 Source: Amazon Bedrock User Guide, "Cohere Command models", in its older text.
 """
@@ -24,12 +24,12 @@ STOPS = {
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
-    """Write the body of one request; there is no place for a system text."""
-    return complete({"prompt": join_parts(prompt, text), **write_settings(prompt)}, prompt)
+    """Build the body of one request; the format has no system text, so it goes in front."""
+    return complete({"prompt": join_parts(prompt, text), **write_sampling(prompt)}, prompt)
 
 
-def write_settings(prompt: Prompt) -> dict[str, Any]:
-    """Write the settings, which Command R has too."""
+def write_sampling(prompt: Prompt) -> dict[str, Any]:
+    """Build the inference parameters, which Command R names in the same way."""
     return {
         "max_tokens": prompt.max_tokens,
         "temperature": prompt.temperature,
@@ -40,7 +40,7 @@ def write_settings(prompt: Prompt) -> dict[str, Any]:
 
 
 class CohereRequest(Struct):
-    """The settings of a request."""
+    """The inference parameters of a request that an output line echoes."""
 
     max_tokens: Count | None = None
     temperature: float | None = None
@@ -48,23 +48,23 @@ class CohereRequest(Struct):
     k: Count | None = None
 
     def has_signature(self) -> bool:
-        """Tell whether it has a setting that only Cohere names so."""
+        """Return whether `p` or `k` is there, names that only Cohere uses."""
         return self.p is not None or self.k is not None
 
     def sampling(self) -> Sampling:
-        """Give the settings in the common names."""
+        """Return the inference parameters in the common names."""
         return Sampling(self.max_tokens, self.temperature, self.p, self.k)
 
 
 class CohereGeneration(Struct):
-    """A text and its end."""
+    """A generated text and why it ended."""
 
     text: str | None = None
     finish_reason: str | None = None
 
 
 class CohereAnswer(Struct):
-    """An answer; its generations set it apart from the answers of other families."""
+    """An answer; the required `generations` distinguishes it from other families' answers."""
 
     generations: list[CohereGeneration] | None
 

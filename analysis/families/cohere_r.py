@@ -1,6 +1,6 @@
-"""Cohere Command R and R+: a message, with the system text as its preamble.
+"""Cohere Command R and R+: a message, and the system text as `preamble`.
 
-Source: Amazon Bedrock User Guide, "Cohere Command R and Command R+ models"; its token counts are documented for
+Source: Amazon Bedrock User Guide, "Cohere Command R and Command R+ models", which documents token counts for
 streams only.
 """
 
@@ -11,48 +11,48 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.families.cohere import STOPS, CohereRequest, write_settings
+from analysis.families.cohere import STOPS, CohereRequest, write_sampling
 from analysis.families.family import Count, Family, Limits, ParsedAnswer, complete
 from analysis.prompts import Prompt
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
-    """Write the body of one request."""
-    return complete({"message": text, "preamble": prompt.system, **write_settings(prompt)}, prompt)
+    """Build the body of one request."""
+    return complete({"message": text, "preamble": prompt.system, **write_sampling(prompt)}, prompt)
 
 
 class CohereRRequest(CohereRequest):
-    """The settings of a request."""
+    """The inference parameters of a request that an output line echoes."""
 
     message: str | None = None
 
     def has_signature(self) -> bool:
-        """Tell whether it has the message, which is required and which no other format has."""
+        """Return whether the required `message` is there, which no other format has."""
         return self.message is not None
 
 
 class BilledUnits(Struct):
-    """Tokens."""
+    """Token counts."""
 
     input_tokens: Count | None = None
     output_tokens: Count | None = None
 
 
 class CohereRMeta(Struct):
-    """The wrapper around the tokens."""
+    """The object that contains the token counts."""
 
     billed_units: BilledUnits | None = None
 
 
 class CohereRAnswer(Struct):
-    """An answer; text and finish reason side by side set it apart from the answers of other families."""
+    """An answer; `text` and `finish_reason` at the top level distinguish it from other families' answers."""
 
     text: str | None
     finish_reason: str | None
     meta: CohereRMeta | None = None
 
     def parse(self) -> ParsedAnswer:
-        """Give what is there; the answer does not name the model."""
+        """Return text, finish reason and billed tokens; the answer does not name the model."""
         billed = (self.meta and self.meta.billed_units) or BilledUnits()
         return ParsedAnswer(None, self.text, self.finish_reason, billed.input_tokens, billed.output_tokens)
 

@@ -1,7 +1,7 @@
-"""Converse: one format for all models that take it.
+"""Converse: one format for all models that support it.
 
-Source: Amazon Bedrock API Reference, "Converse". In the output of a batch job every member of a union is there, the
-ones that are not set as null, and the cache counters come under two names.
+Source: Amazon Bedrock API Reference, "Converse". A batch job writes every member of a union, the ones that are
+not set as null, and each cache counter under two names.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STOPS = {
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
-    """Write the body of one request, without the model id, which the job has."""
+    """Build the body of one request, without the model id, which belongs to the job."""
     inference = {
         "maxTokens": prompt.max_tokens,
         "temperature": prompt.temperature,
@@ -44,7 +44,7 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
 
 
 def write_top_k(prompt: Prompt) -> dict[str, Any]:
-    """Write top_k as the model names it: Converse has no name for it."""
+    """Build the model's own field for top_k, which Converse has no name for."""
     base = find_model(prompt.model_id).base
     fields = drop_unset({"k" if base.startswith("cohere.") else "top_k": prompt.top_k})
     if fields and base.startswith("amazon.nova"):
@@ -53,7 +53,7 @@ def write_top_k(prompt: Prompt) -> dict[str, Any]:
 
 
 class InferenceConfig(Struct, gc=False, rename={"max_tokens": "maxTokens", "top_p": "topP", "top_k": "topK"}):
-    """The settings that Converse has names for, and those that only Nova takes here."""
+    """The inference parameters that Converse has names for, and those that only Nova accepts here."""
 
     max_tokens: Count | None = None
     max_new_tokens: Count | None = None
@@ -66,7 +66,7 @@ NO_CONFIG = InferenceConfig()
 
 
 class AdditionalFields(Struct, gc=False, rename={"inference_config": "inferenceConfig"}):
-    """The settings that Converse leaves to the model."""
+    """The inference parameters that Converse hands to the model unread."""
 
     top_k: Count | None = None
     k: Count | None = None
@@ -74,32 +74,32 @@ class AdditionalFields(Struct, gc=False, rename={"inference_config": "inferenceC
 
 
 class ConverseRequest(Struct, gc=False, rename="camel"):
-    """The settings of a request, of Converse or of Nova."""
+    """The inference parameters of an echoed request, of Converse or of Nova."""
 
     inference_config: InferenceConfig | None = None
     additional_model_request_fields: AdditionalFields | None = None
     schema_version: str | None = None
 
     def has_signature(self) -> bool:
-        """Tell whether it has one of the fields that only Converse and Nova have."""
+        """Return whether one of the fields is there that only Converse and Nova have."""
         places = (self.inference_config, self.additional_model_request_fields, self.schema_version)
         return any(place is not None for place in places)
 
     def is_nova(self) -> bool:
-        """Tell whether it has what Nova takes and Converse does not."""
+        """Return whether a field is there that Nova accepts and Converse does not."""
         config = self.inference_config
         return self.schema_version is not None or (
             config is not None and (config.top_k is not None or config.max_new_tokens is not None)
         )
 
     def sampling(self) -> Sampling:
-        """Give the settings in the common names."""
+        """Return the inference parameters in the common names."""
         config = self.inference_config or NO_CONFIG
         max_tokens = take_first(config.max_tokens, config.max_new_tokens)
         return Sampling(max_tokens, config.temperature, config.top_p, self.find_top_k(config))
 
     def find_top_k(self, config: InferenceConfig) -> int | None:
-        """Take top_k from where the model wants it: its own fields, there again in Nova's config, or the config."""
+        """Return top_k from where the model expects it: its own fields, Nova's config among these, or the config."""
         fields = self.additional_model_request_fields
         if fields is None:
             return config.top_k
@@ -108,25 +108,25 @@ class ConverseRequest(Struct, gc=False, rename="camel"):
 
 
 class CitedText(Struct, gc=False):
-    """A text that an answer cites from a document."""
+    """A passage of a document that an answer cites."""
 
     text: str | None = None
 
 
 class Citations(Struct, gc=False):
-    """Cited text; it is part of the sentence in which it stands."""
+    """Cited passages, which are part of the answer's sentence."""
 
     content: list[CitedText] | None = None
 
 
 class ConverseBlock(Struct, gc=False, rename="camel"):
-    """A block of an answer; reasoning and tool calls are left aside."""
+    """A content block; reasoning and tool calls are not decoded."""
 
     text: str | None = None
     citations_content: Citations | None = None
 
-    def texts(self) -> list[str]:
-        """Give the block's text, or the texts that it cites."""
+    def list_texts(self) -> list[str]:
+        """List the block's text and the texts that it cites."""
         if self.citations_content is None:
             return [] if self.text is None else [self.text]
         texts = (self.text, *(part.text for part in self.citations_content.content or ()))
@@ -140,13 +140,13 @@ class ConverseMessage(Struct, gc=False):
 
 
 class ConverseOutput(Struct, gc=False):
-    """The wrapper around the message."""
+    """The object that contains the message."""
 
     message: ConverseMessage | None = None
 
 
 class ConverseUsage(Struct, gc=False, rename="camel"):
-    """Tokens; the cache counters have two names for one number."""
+    """Token counts; each cache counter has two names for one number."""
 
     input_tokens: Count | None = None
     output_tokens: Count | None = None
@@ -160,19 +160,19 @@ NO_USAGE = ConverseUsage()
 
 
 class ConverseAnswer(Struct, gc=False, rename="camel"):
-    """A response; its output sets it apart from the answers of other families."""
+    """An answer; the required `output` distinguishes it from other families' answers."""
 
     output: ConverseOutput | None
     stop_reason: str | None = None
     usage: ConverseUsage | None = None
 
     def parse(self) -> ParsedAnswer:
-        """Join the text blocks; the response does not name the model."""
+        """Join the text blocks; the answer does not name the model."""
         usage = self.usage or NO_USAGE
         blocks = (self.output and self.output.message and self.output.message.content) or []
         return ParsedAnswer(
             None,
-            join_texts([text for block in blocks for text in block.texts()]),
+            join_texts([text for block in blocks for text in block.list_texts()]),
             self.stop_reason,
             usage.input_tokens,
             usage.output_tokens,
@@ -182,18 +182,18 @@ class ConverseAnswer(Struct, gc=False, rename="camel"):
 
 
 def take_first(count: int | None, alias: int | None) -> int | None:
-    """Take a counter from either of its names; adding them would count twice."""
+    """Return the number under whichever of two names has it; adding them would count it twice."""
     return alias if count is None else count
 
 
 def is_converse(echo: ConverseRequest | None) -> bool:
-    """Tell a request of Converse from one of Nova; what could be either is Converse's."""
+    """Return whether a request is Converse's and not Nova's; one that could be either counts as Converse's."""
     return echo is None or not echo.is_nova()
 
 
 CONVERSE = Family(
     name="converse",
-    models=re.compile(r"(?!)"),  # matches nothing: it is no model's InvokeModel format
+    models=re.compile(r"(?!)"),  # matches nothing: no model has it as its InvokeModel format
     write_request=write_request,
     request=ConverseRequest,
     answer=ConverseAnswer,

@@ -1,4 +1,4 @@
-"""DeepSeek-R1: one text, written in the model's chat template; the answer begins with the model's thoughts.
+"""DeepSeek-R1: one text in the model's chat template; the answer begins with the model's reasoning.
 
 Source: Amazon Bedrock User Guide, "DeepSeek models".
 """
@@ -18,11 +18,11 @@ STOPS = {"stop": "end", "length": "length", "content_filter": "filtered"}
 BAR = "\uff5c"
 TOKENS = re.compile(rf"<{BAR}[^{BAR}<>\n]{{1,40}}{BAR}>")
 BEGIN, USER, ASSISTANT = (f"<{BAR}{name}{BAR}>" for name in ("begin\u2581of\u2581sentence", "User", "Assistant"))
-THOUGHTS_END = "</think>"
+REASONING_END = "</think>"
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
-    """Write the body of one request, up to where the model begins to think; tokens within the texts are broken."""
+    """Build the body of one request, up to the tag that opens the reasoning; tokens in the texts are broken."""
     system, user = (break_tokens(TOKENS, words) for words in (prompt.system, text))
     fields = {
         "prompt": f"{BEGIN}{system}{USER}{user}{ASSISTANT}<think>\n",
@@ -35,7 +35,7 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
 
 
 class CompletionRequest(Struct):
-    """The settings of a request."""
+    """The inference parameters of a request that an output line echoes."""
 
     max_tokens: Count | None = None
     temperature: float | None = None
@@ -43,16 +43,16 @@ class CompletionRequest(Struct):
     top_k: Count | None = None
 
     def has_signature(self) -> bool:
-        """Tell nothing: other formats have all of its fields."""
+        """Return False: other formats have all of these fields too."""
         return False
 
     def sampling(self) -> Sampling:
-        """Give the settings, which have the common names already."""
+        """Return the inference parameters, which have the common names already."""
         return Sampling(self.max_tokens, self.temperature, self.top_p, self.top_k)
 
 
 class CompletionChoice(Struct):
-    """A text and its end, which OpenAI calls a finish reason; with a message it would be a choice of a chat."""
+    """A text and why it ended, under either of two names; with `message` it would be a choice of a chat instead."""
 
     text: str | None
     stop_reason: str | None = None
@@ -61,23 +61,24 @@ class CompletionChoice(Struct):
 
 
 class CompletionUsage(Struct):
-    """Tokens, which R1 does not give."""
+    """Token counts, which R1 does not have."""
 
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
 
 
 class CompletionAnswer(Struct):
-    """A text completion; the text in its choice sets it apart from the answers of other families."""
+    """An answer; the `text` in its choice distinguishes it from other families' answers."""
 
     choices: Annotated[list[CompletionChoice], Meta(min_length=1)]
     model: str | None = None
     usage: CompletionUsage | None = None
 
     def parse(self) -> ParsedAnswer:
-        """Read the first choice, from where the thoughts end; without their end nothing tells them from the text."""
+        """Read the first choice after the end of its reasoning; the whole text where no end is marked."""
         choice, usage = self.choices[0], self.usage or CompletionUsage()
-        text = choice.text and choice.text.rpartition(THOUGHTS_END)[2]
+        # Where the tag is not found, rpartition leaves the whole text in its last part.
+        text = choice.text and choice.text.rpartition(REASONING_END)[2]
         stop_reason = choice.finish_reason if choice.stop_reason is None else choice.stop_reason
         return ParsedAnswer(self.model, text, stop_reason, usage.prompt_tokens, usage.completion_tokens)
 

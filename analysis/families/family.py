@@ -12,12 +12,13 @@ from msgspec import Meta, Struct
 from analysis.errors import ModelError
 from analysis.prompts import Prompt
 
-# Polars keeps these numbers in 64 bits; a count below 0 or above that is no count.
+# Polars holds token counts in signed 64 bits; a number outside that range is an error of the service.
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
+# gc=False: a large job makes millions of these, and without cycles the garbage collector need not follow them.
 class Sampling(Struct, gc=False):
-    """What a request asked for; missing where it does not say."""
+    """The inference parameters of a request in the common names; None where the request does not set them."""
 
     max_tokens: int | None = None
     temperature: float | None = None
@@ -26,7 +27,7 @@ class Sampling(Struct, gc=False):
 
 
 class ParsedAnswer(Struct, gc=False):
-    """What an answer says; missing where it does not say."""
+    """The content of an answer in the common names; None where the answer does not have it."""
 
     model: str | None = None
     text: str | None = None
@@ -38,10 +39,11 @@ class ParsedAnswer(Struct, gc=False):
 
 
 class Limits(NamedTuple):
-    """What a family's requests may ask for: least and most of a setting.
+    """The smallest and largest value of each inference parameter that a family accepts.
 
-    `top_k` is None where the family has no such setting; `stop_sequences` is how many there may be, 0 where it has
-    none, None where nobody says; `max_tokens` is the family's own ceiling, for models whose own is not known.
+    `top_k` is None where the family has no such parameter. `stop_sequences` is the number of them that a request may
+    have: 0 where the format has none, None where no limit is documented. `max_tokens` is the ceiling of the family, for
+    models whose own is not known.
     """
 
     temperature: tuple[float, float] = (0, 1)
@@ -52,20 +54,20 @@ class Limits(NamedTuple):
 
 
 class Request(Protocol):
-    """A request as it comes back in an output line: the settings are typed, all else is skipped."""
+    """A request that an output line echoes: only the inference parameters are decoded."""
 
     def has_signature(self) -> bool:
-        """Tell whether the request has a field that only this family's requests have."""
+        """Return whether the request has a field that only this family's requests have."""
 
     def sampling(self) -> Sampling:
-        """Give the settings in the common names."""
+        """Return the inference parameters in the common names."""
 
 
 class Answer(Protocol):
-    """An answer as the model gives it; fields without default set it apart from the other families."""
+    """An answer as the model sends it; its fields without a default distinguish it from other families' answers."""
 
     def parse(self) -> ParsedAnswer:
-        """Give the text, the stop reason and the tokens in the common names."""
+        """Return the text, the stop reason and the token counts in the common names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,23 +77,23 @@ class Family:
     Attributes
     ----------
     name
-        Stands in the column `family`; the file has the same.
+        The value of the column `family`, and the name of the family's module.
     models
-        Base model ids whose InvokeModel format this is.
+        Matches the base model ids whose InvokeModel format this is.
     write_request
-        The model input for a prompt and the user's text; what the prompt does not set is not sent.
-        `only_read` where nobody should write any more.
+        Builds the model input from a prompt and the user's text, without what the prompt does not set.
+        `only_read` for a format that is read but no longer written.
     request, answer
-        Structs that read what comes back. Families whose answers have one shape share both.
+        Structs that decode the two halves of an output line. Families whose answers have one shape share both.
     stops
-        The family's stop reasons, in lower case, in common words.
+        Maps the family's stop reasons, in lower case, to the common words.
     limits
-        What its requests may ask for.
+        The values that its requests may have.
     matches_request
-        Tells by the request whether a line is this family's, where another's answers have the same shape; without it
-        the model tells.
+        Returns whether a line is this family's, judged by its request, where the answers of another family have the
+        same shape. Where it is None the model id decides.
     inferred
-        Models whose format nobody has confirmed, so that a batch job may find out that it is another.
+        Matches models whose format is assumed from similar models and not confirmed, so a batch job may refuse it.
     """
 
     name: str
@@ -105,24 +107,25 @@ class Family:
     inferred: re.Pattern[str] | None = None
 
     def find_stop(self, stop_reason: str | None) -> str | None:
-        """Put a stop reason in common words; one that nobody documented is `other`, none stays missing."""
+        """Return a stop reason in common words: `other` for one that is not documented, None for None."""
         if stop_reason is None:
             return None
+        # Nearly all stop reasons are in lower case already, so the first look-up finds them without a copy.
         return self.stops.get(stop_reason) or self.stops.get(stop_reason.lower(), "other")
 
 
 def only_read(prompt: Prompt, text: str) -> dict[str, Any]:  # noqa: ARG001
-    """Refuse to write a format that is only read."""
-    raise ModelError(prompt.model_id, "its own format is read here, not written", "set invocation_type to Converse")
+    """Raise ModelError: requests of this format are read here and not written."""
+    raise ModelError(prompt.model_id, "requests in its own format cannot be written", "set invocation_type to Converse")
 
 
 def complete(fields: Mapping[str, Any], prompt: Prompt) -> dict[str, Any]:
-    """Leave out what is missing, and add the prompt's own fields; those of an object join the fields it has."""
+    """Drop the fields that are not set and add the prompt's `additional_fields`, merging object by object."""
     return add_fields(drop_unset(fields), prompt.additional_fields)
 
 
 def add_fields(body: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Add fields to a body, object by object; a field that is there gets the new value."""
+    """Merge fields into a copy of a body, object by object; the new value replaces one that is there."""
     added = {
         name: add_fields(body[name], value) if isinstance(value, dict) and isinstance(body.get(name), dict) else value
         for name, value in fields.items()
@@ -131,25 +134,25 @@ def add_fields(body: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, 
 
 
 def drop_unset(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what is missing or empty; 0 is neither."""
+    """Drop the fields that are None or empty; 0 stays."""
     return {name: value for name, value in fields.items() if value not in (None, "", (), [], {})}
 
 
 def join_texts(texts: list[str]) -> str | None:
-    """Join the text blocks of an answer; without any the text is missing."""
+    """Join the text blocks of an answer; None when there are none."""
     if len(texts) == 1:
         return texts[0]
     return "".join(texts) if texts else None
 
 
 def join_parts(prompt: Prompt, text: str) -> str:
-    """Put the system text before the user's, for formats that have one text only."""
+    """Join the system text and the user's text, for formats that have one text only."""
     return f"{prompt.system}\n\n{text}" if prompt.system else text
 
 
 def break_tokens(tokens: re.Pattern[str], text: str) -> str:
-    """Put a space after the first character of each template token in a text, so that it is none any more.
+    """Insert a space after the first character of each template token in a text, which makes it ordinary text.
 
-    The model's tokenizer knows a token by its exact letters, so a transcript cannot end the user's part with one.
+    A tokenizer matches a token by its exact letters, so a transcript can no longer end the user's part with one.
     """
     return tokens.sub(lambda token: f"{token[0][0]} {token[0][1:]}", text)

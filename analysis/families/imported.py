@@ -1,7 +1,7 @@
 """Models that were imported (Custom Model Import) or run on a SageMaker endpoint: OpenAI's text completions.
 
-Source: Amazon Bedrock User Guide, "Invoke your imported model", which has three formats, of which the chat format lets
-the service write the model's template; a recorded answer of a text completion. Bedrock takes none of these models in
+Source: Amazon Bedrock User Guide, "Invoke your imported model", which has three formats, and in the chat format the
+service applies the model's template; a recorded answer of a text completion. Bedrock accepts none of these models in
 batch jobs.
 """
 

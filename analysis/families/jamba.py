@@ -1,4 +1,4 @@
-"""AI21 Jamba: OpenAI's messages and choices, with a ceiling of its own.
+"""AI21 Jamba: OpenAI's messages and choices, with a lower ceiling of `max_tokens`.
 
 Source: Amazon Bedrock User Guide, "AI21 Labs Jamba models".
 """
@@ -14,7 +14,7 @@ from analysis.prompts import Prompt
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
-    """Write the body of one request."""
+    """Build the body of one request."""
     fields = {
         "messages": write_messages(prompt, text),
         "max_tokens": prompt.max_tokens,

@@ -1,4 +1,4 @@
-"""AI21 Jurassic-2, which is no longer offered: only read. Answers have no tokens of their own.
+"""AI21 Jurassic-2, which is no longer offered: only read. Answers have no token counts.
 
 Source: Amazon Bedrock User Guide, "AI21 Labs Jurassic-2 models", and a recorded answer.
 """
@@ -15,18 +15,18 @@ STOPS = {"endoftext": "end", "length": "length", "stop": "stop_sequence"}
 
 
 class JurassicRequest(Struct, rename="camel"):
-    """The settings of a request."""
+    """The inference parameters of a request that an output line echoes."""
 
     max_tokens: Count | None = None
     temperature: float | None = None
     top_p: float | None = None
 
     def has_signature(self) -> bool:
-        """Tell whether it has the field that only this format has at its top."""
+        """Return whether `maxTokens` is there, which only this format has at the top level."""
         return self.max_tokens is not None
 
     def sampling(self) -> Sampling:
-        """Give the settings in the common names."""
+        """Return the inference parameters in the common names."""
         return Sampling(self.max_tokens, self.temperature, self.top_p)
 
 
@@ -37,20 +37,20 @@ class JurassicText(Struct):
 
 
 class JurassicFinish(Struct):
-    """The end of a completion."""
+    """Why a completion ended."""
 
     reason: str | None = None
 
 
 class JurassicCompletion(Struct, rename="camel"):
-    """A text and its end."""
+    """A generated text and why it ended."""
 
     data: JurassicText | None = None
     finish_reason: JurassicFinish | None = None
 
 
 class JurassicAnswer(Struct):
-    """An answer; its completions set it apart from the answers of other families."""
+    """An answer; the required `completions` distinguishes it from other families' answers."""
 
     completions: list[JurassicCompletion] | None
 

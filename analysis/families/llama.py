@@ -1,4 +1,4 @@
-"""Meta Llama 3 and 4: one text, written in the model's chat template.
+"""Meta Llama 3 and 4: one text in the model's chat template.
 
 Sources: Amazon Bedrock User Guide, "Meta Llama models"; the templates are those of Meta's model cards,
 "Llama 3 | Model Cards and Prompt formats" and "Llama 4 | ...".
@@ -20,7 +20,7 @@ TOKENS = re.compile(r"<\|\w+\|>")
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
-    """Write the body of one request; Llama has no stop sequences and no top_k."""
+    """Build the body of one request; Llama has no stop sequences and no top_k."""
     fields = {
         "prompt": write_turns(prompt, text),
         "max_gen_len": prompt.max_tokens,
@@ -31,7 +31,8 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
 
 
 def write_turns(prompt: Prompt, text: str) -> str:
-    """Write the chat template, up to where the model goes on; tokens within the texts are broken."""
+    """Fill the chat template up to where the model continues; template tokens within the texts are broken."""
+    # Llama 4 renamed the tokens of Llama 3.
     is_llama_4 = find_model(prompt.model_id).base.startswith("meta.llama4")
     start, end, eot = (
         ("header_start", "header_end", "eot") if is_llama_4 else ("start_header_id", "end_header_id", "eot_id")
@@ -45,23 +46,23 @@ def write_turns(prompt: Prompt, text: str) -> str:
 
 
 class LlamaRequest(Struct):
-    """The settings of a request."""
+    """The inference parameters of a request that an output line echoes."""
 
     max_gen_len: Count | None = None
     temperature: float | None = None
     top_p: float | None = None
 
     def has_signature(self) -> bool:
-        """Tell whether it has the field that only Llama has."""
+        """Return whether `max_gen_len` is there, which only Llama has."""
         return self.max_gen_len is not None
 
     def sampling(self) -> Sampling:
-        """Give the settings in the common names."""
+        """Return the inference parameters in the common names."""
         return Sampling(self.max_gen_len, self.temperature, self.top_p)
 
 
 class LlamaAnswer(Struct):
-    """An answer; its generation sets it apart from the answers of other families."""
+    """An answer; the required `generation` distinguishes it from other families' answers."""
 
     generation: str | None
     prompt_token_count: Count | None = None
@@ -69,7 +70,7 @@ class LlamaAnswer(Struct):
     stop_reason: str | None = None
 
     def parse(self) -> ParsedAnswer:
-        """Give what is there; the answer does not name the model."""
+        """Return generation, stop reason and token counts; the answer does not name the model."""
         return ParsedAnswer(
             None, self.generation, self.stop_reason, self.prompt_token_count, self.generation_token_count
         )

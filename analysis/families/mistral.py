@@ -1,4 +1,4 @@
-"""Mistral in its older form, one text: Mistral 7B, Mixtral, Small (24.02). Answers have no tokens.
+"""Mistral's older format, one text: Mistral 7B, Mixtral, Small (24.02). Answers have no token counts.
 
 Source: Amazon Bedrock User Guide, "Mistral AI text completion".
 """
@@ -14,12 +14,12 @@ from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampli
 from analysis.prompts import Prompt
 
 STOPS = {"stop": "end", "length": "length", "model_length": "length", "tool_calls": "tool"}
-# To the first models [INST] is ordinary text: broken, it is no mark of theirs, but nothing forbids them to heed it.
+# The first models tokenize [INST] as ordinary text: broken, it is not their mark, but a model may still follow it.
 TOKENS = re.compile(r"</?s>|\[/?[A-Z][A-Z_]+\]|<</?SYS>>")
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
-    """Write the body of one request, with the texts between the marks of an instruction."""
+    """Build the body of one request, with the texts between [INST] and [/INST]."""
     fields = {
         "prompt": f"<s>[INST] {break_tokens(TOKENS, join_parts(prompt, text))} [/INST]",
         "max_tokens": prompt.max_tokens,
@@ -32,7 +32,7 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
 
 
 class MistralRequest(Struct):
-    """The settings of a request."""
+    """The inference parameters of a request that an output line echoes."""
 
     max_tokens: Count | None = None
     temperature: float | None = None
@@ -40,28 +40,28 @@ class MistralRequest(Struct):
     top_k: Count | None = None
 
     def has_signature(self) -> bool:
-        """Tell nothing: other formats have all of its fields."""
+        """Return False: other formats have all of these fields too."""
         return False
 
     def sampling(self) -> Sampling:
-        """Give the settings, which have the common names already."""
+        """Return the inference parameters, which have the common names already."""
         return Sampling(self.max_tokens, self.temperature, self.top_p, self.top_k)
 
 
 class MistralOutput(Struct):
-    """The text of an answer and its end."""
+    """The text of an answer and why it ended."""
 
     text: str | None = None
     stop_reason: str | None = None
 
 
 class MistralAnswer(Struct):
-    """An answer; its outputs set it apart from the answers of other families."""
+    """An answer; the required `outputs` distinguishes it from other families' answers."""
 
     outputs: list[MistralOutput] | None
 
     def parse(self) -> ParsedAnswer:
-        """Read the first output; there is one, and it does not say its tokens."""
+        """Read the only output, which has no token counts."""
         output = self.outputs[0] if self.outputs else MistralOutput()
         return ParsedAnswer(text=output.text, stop_reason=output.stop_reason)
 

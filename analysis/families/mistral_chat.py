@@ -15,7 +15,7 @@ from analysis.prompts import Prompt
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
-    """Write the body of one request."""
+    """Build the body of one request."""
     fields = {
         "messages": write_messages(prompt, text),
         "max_tokens": prompt.max_tokens,

@@ -1,4 +1,4 @@
-"""Amazon Nova by InvokeModel: answers as in Converse, requests almost.
+"""Amazon Nova by InvokeModel: answers are those of Converse, requests nearly so.
 
 Source: Amazon Nova User Guide, "Complete request schema".
 """
@@ -14,7 +14,7 @@ from analysis.prompts import Prompt
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
-    """Write the body of one request; the version sets it apart from one of Converse."""
+    """Build the body of one request; `schemaVersion` distinguishes it from one of Converse."""
     inference = {
         "maxTokens": prompt.max_tokens,
         "temperature": prompt.temperature,
@@ -32,12 +32,13 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
 
 
 def is_nova(echo: ConverseRequest | None) -> bool:
-    """Tell a request of Nova from one of Converse."""
+    """Return whether a request is Nova's and not Converse's."""
     return not is_converse(echo)
 
 
 NOVA = Family(
     name="nova",
+    # Nova models for embeddings, images, video and speech have formats of their own.
     models=re.compile(r"amazon\.nova-(?!.*embed|canvas|reel|sonic)"),
     write_request=write_request,
     request=ConverseRequest,

@@ -1,7 +1,7 @@
-"""OpenAI chat completions: gpt-oss, and the open-weight models that take the same body.
+"""OpenAI chat completions: gpt-oss, and the open-weight models that accept the same body.
 
 Sources: Amazon Bedrock User Guide, "OpenAI models"; LiteLLM documentation of October 2026 for Qwen and DeepSeek in
-batch jobs. For the others the body is the same by AWS's convention, and nobody has said so of their batch jobs:
+batch jobs. For the others the body is the same by AWS's convention, which nothing confirms for their batch jobs:
 Converse is the safe choice.
 """
 
@@ -28,7 +28,7 @@ REASONING, REASONING_END = "<reasoning>", "</reasoning>"
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
-    """Write the body of one request, without the model, which the job has."""
+    """Build the body of one request, without the model, which belongs to the job."""
     is_openai = find_model(prompt.model_id).provider == "openai"
     fields = {
         "messages": write_messages(prompt, text),
@@ -41,13 +41,13 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
 
 
 def write_messages(prompt: Prompt, text: str) -> list[dict[str, str]]:
-    """Write the system text and the user's as messages."""
+    """Build the messages of the system text and the user's text."""
     system = [{"role": "system", "content": prompt.system}] if prompt.system else []
     return [*system, {"role": "user", "content": text}]
 
 
 class ChatRequest(Struct):
-    """The settings of a request."""
+    """The inference parameters of a request that an output line echoes."""
 
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
@@ -56,11 +56,11 @@ class ChatRequest(Struct):
     top_k: Count | None = None
 
     def has_signature(self) -> bool:
-        """Tell whether it has the field that only OpenAI has; others have messages and max_tokens too."""
+        """Return whether `max_completion_tokens` is there, which only OpenAI has; others have max_tokens too."""
         return self.max_completion_tokens is not None
 
     def sampling(self) -> Sampling:
-        """Give the settings in the common names."""
+        """Return the inference parameters in the common names."""
         new, old = self.max_completion_tokens, self.max_tokens
         return Sampling(old if new is None else new, self.temperature, self.top_p, self.top_k)
 
@@ -70,8 +70,8 @@ class ChatMessage(Struct):
 
     content: str | None = None
 
-    def text(self) -> str | None:
-        """Give what stands after the reasoning; nothing does when the reasoning was cut off."""
+    def read_text(self) -> str | None:
+        """Return the text after the reasoning; None when the answer was cut off within the reasoning."""
         if self.content is None or not self.content.startswith(REASONING):
             return self.content
         _, end, text = self.content.partition(REASONING_END)
@@ -79,7 +79,7 @@ class ChatMessage(Struct):
 
 
 class ChatChoice(Struct):
-    """A choice; Mistral calls its end a stop reason."""
+    """A choice; Mistral calls its `finish_reason` `stop_reason`."""
 
     message: ChatMessage | None
     finish_reason: str | None = None
@@ -87,14 +87,14 @@ class ChatChoice(Struct):
 
 
 class ChatUsage(Struct):
-    """Tokens."""
+    """Token counts."""
 
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
 
 
 class ChatAnswer(Struct):
-    """A chat completion; the message in its choice sets it apart from the answers of other families."""
+    """An answer; the `message` in its choice distinguishes it from other families' answers."""
 
     choices: list[ChatChoice] | None
     model: str | None = None
@@ -105,7 +105,7 @@ class ChatAnswer(Struct):
         choice = self.choices[0] if self.choices else ChatChoice(None)
         message, usage = choice.message or ChatMessage(), self.usage or ChatUsage()
         stop_reason = choice.finish_reason if choice.stop_reason is None else choice.stop_reason
-        return ParsedAnswer(self.model, message.text(), stop_reason, usage.prompt_tokens, usage.completion_tokens)
+        return ParsedAnswer(self.model, message.read_text(), stop_reason, usage.prompt_tokens, usage.completion_tokens)
 
 
 # Gemma, the newer Mistrals, MiniMax, Kimi, Nemotron and GLM.

@@ -1,6 +1,6 @@
 """Amazon Titan Text.
 
-Source: Amazon Bedrock User Guide, "Amazon Titan Text models". The page says FINISHED where the service says FINISH.
+Source: Amazon Bedrock User Guide, "Amazon Titan Text models". The page documents FINISHED; the service sends FINISH.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STOPS = {
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
-    """Write the body of one request; there is one text, and no place for a system text."""
+    """Build the body of one request; the format has no system text, so it goes in front."""
     generation = {
         "maxTokenCount": prompt.max_tokens,
         "temperature": prompt.temperature,
@@ -34,7 +34,7 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
 
 
 class TitanGenerationConfig(Struct, rename={"max_tokens": "maxTokenCount", "top_p": "topP"}):
-    """The settings of a request."""
+    """The inference parameters of an echoed request."""
 
     max_tokens: Count | None = None
     temperature: float | None = None
@@ -42,22 +42,22 @@ class TitanGenerationConfig(Struct, rename={"max_tokens": "maxTokenCount", "top_
 
 
 class TitanRequest(Struct, rename={"generation": "textGenerationConfig"}):
-    """The wrapper around the settings."""
+    """A request that an output line echoes."""
 
     generation: TitanGenerationConfig | None = None
 
     def has_signature(self) -> bool:
-        """Tell whether it has the field that only Titan has."""
+        """Return whether `textGenerationConfig` is there, which only Titan has."""
         return self.generation is not None
 
     def sampling(self) -> Sampling:
-        """Give the settings in the common names."""
+        """Return the inference parameters in the common names."""
         generation = self.generation or TitanGenerationConfig()
         return Sampling(generation.max_tokens, generation.temperature, generation.top_p)
 
 
 class TitanResult(Struct, rename="camel"):
-    """The text of an answer, its tokens and its end."""
+    """The text of an answer, its token count and why it ended."""
 
     token_count: Count | None = None
     output_text: str | None = None
@@ -65,13 +65,13 @@ class TitanResult(Struct, rename="camel"):
 
 
 class TitanAnswer(Struct, rename="camel"):
-    """An answer; its results set it apart from the answers of other families."""
+    """An answer; the required `results` distinguishes it from other families' answers."""
 
     results: list[TitanResult] | None
     input_text_token_count: Count | None = None
 
     def parse(self) -> ParsedAnswer:
-        """Read the first result; there is one."""
+        """Read the only result."""
         result = self.results[0] if self.results else TitanResult()
         return ParsedAnswer(
             text=result.output_text,

@@ -1,7 +1,7 @@
-"""Writer Palmyra X4 and X5: OpenAI's form, with limits of its own; no batch job takes them.
+"""Writer Palmyra X4 and X5: OpenAI's format with other limits; batch jobs do not accept these models.
 
-Source: Amazon Bedrock User Guide, "Writer Palmyra X4" and "Writer Palmyra X5". Their `max_tokens` is 16 where a request
-does not say; a prompt always does.
+Source: Amazon Bedrock User Guide, "Writer Palmyra X4" and "Writer Palmyra X5". `max_tokens` is 16 where a request does
+not set it; a prompt always does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from analysis.prompts import Prompt
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
-    """Write the body of one request."""
+    """Build the body of one request."""
     fields = {
         "messages": write_messages(prompt, text),
         "max_tokens": prompt.max_tokens,

@@ -53,18 +53,18 @@ def test_every_known_model_is_of_one_family_that_writes(model):
 
 
 def test_a_model_whose_format_is_not_known_is_named_with_the_cure():
-    with pytest.raises(ModelError, match=r"acme\.talker-v1:0: no family .* set invocation_type to Converse"):
+    with pytest.raises(ModelError, match=r"acme\.talker-v1:0: format of acme models is not known here; set invocation_type"):
         find_family(find_model("acme.talker-v1:0"), "InvokeModel")
 
 
 def test_an_id_that_is_none_is_told_how_one_looks():
-    with pytest.raises(ModelError, match=r"not a model id as Bedrock spells it; write one such as global\.anthropic"):
+    with pytest.raises(ModelError, match=r"not a model id of Amazon Bedrock; write one such as global\.anthropic"):
         find_family(find_model("claude-haiku"), "InvokeModel")
 
 
 @pytest.mark.parametrize("kind", ["application-inference-profile", "provisioned-model", "imported-model"])
 def test_an_id_that_hides_its_model_has_no_format_of_its_own(kind):
-    with pytest.raises(ModelError, match=f"of the kind {kind} does not say .* or give the id of the model"):
+    with pytest.raises(ModelError, match=f"of kind {kind} does not tell .* or give the id of the model"):
         find_family(find_model(TELLER.format(kind)), "InvokeModel")
 
 

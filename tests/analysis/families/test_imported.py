@@ -22,10 +22,12 @@ def test_the_settings_of_a_request_are_read(echo):
 
 
 def test_an_imported_model_is_not_written_to(make_prompt):
-    with pytest.raises(ModelError, match=r"imported-model does not say which model .* invocation_type to Converse"):
+    with pytest.raises(ModelError, match=r"imported-model does not tell which model .* invocation_type to Converse"):
         find_family(find_model(ARN), "InvokeModel")
 
 
 def test_a_format_that_is_only_read_says_so(make_prompt):
-    with pytest.raises(ModelError, match=r"read here, not written; set invocation_type to Converse"):
+    with pytest.raises(
+        ModelError, match=r"requests in its own format cannot be written; set invocation_type to Converse"
+    ):
         IMPORTED.write_request(make_prompt(ARN), "Hello")
