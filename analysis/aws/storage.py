@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +14,7 @@ from typing import Any
 
 from analysis.aws.session import CONNECTIONS, NETWORK_ERRORS, make_client, open_session
 from analysis.errors import StorageError
+from analysis.files import name_unfinished, replace_when_whole
 
 BROKEN = (ConnectionError, TimeoutError)
 AT_ONCE = CONNECTIONS
@@ -276,13 +276,14 @@ def download(files: Sequence[tuple[StoredFile, Path]], s3: Any) -> None:
 
 def download_together(files: Sequence[tuple[StoredFile, Path]], s3: Any, pool: ThreadPoolExecutor) -> None:
     """Download a few files; when one fails, none is left in part."""
-    parts = [path.with_name(f".{path.name}.{secrets.token_hex(4)}.part") for _, path in files]
+    parts = [name_unfinished(path) for _, path in files]
     try:
         started = [start_part(file, part, s3, pool) for (file, _), part in zip(files, parts, strict=True)]
         for (file, path), part, ranges in zip(files, parts, started, strict=True):
             for each in ranges:
                 each.result()
             os.utime(part, (file.modified_s, file.modified_s))
+            # Not flushed, since S3 has the object: a file that a crash cut short has another size and is fetched again.
             part.replace(path)
     except BaseException:
         pool.shutdown(cancel_futures=True)
@@ -344,14 +345,10 @@ def upload(path: str | Path, uri: str, s3: Any) -> None:
 
 def copy(path: Path, target: Path) -> None:
     """Copy a file to a temporary name beside its target, then rename it."""
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, part)
-        part.replace(target)
+        with replace_when_whole(target) as unfinished:
+            shutil.copyfile(path, unfinished)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise StorageError(target, f"cannot be written ({error.strerror})") from error
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 from importlib import resources
 from pathlib import Path
 
 import polars as pl
 
 from analysis.errors import StorageError
+from analysis.files import replace_when_whole
 
 
 def read_facts(table: str) -> pl.DataFrame:
@@ -62,11 +62,9 @@ def write_own_facts(table: str, rows: pl.DataFrame, folder: Path | None = None) 
         The file cannot be written.
     """
     path = (folder or facts_folder()) / f"{table}.csv"
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rows.write_csv(unfinished)
-        unfinished.replace(path)
+        with replace_when_whole(path) as unfinished:
+            rows.write_csv(unfinished)
     except OSError as error:
         cure = "name another folder by BATCHBOOK_FACTS"
         raise StorageError(path, f"cannot be written ({error.strerror})", cure) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from analysis.aws.storage import StoredFile
+from analysis.files import replace_when_whole
 from analysis.outputs.frames import JOIN_COLUMNS, OUTPUT_SCHEMA, gather_frames, read_frames
 
 
@@ -39,18 +39,15 @@ def write_part(
     """
     import pyarrow.parquet as pq
 
-    part = Path(part)
-    part.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = part.with_name(f".{part.name}.{secrets.token_hex(4)}.part")
     schema = pl.DataFrame(schema=OUTPUT_SCHEMA).to_arrow().schema
     frames = gather_frames(read_frames([(file, file.uri)], model_id=model_id))
-    try:
-        with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
-            joined = frames if records is None else map(records.add_to, frames)
-            write_beside((frame.to_arrow() for frame in joined), writer)
-        unfinished.replace(part)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    joined = frames if records is None else map(records.add_to, frames)
+    # Not flushed: collecting makes every part again from the output files.
+    with (
+        replace_when_whole(Path(part), flush=False) as unfinished,
+        pq.ParquetWriter(unfinished, schema, compression="zstd") as writer,
+    ):
+        write_beside((frame.to_arrow() for frame in joined), writer)
 
 
 def write_beside(tables: Iterable[Any], writer: Any) -> None:

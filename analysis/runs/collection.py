@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from itertools import groupby
 
 import polars as pl
@@ -10,6 +9,7 @@ import polars as pl
 from analysis.aws.session import make_client, open_session
 from analysis.aws.storage import StoredFile
 from analysis.errors import RunError
+from analysis.files import replace_when_whole
 from analysis.outputs import index_records, list_outputs, write_part
 from analysis.outputs.answers import pick_answers
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
@@ -57,9 +57,9 @@ def write_manifests(run: Run) -> None:
     """Read the manifests into one table; nobody sees it before it is whole."""
     folder = run.folder / "output"
     manifests = load_manifests(folder) if folder.exists() else pl.DataFrame(schema=MANIFEST_SCHEMA)
-    unfinished = run.folder / f".manifests.{secrets.token_hex(4)}.parquet"
-    manifests.write_parquet(unfinished)
-    unfinished.replace(run.folder / "manifests.parquet")
+    # Not flushed: collecting makes it again from the output files.
+    with replace_when_whole(run.folder / "manifests.parquet", flush=False) as unfinished:
+        manifests.write_parquet(unfinished)
 
 
 def write_parts(run: Run) -> None:

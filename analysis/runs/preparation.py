@@ -17,6 +17,7 @@ from narwhals.typing import IntoDataFrame
 from analysis.errors import CallsError, PromptError, RunError
 from analysis.facts.models import find_model
 from analysis.facts.quotas import LATEST, Quotas, find_quotas
+from analysis.files import flush_path
 from analysis.prompts import Prompt, check_name, check_template
 from analysis.requests.records import write_records
 from analysis.runs.folder import RUN_FILE, Run
@@ -132,6 +133,9 @@ def write_run(folder: Path, calls: pl.DataFrame, prompts: Sequence[Prompt], requ
     records = write_records(calls, prompts, into=folder / "input", find_quotas=by_base.__getitem__)
     records.write_parquet(folder / "records.parquet")
     (folder / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(request), indent=2) + b"\n")
+    # The input files can be written again from these two; the calls may be nowhere else.
+    for name in ("calls.parquet", RUN_FILE):
+        flush_path(folder / name)
 
 
 def write_calls(path: Path, calls: pl.DataFrame) -> None:

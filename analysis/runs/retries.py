@@ -11,6 +11,7 @@ import msgspec
 import polars as pl
 
 from analysis.aws.storage import fetch_files, list_prefix
+from analysis.files import flush_folder, flush_path
 from analysis.jobs.batch import PlannedJob
 from analysis.jobs.ledger import JobState
 from analysis.jobs.on_demand import InputLine
@@ -75,7 +76,10 @@ def write_rest(run: Run, job: PlannedJob, state: JobState) -> dict[str, Any]:
     if records == job.records:
         shutil.rmtree(draft)
         return {}
+    # The ledger names the folder next, and no other step makes it again.
+    flush_folder(draft)
     draft.rename(final)
+    flush_path(final.parent)
     return {"folder": folder, "records": records}
 
 
