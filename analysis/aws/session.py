@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from botocore.exceptions import (
     ClientError,
@@ -25,6 +25,14 @@ from botocore.exceptions import (
 )
 
 from analysis.errors import StorageError
+
+if TYPE_CHECKING:
+    import boto3
+    from types_boto3_bedrock import BedrockClient
+    from types_boto3_bedrock_runtime import BedrockRuntimeClient
+    from types_boto3_pricing import PricingClient
+    from types_boto3_s3 import S3Client
+    from types_boto3_service_quotas import ServiceQuotasClient
 
 EMULATOR = "emulator"
 EMULATOR_BUCKET = "batchbook"
@@ -52,7 +60,7 @@ BUSY = frozenset(
 SILENT_S, REPEAT_S = 5, 60  # trouble is told after so many seconds, and again
 
 
-def open_session(profile: str = "", *, region: str = "") -> Any:
+def open_session(profile: str = "", *, region: str = "") -> boto3.Session:
     """Open a boto3 session.
 
     Parameters
@@ -78,7 +86,7 @@ def open_session(profile: str = "", *, region: str = "") -> Any:
         raise StorageError(f"profile {profile!r}", str(error), "see `aws configure list-profiles`") from error
 
 
-def open_emulator() -> Any:
+def open_emulator() -> boto3.Session:
     """Open the emulator's session; its bucket `batchbook` is there from the start."""
     import bedrock_local
 
@@ -102,7 +110,21 @@ def find_region(profile: str, region: str) -> str:
     return region or str(open_session(profile).region_name or "")
 
 
-def make_client(session: Any, service: str, *, region: str = "") -> Any:
+@overload
+def make_client(session: boto3.Session, service: Literal["bedrock"], *, region: str = "") -> BedrockClient: ...
+@overload
+def make_client(
+    session: boto3.Session, service: Literal["bedrock-runtime"], *, region: str = ""
+) -> BedrockRuntimeClient: ...
+@overload
+def make_client(session: boto3.Session, service: Literal["pricing"], *, region: str = "") -> PricingClient: ...
+@overload
+def make_client(session: boto3.Session, service: Literal["s3"], *, region: str = "") -> S3Client: ...
+@overload
+def make_client(
+    session: boto3.Session, service: Literal["service-quotas"], *, region: str = ""
+) -> ServiceQuotasClient: ...
+def make_client(session: boto3.Session, service: Any, *, region: str = "") -> Any:
     """Make a client that slows down when told to, and waits for slow models; in the session's region unless named.
 
     A service that is busy, or a network that is away, is asked again for a while, and a line says so.
@@ -114,10 +136,13 @@ def make_client(session: Any, service: str, *, region: str = "") -> Any:
     """
     from botocore.config import Config
 
-    retries = {"mode": "adaptive", "total_max_attempts": 10}
     # The Nova guide asks for read timeouts of an hour; elsewhere a minute of silence is a connection that is gone.
     read_timeout_s = 3600 if service == "bedrock-runtime" else 60
-    config = Config(retries=retries, read_timeout=read_timeout_s, max_pool_connections=CONNECTIONS)
+    config = Config(
+        retries={"mode": "adaptive", "total_max_attempts": 10},
+        read_timeout=read_timeout_s,
+        max_pool_connections=CONNECTIONS,
+    )
     try:
         client = session.client(service, config=config, region_name=region or session.region_name)
     except NoRegionError as error:

@@ -10,11 +10,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING
 
 from analysis.aws.session import CONNECTIONS, NETWORK_ERRORS, make_client, open_session
 from analysis.errors import StorageError
 from analysis.files import name_unfinished, replace_when_whole
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import GetObjectRequestTypeDef, ObjectTypeDef
 
 BROKEN = (ConnectionError, TimeoutError)
 AT_ONCE = CONNECTIONS
@@ -75,7 +80,7 @@ class StoredFile:
     etag: str = ""
 
 
-def list_files(where: str | Path, *, s3: Any = None) -> list[StoredFile]:
+def list_files(where: str | Path, *, s3: S3Client | None = None) -> list[StoredFile]:
     """List what is at a place, sorted by name.
 
     Parameters
@@ -96,11 +101,11 @@ def list_files(where: str | Path, *, s3: Any = None) -> list[StoredFile]:
     StorageError
         Nothing is there, or it cannot be read.
     """
-    files = list_objects(str(where), s3) if is_s3_uri(where) else list_paths(where)
+    files = list_objects(str(where), need_client(str(where), s3)) if is_s3_uri(where) else list_paths(where)
     return sorted(files, key=lambda file: file.name)
 
 
-def list_prefix(uri: str, *, s3: Any) -> list[StoredFile]:
+def list_prefix(uri: str, *, s3: S3Client) -> list[StoredFile]:
     """List the objects below a prefix that ends in `/`, in the order of their keys; there may be none."""
     bucket, key = parse_s3_uri(uri)
     entries = list_entries(uri, s3)
@@ -108,20 +113,20 @@ def list_prefix(uri: str, *, s3: Any) -> list[StoredFile]:
     return [stored_object(bucket, entry, key) for entry in entries if not entry["Key"].endswith("/")]
 
 
-def list_entries(uri: str, s3: Any) -> list[dict[str, Any]]:
+def list_entries(uri: str, s3: S3Client) -> list[ObjectTypeDef]:
     """List what S3 says of all keys below a prefix."""
     bucket, key = parse_s3_uri(uri)
-    with s3_errors(uri, s3):
+    with s3_errors(uri):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
         return [entry for page in pages for entry in page.get("Contents", [])]
 
 
-def fetch_file(file: StoredFile, into: str | Path, *, s3: Any = None) -> Path:
+def fetch_file(file: StoredFile, into: str | Path, *, s3: S3Client | None = None) -> Path:
     """Give a local copy of one listed file; see `fetch_files`."""
     return fetch_files([file], into, s3=s3)[0]
 
 
-def fetch_files(files: Sequence[StoredFile], into: str | Path, *, s3: Any = None) -> list[Path]:
+def fetch_files(files: Sequence[StoredFile], into: str | Path, *, s3: S3Client | None = None) -> list[Path]:
     """Give a local path for every listed file.
 
     A local file stays where it is. An object is downloaded to its name below the folder `into`, many at once, large
@@ -135,11 +140,11 @@ def fetch_files(files: Sequence[StoredFile], into: str | Path, *, s3: Any = None
     paths = [target_path(file, Path(into)) for file in files]
     missing = [(file, path) for file, path in zip(files, paths, strict=True) if not is_same(file, path)]
     if missing:
-        download(missing, s3)
+        download(missing, need_client(missing[0][0].uri, s3))
     return paths
 
 
-def put_file(path: str | Path, uri: str | Path, *, s3: Any = None) -> None:
+def put_file(path: str | Path, uri: str | Path, *, s3: S3Client | None = None) -> None:
     """Copy a local file to an object or a local path, over what is there; nobody sees it in part.
 
     Raises
@@ -150,7 +155,7 @@ def put_file(path: str | Path, uri: str | Path, *, s3: Any = None) -> None:
     if not Path(path).is_file():
         raise StorageError(path, "no such file")
     if is_s3_uri(uri):
-        upload(path, str(uri), s3)
+        upload(path, str(uri), need_client(str(uri), s3))
     else:
         copy(Path(path), Path(uri))
 
@@ -175,7 +180,7 @@ def is_s3_uri(where: str | Path) -> bool:
     return str(where).startswith("s3://")
 
 
-def open_s3(where: str | Path, *, profile: str = "", region: str = "") -> Any:
+def open_s3(where: str | Path, *, profile: str = "", region: str = "") -> S3Client | None:
     """Make the S3 client that a place needs; none for a local one."""
     return make_client(open_session(profile, region=region), "s3") if is_s3_uri(where) else None
 
@@ -213,10 +218,10 @@ def stored_path(path: Path, base: Path) -> StoredFile:
     return StoredFile(str(path), path.relative_to(base).as_posix(), stat.st_size, stat.st_mtime)
 
 
-def list_objects(uri: str, s3: Any) -> list[StoredFile]:
+def list_objects(uri: str, s3: S3Client) -> list[StoredFile]:
     """List one object, or all below a prefix."""
     bucket, key = parse_s3_uri(uri)
-    with s3_errors(uri, s3):
+    with s3_errors(uri):
         if key and not key.endswith("/"):
             if found := find_object(bucket, key, s3):
                 return [found]
@@ -227,7 +232,7 @@ def list_objects(uri: str, s3: Any) -> list[StoredFile]:
     return list_prefix(prefix, s3=s3)
 
 
-def find_object(bucket: str, key: str, s3: Any) -> StoredFile | None:
+def find_object(bucket: str, key: str, s3: S3Client) -> StoredFile | None:
     """Look for the object of just this key; None when there is none, or nobody may say so."""
     from botocore.exceptions import ClientError
 
@@ -237,11 +242,16 @@ def find_object(bucket: str, key: str, s3: Any) -> StoredFile | None:
         if error.response["Error"]["Code"] not in {"404", "403", "NoSuchKey"}:
             raise
         return None
-    entry = {"Key": key, "Size": head["ContentLength"]}
-    return stored_object(bucket, head | entry, key.removesuffix(PurePosixPath(key).name))
+    entry: ObjectTypeDef = {
+        "Key": key,
+        "Size": head["ContentLength"],
+        "LastModified": head["LastModified"],
+        "ETag": head["ETag"],
+    }
+    return stored_object(bucket, entry, key.removesuffix(PurePosixPath(key).name))
 
 
-def stored_object(bucket: str, entry: dict[str, Any], prefix: str) -> StoredFile:
+def stored_object(bucket: str, entry: ObjectTypeDef, prefix: str) -> StoredFile:
     """Describe an object by its entry in a listing."""
     name = entry["Key"].removeprefix(prefix)
     modified_s = entry["LastModified"].timestamp()
@@ -266,15 +276,15 @@ def is_same(file: StoredFile, path: Path) -> bool:
     return stat is not None and stat.st_size == file.bytes and int(stat.st_mtime) == int(file.modified_s)
 
 
-def download(files: Sequence[tuple[StoredFile, Path]], s3: Any) -> None:
+def download(files: Sequence[tuple[StoredFile, Path]], s3: S3Client) -> None:
     """Download objects in ranges, many at once; each is renamed to its path when it is whole."""
-    with s3_errors(files[0][0].uri, s3), ThreadPoolExecutor(AT_ONCE) as pool:
+    with s3_errors(files[0][0].uri), ThreadPoolExecutor(AT_ONCE) as pool:
         # Every range that waits takes memory, so a million files wait for their turn.
         for first in range(0, len(files), FILES_TOGETHER):
             download_together(files[first : first + FILES_TOGETHER], s3, pool)
 
 
-def download_together(files: Sequence[tuple[StoredFile, Path]], s3: Any, pool: ThreadPoolExecutor) -> None:
+def download_together(files: Sequence[tuple[StoredFile, Path]], s3: S3Client, pool: ThreadPoolExecutor) -> None:
     """Download a few files; when one fails, none is left in part."""
     parts = [name_unfinished(path) for _, path in files]
     try:
@@ -293,7 +303,7 @@ def download_together(files: Sequence[tuple[StoredFile, Path]], s3: Any, pool: T
         raise
 
 
-def start_part(file: StoredFile, part: Path, s3: Any, pool: ThreadPoolExecutor) -> list[Future[None]]:
+def start_part(file: StoredFile, part: Path, s3: S3Client, pool: ThreadPoolExecutor) -> list[Future[None]]:
     """Begin a file that is not whole yet, and have all of its ranges fetched."""
     part.parent.mkdir(parents=True, exist_ok=True)
     part.write_bytes(b"")
@@ -301,17 +311,19 @@ def start_part(file: StoredFile, part: Path, s3: Any, pool: ThreadPoolExecutor) 
     return [pool.submit(fetch_range, file, part, start, s3) for start in starts]
 
 
-def fetch_range(file: StoredFile, part: Path, start: int, s3: Any) -> None:
+def fetch_range(file: StoredFile, part: Path, start: int, s3: S3Client) -> None:
     """Read one range of an object to its place in a file, again when the connection breaks off in between."""
     from botocore.exceptions import FlexibleChecksumError
 
     bucket, key = parse_s3_uri(file.uri)
     end = min(start + RANGE_BYTES, file.bytes)
+    request: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": key, "IfMatch": file.etag}
     # An object that is read in one go is held against its checksum; a range has none.
-    only = {"Range": f"bytes={start}-{end - 1}"} if end - start < file.bytes else {}
-    with s3_errors(file.uri, s3):
+    if end - start < file.bytes:
+        request["Range"] = f"bytes={start}-{end - 1}"
+    with s3_errors(file.uri):
         for tries_left in reversed(range(MOST_READS)):
-            body = s3.get_object(Bucket=bucket, Key=key, IfMatch=file.etag, **only)["Body"]
+            body = s3.get_object(**request)["Body"]
             try:
                 write_range(body, part, start, end)
                 break
@@ -320,7 +332,7 @@ def fetch_range(file: StoredFile, part: Path, start: int, s3: Any) -> None:
                     raise
 
 
-def write_range(body: Any, part: Path, start: int, end: int) -> None:
+def write_range(body: StreamingBody, part: Path, start: int, end: int) -> None:
     """Write what comes to its place in a file, a block at a time."""
     from botocore.exceptions import IncompleteReadError
 
@@ -332,14 +344,14 @@ def write_range(body: Any, part: Path, start: int, end: int) -> None:
             raise IncompleteReadError(actual_bytes=copy.tell() - start, expected_bytes=end - start)
 
 
-def upload(path: str | Path, uri: str, s3: Any) -> None:
+def upload(path: str | Path, uri: str, s3: S3Client) -> None:
     """Upload a file, in parts when it is large."""
     from boto3.s3.transfer import TransferConfig, create_transfer_manager
 
     bucket, key = parse_s3_uri(uri)
     if not key or key.endswith("/"):
         raise StorageError(uri, "names a folder", f"add the file's name: {uri.rstrip('/')}/{Path(path).name}")
-    with s3_errors(uri, s3), create_transfer_manager(s3, TransferConfig()) as manager:
+    with s3_errors(uri), create_transfer_manager(s3, TransferConfig()) as manager:
         manager.upload(str(path), bucket, key).result()
 
 
@@ -352,11 +364,16 @@ def copy(path: Path, target: Path) -> None:
         raise StorageError(target, f"cannot be written ({error.strerror})") from error
 
 
-@contextmanager
-def s3_errors(uri: str, s3: Any) -> Iterator[None]:
-    """Say in our words what S3 refused, and what helps."""
+def need_client(uri: str, s3: S3Client | None) -> S3Client:
+    """Return the client, or raise where an `s3://` address came without one."""
     if s3 is None:
         raise StorageError(uri, "S3 is read through a client", "give s3=, from boto3.Session(...).client('s3')")
+    return s3
+
+
+@contextmanager
+def s3_errors(uri: str) -> Iterator[None]:
+    """Say in our words what S3 refused, and what helps."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -7,12 +7,16 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
 from analysis.facts import read_facts
 from analysis.facts.model_names import Unread, find_named
+
+if TYPE_CHECKING:
+    from types_boto3_pricing import PricingClient
+    from types_boto3_pricing.type_defs import FilterTypeDef
 
 # Claude and other models sold through AWS Marketplace are in the second; the third holds what is left over.
 SERVICE_CODES = ("AmazonBedrock", "AmazonBedrockFoundationModels", "AmazonBedrockService")
@@ -57,7 +61,7 @@ class Rate(NamedTuple):
     is_mantle: bool
 
 
-def read_price_list(client: Any, region: str, *, today: date) -> tuple[pl.DataFrame, list[Unread]]:
+def read_price_list(client: PricingClient, region: str, *, today: date) -> tuple[pl.DataFrame, list[Unread]]:
     """Read the prices of tokens, in batch jobs and on demand.
 
     Parameters
@@ -95,10 +99,10 @@ def read_price_list(client: Any, region: str, *, today: date) -> tuple[pl.DataFr
     return make_prices(agreed, today), sorted(unread | doubtful)
 
 
-def list_products(client: Any, region: str) -> Iterator[dict[str, Any]]:
+def list_products(client: PricingClient, region: str) -> Iterator[dict[str, Any]]:
     """List the products of Amazon Bedrock in a Region; each comes as a text of JSON."""
     pages = client.get_paginator("get_products")
-    only = [{"Type": "TERM_MATCH", "Field": "regionCode", "Value": region}]
+    only: list[FilterTypeDef] = [{"Type": "TERM_MATCH", "Field": "regionCode", "Value": region}]
     for code in SERVICE_CODES:
         for page in pages.paginate(ServiceCode=code, Filters=only, FormatVersion="aws_v1"):
             yield from (json.loads(product) for product in page["PriceList"])

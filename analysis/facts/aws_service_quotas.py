@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 from botocore.exceptions import ClientError
@@ -13,6 +13,11 @@ from botocore.exceptions import ClientError
 from analysis.facts import read_facts
 from analysis.facts.model_names import Unread, find_named
 from analysis.facts.quotas import LATEST
+
+if TYPE_CHECKING:
+    from types_boto3_service_quotas import ServiceQuotasClient
+    from types_boto3_service_quotas.paginator import ListAWSDefaultServiceQuotasPaginator, ListServiceQuotasPaginator
+    from types_boto3_service_quotas.type_defs import ServiceQuotaTypeDef
 
 SERVICE_CODE = "bedrock"
 # Anchored: "Records per batch inference job" is also the end of the minimum's name.
@@ -30,7 +35,7 @@ ANY_BATCH = re.compile(r"\bbatch inference\b", re.IGNORECASE)
 CUSTOM = re.compile(r"using a custom model", re.IGNORECASE)
 
 
-def read_service_quotas(client: Any, *, today: date) -> tuple[pl.DataFrame, list[Unread]]:
+def read_service_quotas(client: ServiceQuotasClient, *, today: date) -> tuple[pl.DataFrame, list[Unread]]:
     """Read the quotas of batch jobs: the account's own, and AWS's defaults where the account has none.
 
     Parameters
@@ -75,7 +80,7 @@ def read_service_quotas(client: Any, *, today: date) -> tuple[pl.DataFrame, list
     return pl.DataFrame(list(rows.values()), schema=read_facts("quotas").schema).sort("model"), sorted(unread)
 
 
-def list_quotas(client: Any) -> Iterator[dict[str, Any]]:
+def list_quotas(client: ServiceQuotasClient) -> Iterator[ServiceQuotaTypeDef]:
     """List AWS's defaults, then the values of this account, so that these come last.
 
     An account lists a quota only where a value was applied; the defaults may be refused to a caller who may list these.
@@ -88,9 +93,12 @@ def list_quotas(client: Any) -> Iterator[dict[str, Any]]:
     yield from list_pages(client, "list_service_quotas")
 
 
-def list_pages(client: Any, operation: str) -> Iterator[dict[str, Any]]:
+def list_pages(
+    client: ServiceQuotasClient, operation: Literal["list_aws_default_service_quotas", "list_service_quotas"]
+) -> Iterator[ServiceQuotaTypeDef]:
     """List the quotas that one operation gives; those of a single resource, or that AWS could not read, apart."""
-    for page in client.get_paginator(operation).paginate(ServiceCode=SERVICE_CODE):
+    paginator: ListServiceQuotasPaginator | ListAWSDefaultServiceQuotasPaginator = client.get_paginator(operation)
+    for page in paginator.paginate(ServiceCode=SERVICE_CODE):
         for quota in page["Quotas"]:
             if "ErrorReason" not in quota and quota.get("QuotaAppliedAtLevel") != "RESOURCE":
                 yield quota
@@ -106,7 +114,7 @@ def find_field(text: str) -> str:
     return next(field for field, pattern in NAMES.items() if re.fullmatch(pattern, text, re.IGNORECASE))
 
 
-def read_value(quota: dict[str, Any], field: str, *, is_gb: bool) -> int | None:
+def read_value(quota: ServiceQuotaTypeDef, field: str, *, is_gb: bool) -> int | None:
     """Read a value as a count or as bytes; None when it is none that could be kept to."""
     if field.endswith("_bytes") is not is_gb:
         return None
@@ -114,7 +122,7 @@ def read_value(quota: dict[str, Any], field: str, *, is_gb: bool) -> int | None:
     return value if value >= 1 else None
 
 
-def name_source(quota: dict[str, Any]) -> str:
+def name_source(quota: ServiceQuotaTypeDef) -> str:
     """Say whose value it is: an ARN of an account's quota has the account, that of a default has none."""
     parts = str(quota.get("QuotaArn", "")).split(":")
     region, account = parts[3:5] if len(parts) > 5 else ("", "")

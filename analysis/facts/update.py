@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,6 +21,10 @@ from analysis.facts.aws_service_quotas import is_refused, read_service_quotas
 from analysis.facts.model_names import Unread
 from analysis.facts.prices import RATES, find_prices
 from analysis.facts.quotas import Quotas, find_quotas
+
+if TYPE_CHECKING:
+    from types_boto3_pricing import PricingClient
+    from types_boto3_service_quotas import ServiceQuotasClient
 
 # The Price List answers in few Regions, for all of them.
 PRICING_REGION = "us-east-1"
@@ -124,7 +128,9 @@ def update_account(profile: str = "", *, region: str = "") -> Update:
     return update_facts(pricing, quotas, region=session.region_name)
 
 
-def update_facts(pricing: Any, service_quotas: Any, *, region: str, today: date | None = None) -> Update:
+def update_facts(
+    pricing: PricingClient, service_quotas: ServiceQuotasClient, *, region: str, today: date | None = None
+) -> Update:
     """Read prices and quotas through two boto3 clients and write your tables; see `update_account`.
 
     A number that AWS does not list stays as it was. When only one of the tables may be read, it is written alone.

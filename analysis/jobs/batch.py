@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -18,6 +18,11 @@ from analysis.errors import JobError
 from analysis.facts.models import find_model
 from analysis.jobs.ledger import JobState, Ledger, apply_event
 from analysis.jobs.statuses import INTENDED, PLANNED, REFUSED, STOPPED, SUBMITTED, UNFINISHED
+
+if TYPE_CHECKING:
+    from types_boto3_bedrock import BedrockClient
+    from types_boto3_bedrock.type_defs import ModelInvocationJobSummaryTypeDef
+    from types_boto3_s3 import S3Client
 
 MOST_TRIES = 3
 COUNTS = {
@@ -125,8 +130,8 @@ class Account:
         Further fields of `s3InputDataConfig` and `s3OutputDataConfig`: the owner of the bucket, the KMS key.
     """
 
-    bedrock: Any
-    s3: Any
+    bedrock: BedrockClient
+    s3: S3Client
     uri: str
     unfinished_jobs: Callable[[str], int]
     shared: Mapping[str, Any] = field(default_factory=dict)
@@ -157,7 +162,7 @@ def take_step(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -
     return list(states.values())
 
 
-def look_at_all(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: Any) -> list[JobState]:
+def look_at_all(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: BedrockClient) -> list[JobState]:
     """Bring the latest try of each job up to date; jobs without an ARN are looked for in one listing."""
     latest = ledger.latest()
     states = [latest.get(job.key, JobState(job.key)) for job in planned]
@@ -173,7 +178,7 @@ def count_sent(job: PlannedJob, state: JobState) -> int:
 
 
 def look(
-    state: JobState, job: PlannedJob, listed: Sequence[Mapping[str, Any]], ledger: Ledger, bedrock: Any
+    state: JobState, job: PlannedJob, listed: Sequence[Mapping[str, Any]], ledger: Ledger, bedrock: BedrockClient
 ) -> JobState:
     """Bring the state of one job up to date; a job that the ledger lost is found by its name among those listed."""
     if state.is_finished:
@@ -225,7 +230,7 @@ def read_job(job: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def ask_again(state: JobState, ledger: Ledger, bedrock: Any) -> JobState:
+def ask_again(state: JobState, ledger: Ledger, bedrock: BedrockClient) -> JobState:
     """Ask for a job whose ARN is known; of a service that is too busy to say, the next look will hear."""
     with bedrock_errors(state.job_arn):
         try:
@@ -261,7 +266,7 @@ def read_try(name: str, job: PlannedJob) -> int:
     return job_try if job_try and name == job.name(job_try) else 0
 
 
-def list_jobs(bedrock: Any, **filters: str) -> Iterator[dict[str, Any]]:
+def list_jobs(bedrock: BedrockClient, **filters: Any) -> Iterator[ModelInvocationJobSummaryTypeDef]:
     """List the account's jobs, page by page."""
     with bedrock_errors("the account's jobs"):
         for page in bedrock.get_paginator("list_model_invocation_jobs").paginate(**filters):
@@ -342,7 +347,7 @@ def create_request(job: PlannedJob, job_try: int, uri: str, account: Account) ->
     }
 
 
-def stop_jobs(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: Any) -> None:
+def stop_jobs(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: BedrockClient) -> None:
     """Stop what runs, and keep what waits from being sent; Bedrock charges for the tokens processed until then.
 
     Raises
@@ -361,7 +366,7 @@ def stop_jobs(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: Any) -> No
         raise errors[0]
 
 
-def stop_job(state: JobState, ledger: Ledger, bedrock: Any) -> None:
+def stop_job(state: JobState, ledger: Ledger, bedrock: BedrockClient) -> None:
     """Stop one job; one that has ended meanwhile is left as it is."""
     if state.is_finished:
         return

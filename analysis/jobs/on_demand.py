@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,6 +17,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from analysis.aws.session import NETWORK_ERRORS
 from analysis.aws.storage import ends_line
 from analysis.errors import JobError
+
+if TYPE_CHECKING:
+    from types_boto3_bedrock_runtime import BedrockRuntimeClient
 
 AT_ONCE = 8
 # These say something of the caller, not of a record: every further record would end alike.
@@ -95,7 +98,7 @@ def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes],
             pass
 
 
-def make_invoke(client: Any, model_id: str, invocation_type: str) -> Callable[[bytes], bytes]:
+def make_invoke(client: BedrockRuntimeClient, model_id: str, invocation_type: str) -> Callable[[bytes], bytes]:
     """Make the call that answers one model input: InvokeModel or Converse of a `bedrock-runtime` client."""
 
     def invoke_model(model_input: bytes) -> bytes:
@@ -181,6 +184,6 @@ def run_at_once(
         tasks |= {pool.submit(work, record) for record in islice(waiting, len(done))}
 
 
-def invoke_once(client: Any, model_id: str, invocation_type: str, request: Mapping[str, Any]) -> bytes:
+def invoke_once(client: BedrockRuntimeClient, model_id: str, invocation_type: str, request: Mapping[str, Any]) -> bytes:
     """Answer one request, for a preview."""
     return make_invoke(client, model_id, invocation_type)(msgspec.json.encode(request))

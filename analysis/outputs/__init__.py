@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -13,6 +13,9 @@ from analysis.errors import StorageError
 from analysis.outputs.frames import ALL, OUTPUT_SCHEMA, find_job_id
 from analysis.outputs.parallel import count_processes, read_files
 from analysis.outputs.parquet import RecordIndex, index_records, write_part
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 __all__ = [
     "MANIFEST",
@@ -88,7 +91,7 @@ def scan_outputs(where: str | Path, *, model_id: str | None = None, profile: str
     return register_io_source(read, schema=OUTPUT_SCHEMA)
 
 
-def list_outputs(where: str | Path, *, s3: Any = None) -> list[StoredFile]:
+def list_outputs(where: str | Path, *, s3: S3Client | None = None) -> list[StoredFile]:
     """List the output files at a place: `*.out`, manifests apart, or the one file that is named itself."""
     files = list_files(where, s3=s3)
     if files and not any(file.name.endswith(".out") for file in files) and len(files) > 1:

@@ -19,13 +19,16 @@ from itertools import accumulate, groupby
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import msgspec
 import polars as pl
 
 from analysis.aws.storage import StoredFile, fetch_files
 from analysis.outputs.frames import ALL, gather_frames, read_frames
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 GROUP_BYTES = 1 << 26
 # To start, a worker takes about a fifth of a second, in which one process reads 300 MB, and 60 MB of memory.
@@ -60,7 +63,7 @@ Reader = Callable[[Task], Iterable[pl.DataFrame]]
 def read_files(
     files: Sequence[StoredFile],
     *,
-    s3: Any,
+    s3: S3Client | None,
     model_id: str | None,
     columns: Sequence[str] = ALL,
     processes: int = 1,
@@ -89,7 +92,7 @@ def count_processes(files: Sequence[StoredFile]) -> int:
 
 
 def read_group(
-    group: Group, reader: Reader, *, s3: Any, model_id: str | None, columns: Sequence[str]
+    group: Group, reader: Reader, *, s3: S3Client | None, model_id: str | None, columns: Sequence[str]
 ) -> Iterator[pl.DataFrame]:
     """Read files that are fetched together."""
     with TemporaryDirectory() as folder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
@@ -20,8 +20,11 @@ from analysis.outputs import list_outputs, scan_outputs
 from analysis.runs.folder import Run
 from analysis.runs.status import is_settled, list_latest
 
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
-def renew(run: Run, planned: Sequence[PlannedJob], s3: Any) -> None:
+
+def renew(run: Run, planned: Sequence[PlannedJob], s3: S3Client) -> None:
     """Plan one more try of each job that ended before its work was done: of its records without an answer.
 
     A refusal is tried again under its own number, and so its token: if it was heard after all, there is one job.
@@ -40,7 +43,7 @@ def renew(run: Run, planned: Sequence[PlannedJob], s3: Any) -> None:
                 run.ledger.append("left", job_key=job.key, job_try=state.job_try, left=left)
 
 
-def count_left(run: Run, planned: Sequence[PlannedJob], s3: Any) -> None:
+def count_left(run: Run, planned: Sequence[PlannedJob], s3: S3Client) -> None:
     """Fetch what jobs left that ended before their work was done, and note how many records have no answer."""
     for job, state in zip(planned, list_latest(run, planned), strict=True):
         if state.is_unproductive and state.job_arn:
@@ -106,7 +109,7 @@ def list_tries(run: Run, job: PlannedJob) -> list[JobState]:
     return [state for state in run.ledger.replay() if state.job_key == job.key and state.job_arn]
 
 
-def download_job(run: Run, state: JobState, s3: Any) -> None:
+def download_job(run: Run, state: JobState, s3: S3Client) -> None:
     """Download the files of one job, if it has any yet; those that are there and have not changed are kept."""
     files = list_prefix(f"{state.output_uri.rstrip('/')}/{state.job_id}/", s3=s3)
     fetch_files(files, output_folder(run, state), s3=s3)

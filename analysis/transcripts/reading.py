@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import narwhals as nw
 import polars as pl
@@ -20,6 +20,9 @@ from analysis.transcripts.sources import KINDS, ColumnNames, Source, kind_of, pi
 from analysis.transcripts.tables import read_csv, read_jsonl, read_parquet, read_tables
 from analysis.transcripts.texts import read_texts
 from analysis.transcripts.zips import read_zips
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 # A further kind of source is a function that makes calls of its files, and its ending in KINDS.
 READERS: dict[str, Callable[[list[Source], ColumnNames], pl.DataFrame]] = {
@@ -94,7 +97,7 @@ def drop_empty_calls(calls: IntoDataFrameT) -> IntoDataFrameT:
     return nw.maybe_reset_index(frame.filter(has_words)).to_native()
 
 
-def find_sources(where: str | Path, folder: str, s3: Any) -> list[Source]:
+def find_sources(where: str | Path, folder: str, s3: S3Client | None) -> list[Source]:
     """List the files to read; marks that Spark and macOS leave (`_SUCCESS`, `__MACOSX`) are none."""
     try:
         listed = list_files(where, s3=s3)

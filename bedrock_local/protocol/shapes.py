@@ -50,9 +50,9 @@ def check_address(request: ResolvedRequest) -> None:
         "header": request.headers,
     }
     violations: list[str] = []
-    for name, member in model.input_shape.members.items():
+    for name, member in input_shape(request.service, request.operation).members.items():
         place, written = member.serialization.get("location"), member.serialization.get("name", name)
-        text = places.get(place, {}).get(written.lower() if place == "header" else written)
+        text = places.get(place or "", {}).get(written.lower() if place == "header" else written)
         if text is not None:
             violations += find_violations(read_text(text, member.type_name), member, name)
     refuse_violations(violations)

@@ -34,7 +34,7 @@ DEAF = {
 }
 
 
-class NoSuchServiceError(BotoCoreError):  # type: ignore[misc]
+class NoSuchServiceError(BotoCoreError):
     """A client of a service that the emulator does not have."""
 
     fmt = f"the emulator has {', '.join(OPERATIONS)}, but no {{service}}"
@@ -69,7 +69,8 @@ def open_session(
         core.set_config_variable(name, value)
     core.register_component("data_loader", shared_loader())
     session = boto3.Session("emulator", "emulator", region_name=region_name, botocore_session=core)
-    session.events.register("before-send", partial(answer_request, emulator=emulator))
+    answer_sending: Callable[..., Any] = partial(answer_request, emulator=emulator)
+    session.events.register("before-send", answer_sending)
     return session
 
 
@@ -78,8 +79,10 @@ def answer_request(request: AWSPreparedRequest, event_name: str, *, emulator: Em
     service = event_name.split(".")[1]
     if service not in OPERATIONS:
         raise NoSuchServiceError(service=service)
-    response = handle(read_request(service, request.method, request.url, request.headers, request.body), emulator)
-    return AWSResponse(request.url, response.status, full_headers(response), RawBody(response.body))
+    sent = dict(request.headers.items())
+    response = handle(read_request(service, request.method, request.url, sent, request.body), emulator)
+    headers: Any = full_headers(response)  # any mapping will do: botocore copies it
+    return AWSResponse(request.url, response.status, headers, RawBody(response.body))
 
 
 class RawBody(io.RawIOBase):
