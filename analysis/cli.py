@@ -55,11 +55,11 @@ def run(
 ) -> None:
     """Answer every call and write a report.
 
-    Runs the notebooks prepare, submit, collect, costs and stop_reasons.
-    What the run has done is not done again: after an interruption the same command goes on.
+    Executes the notebooks, from prepare to the last report. Steps that are done are skipped: after an interruption, run
+    the same command again to continue.
 
-    On AWS the command does not wait for the jobs: it ends with exit code 3 while they run, and the same command goes on
-    later. A run with too few records for a batch job is answered on demand.
+    On AWS the command does not wait for the jobs: it ends with exit code 3 while they are running. Run it again later
+    to continue. A run with too few records for a batch job is answered on demand.
     """
     from analysis.prompts import read_prompts
     from analysis.reports.front_page import find_findings, write_index
@@ -84,10 +84,10 @@ def run(
     asked: dict[str, Any] = {"calls": calls, "columns": columns, "empty": empty, "prompts": prompts}
     asked |= {"runs": runs, "run": prepared.name, "quota_year": quota_year}
     account = {"profile": profile, "region": region, "bucket": bucket, "role_arn": role_arn}
-    parameters = list_parameters(prepared.folder, asked, account, on_demand=plan.is_too_small)
+    values = list_values(prepared.folder, asked, account, on_demand=plan.is_too_small)
     report = reports / prepared.name
     try:
-        is_complete = run_stages(prepared.folder, parameters, report, say=typer.echo)
+        is_complete = run_stages(prepared.folder, values, report, echo=typer.echo)
     except KeyboardInterrupt as error:
         typer.echo("\nInterrupted. The same command goes on from here; nothing is sent twice.")
         raise typer.Exit(INTERRUPTED) from error
@@ -107,24 +107,16 @@ def read_columns(pairs: list[str]) -> dict[str, Any]:
     return columns
 
 
-def list_parameters(
-    run_folder: Path, asked: dict[str, Any], account: dict[str, Any], *, on_demand: bool
-) -> dict[str, dict[str, Any]]:
-    """Give each notebook its parameters; the cost has been agreed to here, where somebody sits."""
-    from analysis.reports.stages import from_notebooks
+def list_values(run_folder: Path, asked: dict[str, Any], account: dict[str, Any], *, on_demand: bool) -> dict[str, Any]:
+    """Return the values of the notebooks' parameters; each stage takes those that it declares."""
+    from analysis.reports.stages import relative_to_notebooks
 
-    paths = {name: from_notebooks(asked[name]) for name in ("calls", "runs")}
-    prompts = {"prompts": [from_notebooks(path) for path in asked["prompts"]]}
-    where = {"run_folder": from_notebooks(run_folder)}
-    who = {name: account[name] for name in ("profile", "region")}
+    paths: dict[str, Any] = {name: relative_to_notebooks(asked[name]) for name in ("calls", "runs")}
+    paths |= {"prompts": [relative_to_notebooks(path) for path in asked["prompts"]]}
+    paths |= {"run_folder": relative_to_notebooks(run_folder)}
+    # The cost was agreed to before the first notebook: a kernel cannot ask.
     sending = {"budget_usd": math.inf, "wait": account["profile"] == EMULATOR, "on_demand": on_demand}
-    return {
-        "prepare": asked | paths | prompts | who,
-        "submit": where | account | sending,
-        "collect": where | who,
-        "costs": where,
-        "stop_reasons": where,
-    }
+    return asked | paths | account | sending
 
 
 def describe(findings: dict[str, Any]) -> str:

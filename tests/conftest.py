@@ -89,13 +89,11 @@ def make_answer():
 
 @pytest.fixture(scope="session")
 def choose_parameters():
-    """Choose the parameters of the five notebooks for a run."""
+    """Choose values for the parameters of the notebooks of a run."""
 
     def choose(run_folder, calls, prompts, **submit):
-        where = {"run_folder": str(run_folder)}
         asked = {"calls": str(calls), "prompts": [str(prompts)]}
-        made = {"runs": str(run_folder.parent), "run": run_folder.name}
-        later = dict.fromkeys(["collect", "costs", "stop_reasons"], where)
-        return {"prepare": asked | made, "submit": where | submit, **later}
+        made = {"runs": str(run_folder.parent), "run": run_folder.name, "run_folder": str(run_folder)}
+        return asked | made | submit
 
     return choose

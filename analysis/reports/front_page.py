@@ -43,7 +43,8 @@ def write_index(findings: Mapping[str, Any], report: Path) -> Path:
     plots = {"How the answers ended": draw(partial(plot_stop_reasons, findings["stops"]))}
     if findings["total"]["cost_usd"] is not None:
         plots = {"Cost of each variant": draw(partial(plot_costs, findings["bill"])), **plots}
-    pages = {f"{stage}.html": title for stage, title in STAGES.items() if (report / f"{stage}.html").exists()}
+    titles = {f"{stage.name}.html": stage.title for stage in STAGES}
+    pages = {name: title for name, title in titles.items() if (report / name).exists()}
     page = report / "index.html"
     page.write_text(render_page("index.html", **findings, plots=plots, pages=pages, usd=usd), encoding="utf-8")
     return page

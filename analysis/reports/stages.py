@@ -1,26 +1,83 @@
-"""The notebooks of a run, executed in order, each when its work is not done yet."""
+"""The stages of a report: notebooks executed in order, each when its work is not done yet."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.errors import NotebookError
 from analysis.reports.notebooks import export_page, find_notebooks, run_notebook
-from analysis.runs import is_collected, is_finished, open_run
+from analysis.runs import Run, is_collected, is_finished, open_run
 
-STAGES = {
-    "prepare": "What was asked",
-    "submit": "How the jobs went",
-    "collect": "What came back",
-    "costs": "What it cost",
-    "stop_reasons": "Why answers ended",
-}
+
+def is_prepared(run: Run, page: Path) -> bool:
+    """Whether the page shows the run as it was last prepared."""
+    return is_newer(page, run.folder / "run.json")
+
+
+def is_up_to_date(run: Run, page: Path) -> bool:
+    """Whether the page was written after the run was last collected."""
+    return is_newer(page, run.folder / "manifests.parquet")
+
+
+def is_newer(page: Path, source: Path) -> bool:
+    """Whether a page was written after the file that it shows."""
+    return page.stat().st_mtime >= source.stat().st_mtime
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One notebook of the report, and how the run's folder shows that its work is done.
+
+    Attributes
+    ----------
+    name
+        Name of the notebook and of its page.
+    title
+        Text of the link to its page.
+    parameters
+        Parameters of the notebook that the command sets; the others keep their defaults.
+    is_done
+        Takes the run and the page of the stage; called only when both exist.
+    awaits_jobs
+        Whether the stages after this one need the output of jobs that may still be running.
+    """
+
+    name: str
+    title: str
+    parameters: tuple[str, ...] = ("run_folder",)
+    is_done: Callable[[Run, Path], bool] = is_up_to_date
+    awaits_jobs: bool = False
+
+
+ACCOUNT = ("profile", "region")
+
+# All that is said of a notebook: a further one needs its file and a line here.
+STAGES = (
+    Stage(
+        "prepare",
+        "What was asked",
+        ("calls", "columns", "empty", "prompts", "runs", "run", "quota_year", *ACCOUNT),
+        is_prepared,
+    ),
+    Stage(
+        "submit",
+        "How the jobs went",
+        ("run_folder", *ACCOUNT, "bucket", "role_arn", "budget_usd", "wait", "on_demand"),
+        lambda run, _: is_finished(run),
+        awaits_jobs=True,
+    ),
+    Stage("collect", "What came back", ("run_folder", *ACCOUNT), lambda run, _: is_collected(run)),
+    Stage("costs", "What it cost"),
+    Stage("stop_reasons", "Why answers ended"),
+)
 
 
 def run_stages(
-    run_folder: Path, parameters: Mapping[str, Mapping[str, Any]], report: Path, *, say: Callable[[str], None] = print
+    run_folder: Path, values: Mapping[str, Any], report: Path, *, echo: Callable[[str], None] = print
 ) -> bool:
     """Execute the notebooks of a run, from the first one that its folders do not show as done.
 
@@ -28,53 +85,55 @@ def run_stages(
     ----------
     run_folder
         The run; the notebook `prepare` makes it.
-    parameters
-        For each notebook its parameters; paths relative to the folder of notebooks, from `from_notebooks`.
+    values
+        Parameters of the notebooks by name; paths are relative to the folder of notebooks (`relative_to_notebooks`).
     report
-        Gets the executed copies and their pages.
-    say
-        Takes a line for the person who waits.
+        Folder of the executed copies and their pages.
+    echo
+        Prints one line of progress.
 
     Returns
     -------
     is_complete
-        False while jobs of the run still run on Bedrock: the stages after `submit` wait for them.
+        False while jobs of the run are running on Bedrock: the stages after `submit` need their output.
 
     Raises
     ------
     NotebookError
         A notebook does not know a parameter, or failed in a cell.
     """
+    check_values(values)
     notebooks = find_notebooks()
     for number, stage in enumerate(STAGES, 1):
-        heading = f"[{number}/{len(STAGES)}] {stage}"
+        heading = f"[{number}/{len(STAGES)}] {stage.name}"
         if is_done(stage, run_folder, report):
-            say(f"{heading}: done before")
+            echo(f"{heading}: already done")
             continue
-        say(heading)
-        export_page(run_notebook(notebooks / f"{stage}.ipynb", parameters[stage], report))
-        # On demand nothing runs on: what was refused stays in the report as failed.
-        runs_on = stage == "submit" and not parameters[stage].get("on_demand")
-        if runs_on and not is_finished(open_run(run_folder)):
+        echo(heading)
+        parameters = {name: values[name] for name in stage.parameters if name in values}
+        export_page(run_notebook(notebooks / f"{stage.name}.ipynb", parameters, report))
+        # Requests on demand have all ended when `submit` has: what was refused stays in the report as failed.
+        if stage.awaits_jobs and not values.get("on_demand") and not is_finished(open_run(run_folder)):
             return False
     return True
 
 
-def is_done(stage: str, run_folder: Path, report: Path) -> bool:
-    """Whether a stage has its page and what it writes; a report is done again when the run has been collected again."""
-    page = report / f"{stage}.html"
-    if not page.exists() or not (run_folder / "run.json").exists():
-        return False
-    run = open_run(run_folder)
-    if stage == "prepare":
-        return page.stat().st_mtime >= (run_folder / "run.json").stat().st_mtime
-    if stage == "submit":
-        return is_finished(run)
-    if stage == "collect":
-        return is_collected(run)
-    return page.stat().st_mtime >= (run_folder / "manifests.parquet").stat().st_mtime
+def check_values(values: Mapping[str, Any]) -> None:
+    """Refuse a parameter that no stage takes: it would be left out without a word."""
+    known = {name for stage in STAGES for name in stage.parameters}
+    for name in values:
+        if name not in known:
+            raise NotebookError(
+                "notebooks", f"no stage takes a parameter {name!r}", f"there are {', '.join(sorted(known))}"
+            )
 
 
-def from_notebooks(path: str | Path) -> str:
-    """Write a path as the notebooks see it, from their folder."""
+def is_done(stage: Stage, run_folder: Path, report: Path) -> bool:
+    """Whether a stage has its page, and its work is done."""
+    page = report / f"{stage.name}.html"
+    return page.exists() and (run_folder / "run.json").exists() and stage.is_done(open_run(run_folder), page)
+
+
+def relative_to_notebooks(path: str | Path) -> str:
+    """Return a path relative to the folder of notebooks, where they are executed; an `s3://` address stays as it is."""
     return str(path) if str(path).startswith("s3://") else os.path.relpath(path, find_notebooks())

@@ -15,7 +15,8 @@ HOSTILE = (
     '<script>window.pwned=1</script><img src="x" onerror="window.pwned=1"><a href="javascript:window.pwned=1">x</a>'
 )
 TEXT = f"Agent: Hello {HOSTILE}.\nCustomer: {HOSTILE} I want {{}} euros back, <b onclick=window.pwned=1>please</b>."
-PAGES = ["index", *STAGES]
+NAMES = [stage.name for stage in STAGES]
+PAGES = ["index", *NAMES]
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 each_page = pytest.mark.parametrize("page", PAGES)
 
@@ -45,12 +46,13 @@ def report(chromium, account, make_calls, make_answer, answer_by_hand, choose_pa
     root = tmp_path_factory.mktemp("hostile")
     make_calls(9, TEXT).write_parquet(root / "calls.parquet")
     run_folder, prompts = root / "runs" / "demo", find_notebooks() / "prompts" / "paragraph.md"
-    parameters = choose_parameters(run_folder, root / "calls.parquet", prompts, on_demand=True)
+    values = choose_parameters(run_folder, root / "calls.parquet", prompts, on_demand=True)
     error = {"error": {"errorCode": 400, "errorMessage": HOSTILE}}
     for stage in STAGES:
-        if stage == "collect":  # the emulator's answers would be milder
+        if stage.name == "collect":  # the emulator's answers would be milder
             answer_by_hand(open_run(run_folder), lambda number: make_answer(HOSTILE) if number % 3 else error)
-        export_page(run_notebook(find_notebooks() / f"{stage}.ipynb", parameters[stage], root / "reports" / "demo"))
+        parameters = {name: values[name] for name in stage.parameters if name in values}
+        export_page(run_notebook(find_notebooks() / f"{stage.name}.ipynb", parameters, root / "reports" / "demo"))
     return write_index(find_findings(open_run(run_folder)), root / "reports" / "demo").parent
 
 
@@ -105,7 +107,7 @@ def test_markup_of_others_is_read_as_text(visits, page, times):
 def test_the_first_page_links_every_page_and_each_links_back(browser, report):
     tab = browser.new_page()
     tab.goto((report / "index.html").as_uri())
-    for page in STAGES:
+    for page in NAMES:
         tab.click(f"a[href='{page}.html']")
         assert tab.title() == f"demo: {page}"
         tab.click("a[href='index.html']")

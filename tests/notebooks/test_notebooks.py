@@ -13,10 +13,11 @@ import pytest
 
 from analysis import add_costs, count_stop_reasons, load_answers, load_jobs, open_run, sum_costs
 from analysis.reports.notebooks import run_notebook
+from analysis.reports.stages import STAGES
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-STEPS = ["prepare", "submit", "collect", "costs", "stop_reasons"]
+STEPS = [stage.name for stage in STAGES]
 MOST_LINES = 15
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 each_step = pytest.mark.parametrize("step", STEPS)

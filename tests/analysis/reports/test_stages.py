@@ -6,9 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from analysis import collect, invoke, load_jobs, prepare, submit
+from analysis import collect, invoke, load_jobs, open_run, prepare, submit
+from analysis.errors import NotebookError
 from analysis.reports.front_page import find_findings, write_index
-from analysis.reports.stages import STAGES, from_notebooks, is_done, run_stages
+from analysis.reports.notebooks import find_notebooks, list_parameters
+from analysis.reports.stages import STAGES, Stage, is_done, relative_to_notebooks, run_stages
 from bedrock_local import Settings
 from bedrock_local.settings import write_settings
 
@@ -24,7 +26,7 @@ def small(account, make_calls, make_prompt, tmp_path_factory):
     collect(run)
     (root / "report").mkdir()
     for stage in STAGES:
-        (root / "report" / f"{stage}.html").touch()
+        (root / "report" / f"{stage.name}.html").touch()
     return root
 
 
@@ -36,7 +38,7 @@ def copy(small, tmp_path):
 
 
 def list_done(root):
-    return [stage for stage in STAGES if is_done(stage, root / "runs" / "demo", root / "report")]
+    return [stage.name for stage in STAGES if is_done(stage, root / "runs" / "demo", root / "report")]
 
 
 def write_text_of(run, folder):
@@ -51,16 +53,16 @@ def test_no_transcript_is_in_the_ledger_or_the_request(small):
 
 def test_what_is_done_is_not_done_again(small):
     said = []
-    assert run_stages(small / "runs" / "demo", {}, small / "report", say=said.append)
-    assert [line.endswith(": done before") for line in said] == [True] * 5
+    assert run_stages(small / "runs" / "demo", {}, small / "report", echo=said.append)
+    assert [line.endswith(": already done") for line in said] == [True] * 5
 
 
 def test_a_missing_page_is_written_again_and_nothing_else(copy, choose_parameters):
     (copy / "report" / "stop_reasons.html").unlink()
-    parameters = choose_parameters(copy / "runs" / "demo", "not read", "not read")
+    values = choose_parameters(copy / "runs" / "demo", "not read", "not read")
     said = []
-    assert run_stages(copy / "runs" / "demo", parameters, copy / "report", say=said.append)
-    assert said == [f"[{number}/5] {stage}: done before" for number, stage in enumerate([*STAGES][:4], 1)] + [
+    assert run_stages(copy / "runs" / "demo", values, copy / "report", echo=said.append)
+    assert said == [f"[{number}/5] {stage.name}: already done" for number, stage in enumerate(STAGES[:4], 1)] + [
         "[5/5] stop_reasons"
     ]
     assert (copy / "report" / "stop_reasons.html").stat().st_size
@@ -98,9 +100,9 @@ def go_on(choose_parameters, tmp_path):
     def run_the_rest(run, **options):
         (tmp_path / "report").mkdir()
         (tmp_path / "report" / "prepare.html").touch()
-        parameters = choose_parameters(run.folder, "not read", "not read", **options)
+        values = choose_parameters(run.folder, "not read", "not read", **options)
         said = []
-        return run_stages(run.folder, parameters, tmp_path / "report", say=said.append), said
+        return run_stages(run.folder, values, tmp_path / "report", echo=said.append), said
 
     return run_the_rest
 
@@ -111,22 +113,46 @@ def test_a_report_waits_for_jobs_that_run(go_on, make_run, make_prompt, tmp_path
     write_settings(tmp_path / "account", Settings(clock="realistic"))
     run = make_run(100, make_prompt())
     is_complete, said = go_on(run, wait=False)
-    assert (is_complete, said) == (False, ["[1/5] prepare: done before", "[2/5] submit"])
+    assert (is_complete, said) == (False, ["[1/5] prepare: already done", "[2/5] submit"])
     assert load_jobs(run)["status"].to_list() == ["Submitted"]
 
 
 def test_records_refused_on_demand_are_not_waited_for(go_on, make_run, make_prompt, monkeypatch):
-    monkeypatch.setattr("analysis.reports.stages.STAGES", {"prepare": "", "submit": ""})
+    monkeypatch.setattr("analysis.reports.stages.STAGES", STAGES[:2])
     run = make_run(2, make_prompt(additional_fields={"colour": "blue"}))
-    assert go_on(run, on_demand=True) == (True, ["[1/2] prepare: done before", "[2/2] submit"])
+    assert go_on(run, on_demand=True) == (True, ["[1/2] prepare: already done", "[2/2] submit"])
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_a_stage_sets_parameters_that_its_notebook_has(stage):
+    assert set(stage.parameters) <= set(list_parameters(find_notebooks() / f"{stage.name}.ipynb"))
+
+
+def test_a_further_stage_needs_its_notebook_and_one_declaration(copy, choose_parameters, monkeypatch):
+    notebooks = copy / "notebooks"
+    shutil.copytree(find_notebooks(), notebooks)
+    shutil.copy(notebooks / "costs.ipynb", notebooks / "twice.ipynb")
+    monkeypatch.chdir(copy)
+    stages = (*STAGES, Stage("twice", "The same costs"))
+    for module in ("stages", "front_page"):
+        monkeypatch.setattr(f"analysis.reports.{module}.STAGES", stages)
+    run = open_run(copy / "runs" / "demo")
+    assert run_stages(run.folder, choose_parameters(run.folder, "not read", "not read"), copy / "report")
+    page = write_index(find_findings(run), copy / "report").read_text(encoding="utf-8")
+    assert '<a href="twice.html">The same costs</a>' in page
+
+
+def test_a_parameter_that_no_stage_takes_is_refused(small):
+    with pytest.raises(NotebookError, match=r"no stage takes a parameter 'budget'; there are .*budget_usd"):
+        run_stages(small / "runs" / "demo", {"budget": 1}, small / "report")
 
 
 def test_paths_are_written_as_the_notebooks_see_them(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "prepare.ipynb").touch()
     monkeypatch.chdir(tmp_path)
-    assert from_notebooks("runs/demo") == "../runs/demo"
-    assert from_notebooks("s3://bucket/calls/") == "s3://bucket/calls/"
+    assert relative_to_notebooks("runs/demo") == "../runs/demo"
+    assert relative_to_notebooks("s3://bucket/calls/") == "s3://bucket/calls/"
 
 
 @pytest.fixture
@@ -284,7 +310,7 @@ def test_what_is_noticed_stands_on_the_first_page(own_account, make_run, make_pr
 def test_a_job_that_failed_for_good_does_not_keep_back_the_report(
     own_account, go_on, make_run, make_prompt, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("analysis.reports.stages.STAGES", {"prepare": "", "submit": "", "collect": ""})
+    monkeypatch.setattr("analysis.reports.stages.STAGES", STAGES[:3])
     (tmp_path / "account").mkdir()
     write_settings(tmp_path / "account", Settings(faults={"job-failed": 1}))
     run = make_run(100, make_prompt())
