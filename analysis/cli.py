@@ -28,7 +28,10 @@ app = typer.Typer(
 )
 
 facts = typer.Typer(
-    help="Prices and quotas that are reckoned with.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    help="The prices and quotas in use.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 app.add_typer(facts, name="facts")
 
@@ -37,18 +40,20 @@ app.add_typer(facts, name="facts")
 def run(
     calls: Annotated[str, Option(help="Table (.parquet, .csv, .jsonl), folder or zip of .txt; local or s3://.")],
     prompts: Annotated[list[Path], Option(help="Prompt file, or a folder of them; can be given several times.")],
-    run: Annotated[str, Option(help="Name of the run; made from the prompts when left out.")] = "",
+    run: Annotated[str, Option(help="Name of the run; by default made from the prompts' names.")] = "",
     profile: Annotated[str, Option(help="AWS profile; 'emulator' needs no account.")] = EMULATOR,
-    region: Annotated[str, Option(help="AWS region; the profile's when left out.")] = "",
-    bucket: Annotated[str, Option(help="S3 bucket for input and output; the emulator has one.")] = "",
-    role_arn: Annotated[str, Option(help="Service role of the jobs; the emulator has one.")] = "",
+    region: Annotated[str, Option(help="AWS region; by default the profile's.")] = "",
+    bucket: Annotated[str, Option(help="S3 bucket for input and output; not needed on the emulator.")] = "",
+    role_arn: Annotated[str, Option(help="Service role of the jobs; not needed on the emulator.")] = "",
     budget_usd: Annotated[
-        float, Option(help="The most the run may cost; AWS asks for a yes without it.", show_default=False)
+        float,
+        Option(help="The most the run may cost; without it, AWS needs your yes.", show_default=False),
     ] = 0.0,
     column: Annotated[
-        list[str] | None, Option(help="Your name of a column, as transcript=body; also call_id, turn, speaker, text.")
+        list[str] | None,
+        Option(help="Your name of a column, as transcript=body, or call_id, turn, speaker, text."),
     ] = None,
-    empty: Annotated[Literal["refuse", "drop"], Option(help="What to do about calls without words.")] = "refuse",
+    empty: Annotated[Literal["refuse", "drop"], Option(help="What to do with calls without words.")] = "refuse",
     quota_year: Annotated[str, Option(help="Bedrock's quotas of 2026, or of 2024 for older accounts.")] = LATEST,
     runs: Annotated[Path, Option(help="Folder of runs.")] = Path("runs"),
     reports: Annotated[Path, Option(help="Folder of reports.")] = Path("reports"),
@@ -62,24 +67,24 @@ def run(
     to continue. A run with too few records for a batch job is answered on demand.
     """
     from analysis.prompts import read_prompts
-    from analysis.reports.front_page import find_findings, write_index
+    from analysis.reports.front_page import compute_findings, write_index
     from analysis.reports.stages import run_stages
-    from analysis.runs import agree_to_cost, prepare
+    from analysis.runs import confirm_cost, prepare
     from analysis.transcripts import read_calls
 
-    open_session(profile, region=region)  # a profile that does not exist is told before anything is done
+    open_session(profile, region=region)  # raises for an unknown profile before anything is written
     columns = read_columns(column or [])
     call_frame = read_calls(calls, **columns, empty=empty, profile=profile, region=region)
     prepared = prepare(call_frame, read_prompts(prompts), into=runs, name=run, quota_year=quota_year)
     plan = prepared.plan(region=find_region(profile, region))
     typer.echo(f"{plan}\n")
-    agree_to_cost(
+    confirm_cost(
         prepared,
         invocation="on_demand" if plan.is_too_small else "batch",
         profile=profile,
         region=region,
         budget_usd=budget_usd or None,
-        ask=lambda question: input(question.rsplit("\n", 1)[-1]),  # the plan stands above
+        ask=lambda question: input(question.rsplit("\n", 1)[-1]),  # the plan has been printed
     )
     asked: dict[str, Any] = {"calls": calls, "columns": columns, "empty": empty, "prompts": prompts}
     asked |= {"runs": runs, "run": prepared.name, "quota_year": quota_year}
@@ -89,21 +94,21 @@ def run(
     try:
         is_complete = run_stages(prepared.folder, values, report, echo=typer.echo)
     except KeyboardInterrupt as error:
-        typer.echo("\nInterrupted. The same command goes on from here; nothing is sent twice.")
+        typer.echo("\nInterrupted. Run the same command again to continue; nothing is sent twice.")
         raise typer.Exit(INTERRUPTED) from error
     if not is_complete:
-        typer.echo("Jobs are running on AWS. The same command goes on from here; nothing is sent twice.")
+        typer.echo("Jobs are running on AWS. Run the same command again later to continue; nothing is sent twice.")
         raise typer.Exit(STILL_RUNNING)
-    findings = find_findings(prepared)
+    findings = compute_findings(prepared)
     typer.echo("\n".join(["", describe(findings), *findings["notices"], f"Report: {write_index(findings, report)}"]))
 
 
 def read_columns(pairs: list[str]) -> dict[str, Any]:
-    """Read `transcript=body` and the like; an empty name, as in `turn=`, says that there is no such column."""
+    """Parse pairs such as `transcript=body`; an empty name, as in `turn=`, means that there is no such column."""
     columns = dict(pair.partition("=")[::2] for pair in pairs)
     for name in columns:
         if name not in COLUMNS:
-            raise CallsError("--column", f"no column {name!r} is read", f"name one of {', '.join(COLUMNS)}")
+            raise CallsError("--column", f"unknown column {name!r}", f"use one of {', '.join(COLUMNS)}")
     return columns
 
 
@@ -120,15 +125,15 @@ def list_values(run_folder: Path, asked: dict[str, Any], account: dict[str, Any]
 
 
 def describe(findings: dict[str, Any]) -> str:
-    """Say in a line what the first page of the report says."""
+    """Summarize the first page of the report in one line."""
     from analysis.display import usd
 
     records, total, truncated = findings["records"], findings["total"], findings["truncated"]
     cost = "cost unknown" if total["cost_usd"] is None else usd(total["cost_usd"])
-    cut = "" if truncated["share"] is None else f", {truncated['share']:.1%} cut off"
+    cut_off = "" if truncated["share"] is None else f", {truncated['share']:.1%} cut off"
     counts = ", ".join(f"{records[name]:,} {name}" for name in ("prepared", "answered", "failed", "missing"))
-    where = " (docs/unanswered.md says how to send these)" if records["failed"] + records["missing"] else ""
-    return f"Records: {counts}{where}; {cost}{cut}."
+    where = " (see docs/unanswered.md to send these)" if records["failed"] + records["missing"] else ""
+    return f"Records: {counts}{where}; {cost}{cut_off}."
 
 
 @app.command("make-calls")
@@ -151,33 +156,35 @@ def write_synthetic_calls(
 @app.command()
 def emulator(
     folder: Annotated[
-        Path | None, Option(help="The emulator's folder; that of the profile 'emulator' when left out.")
+        Path | None, Option(help="The emulator's folder; by default that of the profile 'emulator'.")
     ] = None,
-    port: Annotated[int, Option(help="Port on 127.0.0.1; 0 for any that is free.")] = PORT,
-    work: Annotated[bool, Option("--work", help="Serve nothing: work on the jobs until all have ended.")] = False,  # noqa: FBT002 -- typer's way
+    port: Annotated[int, Option(help="Port on 127.0.0.1; 0 for any free port.")] = PORT,
+    work: Annotated[bool, Option("--work", help="Do not serve: process the jobs until all have ended.")] = False,  # noqa: FBT002 -- typer's way
     responder: Annotated[
         str | None, Option(help="What answers: extract, an OpenAI-compatible URL, answers.jsonl, or module:function.")
     ] = None,
-    responder_model: Annotated[str | None, Option(help="The endpoint's name of the model.")] = None,
-    responder_workers: Annotated[int | None, Option(help="How many questions the endpoint gets at once.")] = None,
-    clock: Annotated[Literal["instant", "realistic"] | None, Option(help="How long a job's states last.")] = None,
-    factor: Annotated[float | None, Option(help="How many times faster than the wall clock jobs run.")] = None,
-    records_per_second: Annotated[float | None, Option(help="The most records of a job in a second.")] = None,
+    responder_model: Annotated[str | None, Option(help="Name of the model at the endpoint.")] = None,
+    responder_workers: Annotated[int | None, Option(help="How many requests the endpoint gets at a time.")] = None,
+    clock: Annotated[
+        Literal["instant", "realistic"] | None, Option(help="How long jobs take: no time, or as on AWS.")
+    ] = None,
+    factor: Annotated[float | None, Option(help="How many times faster than real time jobs run.")] = None,
+    records_per_second: Annotated[float | None, Option(help="Most records that a job processes in a second.")] = None,
     quotas: Annotated[Literal["2026", "2024"] | None, Option(help="Year of Bedrock's quotas.")] = None,
-    min_records: Annotated[int | None, Option(help="Fewest records of a job, in place of that year's.")] = None,
+    min_records: Annotated[int | None, Option(help="Fewest records of a job, instead of that year's quota.")] = None,
     over_quota: Annotated[
-        Literal["refuse", "queue"] | None, Option(help="What becomes of jobs beyond the quota.")
+        Literal["refuse", "queue"] | None, Option(help="Whether jobs beyond the quota are refused or wait.")
     ] = None,
     fault: Annotated[
-        list[str] | None, Option(help="A fault and its rate, as throttled=0.1; several times for several; or none.")
+        list[str] | None,
+        Option(help="A fault and its rate, as throttled=0.1; can be given several times; or none."),
     ] = None,
-    seed: Annotated[int | None, Option(help="Chooses what the faults strike.")] = None,
+    seed: Annotated[int | None, Option(help="Seed of the random choice of what the faults affect.")] = None,
 ) -> None:
     """Serve Bedrock batch inference from a folder.
 
-    Any AWS client can use it, of any language.
-    Says what to paste into another terminal so that the AWS CLI and SDKs find it.
-    Options about the responder, clock, quotas and faults change the folder's settings, and stay.
+    AWS clients of any language can use it. Prints what to paste into another terminal so that the AWS CLI and SDKs do.
+    Options on the responder, clock, quotas and faults are saved in the folder's settings.
     """
     from bedrock_local.cli import CommandError, run_server, run_work
 
@@ -199,19 +206,19 @@ def emulator(
         typer.echo(f"batchbook: {error}", err=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        typer.echo("\nInterrupted. The same command goes on from here.")
+        typer.echo("\nInterrupted. Run the same command again to continue.")
         raise typer.Exit(INTERRUPTED) from error
 
 
 @facts.command()
 def update(
-    profile: Annotated[str, Option(help="AWS profile; boto3's default when left out.")] = "",
-    region: Annotated[str, Option(help="Whose prices and quotas; the profile's region when left out.")] = "",
+    profile: Annotated[str, Option(help="AWS profile; by default boto3's.")] = "",
+    region: Annotated[str, Option(help="Region of the prices and quotas; by default the profile's.")] = "",
 ) -> None:
     """Read today's prices and your account's quotas from AWS.
 
     Shows every number that changed, and writes them to .batchbook in your home folder, or to $BATCHBOOK_FACTS.
-    Needs pricing:GetProducts and servicequotas:ListServiceQuotas; with one of them it reads that one.
+    Needs the permissions pricing:GetProducts and servicequotas:ListServiceQuotas; with only one, it reads only that.
     """
     from analysis.facts.update import update_account
 
@@ -222,13 +229,13 @@ def update(
 
 
 def show_progress(line: str) -> None:
-    """Write over the line before, where somebody looks."""
+    """Overwrite the previous line of progress; print nothing where the output is not a terminal."""
     if sys.stderr.isatty():
         typer.echo(f"\r{line:<60}\r", nl=False, err=True)
 
 
 def main() -> None:
-    """Run the command; an error of ours is one sentence, not a traceback."""
+    """Run the command; print an error of the package as one sentence instead of a traceback."""
     try:
         app()
     except AnalysisError as error:

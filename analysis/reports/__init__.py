@@ -1,1 +1,1 @@
-"""The report of a run: its notebooks executed in order, their pages, and a first page with the findings."""
+"""Reports: the notebooks of a run executed in order, their pages, and a first page with the findings."""

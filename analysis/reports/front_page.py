@@ -1,4 +1,4 @@
-"""The first page of a report: what it cost, what was cut off, what failed, and what these numbers rest on."""
+"""The first page of a report: what the run cost, what was cut off, what failed, and the sources of these numbers."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from analysis.runs import Run, load_answers, reconcile_run
 
 
 def write_index(findings: Mapping[str, Any], report: Path) -> Path:
-    """Write the first page: what it cost, what was cut off, what failed, then the links.
+    """Write the first page: costs, truncated answers and failures, then the links to the other pages.
 
     Parameters
     ----------
     findings
-        From `find_findings`.
+        From `compute_findings`.
     report
-        The folder of the run's pages.
+        Folder of the run's pages.
 
     Returns
     -------
@@ -50,9 +50,9 @@ def write_index(findings: Mapping[str, Any], report: Path) -> Path:
     return page
 
 
-def find_findings(run: Run) -> dict[str, Any]:
-    """Work out what the first page of a collected run says: counts, costs, shares, and what they rest on."""
-    answers, outputs, note = load_answers(run), run.read_outputs(), run.read_note()
+def compute_findings(run: Run) -> dict[str, Any]:
+    """Compute what the first page of a collected run shows: counts, costs, shares, and the prices and versions used."""
+    answers, outputs, sending = load_answers(run), run.read_outputs(), run.read_sending()
     models = outputs["model_id"].drop_nulls().unique().sort().to_list()
     prices = find_prices(models, region=run.region)
     outputs = add_costs(outputs, prices, records=run.read_records())
@@ -72,15 +72,15 @@ def find_findings(run: Run) -> dict[str, Any]:
         "errors": count_errors(answers).to_dicts(),
         "prompts": run.read_prompts(),
         "prices": used.to_dicts(),
-        "versions": note["versions"],
-        "is_emulated": note["profile"] == EMULATOR,
-        "is_on_demand": note["invocation"] == "on_demand",
-        "sent_on": note["at"][:10],
+        "versions": sending["versions"],
+        "is_emulated": sending["profile"] == EMULATOR,
+        "is_on_demand": sending["invocation"] == "on_demand",
+        "sent_on": sending["at"][:10],
     }
 
 
 def list_variants(answers: pl.DataFrame, bill: pl.DataFrame) -> pl.DataFrame:
-    """Put the counts of records beside the bill of each variant, then what is billed to none."""
+    """Join counts of records to the bill of each variant; the last row is the cost of lines of no variant, if any."""
     kind = pl.col("error_kind")
     counts = answers.group_by("variant", maintain_order=True).agg(
         answered=kind.is_null().sum(),
@@ -88,13 +88,13 @@ def list_variants(answers: pl.DataFrame, bill: pl.DataFrame) -> pl.DataFrame:
         truncated=(pl.col("stop") == TRUNCATED).sum(),
     )
     costs = bill.select("variant", "input_tokens", "output_tokens", r"^.*cost_usd.*$")
-    nobodys = costs.filter(pl.col("variant").is_null(), pl.col("cost_usd").is_not_null())
+    of_no_variant = costs.filter(pl.col("variant").is_null(), pl.col("cost_usd").is_not_null())
     known = counts.join(costs, on="variant", how="left", maintain_order="left")
-    return pl.concat([known, nobodys], how="diagonal")
+    return pl.concat([known, of_no_variant], how="diagonal")
 
 
 def draw(plot: Callable[..., Any]) -> str:
-    """Draw one plot as a data URL."""
+    """Return a plot as a data URL."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3.2), layout="constrained")

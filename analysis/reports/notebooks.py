@@ -1,4 +1,4 @@
-"""Notebooks: run one with parameters it knows, keep the executed copy, and turn it into a page."""
+"""Notebooks: run one with checked parameters, keep the executed copy, and convert it to a page."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from markupsafe import Markup
 
 from analysis.errors import NotebookError
 
-# Without this the kernel prints a warning that its connection is not encrypted.
+# Otherwise the kernel prints a warning that its connection is not encrypted.
 QUIET = ["--IPKernelApp.log_level=50"]
-UNSAID: tuple[Any, ...] = ("", {}, math.inf)  # parameters that say nothing, and a cost that was agreed to before
+NOT_SHOWN: tuple[Any, ...] = ("", {}, math.inf)  # values left out of a page: empty ones, and a budget without limit
 LINK = re.compile(r'(<a href="[a-z_]+)\.ipynb"')
 
 
@@ -28,13 +28,13 @@ def find_notebooks() -> Path:
     Raises
     ------
     NotebookError
-        Neither is there.
+        Neither exists.
     """
     places = [Path("notebooks"), Path(__file__).parents[2] / "notebooks"]
     for place in places:
         if (place / "prepare.ipynb").exists():
             return place.resolve()
-    raise NotebookError(places[0].resolve(), "no notebooks here", "run from the folder of the project")
+    raise NotebookError(places[0].resolve(), "no notebooks here", "run the command in the folder of the project")
 
 
 def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> Path:
@@ -47,7 +47,7 @@ def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> P
     parameters
         Values by name; those not given keep their defaults.
     into
-        The folder of executed copies; the copy keeps the notebook's name, and is there after a failure too.
+        Folder of executed copies; the copy has the notebook's name, and is written after a failure too.
 
     Returns
     -------
@@ -57,8 +57,8 @@ def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> P
     Raises
     ------
     NotebookError
-        The notebook does not know a parameter, or a cell failed: its number, its first line and the error are given.
-        The kernel was killed, as happens when memory runs out.
+        The notebook has no such parameter; a cell failed (the message has its number, its first line and the error);
+        or the kernel was killed, as happens when memory runs out.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -68,7 +68,7 @@ def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> P
     copy = into / notebook.name
     try:
         papermill.execute_notebook(
-            os.path.relpath(notebook),  # the copy notes it, and is to be read elsewhere
+            os.path.relpath(notebook),  # the copy contains this path and may be shown elsewhere
             copy,
             parameters=dict(parameters),
             cwd=notebook.parent,
@@ -76,23 +76,23 @@ def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> P
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
             extra_arguments=QUIET,
-            coalesce_streams=True,  # or a bar leaves a line for every step
+            coalesce_streams=True,  # otherwise every step of a progress bar is a line
         )
     except papermill.PapermillExecutionError as error:
         raise NotebookError(copy, describe_failure(error), "open the copy to see the cell") from error
     except DeadKernelError as error:
-        raise NotebookError(copy, "its kernel was killed", "most often memory ran out: take fewer calls") from error
+        raise NotebookError(copy, "its kernel was killed", "memory may have run out: use fewer calls") from error
     return copy
 
 
 def describe_failure(error: Any) -> str:
-    """Name the failing cell and what it said."""
+    """Return number and first line of the failed cell, and its error."""
     first = next((line for line in error.source.splitlines() if line.strip()), "")
     return f"cell {error.exec_count} ({first}) failed: {error.ename.rsplit('.', 1)[-1]}: {error.evalue}"
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
-    """Refuse a parameter that the notebook does not know; papermill would only warn."""
+    """Raise for a parameter that the notebook does not have; papermill would only warn."""
     known = list_parameters(notebook)
     for name in parameters:
         if name not in known:
@@ -112,7 +112,7 @@ def list_parameters(notebook: Path) -> dict[str, str]:
 
 
 def export_page(copy: Path) -> Path:
-    """Write an executed notebook as an HTML page that runs no script and asks for nothing; code is left out."""
+    """Write an executed notebook as an HTML page without scripts, requests and code."""
     import nbformat
     from nbconvert import HTMLExporter
 
@@ -128,14 +128,14 @@ def export_page(copy: Path) -> Path:
         run=copy.parent.name,
         title=copy.stem,
         body=Markup(LINK.sub(r'\1.html"', body)),  # noqa: S704 -- nbconvert has escaped what is not HTML
-        parameters={name: value for name, value in given.items() if value not in UNSAID},
+        parameters={name: value for name, value in given.items() if value not in NOT_SHOWN},
     )
     page.write_text(text, encoding="utf-8")
     return page
 
 
 def render_page(template: str, **values: Any) -> str:
-    """Fill in a page of the folder `pages`; everything that is not markup is escaped."""
+    """Render a template of the folder `pages`; every value that is not Markup is escaped."""
     pages = PackageLoader("analysis.reports", "pages")
     environment = Environment(loader=pages, autoescape=True, undefined=StrictUndefined)
     return environment.get_template(template).render(values)

@@ -1,19 +1,19 @@
 """Runs: one folder each, prepared, submitted or invoked, collected, opened again and listed."""
 
-from analysis.runs.budget import agree_to_cost
+from analysis.runs.budget import confirm_cost
 from analysis.runs.collection import collect, compare_manifests, load_answers, reconcile_run
 from analysis.runs.folder import Run, list_runs, open_run
-from analysis.runs.outcomes import describe_ends
+from analysis.runs.outcomes import describe_outcomes
 from analysis.runs.preparation import prepare
 from analysis.runs.status import is_collected, is_finished, load_jobs
 from analysis.runs.submission import invoke, stop, submit
 
 __all__ = [
     "Run",
-    "agree_to_cost",
     "collect",
     "compare_manifests",
-    "describe_ends",
+    "confirm_cost",
+    "describe_outcomes",
     "invoke",
     "is_collected",
     "is_finished",

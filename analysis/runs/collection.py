@@ -1,4 +1,4 @@
-"""Collecting: what came back, joined to the calls, and whether anything is missing."""
+"""Collecting: download the output, join it to the calls, and count what is missing."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from analysis.outputs import index_records, list_outputs, write_part
 from analysis.outputs.answers import pick_answers
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.runs.folder import Run
-from analysis.runs.outcomes import describe_absences
+from analysis.runs.outcomes import explain_missing
 from analysis.runs.retries import download_job
 from analysis.runs.status import ON_DEMAND
 
 
 def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
-    """Download what came back, read it, join it to calls and variants, and say whether anything is missing.
+    """Download what came back, read it, join it to calls and variants, and count what is missing.
 
-    Can be called while jobs run, and again: it takes what is there by then.
+    Can be called while jobs are running, and again: it reads the output that exists by then.
 
     Parameters
     ----------
     run
         A run that has been submitted, or invoked.
     profile, region
-        As in `submit`, which noted what it used; empty for that.
+        As in `submit`; empty for those that the run was sent with.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
 
 
 def write_manifests(run: Run) -> None:
-    """Read the manifests into one table; nobody sees it before it is whole."""
+    """Read the manifests into one table, written under another name first so that it is never seen half written."""
     folder = run.folder / "output"
     manifests = load_manifests(folder) if folder.exists() else pl.DataFrame(schema=MANIFEST_SCHEMA)
     # Not flushed: collecting makes it again from the output files.
@@ -77,13 +77,13 @@ def write_parts(run: Run) -> None:
 
 
 def find_job_key(file: StoredFile, keys: dict[str, str]) -> str:
-    """Find the planned job of a file; those of answers on demand begin with the job's key, as `invoke` names them."""
+    """Find the planned job of an output file; the names of files from `invoke` begin with the job's key."""
     job_id, _, name = file.name.partition("/")
     return keys.get(job_id, name.split("-")[0])
 
 
 def list_job_keys(run: Run) -> dict[str, str]:
-    """Give the planned job of each job id, earlier tries included."""
+    """Return the planned job of each job id, earlier tries included."""
     return {state.job_id: state.job_key for state in run.ledger.replay() if state.job_arn}
 
 
@@ -105,21 +105,21 @@ def load_answers(run: Run) -> pl.DataFrame:
         raise RunError(run.folder, "has not been collected", "call collect(run) first")
     records = run.read_records()
     answers = pick_answers(run.read_outputs(), records, run.read_calls())
-    return explain_missing(run, answers, records) if (answers["error_kind"] == "missing").any() else answers
+    return add_reasons(run, answers, records) if (answers["error_kind"] == "missing").any() else answers
 
 
-def explain_missing(run: Run, answers: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
-    """Say of each answer that is missing how the job ended that should have given it."""
+def add_reasons(run: Run, answers: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
+    """Set the error message of each missing answer to how its job ended."""
     keys = ["call_id", "variant", "sample"]
     latest = records.sort("attempt", maintain_order=True).unique(keys, keep="last", maintain_order=True)
     job_keys = answers.select(keys).join(latest.select(*keys, "job_key"), on=keys, how="left", maintain_order="left")
-    how = job_keys["job_key"].replace_strict(describe_absences(run), default=None, return_dtype=pl.String)
+    how = job_keys["job_key"].replace_strict(explain_missing(run), default=None, return_dtype=pl.String)
     message = pl.when(pl.col("error_kind") == "missing").then(how).otherwise("error_message")
     return answers.with_columns(error_message=message)
 
 
 def reconcile_run(run: Run) -> pl.DataFrame:
-    """Hold what was prepared against what came back.
+    """Compare what was prepared with what came back.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def reconcile_run(run: Run) -> pl.DataFrame:
         `unanswered` (failed and missing) and `why` (in words; missing where all are answered);
         `repeated` (lines beyond the first of a record in one job, and answers beyond the first over its tries),
         `unreadable` (lines), `manifest_success` and `manifest_error` (of all tries; missing without a manifest),
-        `agrees` (whether manifest and lines say the same; missing without a manifest).
+        `agrees` (whether manifest and lines have the same counts; missing without a manifest).
     """
     records = run.read_records()
     outputs = run.scan_outputs().select("record_id", "job_id", "file", "error_kind", "error_code").collect()
@@ -150,23 +150,23 @@ def reconcile_run(run: Run) -> pl.DataFrame:
     jobs = jobs.with_columns(pl.exclude("job_key").fill_null(0).cast(pl.Int64))
     failed = matched.filter(~answered & returned).select("record_id", "job_key")
     jobs = jobs.join(explain_failures(failed, outputs), on="job_key", how="left", maintain_order="left")
-    missing = pl.col("job_key").replace_strict(describe_absences(run), default=None, return_dtype=pl.String)
+    missing = pl.col("job_key").replace_strict(explain_missing(run), default=None, return_dtype=pl.String)
     absent = pl.when(pl.col("missing") > 0).then(pl.format("{} missing: {}", "missing", missing))
     jobs = jobs.with_columns(why=pl.concat_str(absent, "failures", separator="; ", ignore_nulls=True))
     return add_manifests(run, jobs.with_columns(pl.col("why").replace("", None)), compare_manifests(run, outputs))
 
 
 def count_lines(outputs: pl.DataFrame) -> pl.DataFrame:
-    """Count the lines of each record: answers, all, and those too many, which an answer after a failed try is not."""
+    """Count the lines of each record: answers, all, and repeated ones (not an answer after a failed try)."""
     by_job = outputs.group_by("record_id", "job_id").agg(answers=pl.col("error_kind").is_null().sum(), outputs=pl.len())
-    too_many = (pl.col("outputs") - 1).sum() + ((pl.col("answers") > 0).sum().cast(pl.Int64) - 1).clip(0)
+    repeated = (pl.col("outputs") - 1).sum() + ((pl.col("answers") > 0).sum().cast(pl.Int64) - 1).clip(0)
     return by_job.group_by("record_id").agg(
-        pl.col("answers").sum(), pl.col("outputs").sum(), repeated=too_many.cast(pl.Int64)
+        pl.col("answers").sum(), pl.col("outputs").sum(), repeated=repeated.cast(pl.Int64)
     )
 
 
 def explain_failures(failed: pl.DataFrame, outputs: pl.DataFrame) -> pl.DataFrame:
-    """Say of each job how many of its records failed with which kind and code, the most frequent first."""
+    """Count, as a text for each job, the records that failed by kind and code, the most frequent first."""
     last = failed.join(outputs, on="record_id", how="left", maintain_order="left").unique("record_id", keep="last")
     kinds = last.group_by("job_key", "error_kind", "error_code").agg(records=pl.len())
     kinds = kinds.sort("records", "error_kind", "error_code", descending=[True, False, False])
@@ -176,15 +176,17 @@ def explain_failures(failed: pl.DataFrame, outputs: pl.DataFrame) -> pl.DataFram
 
 
 def select_job_key(run: Run) -> pl.Expr:
-    """Find the planned job of each output; files of answers on demand are named for it."""
+    """Return an expression for the planned job of each output; names of files from `invoke` begin with its key."""
     on_demand = pl.col("file").str.extract(f"^{ON_DEMAND}/([^-]+)-")
     known = pl.col("job_id").replace_strict(list_job_keys(run), default=None, return_dtype=pl.String)
     return pl.coalesce(known, on_demand).alias("job_key")
 
 
 def compare_manifests(run: Run, outputs: pl.DataFrame) -> pl.DataFrame:
-    """Hold the manifest of each job, earlier tries included, against its lines: one row per job that Bedrock had."""
-    had = [(state.job_key, state.job_try, state.job_id, state.status) for state in run.ledger.replay() if state.job_arn]
+    """Compare the manifest of each created job, earlier tries included, with its lines; one row per job and try."""
+    created = [
+        (state.job_key, state.job_try, state.job_id, state.status) for state in run.ledger.replay() if state.job_arn
+    ]
     schema = {"job_key": pl.String, "job_try": pl.Int64, "job_id": pl.String, "status": pl.String}
     lines = outputs.group_by("job_id").agg(
         read_success=pl.col("error_kind").is_null().sum().cast(pl.Int64),
@@ -194,14 +196,14 @@ def compare_manifests(run: Run, outputs: pl.DataFrame) -> pl.DataFrame:
     manifests = pl.read_parquet(run.folder / "manifests.parquet").select(
         "job_id", "file", "error_message", manifest_success="success_records", manifest_error="error_records"
     )
-    frame = pl.DataFrame(had, schema, orient="row").join(lines, on="job_id", how="left", maintain_order="left")
+    frame = pl.DataFrame(created, schema, orient="row").join(lines, on="job_id", how="left", maintain_order="left")
     frame = frame.join(manifests, on="job_id", how="left", maintain_order="left")
     agrees = (pl.col("manifest_success") == pl.col("read_success")) & (pl.col("manifest_error") == pl.col("read_error"))
     return frame.with_columns(agrees=agrees)
 
 
 def add_manifests(run: Run, jobs: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
-    """Add to each job how it ended, and whether its manifests agree with its lines."""
+    """Add each job's status, the counts of its manifests, and whether they agree with its lines."""
     statuses = {key: state.status for key, state in run.ledger.latest().items() if state.job_arn}
     counts = ("manifest_success", "manifest_error")
     sums = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in counts]

@@ -1,4 +1,4 @@
-"""The run folder: where everything of a run lies, and how to open it again."""
+"""The run folder: the files of a run, and how to open it again."""
 
 from __future__ import annotations
 
@@ -22,14 +22,12 @@ RUN_FILE = "run.json"
 
 @dataclass(frozen=True, repr=False)
 class Run:
-    """One folder: what was asked, what was sent, what came back.
-
-    Printing a run shows its plan.
+    """A folder with what was asked, what was sent and what came back; printing it shows the plan.
 
     Attributes
     ----------
     folder
-        Holds `run.json`, `calls.parquet`, `records.parquet` and `input/` from `prepare`; `ledger.jsonl` from `submit`;
+        Has `run.json`, `calls.parquet`, `records.parquet` and `input/` from `prepare`; `ledger.jsonl` from `submit`;
         `output/`, `outputs/` and `manifests.parquet` from `collect`.
     """
 
@@ -37,16 +35,16 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The folder's name; it stands in job names and S3 keys."""
+        """The folder's name, which is part of job names and S3 keys."""
         return self.folder.name
 
     @property
     def ledger(self) -> Ledger:
-        """What was intended, created, seen and ended."""
+        """The log of what was planned, created, seen and ended."""
         return Ledger(self.folder / "ledger.jsonl")
 
     def read_request(self) -> dict[str, Any]:
-        """Read what was asked."""
+        """Read `run.json`: calls, prompts and quotas of the request."""
         try:
             return msgspec.json.decode((self.folder / RUN_FILE).read_bytes(), type=dict[str, Any])
         except msgspec.DecodeError as error:
@@ -59,7 +57,7 @@ class Run:
         return msgspec.convert(self.read_request()["prompts"], list[Prompt])
 
     def read_quotas(self) -> dict[str, Quotas]:
-        """Read the quotas that the files were cut by, by model id."""
+        """Read the quotas that the input files were made to fit, by model id."""
         return msgspec.convert(self.read_request()["quotas"], dict[str, Quotas])
 
     def read_calls(self) -> pl.DataFrame:
@@ -75,45 +73,45 @@ class Run:
         return self.scan_outputs().collect()
 
     def scan_outputs(self) -> pl.LazyFrame:
-        """Read the outputs lazily: what is not asked for is not read."""
+        """Scan the outputs lazily: only the columns and rows that a query uses are read."""
         parts = sorted((self.folder / "outputs").glob("*.parquet"))
         return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=OUTPUT_SCHEMA)
 
-    def read_note(self) -> dict[str, Any]:
+    def read_sending(self) -> dict[str, Any]:
         """Read how the run was last sent: `invocation`, `profile`, `region`, `versions`; empty before that."""
-        notes = [event for event in self.ledger.read() if event["event"] == "sending"]
-        return notes[-1] if notes else {}
+        events = [event for event in self.ledger.read() if event["event"] == "sending"]
+        return events[-1] if events else {}
 
     def find_account(self, profile: str, region: str) -> tuple[str, str]:
-        """Give profile and region, and for an empty one what the run was last sent with.
+        """Return profile and region, an empty one replaced by what the run was last sent with.
 
         Raises
         ------
         RunError
-            Nothing has been sent, or it lies on the emulator and is looked for elsewhere, or the reverse.
+            Nothing has been sent, or one of the two profiles is the emulator and the other is not.
         """
-        note = self.read_note()
-        if not note:
+        sent = self.read_sending()
+        if not sent:
             raise RunError(self.folder, "nothing has been sent", "submit or invoke the run first")
-        if profile and EMULATOR in {profile, note["profile"]} and profile != note["profile"]:
-            reason = f"was sent with profile {note['profile']!r}, not {profile!r}"
+        if profile and EMULATOR in {profile, sent["profile"]} and profile != sent["profile"]:
+            reason = f"was sent with profile {sent['profile']!r}, not {profile!r}"
             raise RunError(self.folder, reason, "leave the profile out")
-        return profile or note["profile"], region or note["region"]
+        return profile or sent["profile"], region or sent["region"]
 
     @property
     def region(self) -> str:
         """The AWS region that the run was last sent to; empty for the profile's own, and before that."""
-        return str(self.read_note().get("region", ""))
+        return str(self.read_sending().get("region", ""))
 
     def plan(self, *, invocation: str = "", region: str = "") -> Plan:
-        """Work out what sending the run means: records, jobs, tokens, USD and limits.
+        """Build the plan of sending the run: records, jobs, tokens, USD and limits.
 
         Parameters
         ----------
         invocation
-            Whose prices: `batch` or `on_demand`; by default batch, unless a job is below the minimum.
+            Prices to use: `batch` or `on_demand`; by default batch, unless a job is below the minimum.
         region
-            The AWS region that is sent to; some prices are known for one region only.
+            AWS region of the jobs; some prices are known for one region only.
         """
         calls = self.read_request()["calls"]
         return make_plan(
@@ -140,24 +138,24 @@ def open_run(folder: str | Path) -> Run:
     Raises
     ------
     RunError
-        The folder is not that of a run; runs beside it are named.
+        The folder is not a run; the message lists the runs beside it.
     """
     folder = Path(folder).resolve()
     if not (folder / RUN_FILE).exists():
         others = [path.parent.name for path in sorted(folder.parent.glob(f"*/{RUN_FILE}"))]
         cure = f"there are {', '.join(others)}" if others else "prepare it first"
-        raise RunError(folder, "no run here", cure)
+        raise RunError(folder, "not a run", cure)
     return Run(folder)
 
 
 def list_runs(folder: str | Path = "runs") -> pl.DataFrame:
-    """List the runs of a folder: the log of experiments.
+    """List the runs in a folder: the log of experiments.
 
     Returns
     -------
     frame
         One row per run and variant, by name: `run`, `variant`, `model_id`, `max_tokens`, `calls`, `records`, `jobs`
-        (planned), `finished_jobs` (ended, whether well or not), `collected` (whether outputs have been read).
+        (planned), `finished_jobs` (ended, with whatever status), `collected` (whether outputs have been read).
     """
     schema = {
         "run": pl.String,
@@ -171,11 +169,11 @@ def list_runs(folder: str | Path = "runs") -> pl.DataFrame:
         "collected": pl.Boolean,
     }
     runs = [Run(file.parent) for file in sorted(Path(folder).glob(f"*/{RUN_FILE}"))]
-    return pl.DataFrame([row for run in runs for row in list_variants(run)], schema=schema, orient="row")
+    return pl.DataFrame([row for run in runs for row in describe_variants(run)], schema=schema, orient="row")
 
 
-def list_variants(run: Run) -> list[tuple[Any, ...]]:
-    """Give the rows of one run in `list_runs`."""
+def describe_variants(run: Run) -> list[tuple[Any, ...]]:
+    """Build the rows of one run in `list_runs`."""
     calls = run.read_request()["calls"]["rows"]
     finished = [state.job_key for state in run.ledger.latest().values() if state.is_finished]
     jobs = pl.col("job_key").unique()

@@ -1,4 +1,4 @@
-"""Ends: how jobs ended that left records without an answer, in sentences, and what can be done about it."""
+"""Outcomes: sentences on jobs that left records without an answer, and what can be done about it."""
 
 from __future__ import annotations
 
@@ -9,96 +9,92 @@ from analysis.jobs.batch import MOST_TRIES, PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
 from analysis.jobs.statuses import COMPLETED, REFUSED
 from analysis.runs.folder import Run
-from analysis.runs.status import find_least, has_jobs, is_settled, list_latest, plan_jobs
+from analysis.runs.status import find_min_records, has_jobs, is_settled, list_latest, plan_jobs
 
-CURE = "docs/unanswered.md says how to send them"
+CURE = "see docs/unanswered.md to send them"
 
 
-def describe_ends(run: Run) -> list[str]:
-    """Say in a sentence each which jobs ended with records that nothing more will be done about."""
-    planned = plan_jobs(run)
-    settled = [(job, state) for job, state in pair(run, planned) if is_settled(run, job, state)]
-    return [sentence for job, state in settled if (sentence := describe_end(run, job, state))]
+def describe_outcomes(run: Run) -> list[str]:
+    """Return a sentence for each job that ended for good and left records without an answer."""
+    settled = [(job, state) for job, state in list_pairs(run, plan_jobs(run)) if is_settled(run, job, state)]
+    return [sentence for job, state in settled if (sentence := describe_outcome(run, job, state))]
 
 
 def describe_errors(run: Run) -> list[str]:
-    """Say in a sentence each in which jobs Bedrock counts records that failed."""
-    failed = [(job, state, state.counts.get("error")) for job, state in pair(run, plan_jobs(run))]
+    """Return a sentence for each job of which Bedrock counts failed records."""
+    failed = [(job, state, state.counts.get("error")) for job, state in list_pairs(run, plan_jobs(run))]
     return [
-        f"{job.key}: {errors:,} of {count_sent(job, state):,} records failed; collect says why, and {CURE}."
+        f"{job.key}: {errors:,} of {count_sent(job, state):,} records failed; collect(run) shows why, {CURE}."
         for job, state, errors in failed
         if errors and not state.is_unproductive
     ]
 
 
-def check_ends(run: Run, planned: Sequence[PlannedJob]) -> None:
-    """Raise for jobs that ended before their work was done and can be tried again."""
-    bad = [(job, state) for job, state in pair(run, planned) if state.is_unproductive]
-    bad = [(job, state) for job, state in bad if not is_settled(run, job, state)]
-    if bad:
-        reason = "; ".join(describe_failure(job, state) for job, state in bad)
-        sent = sum(job.records if state.left is None else state.left for job, state in bad)
-        what = f"only the {sent:,} records without an answer are sent" if came_to_run(bad) else "nothing of it was sent"
-        cure = f"mend the cause and submit again: {what}"
-        raise JobError(", ".join(state.job_name for _, state in bad), reason, cure)
+def check_outcomes(run: Run, planned: Sequence[PlannedJob]) -> None:
+    """Raise for jobs that ended early and can be tried again."""
+    failed = [(job, state) for job, state in list_pairs(run, planned) if state.is_unproductive]
+    failed = [(job, state) for job, state in failed if not is_settled(run, job, state)]
+    if failed:
+        reason = "; ".join(describe_failure(job, state) for job, state in failed)
+        unanswered = sum(job.records if state.left is None else state.left for job, state in failed)
+        was_accepted = any(state.status != REFUSED for _, state in failed)
+        what = f"only the {unanswered:,} records without an answer are sent" if was_accepted else "nothing was sent"
+        cure = f"remove the cause and submit again: {what}"
+        raise JobError(", ".join(state.job_name for _, state in failed), reason, cure)
 
 
-def came_to_run(bad: Sequence[tuple[PlannedJob, JobState]]) -> bool:
-    """Whether Bedrock took one of the jobs."""
-    return any(state.status != REFUSED for _, state in bad)
-
-
-def describe_absences(run: Run) -> dict[str, str]:
-    """Say of each planned job, by its key, why a record of which nothing came back may be missing."""
+def explain_missing(run: Run) -> dict[str, str]:
+    """Return, by job key, why records of a planned job may have no line in its output."""
     if not has_jobs(run):
         return {job.key: "it was not answered on demand" for job in plan_jobs(run)}
-    return {job.key: describe_absence(state) for job, state in pair(run, plan_jobs(run))}
+    return {job.key: describe_status(state) for job, state in list_pairs(run, plan_jobs(run))}
 
 
-def describe_absence(state: JobState) -> str:
-    """Say what became of a job, in so far as its records may be missing."""
+def describe_status(state: JobState) -> str:
+    """Describe how a job ended, or that it has not, for a record that is missing from its output."""
     why = f" ({state.message})" if state.message else ""
     if state.status == COMPLETED:
-        return f"{state.job_key} is Completed, and its output has no readable line of the record"
+        return f"{state.job_key} is Completed, but its output has no readable line for the record"
     if state.is_finished:
         return f"{state.job_key} {'was' if state.status == REFUSED else 'ended'} {state.status}{why}"
     return f"{state.job_key} has not ended: {state.status}"
 
 
-def pair(run: Run, planned: Sequence[PlannedJob]) -> list[tuple[PlannedJob, JobState]]:
-    """Put each job beside its latest try."""
+def list_pairs(run: Run, planned: Sequence[PlannedJob]) -> list[tuple[PlannedJob, JobState]]:
+    """List each job with its latest try."""
     return list(zip(planned, list_latest(run, planned), strict=True))
 
 
 def describe_failure(job: PlannedJob, state: JobState) -> str:
-    """Say why a try ended before its work was done, what it left, and what a further one may pay for again."""
+    """Describe why a try ended early, how many answers it left, and which of them the next try may pay for again."""
     reason = f"{state.status}: {state.message or 'no message'}"
     if state.left is None:
         return reason
-    came, counted = count_sent(job, state) - state.left, state.counts.get("success", 0)
-    kept = f"; it left answers to {came:,} of {count_sent(job, state):,} records, which are kept" if came else ""
-    lost = f"; Bedrock counts {counted:,} answers, and those that are not there are paid for again"
-    return reason + kept + (lost if counted > came else "")
+    sent = count_sent(job, state)
+    answered, counted = sent - state.left, state.counts.get("success", 0)
+    kept = f"; its output answers {answered:,} of {sent:,} records, which are not sent again" if answered else ""
+    lost = f"; Bedrock counts {counted:,} answers: those that are not in the output are paid for again"
+    return reason + kept + (lost if counted > answered else "")
 
 
-def describe_end(run: Run, job: PlannedJob, state: JobState) -> str:
-    """Say how a job ended that is not tried again; nothing where each record was answered."""
+def describe_outcome(run: Run, job: PlannedJob, state: JobState) -> str:
+    """Describe how a job ended that is not tried again; empty where each record was processed."""
     if state.is_unproductive:
         why = f": {state.message}" if state.message else ""
-        return f"{job.key} ended {state.status}{why.rstrip('.')}. {describe_left(run, job, state)}"
+        return f"{job.key} ended {state.status}{why.rstrip('.')}. {describe_unanswered(run, job, state)}"
     sent, processed = count_sent(job, state), state.counts.get("processed")
     if state.status != COMPLETED and (processed is None or processed < sent):
         done = f" after {processed:,} of {sent:,} records" if processed is not None else ""
-        return f"{job.key} ended {state.status}{done}. The others have no answer and are not sent again; {CURE}."
+        return f"{job.key} ended {state.status}{done}. The other records have no answer and are not sent again; {CURE}."
     return ""
 
 
-def describe_left(run: Run, job: PlannedJob, state: JobState) -> str:
-    """Say how many records a job has left for good, and why they are not sent again."""
-    left = state.left or 0
-    if not left:
-        return "Each of its records had been answered."
-    least = find_least(run, job)
-    last = f"that was the last of {MOST_TRIES} tries"
-    why = last if state.job_try >= MOST_TRIES else f"a batch job takes at least {least:,} records"
-    return f"{left:,} of its {job.records:,} records have no answer and are not sent again, since {why}; {CURE}."
+def describe_unanswered(run: Run, job: PlannedJob, state: JobState) -> str:
+    """Describe how many records of a job stay without an answer, and why they are not sent again."""
+    unanswered = state.left or 0
+    if not unanswered:
+        return "All of its records had been answered."
+    last = f"this was the last of {MOST_TRIES} tries"
+    small = f"a batch job needs at least {find_min_records(run, job):,} records"
+    why = last if state.job_try >= MOST_TRIES else small
+    return f"{unanswered:,} of its {job.records:,} records have no answer and are not sent again: {why}; {CURE}."

@@ -1,4 +1,4 @@
-"""Plans: what sending a run would mean, before anything is sent."""
+"""Plans: records, jobs, tokens, costs and limits of a run before it is sent."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from analysis.metrics.estimates import estimate_costs
 from analysis.prompts import Prompt
 
 METHOD = (
-    "Input tokens are bytes of text / 4, plus or minus a quarter. Output tokens are half of max_tokens, from a tenth "
-    "to all of it: how long answers are is not known before the first run."
+    "Input tokens are estimated as bytes of text / 4, plus or minus a quarter; output tokens as half of max_tokens, "
+    "from a tenth to all of it, since the length of answers is not known before the first run."
 )
-NO_LIMIT = "No known limit is touched."
-NAMED = 5  # calls that a limit names before it only counts
+NO_LIMIT = "No known limit is reached."
+LISTED = 5  # calls that are listed for a limit
 LIMIT_SCHEMA = {"limit": pl.String, "where": pl.String, "detail": pl.String}
 
 
@@ -35,13 +35,13 @@ class Plan:
     run
         Name of the run.
     calls, equal_calls
-        Calls, and how many of them have the text of an earlier one.
+        Number of calls, and of those with the same text as an earlier one.
     jobs
         One row per job: `job_key`, `model_id`, `invocation_type`, `records`, `files`, `input_bytes`.
     estimate
         One row per variant, from `estimate_costs`: at batch prices, or on demand as soon as a job is below the minimum.
     limits
-        One row per limit that is touched: `limit`, `where` (job, prompt or model), `detail`.
+        One row per limit that is reached: `limit`, `where` (job, prompt or model), `detail`.
     """
 
     run: str
@@ -76,12 +76,12 @@ class Plan:
         return "\n".join([f"<p>{escape(self.heading())}</p>", *shown, *end])
 
     def costs(self) -> pl.DataFrame:
-        """Give the columns of the estimate that people look at."""
+        """Select the columns of the estimate that are shown."""
         tokens = ("input_tokens", "output_tokens")
         return self.estimate.select("variant", "records", "invocation", *tokens, r"^cost_usd.*$")
 
     def heading(self) -> str:
-        """Say the sizes in one sentence."""
+        """Return one sentence with the sizes."""
         equal = f" ({self.equal_calls:,} equal to an earlier one)" if self.equal_calls else ""
         size = int(self.jobs["input_bytes"].sum()) / 1e6
         return (
@@ -91,24 +91,24 @@ class Plan:
         )
 
     def job_lines(self) -> Iterator[str]:
-        """Say what each job holds."""
+        """Yield a line with the size of each job."""
         for key, model_id, invocation_type, records, files, size in self.jobs.iter_rows():
             what = f"{count(records, 'record')}, {count(files, 'file')}, {size / 1e6:,.1f} MB"
             yield f"  {key}  {model_id} by {invocation_type}: {what}"
 
     def cost_lines(self) -> Iterator[str]:
-        """Say what each variant may cost, and how that was worked out."""
+        """Yield a line with the cost of each variant, and how it was estimated."""
         yield f"  At {self.estimate['invocation'][0].replace('_', '-')} prices:"
         for row in self.estimate.iter_rows(named=True):
             tokens = f"{row['input_tokens']:,} tokens in, {row['output_tokens']:,} out"
             yield f"  {row['variant']}: {tokens}, {usd_range(row)}"
         if len(self.estimate) > 1:
-            yield f"  together {usd_range(self.estimate.sum().row(0, named=True), self.estimate)}"
+            yield f"  total: {usd_range(self.estimate.sum().row(0, named=True), self.estimate)}"
         yield f"  {METHOD}"
 
     def limit_lines(self) -> Iterator[str]:
-        """Say which limits are touched."""
-        yield f"{count(len(self.limits), 'limit')} touched:" if len(self.limits) else NO_LIMIT
+        """Yield a line for each limit that is reached."""
+        yield f"{count(len(self.limits), 'limit')} reached:" if len(self.limits) else NO_LIMIT
         for limit, where, detail in self.limits.iter_rows():
             yield f"  {limit}, {where}: {detail}"
 
@@ -124,8 +124,8 @@ def make_plan(
     invocation: str = "",
     region: str = "",
 ) -> Plan:
-    """Work out the plan of a run from what `prepare` wrote, and from where and how it will be sent."""
-    # A job has one model; as a second and third key it would be written out for every record.
+    """Build the plan of a run from what `prepare` wrote, and from where and how it will be sent."""
+    # Grouped by the job alone, since further keys would be copied for every record.
     jobs = records.group_by("job_key", maintain_order=True).agg(
         pl.col("model_id", "invocation_type").first(),
         records=pl.len().cast(pl.Int64),
@@ -142,27 +142,31 @@ def make_plan(
 def find_limits(
     jobs: pl.DataFrame, records: pl.DataFrame, prompts: Sequence[Prompt], quotas: Mapping[str, Quotas]
 ) -> pl.DataFrame:
-    """Find every limit that the run touches, of Bedrock's jobs and of the models."""
-    rows = [*too_few_records(jobs, quotas)]
+    """Find every limit of Bedrock's jobs and of the models that the run reaches."""
+    rows = [*check_jobs(jobs, quotas)]
     for prompt in prompts:
-        rows += [*too_many_tokens(prompt, records), *unconfirmed_format(prompt)]
+        rows += [*check_tokens(prompt, records), *check_format(prompt)]
     return pl.DataFrame(rows, schema=LIMIT_SCHEMA, orient="row")
 
 
-def too_few_records(jobs: pl.DataFrame, quotas: Mapping[str, Quotas]) -> Iterator[tuple[str, str, str]]:
-    """Find jobs below the minimum of records, and models with more jobs than may run together."""
+def check_jobs(jobs: pl.DataFrame, quotas: Mapping[str, Quotas]) -> Iterator[tuple[str, str, str]]:
+    """Yield jobs below the minimum of records, and models with more jobs than may be unfinished together."""
     for key, model_id, _, records, _, _ in jobs.iter_rows():
         least = quotas[model_id].min_records
         if records < least:
-            yield "minimum", key, f"{count(records, 'record')}; a batch job takes at least {least}, so answer on demand"
+            yield (
+                "minimum",
+                key,
+                f"{count(records, 'record')}; a batch job needs at least {least}, so they are answered on demand",
+            )
     for model_id, number in jobs.group_by("model_id", maintain_order=True).len().iter_rows():
         most = quotas[model_id].unfinished_jobs
         if number > most:
-            yield "jobs", model_id, f"{number} jobs; {most} may be unfinished together, the rest wait their turn"
+            yield "jobs", model_id, f"{number} jobs; at most {most} may be unfinished at a time, the others wait"
 
 
-def too_many_tokens(prompt: Prompt, records: pl.DataFrame) -> Iterator[tuple[str, str, str]]:
-    """Find calls over the context window, and models whose limits are not known."""
+def check_tokens(prompt: Prompt, records: pl.DataFrame) -> Iterator[tuple[str, str, str]]:
+    """Yield calls over the context window, and models whose limits are not known."""
     model = find_model(prompt.model_id)
     if model.max_output_tokens is None or model.context_tokens is None:
         near = get_close_matches(model.base, list_models(), n=1)
@@ -173,27 +177,25 @@ def too_many_tokens(prompt: Prompt, records: pl.DataFrame) -> Iterator[tuple[str
         own = records.filter(pl.col("variant") == prompt.name, pl.col("sample") == 1)
         long = own.filter(pl.col("input_tokens_estimate") > room)["call_id"]
         if len(long):
-            names = ", ".join(long[:NAMED]) + (", ..." if len(long) > NAMED else "")
-            detail = f"about {room:,} tokens of input fit; {count(len(long), 'call')} may be longer: {names}"
+            names = ", ".join(long[:LISTED]) + (", ..." if len(long) > LISTED else "")
+            detail = f"about {room:,} input tokens fit; {count(len(long), 'call')} may be longer: {names}"
             yield "context", prompt.name, detail
 
 
-def unconfirmed_format(prompt: Prompt) -> Iterator[tuple[str, str, str]]:
-    """Find a model whose own format nobody has confirmed: a job may find out, record by record, that it is another."""
+def check_format(prompt: Prompt) -> Iterator[tuple[str, str, str]]:
+    """Yield a model whose InvokeModel format is inferred from its relatives: if it is wrong, every record fails."""
     model = find_model(prompt.model_id)
     inferred = find_family(model, prompt.invocation_type).inferred
     if inferred is not None and inferred.match(model.base):
-        detail = (
-            f"nobody has confirmed the InvokeModel format of {model.base}; invocation_type Converse is known to work"
-        )
+        detail = f"the InvokeModel format of {model.base} is not confirmed; invocation_type Converse is known to work"
         yield "format", prompt.name, detail
 
 
 def usd_range(row: Mapping[str, float | None], of: pl.DataFrame | None = None) -> str:
-    """Write a cost with its interval; unknown as soon as one price is."""
+    """Format a cost with its interval; unknown if a price is."""
     unknown = row["cost_usd"] is None or (of is not None and of["cost_usd"].null_count())
     if unknown:
-        return "USD unknown (no price is known; some hold in one region only; `batchbook facts update` reads today's)"
+        return "USD unknown (no price for this model and region; `batchbook facts update` reads today's prices)"
     digits = 2 if (row["cost_usd_high"] or 0) >= 1 else 4
     middle, low, high = (f"{row[name]:,.{digits}f}" for name in ("cost_usd", "cost_usd_low", "cost_usd_high"))
     return f"{middle} USD ({low} to {high})"

@@ -1,4 +1,4 @@
-"""Preparing: calls and prompts become a run folder; nothing is sent."""
+"""Preparing: write calls and prompts to a run folder; nothing is sent."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from analysis.files import flush_path
 from analysis.prompts import Prompt, check_name, check_template
 from analysis.requests.records import write_records
 from analysis.runs.folder import RUN_FILE, Run
-from analysis.runs.status import has_answers, has_jobs
+from analysis.runs.status import has_jobs, has_on_demand_output
 
-GROUP_BYTES = 4 << 20  # text of the calls that are written at once
-SHOWN, LEAD = 40, 12  # characters of a changed value in an error, and of those the ones before the change
+GROUP_BYTES = 4 << 20  # text in a row group of calls.parquet
+SHOWN, LEAD = 40, 12  # characters of a changed value in an error, and how many of them precede the change
 
 
 def prepare(
@@ -38,8 +38,8 @@ def prepare(
 ) -> Run:
     """Write the run: every call with every prompt as records in files that fit the quotas. Nothing is sent.
 
-    Preparing the same again gives the run that is there; the files are the same to the byte wherever they are made.
-    A run that was sent stays as it was cut, whatever the quotas are by now.
+    Preparing the same again returns the run that is there; the files have the same bytes wherever they are made.
+    A run that was sent keeps its files, also when the quotas have changed.
 
     Parameters
     ----------
@@ -64,11 +64,11 @@ def prepare(
     Raises
     ------
     CallsError
-        The frame does not hold calls, or one id twice.
+        A column is missing, a row has no id or transcript, or two rows have the same id.
     PromptError
         A template does not fit the calls, a prompt asks for what its model refuses, or two prompts have one name.
     ModelError
-        A model whose requests nobody writes here.
+        A model whose request format is not known here.
     RunError
         The name cannot be used, or belongs to a run that was prepared for something else: the error lists what differs.
     QuotaError
@@ -78,7 +78,7 @@ def prepare(
     variants = [prompts] if isinstance(prompts, Prompt) else list(prompts)
     for prompt in variants:
         check_template(prompt)
-    request = write_request(frame, variants, quota_year, quotas or {})
+    request = build_request(frame, variants, quota_year, quotas or {})
     name = name or name_request(request)
     check_name(name, "the run's name", error=RunError)
     run = Run(Path(into) / name)
@@ -88,19 +88,19 @@ def prepare(
     with TemporaryDirectory(prefix=f".{name}-", dir=run.folder.parent) as unfinished:
         draft = Path(unfinished) / name
         write_run(draft, frame, variants, request)
-        if not move(draft, run.folder):
+        if not move_into_place(draft, run.folder):
             return check_same(run, request)
     return run
 
 
 def read_frame(calls: IntoDataFrame) -> pl.DataFrame:
-    """Take pandas or polars; a text with half a character in it cannot be sent, and is named."""
+    """Convert a pandas or polars frame to polars; raise for a transcript that is not valid Unicode."""
     frame = nw.from_native(calls, eager_only=True)
     try:
         return frame.to_polars()
     except UnicodeEncodeError as error:
         rows = [number for number, text in enumerate(frame["transcript"]) if not is_text(text)]
-        reason = f"{len(rows)} transcripts hold lone surrogates, such as that of call {frame['call_id'][rows[0]]!r}"
+        reason = f"{len(rows)} transcripts contain lone surrogates, such as that of call {frame['call_id'][rows[0]]!r}"
         raise CallsError("calls", reason, "replace these characters") from error
 
 
@@ -113,8 +113,8 @@ def is_text(text: object) -> bool:
     return True
 
 
-def move(draft: Path, folder: Path) -> bool:
-    """Move a finished folder to its place; False when another process was there first."""
+def move_into_place(draft: Path, folder: Path) -> bool:
+    """Rename a finished folder; return False when another process has made the folder meanwhile."""
     try:
         draft.rename(folder)
     except OSError:
@@ -125,7 +125,7 @@ def move(draft: Path, folder: Path) -> bool:
 
 
 def write_run(folder: Path, calls: pl.DataFrame, prompts: Sequence[Prompt], request: Mapping[str, Any]) -> None:
-    """Write everything that a run has before it is sent."""
+    """Write all files that a run has before it is sent."""
     limits = msgspec.convert(request["quotas"], dict[str, Quotas])
     by_base = {find_model(model_id).base: values for model_id, values in limits.items()}
     folder.mkdir()
@@ -139,13 +139,13 @@ def write_run(folder: Path, calls: pl.DataFrame, prompts: Sequence[Prompt], requ
 
 
 def write_calls(path: Path, calls: pl.DataFrame) -> None:
-    """Write the calls some at a time: Parquet holds a group of rows in memory, and the usual one is all of them."""
+    """Write the calls in row groups of about 4 MiB of text: a writer keeps a whole group in memory."""
     text_bytes = calls.select(pl.sum_horizontal(pl.col(pl.String).str.len_bytes().cast(pl.Int64)).sum()).item()
     calls.write_parquet(path, row_group_size=max(1, len(calls) * GROUP_BYTES // max(text_bytes, GROUP_BYTES)))
 
 
 def check_calls(calls: pl.DataFrame) -> pl.DataFrame:
-    """Refuse a frame that does not hold calls; ids become text."""
+    """Raise for a frame without usable calls, and convert its ids to text."""
     for column in ("call_id", "transcript"):
         if column not in calls.columns:
             raise CallsError("calls", f"no column {column!r}", f"there are {', '.join(calls.columns)}; rename one")
@@ -154,7 +154,7 @@ def check_calls(calls: pl.DataFrame) -> pl.DataFrame:
     if calls.is_empty():
         raise CallsError("calls", "no rows", "prepare at least one call")
     calls = calls.with_columns(read_ids(calls["call_id"]))
-    # Stripped, the texts would be there twice.
+    # A regular expression, since stripping would copy every text.
     empty = calls.filter(~pl.col("transcript").cast(pl.String).str.contains(r"\S"))["call_id"]
     if len(empty):
         reason = f"{len(empty)} transcripts are empty, such as that of call {empty[0]!r}"
@@ -162,24 +162,24 @@ def check_calls(calls: pl.DataFrame) -> pl.DataFrame:
     repeated = calls.filter(pl.col("call_id").is_duplicated())["call_id"].unique(maintain_order=True)
     if len(repeated):
         raise CallsError(
-            "calls", f"{len(repeated)} ids stand twice, such as {', '.join(repeated[:3])}", "make them unique"
+            "calls", f"{len(repeated)} ids occur more than once, such as {', '.join(repeated[:3])}", "make them unique"
         )
     return calls
 
 
 def read_ids(ids: pl.Series) -> pl.Series:
-    """Make ids text; whole numbers that pandas has turned into fractions are whole again."""
+    """Convert ids to text, via integers where pandas has turned whole numbers into floats."""
     is_whole = ids.dtype.is_float() and (ids == ids.floor()).all()
     return (ids.cast(pl.Int64) if is_whole else ids).cast(pl.String)
 
 
-def write_request(
+def build_request(
     calls: pl.DataFrame, prompts: Sequence[Prompt], quota_year: str, own: Mapping[str, int]
 ) -> dict[str, Any]:
-    """Write down what is asked, without times and versions: the same request gives the same bytes."""
+    """Build the content of `run.json`, without times and versions: the same request gives the same bytes."""
     names = [prompt.name for prompt in prompts]
     if len(set(names)) < len(names) or not names:
-        raise PromptError("prompts", f"the names are {names}", "give at least one prompt, each its own name")
+        raise PromptError("prompts", f"the names are {names}", "give at least one prompt, each with its own name")
     models = {prompt.model_id: find_model(prompt.model_id).base for prompt in prompts}
     return {
         "calls": {
@@ -197,7 +197,7 @@ def write_request(
 
 
 def digest_calls(calls: pl.DataFrame) -> str:
-    """Digest the rows, values and order; how the frame was stored makes no difference."""
+    """Return the SHA-256 of the values of all rows, in order, whatever the frame was read from."""
     digest = hashlib.sha256()
     encoder = msgspec.json.Encoder(enc_hook=str)
     for row in calls.iter_rows():
@@ -206,19 +206,19 @@ def digest_calls(calls: pl.DataFrame) -> str:
 
 
 def name_request(request: Mapping[str, Any]) -> str:
-    """Name a run for its prompts and the digest of what it asks; an account whose quotas change asks no other thing."""
+    """Build the name of a run: its prompts' names and a digest of calls and prompts, but not of the quotas."""
     names = "-".join(prompt["name"] for prompt in request["prompts"])
     asked = msgspec.json.encode({name: request[name] for name in ("calls", "prompts")})
     return f"{names[:31].rstrip('-')}-{hashlib.sha256(asked).hexdigest()[:8]}"
 
 
 def check_same(run: Run, request: Mapping[str, Any]) -> Run:
-    """Give the run if it was prepared for the same request; else say what differs."""
+    """Return the run if it was prepared for the same request; else raise with a list of what differs."""
     if not (run.folder / RUN_FILE).exists():
-        raise RunError(run.folder, "a folder that is not a run", "choose another name, or move it away")
+        raise RunError(run.folder, "this folder is not a run", "choose another name, or move the folder away")
     before, now = run.read_request(), msgspec.json.decode(msgspec.json.encode(request))
-    if has_jobs(run) or has_answers(run):
-        now["quotas"] = before["quotas"]  # its files are cut and sent, whatever the account may send today
+    if has_jobs(run) or has_on_demand_output(run):
+        now["quotas"] = before["quotas"]  # its files have been sent, whatever the quotas are today
     changes = list_changes(list_settings(before), list_settings(now))
     if changes:
         reason = f"was prepared for something else ({'; '.join(changes[:8])})"
@@ -227,13 +227,13 @@ def check_same(run: Run, request: Mapping[str, Any]) -> Run:
 
 
 def list_settings(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Give every value of a request by its path; prompts go by their names, whatever their order."""
+    """Return every value of a request by its dotted path; prompts are keyed by name, so their order does not count."""
     by_name = {prompt["name"]: prompt for prompt in request["prompts"]}
     return {"prompts": sorted(by_name)} | dict(flatten({**request, "prompts": by_name}))
 
 
 def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Give every leaf of nested values with its path."""
+    """Yield every leaf of nested dicts with its dotted path."""
     if not isinstance(value, dict) or not value:
         yield path, value
         return
@@ -242,17 +242,17 @@ def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def list_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Say which settings changed; of a prompt that only one side has, the name is enough."""
+    """List the settings that changed; a prompt that only one side has is not listed field by field."""
     names = set(before["prompts"]) ^ set(now["prompts"])
-    alone = tuple(f"prompts.{name}." for name in names)
-    paths = [path for path in before | now if not path.startswith(alone)]
+    unmatched = tuple(f"prompts.{name}." for name in names)
+    paths = [path for path in before | now if not path.startswith(unmatched)]
     return [
         f"{path}: {show_change(before.get(path), now.get(path))}" for path in paths if before.get(path) != now.get(path)
     ]
 
 
 def show_change(before: Any, now: Any) -> str:
-    """Show two values, long ones from where they differ: no prompt is printed whole."""
+    """Format two values, long ones from where they differ, so that no prompt is printed whole."""
     texts = ["nothing" if value is None else repr(value) for value in (before, now)]
     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*texts, strict=False)))
     start = max(0, same - LEAD) if max(map(len, texts)) > SHOWN else 0
@@ -260,6 +260,6 @@ def show_change(before: Any, now: Any) -> str:
 
 
 def shorten(text: str, start: int) -> str:
-    """Cut a text to what an error has room for."""
+    """Cut a text to 40 characters, with dots where something is left out."""
     end = start + SHOWN
     return ("..." if start else "") + text[start:end] + ("..." if len(text) > end else "")

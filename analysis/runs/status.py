@@ -1,4 +1,4 @@
-"""How the jobs of a run stand, as far as its folder knows."""
+"""Status: what the folder of a run shows of its jobs, without asking Bedrock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from analysis.jobs.on_demand import read_lines
 from analysis.jobs.statuses import PLANNED, PRODUCTIVE, REFUSED
 from analysis.runs.folder import Run
 
-ON_DEMAND = "on-demand"  # the folder of such answers below output/
+ON_DEMAND = "on-demand"  # folder below output/ of the answers to invoke()
 
 JOB_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "job_key": pl.String,
@@ -36,14 +36,14 @@ JOB_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 
 
 def load_jobs(run: Run) -> pl.DataFrame:
-    """Say how the jobs of a run stand, as the ledger last saw them.
+    """Load the jobs of a run with the status that the ledger last saw.
 
     Returns
     -------
     frame
         One row per job and try: `job_key`, `job_try`, `job_id`, `status` (`planned`, `intended`, one of Bedrock's ten,
-        `refused`), `message`, `model_id`, `records` (sent: of a further try those that had no answer),
-        `processed_records`, `success_records`, `error_records` (missing where Bedrock did not say), `submitted_at`,
+        `refused`), `message`, `model_id`, `records` (sent; a further try sends those that had no answer),
+        `processed_records`, `success_records`, `error_records` (missing where Bedrock gave none), `submitted_at`,
         `ended_at` (UTC), `job_name`, `job_arn`.
     """
     planned = {job.key: job for job in plan_jobs(run)}
@@ -54,7 +54,7 @@ def load_jobs(run: Run) -> pl.DataFrame:
 
 
 def describe_job(state: JobState, job: PlannedJob) -> dict[str, Any]:
-    """Make the row of `load_jobs`; what is not known is missing."""
+    """Build a row of `load_jobs`; what is not known is missing."""
     texts = ("job_id", "message", "job_name", "job_arn")
     times = ("submitted_at", "ended_at")
     return {
@@ -70,12 +70,12 @@ def describe_job(state: JobState, job: PlannedJob) -> dict[str, Any]:
 
 
 def read_time(text: str) -> datetime | None:
-    """Read a time of the ledger; missing when Bedrock has not said it."""
+    """Read a time of the ledger; missing while Bedrock gives none."""
     return datetime.fromisoformat(text) if text else None
 
 
 def plan_jobs(run: Run) -> list[PlannedJob]:
-    """Read from the records which jobs the run needs."""
+    """List the jobs that the records of a run need."""
     records = run.read_records()
     groups = records.group_by("job_key", "model_id", "invocation_type", maintain_order=True)
     planned = []
@@ -86,7 +86,7 @@ def plan_jobs(run: Run) -> list[PlannedJob]:
 
 
 def list_latest(run: Run, planned: Sequence[PlannedJob]) -> list[JobState]:
-    """Give the latest try of each job as the ledger knows it."""
+    """List the latest try of each job in the ledger; `planned` for a job that is not there."""
     states = run.ledger.latest()
     return [states.get(job.key, JobState(job.key)) for job in planned]
 
@@ -94,17 +94,17 @@ def list_latest(run: Run, planned: Sequence[PlannedJob]) -> list[JobState]:
 def is_settled(run: Run, job: PlannedJob, state: JobState) -> bool:
     """Whether a job has ended and is not tried again.
 
-    One that ended Failed or Expired is tried again while there are tries and enough records without an answer.
+    A job that ended Failed or Expired is tried again while tries are left and enough records have no answer.
     """
     if not state.is_unproductive:
         return state.status in PRODUCTIVE
     if state.status == REFUSED or state.left is None:
         return False
-    return state.job_try >= MOST_TRIES or state.left < max(1, find_least(run, job))
+    return state.job_try >= MOST_TRIES or state.left < max(1, find_min_records(run, job))
 
 
-def find_least(run: Run, job: PlannedJob) -> int:
-    """Give the fewest records that a batch job of this model may have."""
+def find_min_records(run: Run, job: PlannedJob) -> int:
+    """Return the fewest records that a batch job of this model may have."""
     return run.read_quotas()[job.model_id].min_records
 
 
@@ -113,8 +113,8 @@ def has_jobs(run: Run) -> bool:
     return any(state.job_arn or state.status not in {PLANNED, REFUSED} for state in run.ledger.replay())
 
 
-def has_answers(run: Run) -> bool:
-    """Whether the run has been asked on demand."""
+def has_on_demand_output(run: Run) -> bool:
+    """Whether records have been sent on demand."""
     return any(file.stat().st_size for file in on_demand_files(run))
 
 
@@ -125,7 +125,7 @@ def has_job_output(run: Run) -> bool:
 
 
 def is_finished(run: Run) -> bool:
-    """Whether nothing more will come: each job has ended for good, or each record on demand is answered or refused."""
+    """Whether nothing more will come back: each job, or each record on demand, has ended for good."""
     if has_jobs(run):
         planned = plan_jobs(run)
         return all(is_settled(run, job, state) for job, state in zip(planned, list_latest(run, planned), strict=True))
@@ -134,7 +134,7 @@ def is_finished(run: Run) -> bool:
 
 
 def is_collected(run: Run) -> bool:
-    """Whether what came back has been read since it came."""
+    """Whether the run was collected after its last output file was written."""
     manifests = run.folder / "manifests.parquet"
     written = [path.stat().st_mtime for path in (run.folder / "output").rglob("*.out")]
     return manifests.exists() and manifests.stat().st_mtime >= max(written, default=0)

@@ -31,11 +31,11 @@ from analysis.jobs.batch import Account, PlannedJob
 from analysis.jobs.ledger import JobState
 from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
 from analysis.jobs.statuses import PLANNED
-from analysis.runs.budget import agree_to_cost, check_way
+from analysis.runs.budget import check_target, confirm_cost
 from analysis.runs.folder import Run
-from analysis.runs.outcomes import check_ends, describe_ends, describe_errors
-from analysis.runs.retries import count_left, renew
-from analysis.runs.status import ON_DEMAND, load_jobs, plan_jobs
+from analysis.runs.outcomes import check_outcomes, describe_errors, describe_outcomes
+from analysis.runs.retries import count_unanswered, plan_retries
+from analysis.runs.status import ON_DEMAND, find_min_records, load_jobs, plan_jobs
 
 
 def submit(
@@ -60,24 +60,24 @@ def submit(
 ) -> pl.DataFrame:
     """Make the jobs on Amazon Bedrock match the run, and wait until they have ended.
 
-    Can be called again at any time, also after the kernel was killed: jobs that exist are adopted, missing ones
-    created, as many at once as the quota of unfinished jobs has room for. A job that ended Failed or Expired gets one
-    more try per call, three in all: of the records that have no answer in what it left. Where these are fewer than a
-    batch job takes, or no try is left, they stay without an answer, and a sentence says so.
+    Can be called again at any time, also after the kernel was killed: jobs that exist are adopted, missing ones are
+    created, as many at once as the quota of unfinished jobs allows. A job that ended Failed or Expired gets one more
+    try per call, three in all, with the records that its output does not answer. Where these are fewer than a batch
+    job needs, or no try is left, they stay without an answer, and a printed sentence says so.
 
     Parameters
     ----------
     run
         From `prepare` or `open_run`.
     bucket, role_arn
-        S3 bucket for input and output, in the region of the job; the service role that Bedrock takes on.
+        S3 bucket for input and output, in the region of the job; the service role that Bedrock assumes.
     profile, region
         AWS profile (`emulator`: an account in a folder; empty: boto3's default) and region (empty: the profile's).
     prefix
         Folder in the bucket under which the run gets its own.
     budget_usd
-        The most that the run may cost by the upper end of its estimate. Off the emulator, without one,
-        the plan is printed and has to be agreed to.
+        The most that the run may cost by the upper end of its estimate. Off the emulator, without a budget,
+        the plan is printed and has to be confirmed.
     wait
         Whether to stay until all jobs have ended; otherwise one step is taken, for a scheduler that calls again.
     timeout_hours
@@ -85,7 +85,8 @@ def submit(
     kms_key_id, bucket_owner, subnet_ids, security_group_ids, tags
         As CreateModelInvocationJob takes them; not sent when empty.
     pause_s, sleep, ask
-        Seconds between two looks (30; 0.1 on the emulator), and how to wait and to ask.
+        Seconds between two status checks (30; 0.1 on the emulator), and the functions that sleep and that ask for a
+        yes.
 
     Returns
     -------
@@ -95,9 +96,9 @@ def submit(
     Raises
     ------
     QuotaError
-        A job has fewer records than Bedrock takes; the ways out are named.
+        A job has fewer records than Bedrock takes; the message lists what can be done.
     BudgetError
-        The estimate is above the budget, is not known, or was not agreed to.
+        The estimate is above the budget, is not known, or was not confirmed.
     JobError
         Bedrock refused a job, or one ended Failed or Expired; its message is given. Calling again tries again: a job
         that is not tried again raises nothing.
@@ -105,36 +106,73 @@ def submit(
         The run was answered on demand, or sent with another profile or region, before.
     """
     planned = plan_jobs(run)
-    check_minimum(run, planned)
-    bucket, role_arn = find_place(run, profile=profile, bucket=bucket, role_arn=role_arn)
+    check_min_records(run, planned)
+    bucket, role_arn = choose_bucket_and_role(run, profile=profile, bucket=bucket, role_arn=role_arn)
     region = find_region(profile, region)
-    agree_to_cost(run, profile=profile, region=region, budget_usd=budget_usd, ask=ask)
+    confirm_cost(run, profile=profile, region=region, budget_usd=budget_usd, ask=ask)
+    fields = build_fields(
+        role_arn=role_arn,
+        timeout_hours=timeout_hours,
+        kms_key_id=kms_key_id,
+        bucket_owner=bucket_owner,
+        subnet_ids=subnet_ids,
+        security_group_ids=security_group_ids,
+        tags=tags or {},
+    )
+    account = open_account(run, bucket=bucket, profile=profile, region=region, prefix=prefix, fields=fields)
+    pause = default_pause_s(profile) if pause_s is None else pause_s
+    target = {"invocation": "batch", "profile": profile, "region": region}
+    states = start_jobs(run, planned, account, target, wait_s=pause if wait else None, sleep=sleep)
+    if wait:
+        wait_for_jobs(run, planned, account, states, pause=pause, sleep=sleep)
+    report_outcomes(run, planned, account)
+    return load_jobs(run)
+
+
+def build_fields(
+    *,
+    role_arn: str,
+    timeout_hours: int,
+    kms_key_id: str,
+    bucket_owner: str,
+    subnet_ids: Sequence[str],
+    security_group_ids: Sequence[str],
+    tags: Mapping[str, str],
+) -> dict[str, dict[str, Any]]:
+    """Build the fields of CreateModelInvocationJob that all jobs share, by the attribute of `Account` they go into."""
+    owner = {"s3BucketOwner": bucket_owner}
     shared = {
         "roleArn": role_arn,
         "timeoutDurationInHours": timeout_hours,
-        "tags": [{"key": key, "value": value} for key, value in (tags or {}).items()],
+        "tags": [{"key": key, "value": value} for key, value in tags.items()],
         "vpcConfig": drop_empty({"subnetIds": [*subnet_ids], "securityGroupIds": [*security_group_ids]}),
     }
-    owner = {"s3BucketOwner": bucket_owner}
-    fields: dict[str, dict[str, Any]] = {
-        "shared": shared,
-        "input": owner,
-        "output": owner | {"s3EncryptionKeyId": kms_key_id},
-    }
-    account = open_account(run, bucket=bucket, profile=profile, region=region, prefix=prefix, fields=fields)
-    pause = default_pause_s(profile) if pause_s is None else pause_s
-    with lock_sending(run, wait_s=-1), passing_errors(run):
-        write_note(run, invocation="batch", profile=profile, region=region)
-        renew(run, planned, account.s3)
-        states = take_first_step(planned, run, account, wait_s=pause if wait else None, sleep=sleep)
-    if wait:
-        states = wait_for_jobs(run, planned, account, states, pause=pause, sleep=sleep)
-    with passing_errors(run):
-        count_left(run, planned, account.s3)
-    for sentence in [*describe_ends(run), *describe_errors(run)]:
+    return {"shared": shared, "input": owner, "output": owner | {"s3EncryptionKeyId": kms_key_id}}
+
+
+def start_jobs(
+    run: Run,
+    planned: Sequence[PlannedJob],
+    account: Account,
+    target: Mapping[str, str],
+    *,
+    wait_s: float | None,
+    sleep: Callable[[float], None],
+) -> Sequence[JobState]:
+    """Plan the retries and take the first step, while no other process can send the run."""
+    with lock_sending(run, wait_s=-1), explain_outage(run):
+        write_sending(run, **target)
+        plan_retries(run, planned, account.s3)
+        return take_first_step(planned, run, account, wait_s=wait_s, sleep=sleep)
+
+
+def report_outcomes(run: Run, planned: Sequence[PlannedJob], account: Account) -> None:
+    """Print how jobs ended that left records without an answer, and raise for those that can be tried again."""
+    with explain_outage(run):
+        count_unanswered(run, planned, account.s3)
+    for sentence in [*describe_outcomes(run), *describe_errors(run)]:
         print(sentence)
-    check_ends(run, planned)
-    return load_jobs(run)
+    check_outcomes(run, planned)
 
 
 def wait_for_jobs(
@@ -146,16 +184,15 @@ def wait_for_jobs(
     pause: float,
     sleep: Callable[[float], None],
 ) -> Sequence[JobState]:
-    """Take steps until every job has ended; the bar follows the records that Bedrock says it has processed."""
+    """Take steps until every job has ended; the bar shows the records that Bedrock reports as processed."""
     from tqdm import tqdm
 
-    total, told = sum(batch.count_sent(job, state) for job, state in zip(planned, states, strict=True)), set[str]()
+    total = sum(batch.count_sent(job, state) for job, state in zip(planned, states, strict=True))
+    reported = {""}
     with tqdm(desc=run.name, total=total, unit="record", mininterval=1, file=sys.stdout) as bar:
         while True:
-            for reason in {state.message for state in states if state.status == PLANNED} - {"", *told}:
-                told.add(reason)
-                tqdm.write(f"{run.name} waits for room in the account: {reason}", file=sys.stdout)
-            bar.set_postfix_str(describe(states), refresh=False)
+            report_waiting(run, states, reported)
+            bar.set_postfix_str(count_statuses(states), refresh=False)
             bar.update(count_processed(planned, states) - bar.n)
             if all(state.is_finished for state in states):
                 return states
@@ -163,12 +200,21 @@ def wait_for_jobs(
             states = take_step_if_possible(planned, run, account) or states
 
 
+def report_waiting(run: Run, states: Sequence[JobState], reported: set[str]) -> None:
+    """Print, once each, why jobs cannot be created yet."""
+    from tqdm import tqdm
+
+    for reason in {state.message for state in states if state.status == PLANNED} - reported:
+        reported.add(reason)
+        tqdm.write(f"{run.name} is waiting until the account has room for another job: {reason}", file=sys.stdout)
+
+
 def take_first_step(
     planned: Sequence[PlannedJob], run: Run, account: Account, *, wait_s: float | None, sleep: Callable[[float], None]
 ) -> Sequence[JobState]:
-    """Take a step, again while the service is busy, unless nobody waits; a network that is away may be a wrong region.
+    """Take a step; with `wait_s`, again and again while the service is busy.
 
-    The lock of sending is held meanwhile: until a job is intended, another process could answer the run on demand.
+    A network error is raised at once, since its cause may be a wrong region.
     """
     while True:
         try:
@@ -177,17 +223,16 @@ def take_first_step(
             cause = error.__cause__ if isinstance(error, StorageError) else error
             if wait_s is None or not isinstance(cause, ClientError) or not is_passing(cause):
                 raise
+            # The sending lock is held meanwhile: until a job is intended, another process could answer on demand.
             sleep(wait_s)
 
 
 def take_step_if_possible(planned: Sequence[PlannedJob], run: Run, account: Account) -> Sequence[JobState]:
-    """Take a step; nothing when a service is busy or the network is away, as when a laptop was closed.
-
-    The clients say so when it lasts.
-    """
+    """Take a step; return no states when a service is busy or the network is away, as when a laptop was closed."""
     try:
         return batch.take_step(planned, run.ledger, account)
     except (*NETWORK_ERRORS, ClientError, StorageError) as error:
+        # Nothing is printed here: the clients print a notice when an outage lasts.
         if is_passing(error) or is_passing(error.__cause__):
             return []
         raise
@@ -195,13 +240,13 @@ def take_step_if_possible(planned: Sequence[PlannedJob], run: Run, account: Acco
 
 def count_processed(planned: Sequence[PlannedJob], states: Sequence[JobState]) -> int:
     """Sum the records processed; older jobs have no counters and count when they have ended."""
-    pairs = zip(planned, states, strict=True)
     return sum(
-        state.counts.get("processed", batch.count_sent(job, state) if state.is_finished else 0) for job, state in pairs
+        state.counts.get("processed", batch.count_sent(job, state) if state.is_finished else 0)
+        for job, state in zip(planned, states, strict=True)
     )
 
 
-def describe(states: Sequence[JobState]) -> str:
+def count_statuses(states: Sequence[JobState]) -> str:
     """Count the jobs by status: `2 InProgress, 1 planned`."""
     statuses = [state.status for state in states]
     return ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
@@ -218,7 +263,7 @@ def invoke(
 ) -> None:
     """Answer the records of a run now, by InvokeModel or Converse, at twice the batch price.
 
-    For runs below the batch minimum. What has an answer is not asked again, so this can be repeated.
+    For runs below the batch minimum. A record that has an answer is not sent again, so this can be repeated.
 
     Parameters
     ----------
@@ -227,22 +272,22 @@ def invoke(
     profile, region, budget_usd, ask
         As in `submit`; the estimate is at on-demand prices.
     at_once
-        How many requests are under way together.
+        How many requests are made at the same time.
 
     Raises
     ------
     BudgetError
-        The estimate is above the budget, is not known, or was not agreed to.
+        The estimate is above the budget, is not known, or was not confirmed.
     JobError
-        Every record would be refused: no access, no such model, credentials that have ended.
+        Every record would be refused: no access, no such model, expired credentials.
     RunError
         Another process is answering this run, or it was sent to batch jobs or with another profile before.
     """
     region = find_region(profile, region)
-    agree_to_cost(run, invocation="on_demand", profile=profile, region=region, budget_usd=budget_usd, ask=ask)
+    confirm_cost(run, invocation="on_demand", profile=profile, region=region, budget_usd=budget_usd, ask=ask)
     client = make_client(open_session(profile, region=region), "bedrock-runtime")
     with lock_sending(run, wait_s=0):
-        write_note(run, invocation="on_demand", profile=profile, region=region)
+        write_sending(run, invocation="on_demand", profile=profile, region=region)
         for job in plan_jobs(run):
             ask_model = make_invoke(client, job.model_id, job.invocation_type)
             for file in job.files:
@@ -252,26 +297,26 @@ def invoke(
 
 @contextmanager
 def lock_sending(run: Run, *, wait_s: float) -> Iterator[None]:
-    """Let one process at a time send a run, or it would be paid for twice."""
+    """Allow one process at a time to send a run: two would pay for it twice."""
     from filelock import FileLock, Timeout
 
     try:
         with FileLock(run.folder / "sending.lock", timeout=wait_s):
             yield
     except Timeout as error:
-        raise RunError(run.folder, "another process is sending this run", "wait for it, or end it") from error
+        raise RunError(run.folder, "another process is sending this run", "wait for it, or stop it") from error
 
 
 @contextmanager
-def passing_errors(run: Run) -> Iterator[None]:
-    """Say that nothing is lost when the network is away, or Bedrock is too busy to answer for minutes."""
+def explain_outage(run: Run) -> Iterator[None]:
+    """Raise a JobError that says how to continue when the network is away, or Bedrock has been too busy for minutes."""
     try:
         yield
     except (*NETWORK_ERRORS, ClientError) as error:
         if not is_passing(error):
             raise
-        where = "the service is busy" if isinstance(error, ClientError) else "look at the network and the region's name"
-        raise JobError(run.name, str(error), f"{where}: do the same again later, nothing is sent twice") from error
+        cause = "the service is busy" if isinstance(error, ClientError) else "check the network and the region's name"
+        raise JobError(run.name, str(error), f"{cause}; do the same again later, nothing is sent twice") from error
 
 
 def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
@@ -282,7 +327,7 @@ def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     run
         A run that has been submitted.
     profile, region
-        As in `submit`, which noted what it used; empty for that.
+        As in `submit`; empty for those that the run was sent with.
 
     Returns
     -------
@@ -296,24 +341,24 @@ def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     """
     profile, region = run.find_account(profile, region)
     bedrock = make_client(open_session(profile, region=region), "bedrock")
-    with passing_errors(run):
+    with explain_outage(run):
         batch.stop_jobs(plan_jobs(run), run.ledger, bedrock)
     return load_jobs(run)
 
 
-def find_place(run: Run, *, profile: str, bucket: str, role_arn: str) -> tuple[str, str]:
-    """Give bucket and role; the emulator has its own, AWS does not."""
+def choose_bucket_and_role(run: Run, *, profile: str, bucket: str, role_arn: str) -> tuple[str, str]:
+    """Return bucket and role; the emulator has its own, on AWS both have to be given."""
     if profile == EMULATOR:
         return bucket or EMULATOR_BUCKET, role_arn or EMULATOR_ROLE
     if not bucket or not role_arn:
-        raise JobError(run.name, "no bucket or no role_arn", "give both; docs/aws.md says what they need")
+        raise JobError(run.name, "no bucket or no role_arn", "give both; docs/aws.md lists the permissions they need")
     return bucket, role_arn
 
 
 def open_account(
     run: Run, *, bucket: str, profile: str, region: str, prefix: str, fields: Mapping[str, Mapping[str, Any]]
 ) -> Account:
-    """Open the clients, name the run's folder in the bucket, and keep the fields of the request that say something."""
+    """Open the clients, and put the run's folder in the bucket and the fields that are not empty beside them."""
     session = open_session(profile, region=region)
     quotas = {find_model(model_id).base: quotas for model_id, quotas in run.read_quotas().items()}
     folder = "/".join(part for part in (bucket, prefix.strip("/"), run.name) if part)
@@ -327,25 +372,25 @@ def open_account(
 
 
 def drop_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep the fields that say something."""
+    """Drop the fields whose value is empty: CreateModelInvocationJob refuses some of these."""
     return {name: value for name, value in fields.items() if value}
 
 
-def check_minimum(run: Run, planned: Sequence[PlannedJob]) -> None:
-    """Refuse a job with fewer records than Bedrock takes, and name the ways out."""
+def check_min_records(run: Run, planned: Sequence[PlannedJob]) -> None:
+    """Raise for a job with fewer records than Bedrock takes."""
     for job in planned:
-        least = run.read_quotas()[job.model_id].min_records
+        least = find_min_records(run, job)
         if job.records < least:
             reason = f"{job.key} of {job.model_id} has {job.records} records, and a batch job takes at least {least}"
-            cure = "add calls, let prompts share a model, ask several samples, or answer now with invoke(run)"
+            cure = "add calls, use one model for several prompts, ask for several samples, or answer now by invoke(run)"
             raise QuotaError(run.name, reason, cure)
 
 
-def write_note(run: Run, **way: str) -> None:
-    """Note how, where and with what the run is sent, once per change, unless it has been sent otherwise."""
-    check_way(run, way)
+def write_sending(run: Run, **target: str) -> None:
+    """Write to the ledger how, where and with which versions the run is sent, once per change."""
+    check_target(run, target)
     versions = {name: version(name) for name in ("batchbook", "boto3")} | {"python": platform.python_version()}
-    note: dict[str, Any] = {**way, "versions": versions}
-    before = run.read_note()
-    if any(before.get(name) != value for name, value in note.items()):
-        run.ledger.append("sending", **note)
+    sending: dict[str, Any] = {**target, "versions": versions}
+    before = run.read_sending()
+    if any(before.get(name) != value for name, value in sending.items()):
+        run.ledger.append("sending", **sending)

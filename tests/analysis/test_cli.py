@@ -122,7 +122,7 @@ def test_a_job_that_failed_half_way_is_told_and_reported(account, folder, make_c
     prompt = find_notebooks() / "prompts" / "paragraph.md"
     result = call("run", "--calls", "calls.parquet", "--prompts", prompt, "--run", "demo")
     assert result.exit_code == 0
-    assert "50 answered, 0 failed, 50 missing (docs/unanswered.md says how to send these)" in result.stdout
+    assert "50 answered, 0 failed, 50 missing (see docs/unanswered.md to send these)" in result.stdout
     assert "job01 ended Failed: The job failed due to an internal error. Try again. 50 of its 100" in result.stdout
 
 

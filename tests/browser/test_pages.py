@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from analysis import load_answers, open_run
-from analysis.reports.front_page import find_findings, write_index
+from analysis.reports.front_page import compute_findings, write_index
 from analysis.reports.notebooks import export_page, find_notebooks, run_notebook
 from analysis.reports.stages import STAGES
 
@@ -53,7 +53,7 @@ def report(chromium, account, make_calls, make_answer, answer_by_hand, choose_pa
             answer_by_hand(open_run(run_folder), lambda number: make_answer(HOSTILE) if number % 3 else error)
         parameters = {name: values[name] for name in stage.parameters if name in values}
         export_page(run_notebook(find_notebooks() / f"{stage.name}.ipynb", parameters, root / "reports" / "demo"))
-    return write_index(find_findings(open_run(run_folder)), root / "reports" / "demo").parent
+    return write_index(compute_findings(open_run(run_folder)), root / "reports" / "demo").parent
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from analysis import Prompt, prepare
 from analysis.aws.session import EMULATOR_ROLE
 from analysis.errors import JobError
 from analysis.jobs.batch import count_unfinished, stop_jobs, take_step
-from analysis.runs.retries import renew
+from analysis.runs.retries import plan_retries
 from analysis.runs.status import plan_jobs
-from analysis.runs.submission import open_account, passing_errors, take_first_step, wait_for_jobs
+from analysis.runs.submission import explain_outage, open_account, take_first_step, wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -138,7 +138,7 @@ def test_a_refusal_that_made_the_job_after_all_is_one_job(run, account):
     changed = Changed(bedrock, create_model_invocation_job=create, get_paginator=lambda name: Late())
     planned = plan_jobs(run)
     assert take_step(planned, run.ledger, replace(account, bedrock=changed))[0].status == "refused"
-    renew(run, planned, account.s3)
+    plan_retries(run, planned, account.s3)
     (state,) = finish(run, account)
     assert (state.status, state.job_try) == ("Completed", 1)
     assert len(list_names(account)) == 1
@@ -227,7 +227,7 @@ def test_a_network_that_is_away_at_first_may_be_a_wrong_region(run, account):
         raise EndpointConnectionError(endpoint_url="https://bedrock.us-esat-1.amazonaws.com/")
 
     away = replace(account, bedrock=Changed(account.bedrock, get_paginator=fail))
-    with pytest.raises(JobError, match=r"us-esat-1.*look at the network and the region's name"), passing_errors(run):
+    with pytest.raises(JobError, match=r"us-esat-1.*check the network and the region's name"), explain_outage(run):
         take_first_step(plan_jobs(run), run, away, wait_s=0, sleep=lambda seconds: None)
 
 
@@ -281,7 +281,7 @@ def test_every_file_of_a_job_is_sent(run, account, tmp_path):
 def test_of_several_tries_that_the_ledger_lost_the_last_is_adopted(run, account, tmp_path):
     write_settings(tmp_path / "emulator", Settings(min_records=101))
     for _ in range(2):
-        renew(run, plan_jobs(run), account.s3)
+        plan_retries(run, plan_jobs(run), account.s3)
         finish(run, account)
     run.ledger.file.unlink()
     (state,) = finish(run, account)
@@ -314,6 +314,6 @@ def test_a_job_that_ends_before_it_can_be_stopped_is_no_error(run, account, tmp_
 def test_a_job_that_ended_with_output_is_not_sent_again(run, account, tmp_path, fault, end):
     write_settings(tmp_path / "emulator", Settings(faults={fault: 1}))
     for _ in range(2):
-        renew(run, plan_jobs(run), account.s3)
+        plan_retries(run, plan_jobs(run), account.s3)
         (state,) = finish(run, account)
         assert (state.status, len(list_names(account))) == (end, 1)

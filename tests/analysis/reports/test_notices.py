@@ -40,45 +40,45 @@ def test_nothing_is_noticed_where_nothing_is_odd(finish, fault):
             ["line_unreadable", "manifest_missing"],
             [
                 "100 lines of the output cannot be read: the answer is lost, and may be charged.",
-                "Bedrock left no manifest for job01: no other count confirms its lines.",
+                "Bedrock wrote no manifest for job01: the counts are those of its lines.",
             ],
         ),
         (
             ["record_repeated", "manifest_missing"],
             [
-                "100 lines came back for a record that has another line: the first answer counts, and the cost is that "
-                "of every line.",
-                "Bedrock left no manifest for job01: no other count confirms its lines.",
+                "100 lines of the output are repeated lines of their records: the first answer is used, and every line "
+                "is charged.",
+                "Bedrock wrote no manifest for job01: the counts are those of its lines.",
             ],
         ),
         (["record_filtered"], [REFUSED]),
         (
             ["manifest_wrong"],
             [
-                "Bedrock's manifest of job01 counts 90 answers and 0 errors, and its lines are 100 answers, 0 errors: "
-                "the lines count here."
+                "Bedrock's manifest of job01 counts 90 answers and 0 errors, but its lines are 100 answers, 0 errors: "
+                "the counts here are those of the lines."
             ],
         ),
         (
             ["job_stopped"],
             [
-                "job01 ended Stopped after 50 of 100 records. The others have no answer and are not sent again; "
-                "docs/unanswered.md says how to send them."
+                "job01 ended Stopped after 50 of 100 records. The other records have no answer and are not sent "
+                "again; see docs/unanswered.md to send them."
             ],
         ),
         (
             ["job_partial"],
             [
-                "job01 ended PartiallyCompleted after 50 of 100 records. The others have no answer and are not sent "
-                "again; docs/unanswered.md says how to send them."
+                "job01 ended PartiallyCompleted after 50 of 100 records. The other records have no answer and are not "
+                "sent again; see docs/unanswered.md to send them."
             ],
         ),
         (
             ["job_failed"],
             [
                 "job01 ended Failed: The job failed due to an internal error. Try again. 50 of its 100 records have no "
-                "answer and are not sent again, since a batch job takes at least 100 records; docs/unanswered.md says "
-                "how to send them."
+                "answer and are not sent again: a batch job needs at least 100 records; see docs/unanswered.md to send "
+                "them."
             ],
         ),
     ],
@@ -107,7 +107,7 @@ def test_a_broken_manifest_is_named(finish):
     manifests = pl.read_parquet(run.folder / "manifests.parquet")
     broken = manifests.with_columns(error_message=pl.lit("not JSON"), success_records=pl.lit(None, pl.Int64))
     broken.write_parquet(run.folder / "manifests.parquet")
-    assert list_notices(run) == ["Bedrock's manifest of job01 cannot be read: its lines are all there is to count by."]
+    assert list_notices(run) == ["Bedrock's manifest of job01 cannot be read: the counts are those of its lines."]
 
 
 def test_lines_of_no_record_are_named(finish):
@@ -116,7 +116,7 @@ def test_lines_of_no_record_are_named(finish):
     outputs = pl.read_parquet(part)
     stranger = outputs.head(1).with_columns(record_id=pl.lit("stranger"), call_id=pl.lit(None, pl.String))
     pl.concat([outputs, stranger]).write_parquet(part)
-    assert "1 line of the output answers no record of this run: its cost is counted." in list_notices(run)
+    assert "1 line of the output belongs to no record of this run: its cost is included." in list_notices(run)
 
 
 def test_a_job_that_failed_at_first_and_was_answered_in_the_end_is_not_odd(emulator, tmp_path, make_calls, make_prompt):
@@ -158,7 +158,8 @@ def test_tool_calls_of_command_r_have_no_tokens_to_price():
     answer = (COMMAND_R, "A refund.", None, None, None)
     tool_calls = [(COMMAND_R, text, None, None, None) for text in ("", None)]
     assert priced(answer, *tool_calls) == [
-        f"2 answers of {COMMAND_R} say no tokens, and have no text to estimate them by: their costs are missing here."
+        f"2 answers of {COMMAND_R} have no token counts and no text to estimate them from: "
+        "their costs are missing here."
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from analysis import collect, invoke, load_jobs, open_run, prepare, submit
 from analysis.errors import NotebookError
-from analysis.reports.front_page import find_findings, write_index
+from analysis.reports.front_page import compute_findings, write_index
 from analysis.reports.notebooks import find_notebooks, list_parameters
 from analysis.reports.stages import STAGES, Stage, is_done, relative_to_notebooks, run_stages
 from bedrock_local import Settings
@@ -43,7 +43,7 @@ def list_done(root):
 
 def write_text_of(run, folder):
     folder.mkdir()
-    return write_index(find_findings(run), folder).read_text(encoding="utf-8")
+    return write_index(compute_findings(run), folder).read_text(encoding="utf-8")
 
 
 def test_no_transcript_is_in_the_ledger_or_the_request(small):
@@ -138,7 +138,7 @@ def test_a_further_stage_needs_its_notebook_and_one_declaration(copy, choose_par
         monkeypatch.setattr(f"analysis.reports.{module}.STAGES", stages)
     run = open_run(copy / "runs" / "demo")
     assert run_stages(run.folder, choose_parameters(run.folder, "not read", "not read"), copy / "report")
-    page = write_index(find_findings(run), copy / "report").read_text(encoding="utf-8")
+    page = write_index(compute_findings(run), copy / "report").read_text(encoding="utf-8")
     assert '<a href="twice.html">The same costs</a>' in page
 
 
@@ -233,7 +233,7 @@ def test_answers_that_do_not_say_their_tokens_are_counted(make_run, make_prompt,
     answer_by_hand(run, lambda _: {"modelOutput": silent})
     collect(run)
     text = write_text_of(run, tmp_path / "report")
-    assert "at least: the cost of 2 answers is not known; 2 answers do not say their tokens" in " ".join(text.split())
+    assert "at least: the cost of 2 answers is not known; 2 answers have no token counts" in " ".join(text.split())
     assert "No price is known for mistral.mistral-small-2402-v1:0" in text
 
 
@@ -268,7 +268,7 @@ def test_a_run_of_which_nothing_was_answered_says_so(own_account, make_run, make
     for finding in (
         'Total cost <b>unknown</b> <span class="soft">no answer came back</span>',
         'Per 1,000 answered calls <b>unknown</b> <span class="soft">no call has an answer</span>',
-        '<span class="soft">of no answers</span>',
+        '<span class="soft">there are no answers</span>',
         "<td>short</td><td>0</td><td>100</td>",
     ):
         assert finding in text
@@ -303,8 +303,8 @@ def test_nothing_is_noticed_on_the_first_page_of_a_run_without_oddities(priced):
 def test_what_is_noticed_stands_on_the_first_page(own_account, make_run, make_prompt, tmp_path):
     text = write_faulty({"job-stopped": 1, "manifest-missing": 1}, make_run(100, make_prompt()), tmp_path)
     assert "<li>job01 ended Stopped after 50 of 100 records." in text
-    assert "<li>Bedrock left no manifest for job01: no other count confirms its lines.</li>" in text
-    assert "count the same" not in text
+    assert "<li>Bedrock wrote no manifest for job01: the counts are those of its lines.</li>" in text
+    assert "have the same counts" not in text
 
 
 def test_a_job_that_failed_for_good_does_not_keep_back_the_report(
@@ -322,12 +322,12 @@ def test_the_manifests_are_held_against_the_lines(make_run, make_prompt, tmp_pat
     run = make_run(100, make_prompt())
     submit(run, pause_s=0)
     collect(run)
-    assert "Bedrock's manifests count the same." in write_text_of(run, tmp_path / "report")
+    assert "Bedrock's manifests have the same counts." in write_text_of(run, tmp_path / "report")
     manifests = pl.read_parquet(run.folder / "manifests.parquet")
     manifests.with_columns(success_records=pl.lit(99, pl.Int64)).write_parquet(run.folder / "manifests.parquet")
     text = write_text_of(run, tmp_path / "again")
     assert "Bedrock&#39;s manifest of job01 counts 99 answers and 0 errors, and its lines are 100 answers" in text
-    assert "count the same" not in text
+    assert "have the same counts" not in text
 
 
 def test_the_first_page_names_no_folder_and_no_network(priced):

@@ -2,20 +2,20 @@ import pytest
 
 from analysis import invoke, prepare, submit
 from analysis.errors import BudgetError, JobError, RunError
-from analysis.runs import agree_to_cost
+from analysis.runs import confirm_cost
 
 from .conftest import make_calls, make_prompt
 
 
 @pytest.mark.parametrize("answer", ["n", "", " ", "no", "yes please", "j"])
 def test_anything_but_a_yes_is_a_no(run, answer):
-    with pytest.raises(BudgetError, match="the plan was not agreed to; nothing was sent"):
-        agree_to_cost(run, profile="production", ask=lambda question: answer)
+    with pytest.raises(BudgetError, match="the plan was not confirmed; nothing was sent"):
+        confirm_cost(run, profile="production", ask=lambda question: answer)
 
 
 @pytest.mark.parametrize("answer", ["y", "Y", " yes\n", "YES"])
 def test_a_yes_is_a_yes_however_it_is_written(run, answer):
-    agree_to_cost(run, profile="production", ask=lambda question: answer)
+    confirm_cost(run, profile="production", ask=lambda question: answer)
 
 
 @pytest.mark.parametrize("error", [EOFError, OSError, RuntimeError, NotImplementedError])
@@ -23,24 +23,24 @@ def test_a_kernel_that_cannot_ask_is_no_yes(run, error):
     def ask(question):
         raise error
 
-    with pytest.raises(BudgetError, match="nobody is there to agree to the cost; give budget_usd"):
-        agree_to_cost(run, profile="production", ask=ask)
+    with pytest.raises(BudgetError, match="the cost cannot be confirmed here: no input; give budget_usd"):
+        confirm_cost(run, profile="production", ask=ask)
 
 
 @pytest.mark.parametrize("invocation", ["batch", "on_demand"])
 def test_a_budget_holds_on_the_emulator_too(run, emulator, invocation):
     with pytest.raises(BudgetError, match="may cost up to"):
-        agree_to_cost(run, invocation=invocation, profile="emulator", budget_usd=0.0)
+        confirm_cost(run, invocation=invocation, profile="emulator", budget_usd=0.0)
 
 
 def test_a_budget_is_held_against_the_prices_of_the_region(tmp_path):
     prompt = make_prompt(model_id="jp.anthropic.claude-opus-5")  # has a price in Tokyo, and none elsewhere
     run = prepare(make_calls(100), prompt, into=tmp_path / "runs", name="demo")
-    wish = {"invocation": "on_demand", "profile": "production", "budget_usd": 0.0}
+    options = {"invocation": "on_demand", "profile": "production", "budget_usd": 0.0}
     with pytest.raises(BudgetError, match="may cost up to"):
-        agree_to_cost(run, region="ap-northeast-1", **wish)
+        confirm_cost(run, region="ap-northeast-1", **options)
     with pytest.raises(BudgetError, match="no price is known"):
-        agree_to_cost(run, region="us-east-1", **wish)
+        confirm_cost(run, region="us-east-1", **options)
 
 
 def test_a_run_of_which_a_job_waits_still_costs_something(set_up_emulator, tmp_path):
@@ -49,7 +49,7 @@ def test_a_run_of_which_a_job_waits_still_costs_something(set_up_emulator, tmp_p
     run = prepare(make_calls(200), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
     assert submit(run, wait=False)["status"].to_list() == ["Submitted", "planned"]
     with pytest.raises(BudgetError, match="may cost up to"):
-        agree_to_cost(run, profile="emulator", budget_usd=0.0)
+        confirm_cost(run, profile="emulator", budget_usd=0.0)
 
 
 def test_one_more_try_of_a_job_that_failed_costs_something(emulator, tmp_path):
@@ -62,7 +62,7 @@ def test_one_more_try_of_a_job_that_failed_costs_something(emulator, tmp_path):
 
 def test_a_run_that_was_sent_to_a_region_is_not_sent_to_another(run, emulator):
     submit(run, region="us-east-1")
-    for send in (submit, agree_to_cost):
+    for send in (submit, confirm_cost):
         with pytest.raises(RunError, match="has been sent with region 'us-east-1', not 'eu-west-1'"):
             send(run, profile="emulator", region="eu-west-1")
 
@@ -72,11 +72,11 @@ def test_a_run_whose_job_may_have_been_heard_is_not_sent_to_another_account(run,
     lines = run.ledger.file.read_bytes().splitlines(keepends=True)
     run.ledger.file.write_bytes(b"".join(line for line in lines if b'"sending"' in line or b'"intended"' in line))
     with pytest.raises(RunError, match="has been sent with profile 'emulator', not 'production'"):
-        agree_to_cost(run, profile="production", budget_usd=100.0)
+        confirm_cost(run, profile="production", budget_usd=100.0)
 
 
 def test_on_demand_somebody_has_to_agree_too(run):
-    with pytest.raises(BudgetError, match="not agreed to"):
+    with pytest.raises(BudgetError, match="not confirmed"):
         invoke(run, profile="production", ask=lambda question: "n")
     assert not run.ledger.file.exists()
 

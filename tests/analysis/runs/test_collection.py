@@ -179,7 +179,7 @@ def test_odd_calls_come_back_in_the_echo_to_the_byte(emulator, tmp_path):
         ({"record-429": 1}, (0, 100, "100 failed: service 429")),
         (
             {"line-unreadable": 1},
-            (0, 100, "100 missing: job01 is Completed, and its output has no readable line of the record"),
+            (0, 100, "100 missing: job01 is Completed, but its output has no readable line for the record"),
         ),
         (
             {"job-failed": 1},

@@ -45,7 +45,7 @@ def test_a_run_that_is_opened_gives_what_was_asked(runs):
 
 def test_a_run_that_was_not_sent_has_no_outputs_and_no_note(runs):
     run = open_run(str(runs / "trial"))
-    assert (len(run.read_outputs()), run.read_note(), run.ledger.read()) == (0, {}, [])
+    assert (len(run.read_outputs()), run.read_sending(), run.ledger.read()) == (0, {}, [])
 
 
 def test_printing_a_run_shows_its_plan(runs):
@@ -55,12 +55,12 @@ def test_printing_a_run_shows_its_plan(runs):
 
 
 def test_a_folder_without_a_run_names_those_beside_it(runs):
-    with pytest.raises(RunError, match="no run here; there are duel, trial"):
+    with pytest.raises(RunError, match="not a run; there are duel, trial"):
         open_run(runs / "trail")
 
 
 def test_a_folder_without_any_run_says_what_to_do(tmp_path):
-    with pytest.raises(RunError, match="no run here; prepare it first"):
+    with pytest.raises(RunError, match="not a run; prepare it first"):
         open_run(tmp_path / "nowhere" / "trial")
 
 

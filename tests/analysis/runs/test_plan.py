@@ -46,8 +46,8 @@ def test_a_plan_without_limits_has_an_empty_table_of_them():
     prompt = make_prompt()
     shown = plan(make_records(prompt, [10, 10]), prompt)
     assert_frame_equal(shown.limits, pl.DataFrame(schema=LIMIT_SCHEMA))
-    assert "No known limit is touched." in str(shown)
-    assert "<p>No known limit is touched.</p>" in shown._repr_html_()
+    assert "No known limit is reached." in str(shown)
+    assert "<p>No known limit is reached.</p>" in shown._repr_html_()
 
 
 def test_a_plan_counts_each_job():
@@ -84,21 +84,23 @@ def test_costs_have_an_interval():
 def test_variants_are_added_up():
     one, two = make_prompt("a", max_tokens=1), make_prompt("b", max_tokens=1)
     records = pl.concat([make_records(each, [1_000_000, 1_000_000]) for each in (one, two)])
-    assert "together 2.00 USD (1.50 to 2.50)" in str(plan(records, one, two))
+    assert "total: 2.00 USD (1.50 to 2.50)" in str(plan(records, one, two))
 
 
 def test_a_price_that_is_not_known_makes_the_sum_unknown():
     one, two = make_prompt("a"), make_prompt("b", HAIKU)
     shown = plan(pl.concat([make_records(one, [10, 10]), make_records(two, [10, 10], job="job02")]), one, two)
     assert shown.cost_usd_high is None
-    assert "together USD unknown (no price is known" in str(shown)
+    assert "total: USD unknown (no price for this model" in str(shown)
 
 
 def test_a_job_below_the_minimum_is_named_and_priced_on_demand():
     prompt = make_prompt(max_tokens=1)
     shown = plan(make_records(prompt, [100_000]), prompt)
     assert shown.is_too_small
-    assert shown.limits.rows() == [("minimum", "job01", "1 record; a batch job takes at least 2, so answer on demand")]
+    assert shown.limits.rows() == [
+        ("minimum", "job01", "1 record; a batch job needs at least 2, so they are answered on demand")
+    ]
     assert "At on-demand prices" in str(shown)
     assert shown.cost_usd_high == pytest.approx(0.125, abs=0.0001)
 
@@ -107,13 +109,13 @@ def test_more_jobs_than_may_run_together_are_told():
     prompt = make_prompt()
     records = pl.concat(make_records(prompt, [10, 10], job=f"job0{number}") for number in (1, 2, 3))
     limits = plan(records, prompt).limits.rows()
-    assert limits == [("jobs", HAIKU_45, "3 jobs; 2 may be unfinished together, the rest wait their turn")]
+    assert limits == [("jobs", HAIKU_45, "3 jobs; at most 2 may be unfinished at a time, the others wait")]
 
 
 def test_calls_over_the_context_window_are_named():
     prompt = make_prompt(max_tokens=1000)
     (limit,) = list_limits(prompt, [199_000, 199_001, 10, 500_000])
-    assert limit == ("context", "short", "about 199,000 tokens of input fit; 2 calls may be longer: c2, c4")
+    assert limit == ("context", "short", "about 199,000 input tokens fit; 2 calls may be longer: c2, c4")
 
 
 def test_only_the_first_calls_over_the_context_window_are_named():
@@ -131,7 +133,7 @@ def test_a_format_that_nobody_confirmed_is_told():
     (limit,) = [limit for limit in list_limits(make_prompt(model_id="zai.glm-4.7")) if limit[0] == "format"]
     assert limit[1:] == (
         "short",
-        "nobody has confirmed the InvokeModel format of zai.glm-4.7; invocation_type Converse is known to work",
+        "the InvokeModel format of zai.glm-4.7 is not confirmed; invocation_type Converse is known to work",
     )
 
 

@@ -203,7 +203,7 @@ def test_a_name_that_job_names_cannot_hold_is_refused(tmp_path, name):
 def test_a_folder_that_is_not_a_run_is_left_alone(tmp_path):
     (tmp_path / "trial").mkdir()
     (tmp_path / "trial" / "notes.txt").write_text("mine")
-    with pytest.raises(RunError, match="a folder that is not a run; choose another name"):
+    with pytest.raises(RunError, match="this folder is not a run; choose another name"):
         prepare(CALLS, make_prompt(), into=tmp_path, name="trial")
     assert read_files(tmp_path) == {"trial/notes.txt": b"mine"}
 
@@ -239,8 +239,14 @@ def test_what_a_killed_prepare_left_is_not_in_the_way(tmp_path):
         (CALLS.clear(), "no rows; prepare at least one call"),
         (CALLS.with_columns(transcript=pl.Series(["x", None, None])), "'transcript' is missing in 2 rows"),
         (CALLS.with_columns(call_id=pl.Series(["c1", None, "c2"])), "'call_id' is missing in 1 row"),
-        (CALLS.with_columns(call_id=pl.Series(["c1", "c2", "c1"])), "1 ids stand twice, such as c1; make them unique"),
-        (CALLS.with_columns(call_id=pl.Series(["a", "b", "a"], dtype=pl.Categorical)), "stand twice, such as a"),
+        (
+            CALLS.with_columns(call_id=pl.Series(["c1", "c2", "c1"])),
+            "1 ids occur more than once, such as c1; make them unique",
+        ),
+        (
+            CALLS.with_columns(call_id=pl.Series(["a", "b", "a"], dtype=pl.Categorical)),
+            "occur more than once, such as a",
+        ),
     ],
 )
 @pytest.mark.parametrize("convert", [pl.DataFrame.clone, pl.DataFrame.to_pandas], ids=["polars", "pandas"])
@@ -251,7 +257,7 @@ def test_a_frame_that_does_not_hold_calls_is_refused(tmp_path, calls, reason, co
 
 @pytest.mark.parametrize("prompts", [[], [make_prompt(), make_prompt()]])
 def test_prompts_need_names_of_their_own(tmp_path, prompts):
-    with pytest.raises(PromptError, match="give at least one prompt, each its own name"):
+    with pytest.raises(PromptError, match="give at least one prompt, each with its own name"):
         prepare(CALLS, prompts, into=tmp_path)
 
 
@@ -291,7 +297,7 @@ def test_long_calls_are_written_to_parquet_a_few_at_a_time(tmp_path):
 
 def test_half_a_character_is_named(tmp_path):
     calls = pd.DataFrame({"call_id": ["a", "b"], "transcript": ["Hello.", "half \ud83d"]}, dtype=object)
-    with pytest.raises(CallsError, match="1 transcripts hold lone surrogates, such as that of call 'b'"):
+    with pytest.raises(CallsError, match="1 transcripts contain lone surrogates, such as that of call 'b'"):
         prepare(calls, make_prompt(), into=tmp_path)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from analysis import collect, load_answers, load_jobs, open_run, prepare, read_calls, submit
 from analysis.errors import JobError
-from analysis.runs import agree_to_cost, is_finished, retries
+from analysis.runs import confirm_cost, is_finished, retries
 
 from .conftest import make_calls, make_prompt
 
@@ -42,7 +42,9 @@ def list_account(emulator):
 def test_a_failed_job_says_what_it_left_and_what_is_sent_next(set_up_emulator, tmp_path):
     set_up_emulator(faults={"job-failed": 1})
     run = prepare(make_calls(200), make_prompt(), into=tmp_path / "runs", name="demo")
-    with pytest.raises(JobError, match=r"answers to 100 of 200 records, which are kept; .* only the 100 records"):
+    with pytest.raises(
+        JobError, match=r"its output answers 100 of 200 records, which are not sent again; .* only the 100 records"
+    ):
         submit(run)
     assert not is_finished(run)
 
@@ -92,7 +94,7 @@ def test_fewer_records_than_a_batch_takes_stay_without_an_answer(set_up_emulator
     set_up_emulator(faults={"job-failed": 1})
     run = prepare(make_calls(120), make_prompt(), into=tmp_path / "runs", name="demo")
     submit(run)
-    assert "60 of its 120 records have no answer and are not sent again, since a batch job takes at least 100" in (
+    assert "60 of its 120 records have no answer and are not sent again: a batch job needs at least 100" in (
         capsys.readouterr().out
     )
     assert is_finished(run)
@@ -107,9 +109,7 @@ def test_three_tries_are_the_last(set_up_emulator, tmp_path, capsys, list_accoun
             submit(run)
     submit(run)
     submit(run)
-    assert (
-        capsys.readouterr().out.count("1 of its 8 records have no answer and are not sent again, since that was") == 2
-    )
+    assert capsys.readouterr().out.count("1 of its 8 records have no answer and are not sent again: this was") == 2
     assert len(list_account()) == 3
 
 
@@ -118,7 +118,7 @@ def test_a_job_that_failed_after_its_last_answer_is_done(half_done, tmp_path, ca
     ledger = half_done.ledger.file.read_text(encoding="utf-8")
     half_done.ledger.file.write_text(ledger.replace('"Completed"', '"Failed"'), encoding="utf-8")
     submit(half_done)
-    assert "Each of its records had been answered." in capsys.readouterr().out
+    assert "All of its records had been answered." in capsys.readouterr().out
     assert is_finished(half_done)
 
 
@@ -150,7 +150,7 @@ def test_the_run_prepared_elsewhere_adopts_all_tries(half_done, tmp_path, list_a
     assert len(list_account()) == 2
 
 
-def test_the_run_prepared_elsewhere_sends_the_same_rest_once(half_done, tmp_path, list_account):
+def test_the_run_prepared_elsewhere_sends_the_same_retry_once(half_done, tmp_path, list_account):
     twin = prepare(make_calls(200), make_prompt(), into=tmp_path / "elsewhere", name="demo")
     with pytest.raises(JobError, match="only the 100 records"):
         submit(twin)
@@ -160,7 +160,7 @@ def test_the_run_prepared_elsewhere_sends_the_same_rest_once(half_done, tmp_path
     assert len(list_account()) == 2
 
 
-def test_two_processes_send_one_rest(half_done, list_account):
+def test_two_processes_send_one_retry(half_done, list_account):
     command = [sys.executable, "-c", SUBMIT, str(half_done.folder)]
     processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait(60) for process in processes] == [0, 0]
@@ -176,17 +176,17 @@ def test_output_that_comes_late_is_not_paid_for_again(half_done, tmp_path, list_
     assert load_jobs(half_done)["records"].to_list() == [200, 100]
 
 
-def test_output_that_comes_while_a_rest_is_written_is_not_paid_for_again(half_done, list_account, monkeypatch):
-    count_left = retries.count_left
+def test_output_that_comes_while_a_retry_is_written_is_not_paid_for_again(half_done, list_account, monkeypatch):
+    count_unanswered = retries.count_unanswered
 
     def count_early(run, planned, s3):
-        count_left(run, planned, s3)
+        count_unanswered(run, planned, s3)
         (folder,) = (run.folder / "output").iterdir()
         lines = [json.loads(line) for file in planned[0].files for line in file.read_bytes().splitlines()]
         answers = [json.dumps({"recordId": line["recordId"], "modelOutput": ANSWER}) + "\n" for line in lines]
         (folder / "late.jsonl.out").write_text("".join(answers))
 
-    monkeypatch.setattr(retries, "count_left", count_early)
+    monkeypatch.setattr(retries, "count_unanswered", count_early)
     submit(half_done)
     assert len(list_account()) == 1
 
@@ -210,7 +210,7 @@ def test_no_record_is_paid_for_twice_whatever_fails(set_up_emulator, tmp_path, s
 def test_what_is_agreed_to_are_the_records_without_an_answer(half_done):
     half_done.ledger.append("sending", invocation="batch", profile="production", region="us-east-1")
     asked = []
-    agree_to_cost(half_done, profile="production", ask=lambda question: asked.append(question) or "y")
+    confirm_cost(half_done, profile="production", ask=lambda question: asked.append(question) or "y")
     assert asked[0].endswith("Send those of these records that have no answer to AWS? [y/N] ")
 
 

@@ -14,7 +14,7 @@ from analysis import collect, invoke, load_jobs, open_run, prepare, submit
 from analysis.aws.session import EMULATOR_ROLE as ROLE
 from analysis.errors import BudgetError, JobError, QuotaError, RunError
 from analysis.jobs.batch import take_step
-from analysis.runs import agree_to_cost, is_finished, stop
+from analysis.runs import confirm_cost, is_finished, stop
 from analysis.runs.status import plan_jobs
 from analysis.runs.submission import open_account, wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
@@ -121,7 +121,7 @@ def test_jobs_of_others_take_room_too(set_up_emulator, tmp_path):
     assert submit(second, wait=False)["status"].to_list() == ["planned"]
 
 
-def test_too_few_records_are_refused_with_the_ways_out(emulator, tmp_path):
+def test_too_few_records_are_refused_and_the_error_says_what_helps(emulator, tmp_path):
     run = prepare(make_calls(60), make_prompt(), into=tmp_path / "runs", name="demo")
     with pytest.raises(QuotaError, match=r"has 60 records, and a batch job takes at least 100; .*invoke\(run\)"):
         submit(run)
@@ -143,7 +143,7 @@ def test_a_failed_job_says_why_and_is_tried_again(emulator, tmp_path, capsys):
 def test_a_refused_job_gives_the_reason_and_a_cure(emulator, tmp_path):
     prompt = make_prompt(model_id="anthropic.claude-nobody-knows-v1:0")
     run = prepare(make_calls(100), prompt, into=tmp_path / "runs", name="demo")
-    with pytest.raises(JobError, match=r"ValidationException: Batch inference .*docs/aws\.md.*nothing of it was sent"):
+    with pytest.raises(JobError, match=r"ValidationException: Batch inference .*docs/aws\.md.*nothing was sent"):
         submit(run)
     assert load_jobs(run)["status"].to_list() == ["refused"]
 
@@ -193,7 +193,7 @@ def test_a_refused_job_does_not_hold_up_the_others(emulator, tmp_path):
 def test_answers_without_a_ledger_are_not_taken_for_those_of_another_account(run, emulator):
     invoke(run)
     run.ledger.file.unlink()
-    with pytest.raises(RunError, match="has answers on demand, but not how they were asked for"):
+    with pytest.raises(RunError, match="has answers on demand, but no ledger that says with which profile"):
         submit(run)
 
 
@@ -209,14 +209,14 @@ def test_what_was_never_sent_cannot_be_stopped(run):
 
 
 def test_off_the_emulator_somebody_has_to_agree(run):
-    with pytest.raises(BudgetError, match="not agreed to"):
+    with pytest.raises(BudgetError, match="not confirmed"):
         submit(run, profile="production", bucket="b", role_arn="r", ask=lambda question: "n")
     assert not run.ledger.file.exists()
 
 
 def test_the_plan_is_what_is_agreed_to(run):
     asked = []
-    agree_to_cost(run, profile="production", ask=lambda question: asked.append(question) or "yes")
+    confirm_cost(run, profile="production", ask=lambda question: asked.append(question) or "yes")
     assert str(run.plan()) in asked[0]
 
 
@@ -225,24 +225,24 @@ def test_nobody_at_the_keyboard_is_no_yes(run):
         raise EOFError
 
     with pytest.raises(BudgetError, match="give budget_usd"):
-        agree_to_cost(run, profile="production", ask=nobody)
+        confirm_cost(run, profile="production", ask=nobody)
 
 
 def test_a_budget_below_the_estimate_stops_the_run(run):
     with pytest.raises(BudgetError, match=r"may cost up to 0\.26 USD, and the budget is 0\.10 USD"):
-        agree_to_cost(run, profile="production", budget_usd=0.10)
+        confirm_cost(run, profile="production", budget_usd=0.10)
 
 
 def test_an_unknown_price_holds_no_budget(tmp_path):
     prompt = make_prompt(model_id="anthropic.claude-3-opus-20240229-v1:0")
     run = prepare(make_calls(100), prompt, into=tmp_path / "runs", name="demo")
     with pytest.raises(BudgetError, match="no price is known"):
-        agree_to_cost(run, profile="production", budget_usd=1.0)
+        confirm_cost(run, profile="production", budget_usd=1.0)
 
 
 def test_a_run_that_was_sent_costs_nothing_more(run, emulator):
     submit(run)
-    agree_to_cost(run, profile="emulator", budget_usd=0.0)
+    confirm_cost(run, profile="emulator", budget_usd=0.0)
 
 
 def test_a_run_that_was_sent_is_not_sent_to_another_account(run, emulator):
@@ -274,14 +274,14 @@ def test_a_run_that_is_answered_while_somebody_thinks_is_not_sent_too(run, emula
 
 def test_on_demand_the_budget_is_held_against_the_price_on_demand(run):
     batch = run.plan().cost_usd_high
-    agree_to_cost(run, profile="production", budget_usd=batch * 1.1)
+    confirm_cost(run, profile="production", budget_usd=batch * 1.1)
     with pytest.raises(BudgetError, match="may cost up to"):
-        agree_to_cost(run, invocation="on_demand", profile="production", budget_usd=batch * 1.1)
+        confirm_cost(run, invocation="on_demand", profile="production", budget_usd=batch * 1.1)
 
 
 def test_a_budget_that_is_no_number_is_none(run):
     with pytest.raises(BudgetError, match="the budget is nan USD"):
-        agree_to_cost(run, profile="production", budget_usd=float("nan"))
+        confirm_cost(run, profile="production", budget_usd=float("nan"))
 
 
 def test_two_runs_of_one_name_keep_apart(set_up_emulator, tmp_path):
@@ -411,7 +411,7 @@ def test_a_lost_ledger_does_not_pay_again_on_demand(run, emulator):
     submit(run)
     collect(run)
     run.ledger.file.unlink()
-    with pytest.raises(RunError, match=r"has the output of batch jobs, and no ledger of them; put ledger\.jsonl back"):
+    with pytest.raises(RunError, match=r"has the output of batch jobs, but no ledger of them; put ledger\.jsonl back"):
         invoke(run)
 
 
@@ -432,7 +432,7 @@ def test_an_account_without_room_says_so_once_and_gets_the_input_once(set_up_emu
             set_up_emulator()
 
     assert submit(run, pause_s=0, sleep=sleep)["status"].to_list() == ["Completed"]
-    assert capsys.readouterr().out.count("demo waits for room in the account: ") == 1
+    assert capsys.readouterr().out.count("demo is waiting until the account has room for another job: ") == 1
     assert [each["LastModified"] for each in moments[0]] == [each["LastModified"] for each in moments[4]]
 
 
