@@ -6,34 +6,61 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 
-def make_folders(path: Path) -> None:
-    """Make a folder and those above it, however deep: `mkdir` goes down by calling itself."""
+def make_folders(path: Path) -> list[Path]:
+    """Make a folder and those above it, however deep (`mkdir` calls itself for each); return those that are new."""
     missing = []
     while not path.is_dir():
         missing.append(path)
         path = path.parent
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
+    return missing
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write to a temporary name beside the file, for its owner only, then rename."""
-    make_folders(path.parent)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+@contextmanager
+def temporary_path(folder: Path) -> Iterator[Path]:
+    """Yield a new name in a folder for a file that is renamed when it is whole; what is still there is deleted."""
+    path = folder / f".{secrets.token_hex(8)}.tmp"
     try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def write_file(path: Path, content: bytes, *, flush: bool = True) -> None:
+    """Write a file for its owner only, whole or not at all: under a temporary name, then rename.
+
+    Without `flush` that holds for a process that dies, but not for a power loss, after which the file may be empty.
+    """
+    new_folders = make_folders(path.parent)
+    with temporary_path(path.parent) as temporary:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    if flush:
+        for folder in (path.parent, *(each.parent for each in new_folders)):
+            flush_folder(folder)
+
+
+def flush_folder(folder: Path) -> None:
+    """Write the names in a folder to disk; where a system cannot, they come there by themselves a little later."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def close_path(path: Path) -> None:
@@ -52,17 +79,22 @@ def drop_old(paths: Iterable[Path], age_s: float) -> None:
                 path.unlink()
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a struct or a dictionary as JSON, whole or not at all."""
-    write_file(path, msgspec.json.encode(value))
+def write_json(path: Path, value: Any, *, flush: bool = True) -> None:
+    """Write a struct or a dictionary as JSON, as `write_file` does."""
+    write_file(path, msgspec.json.encode(value), flush=flush)
 
 
 def link_file(source: Path, target: Path) -> None:
     """Give a file a second name, so that its content stays when the first is replaced."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
+    make_folders(target.parent)
+    with temporary_path(target.parent) as temporary:
+        link_or_copy(source, temporary)
+        temporary.replace(target)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name that does not exist, or copy it where the file system has no second names."""
     try:
         os.link(source, target)
     except OSError:
-        # Some file systems have no second names.
         shutil.copy2(source, target)

@@ -212,7 +212,8 @@ def new_job_id() -> str:
 def save_job(folder: Path, job: Job) -> None:
     """Write a new job, and its marker."""
     # The marker first: a job without one would never be worked on, a marker without its job does no harm.
-    write_file(marker_path(folder, "queued" if job.is_queued else "running", job), b"")
+    # Not flushed: file systems with a journal have it on disk with the job, which is flushed after it.
+    write_file(marker_path(folder, "queued" if job.is_queued else "running", job), b"", flush=False)
     write_json(job_folder(folder, job) / "job.json", job)
 
 
@@ -288,7 +289,8 @@ def read_progress(folder: Path, job: Job) -> Progress:
 
 def save_progress(folder: Path, job: Job, progress: Progress) -> None:
     """Write the progress of a job."""
-    write_json(job_folder(folder, job) / "progress.json", progress)
+    # Not flushed: written many times a second; after a power loss an older one only means records answered again.
+    write_json(job_folder(folder, job) / "progress.json", progress, flush=False)
 
 
 def request_stop(folder: Path, job: Job, moment: float) -> None:

@@ -7,7 +7,6 @@ while a job is in progress.
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ import msgspec
 
 from bedrock_local.batch.fault_effects import apply_manifest_fault
 from bedrock_local.batch.jobs import Job, Progress, job_folder, output_path
-from bedrock_local.files import link_file, write_file, write_json
+from bedrock_local.files import link_or_copy, write_file, write_json
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import CHUNK_BYTES
 from bedrock_local.s3 import store
@@ -71,7 +70,7 @@ def update_metadata(folder: Path, job: Job, partial: Path, name: str, make_metad
         path = key_path(store.bucket_folder(folder, bucket), key)
         is_own = path.is_file() and path.samefile(partial)
         if is_own:
-            write_json(store.facts_path(folder, bucket, key), [make_metadata(path, key)])
+            write_json(store.facts_path(folder, bucket, key), [make_metadata(path, key)], flush=False)
         return is_own
 
 
@@ -88,7 +87,7 @@ def publish_manifest(folder: Path, job: Job, progress: Progress, settings: Setti
     manifest = apply_manifest_fault(make_manifest(progress), settings, job.name)
     if manifest is not None:
         path = job_folder(folder, job) / "manifest"
-        write_file(path, msgspec.json.encode(manifest) + b"\n")
+        write_file(path, msgspec.json.encode(manifest) + b"\n", flush=False)
         publish(folder, job, path, "manifest.json.out", manifest_metadata)
 
 
@@ -107,12 +106,9 @@ def make_manifest(progress: Progress) -> dict[str, int]:
 def publish(folder: Path, job: Job, path: Path, name: str, make_metadata: MakeMetadata) -> None:
     """Store a file as an object below the output prefix, over the object that may be there."""
     bucket, key = output_object(job, name)
-    temporary = folder / "state" / "tmp" / secrets.token_hex(16)
-    link_file(path, temporary)
-    try:
+    with store.temporary_object(folder) as temporary:
+        link_or_copy(path, temporary)
         store.store_object(folder, bucket, key, temporary=temporary, facts=make_metadata(temporary, key))
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def output_object(job: Job, name: str) -> tuple[str, str]:

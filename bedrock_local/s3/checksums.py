@@ -10,7 +10,6 @@ import base64
 import hashlib
 import os
 import re
-import secrets
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -68,40 +67,30 @@ class Received:
         return self.md5.hex()
 
 
-def receive(request: Request, folder: Path) -> Received:
-    """Write the body of a request to a temporary file and check it."""
+def receive(request: Request, path: Path) -> Received:
+    """Write the body of a request to a new file, and check its length and checksums."""
     trailers: dict[str, str] = {}
     check_length(announced_length(request.headers) or 0)
     pieces = plain_chunks(request.body, trailers) if is_wrapped(request) else chunks(request.body)
     algorithms = {name for name in KNOWN if f"x-amz-checksum-{name}" in request.headers}
     algorithms |= {name.removeprefix("x-amz-checksum-") for name in request.headers.get("x-amz-trailer", "").split(",")}
-    received = write_chunks(bounded(pieces), folder, algorithms)
+    received = write_chunks(bounded(pieces), path, algorithms)
     promised = dict(request.headers) | trailers
-    try:
-        check_size(received, promised)
-        return check_sums(received, promised, algorithms)
-    except ServiceError:
-        received.path.unlink()
-        raise
+    check_size(received, promised)
+    return check_sums(received, promised, algorithms)
 
 
-def write_chunks(pieces: Iterator[bytes], folder: Path, algorithms: set[str]) -> Received:
-    """Write pieces to a temporary file, and work out its MD5 and the other digests on the way."""
-    path = folder / "state" / "tmp" / secrets.token_hex(16)
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_chunks(pieces: Iterator[bytes], path: Path, algorithms: set[str]) -> Received:
+    """Write pieces to a new file, and work out its MD5 and the other digests on the way."""
     md5 = hashlib.md5(usedforsecurity=False)
     digests = {name: digest for name in algorithms if (digest := make_digest(name))}
-    try:
-        with path.open("wb") as target:
-            for piece in pieces:
-                target.write(piece)
-                for digest in (md5, *digests.values()):
-                    digest.update(piece)
-            target.flush()
-            stat = os.fstat(target.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    with path.open("wb") as target:
+        for piece in pieces:
+            target.write(piece)
+            for digest in (md5, *digests.values()):
+                digest.update(piece)
+        target.flush()
+        stat = os.fstat(target.fileno())
     sums = {name: base64.b64encode(digest.digest()).decode() for name, digest in digests.items()}
     return Received(path, stat.st_size, stat.st_mtime_ns, md5.digest(), sums)
 

@@ -93,7 +93,8 @@ def create_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
         checksum_type=kind,
     )
     upload_id = secrets.token_hex(16)
-    write_json(uploads_folder(emulator.folder) / upload_id / "upload.json", upload)
+    # Uploads and their parts are not flushed: what a power loss takes, a client uploads anew.
+    write_json(uploads_folder(emulator.folder) / upload_id / "upload.json", upload, flush=False)
     response = xml_response("InitiateMultipartUploadResult", {"Bucket": bucket, "Key": key, "UploadId": upload_id})
     sums = {"x-amz-checksum-algorithm": algorithm.upper(), "x-amz-checksum-type": kind} if algorithm else {}
     return Response(200, {**response.headers, **sums}, response.body)
@@ -105,11 +106,9 @@ def upload_part(request: ResolvedRequest, emulator: Emulator) -> Response:
     folder, upload = find_upload(request, emulator, bucket, key)
     number = read_number(request)
     is_copy = "x-amz-copy-source" in request.headers
-    received = copy_source(request, emulator, upload) if is_copy else receive(request, emulator.folder)
-    try:
+    with store.temporary_object(emulator.folder) as path:
+        received = copy_source(request, emulator, path, upload) if is_copy else receive(request, path)
         facts = keep_part(folder, upload, number, received)
-    finally:
-        received.path.unlink(missing_ok=True)
     if is_copy:
         return xml_response("CopyPartResult", {**copied(facts), **sums_of(facts)})
     headers = {k: v for k, v in checksum_headers(facts).items() if k != "x-amz-checksum-type"}
@@ -127,7 +126,7 @@ def keep_part(folder: Path, upload: Upload, number: int, received: Received) -> 
         received.path.replace(folder / name)
     except FileNotFoundError:
         raise no_such_upload() from None
-    write_json(folder / f"{number:05d}.json", Part(number=number, file=name, facts=facts))
+    write_json(folder / f"{number:05d}.json", Part(number=number, file=name, facts=facts), flush=False)
     return facts
 
 
@@ -139,12 +138,10 @@ def complete_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
     parts = check_parts(folder, upload, [] if wish is None else wish.findall("Part"))
     is_whole = upload.checksum_type == "FULL_OBJECT"
     algorithms = {upload.algorithm} if is_whole and upload.algorithm else set()
-    received = write_chunks(join_parts(folder, parts), emulator.folder, algorithms)
-    try:
+    with store.temporary_object(emulator.folder) as path:
+        received = write_chunks(join_parts(folder, parts), path, algorithms)
         facts = describe_whole(request, upload, [part.facts for part in parts], received)
-        keep_object(request, emulator, bucket, key, received.path, facts)
-    finally:
-        received.path.unlink(missing_ok=True)
+        keep_object(request, emulator, path, facts)
     shutil.rmtree(folder, ignore_errors=True)
     fields = {"Location": f"https://{bucket}.s3.amazonaws.com/{key}", "Bucket": bucket, "Key": key}
     return xml_response(
@@ -278,13 +275,13 @@ def no_such_upload() -> ServiceError:
     return ServiceError("NoSuchUpload", reason)
 
 
-def copy_source(request: Request, emulator: Emulator, upload: Upload) -> Received:
+def copy_source(request: Request, emulator: Emulator, path: Path, upload: Upload) -> Received:
     """Copy a part out of an object."""
     stream, facts = open_source(request, emulator)
     with stream:
         asked = find_range(request.headers.get("x-amz-copy-source-range", ""), facts.size)
         stream.narrow(*(asked or (0, facts.size)))
-        return write_chunks(iter(stream), emulator.folder, {upload.algorithm} - {""})
+        return write_chunks(iter(stream), path, {upload.algorithm} - {""})
 
 
 def read_parts(folder: Path) -> dict[int, Part]:

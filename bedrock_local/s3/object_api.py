@@ -37,12 +37,11 @@ MAX_PARTS = 10_000  # "Amazon S3 multipart upload limits"
 
 def put_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Write the body to disk, then give it its key."""
-    bucket, key = request.bucket, request.key
-    store.bucket_folder(emulator.folder, bucket)
+    store.bucket_folder(emulator.folder, request.bucket)
     headers, metadata = kept_headers(request), user_metadata(request)
-    received = receive(request, emulator.folder)
-    facts = describe_received(received, headers, metadata)
-    keep_object(request, emulator, bucket, key, received.path, facts)
+    with store.temporary_object(emulator.folder) as path:
+        facts = describe_received(receive(request, path), headers, metadata)
+        keep_object(request, emulator, path, facts)
     return Response(200, {"etag": f'"{facts.etag}"', **checksum_headers(facts)})
 
 
@@ -87,15 +86,15 @@ def copy_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     is_replaced = request.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE"
     headers, metadata = kept_headers(request), user_metadata(request)
     stream, old = open_source(request, emulator)
-    with stream:
+    with stream, store.temporary_object(emulator.folder) as path:
         store.bucket_folder(emulator.folder, bucket)
         if not is_replaced and source_of(request) == (bucket, key):
             reason = "This copy request is illegal because it is trying to copy an object to itself without changing it"
             raise ServiceError("InvalidRequest", reason)
-        received = write_chunks(iter(stream), emulator.folder, set(old.checksums))
-    of_copy = (headers, metadata) if is_replaced else (old.headers, old.metadata)
-    facts = describe_received(received, *of_copy)
-    keep_object(request, emulator, bucket, key, received.path, facts)
+        received = write_chunks(iter(stream), path, set(old.checksums))
+        of_copy = (headers, metadata) if is_replaced else (old.headers, old.metadata)
+        facts = describe_received(received, *of_copy)
+        keep_object(request, emulator, path, facts)
     return xml_response("CopyObjectResult", {**copied(facts), **checksum_elements(facts)})
 
 
@@ -142,14 +141,12 @@ def delete_one(wish: Element, emulator: Emulator, bucket: str) -> dict[str, str]
     return {"Key": key}
 
 
-def keep_object(request: Request, emulator: Emulator, bucket: str, key: str, path: Path, facts: Facts) -> None:
-    """Give a received file its key, when the conditions of the request allow it."""
-    try:
-        store.store_object(
-            emulator.folder, bucket, key, temporary=path, facts=facts, check=lambda old: check_write(request, old)
-        )
-    finally:
-        path.unlink(missing_ok=True)
+def keep_object(request: ResolvedRequest, emulator: Emulator, path: Path, facts: Facts) -> None:
+    """Rename a received file to the key of the request, when the request's conditions allow it."""
+    bucket, key = request.bucket, request.key
+    store.store_object(
+        emulator.folder, bucket, key, temporary=path, facts=facts, check=lambda old: check_write(request, old)
+    )
 
 
 def source_of(request: Request) -> tuple[str, str]:

@@ -11,13 +11,14 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from stat import S_ISREG
 
 import msgspec
 from filelock import FileLock
 
-from bedrock_local.files import make_folders, write_json
+from bedrock_local.files import make_folders, temporary_path, write_json
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import FileSlice
 from bedrock_local.s3.key_paths import is_name, key_path, name_text
@@ -156,6 +157,13 @@ def open_object(folder: Path, bucket: str, key: str) -> tuple[FileSlice, Facts]:
         stream.close()
 
 
+def temporary_object(folder: Path) -> AbstractContextManager[Path]:
+    """Return a context whose path is for an object that is being written, outside of all buckets."""
+    temporary = folder / "state" / "tmp"
+    make_folders(temporary)
+    return temporary_path(temporary)
+
+
 def store_object(
     folder: Path,
     bucket: str,
@@ -179,7 +187,9 @@ def store_object(
         try:
             old = find_facts(path, facts_file)
             check(old)
-            write_json(facts_file, [facts, old] if old else [facts])
+            # Nothing of an object is flushed: it would double the time of thousands of small ones. A power loss may
+            # leave an object empty or without its facts, which are then worked out anew.
+            write_json(facts_file, [facts, old] if old else [facts], flush=False)
             make_folders(path.parent)
             temporary.replace(path)
         except (FileExistsError, IsADirectoryError, NotADirectoryError):
