@@ -168,7 +168,7 @@ def emulator(
     clock: Annotated[
         Literal["instant", "realistic"] | None, Option(help="How long jobs take: no time, or as on AWS.")
     ] = None,
-    factor: Annotated[float | None, Option(help="How many times faster than real time jobs run.")] = None,
+    speed: Annotated[float | None, Option(help="How many times faster than real time jobs run.")] = None,
     records_per_second: Annotated[float | None, Option(help="Most records that a job processes in a second.")] = None,
     quotas: Annotated[Literal["2026", "2024"] | None, Option(help="Year of Bedrock's quotas.")] = None,
     min_records: Annotated[int | None, Option(help="Fewest records of a job, instead of that year's quota.")] = None,
@@ -193,7 +193,7 @@ def emulator(
         "responder_model": responder_model,
         "responder_workers": responder_workers,
     }
-    options |= {"clock": clock, "factor": factor, "records_per_second": records_per_second}
+    options |= {"clock": clock, "speed": speed, "records_per_second": records_per_second}
     options |= {"quotas": quotas, "min_records": min_records, "over_quota": over_quota}
     options |= {"faults": fault or None, "seed": seed}
     folder = folder or emulator_folder()

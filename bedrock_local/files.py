@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and locks between processes."""
+"""Files that are written whole or not at all, and private to their owner."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def write_file(path: Path, content: bytes, *, flush: bool = True) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Write the names in a folder to disk; where a system cannot, they come there by themselves a little later."""
+    """Flush the names in a folder to disk; some systems cannot, and do so by themselves a little later."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -64,17 +64,17 @@ def flush_folder(folder: Path) -> None:
 
 
 def close_path(path: Path) -> None:
-    """Take the rights of others on a file or folder away; its owner can, and nobody else has to."""
+    """Remove the permissions of group and others; where somebody else owns the path, leave it as it is."""
     if path.stat().st_mode & 0o077:
         with suppress(PermissionError):
             path.chmod(path.stat().st_mode & 0o700)
 
 
 def drop_old(paths: Iterable[Path], age_s: float) -> None:
-    """Delete files that nothing has been done to for so long: a process that was killed left them."""
+    """Delete files that have not changed for so many seconds: a process that was killed left them."""
     for path in paths:
-        # The moment of the last change would be that of the file to which a temporary name was given as a second one.
-        with suppress(OSError):  # another process was first, or it is somebody else's
+        # Not mtime: a temporary name may be a second link to an older file, and has that file's mtime.
+        with suppress(OSError):  # another process was first, or it belongs to another user
             if time.time() - path.stat().st_ctime > age_s:
                 path.unlink()
 

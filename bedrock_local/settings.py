@@ -1,4 +1,4 @@
-"""The settings of an emulator folder: clock, quotas, faults, and what the facts leave open, in a file to edit."""
+"""The settings of an emulator folder, in a file to edit: clock, quotas, faults, and what is not known of the service."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Seconds by status, in place of the preset's.
     records_per_second
         How many records of a job run in a second of its clock at most; no limit when missing.
-    factor
+    speed
         How many times faster than the wall clock a job's time runs, 0.001 to 1,000,000; timeouts run with it.
     work_seconds
         How long whoever asks for a job works on it.
@@ -95,7 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     clock: Literal["instant", "realistic"] = "instant"
     seconds: dict[UnfinishedStatus, NotNegative] = {}
     records_per_second: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    factor: Annotated[float, msgspec.Meta(ge=0.001, le=1e6)] = 1.0
+    speed: Annotated[float, msgspec.Meta(ge=0.001, le=1e6)] = 1.0
     work_seconds: NotNegative = 0.2
     quotas: Literal["2026", "2024"] = "2026"
     min_records: int | None = None
@@ -121,7 +121,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         check_faults(self.faults)
         find_kind(self.responder)
 
-    def lasts(self, status: UnfinishedStatus) -> float:
+    def minimum_seconds(self, status: UnfinishedStatus) -> float:
         """Seconds of the job's clock that a status lasts at least."""
         return self.seconds.get(status, PRESETS[self.clock][status])
 

@@ -29,24 +29,24 @@ def clock_status(progress: Progress, settings: Settings, now: float) -> Unfinish
 
 def start_seconds(settings: Settings) -> dict[UnfinishedStatus, float]:
     """Return the earliest second of the clock at which each status can begin."""
-    submitted, validating = settings.lasts("Submitted"), settings.lasts("Validating")
+    submitted, validating = settings.minimum_seconds("Submitted"), settings.minimum_seconds("Validating")
     scheduled = submitted + validating
     return {
         "Submitted": float("-inf"),
         "Validating": submitted,
         "Scheduled": scheduled,
-        "InProgress": scheduled + settings.lasts("Scheduled"),
+        "InProgress": scheduled + settings.minimum_seconds("Scheduled"),
     }
 
 
 def elapsed_seconds(progress: Progress, settings: Settings, now: float) -> float:
     """Return the seconds that the clock has run; minus infinity for a job that waits for its slot."""
-    return float("-inf") if progress.began is None else (now - progress.began) * settings.factor
+    return float("-inf") if progress.began is None else (now - progress.began) * settings.speed
 
 
 def age_seconds(job: Job, settings: Settings, now: float) -> float:
     """Return the seconds since the job was submitted, at the speed of its clock; the timeout counts these."""
-    return (now - job.submitted) * settings.factor
+    return (now - job.submitted) * settings.speed
 
 
 def has_timed_out(job: Job, settings: Settings, now: float) -> bool:
@@ -63,7 +63,7 @@ def timeout_seconds(job: Job, progress: Progress, settings: Settings) -> float:
 def running_seconds(progress: Progress, settings: Settings) -> float:
     """Return how long InProgress lasts: the seconds of the preset, or more at few `records_per_second`."""
     of_records = progress.total / settings.records_per_second if settings.records_per_second else 0.0
-    return max(settings.lasts("InProgress"), of_records)
+    return max(settings.minimum_seconds("InProgress"), of_records)
 
 
 def end_seconds(progress: Progress, settings: Settings) -> float:

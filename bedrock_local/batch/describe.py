@@ -68,7 +68,7 @@ def describe(job: Job, emulator: Emulator) -> dict[str, Any]:
         "submitTime": iso_time(job.submitted),
         "lastModifiedTime": iso_time(max(progress.changed, stopped or 0.0)),
         "endTime": None if progress.ended is None else iso_time(progress.ended),
-        "jobExpirationTime": iso_time(job.submitted + job.timeout_hours * 3600 / emulator.settings.factor),
+        "jobExpirationTime": iso_time(job.submitted + job.timeout_hours * 3600 / emulator.settings.speed),
         # The service says 0 until the job is validated.
         "totalRecordCount": progress.total if progress.end or progress.status in VALIDATED else 0,
         "processedRecordCount": progress.processed,

@@ -97,7 +97,7 @@ def slow_clock(settings: Settings, job_name: str) -> Settings:
     """Make each status before InProgress last ten times as long where `job-slow` applies to the job."""
     if not applies(settings.faults.get("job-slow", 0), settings.seed, "job-slow", job_name):
         return settings
-    slow = {status: settings.lasts(status) * SLOW_FACTOR for status in BEFORE_RUNNING}
+    slow = {status: settings.minimum_seconds(status) * SLOW_FACTOR for status in BEFORE_RUNNING}
     return msgspec.structs.replace(settings, seconds={**settings.seconds, **slow})
 
 

@@ -260,8 +260,8 @@ def request_answers(time_slice: TimeSlice, allowed: int) -> bool:
 def finish_stop(time_slice: TimeSlice, stopped: float) -> bool:
     """Stop a job once it has been Stopping as long as the clock says."""
     cancel_job(time_slice.job.job_id)
-    elapsed = (time_slice.emulator.now() - stopped) * time_slice.settings.factor
-    if elapsed < time_slice.settings.lasts("Stopping"):
+    elapsed = (time_slice.emulator.now() - stopped) * time_slice.settings.speed
+    if elapsed < time_slice.settings.minimum_seconds("Stopping"):
         return False
     return end_early(time_slice, "Stopped", RECORD_STOPPED)
 

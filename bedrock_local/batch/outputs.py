@@ -21,10 +21,10 @@ from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import CHUNK_BYTES
 from bedrock_local.s3 import store
 from bedrock_local.s3.key_paths import key_path
-from bedrock_local.s3.store import Facts
+from bedrock_local.s3.store import ObjectMetadata
 from bedrock_local.settings import Settings
 
-MakeMetadata = Callable[[Path, str], Facts]
+MakeMetadata = Callable[[Path, str], ObjectMetadata]
 
 
 def publish_partial_outputs(
@@ -70,7 +70,7 @@ def update_metadata(folder: Path, job: Job, partial: Path, name: str, make_metad
         path = key_path(store.bucket_folder(folder, bucket), key)
         is_own = path.is_file() and path.samefile(partial)
         if is_own:
-            write_json(store.facts_path(folder, bucket, key), [make_metadata(path, key)], flush=False)
+            write_json(store.metadata_path(folder, bucket, key), [make_metadata(path, key)], flush=False)
         return is_own
 
 
@@ -108,7 +108,7 @@ def publish(folder: Path, job: Job, path: Path, name: str, make_metadata: MakeMe
     bucket, key = output_object(job, name)
     with store.temporary_object(folder) as temporary:
         link_or_copy(path, temporary)
-        store.store_object(folder, bucket, key, temporary=temporary, facts=make_metadata(temporary, key))
+        store.store_object(folder, bucket, key, temporary=temporary, metadata=make_metadata(temporary, key))
 
 
 def output_object(job: Job, name: str) -> tuple[str, str]:
@@ -118,22 +118,22 @@ def output_object(job: Job, name: str) -> tuple[str, str]:
     return uri.netloc, "/".join(part for part in (prefix, job.job_id, name) if part)
 
 
-def output_metadata(path: Path, key: str) -> Facts:
+def output_metadata(path: Path, key: str) -> ObjectMetadata:
     """Return the metadata of an output file, with an ETag from key and size in the form of a multipart upload.
 
     The MD5 of a long file would take too long; a file that only grows has another size after each change.
     """
     stat = path.stat()
     digest = hashlib.md5(f"{key} {stat.st_size}".encode(), usedforsecurity=False).hexdigest()
-    return Facts(size=stat.st_size, modified_ns=stat.st_mtime_ns, etag=f"{digest}-1")
+    return ObjectMetadata(size=stat.st_size, modified_ns=stat.st_mtime_ns, etag=f"{digest}-1")
 
 
-def growing_metadata(path: Path, key: str) -> Facts:
+def growing_metadata(path: Path, key: str) -> ObjectMetadata:
     """Return the metadata of a growing output file; with the inode they hold although the file gets longer."""
     return msgspec.structs.replace(output_metadata(path, key), inode=path.stat().st_ino)
 
 
-def manifest_metadata(path: Path, _: str) -> Facts:
+def manifest_metadata(path: Path, _: str) -> ObjectMetadata:
     """Return the metadata of a manifest, which can change and keep its size, so the ETag is its MD5."""
     stat, digest = path.stat(), hashlib.md5(path.read_bytes(), usedforsecurity=False)
-    return Facts(size=stat.st_size, modified_ns=stat.st_mtime_ns, etag=digest.hexdigest())
+    return ObjectMetadata(size=stat.st_size, modified_ns=stat.st_mtime_ns, etag=digest.hexdigest())

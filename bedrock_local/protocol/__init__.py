@@ -1,1 +1,1 @@
-"""What the services say on the wire: requests and responses, routes, shapes of their parameters, errors."""
+"""The protocols of the services: requests and responses, routes, shapes of parameters, errors."""

@@ -1,4 +1,4 @@
-"""What the service refuses, with the class, status and form on the wire that AWS gives.
+"""Errors of the services, with the class, status and form on the wire that AWS uses.
 
 Sources: the error lists of the service models in botocore; Amazon S3 API Reference, "Error responses".
 """
@@ -61,12 +61,12 @@ S3_STATUS = {
 }
 
 
-# What S3 calls errors that befall requests to any service.
+# Names in S3 of errors that requests to any service can get.
 S3_WORDS = {"AccessDeniedException": "AccessDenied", "InternalServerException": "InternalError"}
 
 
 class ServiceError(Exception):
-    """A refusal that goes back to the client.
+    """An error that is returned to the client.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class ServiceError(Exception):
 
 
 class SettingsError(ValueError):
-    """The settings, or a file that they name, cannot be used; the text says what a person can do about it."""
+    """The settings, or a file that they name, cannot be used; the text says how to correct them."""
 
 
 def json_error(error: ServiceError) -> Response:
@@ -112,12 +112,12 @@ def xml_error(error: ServiceError, *, method: str) -> Response:
 
 
 def form_error(error: ServiceError) -> Response:
-    """Write an error as services do that are asked by a form, such as STS."""
+    """Write an error as services do whose requests are forms, such as STS."""
     inside = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
     body = f"<ErrorResponse><Error>{inside}</Error></ErrorResponse>"
     return Response(error.status, {"content-type": "text/xml"}, BytesBody(body.encode()))
 
 
 def incomplete() -> ServiceError:
-    """Say that a body is not what its envelope announces."""
+    """Return the error for a body that is shorter than announced, or not encoded as announced."""
     return ServiceError("IncompleteBody", "The request body terminated unexpectedly")

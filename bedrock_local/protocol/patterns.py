@@ -1,8 +1,8 @@
-r"""Regular expressions of the service models, matched in time that does not explode.
+r"""Match the regular expressions of the service models in polynomial time.
 
-`re` tries every way of sharing out the dashes of a job name such as `a------_` between `-*` and `[a-zA-Z0-9+\-.]`,
-which doubles with each dash. Here a part of a pattern goes from all the places where it can begin to all the places
-where it can end, so that each place is looked at once.
+`re` tries every way to divide the dashes of a job name such as `a------_` between `-*` and `[a-zA-Z0-9+\-.]`, and
+their number doubles with each dash. Here each part of a pattern maps the set of positions where it can begin to the
+set of positions where it can end, so that each position is tried once (as in Thompson's construction).
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ TOKEN = re.compile(r"\[\^?(?:\\.|[^\]\\])+\]|\\.|\((?:\?:)?|\{\d+(?:,\d*)?\}|.",
 COUNTS: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 
 
-# Every record of a job asks for the same few texts again, above all the model's id.
+# Every record of a job has the same few texts matched again, above all the model's id.
 @lru_cache(maxsize=64)
 def is_match(pattern: str, text: str) -> bool:
-    """Tell whether a pattern, in the syntax of `re` without looking around or back, matches a whole text."""
+    """Return whether a pattern (syntax of `re`, without look-around and back-references) matches a whole text."""
     return len(text) in read_pattern(pattern)(text, {0})
 
 
 @cache
 def read_pattern(pattern: str) -> Part:
-    """Make the part that is the whole pattern."""
+    """Parse a pattern."""
     tokens = chain(TOKEN.findall(pattern), repeat(""))
     return read_choice(tokens)
 
 
 def read_choice(tokens: Iterator[str]) -> Part:
-    """Read what stands between `|`, up to the end of the group or the pattern."""
+    """Parse alternatives between `|`, up to the end of the group or the pattern."""
     choices: list[list[Part]] = [[]]
     while (token := next(tokens)) not in ("", ")"):
         if token == "|":  # noqa: S105 -- no password
@@ -46,7 +46,7 @@ def read_choice(tokens: Iterator[str]) -> Part:
 
 
 def read_count(token: str) -> tuple[int, int | None]:
-    """Read `*`, `{2}`, `{2,}` or `{2,5}` as the fewest and the most times."""
+    """Parse `*`, `{2}`, `{2,}` or `{2,5}` to the fewest and the most repetitions."""
     if token in COUNTS:
         return COUNTS[token]
     least, comma, most = token[1:-1].partition(",")
@@ -55,20 +55,20 @@ def read_count(token: str) -> tuple[int, int | None]:
 
 def single(token: str) -> Part:
     """Match a class, a character or an anchor."""
-    # The services' own expressions are Java's, where `\s` is a space of ASCII.
+    # The services' expressions are Java's, where `\s` matches ASCII spaces only.
     match = re.compile(token, re.ASCII).match
     return lambda text, starts: {found.end() for start in starts if (found := match(text, start))}
 
 
 def follow(parts: list[Part], text: str, starts: set[int]) -> set[int]:
-    """Match one part after the other."""
+    """Match parts in sequence."""
     for part in parts:
         starts = part(text, starts)
     return starts
 
 
 def repeated(part: Part, least: int, most: int | None) -> Part:
-    """Match a part so many times; a place that fewer times reach is not gone on from again."""
+    """Match a part repeatedly; a position that fewer repetitions reached is not tried again."""
 
     def match(text: str, starts: set[int]) -> set[int]:
         for _ in range(least):

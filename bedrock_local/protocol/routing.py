@@ -1,4 +1,4 @@
-"""Which operation a request asks for, by the names that the service models give.
+"""Find the operation that a request asks for, by its name in the service models.
 
 Sources: the request URIs in the service models of botocore; Amazon S3 API Reference.
 """
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Request, read_all
 
-# A bucket by its name before the host; `calls.localhost:8000` is what SDKs make of an endpoint on this machine.
+# A bucket may stand before the host; SDKs send to `calls.localhost:8000` where the endpoint is on this machine.
 HOST = re.compile(
     r"(?:(?P<bucket>.{3,}?)\.)?(?:s3(?:-fips)?(?:\.dualstack)?(?:[.-][a-z0-9-]+)?\.amazonaws\.com|(?:s3\.)?localhost)"
     r"(?::\d+)?"
@@ -40,7 +40,7 @@ MODELLED = {
 }
 FIRST_WORDS = {path.pattern.split("/")[1]: service for service, routes in MODELLED.items() for _, path, _ in routes}
 
-# What a word in the query, or a header, makes of a method. First match wins: words stand before the plain method.
+# Method, words that the query or the headers must have, operation. The first match wins: the plain method is last.
 S3_BUCKET = [
     ("GET", "location", "GetBucketLocation"),
     ("GET", "versioning", "GetBucketVersioning"),
@@ -68,7 +68,7 @@ S3_OBJECT = [
     ("PUT", "", "PutObject"),
     ("DELETE", "", "DeleteObject"),
 ]
-# Words that ask for something the emulator does not have, and that would pass for the plain method otherwise.
+# Words of operations that the emulator does not have; without this list they would pass for the plain method.
 UNKNOWN_WORDS = {
     "acl", "accelerate", "analytics", "attributes", "cors", "encryption", "intelligent-tiering", "inventory",
     "legal-hold", "lifecycle", "logging", "metadataTable", "metrics", "notification", "object-lock",

@@ -1,6 +1,6 @@
-"""Requests held to the shapes that the service itself publishes, in the service models of botocore.
+"""Check requests against the shapes that the service publishes, in the service models of botocore.
 
-The client checks less: no maxima, no patterns, no enums.
+Clients check less: no maxima, no patterns, no enums.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check_request(service: str, operation: str, value: Mapping[str, Any]) -> Non
 
 
 def check_address(request: ResolvedRequest) -> None:
-    """Refuse a request by what its path, query and headers say; its body is looked at later."""
+    """Check path, query and headers of a request against its operation's shape; the body is checked later."""
     model = operation_model(request.service, request.operation)
     places = {
         "uri": dict.fromkeys(re.findall(r"\{(\w+)\}", model.http["requestUri"]), request.identifier),
@@ -73,24 +73,24 @@ def refuse_violations(violations: list[str]) -> None:
 
 @cache
 def shared_loader() -> Loader:
-    """Give a loader of service models that has read each one once, which takes most of a session's time."""
+    """Return one loader for all service models: to read them takes most of the time that a session takes."""
     return create_loader()
 
 
 @cache
 def operation_model(service: str, operation: str) -> OperationModel:
-    """Give what the service model says of an operation."""
+    """Return the model of an operation."""
     model = ServiceModel(shared_loader().load_service_model(service, "service-2"), service)
     return model.operation_model(operation)
 
 
 def input_shape(service: str, operation: str) -> Any:
-    """Give the input shape of an operation."""
+    """Return the input shape of an operation."""
     return operation_model(service, operation).input_shape
 
 
 def keep_known(value: Any, shape: Any) -> Any:
-    """Leave out what a shape does not have, and what is null: the service neither keeps nor echoes it."""
+    """Return a value without members that are null or not in its shape: the service neither stores nor returns them."""
     if shape.type_name == "structure" and not is_document(shape):
         names = [name for name in shape.members if value.get(name) is not None]
         return {name: keep_known(value[name], shape.members[name]) for name in names}
@@ -100,7 +100,7 @@ def keep_known(value: Any, shape: Any) -> Any:
 
 
 def is_document(shape: Any) -> bool:
-    """Tell whether a shape takes any JSON."""
+    """Return whether a shape accepts any JSON."""
     return bool(getattr(shape, "is_document_type", False))
 
 
@@ -124,7 +124,7 @@ def find_violations(value: Any, shape: Any, path: str) -> Iterator[str]:
 
 
 def is_type(value: Any, type_name: str) -> bool:
-    """Tell whether a value can be one of a type; true and false are not numbers."""
+    """Return whether a value is of a type; true and false are not numbers."""
     is_kind = isinstance(value, TYPES[type_name]) and isinstance(value, bool) == (type_name == "boolean")
     if is_kind and type_name in BITS:
         return bool(-(2 ** (BITS[type_name] - 1)) <= value < 2 ** (BITS[type_name] - 1))
@@ -132,7 +132,7 @@ def is_type(value: Any, type_name: str) -> bool:
 
 
 def is_written(value: Any, type_name: str) -> bool:
-    """Tell whether a text stands for bytes, or for a moment in time."""
+    """Return whether a text is valid base64 for a blob, or a valid time for a timestamp."""
     try:
         if type_name == "blob":
             base64.b64decode(value, validate=True)
@@ -144,7 +144,7 @@ def is_written(value: Any, type_name: str) -> bool:
 
 
 def find_members(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[str]:
-    """Name members that lack, and what is wrong inside those that are there."""
+    """Yield the required members that are missing, and the violations inside those that are there."""
     start = f"{path}." if path else ""
     for name in shape.required_members:
         if value.get(name) is None:
@@ -157,7 +157,7 @@ def find_members(value: Mapping[str, Any], shape: Any, path: str) -> Iterator[st
 
 
 def find_limits(value: Any, shape: Shape, path: str) -> Iterator[str]:
-    """Name the limits of a shape that a value does not keep."""
+    """Yield the violations of the limits of a shape: minimum, maximum, enum, pattern."""
     limits = shape.metadata
     word, size = measure(value, shape.type_name)
     is_long = "max" in limits and size > limits["max"]
@@ -173,7 +173,7 @@ def find_limits(value: Any, shape: Shape, path: str) -> Iterator[str]:
 
 
 def measure(value: Any, type_name: str) -> tuple[str, float]:
-    """Give what the limits of a type are about, and how much of it a value has."""
+    """Return what the limits of a type count (value or length), and how much of it a value has."""
     if isinstance(value, (int, float)):
         return "value", value
     return "length", len(value) * 3 // 4 - value.count("=") if type_name == "blob" else len(value)

@@ -18,7 +18,7 @@ from bedrock_local.s3.xml import read_document, xml_response
 
 
 def check_target(request: ResolvedRequest) -> None:
-    """Refuse a version, which no object here has, and a key that is too long."""
+    """Refuse a version id, as no object here has one, and a key that is too long."""
     if request.query.get("versionId", "null") != "null":
         raise ServiceError("InvalidArgument", "Invalid version id specified")
     store.check_key(request.key)
@@ -30,7 +30,7 @@ def list_buckets(request: ResolvedRequest, emulator: Emulator) -> Response:
     prefix, after = query.get("prefix", ""), list_api.read_token(query.get("continuation-token"))
     found = (b for b in store.list_buckets(emulator.folder) if b.name.startswith(prefix) and b.name > after)
     page, more = list(islice(found, limit)), next(found, None)
-    # "If the request contains at least one valid parameter", the region is there.
+    # S3 returns the region only "if the request contains at least one valid parameter".
     is_paged = bool({"max-buckets", "prefix", "continuation-token", "bucket-region"} & query.keys())
     described = [
         {"Name": b.name, "CreationDate": iso_time(b.created), "BucketRegion": b.region if is_paged else None}
@@ -46,9 +46,9 @@ def list_buckets(request: ResolvedRequest, emulator: Emulator) -> Response:
 
 
 def create_bucket(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Make a bucket in the region that the document names; only the oldest region's endpoint takes any."""
-    wish = read_document(request)
-    named = "" if wish is None else wish.findtext("LocationConstraint") or ""
+    """Create a bucket in the region that the document names; only the endpoint of us-east-1 accepts any region."""
+    document = read_document(request)
+    named = "" if document is None else document.findtext("LocationConstraint") or ""
     if named == "us-east-1":
         raise ServiceError("InvalidLocationConstraint", "The specified location-constraint is not valid")
     if emulator.region not in ("us-east-1", named):
@@ -58,32 +58,32 @@ def create_bucket(request: ResolvedRequest, emulator: Emulator) -> Response:
     try:
         store.create_bucket(emulator.folder, Bucket(request.bucket, emulator.now(), region))
     except ServiceError as error:
-        # "For legacy compatibility", this region answers as if it had made the bucket.
+        # "For legacy compatibility", us-east-1 answers as if it had created the bucket.
         if error.code != "BucketAlreadyOwnedByYou" or (emulator.region, region) != ("us-east-1", "us-east-1"):
             raise
     return Response(200, {"location": f"/{request.bucket}"})
 
 
 def head_bucket(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Say that a bucket is there, and where."""
+    """Answer that a bucket exists, with its region."""
     found = store.read_bucket(emulator.folder, request.bucket)
     return Response(200, {"x-amz-bucket-region": found.region, "x-amz-access-point-alias": "false"})
 
 
 def get_bucket_location(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Name the region; S3 leaves it out for us-east-1."""
+    """Return the region of a bucket; S3 leaves it out for us-east-1."""
     region = store.read_bucket(emulator.folder, request.bucket).region
     return xml_response("LocationConstraint", "" if region == "us-east-1" else region)
 
 
 def delete_bucket(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Take away an empty bucket."""
+    """Delete an empty bucket, and abort its uploads."""
     store.delete_bucket(emulator.folder, request.bucket)
-    multipart_api.forget_uploads(emulator.folder, request.bucket)
+    multipart_api.abort_uploads(emulator.folder, request.bucket)
     return Response(204)
 
 
 def get_bucket_versioning(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Say that versioning never was switched on."""
+    """Return an empty configuration: versioning is never on here."""
     store.bucket_folder(emulator.folder, request.bucket)
     return xml_response("VersioningConfiguration", "")

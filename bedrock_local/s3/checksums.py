@@ -1,4 +1,4 @@
-"""Bodies on their way to disk: taken out of their envelope, counted, and checked against what was promised.
+"""Write bodies of requests to disk: decode aws-chunked, count, and check length and checksums.
 
 Sources: Amazon S3 API Reference, "Signature calculations: transferring payload in multiple chunks" and
 "Checking object integrity".
@@ -27,13 +27,13 @@ KNOWN = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256", "sha512", "md5", "xxh
 
 
 class Digest(Protocol):
-    """What hashlib's objects can do, and `Crc` too."""
+    """The methods of hashlib's objects that are used here; `Crc` has them too."""
 
     def update(self, content: bytes, /) -> None:
-        """Take in some more."""
+        """Add some bytes."""
 
     def digest(self) -> bytes:
-        """Give the digest of what was taken in."""
+        """Return the digest of all bytes so far."""
 
 
 class Crc:
@@ -43,11 +43,11 @@ class Crc:
         self._add, self._size, self._value = add, size, 0
 
     def update(self, content: bytes, /) -> None:
-        """Take in some more."""
+        """Add some bytes."""
         self._value = self._add(content, self._value)
 
     def digest(self) -> bytes:
-        """Give the bytes, most significant first."""
+        """Return the value as bytes, most significant first."""
         return self._value.to_bytes(self._size, "big")
 
 
@@ -63,7 +63,7 @@ class Received:
 
     @property
     def etag(self) -> str:
-        """The MD5 in hexadecimal, as S3 gives it for an object that was put in one piece."""
+        """The MD5 in hexadecimal, which is the ETag of an object that was uploaded in one piece."""
         return self.md5.hex()
 
 
@@ -81,7 +81,7 @@ def receive(request: Request, path: Path) -> Received:
 
 
 def write_chunks(pieces: Iterator[bytes], path: Path, algorithms: set[str]) -> Received:
-    """Write pieces to a new file, and work out its MD5 and the other digests on the way."""
+    """Write pieces to a new file, and compute its MD5 and the other digests on the way."""
     md5 = hashlib.md5(usedforsecurity=False)
     digests = {name: digest for name in algorithms if (digest := make_digest(name))}
     with path.open("wb") as target:
@@ -96,7 +96,7 @@ def write_chunks(pieces: Iterator[bytes], path: Path, algorithms: set[str]) -> R
 
 
 def make_digest(algorithm: str) -> Digest | None:
-    """Begin a digest by the name of its algorithm; None for one that nothing here computes fast."""
+    """Return a new digest of an algorithm; None for one of which no fast implementation is installed."""
     if algorithm in HASHED:
         return HASHED[algorithm]()
     if algorithm == "crc32":
@@ -110,12 +110,12 @@ def make_digest(algorithm: str) -> Digest | None:
 
 
 def is_wrapped(request: Request) -> bool:
-    """Tell whether a body comes in an aws-chunked envelope."""
+    """Return whether a body is encoded as aws-chunked."""
     return request.headers.get("x-amz-content-sha256", "").startswith("STREAMING-")
 
 
 def plain_chunks(body: BinaryIO, trailers: dict[str, str]) -> Iterator[bytes]:
-    """Take a body out of its aws-chunked envelope; what follows it goes into `trailers`."""
+    """Decode an aws-chunked body; the headers that follow it are added to `trailers`."""
     lines = Lines(body)
     while size := lines.read_size():
         yield from lines.read_bytes(size)
@@ -126,14 +126,14 @@ def plain_chunks(body: BinaryIO, trailers: dict[str, str]) -> Iterator[bytes]:
 
 
 class Lines:
-    """Lines and counted bytes out of a stream that can only be read."""
+    """Read lines and counted bytes from a stream that has no `readline`."""
 
     def __init__(self, body: Any) -> None:
         self._chunks = chunks(body)
         self._rest = b""
 
     def read_line(self) -> bytes:
-        """Read up to the next CR LF, which is taken away; empty at the end."""
+        """Read up to the next CR LF, and return the line without it; empty at the end."""
         while b"\r\n" not in self._rest and (chunk := next(self._chunks, b"")):
             self._rest += chunk
             if len(self._rest) > 2 * CHUNK_BYTES:
@@ -142,14 +142,14 @@ class Lines:
         return line
 
     def read_size(self) -> int:
-        """Read the line that says how many bytes follow."""
+        """Read the line with the size of the next chunk."""
         text = self.read_line().partition(b";")[0]
         if not HEX.fullmatch(text):
             raise incomplete()
         return int(text, 16)
 
     def read_bytes(self, size: int) -> Iterator[bytes]:
-        """Read so many bytes, in pieces."""
+        """Yield the next `size` bytes, in pieces."""
         while size:
             if not self._rest and not (chunk := next(self._chunks, b"")):
                 raise incomplete()
@@ -160,20 +160,20 @@ class Lines:
 
 
 def check_size(received: Received, promised: Mapping[str, str]) -> None:
-    """Hold the bytes that came to the length that was sent."""
+    """Check that as many bytes arrived as the headers announced."""
     if announced_length(promised) not in (None, received.size):
         reason = "You did not provide the number of bytes specified by the Content-Length HTTP header"
         raise ServiceError("IncompleteBody", reason)
 
 
 def announced_length(headers: Mapping[str, str]) -> int | None:
-    """Give the bytes that headers announce, without the envelope; None when they do not say."""
+    """Return the length that headers announce, of the decoded body; None when they announce none."""
     text = headers.get("x-amz-decoded-content-length", headers.get("content-length", ""))
     return int(text) if LENGTH.fullmatch(text) else None
 
 
 def bounded(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Let pieces by up to the size that a request may have."""
+    """Yield pieces up to the size that a request may have; raise at the first byte beyond it."""
     size = 0
     for piece in pieces:
         size += len(piece)
@@ -182,14 +182,14 @@ def bounded(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def check_length(size: int) -> None:
-    """Refuse more than a request may bring."""
+    """Refuse a body that is larger than a request may have."""
     if size > MOST_BYTES:
         reason = "Your proposed upload exceeds the maximum allowed size"
         raise ServiceError("EntityTooLarge", reason, ProposedSize=str(size), MaxSizeAllowed=str(MOST_BYTES))
 
 
 def check_sums(received: Received, promised: Mapping[str, str], algorithms: set[str]) -> Received:
-    """Compare the digests with those that were sent; keep the ones that cannot be worked out as sent."""
+    """Compare the digests with those that were sent; those that cannot be computed here are stored as sent."""
     if promised.get("content-md5", "") not in ("", base64.b64encode(received.md5).decode()):
         raise ServiceError("BadDigest", "The Content-MD5 you specified did not match what we received.")
     sums = {}

@@ -1,7 +1,7 @@
-r"""Keys of objects and the names of their files.
+r"""Convert keys of objects to paths of files, and back.
 
 A key is a path below its bucket's folder: `runs/a/input.jsonl` is the file of that name. What a file system cannot
-hold that way is marked by a percent sign, which a key's own percent signs (`%25`) never look like:
+store that way is marked by a percent sign; percent signs of a key are `%25`, so the two cannot be confused:
 
 - A folder whose name has a dot, and a file whose name has none, end in `%`. So `a` and `a/b` stand side by side.
 - An empty part of a key is `%_`, and parts of dots alone (`.`, `..`) have their dots as `%2E`.
@@ -20,20 +20,20 @@ from bedrock_local.protocol.surrogates import has_lone_surrogate
 
 PART_BYTES = 180
 ODD = re.compile(r'[\x00-\x1f\x7f%:*?"<>|\\]')
-# What stands for itself, but for the mark at its end. Names of files that are not text come as lone surrogates.
+# Names that need no conversion except for the mark at the end. Bytes that are not UTF-8 appear as lone surrogates.
 PLAIN = re.compile(r'(?!\.+%?$)[^\x00-\x1f\x7f%:*?"<>|\\\ud800-\udfff]+%?')
 EMPTY, FOLDED, MARK = "%_", "%+", "%"
 
 
 def key_path(bucket_folder: Path, key: str) -> Path:
-    """Give the file of a key, always below the bucket's folder."""
+    """Return the path of a key, which is always below the bucket's folder."""
     *folders, last = key.split("/")
     names = [name for part in folders for name in part_names(part, "folder")]
     return bucket_folder.joinpath(*names, *part_names(last, "file"))
 
 
 def part_names(part: str, kind: str) -> Iterator[str]:
-    """Give the names, one or more, that hold one part of a key."""
+    """Yield the names, one or more, for one part of a key."""
     if not part.strip("."):
         pieces = ["%2E"] * len(part)
     else:
@@ -47,7 +47,7 @@ def part_names(part: str, kind: str) -> Iterator[str]:
 
 
 def split_pieces(pieces: list[str]) -> tuple[str, list[str]]:
-    """Take off the pieces that fill one name: the same for all parts that begin with them, which keeps the order."""
+    """Split off the pieces that fill one name: the same for all parts that begin with them, so order is kept."""
     taken = size = 0
     while size < PART_BYTES:
         size += len(pieces[taken].encode())
@@ -56,7 +56,7 @@ def split_pieces(pieces: list[str]) -> tuple[str, list[str]]:
 
 
 def name_text(name: str, kind: str) -> str:
-    """Give the text of a key that a name in the folder stands for, with the slash that follows a folder."""
+    """Return the part of a key that a name stands for, with a slash after that of a folder."""
     if name.endswith(FOLDED):
         return unquote(name.removesuffix(FOLDED))
     text = name.removesuffix(MARK) if name.endswith(MARK) else name
@@ -64,7 +64,7 @@ def name_text(name: str, kind: str) -> str:
 
 
 def is_name(name: str, kind: str) -> bool:
-    """Tell whether a name in the folder is one that `part_names` gives; others were put there by hand."""
+    """Return whether `part_names` could have made a name; others were put there by hand."""
     if PLAIN.fullmatch(name):
         is_plain = ("." in name) == (kind == "file")
         return is_plain != name.endswith(MARK) and len(name.encode()) <= PART_BYTES

@@ -17,7 +17,7 @@ from bedrock_local.protocol.messages import Request, Response
 from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.timestamps import iso_time
 from bedrock_local.s3 import store
-from bedrock_local.s3.store import Facts
+from bedrock_local.s3.store import ObjectMetadata
 from bedrock_local.s3.xml import xml_response
 
 PAGE_KEYS = 1000
@@ -26,9 +26,9 @@ COUNT = re.compile(r"[0-9]{1,10}")
 
 @dataclass
 class Page:
-    """Keys and common prefixes of one page, and whether more follow."""
+    """Keys and common prefixes of one page, and whether there are more."""
 
-    found: list[tuple[str, Facts]] = field(default_factory=list)
+    found: list[tuple[str, ObjectMetadata]] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     last: str = ""
     is_truncated: bool = False
@@ -38,7 +38,7 @@ class Page:
 
 
 def list_objects_v2(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """List objects; the next page goes on from a token."""
+    """List objects; a token leads to the next page."""
     bucket = request.bucket
     query = request.query
     token = read_token(query.get("continuation-token"))
@@ -54,20 +54,20 @@ def list_objects_v2(request: ResolvedRequest, emulator: Emulator) -> Response:
 
 
 def list_objects(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """List objects in the older form; the next page goes on from a key."""
+    """List objects in the older form; a key leads to the next page."""
     bucket = request.bucket
     page = fill_page(request, emulator, bucket, request.query.get("marker", ""))
     fields = {
         **common_fields(request, bucket, page),
         "Marker": encoded(request, request.query.get("marker", "")),
-        # Only a list with a delimiter names the next marker; of others it is the last key.
+        # S3 returns a next marker only with a delimiter; otherwise clients use the last key.
         "NextMarker": encoded(request, page.last) if page.is_truncated and "delimiter" in request.query else None,
     }
     return xml_response("ListBucketResult", fields)
 
 
 def list_versions(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """List objects as versions: each has one, `null`, as in a bucket that never had versioning."""
+    """List objects as versions: each has one version, `null`, as in a bucket that never had versioning."""
     bucket = request.bucket
     page = fill_page(request, emulator, bucket, request.query.get("key-marker", ""))
     fields = common_fields(request, bucket, page)
@@ -78,7 +78,7 @@ def list_versions(request: ResolvedRequest, emulator: Emulator) -> Response:
 
 
 def common_fields(request: Request, bucket: str, page: Page) -> dict[str, Any]:
-    """Give what both forms of a list say."""
+    """Return the fields that all forms of a list have."""
     query = request.query
     return {
         "Name": bucket,
@@ -87,13 +87,13 @@ def common_fields(request: Request, bucket: str, page: Page) -> dict[str, Any]:
         "MaxKeys": read_count(request, "max-keys", PAGE_KEYS),
         "EncodingType": query.get("encoding-type"),
         "IsTruncated": page.is_truncated,
-        "Contents": [describe(request, key, facts) for key, facts in page.found],
+        "Contents": [describe(request, key, metadata) for key, metadata in page.found],
         "CommonPrefixes": [{"Prefix": encoded(request, prefix)} for prefix in page.prefixes],
     }
 
 
 def fill_page(request: Request, emulator: Emulator, bucket: str, after: str) -> Page:
-    """Take keys from beyond `after` until the page is full or there are no more."""
+    """Collect keys that sort after `after` until the page is full or there are no more."""
     prefix, delimiter = request.query.get("prefix", ""), request.query.get("delimiter", "")
     limit, page = read_count(request, "max-keys", PAGE_KEYS), Page()
     for key, path in store.walk_keys(store.bucket_folder(emulator.folder, bucket), prefix=prefix, after=after):
@@ -105,38 +105,38 @@ def fill_page(request: Request, emulator: Emulator, bucket: str, after: str) -> 
             break
         if group:
             page.prefixes.append(group)
-        # None when it was deleted meanwhile.
-        elif facts := store.find_facts(path, store.facts_path(emulator.folder, bucket, key)):
-            page.found.append((key, facts))
+        # It may have been deleted since its name was read.
+        elif metadata := store.find_metadata(path, store.metadata_path(emulator.folder, bucket, key)):
+            page.found.append((key, metadata))
         page.last = group or key
     return page
 
 
 def group_of(key: str, prefix: str, delimiter: str) -> str:
-    """Give the common prefix that stands for a key; empty when the key stands for itself."""
+    """Return the common prefix under which a key is listed; empty when the key itself is."""
     end = key.find(delimiter, len(prefix)) if delimiter else -1
     return key[: end + len(delimiter)] if end >= 0 else ""
 
 
-def describe(request: Request, key: str, facts: Facts) -> dict[str, Any]:
-    """Say what a list says of an object."""
+def describe(request: Request, key: str, metadata: ObjectMetadata) -> dict[str, Any]:
+    """Return the element of an object in a list."""
     is_owned = "list-type" not in request.query or request.query.get("fetch-owner") == "true"
-    algorithms = [name.upper() for name in facts.checksums]
+    algorithms = [name.upper() for name in metadata.checksums]
     return {
         "Key": encoded(request, key),
-        "LastModified": iso_time(facts.modified_ns // 10**9),
-        "ETag": f'"{facts.etag}"',
+        "LastModified": iso_time(metadata.modified_ns // 10**9),
+        "ETag": f'"{metadata.etag}"',
         "ChecksumAlgorithm": algorithms,
-        "ChecksumType": facts.checksum_type if algorithms else None,
-        "Size": facts.size,
+        "ChecksumType": metadata.checksum_type if algorithms else None,
+        "Size": metadata.size,
         "StorageClass": "STANDARD",
-        # The second form of the list names the owner only when it is asked to.
+        # ListObjectsV2 returns the owner only on request.
         "Owner": {"ID": ACCOUNT} if is_owned else None,
     }
 
 
 def encoded(request: Request, text: str) -> str:
-    """Write a key as the request wants it."""
+    """Encode a key as the query asks: as it is, or for a URL."""
     encoding = request.query.get("encoding-type")
     if encoding not in (None, "", "url"):
         raise ServiceError("InvalidArgument", "Invalid Encoding Method specified in Request")
@@ -144,7 +144,7 @@ def encoded(request: Request, text: str) -> str:
 
 
 def read_count(request: Request, name: str, most: int, *, otherwise: int | None = None) -> int:
-    """Read a number of things out of the query, `most` at most; `otherwise`, or `most`, when it is not there."""
+    """Read a count out of the query, `most` at most; `otherwise`, or `most`, when it is missing."""
     text = request.query.get(name) or str(most if otherwise is None else otherwise)
     if not COUNT.fullmatch(text) or int(text) >= 2**31:
         raise ServiceError("InvalidArgument", f"Provided {name} not an integer or within integer range")
@@ -152,12 +152,12 @@ def read_count(request: Request, name: str, most: int, *, otherwise: int | None 
 
 
 def make_token(key: str) -> str:
-    """Make the token of the page that begins after a key."""
+    """Return the token of the page that begins after a key."""
     return base64.urlsafe_b64encode(key.encode()).decode()
 
 
 def read_token(token: str | None) -> str:
-    """Give the key after which the page of a token begins; from the beginning without one."""
+    """Return the key after which the page of a token begins; empty without a token."""
     try:
         key = base64.b64decode((token or "").encode(), altchars=b"-_", validate=True).decode()
     except ValueError:

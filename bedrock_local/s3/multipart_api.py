@@ -1,4 +1,4 @@
-"""Uploads in parts: `state/uploads/<id>` holds what was announced, the parts, and for each part what is known of it.
+"""Multipart uploads: `state/uploads/<id>` has `upload.json`, the parts, and the metadata of each part.
 
 Source: Amazon S3 API Reference, CreateMultipartUpload and its companions.
 """
@@ -31,15 +31,15 @@ from bedrock_local.s3.object_api import (
     PART_NUMBER,
     checksum_elements,
     checksum_headers,
-    copied,
+    copy_elements,
     find_range,
     keep_object,
     kept_headers,
     open_source,
     read_number,
-    user_metadata,
+    read_user_metadata,
 )
-from bedrock_local.s3.store import Facts
+from bedrock_local.s3.store import ObjectMetadata
 from bedrock_local.s3.xml import malformed, read_document, xml_response
 
 PAGE_PARTS = PAGE_UPLOADS = 1000
@@ -49,7 +49,7 @@ MIN_PART_BYTES = 5 * 2**20  # "Amazon S3 multipart upload limits"; the last part
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """An upload that was begun, with what its object will carry.
+    """An upload that was begun, with the headers and metadata that its object will have.
 
     Attributes
     ----------
@@ -63,17 +63,17 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     begun: float
     headers: dict[str, str]
-    metadata: dict[str, str]
+    user_metadata: dict[str, str] = msgspec.field(name="metadata")
     algorithm: str
     checksum_type: str
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A part that has arrived: the file in the upload's folder, and what is known of it."""
+    """A part that has arrived: the name of its file in the upload's folder, and its metadata."""
 
     number: int
     file: str
-    facts: Facts
+    metadata: ObjectMetadata
 
 
 def create_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
@@ -88,7 +88,7 @@ def create_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
         key=key,
         begun=emulator.now(),
         headers=kept_headers(request),
-        metadata=user_metadata(request),
+        user_metadata=read_user_metadata(request),
         algorithm=algorithm,
         checksum_type=kind,
     )
@@ -101,24 +101,24 @@ def create_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
 
 
 def upload_part(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Take a part, from the body or from an object that is there."""
+    """Store a part, from the body or from an existing object."""
     bucket, key = request.bucket, request.key
     folder, upload = find_upload(request, emulator, bucket, key)
     number = read_number(request)
     is_copy = "x-amz-copy-source" in request.headers
     with store.temporary_object(emulator.folder) as path:
         received = copy_source(request, emulator, path, upload) if is_copy else receive(request, path)
-        facts = keep_part(folder, upload, number, received)
+        metadata = keep_part(folder, upload, number, received)
     if is_copy:
-        return xml_response("CopyPartResult", {**copied(facts), **sums_of(facts)})
-    headers = {k: v for k, v in checksum_headers(facts).items() if k != "x-amz-checksum-type"}
-    return Response(200, {"etag": f'"{facts.etag}"', **headers})
+        return xml_response("CopyPartResult", {**copy_elements(metadata), **sums_of(metadata)})
+    headers = {k: v for k, v in checksum_headers(metadata).items() if k != "x-amz-checksum-type"}
+    return Response(200, {"etag": f'"{metadata.etag}"', **headers})
 
 
-def keep_part(folder: Path, upload: Upload, number: int, received: Received) -> Facts:
-    """Keep a part that has arrived in the place of an earlier one of its number."""
+def keep_part(folder: Path, upload: Upload, number: int, received: Received) -> ObjectMetadata:
+    """Store a part that has arrived; it replaces an earlier one of its number."""
     check_part(upload.algorithm, upload.checksum_type, received.checksums)
-    facts = Facts(
+    metadata = ObjectMetadata(
         size=received.size, modified_ns=received.modified_ns, etag=received.etag, checksums=received.checksums
     )
     name = f"{number:05d}-{secrets.token_hex(8)}"
@@ -126,38 +126,38 @@ def keep_part(folder: Path, upload: Upload, number: int, received: Received) -> 
         received.path.replace(folder / name)
     except FileNotFoundError:
         raise no_such_upload() from None
-    write_json(folder / f"{number:05d}.json", Part(number=number, file=name, facts=facts), flush=False)
-    return facts
+    write_json(folder / f"{number:05d}.json", Part(number=number, file=name, metadata=metadata), flush=False)
+    return metadata
 
 
 def complete_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Make the object out of the parts that a document names."""
+    """Join the parts that a document lists to an object."""
     bucket, key = request.bucket, request.key
     folder, upload = find_upload(request, emulator, bucket, key)
-    wish = read_document(request)
-    parts = check_parts(folder, upload, [] if wish is None else wish.findall("Part"))
+    document = read_document(request)
+    parts = check_parts(folder, upload, [] if document is None else document.findall("Part"))
     is_whole = upload.checksum_type == "FULL_OBJECT"
     algorithms = {upload.algorithm} if is_whole and upload.algorithm else set()
     with store.temporary_object(emulator.folder) as path:
         received = write_chunks(join_parts(folder, parts), path, algorithms)
-        facts = describe_whole(request, upload, [part.facts for part in parts], received)
-        keep_object(request, emulator, path, facts)
+        metadata = describe_whole(request, upload, [part.metadata for part in parts], received)
+        keep_object(request, emulator, path, metadata)
     shutil.rmtree(folder, ignore_errors=True)
     fields = {"Location": f"https://{bucket}.s3.amazonaws.com/{key}", "Bucket": bucket, "Key": key}
     return xml_response(
-        "CompleteMultipartUploadResult", {**fields, "ETag": f'"{facts.etag}"', **checksum_elements(facts)}
+        "CompleteMultipartUploadResult", {**fields, "ETag": f'"{metadata.etag}"', **checksum_elements(metadata)}
     )
 
 
-def describe_whole(request: Request, upload: Upload, parts: list[Facts], received: Received) -> Facts:
-    """Say what is known of an object that was put together."""
+def describe_whole(request: Request, upload: Upload, parts: list[ObjectMetadata], received: Received) -> ObjectMetadata:
+    """Return the metadata of an object that was joined from parts."""
     etag = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False).hexdigest()
-    return Facts(
+    return ObjectMetadata(
         size=received.size,
         modified_ns=received.modified_ns,
         etag=f"{etag}-{len(parts)}",
         headers=upload.headers,
-        metadata=upload.metadata,
+        user_metadata=upload.user_metadata,
         checksums=find_sums(request, upload.algorithm, upload.checksum_type, parts, received.checksums),
         checksum_type=upload.checksum_type,
         part_sizes=tuple(part.size for part in parts),
@@ -165,7 +165,7 @@ def describe_whole(request: Request, upload: Upload, parts: list[Facts], receive
 
 
 def abort_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Forget an upload and its parts."""
+    """Delete an upload and its parts."""
     bucket, key = request.bucket, request.key
     folder, _ = find_upload(request, emulator, bucket, key)
     shutil.rmtree(folder, ignore_errors=True)
@@ -232,14 +232,14 @@ def read_uploads(folder: Path, bucket: str) -> Iterator[tuple[str, Upload]]:
             yield path.parent.name, upload
 
 
-def forget_uploads(folder: Path, bucket: str) -> None:
-    """Abort the uploads of a bucket that is no more."""
+def abort_uploads(folder: Path, bucket: str) -> None:
+    """Abort the uploads of a bucket that has been deleted."""
     for upload_id, _ in read_uploads(folder, bucket):
         shutil.rmtree(uploads_folder(folder) / upload_id, ignore_errors=True)
 
 
 def describe_upload(request: Request, upload_id: str, upload: Upload) -> dict[str, Any]:
-    """Say what a list of uploads says of one."""
+    """Return the element of an upload in a list of uploads."""
     return {
         "Key": encoded(request, upload.key),
         "UploadId": upload_id,
@@ -252,12 +252,12 @@ def describe_upload(request: Request, upload_id: str, upload: Upload) -> dict[st
 
 
 def uploads_folder(folder: Path) -> Path:
-    """Give the folder of all uploads."""
+    """Return the folder of all uploads."""
     return folder / "state" / "uploads"
 
 
 def find_upload(request: Request, emulator: Emulator, bucket: str, key: str) -> tuple[Path, Upload]:
-    """Find the upload that a request names; its id is only hexadecimal digits, and so stays in the folder."""
+    """Find the upload that a request names; the id is checked, so that no path leads out of the folder."""
     store.bucket_folder(emulator.folder, bucket)
     upload_id = request.query["uploadId"]
     folder = uploads_folder(emulator.folder) / upload_id
@@ -270,17 +270,17 @@ def find_upload(request: Request, emulator: Emulator, bucket: str, key: str) -> 
 
 
 def no_such_upload() -> ServiceError:
-    """Say that an upload is not, or no longer, there."""
+    """Return the error of S3 for an upload that does not exist, or no longer."""
     reason = "The specified upload does not exist. The upload ID may be invalid, or it may have been aborted."
     return ServiceError("NoSuchUpload", reason)
 
 
 def copy_source(request: Request, emulator: Emulator, path: Path, upload: Upload) -> Received:
-    """Copy a part out of an object."""
-    stream, facts = open_source(request, emulator)
+    """Copy a part, or a range of it, from an existing object."""
+    stream, metadata = open_source(request, emulator)
     with stream:
-        asked = find_range(request.headers.get("x-amz-copy-source-range", ""), facts.size)
-        stream.narrow(*(asked or (0, facts.size)))
+        asked = find_range(request.headers.get("x-amz-copy-source-range", ""), metadata.size)
+        stream.narrow(*(asked or (0, metadata.size)))
         return write_chunks(iter(stream), path, {upload.algorithm} - {""})
 
 
@@ -291,35 +291,35 @@ def read_parts(folder: Path) -> dict[int, Part]:
     return {part.number: part for part in parts}
 
 
-def check_parts(folder: Path, upload: Upload, wishes: list[Element]) -> list[Part]:
-    """Hold the parts that a document names to those that have arrived."""
-    if not wishes:
+def check_parts(folder: Path, upload: Upload, listed: list[Element]) -> list[Part]:
+    """Check the parts that a document lists against those that have arrived; return them in order."""
+    if not listed:
         raise malformed()
-    arrived, numbers = read_parts(folder), [number_of(wish) for wish in wishes]
+    arrived, numbers = read_parts(folder), [number_of(element) for element in listed]
     if numbers != sorted(set(numbers)):
         raise ServiceError("InvalidPartOrder", "The list of parts was not in ascending order.")
-    for number, wish in zip(numbers, wishes, strict=True):
-        etag = (wish.findtext("ETag") or "").strip('"')
-        if number not in arrived or arrived[number].facts.etag != etag:
+    for number, element in zip(numbers, listed, strict=True):
+        etag = (element.findtext("ETag") or "").strip('"')
+        if number not in arrived or arrived[number].metadata.etag != etag:
             reason = "One or more of the specified parts could not be found, or its entity tag did not match."
             raise ServiceError("InvalidPart", reason, PartNumber=str(number))
-        check_listed(upload.algorithm, upload.checksum_type, number, wish, arrived[number].facts)
+        check_listed(upload.algorithm, upload.checksum_type, number, element, arrived[number].metadata)
     parts = [arrived[number] for number in numbers]
-    if any(part.facts.size < MIN_PART_BYTES for part in parts[:-1]):
+    if any(part.metadata.size < MIN_PART_BYTES for part in parts[:-1]):
         raise ServiceError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
     return parts
 
 
-def number_of(wish: Element) -> int:
-    """Read the number of a part that a document names."""
-    text = (wish.findtext("PartNumber") or "").strip()
+def number_of(element: Element) -> int:
+    """Read the number of a part out of an element."""
+    text = (element.findtext("PartNumber") or "").strip()
     if not PART_NUMBER.fullmatch(text):
         raise malformed()
     return int(text)
 
 
 def join_parts(folder: Path, parts: list[Part]) -> Iterator[bytes]:
-    """Read the parts one after the other."""
+    """Yield the bytes of the parts one after the other."""
     for part in parts:
         with (folder / part.file).open("rb") as content:
             while piece := content.read(CHUNK_BYTES):
@@ -327,10 +327,15 @@ def join_parts(folder: Path, parts: list[Part]) -> Iterator[bytes]:
 
 
 def describe_part(part: Part) -> dict[str, Any]:
-    """Say what a list of parts says of one."""
-    return {"PartNumber": part.number, **copied(part.facts), "Size": part.facts.size, **sums_of(part.facts)}
+    """Return the element of a part in a list of parts."""
+    return {
+        "PartNumber": part.number,
+        **copy_elements(part.metadata),
+        "Size": part.metadata.size,
+        **sums_of(part.metadata),
+    }
 
 
-def sums_of(facts: Facts) -> dict[str, str]:
-    """Give the checksum elements of a part, which have no type."""
-    return {name: value for name, value in checksum_elements(facts).items() if name != "ChecksumType"}
+def sums_of(metadata: ObjectMetadata) -> dict[str, str]:
+    """Return the checksum elements of a part, which have no type."""
+    return {name: value for name, value in checksum_elements(metadata).items() if name != "ChecksumType"}

@@ -1,4 +1,4 @@
-"""Checksums of objects that are uploaded in parts: of the parts, and of the whole.
+"""Checksums of multipart uploads: of the parts, and of the whole object.
 
 Sources: "Checking object integrity for multipart uploads"; the words of the refusals from reports of clients that met
 them.
@@ -13,11 +13,11 @@ from xml.etree.ElementTree import Element
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Request
 from bedrock_local.s3.checksums import HASHED, KNOWN, make_digest
-from bedrock_local.s3.store import Facts
+from bedrock_local.s3.store import ObjectMetadata
 
 
 def check_plan(algorithm: str, kind: str) -> None:
-    """Refuse a checksum of the whole that cannot be made out of those of the parts."""
+    """Refuse a checksum type that an algorithm does not have, as S3 does when an upload begins."""
     if kind not in ("COMPOSITE", "FULL_OBJECT"):
         raise ServiceError("InvalidRequest", "Value for x-amz-checksum-type header is invalid.")
     if algorithm and algorithm not in KNOWN:
@@ -28,32 +28,32 @@ def check_plan(algorithm: str, kind: str) -> None:
 
 
 def check_part(algorithm: str, kind: str, sums: Mapping[str, str]) -> None:
-    """Refuse a part without the checksum that the upload was begun with."""
+    """Refuse a part without a checksum of the algorithm that the upload was begun with."""
     if algorithm and kind == "COMPOSITE" and algorithm not in sums:
         actual = next(iter(sums), "null")
         reason = f"Checksum Type mismatch occurred, expected checksum Type: {algorithm}, actual checksum Type: {actual}"
         raise ServiceError("InvalidRequest", reason)
 
 
-def check_listed(algorithm: str, kind: str, number: int, listed: Element, facts: Facts) -> None:
-    """Hold the checksums that a document lists for a part to those that arrived with it."""
+def check_listed(algorithm: str, kind: str, number: int, listed: Element, metadata: ObjectMetadata) -> None:
+    """Check the checksums that a document lists for a part against those that arrived with it."""
     sums = {name: listed.findtext(f"Checksum{name.upper()}") for name in KNOWN}
     if algorithm and kind == "COMPOSITE" and not sums[algorithm]:
         reason = f"The upload was created using a {algorithm} checksum. The complete request must include the checksum"
         raise ServiceError(
             "InvalidRequest", f"{reason} for each part. It was missing for part {number} in the request."
         )
-    if any(value and facts.checksums.get(name) not in (None, value) for name, value in sums.items()):
+    if any(value and metadata.checksums.get(name) not in (None, value) for name, value in sums.items()):
         reason = "One or more of the specified parts could not be found, or its checksum did not match."
         raise ServiceError("InvalidPart", reason, PartNumber=str(number))
 
 
 def find_sums(
-    request: Request, algorithm: str, kind: str, parts: list[Facts], whole: Mapping[str, str]
+    request: Request, algorithm: str, kind: str, parts: list[ObjectMetadata], whole: Mapping[str, str]
 ) -> dict[str, str]:
-    """Give the checksums of an object, held to those that the caller sent.
+    """Return the checksums of an object, after a comparison with those that the client sent.
 
-    `whole` are the checksums of all bytes. One that cannot be worked out is taken as it was sent.
+    `whole` are the checksums of all bytes. One that cannot be computed here is stored as it was sent.
     """
     sent = {name: request.headers.get(f"x-amz-checksum-{name}") for name in KNOWN}
     found = dict(whole) if kind == "FULL_OBJECT" else join_sums(algorithm, parts)
@@ -64,8 +64,8 @@ def find_sums(
     return taken | found
 
 
-def join_sums(algorithm: str, parts: list[Facts]) -> dict[str, str]:
-    """Make the checksum of the checksums, where every part has one and it can be worked out."""
+def join_sums(algorithm: str, parts: list[ObjectMetadata]) -> dict[str, str]:
+    """Compute the checksum of the checksums; empty when a part has none, or the algorithm is not available."""
     sums, digest = [part.checksums.get(algorithm, "") for part in parts], make_digest(algorithm)
     if not all(sums) or digest is None:
         return {}

@@ -1,4 +1,4 @@
-"""Objects on the wire: put, get, head, copy, delete, and their attributes.
+"""Requests about objects: put, get, head, copy, delete, and their attributes.
 
 Sources: Amazon S3 API Reference, PutObject, GetObject, CopyObject, DeleteObjects,
 GetObjectAttributes, GetObjectTagging; RFC 9110 for ranges and conditions.
@@ -23,7 +23,7 @@ from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.timestamps import http_time, iso_time
 from bedrock_local.s3 import store
 from bedrock_local.s3.checksums import Received, receive, write_chunks
-from bedrock_local.s3.store import Facts
+from bedrock_local.s3.store import ObjectMetadata
 from bedrock_local.s3.xml import malformed, read_document, xml_response
 
 KEPT = ("cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires")
@@ -36,47 +36,47 @@ MAX_PARTS = 10_000  # "Amazon S3 multipart upload limits"
 
 
 def put_object(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Write the body to disk, then give it its key."""
+    """Write the body to a temporary file, then rename it to its key."""
     store.bucket_folder(emulator.folder, request.bucket)
-    headers, metadata = kept_headers(request), user_metadata(request)
+    headers, own = kept_headers(request), read_user_metadata(request)
     with store.temporary_object(emulator.folder) as path:
-        facts = describe_received(receive(request, path), headers, metadata)
-        keep_object(request, emulator, path, facts)
-    return Response(200, {"etag": f'"{facts.etag}"', **checksum_headers(facts)})
+        metadata = describe_received(receive(request, path), headers, own)
+        keep_object(request, emulator, path, metadata)
+    return Response(200, {"etag": f'"{metadata.etag}"', **checksum_headers(metadata)})
 
 
 def get_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Answer GET with the object's bytes, read from disk as the client takes them."""
     bucket, key = request.bucket, request.key
-    stream, facts = store.open_object(emulator.folder, bucket, key)
+    stream, metadata = store.open_object(emulator.folder, bucket, key)
     try:
-        head = describe_object(request, facts)
+        head = describe_object(request, metadata)
     except ServiceError:
         stream.close()
         raise
-    return Response(head.status, head.headers, stream.narrow(*(find_slice(request, facts) or (0, facts.size))))
+    return Response(head.status, head.headers, stream.narrow(*(find_slice(request, metadata) or (0, metadata.size))))
 
 
 def head_object(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Answer HEAD with all that GET says of the object."""
+    """Answer HEAD with the headers of GET."""
     bucket, key = request.bucket, request.key
-    _, facts = store.find_object(emulator.folder, bucket, key)
-    return describe_object(request, facts)
+    _, metadata = store.find_object(emulator.folder, bucket, key)
+    return describe_object(request, metadata)
 
 
-def describe_object(request: Request, facts: Facts) -> Response:
-    """Hold a read to its conditions and range, and give status and headers of its answer."""
-    check_read(request, facts)
-    asked = find_slice(request, facts)
-    start, stop = asked or (0, facts.size)
-    headers = object_headers(request, facts) | {"content-length": str(stop - start)}
+def describe_object(request: Request, metadata: ObjectMetadata) -> Response:
+    """Check the conditions and the range of a read, and return status and headers of its response."""
+    check_read(request, metadata)
+    asked = find_slice(request, metadata)
+    start, stop = asked or (0, metadata.size)
+    headers = object_headers(request, metadata) | {"content-length": str(stop - start)}
     if asked:
-        headers["content-range"] = f"bytes {start}-{stop - 1}/{facts.size}"
-        if "partNumber" in request.query and facts.part_sizes:
-            headers["x-amz-mp-parts-count"] = str(len(facts.part_sizes))
-    # A part of an object has no checksum of its own, and clients would hold it against the whole one's.
+        headers["content-range"] = f"bytes {start}-{stop - 1}/{metadata.size}"
+        if "partNumber" in request.query and metadata.part_sizes:
+            headers["x-amz-mp-parts-count"] = str(len(metadata.part_sizes))
+    # A range has no checksum of its own, and clients would compare its bytes with that of the whole object.
     elif request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
-        headers |= checksum_headers(facts)
+        headers |= checksum_headers(metadata)
     return Response(206 if asked else 200, headers)
 
 
@@ -84,7 +84,7 @@ def copy_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Copy an object with its metadata, unless the request brings its own."""
     bucket, key = request.bucket, request.key
     is_replaced = request.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE"
-    headers, metadata = kept_headers(request), user_metadata(request)
+    headers, own = kept_headers(request), read_user_metadata(request)
     stream, old = open_source(request, emulator)
     with stream, store.temporary_object(emulator.folder) as path:
         store.bucket_folder(emulator.folder, bucket)
@@ -92,48 +92,50 @@ def copy_object(request: ResolvedRequest, emulator: Emulator) -> Response:
             reason = "This copy request is illegal because it is trying to copy an object to itself without changing it"
             raise ServiceError("InvalidRequest", reason)
         received = write_chunks(iter(stream), path, set(old.checksums))
-        of_copy = (headers, metadata) if is_replaced else (old.headers, old.metadata)
-        facts = describe_received(received, *of_copy)
-        keep_object(request, emulator, path, facts)
-    return xml_response("CopyObjectResult", {**copied(facts), **checksum_elements(facts)})
+        of_copy = (headers, own) if is_replaced else (old.headers, old.user_metadata)
+        metadata = describe_received(received, *of_copy)
+        keep_object(request, emulator, path, metadata)
+    return xml_response("CopyObjectResult", {**copy_elements(metadata), **checksum_elements(metadata)})
 
 
-def describe_received(received: Received, headers: Mapping[str, str], metadata: Mapping[str, str]) -> Facts:
-    """Say what is known of an object that came in one piece."""
-    return Facts(
+def describe_received(
+    received: Received, headers: Mapping[str, str], user_metadata: Mapping[str, str]
+) -> ObjectMetadata:
+    """Return the metadata of an object that was uploaded in one piece."""
+    return ObjectMetadata(
         size=received.size,
         modified_ns=received.modified_ns,
         etag=received.etag,
         headers=headers,
-        metadata=metadata,
+        user_metadata=user_metadata,
         checksums=received.checksums,
     )
 
 
 def delete_object(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Take away an object, whether it is there or not."""
+    """Delete an object, whether it exists or not."""
     bucket, key = request.bucket, request.key
     store.delete_object(emulator.folder, bucket, key, check=lambda old: check_etag(request, old))
     return Response(204)
 
 
 def delete_objects(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Delete up to 1,000 keys that a document names."""
+    """Delete the 1 to 1,000 keys that a document lists."""
     bucket = request.bucket
     store.bucket_folder(emulator.folder, bucket)
-    wish = read_document(request)
-    wishes = [] if wish is None else wish.findall("Object")
-    if wish is None or not 1 <= len(wishes) <= 1000 or not all(each.findtext("Key") for each in wishes):
+    document = read_document(request)
+    listed = [] if document is None else document.findall("Object")
+    if document is None or not 1 <= len(listed) <= 1000 or not all(each.findtext("Key") for each in listed):
         raise malformed()
-    ends = [delete_one(each, emulator, bucket) for each in wishes]
-    is_quiet = (wish.findtext("Quiet") or "").strip().lower() == "true"
+    ends = [delete_one(each, emulator, bucket) for each in listed]
+    is_quiet = (document.findtext("Quiet") or "").strip().lower() == "true"
     deleted = [] if is_quiet else [end for end in ends if "Code" not in end]
     return xml_response("DeleteResult", {"Deleted": deleted, "Error": [end for end in ends if "Code" in end]})
 
 
-def delete_one(wish: Element, emulator: Emulator, bucket: str) -> dict[str, str]:
-    """Delete one key of many, and say what came of it."""
-    key, version = wish.findtext("Key") or "", wish.findtext("VersionId") or "null"
+def delete_one(element: Element, emulator: Emulator, bucket: str) -> dict[str, str]:
+    """Delete one key of many; return its element in the response."""
+    key, version = element.findtext("Key") or "", element.findtext("VersionId") or "null"
     if version != "null":
         reason = "The specified version does not exist."
         return {"Key": key, "VersionId": version, "Code": "NoSuchVersion", "Message": reason}
@@ -141,40 +143,40 @@ def delete_one(wish: Element, emulator: Emulator, bucket: str) -> dict[str, str]
     return {"Key": key}
 
 
-def keep_object(request: ResolvedRequest, emulator: Emulator, path: Path, facts: Facts) -> None:
-    """Rename a received file to the key of the request, when the request's conditions allow it."""
+def keep_object(request: ResolvedRequest, emulator: Emulator, path: Path, metadata: ObjectMetadata) -> None:
+    """Rename a received file to the key of the request, if the request's conditions hold."""
     bucket, key = request.bucket, request.key
     store.store_object(
-        emulator.folder, bucket, key, temporary=path, facts=facts, check=lambda old: check_write(request, old)
+        emulator.folder, bucket, key, temporary=path, metadata=metadata, check=lambda old: check_write(request, old)
     )
 
 
 def source_of(request: Request) -> tuple[str, str]:
-    """Give bucket and key of the object that a copy reads."""
+    """Return bucket and key of the object that a copy reads."""
     source = unquote(request.headers["x-amz-copy-source"].partition("?")[0]).removeprefix("/")
     bucket, _, key = source.partition("/")
     return bucket, key
 
 
-def open_source(request: Request, emulator: Emulator) -> tuple[FileSlice, Facts]:
-    """Open the object that a copy reads, and hold it to the conditions on it."""
-    stream, facts = store.open_object(emulator.folder, *source_of(request))
+def open_source(request: Request, emulator: Emulator) -> tuple[FileSlice, ObjectMetadata]:
+    """Open the object that a copy reads, and check the conditions on it."""
+    stream, metadata = store.open_object(emulator.folder, *source_of(request))
     wanted = request.headers.get("x-amz-copy-source-if-match")
     unwanted = request.headers.get("x-amz-copy-source-if-none-match", "")
-    if (wanted and not is_match(wanted, facts)) or is_match(unwanted, facts):
+    if (wanted and not is_match(wanted, metadata)) or is_match(unwanted, metadata):
         stream.close()
         raise failed_condition("x-amz-copy-source-If-Match")
-    return stream, facts
+    return stream, metadata
 
 
-def find_slice(request: Request, facts: Facts) -> tuple[int, int] | None:
-    """Give start and stop of the range or the part that a read asks for; None for all."""
+def find_slice(request: Request, metadata: ObjectMetadata) -> tuple[int, int] | None:
+    """Return start and stop of the range or part that a read asks for; None for the whole object."""
     text = request.headers.get("range", "")
     if "partNumber" not in request.query:
-        return find_range(text, facts.size)
+        return find_range(text, metadata.size)
     if text:
         raise ServiceError("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
-    number, sizes = read_number(request), facts.part_sizes or (facts.size,)
+    number, sizes = read_number(request), metadata.part_sizes or (metadata.size,)
     if number > len(sizes):
         raise ServiceError("InvalidPartNumber", "The requested partnumber is not satisfiable")
     start = sum(sizes[: number - 1])
@@ -182,7 +184,7 @@ def find_slice(request: Request, facts: Facts) -> tuple[int, int] | None:
 
 
 def read_number(request: Request) -> int:
-    """Read the number of a part."""
+    """Read the number of a part out of the query."""
     text = request.query.get("partNumber", "")
     if not PART_NUMBER.fullmatch(text) or not 1 <= int(text) <= MAX_PARTS:
         raise ServiceError("InvalidArgument", f"Part number must be an integer between 1 and {MAX_PARTS}, inclusive")
@@ -190,7 +192,7 @@ def read_number(request: Request) -> int:
 
 
 def find_range(text: str, size: int) -> tuple[int, int] | None:
-    """Read a range as start and stop; None for none, and for forms that are to be ignored."""
+    """Read a range as start and stop; None when there is no range, or one in a form that has to be ignored."""
     found = RANGE.fullmatch(text)
     if not found or not (found[1] or found[2]):
         return None
@@ -202,23 +204,23 @@ def find_range(text: str, size: int) -> tuple[int, int] | None:
     return (start, stop) if start < stop else None
 
 
-def check_read(request: Request, facts: Facts) -> None:
-    """Hold a read to its conditions; those on the ETag go before those on the time."""
-    modified = facts.modified_ns // 10**9
+def check_read(request: Request, metadata: ObjectMetadata) -> None:
+    """Check the conditions of a read; those on the ETag take precedence over those on the time."""
+    modified = metadata.modified_ns // 10**9
     match, none_match = request.headers.get("if-match"), request.headers.get("if-none-match")
     since, until = request.headers.get("if-modified-since"), request.headers.get("if-unmodified-since")
-    if match and not is_match(match, facts):
+    if match and not is_match(match, metadata):
         raise failed_condition("If-Match")
     if not match and modified > read_date(until, math.inf):
         raise failed_condition("If-Unmodified-Since")
-    if none_match and is_match(none_match, facts):
+    if none_match and is_match(none_match, metadata):
         raise ServiceError("NotModified", "Not Modified")
     if not none_match and modified <= read_date(since, -math.inf):
         raise ServiceError("NotModified", "Not Modified")
 
 
 def read_date(text: str | None, otherwise: float) -> float:
-    """Read a date of a condition as seconds since 1970; RFC 9110 has one that is none passed over."""
+    """Read the date of a condition as seconds since 1970; an invalid one is ignored, as RFC 9110 says."""
     try:
         moment = parsedate_to_datetime(text or "")
         return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
@@ -226,8 +228,8 @@ def read_date(text: str | None, otherwise: float) -> float:
         return otherwise
 
 
-def check_write(request: Request, old: Facts | None) -> None:
-    """Hold a write to its conditions on what it would replace."""
+def check_write(request: Request, old: ObjectMetadata | None) -> None:
+    """Check the conditions of a write on the object that it would replace."""
     if request.headers.get("if-match") and old is None:
         raise ServiceError("NoSuchKey", "The specified key does not exist.")
     if old:
@@ -239,34 +241,34 @@ def check_write(request: Request, old: Facts | None) -> None:
         raise failed_condition("If-None-Match")
 
 
-def check_etag(request: Request, old: Facts) -> None:
-    """Hold a write or a delete to the ETag that it expects."""
+def check_etag(request: Request, old: ObjectMetadata) -> None:
+    """Check that the ETag is the one that a write or a delete expects."""
     wanted = request.headers.get("if-match")
     if wanted and not is_match(wanted, old):
         raise failed_condition("If-Match")
 
 
-def is_match(etags: str, facts: Facts) -> bool:
-    """Tell whether a list of ETags names the object's, or any."""
-    return any(etag.strip().strip('"') in ("*", facts.etag) for etag in etags.split(",") if etag.strip())
+def is_match(etags: str, metadata: ObjectMetadata) -> bool:
+    """Return whether a list of ETags has the one of the object, or `*`."""
+    return any(etag.strip().strip('"') in ("*", metadata.etag) for etag in etags.split(",") if etag.strip())
 
 
 def failed_condition(name: str) -> ServiceError:
-    """Say which condition did not hold."""
+    """Return the error of S3 for a condition that does not hold."""
     reason = "At least one of the pre-conditions you specified did not hold"
     return ServiceError("PreconditionFailed", reason, Condition=name)
 
 
 def kept_headers(request: Request) -> dict[str, str]:
-    """Take the headers that an object keeps."""
+    """Read the headers that are stored with an object."""
     kept = {name: header_text(request.headers[name]) for name in KEPT if name in request.headers}
-    # The envelope of the transfer is no property of the object.
+    # aws-chunked is an encoding of the transfer, and not of the object.
     encodings = [e.strip() for e in kept.pop("content-encoding", "").split(",") if e.strip() not in ("", "aws-chunked")]
     return kept | ({"content-encoding": ",".join(encodings)} if encodings else {})
 
 
-def user_metadata(request: Request) -> dict[str, str]:
-    """Take the user's own metadata."""
+def read_user_metadata(request: Request) -> dict[str, str]:
+    """Read the user's own metadata out of the headers."""
     sent = {name: value for name, value in request.headers.items() if name.startswith(META)}
     own = {header_text(name.removeprefix(META)): header_text(value) for name, value in sent.items()}
     size = sum(len(name) + len(value) for name, value in own.items())
@@ -277,71 +279,71 @@ def user_metadata(request: Request) -> dict[str, str]:
 
 
 def header_text(text: str) -> str:
-    """Give a text as it can stand in a header: without control characters, and as UTF-8 on the wire."""
+    """Encode a text for a header, in which it is sent as UTF-8; refuse control characters."""
     if CONTROL.search(text):
         raise ServiceError("InvalidArgument", "A header value has a line break or another control character")
     return text if text.isascii() else text.encode().decode("latin-1")
 
 
-def object_headers(request: Request, facts: Facts) -> dict[str, str]:
-    """Give the headers of an object, some of which the request may replace."""
+def object_headers(request: Request, metadata: ObjectMetadata) -> dict[str, str]:
+    """Return the headers of an object, some of which the query can replace."""
     headers = {
         "accept-ranges": "bytes",
         "content-type": "binary/octet-stream",
-        "etag": f'"{facts.etag}"',
-        "last-modified": http_time(facts.modified_ns / 1e9),
+        "etag": f'"{metadata.etag}"',
+        "last-modified": http_time(metadata.modified_ns / 1e9),
     }
-    headers |= facts.headers
-    headers |= {META + name: value for name, value in facts.metadata.items()}
+    headers |= metadata.headers
+    headers |= {META + name: value for name, value in metadata.user_metadata.items()}
     asked = {name: request.query[f"response-{name}"] for name in KEPT if f"response-{name}" in request.query}
     return headers | {name: header_text(value) for name, value in asked.items()}
 
 
-def checksum_headers(facts: Facts) -> dict[str, str]:
-    """Give the checksums of an object as headers."""
-    if not facts.checksums:
+def checksum_headers(metadata: ObjectMetadata) -> dict[str, str]:
+    """Return the checksums of an object as headers."""
+    if not metadata.checksums:
         return {}
-    sums = {f"x-amz-checksum-{name}": value for name, value in facts.checksums.items()}
-    return sums | {"x-amz-checksum-type": facts.checksum_type}
+    sums = {f"x-amz-checksum-{name}": value for name, value in metadata.checksums.items()}
+    return sums | {"x-amz-checksum-type": metadata.checksum_type}
 
 
-def checksum_elements(facts: Facts) -> dict[str, str]:
-    """Give the checksums of an object as elements of a document."""
-    sums = {f"Checksum{name.upper()}": value for name, value in facts.checksums.items()}
-    return sums | ({"ChecksumType": facts.checksum_type} if sums else {})
+def checksum_elements(metadata: ObjectMetadata) -> dict[str, str]:
+    """Return the checksums of an object as elements of a document."""
+    sums = {f"Checksum{name.upper()}": value for name, value in metadata.checksums.items()}
+    return sums | ({"ChecksumType": metadata.checksum_type} if sums else {})
 
 
-def copied(facts: Facts) -> dict[str, str]:
-    """Give what the answer to a copy says of it."""
-    return {"LastModified": iso_time(facts.modified_ns // 10**9), "ETag": f'"{facts.etag}"'}
+def copy_elements(metadata: ObjectMetadata) -> dict[str, str]:
+    """Return the elements of the response to a copy."""
+    return {"LastModified": iso_time(metadata.modified_ns // 10**9), "ETag": f'"{metadata.etag}"'}
 
 
 def get_attributes(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Give those attributes of an object that a header names."""
+    """Return those attributes of an object that a header names."""
     bucket, key = request.bucket, request.key
-    _, facts = store.find_object(emulator.folder, bucket, key)
-    check_read(request, facts)
+    _, metadata = store.find_object(emulator.folder, bucket, key)
+    check_read(request, metadata)
     asked = {name.strip() for name in request.headers.get("x-amz-object-attributes", "").split(",")}
-    known = attributes_of(facts)
+    known = attributes_of(metadata)
     if not asked or not asked <= known.keys():
         raise ServiceError("InvalidArgument", "Invalid attribute name specified.")
     response = xml_response("GetObjectAttributesResponse", {name: known[name] for name in known if name in asked})
-    return Response(200, {**response.headers, "last-modified": http_time(facts.modified_ns / 1e9)}, response.body)
+    return Response(200, {**response.headers, "last-modified": http_time(metadata.modified_ns / 1e9)}, response.body)
 
 
-def attributes_of(facts: Facts) -> dict[str, Any]:
-    """Give all attributes, in the order of the documentation; None for those that an object does not have."""
+def attributes_of(metadata: ObjectMetadata) -> dict[str, Any]:
+    """Return all attributes, in the order of the documentation; None for those that an object does not have."""
     return {
-        "ETag": facts.etag,
-        "Checksum": checksum_elements(facts) or None,
-        "ObjectParts": {"PartsCount": len(facts.part_sizes)} if facts.part_sizes else None,
+        "ETag": metadata.etag,
+        "Checksum": checksum_elements(metadata) or None,
+        "ObjectParts": {"PartsCount": len(metadata.part_sizes)} if metadata.part_sizes else None,
         "StorageClass": "STANDARD",
-        "ObjectSize": facts.size,
+        "ObjectSize": metadata.size,
     }
 
 
 def get_tagging(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Say that an object has no tags, which the AWS CLI asks before it copies in parts."""
+    """Return no tags, as no object has any; the AWS CLI asks before it copies in parts."""
     bucket, key = request.bucket, request.key
     store.find_object(emulator.folder, bucket, key)
     return xml_response("Tagging", {"TagSet": ""})

@@ -1,4 +1,4 @@
-"""Objects: plain files below `s3/<bucket>`, and beside them, in `state/objects`, what a file cannot say of itself.
+"""Objects: plain files below `s3/<bucket>`, and in `state/objects` the metadata that a file system does not keep.
 
 A file with a dot in its name that somebody puts into a bucket's folder by hand is an object too.
 """
@@ -28,19 +28,19 @@ BUCKET = re.compile(r"(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[
 KEY_BYTES = 1024
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is known of an object beside its bytes.
+class ObjectMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Metadata of an object: what S3 returns beside its bytes.
 
     Attributes
     ----------
     size, modified_ns
-        Of the file that these facts are about; facts of another file are not believed.
+        Of the file that the metadata describe; where the file has others, the metadata are ignored.
     etag
         Without its quotes.
     headers
         `content-type` and the like, as sent and given back.
-    metadata
-        The user's own, without `x-amz-meta-`.
+    user_metadata
+        The user's own, names without `x-amz-meta-`.
     checksums
         Base64 by algorithm in lower case.
     checksum_type
@@ -48,14 +48,14 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     part_sizes
         Bytes of each part of an object that was uploaded in parts.
     inode
-        Of a file that a job lets grow: bytes beyond `size` are no part of the object before its facts say so.
+        Of a file to which a job appends: bytes beyond `size` do not belong to the object yet.
     """
 
     size: int
     modified_ns: int
     etag: str
     headers: Mapping[str, str] = {}
-    metadata: Mapping[str, str] = {}
+    user_metadata: Mapping[str, str] = msgspec.field(name="metadata", default={})
     checksums: Mapping[str, str] = {}
     checksum_type: str = "FULL_OBJECT"
     part_sizes: tuple[int, ...] = ()
@@ -71,7 +71,7 @@ class Bucket(msgspec.Struct, frozen=True):
 
 
 def bucket_folder(folder: Path, bucket: str) -> Path:
-    """Give the folder of a bucket that exists."""
+    """Return the folder of a bucket; raise NoSuchBucket when there is none."""
     path = folder / "s3" / bucket
     if not BUCKET.fullmatch(bucket) or not path.is_dir() or path.is_symlink():
         raise ServiceError("NoSuchBucket", "The specified bucket does not exist", BucketName=bucket)
@@ -79,7 +79,7 @@ def bucket_folder(folder: Path, bucket: str) -> Path:
 
 
 def create_bucket(folder: Path, bucket: Bucket) -> None:
-    """Make an empty bucket."""
+    """Create an empty bucket."""
     if not BUCKET.fullmatch(bucket.name):
         raise ServiceError("InvalidBucketName", "The specified bucket is not valid.", BucketName=bucket.name)
     path = folder / "s3" / bucket.name
@@ -93,7 +93,7 @@ def create_bucket(folder: Path, bucket: Bucket) -> None:
 
 
 def delete_bucket(folder: Path, bucket: str) -> None:
-    """Take away a bucket that holds nothing."""
+    """Delete an empty bucket and its metadata."""
     path = bucket_folder(folder, bucket)
     with lock_bucket(folder, bucket):
         if next(walk_keys(path), None) is not None:
@@ -104,7 +104,7 @@ def delete_bucket(folder: Path, bucket: str) -> None:
 
 
 def read_bucket(folder: Path, bucket: str) -> Bucket:
-    """Say what is known of a bucket."""
+    """Read name, creation time and region of a bucket; one that was made by hand is of us-east-1."""
     path = bucket_folder(folder, bucket)
     try:
         return msgspec.json.decode((folder / "state" / "buckets" / f"{bucket}.json").read_bytes(), type=Bucket)
@@ -118,17 +118,17 @@ def list_buckets(folder: Path) -> list[Bucket]:
     return [read_bucket(folder, name) for name in sorted(path.name for path in paths) if BUCKET.fullmatch(name)]
 
 
-def find_object(folder: Path, bucket: str, key: str) -> tuple[Path, Facts]:
-    """Give the file of an object and what is known of it."""
+def find_object(folder: Path, bucket: str, key: str) -> tuple[Path, ObjectMetadata]:
+    """Return the file of an object and its metadata; raise NoSuchKey when there is none."""
     path = find_path(folder, bucket, key)
     try:
-        return path, read_facts(path, facts_path(folder, bucket, key))
+        return path, read_metadata(path, metadata_path(folder, bucket, key))
     except OSError:
         raise missing_key(key) from None
 
 
 def find_path(folder: Path, bucket: str, key: str) -> Path:
-    """Give the file of an object, of which nothing is read: to work out an ETag takes seconds for a long one."""
+    """Return the file of an object without its metadata: to compute an ETag takes seconds for a large file."""
     root = bucket_folder(folder, bucket)
     path = key_path(root, key)
     try:
@@ -140,20 +140,20 @@ def find_path(folder: Path, bucket: str, key: str) -> Path:
 
 
 def missing_key(key: str) -> ServiceError:
-    """Say that there is no such object."""
+    """Return the error of S3 for a key that does not exist."""
     return ServiceError("NoSuchKey", "The specified key does not exist.", Key=key)
 
 
-def open_object(folder: Path, bucket: str, key: str) -> tuple[FileSlice, Facts]:
-    """Open an object for reading, together with the facts of the very file that is open."""
+def open_object(folder: Path, bucket: str, key: str) -> tuple[FileSlice, ObjectMetadata]:
+    """Open an object for reading, together with the metadata of the very file that is open."""
     while True:
-        path, facts = find_object(folder, bucket, key)
+        path, metadata = find_object(folder, bucket, key)
         try:
-            stream = FileSlice(path, 0, facts.size)
+            stream = FileSlice(path, 0, metadata.size)
         except FileNotFoundError:
             continue
-        if is_about(facts, stream.stat):
-            return stream, facts
+        if is_metadata_of(metadata, stream.stat):
+            return stream, metadata
         stream.close()
 
 
@@ -170,50 +170,54 @@ def store_object(
     key: str,
     *,
     temporary: Path,
-    facts: Facts,
-    check: Callable[[Facts | None], None] = lambda _: None,
+    metadata: ObjectMetadata,
+    check: Callable[[ObjectMetadata | None], None] = lambda _: None,
 ) -> None:
-    """Rename a finished file to its key, facts first: a process that dies between leaves the old object whole.
+    """Rename a finished file to its key, metadata first: a process that dies between leaves the old object whole.
 
-    `check` sees the facts of the object that would be replaced, and may refuse.
+    `check` gets the metadata of the object that would be replaced, and raises to refuse.
     """
     check_key(key)
-    root, facts_root = bucket_folder(folder, bucket), folder / "state" / "objects" / bucket
-    path, facts_file = key_path(root, key), facts_path(folder, bucket, key)
+    root, metadata_root = bucket_folder(folder, bucket), folder / "state" / "objects" / bucket
+    path, metadata_file = key_path(root, key), metadata_path(folder, bucket, key)
     with lock_bucket(folder, bucket):
         bucket_folder(folder, bucket)
-        if has_link(path.parent, root) or has_link(facts_file.parent, facts_root):
-            raise ServiceError("AccessDenied", "The emulator's folder has a symbolic link there, which is not followed")
+        if has_link(path.parent, root) or has_link(metadata_file.parent, metadata_root):
+            raise ServiceError(
+                "AccessDenied", "The emulator's folder has a symbolic link at this path, and links are not followed"
+            )
         try:
-            old = find_facts(path, facts_file)
+            old = find_metadata(path, metadata_file)
             check(old)
             # Nothing of an object is flushed: it would double the time of thousands of small ones. A power loss may
-            # leave an object empty or without its facts, which are then worked out anew.
-            write_json(facts_file, [facts, old] if old else [facts], flush=False)
+            # leave an object empty or without its metadata, which are then worked out anew.
+            write_json(metadata_file, [metadata, old] if old else [metadata], flush=False)
             make_folders(path.parent)
             temporary.replace(path)
         except (FileExistsError, IsADirectoryError, NotADirectoryError):
-            raise ServiceError("AccessDenied", "In the folder something that is no object stands in the way") from None
+            raise ServiceError("AccessDenied", "A file or folder that is not an object already has this path") from None
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
             raise ServiceError("KeyTooLongError", "Your key is too long for the file system") from None
 
 
-def delete_object(folder: Path, bucket: str, key: str, *, check: Callable[[Facts], None] = lambda _: None) -> None:
-    """Take an object away; one that is not there is no error, and `check` sees the facts of one that is."""
-    root, facts_root = bucket_folder(folder, bucket), folder / "state" / "objects" / bucket
-    path, facts_file = key_path(root, key), facts_path(folder, bucket, key)
+def delete_object(
+    folder: Path, bucket: str, key: str, *, check: Callable[[ObjectMetadata], None] = lambda _: None
+) -> None:
+    """Delete an object, if it exists; `check` gets its metadata first, and raises to refuse."""
+    root, metadata_root = bucket_folder(folder, bucket), folder / "state" / "objects" / bucket
+    path, metadata_file = key_path(root, key), metadata_path(folder, bucket, key)
     with lock_bucket(folder, bucket):
         try:
-            old = None if has_link(path, root) else find_facts(path, facts_file)
+            old = None if has_link(path, root) else find_metadata(path, metadata_file)
         except OSError:
-            return  # Something that is no object stands in the way.
+            return  # A file or folder that is not an object has this path.
         if old:
             check(old)
             remove_file(path, root)
-        if not has_link(facts_file, facts_root):
-            remove_file(facts_file, facts_root)
+        if not has_link(metadata_file, metadata_root):
+            remove_file(metadata_file, metadata_root)
 
 
 def check_key(key: str) -> None:
@@ -224,16 +228,16 @@ def check_key(key: str) -> None:
 
 
 def walk_keys(folder: Path, *, prefix: str = "", after: str = "") -> Iterator[tuple[str, Path]]:
-    """Go through the keys of a bucket in the order of their UTF-8 bytes.
+    """Yield the keys of a bucket, with their files, in the order of their UTF-8 bytes.
 
     Parameters
     ----------
     folder
         The bucket's folder.
     prefix
-        Only keys that begin with it.
+        Yield only keys that begin with it.
     after
-        Only keys beyond it.
+        Yield only keys that sort after it.
     """
     # Keys can be a thousand folders deep, which is too deep for a function that calls itself.
     levels = [("", folder, iter(sorted(read_names(folder))))]
@@ -251,7 +255,7 @@ def walk_keys(folder: Path, *, prefix: str = "", after: str = "") -> Iterator[tu
 
 
 def read_names(folder: Path) -> Iterator[tuple[str, str, bool]]:
-    """Give what each name in a folder stands for, the name itself, and whether it is a folder."""
+    """Yield the part of a key that each name in a folder stands for, the name, and whether it is a folder."""
     try:
         with os.scandir(folder) as entries:
             found = [(entry.name, entry.is_dir()) for entry in entries if not entry.is_symlink()]
@@ -264,53 +268,53 @@ def read_names(folder: Path) -> Iterator[tuple[str, str, bool]]:
             yield name_text(name, kind), name, is_folder
 
 
-def read_facts(path: Path, facts_file: Path) -> Facts:
-    """Read what is known of a file; of one that was put there by hand, work it out."""
+def read_metadata(path: Path, metadata_file: Path) -> ObjectMetadata:
+    """Read the metadata of a file; compute them for a file that was put there by hand."""
     stat = path.lstat()
     if not S_ISREG(stat.st_mode):
         raise FileNotFoundError(path)
     try:
-        known = msgspec.json.decode(facts_file.read_bytes(), type=list[Facts])
+        known = msgspec.json.decode(metadata_file.read_bytes(), type=list[ObjectMetadata])
     except (FileNotFoundError, msgspec.DecodeError):
         known = []
-    for facts in known:
-        if is_about(facts, stat):
-            return facts
+    for metadata in known:
+        if is_metadata_of(metadata, stat):
+            return metadata
     with path.open("rb") as content:
         etag = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    return Facts(size=stat.st_size, modified_ns=stat.st_mtime_ns, etag=etag)
+    return ObjectMetadata(size=stat.st_size, modified_ns=stat.st_mtime_ns, etag=etag)
 
 
-def is_about(facts: Facts, stat: os.stat_result) -> bool:
-    """Tell whether facts are about a file; one that grows may be ahead of them."""
-    if facts.inode is not None:
-        return facts.inode == stat.st_ino and facts.size <= stat.st_size
-    return (facts.size, facts.modified_ns) == (stat.st_size, stat.st_mtime_ns)
+def is_metadata_of(metadata: ObjectMetadata, stat: os.stat_result) -> bool:
+    """Return whether metadata describe a file; a file that grows may be longer than they say."""
+    if metadata.inode is not None:
+        return metadata.inode == stat.st_ino and metadata.size <= stat.st_size
+    return (metadata.size, metadata.modified_ns) == (stat.st_size, stat.st_mtime_ns)
 
 
-def find_facts(path: Path, facts_file: Path) -> Facts | None:
-    """Read what is known of a file; None when there is no such file."""
+def find_metadata(path: Path, metadata_file: Path) -> ObjectMetadata | None:
+    """Read the metadata of a file; return None when there is no such file."""
     try:
-        return read_facts(path, facts_file)
+        return read_metadata(path, metadata_file)
     except FileNotFoundError:
         return None
 
 
-def facts_path(folder: Path, bucket: str, key: str) -> Path:
-    """Give the file that holds what is known of an object."""
+def metadata_path(folder: Path, bucket: str, key: str) -> Path:
+    """Return the path of the file with the metadata of an object."""
     path = key_path(folder / "state" / "objects" / bucket, key)
     return path.with_name(path.name + ".json")
 
 
 def lock_bucket(folder: Path, bucket: str) -> FileLock:
-    """Give the lock that a change to a bucket holds."""
+    """Return the lock under which a bucket is changed."""
     path = folder / "state" / "locks" / f"{bucket}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path)
 
 
 def has_link(path: Path, top: Path) -> bool:
-    """Tell whether a symbolic link stands below `top` on the way to a path: only somebody's hand puts one there."""
+    """Return whether a path has a symbolic link in it below `top`; the emulator itself makes none."""
     place = str(top)
     for name in path.relative_to(top).parts:
         place = os.path.join(place, name)  # noqa: PTH118 -- keys can be a thousand folders deep
@@ -320,7 +324,7 @@ def has_link(path: Path, top: Path) -> bool:
 
 
 def remove_file(path: Path, top: Path) -> None:
-    """Take away a file and the folders that it leaves empty, up to `top`."""
+    """Delete a file and the folders that it leaves empty, up to `top`."""
     path.unlink(missing_ok=True)
     for parent in path.parents:
         if parent == top or not parent.is_relative_to(top):

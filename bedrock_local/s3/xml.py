@@ -1,4 +1,4 @@
-"""XML as S3 speaks it: written from plain values, read without entities."""
+"""XML of S3: written from plain values, read without entities."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bedrock_local.protocol.messages import BytesBody, Request, Response, chunks
 from bedrock_local.s3.checksums import is_wrapped, plain_chunks
 
 SPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-# What XML 1.0 does not have at all, and CR, which readers make LF of: S3 writes them as references all the same.
+# Characters that XML 1.0 does not allow, and CR, which parsers convert to LF: S3 writes references for them anyway.
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 LIMIT_BYTES = 4_000_000  # 1,000 keys of 1,024 bytes, escaped
 
 
 def xml_response(root: str, inside: Mapping[str, Any] | str) -> Response:
-    """Answer with a document; a list becomes one element for each of its values, None none."""
+    """Write a document as a response; a list becomes one element per value, and None no element."""
     content = text(inside) if isinstance(inside, str) else "".join(elements(inside))
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{SPACE}">{content}</{root}>'
     return Response(200, {"content-type": "application/xml"}, BytesBody(body.encode()))
@@ -41,7 +41,7 @@ def text(value: object) -> str:
 
 
 def read_document(request: Request) -> Element | None:
-    """Read the document that a request carries, if it carries one."""
+    """Read the document in the body of a request; return None when the body is empty."""
     pieces = plain_chunks(request.body, {}) if is_wrapped(request) else chunks(request.body)
     content = b""
     for piece in pieces:
@@ -52,12 +52,12 @@ def read_document(request: Request) -> Element | None:
 
 
 def read_xml(content: bytes) -> Element:
-    """Read a document; one with a document type, by which entities grow without bound, is refused."""
+    """Parse a document; refuse one with a document type, which could define entities that grow without bound."""
     parser = XMLParser(target=PlainBuilder())  # noqa: S314 -- the builder refuses what defusedxml would
     try:
         parser.feed(content)
         root: Element = parser.close()
-    except (ParseError, ValueError, LookupError):  # The last is an encoding that nobody knows.
+    except (ParseError, ValueError, LookupError):  # LookupError: an unknown encoding.
         raise malformed() from None
     for element in root.iter():
         element.tag = element.tag.rsplit("}", 1)[-1]
@@ -65,13 +65,13 @@ def read_xml(content: bytes) -> Element:
 
 
 def malformed() -> ServiceError:
-    """Say that a document cannot be read."""
+    """Return the error of S3 for a document that cannot be read."""
     reason = "The XML you provided was not well-formed or did not validate against our published schema"
     return ServiceError("MalformedXML", reason)
 
 
 class PlainBuilder(TreeBuilder):
-    """Build the tree of a document that declares nothing of its own."""
+    """Build the tree of a document without declarations."""
 
     def doctype(self, *_: object) -> None:
         """Refuse the declaration in which entities are defined."""

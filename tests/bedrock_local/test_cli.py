@@ -115,8 +115,8 @@ def test_work_in_a_folder_that_is_no_emulators_is_refused(command, tmp_path):
 
 def test_only_the_settings_that_are_given_change(command, folder):
     write_settings(folder, Settings(min_records=7, faults={"throttled": 0.5}))
-    command("--work", "--clock", "realistic", "--factor", 60, "--quotas", 2024, "--seed", 3)
-    changed = Settings(min_records=7, faults={"throttled": 0.5}, clock="realistic", factor=60, quotas="2024", seed=3)
+    command("--work", "--clock", "realistic", "--speed", 60, "--quotas", 2024, "--seed", 3)
+    changed = Settings(min_records=7, faults={"throttled": 0.5}, clock="realistic", speed=60, quotas="2024", seed=3)
     assert read_settings(folder) == changed
 
 
@@ -139,7 +139,7 @@ def test_faults_are_given_by_name_and_rate_and_taken_away(command, folder):
         (["--fault", "throttled"], "give a name and a rate from 0 to 1, as in throttled=0.1"),
         (["--fault", "throttled=2"], "give a name and a rate from 0 to 1"),
         (["--fault", "slow=0.1"], "no fault 'slow'; there are record-400, "),
-        (["--factor", "0"], "factor: Expected `float` >= 0.001"),
+        (["--speed", "0"], "speed: Expected `float` >= 0.001"),
         (["--responder", "nobody"], "unknown responder 'nobody'; choose extract, worker"),
         (["--responder", "answers.jsonl"], "there is no such file"),
         (["--responder", "nowhere:answer"], "no module 'nowhere' is in "),

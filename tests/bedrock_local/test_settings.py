@@ -7,7 +7,7 @@ from bedrock_local.settings import Settings, read_settings, write_settings
 
 
 def test_settings_come_back(tmp_path):
-    settings = Settings(clock="realistic", seconds={"Scheduled": 5}, factor=60)
+    settings = Settings(clock="realistic", seconds={"Scheduled": 5}, speed=60)
     write_settings(tmp_path, settings)
     assert read_settings(tmp_path) == settings
 
@@ -25,8 +25,8 @@ def test_what_a_file_does_not_name_has_its_default(tmp_path):
         ('{"clok": "instant"}', "unknown field `clok`; there are clock, seconds, "),
         ('{"clock": "slow"}', "clock: Invalid enum value 'slow'; it can be instant, realistic"),
         ('{"seconds": {"Completed": 1}}', "seconds: Invalid enum value 'Completed'; it can be Submitted, Validating, "),
-        ('{"factor": 0}', ">= 0.001"),
-        ('{"factor"', "correct it, or delete the file for the defaults"),
+        ('{"speed": 0}', ">= 0.001"),
+        ('{"speed"', "correct it, or delete the file for the defaults"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_file(tmp_path, text, reason):
@@ -38,7 +38,7 @@ def test_a_wrong_setting_is_named_with_its_file(tmp_path, text, reason):
 
 def test_seconds_by_name_go_before_the_preset():
     settings = Settings(clock="realistic", seconds={"Submitted": 5})
-    assert (settings.lasts("Submitted"), settings.lasts("Validating")) == (5, 60)
+    assert (settings.minimum_seconds("Submitted"), settings.minimum_seconds("Validating")) == (5, 60)
 
 
 def test_a_wrong_value_is_refused_before_it_is_written(tmp_path):

@@ -110,7 +110,7 @@ def test_a_job_without_a_fault_ends_by_itself():
 
 def test_a_slow_job_waits_ten_times_as_long_before_it_begins():
     slow = slow_clock(Settings(clock="realistic", seconds={"Scheduled": 5}, faults={"job-slow": 1}), "summaries-1")
-    lasts = {status: slow.lasts(status) for status in ("Submitted", "Validating", "Scheduled", "InProgress")}
+    lasts = {status: slow.minimum_seconds(status) for status in ("Submitted", "Validating", "Scheduled", "InProgress")}
     assert lasts == {"Submitted": 600, "Validating": 600, "Scheduled": 50, "InProgress": 180}
 
 

@@ -46,7 +46,7 @@ def test_counters_are_zero_until_validated_and_then_grow_evenly(slow, clock):
 
 
 def test_a_factor_makes_the_clock_faster(jobs_at, clock, record):
-    jobs = jobs_at(clock="realistic", seconds={}, factor=60)
+    jobs = jobs_at(clock="realistic", seconds={}, speed=60)
     jobs.put([record(1)])
     arn = jobs.create()
     clock.move(7)
@@ -257,7 +257,7 @@ def test_a_job_that_no_request_is_about_expires(jobs_at, clock):
     ("seconds", "end"), [({"Scheduled": 30 * HOUR}, "Expired"), ({"InProgress": 48 * HOUR}, "PartiallyCompleted")]
 )
 def test_a_timeout_runs_with_the_factor_of_the_clock(jobs_at, clock, record, seconds, end):
-    jobs = jobs_at(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 0} | seconds, factor=60, work_seconds=10)
+    jobs = jobs_at(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 0} | seconds, speed=60, work_seconds=10)
     jobs.put([record(number) for number in range(10)])
     arn = jobs.create()
     for _ in range(2):
@@ -268,7 +268,7 @@ def test_a_timeout_runs_with_the_factor_of_the_clock(jobs_at, clock, record, sec
 
 
 def test_a_stop_takes_as_long_as_the_factor_of_the_clock_makes_it(jobs_at, clock):
-    jobs = jobs_at(seconds={"Stopping": 60}, factor=60)
+    jobs = jobs_at(seconds={"Stopping": 60}, speed=60)
     arn = jobs.create()
     jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
     clock.move(1)

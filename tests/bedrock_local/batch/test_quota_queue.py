@@ -157,11 +157,11 @@ def test_a_request_about_the_last_of_a_queue_advances_all_of_it(few, clock):
     assert statuses(jobs, arns) == ["Completed"] * 4
 
 
-@pytest.mark.parametrize("factor", [1, 60])
-def test_a_queued_job_expires_at_its_timeout(few, clock, factor):
-    jobs = few(over_quota="queue", max_unfinished_jobs=0, factor=factor)
+@pytest.mark.parametrize("speed", [1, 60])
+def test_a_queued_job_expires_at_its_timeout(few, clock, speed):
+    jobs = few(over_quota="queue", max_unfinished_jobs=0, speed=speed)
     arn = jobs.create()
-    clock.move(24 * HOUR / factor - 1)
+    clock.move(24 * HOUR / speed - 1)
     assert jobs.get(arn)["status"] == "Submitted"
     clock.move(1)
     assert jobs.get(arn)["status"] == "Expired"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from bedrock_local import open_session
-from bedrock_local.s3.store import Facts, store_object
+from bedrock_local.s3.store import ObjectMetadata, store_object
 
 DOORS = ["inside", "http"]
 
@@ -128,9 +128,9 @@ def test_of_many_writers_one_makes_the_object(s3):
 
 def test_a_writer_that_dies_before_the_rename_leaves_the_old_object_whole(s3, folder):
     sent = s3.put_object(Bucket="calls", Key="a", Body=b"old", Metadata={"call": "7"})
-    new = Facts(size=3, modified_ns=1, etag="new")
+    new = ObjectMetadata(size=3, modified_ns=1, etag="new")
     with pytest.raises(FileNotFoundError):
-        store_object(folder, "calls", "a", temporary=folder / "never-written", facts=new)
+        store_object(folder, "calls", "a", temporary=folder / "never-written", metadata=new)
     found = s3.head_object(Bucket="calls", Key="a")
     assert (found["Metadata"], found["ETag"]) == ({"call": "7"}, sent["ETag"])
 
