@@ -158,33 +158,34 @@ def emulator(
     folder: Annotated[
         Path | None, Option(help="The emulator's folder; by default that of the profile 'emulator'.")
     ] = None,
-    port: Annotated[int, Option(help="Port on 127.0.0.1; 0 for any free port.")] = PORT,
-    work: Annotated[bool, Option("--work", help="Do not serve: process the jobs until all have ended.")] = False,  # noqa: FBT002 -- typer's way
+    port: Annotated[int, Option(help="Port on 127.0.0.1; 0 for any that is free.")] = PORT,
+    work: Annotated[bool, Option("--work", help="Do not serve; work on the jobs until all have ended.")] = False,  # noqa: FBT002 -- typer's way
     responder: Annotated[
-        str | None, Option(help="What answers: extract, an OpenAI-compatible URL, answers.jsonl, or module:function.")
+        str | None, Option(help="Responder: extract, an OpenAI-compatible URL, answers.jsonl, or module:function.")
     ] = None,
     responder_model: Annotated[str | None, Option(help="Name of the model at the endpoint.")] = None,
-    responder_workers: Annotated[int | None, Option(help="How many requests the endpoint gets at a time.")] = None,
+    responder_workers: Annotated[int | None, Option(help="How many requests the endpoint gets at once.")] = None,
     clock: Annotated[
-        Literal["instant", "realistic"] | None, Option(help="How long jobs take: no time, or as on AWS.")
+        Literal["instant", "realistic"] | None, Option(help="How long the statuses of a job last.")
     ] = None,
-    speed: Annotated[float | None, Option(help="How many times faster than real time jobs run.")] = None,
-    records_per_second: Annotated[float | None, Option(help="Most records that a job processes in a second.")] = None,
+    speed: Annotated[float | None, Option(help="How many times faster than the wall clock jobs run.")] = None,
+    records_per_second: Annotated[float | None, Option(help="Most records of a job per second.")] = None,
     quotas: Annotated[Literal["2026", "2024"] | None, Option(help="Year of Bedrock's quotas.")] = None,
-    min_records: Annotated[int | None, Option(help="Fewest records of a job, instead of that year's quota.")] = None,
+    min_records: Annotated[int | None, Option(help="Fewest records of a job, in place of that year's quota.")] = None,
     over_quota: Annotated[
-        Literal["refuse", "queue"] | None, Option(help="Whether jobs beyond the quota are refused or wait.")
+        Literal["refuse", "queue"] | None, Option(help="What happens to jobs beyond the quota.")
     ] = None,
     fault: Annotated[
         list[str] | None,
-        Option(help="A fault and its rate, as throttled=0.1; can be given several times; or none."),
+        Option(help="A fault and its rate, such as throttled=0.1; can be repeated; none for no faults."),
     ] = None,
-    seed: Annotated[int | None, Option(help="Seed of the random choice of what the faults affect.")] = None,
+    seed: Annotated[int | None, Option(help="Chooses the targets of the faults.")] = None,
 ) -> None:
     """Serve Bedrock batch inference from a folder.
 
-    AWS clients of any language can use it. Prints what to paste into another terminal so that the AWS CLI and SDKs do.
-    Options on the responder, clock, quotas and faults are saved in the folder's settings.
+    AWS clients in any language can use it.
+    Prints what to paste into another terminal so that the AWS CLI and SDKs find it.
+    Options about answers, clock, quotas and faults are saved in the folder's settings.
     """
     from bedrock_local.cli import CommandError, run_server, run_work
 

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings", "open_session", "serve"]
 
-PLACES = {"Settings": "settings", "open_session": "transport.botocore_hook", "serve": "transport.server"}
+MODULES = {"Settings": "settings", "open_session": "transport.botocore_hook", "serve": "transport.server"}
 
 
 # The pytest plugin is in this package, and no test run without it should pay for boto3.
 def __getattr__(name: str) -> Any:
-    if name not in PLACES:
+    if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{PLACES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{MODULES[name]}"), name)

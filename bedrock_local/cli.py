@@ -1,4 +1,4 @@
-"""The command `batchbook emulator`: from its options to settings, a server, or work on the jobs that there are."""
+"""The command `batchbook emulator`: convert its options to settings, then serve the folder or work on its jobs."""
 
 from __future__ import annotations
 
@@ -25,43 +25,46 @@ from bedrock_local.settings import Settings, change_settings, read_settings
 from bedrock_local.transport.server import Server, serve
 
 FUNCTION = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)")
-# What would lead clients elsewhere in spite of AWS_ENDPOINT_URL, or keep them from it.
-ASTRAY = re.compile(
+# Variables that send clients elsewhere in spite of AWS_ENDPOINT_URL, or make them fail.
+CONFLICTING = re.compile(
     "AWS_(PROFILE|DEFAULT_PROFILE|BEARER_TOKEN_BEDROCK|(ENDPOINT_URL_|IGNORE_CONFIGURED_|USE_FIPS_|USE_DUALSTACK_).+)"
 )
 PROXY = re.compile("https?_proxy|all_proxy", re.IGNORECASE)
 
 
 class CommandError(Exception):
-    """An option that cannot be followed; the text says what can."""
+    """An option that cannot be used; the text says what to do instead."""
 
 
 def run_server(folder: Path, port: int, options: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Serve a folder until Ctrl-C, and say first what to paste into another terminal."""
+    """Serve a folder until Ctrl-C; print first what to paste into another terminal."""
     emulator = open_folder(folder, options)
     with ExitStack() as stack:
         try:
             server = stack.enter_context(serve(emulator.folder, port=port, responder=emulator.responder))
         except (OSError, OverflowError) as error:
-            reason = f"--port {port} cannot be had: {error}; end what listens there, or give another, up to 65535"
+            cure = "stop the other process or choose another port, up to 65535"
+            reason = f"cannot listen on port {port}: {error}; {cure}"
             raise CommandError(reason) from error
         with suppress(KeyboardInterrupt):
             say(welcome(server))
             if emulator.find_responder() is None:
                 say("\nNo responder is configured in this process (the setting is worker); --responder sets one.")
-            # Not an event: where polars has been imported, Ctrl-C does not wake those who wait for one.
+            # Not an event: where polars has been imported, Ctrl-C does not interrupt waiting for one.
             while True:
                 time.sleep(3600)
-    say("\nThe server has ended. The folder keeps buckets and jobs; the same command goes on with them.")
+    say("\nThe server has stopped. Buckets and jobs stay in the folder; the same command continues with them.")
 
 
 def run_work(folder: Path, options: dict[str, Any], say: Callable[[str], None], tell: Callable[[str], None]) -> None:
-    """Work on the folder's jobs until all have ended; `tell` shows how far it is, `say` what came of it."""
+    """Work on the folder's jobs until all have ended; `tell` prints the progress, `say` the result."""
     if not any((folder.expanduser() / name).exists() for name in CONTENT):
-        raise CommandError(f"{folder}: no emulator is in this folder; look at --folder, or make one without --work")
+        raise CommandError(f"{folder}: this folder has no emulator; check --folder, or create one without --work")
     emulator = open_folder(folder, options)
     if emulator.find_responder() is None:
-        raise CommandError("no responder is configured in this process; give --responder module:function or extract")
+        raise CommandError(
+            "no responder: the settings leave answering to workers; use --responder module:function or extract"
+        )
     try:
         found = run_until_done(emulator, lambda unfinished: tell(describe_progress(emulator, unfinished)))
     except SettingsError as error:
@@ -72,7 +75,7 @@ def run_work(folder: Path, options: dict[str, Any], say: Callable[[str], None], 
 
 
 def open_folder(folder: Path, options: dict[str, Any]) -> Emulator:
-    """Open the folder with the settings that options change; a function that answers stays with this process."""
+    """Open the folder, and change the settings that options name; a function as responder is of this process only."""
     changes = {name: value for name, value in options.items() if value is not None}
     if "faults" in changes:
         changes["faults"] = read_faults(changes["faults"])
@@ -84,7 +87,7 @@ def open_folder(folder: Path, options: dict[str, Any]) -> Emulator:
         changes["responder"] = str(find_file(changes["responder"]))
     try:
         folder = make_folder(folder)
-        if "responder" in changes:  # before it is written: what nobody can open must not replace what is there
+        if "responder" in changes:  # before it is written: an invalid responder must not replace a valid one
             find_responder(changes["responder"], folder=folder, model="", workers=1)
         change_settings(folder, **changes) if changes else read_settings(folder)
         emulator = Emulator(folder, responder=responder)
@@ -95,7 +98,7 @@ def open_folder(folder: Path, options: dict[str, Any]) -> Emulator:
 
 
 def read_faults(pairs: list[str]) -> dict[str, float]:
-    """Read `throttled=0.1` and the like; `none` alone means no faults."""
+    """Parse options such as `throttled=0.1`; `none` alone means no faults."""
     if pairs == ["none"]:
         return {}
     faults = {}
@@ -106,58 +109,60 @@ def read_faults(pairs: list[str]) -> dict[str, float]:
         except ValueError:
             faults[name] = math.nan
         if not 0 <= faults[name] <= 1:
-            reason = f"--fault {pair}: give a name and a rate from 0 to 1, as in throttled=0.1; or none for no faults"
+            reason = f"--fault {pair}: expected a name and a rate from 0 to 1, as in throttled=0.1, or none"
             raise CommandError(reason)
     return faults
 
 
 def find_function(module: str, name: str) -> Responder:
-    """Import a function that answers; modules of the folder one stands in are found too."""
+    """Import a function as responder; modules in the working directory are found too."""
     sys.path.insert(0, str(Path.cwd()))
     where = f"--responder {module}:{name}"
     try:
         function = getattr(importlib.import_module(module), name, None)
     except ModuleNotFoundError as error:
-        reason = f"{where}: no module {error.name!r} is in {Path.cwd()} or installed; go to its folder, or install it"
+        reason = (
+            f"{where}: module {error.name!r} is neither in {Path.cwd()} nor installed; go to its folder, or install it"
+        )
         raise CommandError(reason) from error
     if not callable(function):
-        raise CommandError(f"{where}: {module} has no function {name!r}; it takes a Question and gives a Reply")
+        raise CommandError(f"{where}: {module} has no function {name!r}; it has to take a Question and return a Reply")
     found: Responder = function
     return found
 
 
 def find_file(name: str) -> Path:
-    """Give the full path of a file of recorded answers, which means the same from every folder."""
+    """Return the absolute path of a file of recorded answers, as other processes have other working directories."""
     path = Path(name).expanduser().absolute()
     if not path.is_file():
-        raise CommandError(f"--responder {name}: there is no such file; give the output file of a batch job")
+        raise CommandError(f"--responder {name}: no such file; expected an output of a batch job, one line per record")
     return path
 
 
 def welcome(server: Server) -> str:
-    """Say where the server is, and what makes clients find it."""
+    """Return the text with the server's address and the variables by which clients find it."""
     folder = server.emulator.folder
-    lines = [f"The emulator in {folder} is at {server.url}; Ctrl-C ends it."]
+    lines = [f"The emulator in {folder} is at {server.url}; Ctrl-C stops it."]
     if changed := describe_settings(read_settings(folder)):
         lines.append(f"Settings ({folder / 'settings.json'}): {changed}")
     lines += ["For AWS clients in any language:", ""]
     lines += [f"export {name}={value}" for name, value in server.environment.items()]
     if any(PROXY.fullmatch(name) for name in os.environ):
         lines.append("export NO_PROXY=127.0.0.1,localhost")
-    if astray := sorted(name for name in os.environ if ASTRAY.fullmatch(name)):
-        lines.append(f"unset {' '.join(astray)}")
+    if conflicting := sorted(name for name in os.environ if CONFLICTING.fullmatch(name)):
+        lines.append(f"unset {' '.join(conflicting)}")
     return "\n".join(lines)
 
 
 def describe_settings(settings: Settings) -> str:
-    """Name the settings that are not the defaults."""
+    """List the settings that differ from the defaults."""
     default = Settings()
     names = [name for name in settings.__struct_fields__ if getattr(settings, name) != getattr(default, name)]
     return ", ".join(f"{name} = {getattr(settings, name)}" for name in names)
 
 
 def describe_progress(emulator: Emulator, unfinished: list[Job]) -> str:
-    """Say in a line how far the work on jobs is."""
+    """Describe the progress of the jobs in one line."""
     progress = [jobs.read_progress(emulator.folder, job) for job in unfinished]
     done, total = sum(each.processed for each in progress), sum(each.total for each in progress)
     return f"{len(unfinished)} unfinished, {done:,} of {total:,} records"

@@ -74,7 +74,7 @@ HANDLERS: dict[str, Handler] = {
 
 
 def handle(request: Request, emulator: Emulator) -> Response:
-    """Answer a request on the emulator's folder; a refusal is a response too."""
+    """Answer a request; a ServiceError is converted to a response too."""
     try:
         emulator = emulator.fix_settings()
         resolved = resolve(request)
@@ -90,7 +90,7 @@ def handle(request: Request, emulator: Emulator) -> Response:
 
 
 def write_error(error: ServiceError, request: Request) -> Response:
-    """Write an error in the form that the client reads: that of S3, of services that are asked by a form, or JSON."""
+    """Write an error in the form that the client parses: XML of S3, XML of services with forms, or JSON."""
     if request.service == "s3":
         return xml_error(error, method=request.method)
     is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
@@ -98,13 +98,13 @@ def write_error(error: ServiceError, request: Request) -> Response:
 
 
 def find_fault(request: ResolvedRequest, emulator: Emulator) -> str:
-    """Return the name of the fault that the settings make this request meet; empty for none."""
+    """Return the fault that applies to this request by the settings; empty for none."""
     faults, seed = emulator.settings.faults, emulator.settings.seed
     return find_request_fault(request.operation, faults=faults, seed=seed, folder=emulator.folder)
 
 
 def find_handler(request: ResolvedRequest) -> Handler:
-    """Find the function that carries out a request; an error says which operations there are."""
+    """Return the function for the operation of a request; the error for others lists the operations that exist."""
     if request.operation in HANDLERS:
         return HANDLERS[request.operation]
     if request.service == "s3":
@@ -119,7 +119,7 @@ def find_handler(request: ResolvedRequest) -> Handler:
 
 
 def check_target(request: ResolvedRequest) -> None:
-    """Check path, query and headers, before anything of the body is read."""
+    """Check path, query and headers, before the body is read."""
     if request.service == "s3":
         bucket_api.check_target(request)
     elif request.service in MODELLED:
@@ -135,6 +135,6 @@ def apply_response_fault(response: Response, fault: str, request: Request) -> Re
 
 
 def refusal(fault: str, request: Request) -> ServiceError:
-    """Return the error of a fault, as the service of the request words it."""
+    """Return the error for a fault, with class and words of the request's service."""
     of_bedrock, of_s3 = REFUSALS[fault]
     return ServiceError(*(of_s3 if request.service == "s3" else of_bedrock))

@@ -1,4 +1,4 @@
-"""What every part of the emulator works on: a folder, a region, a clock and somebody who answers."""
+"""The emulator's account: its folder, region, clock and responder, which every operation gets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from bedrock_local.files import close_path, drop_old
+from bedrock_local.files import delete_old, restrict_to_owner
 from bedrock_local.inference import Question, Reply, Responder, Stop
 from bedrock_local.protocol.errors import ServiceError, SettingsError
 from bedrock_local.protocol.surrogates import has_lone_surrogate
@@ -23,8 +23,8 @@ CONTENT = ("s3", "state", "settings.json")
 ABANDONED_SECONDS = 24 * 3600.0
 STOPS = get_args(Stop)
 NO_RESPONDER = (
-    "No responder is configured in this process: the folder's settings say responder = worker. "
-    "Open the folder with a responder (responder=...), or set extract, an endpoint or a file of recorded answers."
+    "No responder is configured in this process: the folder's settings say responder = worker. Open the folder with "
+    "responder=..., or set responder to extract, the URL of an endpoint or a file of recorded answers."
 )
 
 
@@ -35,11 +35,11 @@ class Emulator:
     Attributes
     ----------
     folder
-        Holds `settings.json`, the buckets in `s3`, and `state`.
+        Contains `settings.json`, the buckets in `s3`, and `state`.
     responder
-        Makes the reply to a question; the one that the folder's settings name when missing.
+        Responder of this process; when missing, the folder's settings name one.
     now
-        Seconds since 1970.
+        The clock, in seconds since 1970.
     fixed_settings
         Settings for the length of one request; read from the folder each time when missing.
     """
@@ -56,13 +56,13 @@ class Emulator:
         return self.fixed_settings or read_settings(self.folder)
 
     def fix_settings(self) -> Emulator:
-        """Read the settings now, and return an emulator that keeps them: a request sees one version, and reads once."""
+        """Read the settings, and return an emulator with these: a request reads them once, and sees one version."""
         return replace(self, fixed_settings=self.settings)
 
     def find_responder(self) -> Responder | None:
-        """Find who answers: the process's own, else whom the folder's settings name; nobody here when that is `worker`.
+        """Return the responder of this process, else the one that the settings name; None when that is `worker`.
 
-        A SettingsError says what is wrong with the settings, or with the file that they name.
+        Raise a SettingsError when the settings, or the file that they name, cannot be used.
         """
         if self.responder is not None:
             return self.responder
@@ -74,7 +74,7 @@ class Emulator:
             raise SettingsError(str(error)) from error
 
     def ask(self, question: Question) -> Reply:
-        """Have a question answered; a responder that fails is a model that fails."""
+        """Answer a question by the responder; an exception of the responder is an error of the model."""
         responder = self.find_responder()
         if responder is None:
             raise ServiceError("ModelNotReadyException", NO_RESPONDER)
@@ -86,38 +86,38 @@ class Emulator:
         except TimeoutError as error:
             raise ServiceError("ModelTimeoutException", "The responder took too long.") from error
         except Exception as error:
-            raise ServiceError("ModelErrorException", f"The responder failed: {place_of(error)}") from error
+            raise ServiceError("ModelErrorException", f"The responder failed: {describe_origin(error)}") from error
         check_reply(reply)
         return reply
 
     @property
     def partition(self) -> str:
-        """The part of AWS that the region belongs to."""
+        """The partition of AWS to which the region belongs."""
         return next((name for start, name in PARTITIONS.items() if self.region.startswith(start)), "aws")
 
     def arn(self, resource: str, account: str = ACCOUNT) -> str:
-        """Name a resource of Bedrock: of this account, or of none."""
+        """Return the ARN of a resource of Bedrock; `account` is empty for resources of no account."""
         return f"arn:{self.partition}:bedrock:{self.region}:{account}:{resource}"
 
 
 def make_folder(folder: Path, settings: Settings | None = None) -> Path:
-    """Make the folder, for its owner only, unless it is there; given settings replace the folder's."""
+    """Create the folder, for its owner only, unless it exists; given settings replace the folder's."""
     folder = folder.expanduser().absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("s3", "state"):
         (folder / name).mkdir(mode=0o700, exist_ok=True)
     if settings is not None or not (folder / "settings.json").exists():
         write_settings(folder, settings or Settings())
-    # A folder in which other things lie is somebody's; what the emulator has in it is closed all the same.
+    # A folder with other files in it keeps its permissions; only what the emulator has in it is restricted.
     is_own = all(path.name in CONTENT for path in folder.iterdir())
     for path in (*([folder] if is_own else []), *(folder / name for name in CONTENT)):
-        close_path(path)
-    drop_old([*folder.glob(".*.tmp"), *folder.glob("state/tmp/*")], ABANDONED_SECONDS)
+        restrict_to_owner(path)
+    delete_old([*folder.glob(".*.tmp"), *folder.glob("state/tmp/*")], ABANDONED_SECONDS)
     return folder
 
 
-def place_of(error: Exception) -> str:
-    """Say what was raised and where in the responder; its text is left out, which may quote the call."""
+def describe_origin(error: Exception) -> str:
+    """Return class and place of a responder's exception, without its text, which may quote the call."""
     called = error.__traceback__ and error.__traceback__.tb_next
     name = type(error).__name__
     if not called:
@@ -127,27 +127,27 @@ def place_of(error: Exception) -> str:
 
 
 def check_reply(reply: object) -> None:
-    """Refuse what a responder gave in place of a reply, or put into one."""
+    """Check that a responder returned a Reply, with values that an answer can be made of."""
     if not isinstance(reply, Reply):
-        reason = f"The responder gave {type(reply).__name__}, not a Reply of bedrock_local.inference."
+        reason = f"The responder returned {type(reply).__name__}, not a Reply of bedrock_local.inference."
         raise ServiceError("ModelErrorException", reason)
-    for name, violation in find_reply_violations(reply):
-        raise ServiceError("ModelErrorException", f"The responder gave a Reply whose {name} {violation}.")
+    for name, reason in find_reply_violations(reply):
+        raise ServiceError("ModelErrorException", f"The responder returned a Reply whose {name} {reason}.")
 
 
 def find_reply_violations(reply: Reply) -> Iterator[tuple[str, str]]:
-    """Name the fields of a reply that no answer can be made of."""
+    """Yield the fields of a reply that no answer can be made of, each with the reason."""
     if not isinstance(reply.text, str):
-        yield "text", "is no str"
+        yield "text", "is not a str"
     if not isinstance(reply.stop_sequence, str | None):
         yield "stop_sequence", "is neither a str nor None"
     for name in ("text", "stop_sequence"):
         text = getattr(reply, name)
         if isinstance(text, str) and has_lone_surrogate(text):
-            yield name, "holds half of a surrogate pair, which is no character"
+            yield name, "contains half of a surrogate pair, which is not a character"
     if reply.stop not in STOPS:
-        yield "stop", f"is none of {', '.join(STOPS)}"
+        yield "stop", f"is not one of {', '.join(STOPS)}"
     for name in ("input_tokens", "output_tokens"):
         tokens = getattr(reply, name)
         if type(tokens) is not int or tokens < 0:
-            yield name, "is no count"
+            yield name, "is not a count"

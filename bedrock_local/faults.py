@@ -1,7 +1,7 @@
-"""Faults on purpose: which of them there are, and whether one applies, by rate and seed.
+"""Fault injection: the faults that exist, and whether one applies, by rate and seed.
 
-That depends on the seed, the fault and its target alone: the same seed gives the same faults, in any order and from any
-process. A request is known by its operation and its number in the folder.
+Whether a fault applies depends on the seed, the fault and its target, and on nothing else: the same seed gives the
+same faults, in any order and from any process. The target of a request fault is operation and number of the request.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 from bedrock_local.protocol.routing import OPERATIONS
 
 ERROR_CODES = (400, 403, 408, 424, 429, 500, 503)
-# What may happen to a request, of any operation, or of one: `throttled:GetModelInvocationJob`.
+# Faults of requests, of any operation or of one: `throttled:GetModelInvocationJob`.
 REQUEST_FAULTS = {
     "throttled": "refused with ThrottlingException (429), or SlowDown (503) by S3",
     "internal-error": "refused with InternalServerException or InternalError (500), nothing done",
     "unavailable": "refused with ServiceUnavailableException or ServiceUnavailable (503), nothing done",
-    "answer-lost": "carried out, and answered with 500",
-    "broken-read": "S3 GetObject breaks off half-way through the body",
+    "answer-lost": "carried out, but answered with 500",
+    "broken-read": "the body of S3 GetObject ends half-way",
 }
 RECORD_FAULTS = {
     **{f"record-{code}": f"an error line with code {code}" for code in ERROR_CODES},
@@ -35,25 +35,25 @@ JOB_FAULTS = {
     "job-failed": "the job fails half-way, with a message",
     "job-expired": "the job never begins and expires",
     "job-partial": "the job ends as PartiallyCompleted, half of its records done",
-    "job-stopped": "somebody else stops the job half-way",
+    "job-stopped": "the job is stopped half-way, as if by another user",
     "job-slow": "the job waits ten times as long before it begins",
     "manifest-missing": "no manifest",
     "manifest-wrong": "the manifest's counts and tokens are those of fewer records",
-    "manifest-unknown-keys": "the manifest has keys that nobody documented, and nulls",
+    "manifest-unknown-keys": "the manifest has undocumented keys, and nulls",
 }
 FAULTS = {**RECORD_FAULTS, **JOB_FAULTS, **REQUEST_FAULTS}
 
 
 def check_faults(faults: Mapping[str, float]) -> None:
-    """Refuse a fault or an operation that does not exist; a ValueError names those that do."""
+    """Raise a ValueError for a fault or an operation that does not exist; it lists those that do."""
     for name in faults:
         kind, colon, operation = name.partition(":")
         if kind not in FAULTS or (colon and kind not in REQUEST_FAULTS):
-            raise ValueError(f"no fault {name!r}; there are {', '.join(FAULTS)}")
+            raise ValueError(f"unknown fault {name!r}; choose from {', '.join(FAULTS)}")
         names = [name for operations in OPERATIONS.values() for name in operations]
         operations = ["GetObject"] if kind == "broken-read" else names
         if colon and operation not in operations:
-            raise ValueError(f"no operation {operation!r} in {name!r}; there are {', '.join(operations)}")
+            raise ValueError(f"unknown operation {operation!r} in {name!r}; choose from {', '.join(operations)}")
 
 
 def applies(rate: float, seed: int, fault: str, *target: object) -> bool:
@@ -74,17 +74,17 @@ def find_request_fault(operation: str, *, faults: Mapping[str, float], seed: int
 
 
 def request_rate(kind: str, operation: str, faults: Mapping[str, float]) -> float:
-    """Give the rate of a fault for an operation: its own, else that of all operations."""
+    """Return the rate of a fault for an operation: its own, else the one for all operations."""
     if kind == "broken-read" and operation != "GetObject":
         return 0
     return faults.get(f"{kind}:{operation}", faults.get(kind, 0))
 
 
 def count_request(operation: str, folder: Path) -> int:
-    """Give the number of a request among those of its operation, from 1, over all processes."""
+    """Return the number of a request among those of its operation, from 1, over all processes."""
     path = folder / "state" / "requests" / (operation or "other")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A byte for each request: to append one and to learn where it came to stand is one step for the system.
+    # One byte per request: appending is atomic, and the position after it is the number, without a lock.
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(descriptor, b".")

@@ -63,14 +63,14 @@ def flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def close_path(path: Path) -> None:
+def restrict_to_owner(path: Path) -> None:
     """Remove the permissions of group and others; where somebody else owns the path, leave it as it is."""
     if path.stat().st_mode & 0o077:
         with suppress(PermissionError):
             path.chmod(path.stat().st_mode & 0o700)
 
 
-def drop_old(paths: Iterable[Path], age_s: float) -> None:
+def delete_old(paths: Iterable[Path], age_s: float) -> None:
     """Delete files that have not changed for so many seconds: a process that was killed left them."""
     for path in paths:
         # Not mtime: a temporary name may be a second link to an older file, and has that file's mtime.

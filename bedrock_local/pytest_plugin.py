@@ -1,6 +1,6 @@
-"""The pytest plugin: a test that names the fixture `bedrock_local` has Amazon Bedrock and S3 to itself.
+"""The pytest plugin: the fixture `bedrock_local` is an Amazon Bedrock and S3 for one test.
 
-Every run of pytest imports this file, so what costs time is imported where it is used.
+Every run of pytest imports this file, so slow imports stand where they are used.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class BedrockLocal:
     Attributes
     ----------
     url
-        The endpoint, which the environment names already.
+        The endpoint, which is set in the environment already.
     folder
-        Holds the objects as plain files, in `s3/<bucket>/<key>`.
+        Contains the objects as plain files, in `s3/<bucket>/<key>`.
     """
 
     def __init__(self, server: Server) -> None:
@@ -39,9 +39,9 @@ class BedrockLocal:
 
 @pytest.fixture
 def bedrock_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BedrockLocal]:
-    """Amazon Bedrock batch inference and S3 for one test: boto3 clients, made as usual, talk to it and to nothing else.
+    """Amazon Bedrock batch inference and S3 for one test: boto3 clients, made as usual, connect to it and nothing else.
 
-    What AWS variables and files say outside the test does not hold in it.
+    AWS variables and configuration files from outside the test have no effect in it.
     """
     import boto3
 
@@ -56,6 +56,6 @@ def bedrock_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[B
             monkeypatch.setenv(name, os.devnull)
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
-        # A session that an earlier test made knows other keys.
+        # A default session of an earlier test has other credentials.
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
         yield BedrockLocal(server)

@@ -26,17 +26,17 @@ from bedrock_local.protocol.shapes import check_request
 
 BODY_BYTES = 25_000_000
 MALFORMED = "Malformed input request, please reformat your input and try again."
-# "Count tokens": Claude from 3.5 on; that 4.5 and 4.6 are counted was seen, that the newest are not too.
+# "Count tokens": Claude from 3.5 on. Observed: 4.5 and 4.6 are counted, the newest models are not.
 COUNTED = re.compile(r"anthropic\.claude-(3-[57]|(sonnet|opus|haiku)-4)")
-# CountTokens took no longer prompts whatever the model's window is: boto/botocore#3707.
+# CountTokens refuses longer prompts even for models with a larger window: boto/botocore#3707.
 COUNTED_TOKENS = 200_000
 JSON_TYPES = ("", "*/*", "application/*", "application/json", "application/octet-stream")
-# Headers of InvokeModel that come back as they were sent.
+# Headers of InvokeModel that are returned as they were sent.
 ECHOED = ("x-amzn-bedrock-performanceconfig-latency", "x-amzn-bedrock-service-tier")
 
 
 def invoke_model(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Answer a body in the model's own form, and count its tokens in the headers."""
+    """Answer a body in the model's own format; the headers have the counts of tokens."""
     model, body = read_model_request(request)
     check_profile(model, request.identifier)
     elapsed_ms = start_clock()
@@ -51,7 +51,7 @@ def invoke_model(request: ResolvedRequest, emulator: Emulator) -> Response:
 
 
 def converse(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Answer a body of Converse, whichever family the model is of."""
+    """Answer a body of Converse, which is the same for every model family."""
     model, body = read_model_request(request)
     check_profile(model, request.identifier)
     with refusing_deep_bodies():
@@ -59,7 +59,7 @@ def converse(request: ResolvedRequest, emulator: Emulator) -> Response:
 
 
 def count_tokens(request: ResolvedRequest, _: Emulator) -> Response:
-    """Count the tokens of a request that nobody answers."""
+    """Count the tokens of a request without answering it."""
     model, body = read_model_request(request)
     with refusing_deep_bodies():
         check_request("bedrock-runtime", "CountTokens", {"modelId": request.identifier, **body})
@@ -98,7 +98,7 @@ def refusing_deep_bodies() -> Iterator[None]:
 
 
 def check_profile(model: Model, model_id: str) -> None:
-    """Refuse the bare id of a model that only a profile reaches."""
+    """Refuse the bare id of a model that can be invoked by a profile only."""
     if model.needs_profile and not names_profile(model_id):
         reason = f"Invocation of model ID {model_id} with on-demand throughput isn't supported."
         cure = "Retry your request with the ID or ARN of an inference profile that contains this model."
@@ -106,15 +106,15 @@ def check_profile(model: Model, model_id: str) -> None:
 
 
 def check_types(headers: Mapping[str, str]) -> None:
-    """Refuse a body that says it is no JSON, and a wish for an answer that is none; the words are the emulator's."""
+    """Refuse content types other than JSON for body and response; the wording is the emulator's own."""
     for name in ("content-type", "accept"):
         types = [part.partition(";")[0].strip().lower() for part in headers.get(name, "").split(",")]
         if not set(types) & set(JSON_TYPES):
-            raise ServiceError("ValidationException", f"The {name} {headers[name]} is not supported: models take JSON")
+            raise ServiceError("ValidationException", f"The {name} {headers[name]} is not supported: use JSON")
 
 
 def read_blob(text: str) -> bytes:
-    """Read the body whose tokens are to be counted."""
+    """Decode the base64 of a body whose tokens are to be counted."""
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
@@ -122,6 +122,6 @@ def read_blob(text: str) -> bytes:
 
 
 def start_clock() -> Callable[[], int]:
-    """Give a function that says how many milliseconds have gone by."""
+    """Return a function that returns the milliseconds since this call."""
     started = time.monotonic()
     return lambda: round((time.monotonic() - started) * 1000)

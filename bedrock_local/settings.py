@@ -1,4 +1,4 @@
-"""The settings of an emulator folder, in a file to edit: clock, quotas, faults, and what is not known of the service."""
+"""The settings of an emulator folder, in `settings.json`: clock, quotas, faults, and what Bedrock leaves open."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bedrock_local.protocol.job_status import UnfinishedStatus
 from bedrock_local.responders.process_state import PROCESS
 from bedrock_local.responders.selection import find_kind
 
-# Seconds that a status lasts at least. `realistic` adds up to the 8 minutes of a small job that
-# "Monitor batch inference jobs" users report: about 5 in the queue, then a few of work.
+# Least seconds of each status. `realistic` adds up to the 8 minutes that users of "Monitor batch inference jobs"
+# report for a small job: about 5 in the queue, then a few of work.
 PRESETS: dict[str, dict[UnfinishedStatus, float]] = {
     "instant": {"Submitted": 0.05, "Validating": 0.05, "Scheduled": 0.05, "InProgress": 0.0, "Stopping": 0.05},
     "realistic": {"Submitted": 60, "Validating": 60, "Scheduled": 180, "InProgress": 180, "Stopping": 30},
@@ -55,7 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes
     ----------
     clock
-        Preset of the least time that each status lasts.
+        Preset of the least time of each status.
     seconds
         Seconds by status, in place of the preset's.
     records_per_second
@@ -63,33 +63,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     speed
         How many times faster than the wall clock a job's time runs, 0.001 to 1,000,000; timeouts run with it.
     work_seconds
-        How long whoever asks for a job works on it.
+        How long a request about a job works on it.
     quotas
         Year of the quotas: `2026` or `2024`.
     min_records, max_file_records, max_job_records, max_file_bytes, max_job_bytes, max_unfinished_jobs
-        Quotas in place of that year's; the last one counts a model's jobs that have not ended.
+        Quotas in place of that year's; the last one limits the jobs of a model that have not ended.
     responder
-        What answers: `extract`; the URL of an OpenAI-compatible endpoint (`http://127.0.0.1:8080/v1`); the path of a
-        file of recorded answers (`answers.jsonl`); or `worker`, for processes that bring a responder of their own.
+        Responder: `extract`; the URL of an OpenAI-compatible endpoint (`http://127.0.0.1:8080/v1`); the path of a file
+        of recorded answers (`answers.jsonl`); or `worker`, for processes that have a responder of their own.
     responder_model
-        The endpoint's name of the model; the id that the request names when empty.
+        Name of the model at the endpoint; when empty, the model id of the request.
     responder_workers
-        How many questions the endpoint is asked at once.
+        How many requests the endpoint gets at once.
     over_quota
-        Jobs beyond `max_unfinished_jobs` are refused at Create, or queued as Submitted.
+        Whether jobs beyond `max_unfinished_jobs` are refused at Create, or queued as Submitted.
     input_check
-        Where input that cannot run is found: in validation, as a Failed job, or at Create already.
+        Where invalid input is found: in validation, which ends as a Failed job, or at Create already.
     name_error, stop_error
-        Class of the refusal of a name in use, and of a stop of a job that has ended.
+        Class of the error for a job name in use, and for a stop of a job that has ended.
     page_jobs
-        Jobs to a page of List when the caller does not say.
+        Jobs per page of List when the request has no `maxResults`.
     unprocessed_records
-        Records that a stopped or partial job did not come to: `absent`, or error lines marked `expired`.
+        Records that a stopped or partial job did not process: `absent`, or error lines marked `expired`.
     faults
-        Rate of each fault, 0 to 1, by its name in `faults.py`; a request's may name an operation, as in
+        Rate of each fault, 0 to 1, by its name in `faults.py`; one of a request may name an operation, as in
         `throttled:GetModelInvocationJob`.
     seed
-        Chooses what the faults strike.
+        Chooses the targets of the faults.
     """
 
     clock: Literal["instant", "realistic"] = "instant"
@@ -117,7 +117,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse faults that do not exist, and a responder that is none."""
+        """Refuse unknown faults and responders."""
         check_faults(self.faults)
         find_kind(self.responder)
 
@@ -126,13 +126,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.seconds.get(status, PRESETS[self.clock][status])
 
     def quota(self, name: Quota) -> int:
-        """The folder's own number, or that of its year."""
+        """Return a quota: the folder's own number, or that of its year."""
         own: int | None = getattr(self, name)
         return QUOTAS[self.quotas][name] if own is None else own
 
 
 def read_settings(folder: Path) -> Settings:
-    """Read the settings of a folder; what the file does not name has its default."""
+    """Read the settings of a folder; what is missing in the file has its default."""
     path = folder / "settings.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=Settings)
@@ -144,20 +144,20 @@ def read_settings(folder: Path) -> Settings:
 
 
 def write_settings(folder: Path, settings: Settings) -> None:
-    """Write the settings of a folder for every process that uses it; a SettingsError says what a value may be."""
+    """Write the settings of a folder for every process that uses it; raise a SettingsError for invalid values."""
     check_fields(msgspec.structs.asdict(settings))
     write_file(folder / "settings.json", msgspec.json.format(msgspec.json.encode(settings)) + b"\n")
 
 
 def change_settings(folder: Path, **changes: Any) -> Settings:
-    """Change settings of a folder, and leave the others as they are; a SettingsError says what a value may be."""
+    """Change some settings of a folder, and keep the others; raise a SettingsError for invalid values."""
     settings = check_fields(msgspec.structs.asdict(read_settings(folder)) | changes)
     write_settings(folder, settings)
     return settings
 
 
 def check_fields(fields: dict[str, Any]) -> Settings:
-    """Make settings of their fields, each of which has to be of its type; a constructor does not look."""
+    """Build settings, and check the type of each value, which the constructor of a struct does not."""
     try:
         return msgspec.convert(fields, Settings)
     except msgspec.ValidationError as error:
@@ -172,16 +172,16 @@ def report_once(error: SettingsError) -> None:
 
 
 def explain(error: msgspec.DecodeError) -> str:
-    """Say which setting is wrong and how, and what it can be where there is a choice."""
+    """Describe which setting is invalid and why, with the choices where it has some."""
     reason, _, place = str(error).partition(" - at ")
     found = re.search(r"\$\.(\w+)", place)
     if "unknown field" in reason:
-        return f"{reason}; there are {', '.join(Settings.__struct_fields__)}"
+        return f"{reason}; choose from {', '.join(Settings.__struct_fields__)}"
     if not found:
         return reason
     if "enum value" in reason:
         kind = get_type_hints(Settings)[found[1]]
-        # Of a dictionary the keys are what can be chosen.
+        # In a dictionary the choice is among its keys.
         choices = get_args(get_args(kind)[0] if get_origin(kind) is dict else kind)
-        reason += f"; it can be {', '.join(choices)}"
+        reason += f"; choose from {', '.join(choices)}"
     return f"{found[1]}: {reason}"

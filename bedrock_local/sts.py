@@ -1,4 +1,4 @@
-"""Who is calling: the one operation of AWS STS that scripts ask first.
+"""AWS STS: GetCallerIdentity, which scripts call first.
 
 Source: AWS Security Token Service API Reference, GetCallerIdentity.
 """

@@ -118,6 +118,6 @@ def form_error(error: ServiceError) -> Response:
     return Response(error.status, {"content-type": "text/xml"}, BytesBody(body.encode()))
 
 
-def incomplete() -> ServiceError:
+def incomplete_body() -> ServiceError:
     """Return the error for a body that is shorter than announced, or not encoded as announced."""
     return ServiceError("IncompleteBody", "The request body terminated unexpectedly")

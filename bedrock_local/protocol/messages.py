@@ -43,7 +43,7 @@ class Request:
     body: BinaryIO
 
 
-class Body(Protocol):
+class ResponseBody(Protocol):
     """The body of a response: an iterable of bytes, read once.
 
     Attributes
@@ -143,7 +143,7 @@ class FileSlice:
 class TruncatedBody:
     """The first half of a body that still announces the whole length, as of a connection that breaks."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: ResponseBody) -> None:
         self._body, self.length = body, body.length
 
     def __iter__(self) -> Iterator[bytes]:
@@ -166,7 +166,7 @@ class Response:
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: Body = BytesBody()
+    body: ResponseBody = BytesBody()
 
 
 def read_request(service: str, method: str, url: str, headers: Mapping[str, Any], body: Any) -> Request:

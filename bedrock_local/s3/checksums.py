@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from bedrock_local.protocol.errors import ServiceError, incomplete
+from bedrock_local.protocol.errors import ServiceError, incomplete_body
 from bedrock_local.protocol.messages import CHUNK_BYTES, Request, chunks
 
 HASHED = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512}
@@ -137,7 +137,7 @@ class Lines:
         while b"\r\n" not in self._rest and (chunk := next(self._chunks, b"")):
             self._rest += chunk
             if len(self._rest) > 2 * CHUNK_BYTES:
-                raise incomplete()
+                raise incomplete_body()
         line, _, self._rest = self._rest.partition(b"\r\n")
         return line
 
@@ -145,14 +145,14 @@ class Lines:
         """Read the line with the size of the next chunk."""
         text = self.read_line().partition(b";")[0]
         if not HEX.fullmatch(text):
-            raise incomplete()
+            raise incomplete_body()
         return int(text, 16)
 
     def read_bytes(self, size: int) -> Iterator[bytes]:
         """Yield the next `size` bytes, in pieces."""
         while size:
             if not self._rest and not (chunk := next(self._chunks, b"")):
-                raise incomplete()
+                raise incomplete_body()
             self._rest = self._rest or chunk
             piece, self._rest = self._rest[:size], self._rest[size:]
             size -= len(piece)

@@ -1,1 +1,1 @@
-"""The two doors: a hook inside botocore, and an HTTP server."""
+"""The two transports: a hook inside botocore, and an HTTP server."""

@@ -1,4 +1,4 @@
-"""The door inside the process: botocore hands its requests to the emulator instead of the network."""
+"""The transport inside the process: botocore passes its requests to the emulator instead of the network."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from urllib3.exceptions import IncompleteRead, ProtocolError
 from bedrock_local.dispatch import handle
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.inference import Responder
-from bedrock_local.protocol.messages import CHUNK_BYTES, Body, full_headers, read_request
+from bedrock_local.protocol.messages import CHUNK_BYTES, ResponseBody, full_headers, read_request
 from bedrock_local.protocol.routing import OPERATIONS
 from bedrock_local.protocol.shapes import shared_loader
 from bedrock_local.settings import Settings
 
-# What a person's own AWS set-up says has no place here: nothing is looked up, and nothing is sent elsewhere.
-DEAF = {
+# A user's own AWS configuration must not apply: nothing is looked up, and nothing is sent elsewhere.
+ISOLATED = {
     "config_file": os.devnull,
     "credentials_file": os.devnull,
     "defaults_mode": "legacy",
@@ -35,7 +35,7 @@ DEAF = {
 
 
 class NoSuchServiceError(BotoCoreError):
-    """A client of a service that the emulator does not have."""
+    """A client was made for a service that the emulator does not have."""
 
     fmt = f"the emulator has {', '.join(OPERATIONS)}, but no {{service}}"
 
@@ -53,19 +53,19 @@ def open_session(
     Parameters
     ----------
     folder
-        Made when it is not there. Every process that opens it sees the same buckets and jobs.
+        Created when it does not exist. Every process that opens it sees the same buckets and jobs.
     region_name
         Region of the clients and of the ARNs.
     settings
         Replace the folder's; by default they are those of its `settings.json`.
     responder
-        Answers the records and requests that this process works on; the one that the settings name when missing.
+        Function that answers the records and requests that this process works on; by default the settings choose.
     now
         The clock, in seconds since 1970.
     """
     emulator = Emulator(make_folder(Path(folder), settings), region_name, responder, now)
     core = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
-    for name, value in DEAF.items():
+    for name, value in ISOLATED.items():
         core.set_config_variable(name, value)
     core.register_component("data_loader", shared_loader())
     session = boto3.Session("emulator", "emulator", region_name=region_name, botocore_session=core)
@@ -75,7 +75,7 @@ def open_session(
 
 
 def answer_request(request: AWSPreparedRequest, event_name: str, *, emulator: Emulator, **_: Any) -> AWSResponse:
-    """Answer a prepared request of a client; botocore sends nothing when a handler gives a response."""
+    """Answer a prepared request of a client; botocore sends nothing when a handler returns a response."""
     service = event_name.split(".")[1]
     if service not in OPERATIONS:
         raise NoSuchServiceError(service=service)
@@ -91,7 +91,7 @@ class RawBody(io.RawIOBase):
     A body that ends before its length raises what urllib3 raises when a server closes the connection too early.
     """
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: ResponseBody) -> None:
         super().__init__()
         self._body, self._chunks, self._chunk = body, iter(body), memoryview(b"")
         self._received = 0
@@ -107,7 +107,7 @@ class RawBody(io.RawIOBase):
         return len(content)
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read so many bytes, or all that are left."""
+        """Read `size` bytes, or all that are left."""
         is_all = size is None or size < 0
         left, pieces = sys.maxsize if is_all else size or 0, list[memoryview]()
         while left and (self._chunk or self._take_chunk()):

@@ -1,6 +1,7 @@
 """HTTP/2 without TLS: many requests at once over a connection that begins with it, as the SDK for JavaScript does.
 
-The library h2 keeps the protocol: frames, packed headers, states and windows. Here are the threads and their bounds.
+The library h2 implements the protocol: frames, compressed headers, states and windows. This module adds the threads
+and their limits.
 
 Source: RFC 9113.
 """
@@ -21,20 +22,20 @@ from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamR
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
-from bedrock_local.protocol.errors import incomplete
+from bedrock_local.protocol.errors import incomplete_body
 from bedrock_local.protocol.messages import BytesBody, Response
-from bedrock_local.transport.http_request import answer_headers, read_headers
+from bedrock_local.transport.http_request import read_headers, response_headers
 
 Respond = Callable[[str, str, dict[str, str], Any], Response]
 
-HEAD_BYTES, FRAME_BYTES = 9, 16_384  # of a frame: its head, and what may follow it
+HEAD_BYTES, FRAME_BYTES = 9, 16_384  # of a frame: its head, and the most that may follow
 GOAWAY = 7
-WINDOW_BYTES = 1_000_000  # of a connection's bodies that may wait to be read
-STALL_SECONDS = 600.0  # without a byte of a body, or without room for one of an answer
+WINDOW_BYTES = 1_000_000  # of the bodies of a connection that have arrived and are not read yet
+STALL_SECONDS = 600.0  # without a byte of a request, or without room for one of a response
 
 
 class Stream(io.RawIOBase):
-    """One request: its body, as far as it has come, to be read."""
+    """The body of one request, as a stream of the bytes that have arrived."""
 
     def __init__(self, number: int, connection: Connection) -> None:
         super().__init__()
@@ -42,23 +43,23 @@ class Stream(io.RawIOBase):
         self.waiting, self.is_whole, self.is_reset, self.is_answered = bytearray(), False, False, False
 
     def readable(self) -> bool:
-        """Say that this can be read."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with what has come; 0 at the end of the body."""
+        """Fill the buffer with the bytes that have arrived; return 0 at the end of the body."""
         content = self._connection.take_body(self, len(buffer))
         buffer[: len(content)] = content
         return len(content)
 
 
 class Connection:
-    """One connection: the thread that calls `serve` takes frames, and each request is answered in a thread of its own.
+    """One connection: the thread that calls `serve` reads frames, and each request is answered in its own thread.
 
     Parameters
     ----------
-    wire
-        The socket; its timeout is how long the connection may have nothing to do.
+    client
+        The socket; its timeout is how long the connection may be idle.
     respond
         Answers a request, by its method, target, headers and body.
     threads
@@ -66,14 +67,14 @@ class Connection:
         clients take for "try again".
     """
 
-    def __init__(self, wire: socket.socket, respond: Respond, threads: threading.Semaphore) -> None:
-        self._wire, self._respond, self._threads = wire, respond, threads
+    def __init__(self, client: socket.socket, respond: Respond, threads: threading.Semaphore) -> None:
+        self._client, self._respond, self._threads = client, respond, threads
         self._h2 = H2Connection(H2Configuration(client_side=False))
         self._streams: dict[int, Stream] = {}
         self._changed, self._is_over = threading.Condition(), False
 
     def serve(self, preface: bytes, begun: bytes) -> None:
-        """Answer until the client hangs up, breaks the rules or has nothing to do; then wait for what is under way."""
+        """Answer until the client hangs up, violates the protocol or is idle; then wait for the requests under way."""
         try:
             with self._changed:
                 self._h2.initiate_connection()
@@ -87,19 +88,19 @@ class Connection:
             self._end()
 
     def take_body(self, stream: Stream, size: int) -> bytes:
-        """Take some of a body, up to `size` bytes, when it has come; nothing at its end."""
+        """Wait for bytes of a body and return them, `size` at most; empty at its end."""
         with self._changed:
             try:
                 self._wait(stream, lambda: stream.waiting or stream.is_whole)
             except OSError:
-                raise incomplete() from None
+                raise incomplete_body() from None
             content = bytes(stream.waiting[:size])
             del stream.waiting[:size]
             self._make_room(stream.number, len(content))
             return content
 
     def _read_frames(self, begun: bytes) -> Iterator[bytes]:
-        """Read whole frames, and the head alone of one that is too large: the library refuses it."""
+        """Yield whole frames; of one that is too large only the head, which the library refuses."""
         received = bytearray(begun)
         while not self._is_over:
             size = HEAD_BYTES + int.from_bytes(received[:3])
@@ -114,23 +115,23 @@ class Connection:
                 return
 
     def _receive(self) -> bytes:
-        """Read from the socket; nothing when the client has hung up, or has had nothing to do for long."""
+        """Read from the socket; return nothing when the client has hung up, or was idle for too long."""
         while True:
             try:
-                return self._wire.recv(65_536)
+                return self._client.recv(65_536)
             except TimeoutError:
                 if not self._streams:
                     return b""
 
     def _take_frame(self, frame: bytes) -> None:
-        # Who says that it will open no more streams still waits for those that are open, which the library forgets.
+        # A client that sends GOAWAY still waits for its open streams, which the library would forget.
         if frame[3] == GOAWAY:
             return
         with self._changed:
             try:
                 events = self._h2.receive_data(frame)
             except ProtocolError:
-                events, self._is_over = [], True  # the library has the reason ready to be sent
+                events, self._is_over = [], True  # the library has queued the reason for the client
             for event in events:
                 self._take_event(event)
             self._flush()
@@ -142,7 +143,7 @@ class Connection:
             fields = [(name.decode("latin-1"), text.decode("latin-1")) for name, text in event.headers]
             self._begin_stream(event.stream_id, read_headers(fields))
         elif isinstance(event, DataReceived):
-            # What nobody reads any more is let by: some clients see no answer when their body is cut off.
+            # A body that nothing reads is accepted and dropped: some clients miss the response when it is cut off.
             kept = event.data if stream else b""
             if stream:
                 stream.waiting += kept
@@ -160,7 +161,7 @@ class Connection:
         self._streams[number] = stream
 
     def _answer(self, stream: Stream, headers: dict[str, str]) -> None:
-        """Answer a request, as far as the client is there to hear it."""
+        """Answer a request; the client may hang up meanwhile."""
         method, target = headers.pop(":method"), headers.pop(":path", "/")
         headers["host"] = headers.pop(":authority", headers.get("host", ""))
         try:
@@ -172,8 +173,8 @@ class Connection:
             self._end_stream(stream)
 
     def _send(self, stream: Stream, response: Response, *, is_head: bool) -> None:
-        """Write an answer; one that breaks off half-way stays without its end."""
-        fields = [(":status", str(response.status)), *answer_headers(response).items()]
+        """Send a response; a body that ends before its length leaves the stream open, to be reset."""
+        fields = [(":status", str(response.status)), *response_headers(response).items()]
         with closing(BytesBody() if is_head else response.body) as body:
             left = body.length
             with self._changed:
@@ -188,7 +189,7 @@ class Connection:
             stream.is_answered = not left
 
     def _send_chunk(self, stream: Stream, chunk: bytes, *, is_last: bool) -> None:
-        """Write a chunk of an answer as the client makes room for it."""
+        """Send a chunk of a response, as fast as the flow control of the client allows."""
         at = 0
         while at < len(chunk):
             with self._changed:
@@ -199,7 +200,7 @@ class Connection:
                 self._flush()
 
     def _send_end(self, stream: Stream) -> None:
-        """End an answer whose length nobody knew before."""
+        """End a response whose length was not known."""
         with self._changed:
             self._wait(stream, lambda: True)
             self._h2.end_stream(stream.number)
@@ -208,30 +209,30 @@ class Connection:
     def _find_room(self, stream: Stream) -> int:
         return min(self._h2.local_flow_control_window(stream.number), self._h2.max_outbound_frame_size)
 
-    def _wait(self, stream: Stream, has_come: Callable[[], Any]) -> None:
-        """Wait for something; an error when the client has gone, or lets one wait too long."""
-        is_late = not self._changed.wait_for(lambda: self._is_over or stream.is_reset or has_come(), STALL_SECONDS)
+    def _wait(self, stream: Stream, is_met: Callable[[], Any]) -> None:
+        """Wait for a condition; raise when the client has gone, or after STALL_SECONDS."""
+        is_late = not self._changed.wait_for(lambda: self._is_over or stream.is_reset or is_met(), STALL_SECONDS)
         if is_late or self._is_over or stream.is_reset:
             raise ConnectionError
 
     def _make_room(self, number: int, count: int) -> None:
-        """Let the client send so many bytes more."""
+        """Allow the client to send `count` bytes more."""
         if count and not self._is_over:
             self._h2.acknowledge_received_data(count, number)
             self._flush()
 
     def _flush(self) -> None:
-        """Send what the library has put together."""
+        """Send the bytes that the library has queued."""
         if content := self._h2.data_to_send():
             try:
-                self._wire.sendall(content)
+                self._client.sendall(content)
             except OSError:
                 self._is_over = True
                 self._changed.notify_all()
                 raise
 
     def _end_stream(self, stream: Stream) -> None:
-        """Forget a request, and tell the client when its answer has no end."""
+        """Remove a request, and reset its stream when its response is not complete."""
         with self._changed, suppress(OSError):
             del self._streams[stream.number]
             self._changed.notify_all()
@@ -241,7 +242,7 @@ class Connection:
             self._make_room(stream.number, len(stream.waiting))
 
     def _end(self) -> None:
-        """Say good-bye, where there is somebody to hear it, and wait for the threads."""
+        """Close the connection, by GOAWAY where the client is still there, and wait for the threads."""
         with self._changed:
             if not self._is_over:
                 self._is_over = True
@@ -253,5 +254,5 @@ class Connection:
 
 
 def encode_field(name: str, text: str) -> tuple[bytes, bytes]:
-    """Give a header as its bytes."""
+    """Encode a header."""
     return name.lower().encode("latin-1", "replace"), text.encode("latin-1", "replace")

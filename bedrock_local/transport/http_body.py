@@ -1,4 +1,4 @@
-"""Bodies of requests as they come over a connection: counted or in chunks, and never whole in memory.
+"""Read bodies of requests from a connection, with a length or in chunks, and never whole in memory.
 
 Source: RFC 9112, "Message body length" and "Chunked transfer coding"; RFC 9110, "Expect".
 """
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bedrock_local.protocol.errors import ServiceError, incomplete
+from bedrock_local.protocol.errors import ServiceError, incomplete_body
 
 LINE_BYTES = 65_536
 REST_BYTES = 65_536
@@ -18,11 +18,10 @@ MOST_TRAILERS = 100
 SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?\n", re.DOTALL)
 
 
-class Body(io.RawIOBase):
-    """What a client sends after the head of its request.
+class RequestBody(io.RawIOBase):
+    """The body of a request, as a stream.
 
-    A client that expects `100 Continue` is asked for the body when somebody first reads it, so that a refused body is
-    never sent.
+    Where a client expects `100 Continue`, that is sent at the first read, so that a refused body is never sent.
 
     Attributes
     ----------
@@ -37,15 +36,15 @@ class Body(io.RawIOBase):
         self.is_over = size == 0
 
     def readable(self) -> bool:
-        """Say that this can be read."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with what has come; 0 at the end of the body."""
+        """Fill the buffer with the bytes that have arrived; return 0 at the end of the body."""
         try:
             return self._read_some(buffer)
         except TimeoutError:
-            raise incomplete() from None
+            raise incomplete_body() from None
 
     def _read_some(self, buffer: Any) -> int:
         if self._ask and not self.is_over:
@@ -57,13 +56,13 @@ class Body(io.RawIOBase):
             return 0
         count = int(self._connection.readinto1(memoryview(buffer)[: self._left]))
         if not count:
-            raise incomplete()
+            raise incomplete_body()
         self._left -= count
         self.is_over = not self._is_chunked and not self._left
         return count
 
     def skip_rest(self) -> bool:
-        """Read the little that nobody wanted; False when there is more, and the connection is of no use any more."""
+        """Read a rest that is short; return False when it is long, and the connection has to be closed."""
         read, rest = 0, bytearray(REST_BYTES)
         try:
             while not (self.is_over or self._ask or read > REST_BYTES or self._left > REST_BYTES):
@@ -73,30 +72,30 @@ class Body(io.RawIOBase):
         return self.is_over
 
     def _begin_chunk(self) -> None:
-        """Read the line that says how long the next chunk is; the last one is empty, and trailers follow it."""
+        """Read the line with the length of the next chunk; the last chunk is empty, and trailers follow it."""
         if not self._is_first and self._connection.readline(LINE_BYTES) not in (b"\r\n", b"\n"):
-            raise incomplete()
+            raise incomplete_body()
         self._is_first = False
         found = SIZE.fullmatch(self._connection.readline(LINE_BYTES))
         if not found:
-            raise incomplete()
+            raise incomplete_body()
         self._left = int(found[1], 16)
         if not self._left:
             if all(self._connection.readline(LINE_BYTES).strip() for _ in range(MOST_TRAILERS)):
-                raise incomplete()
+                raise incomplete_body()
             self.is_over = True
 
 
-def open_body(headers: Mapping[str, str], connection: Any, ask: Callable[[], object]) -> Body:
-    """Open the body that the headers of a request announce."""
+def open_body(headers: Mapping[str, str], connection: Any, ask: Callable[[], object]) -> RequestBody:
+    """Return the body that the headers of a request announce."""
     encoding, length = headers.get("transfer-encoding", "").lower(), headers.get("content-length", "0")
     if encoding not in ("", "chunked") or not re.fullmatch("[0-9]{1,18}", length):
-        reason = "A body comes with a Content-Length, or with Transfer-Encoding: chunked"
+        reason = "A body needs a Content-Length, or Transfer-Encoding: chunked"
         raise ServiceError("ValidationException", reason)
     expects = headers.get("expect", "").lower() == "100-continue"
-    return Body(connection, None if encoding else int(length), ask if expects else None)
+    return RequestBody(connection, None if encoding else int(length), ask if expects else None)
 
 
-def buffered(body: Body) -> io.BufferedReader:
-    """Make each read of a body give all that is asked for, as far as the body goes."""
+def buffered(body: RequestBody) -> io.BufferedReader:
+    """Wrap a body so that each read returns all the bytes that it asks for, up to the end of the body."""
     return io.BufferedReader(body)

@@ -1,4 +1,4 @@
-"""One request over HTTP and its answer, whatever the version: who may ask, for which service and region.
+"""Answer one request over HTTP of any version: check its origin, find its service and region.
 
 Sources: RFC 9110 for the headers; AWS General Reference, "Signature Version 4", for the credential scope, which names
 service and region. Signatures are not checked.
@@ -27,7 +27,7 @@ LINE_END = re.compile(r"[\r\n\0]+")
 
 
 def answer_request(emulator: Emulator, method: str, target: str, headers: dict[str, str], body: Any) -> Response:
-    """Answer a request; what nobody has thought of is an error of the service, and told on the terminal too."""
+    """Answer a request; an unexpected exception is an internal error of the service, and its traceback is printed."""
     request, region = read_http_request(method, target, headers, body)
     try:
         check_origin(headers)
@@ -44,20 +44,20 @@ def answer_request(emulator: Emulator, method: str, target: str, headers: dict[s
         return write_error(ServiceError("InternalServerException", f"{type(error).__name__}: {error}"), request)
 
 
-def answer_headers(response: Response) -> dict[str, str]:
-    """Give the headers of an answer as they go over a connection: none of them holds a second one."""
+def response_headers(response: Response) -> dict[str, str]:
+    """Return the headers of a response as they are sent; line ends are removed, so that no value adds a header."""
     headers = {"date": formatdate(usegmt=True), **full_headers(response)}
     return {name: LINE_END.sub(" ", value) for name, value in headers.items()}
 
 
 def check_origin(headers: Mapping[str, str]) -> None:
-    """Refuse what a web page sends, by a name of its own for this machine, or across origins; a link may be followed.
+    """Refuse requests of web pages: by another host name for this machine, or across origins; links may be followed.
 
-    Browsers name no origin where a page shows a picture or runs a script, but say that it is of another site: "Fetch
+    Browsers send no Origin for pictures and scripts, but Sec-Fetch-Site says that they are for another site: "Fetch
     Metadata Request Headers".
     """
     if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
-        raise ServiceError("AccessDeniedException", "The emulator answers to no page of another site")
+        raise ServiceError("AccessDeniedException", "The emulator does not answer pages of other sites")
     named = [f"//{headers.get('host', '')}", *([headers["origin"]] if "origin" in headers else [])]
     for url in named:
         name = host_name(url)
@@ -67,7 +67,7 @@ def check_origin(headers: Mapping[str, str]) -> None:
 
 
 def host_name(url: str) -> str:
-    """Give the host of a URL, without its port; empty when it has none."""
+    """Return the host of a URL, without its port; empty when it has none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
@@ -75,7 +75,7 @@ def host_name(url: str) -> str:
 
 
 def read_headers(items: list[tuple[str, str]]) -> dict[str, str]:
-    """Give headers by their names in lower case; one that comes twice is a list."""
+    """Return headers by their names in lower case; values of a repeated one are joined by commas."""
     headers: dict[str, str] = {}
     for name, value in items:
         value, name = LINE_END.sub("", value).strip(), name.lower()
@@ -84,8 +84,8 @@ def read_headers(items: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def read_http_request(method: str, target: str, headers: dict[str, str], body: Any) -> tuple[Request, str]:
-    """Put a request into the form that the core takes, and name the region that it is for; empty for none."""
-    if not target.startswith("/"):  # as a client sends it that takes this server for a proxy
+    """Convert a request to a Request, and return it with the region that it was signed for; empty for none."""
+    if not target.startswith("/"):  # a client that uses this server as a proxy
         target = "/" + target.partition("://")[2].partition("/")[2]
     path, _, text = target.partition("?")
     query = dict(parse_qsl(text, keep_blank_values=True))
@@ -98,7 +98,7 @@ def read_http_request(method: str, target: str, headers: dict[str, str], body: A
 
 
 def find_service(signing_name: str, path: str) -> str:
-    """Name the service by what the request was signed for, and by its path when that does not tell."""
+    """Return the service that a request was signed for; `bedrock` signs for two, which differ in their paths."""
     if signing_name in ("", "bedrock"):
         return find_modelled(path) or signing_name or "s3"
     return signing_name

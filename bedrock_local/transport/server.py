@@ -1,4 +1,4 @@
-"""The door over HTTP: one server on 127.0.0.1 for all services, for clients in any language.
+"""The transport over HTTP: one server on 127.0.0.1 for all services and clients in any language.
 
 Sources: RFC 9110 and 9112; `http2.py` has the connections that begin with HTTP/2.
 """
@@ -22,19 +22,20 @@ from bedrock_local.batch.background import run_in_background
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.inference import Responder
 from bedrock_local.protocol.errors import ServiceError, json_error
-from bedrock_local.protocol.messages import Body, FileSlice, Response
+from bedrock_local.protocol.messages import FileSlice, Response, ResponseBody
 from bedrock_local.settings import Settings
 from bedrock_local.transport.http_body import LINE_BYTES, buffered, open_body
-from bedrock_local.transport.http_request import answer_headers, answer_request, read_headers
+from bedrock_local.transport.http_request import answer_request, read_headers, response_headers
 
 ADDRESS = "127.0.0.1"
 # How HTTP/2 begins where the client knows that the server speaks it: RFC 9113, "HTTP/2 Connection Preface".
 PREFACE = (b"PRI * HTTP/2.0\r\n", b"\r\nSM\r\n\r\n")
-LAST_WORDS_SECONDS = 2.0
+DRAIN_SECONDS = 2.0
 IDLE_SECONDS = 60.0  # without a request
-STALL_SECONDS = 600.0  # in the middle of a request or an answer, without a byte of it
-MOST_CONNECTIONS = 500  # each has a thread; further ones wait for their turn
-MOST_THREADS = 500  # for requests of HTTP/2, of all connections together
+STALL_SECONDS = 600.0  # in the middle of a request or a response, without a byte of it
+MOST_CONNECTIONS = 500  # each has a thread; further ones wait until one ends
+# Threads that answer requests of HTTP/2, of all connections together. Further requests get REFUSED_STREAM: try again.
+MOST_THREADS = 500
 
 
 @contextmanager
@@ -51,20 +52,20 @@ def serve(
     Parameters
     ----------
     folder
-        Made when it is not there. Every process that opens it sees the same buckets and jobs.
+        Created when it does not exist. Every process that opens it sees the same buckets and jobs.
     port
-        Any that is free when 0; the server's `url` names it.
+        0 for any that is free; the server's `url` has it.
     settings
         Replace the folder's; by default they are those of its `settings.json`.
     responder
-        Answers the records and requests that this process works on; the one that the settings name when missing.
+        Function that answers the records and requests that this process works on; by default the settings choose.
     now
         The clock, in seconds since 1970.
 
     Raises
     ------
     OSError
-        The port is taken.
+        The port is in use.
     """
     emulator = Emulator(make_folder(Path(folder), settings), responder=responder, now=now)
     with Server(emulator, port) as server, run_in_background(emulator) as server.wake, server.running():
@@ -77,9 +78,9 @@ class Server(socketserver.ThreadingTCPServer):
     Attributes
     ----------
     emulator
-        What is served; its region is that of requests that name none.
+        The emulator that is served; its region applies to requests that are not signed for one.
     wake
-        Called when there may be work on jobs.
+        Function to call when there may be work on jobs.
     """
 
     allow_reuse_address = True
@@ -96,7 +97,7 @@ class Server(socketserver.ThreadingTCPServer):
 
     @property
     def url(self) -> str:
-        """What clients take as their endpoint."""
+        """The endpoint for clients."""
         return f"http://{ADDRESS}:{self.port}"
 
     @property
@@ -108,8 +109,8 @@ class Server(socketserver.ThreadingTCPServer):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Take connections in a thread until the block ends, then end all of them."""
-        thread = threading.Thread(target=self._take_connections, daemon=True)
+        """Accept connections in a thread until the block ends, then close all of them."""
+        thread = threading.Thread(target=self._accept_connections, daemon=True)
         thread.start()
         try:
             yield
@@ -117,18 +118,20 @@ class Server(socketserver.ThreadingTCPServer):
             with self._changed:
                 self._is_stopping = True
                 self._changed.notify_all()
-            socket.create_connection((ADDRESS, self.port)).close()  # or it would wait for the next client
+            socket.create_connection(
+                (ADDRESS, self.port)
+            ).close()  # wakes the thread, which would wait for the next client
             thread.join()
             self._end_connections()
 
-    def _take_connections(self) -> None:
+    def _accept_connections(self) -> None:
         while not self._is_stopping:
             with self._changed:
                 self._changed.wait_for(lambda: self._is_stopping or len(self._connections) < MOST_CONNECTIONS)
             self.handle_request()
 
     def get_request(self) -> tuple[Any, Any]:
-        """Take a connection; where no more files can be open, a little later."""
+        """Accept a connection; where the process has no file descriptor left, wait a moment before the next attempt."""
         try:
             return super().get_request()
         except OSError:
@@ -136,22 +139,22 @@ class Server(socketserver.ThreadingTCPServer):
             raise
 
     def _end_connections(self) -> None:
-        """Hang up on all clients, and wait until the threads have seen it; a slow model is not waited for."""
+        """Shut down all connections, and wait for their threads up to DRAIN_SECONDS, not for a slow model."""
         with self._changed:
             for connection in self._connections:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-            self._changed.wait_for(lambda: not self._connections, LAST_WORDS_SECONDS)
+            self._changed.wait_for(lambda: not self._connections, DRAIN_SECONDS)
 
     def respond(self, method: str, target: str, headers: dict[str, str], body: Any) -> Response:
-        """Answer a request, after which there may be work."""
+        """Answer a request, and wake the work on jobs after a POST."""
         response = answer_request(self.emulator, method, target, headers, body)
         if method == "POST":
             self.wake()
         return response
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Begin a connection's thread."""
+        """Start the thread of a connection."""
         with self._changed:
             self._connections.add(request)
         super().process_request(request, client_address)
@@ -164,17 +167,17 @@ class Server(socketserver.ThreadingTCPServer):
             self._changed.notify_all()
 
     def handle_error(self, *_: Any) -> None:
-        """Say what went wrong, unless it is only that a client has hung up."""
+        """Print the traceback, unless a client has merely hung up."""
         if not isinstance(sys.exception(), ConnectionError):
             traceback.print_exc()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection: reads requests, gives them to the core, writes what comes back."""
+    """One connection: reads requests, passes them on, writes the responses."""
 
     protocol_version = default_request_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    # What is no HTTP is answered in plain words.
+    # Errors about requests that are not HTTP are plain text.
     error_message_format, error_content_type = "%(message)s\n", "text/plain"
     server_version, sys_version = "bedrock_local", ""
     timeout = IDLE_SECONDS
@@ -182,7 +185,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def handle_one_request(self) -> None:
-        """Read a request and answer it, whatever its method is: dispatch knows which of them mean something."""
+        """Read a request and answer it, whatever its method: the inherited method knows only those with a `do_`."""
         try:
             self.raw_requestline = self.rfile.readline(LINE_BYTES + 1)
             if len(self.raw_requestline) > LINE_BYTES:
@@ -196,7 +199,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def parse_request(self) -> bool:
-        """Read the head of a request; a connection that begins with HTTP/2 goes on, and ends, with that."""
+        """Read the head of a request; a connection that begins with HTTP/2 is served as such up to its end."""
         if self.raw_requestline != PREFACE[0] or self.rfile.read(len(PREFACE[1])) != PREFACE[1]:
             return super().parse_request()
         from bedrock_local.transport.http2 import Connection
@@ -207,36 +210,36 @@ class Handler(BaseHTTPRequestHandler):
         return False
 
     def answer(self) -> None:
-        """Answer one request, and hang up when its body or its answer has been left half-way."""
+        """Answer one request; close the connection when its body or its response is incomplete."""
         self.connection.settimeout(STALL_SECONDS)
         headers = read_headers(self.headers.items())
         try:
             body = open_body(headers, self.rfile, self.send_continue)
         except ServiceError as error:
             self.close_connection = True
-            self.send_answer(json_error(error))
+            self.write_response(json_error(error))
             return
-        # Not `self.path`, in which the slashes that begin a key are folded into one.
+        # Not `self.path`, in which several slashes at the beginning, as of a key, become one.
         target = self.requestline.split()[1]
         response = self.server.respond(self.command, target, headers, buffered(body))
         is_over = body.skip_rest()
         self.close_connection |= not is_over
-        self.send_answer(response)
+        self.write_response(response)
         if not is_over:
-            self.let_finish()
+            self.drain()
         self.connection.settimeout(self.timeout)
 
     def handle_expect_100(self) -> bool:
-        """Leave it to the body to ask for itself."""
+        """Send nothing yet: RequestBody does at its first read."""
         return True
 
     def send_continue(self) -> None:
-        """Ask for the body."""
+        """Ask the client for the body."""
         self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def send_answer(self, response: Response) -> None:
-        """Write an answer; one whose body ends before its length ends the connection too."""
-        headers = answer_headers(response)
+    def write_response(self, response: Response) -> None:
+        """Send a response; close the connection when its body ends before its length."""
+        headers = response_headers(response)
         if response.body.length is None:
             headers["transfer-encoding"] = "chunked"
         if self.close_connection:
@@ -251,22 +254,22 @@ class Handler(BaseHTTPRequestHandler):
                 sent = send_body(self.connection, head, body)
                 self.close_connection |= body.length not in (None, sent)
 
-    def let_finish(self) -> None:
-        """Let a client send what it still has, or it would lose the answer to a reset connection."""
+    def drain(self) -> None:
+        """Read what the client still sends: a reset connection would lose it the response."""
         # A client that has hung up already has no connection to shut down.
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
-            self.connection.settimeout(LAST_WORDS_SECONDS)
+            self.connection.settimeout(DRAIN_SECONDS)
             deadline = time.monotonic() + IDLE_SECONDS
             while time.monotonic() < deadline and self.connection.recv(1 << 20):
                 pass
 
     def log_message(self, *_: object) -> None:
-        """Say nothing of single requests."""
+        """Log no requests."""
 
 
-def send_body(connection: socket.socket, head: bytes, body: Body) -> int:
-    """Send head and body, a file straight from disk; return how many bytes the body had."""
+def send_body(connection: socket.socket, head: bytes, body: ResponseBody) -> int:
+    """Send head and body, a file straight from disk; return how many bytes of the body were sent."""
     if isinstance(body, FileSlice):
         connection.sendall(head)
         return body.send_to(connection)

@@ -65,7 +65,7 @@ def test_what_it_says_can_be_pasted(start, folder):
     process.send_signal(signal.SIGINT)
     *rest, _, _ = process.stdout.readlines()
     assert [*said, *rest] == [
-        f"The emulator in {folder} is at http://127.0.0.1:{port}; Ctrl-C ends it.\n",
+        f"The emulator in {folder} is at http://127.0.0.1:{port}; Ctrl-C stops it.\n",
         f"Settings ({folder / 'settings.json'}): clock = realistic\n",
         "For AWS clients in any language:\n",
         "\n",
@@ -83,7 +83,7 @@ def test_ctrl_c_ends_it_with_a_sentence(start):
     process, _, _ = start("--seed", "1")
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
-    assert (process.returncode, said.splitlines()[-1][:22]) == (0, "The server has ended. ")
+    assert (process.returncode, said.splitlines()[-1][:24]) == (0, "The server has stopped. ")
 
 
 def test_a_function_of_ones_own_answers(start, tmp_path, folder):
@@ -108,7 +108,7 @@ def test_work_in_a_folder_that_is_no_emulators_is_refused(command, tmp_path):
     (tmp_path / "notes").mkdir()
     for name in ("notes", "typo"):
         said = command("--work", "--folder", tmp_path / name, code=1)
-        assert f"{tmp_path / name}: no emulator is in this folder; look at --folder" in said
+        assert f"{tmp_path / name}: this folder has no emulator; check --folder" in said
     assert not any((tmp_path / "notes").iterdir())
     assert not (tmp_path / "typo").exists()
 
@@ -136,15 +136,15 @@ def test_faults_are_given_by_name_and_rate_and_taken_away(command, folder):
 @pytest.mark.parametrize(
     ("options", "cure"),
     [
-        (["--fault", "throttled"], "give a name and a rate from 0 to 1, as in throttled=0.1"),
-        (["--fault", "throttled=2"], "give a name and a rate from 0 to 1"),
-        (["--fault", "slow=0.1"], "no fault 'slow'; there are record-400, "),
+        (["--fault", "throttled"], "expected a name and a rate from 0 to 1, as in throttled=0.1"),
+        (["--fault", "throttled=2"], "expected a name and a rate from 0 to 1"),
+        (["--fault", "slow=0.1"], "unknown fault 'slow'; choose from record-400, "),
         (["--speed", "0"], "speed: Expected `float` >= 0.001"),
-        (["--responder", "nobody"], "unknown responder 'nobody'; choose extract, worker"),
-        (["--responder", "answers.jsonl"], "there is no such file"),
-        (["--responder", "nowhere:answer"], "no module 'nowhere' is in "),
-        (["--responder", "json:answer"], "json has no function 'answer'; it takes a Question"),
-        (["--responder", "worker"], "give --responder module:function or extract"),
+        (["--responder", "nobody"], "choose extract, worker, the URL of"),
+        (["--responder", "answers.jsonl"], "no such file"),
+        (["--responder", "nowhere:answer"], "module 'nowhere' is neither in "),
+        (["--responder", "json:answer"], "json has no function 'answer'; it has to take a Question"),
+        (["--responder", "worker"], "use --responder module:function or extract"),
     ],
 )
 def test_a_value_that_cannot_be_says_what_can(command, options, cure):
@@ -155,8 +155,8 @@ def test_a_value_that_cannot_be_says_what_can(command, options, cure):
 
 def test_a_port_that_is_taken_says_what_to_do(command, server):
     said = command("--port", server.port, code=1)
-    assert f"--port {server.port} cannot be had" in said
-    assert "give another" in said
+    assert f"cannot listen on port {server.port}" in said
+    assert "choose another port" in said
 
 
 def test_recorded_answers_are_found_from_every_folder(command, folder, tmp_path, record):

@@ -99,7 +99,7 @@ def test_a_responder_that_fails_is_a_model_that_fails_without_the_words_of_the_c
     assert "Rumpel" not in str(raised.value)
 
 
-def test_a_responder_without_python_code_may_fail_too(folder):
+def test_an_answerer_without_python_code_may_fail_too(folder):
     with pytest.raises(ServiceError, match=r"The responder failed: TypeError$"):
         ask_with(folder, len)
 
@@ -124,7 +124,7 @@ def test_a_responder_may_refuse_as_the_service_does(folder):
 @pytest.mark.parametrize("given", [None, "A refund.", {"text": "A refund."}])
 def test_what_is_no_reply_is_a_model_error_that_names_the_kind(folder, given):
     with pytest.raises(
-        ServiceError, match=f"ModelErrorException: The responder gave {type(given).__name__}, not a Reply"
+        ServiceError, match=f"ModelErrorException: The responder returned {type(given).__name__}, not a Reply"
     ):
         ask_with(folder, lambda question: given)
 
@@ -132,19 +132,19 @@ def test_what_is_no_reply_is_a_model_error_that_names_the_kind(folder, given):
 @pytest.mark.parametrize(
     ("field", "value", "fault"),
     [
-        ("text", None, "text is no str"),
-        ("text", "half \ud800", "text holds half of a surrogate pair"),
-        ("stop", "end_turn", "stop is none of end, length, stop_sequence, filtered"),
-        ("stop", ["end"], "stop is none of end"),
-        ("input_tokens", 2.5, "input_tokens is no count"),
-        ("output_tokens", -1, "output_tokens is no count"),
-        ("output_tokens", True, "output_tokens is no count"),
+        ("text", None, "text is not a str"),
+        ("text", "half \ud800", "text contains half of a surrogate pair"),
+        ("stop", "end_turn", "stop is not one of end, length, stop_sequence, filtered"),
+        ("stop", ["end"], "stop is not one of end"),
+        ("input_tokens", 2.5, "input_tokens is not a count"),
+        ("output_tokens", -1, "output_tokens is not a count"),
+        ("output_tokens", True, "output_tokens is not a count"),
         ("stop_sequence", 5, "stop_sequence is neither a str nor None"),
-        ("stop_sequence", "\ud800", "stop_sequence holds half of a surrogate pair"),
+        ("stop_sequence", "\ud800", "stop_sequence contains half of a surrogate pair"),
     ],
 )
 def test_a_reply_with_an_odd_field_is_a_model_error_that_names_it(folder, field, value, fault):
-    with pytest.raises(ServiceError, match=f"The responder gave a Reply whose {fault}"):
+    with pytest.raises(ServiceError, match=f"The responder returned a Reply whose {fault}"):
         ask_with(folder, lambda question: Reply(**GOOD | {field: value}))
 
 

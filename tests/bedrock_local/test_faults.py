@@ -166,14 +166,14 @@ def test_without_faults_nothing_is_counted(open_with, folder):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("throtled", "no fault 'throtled'; there are record-400, .*, broken-read"),
+        ("throtled", "unknown fault 'throtled'; choose from record-400, .*, broken-read"),
         (
             "throttled:GetObjects",
-            "no operation 'GetObjects' in 'throttled:GetObjects'; there are CreateModelInv.*GetObj",
+            "unknown operation 'GetObjects' in 'throttled:GetObjects'; choose from CreateModelInv.*GetObj",
         ),
-        ("throttled:", "no operation ''"),
-        ("broken-read:PutObject", "no operation 'PutObject' in 'broken-read:PutObject'; there are GetObject$"),
-        ("record-lost:GetObject", "no fault 'record-lost:GetObject'"),
+        ("throttled:", "unknown operation ''"),
+        ("broken-read:PutObject", "unknown operation 'PutObject' in 'broken-read:PutObject'; choose from GetObject$"),
+        ("record-lost:GetObject", "unknown fault 'record-lost:GetObject'"),
     ],
 )
 def test_a_fault_that_does_not_exist_is_refused_with_those_that_do(name, reason):

@@ -104,7 +104,9 @@ def test_the_arn_of_a_profile_reaches_it(runtime):
 
 @pytest.mark.parametrize("types", [{"accept": "text/plain"}, {"contentType": "text/csv"}])
 def test_models_take_and_give_json(runtime, error_of, types):
-    assert "models take JSON" in error_of(runtime.invoke_model, modelId=MODEL, body=json.dumps(BODY), **types)[2]
+    assert (
+        "is not supported: use JSON" in error_of(runtime.invoke_model, modelId=MODEL, body=json.dumps(BODY), **types)[2]
+    )
 
 
 @pytest.mark.parametrize("accept", ["application/json", "*/*", "text/html, application/json;q=0.9", "Application/JSON"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from bedrock_local import dispatch
@@ -14,13 +16,13 @@ class Pieces:
     length = None
 
     def __init__(self):
-        self.closed = 0
+        self.is_closed = threading.Event()
 
     def __iter__(self):
         yield from (b"one, ", b"", b"two, ", b"three")
 
     def close(self):
-        self.closed += 1
+        self.is_closed.set()
 
 
 @pytest.fixture

@@ -219,7 +219,7 @@ def test_an_answer_that_breaks_off_is_noticed(client, calls, server):
 def test_a_body_of_unknown_length_ends_where_it_ends(client, pieces):
     status, headers, body = client.ask("GET", "/calls?versioning")
     assert (status, "content-length" in headers, body) == (200, False, b"one, two, three")
-    assert (client.left, pieces.closed) == ({}, 1)
+    assert (client.left, pieces.is_closed.wait(60)) == ({}, True)
 
 
 def test_a_name_that_a_web_page_brings_is_refused(client):

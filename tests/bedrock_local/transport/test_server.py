@@ -289,7 +289,7 @@ def test_an_answer_that_breaks_off_is_noticed(client_of, server, calls):
 def test_a_body_of_unknown_length_goes_in_chunks_and_the_connection_goes_on(ask, pieces):
     status, headers, body = ask("GET", "/calls?versioning")
     assert (status, headers["transfer-encoding"], headers["content-length"]) == (200, "chunked", None)
-    assert (body, pieces.closed) == (b"one, two, three", 1)
+    assert (body, pieces.is_closed.wait(60)) == (b"one, two, three", True)
     assert ask("GET", "/")[0] == 200
 
 
