@@ -82,6 +82,7 @@ def open_folder(folder: Path, options: dict[str, Any]) -> Emulator:
     responder = None
     if found := FUNCTION.fullmatch(changes.get("responder", "")):
         responder = find_function(found["module"], found["name"])
+        # Other processes cannot import the function, and must not answer in its place.
         changes["responder"] = "worker"
     elif changes.get("responder", "").endswith((".jsonl", ".jsonl.out")):
         changes["responder"] = str(find_file(changes["responder"]))
@@ -116,6 +117,7 @@ def read_faults(pairs: list[str]) -> dict[str, float]:
 
 def find_function(module: str, name: str) -> Responder:
     """Import a function as responder; modules in the working directory are found too."""
+    # An installed command does not have the working directory on its path.
     sys.path.insert(0, str(Path.cwd()))
     where = f"--responder {module}:{name}"
     try:

@@ -78,6 +78,7 @@ def handle(request: Request, emulator: Emulator) -> Response:
     try:
         emulator = emulator.fix_settings()
         resolved = resolve(request)
+        # Before any check: a throttled request is refused whatever it says.
         fault = find_fault(resolved, emulator)
         if fault in REFUSALS:
             raise refusal(fault, request)
@@ -130,6 +131,7 @@ def apply_response_fault(response: Response, fault: str, request: Request) -> Re
     """Cut a response's body short, or replace the response by an error, after the request has been carried out."""
     if fault == "broken-read":
         return replace(response, body=TruncatedBody(response.body))
+    # The request has been carried out: a client that repeats it meets its effects.
     response.body.close()
     raise refusal("internal-error", request)
 

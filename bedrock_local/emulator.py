@@ -79,6 +79,7 @@ class Emulator:
         if responder is None:
             raise ServiceError("ModelNotReadyException", NO_RESPONDER)
         try:
+            # Requests on demand and records of jobs share the limit on concurrent calls of a responder.
             with find_semaphore(responder):
                 reply = responder(question)
         except ServiceError:
@@ -149,5 +150,6 @@ def find_reply_violations(reply: Reply) -> Iterator[tuple[str, str]]:
         yield "stop", f"is not one of {', '.join(STOPS)}"
     for name in ("input_tokens", "output_tokens"):
         tokens = getattr(reply, name)
+        # Not isinstance: a bool is an int too.
         if type(tokens) is not int or tokens < 0:
             yield name, "is not a count"

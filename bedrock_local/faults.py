@@ -60,6 +60,7 @@ def applies(rate: float, seed: int, fault: str, *target: object) -> bool:
     """Return whether a fault applies to a target, such as a file and a line."""
     if not rate:
         return False
+    # Not hash(), which differs from process to process.
     digest = hashlib.blake2b(repr((seed, fault, *target)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < rate * 2**64
 

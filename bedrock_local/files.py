@@ -41,6 +41,7 @@ def write_file(path: Path, content: bytes, *, flush: bool = True) -> None:
     Without `flush` that holds for a process that dies, but not for a power loss, after which the file may be empty.
     """
     new_folders = make_folders(path.parent)
+    # In the same folder: a rename is atomic only within one file system.
     with temporary_path(path.parent) as temporary:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
@@ -88,6 +89,7 @@ def link_file(source: Path, target: Path) -> None:
     """Give a file a second name, so that its content stays when the first is replaced."""
     make_folders(target.parent)
     with temporary_path(target.parent) as temporary:
+        # Where the target is a link to the source already, rename does nothing, and the context deletes the other link.
         link_or_copy(source, temporary)
         temporary.replace(target)
 

@@ -48,6 +48,7 @@ def bedrock_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[B
     from bedrock_local.transport.server import serve
 
     with serve(tmp_path / "bedrock_local") as server:
+        # A list, as the environment changes in the loop.
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             monkeypatch.delenv(name)
         for name in ("NO_PROXY", "no_proxy"):

@@ -49,6 +49,7 @@ NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
+# Unknown fields are errors: a misspelt setting must not be ignored.
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the emulator behaves in one folder.
 

@@ -98,6 +98,7 @@ class SettingsError(ValueError):
 def json_error(error: ServiceError) -> Response:
     """Write an error as REST-JSON services do: the class in a header, the message in the body."""
     headers = {"content-type": "application/json", "x-amzn-ErrorType": error.code}
+    # Not msgspec, which refuses lone surrogates that a message may quote.
     return Response(error.status, headers, BytesBody(json.dumps({"message": error.message}).encode()))
 
 

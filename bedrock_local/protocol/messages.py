@@ -87,6 +87,7 @@ class FileSlice:
     """
 
     def __init__(self, path: Path, start: int, stop: int) -> None:
+        # For __del__, when the file cannot be opened.
         self._descriptor = -1
         self._descriptor = os.open(path, os.O_RDONLY)
         self.stat = os.fstat(self._descriptor)
@@ -184,6 +185,7 @@ def full_headers(response: Response) -> dict[str, str]:
     length = {}
     if response.body.length is not None and response.status not in BODILESS:
         length["content-length"] = str(response.body.length)
+    # Bedrock and S3 have different names for the id; clients accept both.
     request_id = str(uuid.uuid4())
     return {"x-amzn-requestid": request_id, "x-amz-request-id": request_id, **length, **response.headers}
 
@@ -197,6 +199,7 @@ def make_readable(body: Any) -> BinaryIO:
 
 def read_all(body: BinaryIO, limit: int) -> bytes | None:
     """Read a small body whole; None when it is larger than `limit` bytes."""
+    # One byte more, to see whether there are more.
     content = body.read(limit + 1)
     return None if len(content) > limit else content
 

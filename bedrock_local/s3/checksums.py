@@ -70,6 +70,7 @@ class Received:
 def receive(request: Request, path: Path) -> Received:
     """Write the body of a request to a new file, and check its length and checksums."""
     trailers: dict[str, str] = {}
+    # Refused by its header, before a byte is read.
     check_length(announced_length(request.headers) or 0)
     pieces = plain_chunks(request.body, trailers) if is_wrapped(request) else chunks(request.body)
     algorithms = {name for name in KNOWN if f"x-amz-checksum-{name}" in request.headers}

@@ -41,6 +41,7 @@ def part_names(part: str, kind: str) -> Iterator[str]:
     while sum(len(piece.encode()) for piece in pieces) >= PART_BYTES:
         head, pieces = split_pieces(pieces)
         yield head + FOLDED
+    # A dot tells files from folders, so that `a` and `a/b` can both exist.
     name = "".join(pieces) or EMPTY
     is_plain = ("." in name) == (kind == "file")
     yield name if is_plain else name + MARK

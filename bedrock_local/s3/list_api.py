@@ -101,6 +101,7 @@ def fill_page(request: Request, emulator: Emulator, bucket: str, after: str) -> 
         if group and (group == page.last or group <= after):
             continue
         if len(page) >= limit:
+            # A page of no keys has no continuation.
             page.is_truncated = limit > 0
             break
         if group:

@@ -121,6 +121,7 @@ def keep_part(folder: Path, upload: Upload, number: int, received: Received) -> 
     metadata = ObjectMetadata(
         size=received.size, modified_ns=received.modified_ns, etag=received.etag, checksums=received.checksums
     )
+    # A name of its own: a part that is sent again must not change a file that is being joined.
     name = f"{number:05d}-{secrets.token_hex(8)}"
     try:
         received.path.replace(folder / name)
@@ -151,6 +152,7 @@ def complete_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
 
 def describe_whole(request: Request, upload: Upload, parts: list[ObjectMetadata], received: Received) -> ObjectMetadata:
     """Return the metadata of an object that was joined from parts."""
+    # The ETag of S3 for multipart objects: MD5 of the MD5s of the parts, and their number.
     etag = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False).hexdigest()
     return ObjectMetadata(
         size=received.size,

@@ -37,6 +37,7 @@ MAX_PARTS = 10_000  # "Amazon S3 multipart upload limits"
 
 def put_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Write the body to a temporary file, then rename it to its key."""
+    # Before the body is read: a client that expects 100 Continue then never sends it.
     store.bucket_folder(emulator.folder, request.bucket)
     headers, own = kept_headers(request), read_user_metadata(request)
     with store.temporary_object(emulator.folder) as path:
@@ -206,6 +207,7 @@ def find_range(text: str, size: int) -> tuple[int, int] | None:
 
 def check_read(request: Request, metadata: ObjectMetadata) -> None:
     """Check the conditions of a read; those on the ETag take precedence over those on the time."""
+    # Dates in headers are in whole seconds.
     modified = metadata.modified_ns // 10**9
     match, none_match = request.headers.get("if-match"), request.headers.get("if-none-match")
     since, until = request.headers.get("if-modified-since"), request.headers.get("if-unmodified-since")
@@ -235,6 +237,7 @@ def check_write(request: Request, old: ObjectMetadata | None) -> None:
     if old:
         check_etag(request, old)
     unwanted = request.headers.get("if-none-match")
+    # S3 supports no ETag here.
     if unwanted and unwanted.strip() != "*":
         raise ServiceError("NotImplemented", "A header you provided implies functionality that is not implemented")
     if unwanted and old:
@@ -282,6 +285,7 @@ def header_text(text: str) -> str:
     """Encode a text for a header, in which it is sent as UTF-8; refuse control characters."""
     if CONTROL.search(text):
         raise ServiceError("InvalidArgument", "A header value has a line break or another control character")
+    # Headers are sent as latin-1, so these characters become the bytes of UTF-8.
     return text if text.isascii() else text.encode().decode("latin-1")
 
 

@@ -152,6 +152,7 @@ def open_object(folder: Path, bucket: str, key: str) -> tuple[FileSlice, ObjectM
             stream = FileSlice(path, 0, metadata.size)
         except FileNotFoundError:
             continue
+        # Between the two reads another object may have taken the key: then both are read again.
         if is_metadata_of(metadata, stream.stat):
             return stream, metadata
         stream.close()
@@ -181,6 +182,7 @@ def store_object(
     root, metadata_root = bucket_folder(folder, bucket), folder / "state" / "objects" / bucket
     path, metadata_file = key_path(root, key), metadata_path(folder, bucket, key)
     with lock_bucket(folder, bucket):
+        # Again, under the lock: the bucket may have been deleted meanwhile.
         bucket_folder(folder, bucket)
         if has_link(path.parent, root) or has_link(metadata_file.parent, metadata_root):
             raise ServiceError(
@@ -191,6 +193,7 @@ def store_object(
             check(old)
             # Nothing of an object is flushed: it would double the time of thousands of small ones. A power loss may
             # leave an object empty or without its metadata, which are then worked out anew.
+            # Both, until the rename: readers take those that describe the file that they find.
             write_json(metadata_file, [metadata, old] if old else [metadata], flush=False)
             make_folders(path.parent)
             temporary.replace(path)
@@ -240,6 +243,7 @@ def walk_keys(folder: Path, *, prefix: str = "", after: str = "") -> Iterator[tu
         Yield only keys that sort after it.
     """
     # Keys can be a thousand folders deep, which is too deep for a function that calls itself.
+    # Sorted by code points, which is the order of UTF-8 bytes too.
     levels = [("", folder, iter(sorted(read_names(folder))))]
     while levels:
         above, place, names = levels[-1]

@@ -60,6 +60,7 @@ def read_xml(content: bytes) -> Element:
     except (ParseError, ValueError, LookupError):  # LookupError: an unknown encoding.
         raise malformed() from None
     for element in root.iter():
+        # Clients send elements with the namespace of S3, or without.
         element.tag = element.tag.rsplit("}", 1)[-1]
     return root
 

@@ -64,6 +64,7 @@ def open_session(
         The clock, in seconds since 1970.
     """
     emulator = Emulator(make_folder(Path(folder), settings), region_name, responder, now)
+    # Without a variable for the profile, AWS_PROFILE is not read.
     core = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
     for name, value in ISOLATED.items():
         core.set_config_variable(name, value)

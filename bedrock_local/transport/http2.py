@@ -78,6 +78,7 @@ class Connection:
         try:
             with self._changed:
                 self._h2.initiate_connection()
+                # Uploads would be slow with the default window of 65,535 bytes.
                 self._h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: WINDOW_BYTES})
                 self._h2.increment_flow_control_window(WINDOW_BYTES)
                 self._h2.receive_data(preface)
@@ -94,6 +95,7 @@ class Connection:
                 self._wait(stream, lambda: stream.waiting or stream.is_whole)
             except OSError:
                 raise incomplete_body() from None
+            # Copied, so that the buffer can shrink.
             content = bytes(stream.waiting[:size])
             del stream.waiting[:size]
             self._make_room(stream.number, len(content))
@@ -239,6 +241,7 @@ class Connection:
             if not (self._is_over or stream.is_reset or stream.is_answered):
                 self._h2.reset_stream(stream.number, ErrorCodes.INTERNAL_ERROR)
                 self._flush()
+            # Bytes that were not read still count against the window of the whole connection.
             self._make_room(stream.number, len(stream.waiting))
 
     def _end(self) -> None:

@@ -65,6 +65,7 @@ class RequestBody(io.RawIOBase):
         """Read a rest that is short; return False when it is long, and the connection has to be closed."""
         read, rest = 0, bytearray(REST_BYTES)
         try:
+            # While `_ask` is set, the client waits for 100 Continue and has sent nothing.
             while not (self.is_over or self._ask or read > REST_BYTES or self._left > REST_BYTES):
                 read += self.readinto(rest)
         except (ServiceError, OSError):

@@ -84,6 +84,7 @@ class Server(socketserver.ThreadingTCPServer):
     """
 
     allow_reuse_address = True
+    # A model that answers slowly must not keep the process from ending.
     daemon_threads = True
     request_queue_size = 1024
 
@@ -156,6 +157,7 @@ class Server(socketserver.ThreadingTCPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Start the thread of a connection."""
         with self._changed:
+            # Before the thread starts, or a short connection would be removed before it is added.
             self._connections.add(request)
         super().process_request(request, client_address)
 
@@ -176,6 +178,7 @@ class Handler(BaseHTTPRequestHandler):
     """One connection: reads requests, passes them on, writes the responses."""
 
     protocol_version = default_request_version = "HTTP/1.1"
+    # Head and body may be two packets, of which Nagle's algorithm would delay the second.
     disable_nagle_algorithm = True
     # Errors about requests that are not HTTP are plain text.
     error_message_format, error_content_type = "%(message)s\n", "text/plain"
@@ -202,6 +205,7 @@ class Handler(BaseHTTPRequestHandler):
         """Read the head of a request; a connection that begins with HTTP/2 is served as such up to its end."""
         if self.raw_requestline != PREFACE[0] or self.rfile.read(len(PREFACE[1])) != PREFACE[1]:
             return super().parse_request()
+        # Imported here because few clients begin with HTTP/2.
         from bedrock_local.transport.http2 import Connection
 
         self.close_connection = True
@@ -222,6 +226,7 @@ class Handler(BaseHTTPRequestHandler):
         # Not `self.path`, in which several slashes at the beginning, as of a key, become one.
         target = self.requestline.split()[1]
         response = self.server.respond(self.command, target, headers, buffered(body))
+        # An unread rest of the body would be parsed as the next request.
         is_over = body.skip_rest()
         self.close_connection |= not is_over
         self.write_response(response)
