@@ -169,6 +169,7 @@ def add_job(body: dict[str, Any], model: Model, emulator: Emulator) -> Job:
         request=body,
         # Rounded as clients see it, so that a filter by the time of a job that was described is exact.
         submitted=read_time(iso_time(emulator.now())),
+        # Under the lock of the slots, so no two jobs have the same number.
         number=len(jobs.list_jobs(folder)),
         is_queued=is_full,
     )

@@ -56,6 +56,7 @@ def has_timed_out(job: Job, settings: Settings, now: float) -> bool:
 
 def timeout_seconds(job: Job, progress: Progress, settings: Settings) -> float:
     """Return the second of the clock at which the job times out."""
+    # The timeout counts from the submission, the clock from the slot.
     began = job.submitted if progress.began is None else progress.began
     return job.timeout_hours * 3600 - age_seconds(job, settings, began)
 

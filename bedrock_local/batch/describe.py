@@ -24,7 +24,7 @@ from bedrock_local.protocol.shapes import check_request
 from bedrock_local.protocol.timestamps import iso_time, read_time
 
 ECHOED = ("jobName", "roleArn", "clientRequestToken", "inputDataConfig", "outputDataConfig", "vpcConfig")
-MESSAGE_LETTERS = 2048
+MESSAGE_LETTERS = 2048  # the longest `message` that the shape of the response allows
 Position = tuple[float, int]
 
 

@@ -84,6 +84,7 @@ def check_access(folder: Path, config: dict[str, str], action: str) -> None:
 def access_message(uri: str, action: str, reason: str) -> str:
     """Return the message of the service for a bucket that cannot be used, and the reason."""
     bucket, key = split_uri(uri)
+    # A job's message holds 2,048 characters: a long address must not push the reason out.
     what = f"Could not validate {action} permissions to access Amazon S3 bucket: {bucket} at key {key}."
     return f"{what} {uri[:500]}: {reason}"
 
@@ -91,13 +92,16 @@ def access_message(uri: str, action: str, reason: str) -> str:
 def list_files(folder: Path, bucket: str, key: str) -> list[InputFile]:
     """List the `.jsonl` file that the key names, or else all of them below it as a folder."""
     root = store.bucket_folder(folder, bucket)
-    prefix = key if not key or key.endswith("/") else f"{key}/"
-    single = [(k, path) for k, path in store.walk_keys(root, prefix=key) if k == key and not key.endswith("/")]
-    found = single or list(store.walk_keys(root, prefix=prefix))
+    is_folder = not key or key.endswith("/")
+    prefix = key if is_folder else f"{key}/"
+    # Keys that only begin with the key are walked too: `in/calls.jsonl.bak` beside `in/calls.jsonl`.
+    single = [] if is_folder else [item for item in store.walk_keys(root, prefix=key) if item[0] == key]
+    # The name of an output: that of the file, or its path below the folder.
+    start = key.rfind("/") + 1 if single else len(prefix)
     return [
-        InputFile(key=k, name=k.rsplit("/", 1)[-1] if single else k.removeprefix(prefix), size=path.stat().st_size)
-        for k, path in found
-        if k.endswith(".jsonl")
+        InputFile(key=found, name=found[start:], size=path.stat().st_size)
+        for found, path in single or store.walk_keys(root, prefix=prefix)
+        if found.endswith(".jsonl")
     ]
 
 

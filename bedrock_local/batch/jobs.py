@@ -244,7 +244,7 @@ def list_jobs(folder: Path) -> list[Job]:
 
 def list_unfinished(folder: Path) -> list[Job]:
     """List the jobs that have not ended, oldest first, without reading the others."""
-    # In this order, or a job that gets its slot in between would be in neither list.
+    # Queued ones first, or a job that gets its slot between the two reads would be in neither list.
     queued = list_queue(folder, "queued")
     return find_jobs(folder, {*queued, *list_queue(folder, "running")})
 

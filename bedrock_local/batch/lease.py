@@ -29,8 +29,9 @@ def renew_lease(time_slice: TimeSlice, questions: int) -> bool:
     progress, now = time_slice.progress, time.time()
     if not questions:
         release_lock(time_slice)
-        was_mine, progress.lease_holder = progress.lease_holder == PROCESS.process_id, ""
-        return was_mine
+        was_holder = progress.lease_holder == PROCESS.process_id
+        progress.lease_holder = ""
+        return was_holder
     acquire_lock(time_slice)
     # A quarter of the term leaves time for a slow step, and spares most steps a write of the progress.
     if progress.lease_holder == PROCESS.process_id and 0 <= now - progress.lease_renewed < LEASE_SECONDS / 4:

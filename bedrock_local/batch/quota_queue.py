@@ -37,10 +37,11 @@ def list_due(folder: Path, settings: Settings, now: float) -> list[Job]:
 
     These are the jobs with a slot, as many of the queued ones as there are slots, and those that end without one.
     """
-    # In this order, or a job that gets its slot in between would be in neither list.
+    # Queued ones first, or a job that gets its slot between the two reads would be in neither list.
     queued, running = find_jobs(folder, list_queue(folder, "queued")), find_jobs(folder, list_queue(folder, "running"))
     taken, due = Counter((job.model, job.region) for job in running), {job.job_id: job for job in running}
     for job in queued:
+        # A job that got its slot between the two reads is counted once.
         taken[job.model, job.region] += job.job_id not in due
         is_next = taken[job.model, job.region] <= settings.quota("max_unfinished_jobs")
         if is_next or has_timed_out(job, settings, now) or is_stop_requested(folder, job):

@@ -39,6 +39,7 @@ def read_tags(folder: Path, job: Job) -> Tags:
 def add_tags(folder: Path, job: Job, tags: Tags) -> None:
     """Add tags to a job; a tag of the same key gets the new value."""
     check_tags(tags)
+    # Not the job's own lock, which is held as long as a process works on it.
     with jobs.lock_end(folder, job):
         found = {tag["key"]: tag for tag in [*read_tags(folder, job), *tags]}
         if len(found) > MOST_TAGS:

@@ -14,6 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, preco
 
 from bedrock_local import Settings, open_session
 from bedrock_local.inference import Reply
+from bedrock_local.responders.process_state import reset_after_fork
 from bedrock_local.settings import write_settings
 
 HOUR = 3600
@@ -105,8 +106,8 @@ class Account(RuleBasedStateMachine):
             self.s3.put_object(Bucket="calls", Key=f"{prefix}{'deep/' * number}{number}.jsonl", Body=body)
             ids += [record["recordId"] for record in records]
         config = {"s3InputDataConfig": {"s3Uri": f"s3://calls/{prefix}"}}
-        wish = self.job_request(jobName=f"job-{self.names}", inputDataConfig=config, timeoutDurationInHours=hours)
-        arn = self.bedrock.create_model_invocation_job(**wish)["jobArn"]
+        request = self.job_request(jobName=f"job-{self.names}", inputDataConfig=config, timeoutDurationInHours=hours)
+        arn = self.bedrock.create_model_invocation_job(**request)["jobArn"]
         self.records[arn], self.told[arn] = ids, []
         return arn
 
@@ -167,6 +168,8 @@ class Account(RuleBasedStateMachine):
             pass
         finally:
             self.process.left = None
+            # The next process has none of the answers that this one had in memory, nor its crash in one of them.
+            reset_after_fork()
 
     @rule(arn=arns)
     def leave_half_a_line(self, arn):

@@ -52,11 +52,11 @@ def test_no_change_of_many_writers_is_lost(arn, bedrock, tags_of):
 
 @pytest.mark.parametrize(("count", "code"), [(50, None), (51, "ValidationException"), (201, "ValidationException")])
 def test_a_job_is_created_with_fifty_tags_at_most(bedrock, request_of, error_of, count, code):
-    wish = request_of(tags=make_tags(count))
+    request = request_of(tags=make_tags(count))
     if code is None:
-        assert bedrock.create_model_invocation_job(**wish)["jobArn"]
+        assert bedrock.create_model_invocation_job(**request)["jobArn"]
     else:
-        assert error_of(bedrock.create_model_invocation_job, **wish)[0] == code
+        assert error_of(bedrock.create_model_invocation_job, **request)[0] == code
 
 
 def test_a_job_has_fifty_tags_at_most(arn, bedrock, error_of):
@@ -67,11 +67,11 @@ def test_a_job_has_fifty_tags_at_most(arn, bedrock, error_of):
 
 def test_a_key_of_a_tag_is_unique(arn, bedrock, request_of, error_of):
     twice = [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]
-    for call, wish in (
+    for call, request in (
         (bedrock.create_model_invocation_job, request_of(jobName="other", tags=twice)),
         (bedrock.tag_resource, {"resourceARN": arn, "tags": twice}),
     ):
-        assert error_of(call, **wish) == ("ValidationException", 400, "Duplicate tag keys found: a")
+        assert error_of(call, **request) == ("ValidationException", 400, "Duplicate tag keys found: a")
 
 
 @pytest.mark.parametrize(
