@@ -1,4 +1,4 @@
-"""What is known of models, prices and quotas: tables in which every row has its source and the day it was read."""
+"""Facts: the tables of models, prices and quotas, in which every row has its source and the day it was read."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from analysis.files import replace_when_whole
 
 
 def read_facts(table: str) -> pl.DataFrame:
-    """Read one table of facts that comes with the package: `models`, `model_names`, `prices` or `quotas`.
+    """Read one table of facts from the package: `models`, `model_names`, `prices` or `quotas`.
 
     Returns
     -------
     frame
-        One row per fact; empty cells are missing, `read_on` is the day on which the source said so.
+        One row per fact; empty cells are missing values, `read_on` is the day on which the source was read.
     """
     file = resources.files(__name__).joinpath(f"{table}.csv")
     return pl.read_csv(file.read_bytes(), try_parse_dates=True, infer_schema_length=None)
 
 
 def read_own_facts(table: str, folder: Path | None = None) -> pl.DataFrame:
-    """Read your own rows of `prices` or `quotas`, which `batchbook facts update` wrote; they go before the package's.
+    """Read the rows of `prices` or `quotas` that `batchbook facts update` wrote; they precede the package's.
 
     Parameters
     ----------
     folder
-        Where they are; that of `facts_folder` when left out.
+        The folder of these tables; that of `facts_folder` when left out.
 
     Returns
     -------
     frame
-        The columns of the package's table; no rows where nothing was written.
+        The columns of the package's table; no rows where there is no file.
 
     Raises
     ------
     StorageError
-        The file is not what was written.
+        The file cannot be read, or has other columns.
     """
     schema = read_facts(table).schema
     path = (folder or facts_folder()) / f"{table}.csv"
@@ -49,12 +49,12 @@ def read_own_facts(table: str, folder: Path | None = None) -> pl.DataFrame:
     try:
         return pl.read_csv(path, schema_overrides=schema).select(*schema)
     except (OSError, pl.exceptions.PolarsError) as error:
-        cure = "move it away; `batchbook facts update` writes it again"
+        cure = "move it away; `batchbook facts update` writes a new one"
         raise StorageError(path, f"cannot be read ({str(error).splitlines()[0]})", cure) from error
 
 
 def write_own_facts(table: str, rows: pl.DataFrame, folder: Path | None = None) -> Path:
-    """Write your own rows of a table; nobody sees the file before it is whole.
+    """Write the rows of your own table, to a temporary file that is then renamed.
 
     Raises
     ------
@@ -66,11 +66,11 @@ def write_own_facts(table: str, rows: pl.DataFrame, folder: Path | None = None) 
         with replace_when_whole(path) as unfinished:
             rows.write_csv(unfinished)
     except OSError as error:
-        cure = "name another folder by BATCHBOOK_FACTS"
+        cure = "set BATCHBOOK_FACTS to another folder"
         raise StorageError(path, f"cannot be written ({error.strerror})", cure) from error
     return path
 
 
 def facts_folder() -> Path:
-    """Say where your own facts are: `$BATCHBOOK_FACTS`, or `.batchbook` in the home folder."""
+    """Return the folder of your own facts: `$BATCHBOOK_FACTS`, or `.batchbook` in the home folder."""
     return Path(os.environ.get("BATCHBOOK_FACTS") or Path.home() / ".batchbook")

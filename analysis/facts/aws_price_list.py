@@ -1,4 +1,4 @@
-"""AWS Price List: what AWS says today that the tokens of a model cost in one Region."""
+"""AWS Price List: today's prices of each model's tokens in one Region, read from AWS."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from types_boto3_pricing import PricingClient
     from types_boto3_pricing.type_defs import FilterTypeDef
 
-# Claude and other models sold through AWS Marketplace are in the second; the third holds what is left over.
+# Claude and other models sold through AWS Marketplace are in the second; the third has the rest.
 SERVICE_CODES = ("AmazonBedrock", "AmazonBedrockFoundationModels", "AmazonBedrockService")
 EDITION = " (Amazon Bedrock Edition)"
-# Rates of other tiers, other modalities and other things than answers of a base model.
+# Rates of other service tiers, of other modalities, and of anything but a base model's answers.
 OTHER = re.compile(
     r"flex|priority|latency|cache|reserved|tpm|custom|provisioned|training|evaluation|guardrail|embed"
     r"|long[-_ ]?(?:context|ctx)|image|video|audio|speech",
@@ -39,7 +39,7 @@ KEY = ("model", "profile", "region", "invocation")
 
 
 class UsageType(NamedTuple):
-    """What a usage type says: the model's name in it, which tokens, and the words about how they were asked for."""
+    """The parts of a usage type: the model's name, input or output, and the words about tier, batch and profile."""
 
     name: str
     side: str
@@ -67,27 +67,27 @@ def read_price_list(client: PricingClient, region: str, *, today: date) -> tuple
     Parameters
     ----------
     client
-        boto3 client of `pricing`, made for `us-east-1`: few Regions have one, and each knows the prices of all.
+        boto3 client of `pricing`, made for `us-east-1`: few Regions offer it, and each lists the prices of all.
     region
-        The Region whose prices are asked for.
+        The Region whose prices are read.
     today
-        The day that the rows get.
+        The day that is written to `read_on`.
 
     Returns
     -------
     prices
         The columns of `facts/prices.csv`, one row per model, profile and invocation. The profile is `global`, or `geo`
-        for the model in its own Region and behind geographic profiles, which have one rate. A side that is not listed
-        is missing.
+        for the model in its own Region and behind geographic profiles, which have one rate. An input or output price
+        that is not listed is missing.
     unread
-        Products that look like prices of tokens and were not understood, and models that are not known here.
+        Products that look like prices of tokens but cannot be read, and models that the package does not know.
 
     Notes
     -----
-    Usage types are written in several ways: `USE1-NovaPro-input-tokens-batch`,
+    Usage types are spelled in several ways: `USE1-NovaPro-input-tokens-batch`,
     `USE1-MP:USE1_InputTokenCount_Batch-Units`, `USE1-MP:USE1_input_tokens_batch-Units`.
     Any case of `batch` in them means batch.
-    The rows of the mantle endpoint repeat the others; a batch rate that only they have is taken from there.
+    The products of the mantle endpoint repeat the others; a batch rate that only they have is taken from them.
     Source: AWS Price List of 2026-09, and public code that reads it.
     """
     read = [read_product(product) for product in list_products(client, region)]
@@ -100,7 +100,7 @@ def read_price_list(client: PricingClient, region: str, *, today: date) -> tuple
 
 
 def list_products(client: PricingClient, region: str) -> Iterator[dict[str, Any]]:
-    """List the products of Amazon Bedrock in a Region; each comes as a text of JSON."""
+    """Yield the products of Amazon Bedrock in a Region; the API returns each as a string of JSON."""
     pages = client.get_paginator("get_products")
     only: list[FilterTypeDef] = [{"Type": "TERM_MATCH", "Field": "regionCode", "Value": region}]
     for code in SERVICE_CODES:
@@ -109,7 +109,7 @@ def list_products(client: PricingClient, region: str) -> Iterator[dict[str, Any]
 
 
 def read_product(product: dict[str, Any]) -> Rate | Unread | None:
-    """Read the price of a product; None for what is no rate of a base model's tokens."""
+    """Read the price of a product; None if it is not a rate for the tokens of a base model."""
     about = product["product"]["attributes"]
     usage_type = about.get("usagetype", "")
     hints = [about.get(name) or "" for name in ("feature", "service_tier", "inferenceType")]
@@ -119,17 +119,17 @@ def read_product(product: dict[str, Any]) -> Rate | Unread | None:
     usage = read_usage(usage_type)
     if usage is None:
         is_tokens = any(per_million(dimension) is not None for dimension in prices)
-        return Unread(usage_type, "tokens, but neither input nor output") if is_tokens else None
+        return Unread(usage_type, "neither input nor output tokens") if is_tokens else None
     names = list_names(about, usage)
     models = {find_named(name) for name in names} - {""}
     if len(models) != 1:
-        reason = "names two models" if models else "no model that is known here"
+        reason = "names two models" if models else "not a model that is known here"
         return Unread(names[0] if names else usage_type, reason)
     if strange := usage.words - WORDS:
-        return Unread(usage_type, f"the words {', '.join(sorted(strange))} are new")
+        return Unread(usage_type, f"unknown words: {', '.join(sorted(strange))}")
     usd = per_million(prices[0]) if len(prices) == 1 else None
     if not usd:
-        return Unread(usage_type, "listed without one price in USD per thousand or million tokens")
+        return Unread(usage_type, "does not have one price in USD per thousand or million tokens")
     asked = " ".join([*usage.words, *hints]).lower()
     return Rate(
         model=models.pop(),
@@ -145,7 +145,7 @@ def read_product(product: dict[str, Any]) -> Rate | Unread | None:
 
 
 def read_usage(usage_type: str) -> UsageType | None:
-    """Take a usage type apart; None when it says nothing of input or output tokens."""
+    """Parse a usage type; None if it is not about input or output tokens."""
     body = REGION.sub("", usage_type, count=1)
     sold = MARKETPLACE.match(body)
     text = (HUMP.sub("_", sold[1]) if sold else body).lower()
@@ -159,14 +159,14 @@ def read_usage(usage_type: str) -> UsageType | None:
 
 
 def list_names(about: dict[str, Any], usage: UsageType) -> list[str]:
-    """List what a product calls its model: some rows have the name only in the usage type."""
+    """List the names that a product has for its model; some products have it only in the usage type."""
     sold_as = about.get("servicename") or ""
     names = [sold_as.removesuffix(EDITION) if sold_as.endswith(EDITION) else "", about.get("model") or "", usage.name]
     return [name for name in names if name]
 
 
 def list_prices(product: dict[str, Any]) -> list[dict[str, Any]]:
-    """List the price dimensions of the latest terms; none once a price is withdrawn."""
+    """List the price dimensions of the latest terms; a withdrawn price has none."""
     terms = sorted(
         product.get("terms", {}).get("OnDemand", {}).values(), key=lambda term: term.get("effectiveDate", "")
     )
@@ -174,14 +174,14 @@ def list_prices(product: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def per_million(dimension: dict[str, Any]) -> float | None:
-    """Give a price in USD per million tokens; None when it is not per token, or not in USD."""
+    """Convert a price to USD per million tokens; None if it is not per token, or not in USD."""
     unit, usd = dimension.get("unit", "").strip(), dimension.get("pricePerUnit", {}).get("USD")
     tokens = 1000 if THOUSAND.fullmatch(unit) else 1_000_000 if MILLION.fullmatch(unit) else None
     return None if tokens is None or usd is None else float(Decimal(usd) * 1_000_000 / tokens)
 
 
 def check_rates(rates: Iterable[Rate]) -> tuple[list[Rate], set[Unread]]:
-    """Give the rates that nothing contradicts, and those of which there are two."""
+    """Separate the rates with one price from those that are listed with two."""
     by_place: dict[tuple[Any, ...], list[Rate]] = {}
     for rate in rates:
         by_place.setdefault(rate[:5], []).append(rate)
@@ -196,7 +196,7 @@ def check_rates(rates: Iterable[Rate]) -> tuple[list[Rate], set[Unread]]:
 
 
 def make_prices(rates: Iterable[Rate], today: date) -> pl.DataFrame:
-    """Put the two sides of each price into one row."""
+    """Build one row of each pair of input and output price."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for rate in rates:
         row = rows.setdefault(rate[:4], dict(zip(KEY, rate[:4], strict=True)) | {"read_on": today})

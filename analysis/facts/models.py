@@ -1,4 +1,4 @@
-"""Models: what one id says, and what is known of the model behind it."""
+"""Models: the parts of a model id, and the known limits of the model."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from analysis.facts import read_facts
 # Prefixes of inference profiles, "List Supported Regions and models for inference profiles"; the list grows.
 PROFILE = re.compile(r"(us-gov|us|eu|apac|jp|au|ca|global)\.(?=[a-z0-9]+\.)")
 CONTEXT = re.compile(r":\d+k$")
-# What the last part of an ARN names the model by; any other kind only has an id of its own.
+# ARNs of these kinds end in the id of a model; those of other kinds in an id of the resource alone.
 NAMED_BY_MODEL = {"foundation-model", "inference-profile", "custom-model"}
 
 
 @dataclass(frozen=True)
 class Model:
-    """What is known of a model; limits are missing when nobody published them.
+    """What is known of a model; limits that are not published are missing.
 
     Attributes
     ----------
     model_id
-        As it was asked for.
+        The id as it was given.
     base
-        The foundation model's id, without region prefix or ARN. An ARN that does not say which model is behind it
-        (application-inference-profile, provisioned-model, imported-model, ...) gives its own end, `<kind>/<id>`.
+        The foundation model's id, without region prefix or ARN. For an ARN that does not tell which model is
+        behind it (application-inference-profile, provisioned-model, imported-model, ...) its end, `<kind>/<id>`.
     profile
         Prefix of the inference profile (`us`, `eu`, `global`, ...), empty for the model in its own region.
     provider
         First part of the base id: `anthropic`, `amazon`, `meta`, ...; empty when the base is not known.
     context_tokens
-        Tokens that request and answer may have together.
+        The most tokens of request and answer together.
     max_output_tokens
         The highest `max_tokens` that the model accepts.
     sampling
-        What it takes of temperature, top_p and top_k: `free`, `one` (temperature or top_p), `none`.
+        Which of temperature, top_p and top_k it accepts: `free`, `one` (temperature or top_p), `none`.
     thinking
-        How it is told to think: `budget` (`enabled` with a budget), `adaptive` (and no budget); missing where it
-        cannot, or where nobody says.
+        How thinking is switched on: `budget` (`enabled` with a budget), `adaptive` (without a budget); missing for a
+        model that cannot think, or where it is not documented.
     kind
-        As ARNs name it: `foundation-model`, `inference-profile`, `application-inference-profile`, `custom-model`,
-        `imported-model`, `provisioned-model`, ...
+        The kind of resource, in the words of ARNs: `foundation-model`, `inference-profile`, `custom-model`,
+        `application-inference-profile`, `imported-model`, `provisioned-model`, ...
     """
 
     model_id: str
@@ -57,17 +57,17 @@ class Model:
 
     @property
     def price_key(self) -> str:
-        """The base id by which prices are listed; empty for models whose price is another, or not per token."""
+        """The base id by which prices are listed; empty for models with another price, or with one not per token."""
         return self.base if self.kind in {"foundation-model", "inference-profile"} else ""
 
 
 @cache
 def find_model(model_id: str) -> Model:
-    """Take a model id, profile id or ARN apart and look up its limits."""
+    """Parse a model id, profile id or ARN and look up the model's limits."""
     kind, name = split_arn(model_id)
     if kind and kind not in NAMED_BY_MODEL:
         return Model(model_id, f"{kind}/{name}", "", "", kind=kind)
-    name = name.split("/", 1)[0]  # a custom model's own id follows
+    name = name.split("/", 1)[0]  # the id of the custom model follows its base model
     prefix = PROFILE.match(name)
     base = CONTEXT.sub("", name[prefix.end() :] if prefix else name)
     kind = kind or ("inference-profile" if prefix else "foundation-model")
@@ -76,7 +76,7 @@ def find_model(model_id: str) -> Model:
 
 
 def split_arn(model_id: str) -> tuple[str, str]:
-    """Split the end of an ARN into kind and name; a plain id has no kind."""
+    """Split the end of an ARN into kind and name; a plain id has an empty kind."""
     if not model_id.startswith("arn:"):
         return "", model_id
     kind, _, name = model_id.split(":", 5)[-1].partition("/")
@@ -90,6 +90,6 @@ def list_models() -> list[str]:
 
 @cache
 def model_facts() -> dict[str, dict[str, Any]]:
-    """Read the table of models once."""
+    """Read the table of models, by base id, once per process."""
     facts = read_facts("models").select("model", "context_tokens", "max_output_tokens", "sampling", "thinking")
     return {row.pop("model"): row for row in facts.to_dicts()}

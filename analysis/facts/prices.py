@@ -1,4 +1,4 @@
-"""Prices: USD per million tokens of a model, in a batch job and on demand."""
+"""Prices: USD per million tokens of a model, in batch jobs and on demand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RATES = ("input_usd_per_million", "output_usd_per_million")
 
 
 def find_prices(model_ids: Iterable[str], *, region: str = "", own: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Look up what the tokens of some models cost.
+    """Look up the prices of the tokens of some models.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def find_prices(model_ids: Iterable[str], *, region: str = "", own: pl.DataFrame
         Model ids, profile ids or ARNs, as they are sent to Bedrock.
     region
         The AWS Region that is called, `us-east-1`; an ARN's own Region wins.
-        Some prices are known for one Region only and are found only when it is named.
+        Some prices are known for one Region only, and found only when that Region is given.
     own
-        Your prices, from `read_prices`; they replace those that come with the package.
+        Your prices, from `read_prices`; they replace those of the package.
 
     Returns
     -------
@@ -46,13 +46,15 @@ def find_prices(model_ids: Iterable[str], *, region: str = "", own: pl.DataFrame
 
     Notes
     -----
-    Rows of `facts/prices.csv` carry the profile they hold for: a prefix (`global`, `us`), `geo` (every geographic
+    Rows of `facts/prices.csv` name the profile that they apply to: a prefix (`global`, `us`), `geo` (every geographic
     profile, and the model in its own Region: the price list has one rate for both), or nothing (own Region).
     A model id takes the row of its own profile, else that of `geo`;
-    among these the row of its Region, else one for any Region. A side that a row does not have is that of the next.
-    In the Region for which `batchbook facts update` read prices from AWS, these go before those of the package.
-    `global.` never lends its price to the others, which cost 10 % more since Claude 4.5, nor `geo` to `us-gov.`.
-    Source: Amazon Bedrock pricing page and AWS Price List, as the column `source` says of each row.
+    among these the row of its Region, else one for any Region. An input or output price that a row does not have is
+    taken from the next row.
+    In the Region for which `batchbook facts update` read prices from AWS, these precede those of the package.
+    The price of `global.` is never used for other profiles, which cost 10 % more since Claude 4.5, nor that of `geo`
+    for `us-gov.`.
+    Source: Amazon Bedrock pricing page and AWS Price List, as given for each row in `source`.
     """
     asked = list(dict.fromkeys(model_ids))
     tables = [table.with_columns(pl.col("profile", "region").fill_null("")) for table in list_tables()]
@@ -61,7 +63,7 @@ def find_prices(model_ids: Iterable[str], *, region: str = "", own: pl.DataFrame
     if own is not None:
         found = pl.concat([own.filter(pl.col("model_id").is_in(asked)).select(*PRICE_SCHEMA), found])
     order = pl.col("model_id").cast(pl.Enum(asked))
-    return take_first(found).sort(order, "invocation")
+    return merge_rows(found).sort(order, "invocation")
 
 
 def read_prices(path: str | Path) -> pl.DataFrame:
@@ -76,12 +78,12 @@ def read_prices(path: str | Path) -> pl.DataFrame:
     Returns
     -------
     frame
-        As `find_prices` gives it; a `source` that was left out is the file.
+        As from `find_prices`; a `source` that was left out is the file.
 
     Raises
     ------
     StorageError
-        The file cannot be read, or a line is not a price; the line is named.
+        The file cannot be read, or a line is not a price; the error names the line.
     ColumnError
         A column is missing.
     """
@@ -102,13 +104,13 @@ def read_prices(path: str | Path) -> pl.DataFrame:
 
 
 def list_tables() -> list[pl.DataFrame]:
-    """List the tables of known prices, the one that counts first; rows without a price only say that none is known."""
+    """List the tables of known prices, your own first, without the rows whose price is not known."""
     is_known = pl.any_horizontal(pl.col(RATES).is_not_null())
     return [table.filter(is_known) for table in (read_own_facts("prices"), read_facts("prices"))]
 
 
 def match_model(table: pl.DataFrame, model_id: str, region: str) -> pl.DataFrame:
-    """Find the rows that hold for one model id, the closest first."""
+    """Find the rows that apply to one model id, the most specific first."""
     model = find_model(model_id)
     profiles = [model.profile] if model.profile in {"global", "us-gov"} else [model.profile, "geo"]
     regions = ["", find_region(model_id) or region]
@@ -119,8 +121,8 @@ def match_model(table: pl.DataFrame, model_id: str, region: str) -> pl.DataFrame
     return closest.select(pl.lit(model_id).alias("model_id"), pl.col(*list(PRICE_SCHEMA)[1:]))
 
 
-def take_first(found: pl.DataFrame) -> pl.DataFrame:
-    """Take each side of a price from the first row that has it; the source names both rows where they are two."""
+def merge_rows(found: pl.DataFrame) -> pl.DataFrame:
+    """Merge the rows of each price: input and output price are the first known, and `source` names both origins."""
     input_source, output_source = (pl.col("source").filter(pl.col(rate).is_not_null()).first() for rate in RATES)
     both = pl.concat_str(input_source, pl.lit("; output: "), output_source)
     source = pl.when(input_source != output_source).then(both).otherwise(pl.coalesce(input_source, output_source))
@@ -130,19 +132,19 @@ def take_first(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def find_region(model_id: str) -> str:
-    """Take the Region out of an ARN; empty for a plain id."""
+    """Return the Region of an ARN; empty for a plain id."""
     return model_id.split(":")[3] if model_id.startswith("arn:") else ""
 
 
 def check_prices(prices: pl.DataFrame, path: str | Path) -> pl.DataFrame:
-    """Give the prices back if each line is one."""
+    """Return the prices unchanged, or raise an error for the first line that is not a price."""
     is_price = pl.all_horizontal(pl.col(RATES).is_finite() & (pl.col(RATES) >= 0)).fill_null(value=False)
     is_known = pl.col("invocation").is_in(INVOCATIONS).fill_null(value=False)
     is_twice = pl.struct("model_id", "invocation").is_duplicated()
     for wrong, reason, cure in (
         (pl.col("model_id").is_null(), "no model_id", "write the id that is sent to Bedrock"),
-        (~is_known, "no such invocation", f"write {' or '.join(INVOCATIONS)}"),
-        (~is_price, "a price is not a number from 0", "write USD per million tokens, 0.55"),
+        (~is_known, "unknown invocation", f"write {' or '.join(INVOCATIONS)}"),
+        (~is_price, "a price is not a number of 0 or more", "write USD per million tokens, 0.55"),
         (is_twice, "one model and invocation have two prices", "keep one of the lines"),
     ):
         lines = prices.select(pl.arg_where(wrong)).to_series() + 2  # line 1 has the column names

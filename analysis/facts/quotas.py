@@ -1,4 +1,4 @@
-"""Quotas: how much Amazon Bedrock takes in one input file, in one batch job, and at once."""
+"""Quotas: how much Amazon Bedrock accepts in one input file, in one batch job, and in all unfinished jobs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def find_quotas(model: str, *, year: str = LATEST, **own: int) -> Quotas:
     Parameters
     ----------
     model
-        Base model id; a few models have rows of their own, the others share one.
+        Base model id; a few models have their own rows, the others share one.
     year
         `2026`, or `2024` for the values of the launch post, which older accounts may still have.
     own
@@ -51,13 +51,13 @@ def find_quotas(model: str, *, year: str = LATEST, **own: int) -> Quotas:
     Raises
     ------
     QuotaError
-        No such year, or a value whose name or size makes no sense.
+        An unknown year, an unknown quota, or a value below 1.
     """
     table = pl.concat([read_own_facts("quotas"), read_facts("quotas")]).with_columns(pl.col("quotas").cast(pl.String))
     rows = table.filter(pl.col("quotas") == year)
     if rows.is_empty():
         years = ", ".join(table["quotas"].unique().sort())
-        raise QuotaError("quotas", f"no values for {year!r}", f"known are {years}")
+        raise QuotaError("quotas", f"no values for {year!r}", f"known years are {years}")
     closest = rows.filter(pl.col("model").is_null() | (pl.col("model") == model)).sort(
         "model", nulls_last=True, maintain_order=True
     )
@@ -68,9 +68,11 @@ def find_quotas(model: str, *, year: str = LATEST, **own: int) -> Quotas:
 
 
 def check_own(own: dict[str, int]) -> None:
-    """Refuse quotas that do not exist or are below 1."""
+    """Raise an error for a quota that does not exist or is below 1."""
     for name, value in own.items():
         if name not in Quotas.__dataclass_fields__:
-            raise QuotaError("quotas", f"no quota {name!r}", f"there are {', '.join(Quotas.__dataclass_fields__)}")
+            raise QuotaError(
+                "quotas", f"unknown quota {name!r}", f"the quotas are {', '.join(Quotas.__dataclass_fields__)}"
+            )
         if not isinstance(value, int) or value < 1:
-            raise QuotaError("quotas", f"{name} is {value!r}", "a quota is a whole number from 1")
+            raise QuotaError("quotas", f"{name} is {value!r}", "give a whole number of 1 or more")

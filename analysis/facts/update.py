@@ -1,4 +1,4 @@
-"""Updates: today's prices and an account's quotas, read from AWS into tables of your own, and what changed by it."""
+"""Update: read today's prices and an account's quotas from AWS into your own tables, and list what changed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import polars as pl
 from botocore.exceptions import BotoCoreError, ClientError
 
 from analysis.aws.session import EMULATOR, make_client, open_session
+from analysis.display import count
 from analysis.errors import StorageError
 from analysis.facts import read_own_facts, write_own_facts
 from analysis.facts.aws_price_list import read_price_list
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from types_boto3_pricing import PricingClient
     from types_boto3_service_quotas import ServiceQuotasClient
 
-# The Price List answers in few Regions, for all of them.
+# Few Regions offer the Price List API, and each of them lists the prices of all Regions.
 PRICING_REGION = "us-east-1"
 PERMISSIONS = {"prices": "pricing:GetProducts", "quotas": "servicequotas:ListServiceQuotas"}
 KEYS = {"prices": ("model", "profile", "region", "invocation"), "quotas": ("quotas", "model")}
@@ -52,14 +53,14 @@ class Update:
     Attributes
     ----------
     region, day
-        Of which Region, and when.
+        The Region and the day of the update.
     changes
         One row per number that changed: `model`, `profile`, `region` and `invocation` (of prices), `number` (the column
-        of the table), `old` (missing where nothing was known), `new`, `read_on`.
+        of the table), `old` (missing where none was known), `new`, `read_on`.
     unchanged
-        How many numbers were read and are as before.
+        The count of numbers that are the same as before.
     unread
-        What AWS lists and is not understood here.
+        What AWS lists and cannot be read here.
     refused
         Permissions that the caller does not have.
     files
@@ -75,13 +76,14 @@ class Update:
     files: list[Path] = field(default_factory=list)
 
     def __repr__(self) -> str:
-        heading = f"{self.region}, {self.day}: {len(self.changes):,} numbers changed, {self.unchanged:,} are as before."
+        changed = count(len(self.changes), "number")
+        heading = f"{self.region}, {self.day}: {changed} changed, {self.unchanged:,} unchanged."
         refused = [f"Not read: the caller is not allowed {name}." for name in self.refused]
         files = [f"Written: {file}" for file in self.files]
-        return "\n".join([heading, *self.change_lines(), *files, *self.unread_lines(), *refused])
+        return "\n".join([heading, *self.format_changes(), *files, *self.format_unread(), *refused])
 
-    def change_lines(self) -> list[str]:
-        """Show every change in a line of its own."""
+    def format_changes(self) -> list[str]:
+        """Format the changes as a Markdown table."""
         if self.changes.is_empty():
             return []
         shown = self.changes.with_columns(
@@ -91,38 +93,38 @@ class Update:
             looks.set_tbl_hide_dataframe_shape().set_tbl_hide_column_data_types().set_tbl_formatting("ASCII_MARKDOWN")
             return ["", str(shown.fill_null("")), ""]
 
-    def unread_lines(self) -> list[str]:
-        """Name what was not understood, by reason."""
+    def format_unread(self) -> list[str]:
+        """Format what could not be read, one line per reason."""
         by_reason = groupby(sorted(self.unread, key=lambda one: one.reason), lambda one: one.reason)
         lines = [f"  {reason}: {'; '.join(one.name for one in group)}" for reason, group in by_reason]
-        return ["Not understood, so left as it was:", *lines] if lines else []
+        return ["Could not be read, so these stay as they were:", *lines] if lines else []
 
 
 def update_account(profile: str = "", *, region: str = "") -> Update:
-    """Read today's prices and the account's quotas, and write them beside your other facts.
+    """Read today's prices and the account's quotas, and write them to your own tables.
 
     Parameters
     ----------
     profile
-        A profile of the AWS configuration; empty for boto3's default.
+        AWS profile; boto3's default when empty.
     region
         The Region whose prices and quotas are read; the profile's when empty.
 
     Returns
     -------
     update
-        Printing it shows what changed.
+        Print it to see what changed.
 
     Raises
     ------
     StorageError
-        No such profile, no Region, no credentials, or AWS cannot be reached.
+        The profile does not exist, there is no Region or there are no credentials, or AWS cannot be reached.
     """
     if profile == EMULATOR:
-        raise StorageError("profile 'emulator'", "has neither prices nor quotas of AWS", "name a profile of AWS")
+        raise StorageError("profile 'emulator'", "the emulator has no prices and quotas of AWS", "give an AWS profile")
     session = open_session(profile, region=region)
     if not session.region_name:
-        raise StorageError("region", "none is named, and the profile has none", "name one: --region us-east-1")
+        raise StorageError("region", "none is given, and the profile has none", "give one: --region us-east-1")
     pricing = make_client(session, "pricing", region=PRICING_REGION)
     quotas = make_client(session, "service-quotas")
     return update_facts(pricing, quotas, region=session.region_name)
@@ -133,7 +135,8 @@ def update_facts(
 ) -> Update:
     """Read prices and quotas through two boto3 clients and write your tables; see `update_account`.
 
-    A number that AWS does not list stays as it was. When only one of the tables may be read, it is written alone.
+    A number that AWS does not list stays as it was. When the caller may read only one of the tables, only that one is
+    written.
     """
     update = Update(region, today or date.today())
     reads: dict[str, Callable[[], tuple[pl.DataFrame, list[Unread]]]] = {
@@ -145,47 +148,47 @@ def update_facts(
             rows, unread = read()
         except (BotoCoreError, ClientError) as error:
             if not isinstance(error, ClientError) or not is_refused(error):
-                cure = "look at the credentials (`aws sts get-caller-identity`) and the network"
+                cure = "check the credentials (`aws sts get-caller-identity`) and the network"
                 raise StorageError(f"{table} of {region}", str(error), cure) from error
             update.refused.append(PERMISSIONS[table])
             continue
         update.unread += unread
-        take_rows(update, table, rows.to_dicts())
+        merge_rows(update, table, rows.to_dicts())
     return update
 
 
-def take_rows(update: Update, table: str, rows: list[Row]) -> None:
-    """Note what the new rows of a table change, and write them over the old ones."""
+def merge_rows(update: Update, table: str, rows: list[Row]) -> None:
+    """Add what the new rows of a table change to the update, and write the table with them."""
     if not rows:
         return
     own = {tuple(row[name] for name in KEYS[table]): row for row in read_own_facts(table).to_dicts()}
-    known = known_prices(rows, update.region) if table == "prices" else known_quotas(rows)
+    known = find_known_prices(rows, update.region) if table == "prices" else find_known_quotas(rows)
     changes = [change for row, before in zip(rows, known, strict=True) for change in list_changes(row, before, table)]
     update.unchanged += sum(row[name] is not None for row in rows for name in NUMBERS[table]) - len(changes)
     update.changes = pl.concat([update.changes, pl.DataFrame(changes, schema=CHANGES)])
     for row in rows:
         key = tuple(row[name] for name in KEYS[table])
-        own[key] = keep_numbers(row, own.get(key, {}), NUMBERS[table])
-    table_of_own = pl.DataFrame(list(own.values()), schema=read_own_facts(table).schema)
-    update.files.append(write_own_facts(table, table_of_own.sort(KEYS[table])))
+        own[key] = fill_numbers(row, own.get(key, {}), NUMBERS[table])
+    own_table = pl.DataFrame(list(own.values()), schema=read_own_facts(table).schema)
+    update.files.append(write_own_facts(table, own_table.sort(KEYS[table])))
 
 
-def known_prices(rows: Iterable[Row], region: str) -> list[Row]:
-    """Look up what each row's price was until now; nothing where none was known."""
-    # Some prices of the package are known for `us.` alone.
+def find_known_prices(rows: Iterable[Row], region: str) -> list[Row]:
+    """Look up the price of each row before the update; an empty row where none was known."""
+    # The package knows some prices for the profile `us.` only.
     geo = "us." if region.startswith("us-") and not region.startswith("us-gov") else ""
     ids = [f"{'global.' if row['profile'] == 'global' else geo}{row['model']}" for row in rows]
     found = {(row["model_id"], row["invocation"]): row for row in find_prices(ids, region=region).to_dicts()}
     return [found.get((model_id, row["invocation"]), {}) for model_id, row in zip(ids, rows, strict=True)]
 
 
-def known_quotas(rows: Iterable[Row]) -> list[Row]:
-    """Look up what each row's quotas were until now."""
+def find_known_quotas(rows: Iterable[Row]) -> list[Row]:
+    """Look up the quotas of each row before the update."""
     return [asdict(find_quotas(row["model"])) for row in rows]
 
 
 def list_changes(row: Row, before: Mapping[str, Any], table: str) -> list[Row]:
-    """List the numbers of a row that are not what they were."""
+    """List the numbers of a row that changed."""
     of_row = {name: row.get(name) for name in CHANGES}
     return [
         of_row | {"number": name, "old": before.get(name), "new": row[name]}
@@ -195,12 +198,12 @@ def list_changes(row: Row, before: Mapping[str, Any], table: str) -> list[Row]:
 
 
 def is_same(new: float, old: float | None) -> bool:
-    """Tell whether two numbers are the same but for the rounding of a division."""
+    """Return whether two numbers are equal within the rounding error of a division."""
     return old is not None and math.isclose(new, old, rel_tol=1e-9)
 
 
-def keep_numbers(row: Row, before: Mapping[str, Any], numbers: Iterable[str]) -> Row:
-    """Keep the numbers that were known before and that the new row does not have; the source says so."""
+def fill_numbers(row: Row, before: Mapping[str, Any], numbers: Iterable[str]) -> Row:
+    """Fill numbers that the new row does not have from the row before, and add its origin to `source`."""
     kept = {name: before[name] for name in numbers if row[name] is None and before.get(name) is not None}
     if not kept:
         return row
@@ -209,7 +212,7 @@ def keep_numbers(row: Row, before: Mapping[str, Any], numbers: Iterable[str]) ->
 
 
 def write_number(number: float | None) -> str:
-    """Write a price or a count without needless digits."""
+    """Format a price or a count without trailing zeros."""
     if number is None:
         return ""
     return f"{number:,.0f}" if number >= 1000 else f"{number:.6g}"

@@ -95,7 +95,7 @@ class ConverseRequest(Struct, gc=False, rename="camel"):
     def sampling(self) -> Sampling:
         """Return the inference parameters in the common names."""
         config = self.inference_config or NO_CONFIG
-        max_tokens = take_first(config.max_tokens, config.max_new_tokens)
+        max_tokens = read_either(config.max_tokens, config.max_new_tokens)
         return Sampling(max_tokens, config.temperature, config.top_p, self.find_top_k(config))
 
     def find_top_k(self, config: InferenceConfig) -> int | None:
@@ -104,7 +104,7 @@ class ConverseRequest(Struct, gc=False, rename="camel"):
         if fields is None:
             return config.top_k
         of_nova = fields.inference_config or NO_CONFIG
-        return take_first(take_first(fields.top_k, fields.k), take_first(of_nova.top_k, config.top_k))
+        return read_either(read_either(fields.top_k, fields.k), read_either(of_nova.top_k, config.top_k))
 
 
 class CitedText(Struct, gc=False):
@@ -176,12 +176,12 @@ class ConverseAnswer(Struct, gc=False, rename="camel"):
             self.stop_reason,
             usage.input_tokens,
             usage.output_tokens,
-            take_first(usage.cache_read_input_tokens, usage.cache_read_input_token_count),
-            take_first(usage.cache_write_input_tokens, usage.cache_write_input_token_count),
+            read_either(usage.cache_read_input_tokens, usage.cache_read_input_token_count),
+            read_either(usage.cache_write_input_tokens, usage.cache_write_input_token_count),
         )
 
 
-def take_first(count: int | None, alias: int | None) -> int | None:
+def read_either(count: int | None, alias: int | None) -> int | None:
     """Return the number under whichever of two names has it; adding them would count it twice."""
     return alias if count is None else count
 

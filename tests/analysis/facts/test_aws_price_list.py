@@ -150,12 +150,16 @@ def test_rows_of_the_mantle_endpoint_give_way_and_are_never_on_demand(read, make
 @pytest.mark.parametrize(
     ("usage_type", "options", "unread"),
     [
-        ("USE1-Palmyra-X5-input-tokens", {"model": "Palmyra X5"}, ("Palmyra X5", "no model that is known here")),
+        ("USE1-Palmyra-X5-input-tokens", {"model": "Palmyra X5"}, ("Palmyra X5", "not a model that is known here")),
         ("USE1-NovaPro-input-tokens", {"model": "Nova Lite"}, ("Nova Lite", "names two models")),
-        ("USE1-NovaPro-input-tokens-turbo", {}, ("USE1-NovaPro-input-tokens-turbo", "the words turbo are new")),
-        ("USE1-NovaPro-text-tokens", {}, ("USE1-NovaPro-text-tokens", "tokens, but neither input nor output")),
-        ("USE1-NovaPro-input-tokens", {"unit": "each"}, ("USE1-NovaPro-input-tokens", "listed without one price")),
-        ("USE1-NovaPro-input-tokens", {"terms": {}}, ("USE1-NovaPro-input-tokens", "listed without one price")),
+        ("USE1-NovaPro-input-tokens-turbo", {}, ("USE1-NovaPro-input-tokens-turbo", "unknown words: turbo")),
+        (
+            "USE1-NovaPro-text-tokens",
+            {},
+            ("USE1-NovaPro-text-tokens", "neither input nor output tokens"),
+        ),
+        ("USE1-NovaPro-input-tokens", {"unit": "each"}, ("USE1-NovaPro-input-tokens", "does not have one price")),
+        ("USE1-NovaPro-input-tokens", {"terms": {}}, ("USE1-NovaPro-input-tokens", "does not have one price")),
     ],
 )
 def test_what_is_not_understood_is_named(read, make_product, usage_type, options, unread):

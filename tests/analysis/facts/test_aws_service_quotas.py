@@ -84,21 +84,21 @@ def test_the_defaults_alone_say_nothing_of_the_account(aws, read):
 @pytest.mark.parametrize(
     ("name", "value", "unread"),
     [
-        ("Records per batch inference job for GLM 5", 9, ("GLM 5", "no model that is known here")),
+        ("Records per batch inference job for GLM 5", 9, ("GLM 5", "not a model that is known here")),
         (
             "Batch inference colour for Nova Pro V1",
             9,
-            ("Batch inference colour for Nova Pro V1", "a quota that is new"),
+            ("Batch inference colour for Nova Pro V1", "an unknown quota"),
         ),
         (
             "Records per batch inference job for Nova Pro V1",
             0,
-            ("Records per batch inference job for Nova Pro V1", "its value is 0.0"),
+            ("Records per batch inference job for Nova Pro V1", "the value is 0.0"),
         ),
         (
             "Batch inference job size for Nova Pro V1",
             5,
-            ("Batch inference job size for Nova Pro V1", "its value is 5.0"),
+            ("Batch inference job size for Nova Pro V1", "the value is 5.0"),
         ),
     ],
 )

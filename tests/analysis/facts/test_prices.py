@@ -98,11 +98,11 @@ def test_source_and_day_of_own_prices_are_kept(write):
 @pytest.mark.parametrize(
     ("line", "helps"),
     [
-        ("m,flex,1,2", "line 3: no such invocation; write batch or on_demand"),
-        ("m,on_demand,-1,2", "line 3: a price is not a number from 0"),
-        ("m,on_demand,1,cheap", "line 3: a price is not a number from 0"),
-        ("m,on_demand,nan,2", "line 3: a price is not a number from 0"),
-        ("m,on_demand,,2", "line 3: a price is not a number from 0"),
+        ("m,flex,1,2", "line 3: unknown invocation; write batch or on_demand"),
+        ("m,on_demand,-1,2", "line 3: a price is not a number of 0 or more"),
+        ("m,on_demand,1,cheap", "line 3: a price is not a number of 0 or more"),
+        ("m,on_demand,nan,2", "line 3: a price is not a number of 0 or more"),
+        ("m,on_demand,,2", "line 3: a price is not a number of 0 or more"),
         (",on_demand,1,2", "line 3: no model_id"),
         ("m,batch,3,4", "line 2: one model and invocation have two prices"),
     ],

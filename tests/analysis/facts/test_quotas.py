@@ -36,18 +36,18 @@ def test_values_of_the_account_go_before_the_published_ones():
 
 
 def test_a_year_without_values_is_told_which_years_have_them():
-    with pytest.raises(QuotaError, match="no values for '2023'; known are 2024, 2026"):
+    with pytest.raises(QuotaError, match="no values for '2023'; known years are 2024, 2026"):
         find_quotas("amazon.nova-pro-v1:0", year="2023")
 
 
 def test_a_quota_that_does_not_exist_is_told_which_do():
-    with pytest.raises(QuotaError, match="no quota 'max_records'; there are min_records, records_per_file"):
+    with pytest.raises(QuotaError, match="unknown quota 'max_records'; the quotas are min_records, records_per_file"):
         find_quotas("amazon.nova-pro-v1:0", max_records=5)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "100", None])
 def test_a_quota_is_a_whole_number_from_1(value):
-    with pytest.raises(QuotaError, match=r"min_records is .*; a quota is a whole number from 1"):
+    with pytest.raises(QuotaError, match=r"min_records is .*; give a whole number of 1 or more"):
         find_quotas("amazon.nova-pro-v1:0", min_records=value)
 
 

@@ -62,7 +62,7 @@ def test_a_new_price_is_shown_beside_the_old_one_and_is_found_from_then_on(updat
 def test_the_report_has_a_line_for_every_change(update, sell):
     sell(InputTokenCount_Batch="0.60")
     report = str(update())
-    assert report.startswith("us-east-1, 2026-11-23: 1 numbers changed, 0 are as before.")
+    assert report.startswith("us-east-1, 2026-11-23: 1 number changed, 0 unchanged.")
     cells = [HAIKU, "geo", "us-east-1", "batch", "input_usd_per_million", "0.55", "0.6", "2026-11-23"]
     assert cells in [[cell.strip() for cell in line.strip("|").split("|")] for line in report.splitlines()]
 
@@ -115,7 +115,7 @@ def test_a_price_that_was_withdrawn_stays_as_it_was(update, sell, aws, make_prod
     aws.products["AmazonBedrockFoundationModels"] = [withdrawn]
     done = update(DAY + datetime.timedelta(days=1))
     assert rates(HAIKU)["batch"] == (0.6, 3.0)
-    assert "listed without one price in USD per thousand or million tokens: USE1-MP:USE1_InputTokenCount" in str(done)
+    assert "does not have one price in USD per thousand or million tokens: USE1-MP:USE1_InputTokenCount" in str(done)
 
 
 def test_a_second_update_that_brings_nothing_new_changes_nothing(update, sell, aws, make_quota):
@@ -185,12 +185,12 @@ def test_one_table_is_read_where_the_other_may_not_be(update, sell, aws, make_qu
 def test_what_was_not_understood_is_named_by_reason(update, aws, make_product):
     names = ("Palmyra X5", "Jamba 1.5 Large")
     aws.products["AmazonBedrock"] = [make_product("USE1-X-input-tokens", "1", model=name) for name in names]
-    assert "  no model that is known here: Jamba 1.5 Large; Palmyra X5" in str(update()).splitlines()
+    assert "  not a model that is known here: Jamba 1.5 Large; Palmyra X5" in str(update()).splitlines()
 
 
 def test_an_error_that_is_no_refusal_is_told(aws, own):
     aws.url = "http://127.0.0.1:9"  # the port of nobody
-    with pytest.raises(StorageError, match=r"prices of us-east-1: .*Could not connect.*; look at the credentials"):
+    with pytest.raises(StorageError, match=r"prices of us-east-1: .*Could not connect.*; check the credentials"):
         update_facts(aws.client("pricing"), aws.client("service-quotas"), region="us-east-1")
 
 
@@ -204,9 +204,7 @@ def test_a_table_that_was_spoilt_is_named(own):
 def test_a_folder_that_cannot_be_written_is_named(update, sell, own):
     own.write_text("a file, not a folder", encoding="utf-8")
     sell(InputTokenCount_Batch="0.60")
-    with pytest.raises(
-        StorageError, match=r"prices\.csv: cannot be written .*; name another folder by BATCHBOOK_FACTS"
-    ):
+    with pytest.raises(StorageError, match=r"prices\.csv: cannot be written .*; set BATCHBOOK_FACTS to another folder"):
         update()
 
 
@@ -228,7 +226,7 @@ def test_the_command_reads_writes_and_reports(shell, sell, own):
     sell(InputTokenCount_Batch="0.60")
     result = shell.invoke(app, ["facts", "update", "--region", "us-east-1"])
     assert result.exit_code == 0
-    assert "1 numbers changed" in result.stdout
+    assert "1 number changed" in result.stdout
     assert f"Written: {own / 'prices.csv'}" in result.stdout
 
 
@@ -241,7 +239,7 @@ def test_the_command_fails_when_nothing_may_be_read(shell, aws):
 
 
 def test_the_emulator_has_no_prices():
-    with pytest.raises(StorageError, match="has neither prices nor quotas of AWS; name a profile of AWS"):
+    with pytest.raises(StorageError, match="the emulator has no prices and quotas of AWS; give an AWS profile"):
         update_account("emulator")
 
 
@@ -249,5 +247,5 @@ def test_without_a_region_one_is_asked_for(monkeypatch, tmp_path):
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    with pytest.raises(StorageError, match="region: none is named, and the profile has none; name one: --region"):
+    with pytest.raises(StorageError, match="region: none is given, and the profile has none; give one: --region"):
         update_account()
