@@ -1,4 +1,4 @@
-"""Post-call outputs of Amazon Transcribe Call Analytics; Contact Lens has much of the same.
+"""Post-call outputs of Amazon Transcribe Call Analytics; Contact Lens shares much of their format.
 
 Source: Amazon Transcribe Developer Guide, "Post-call analytics output".
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from analysis.transcripts.calls import Call, Millis, Turn, check_status, lower, name_speaker
+from analysis.transcripts.calls import Call, Millis, Turn, check_status, choose_speaker, lower
 
 
 class Content(Struct, rename="pascal"):
@@ -20,14 +20,14 @@ class Content(Struct, rename="pascal"):
 
 
 class Summary(Struct, rename="pascal"):
-    """A generated summary, in the place where Call Analytics or where Contact Lens keeps it."""
+    """A generated summary, in the fields of Call Analytics or of Contact Lens."""
 
     overall_summary: Content | None = None
     auto_generated: Summary | None = None
     post_contact_summary: Content | None = None
 
     def read_text(self) -> str | None:
-        """Read the summary."""
+        """Return the text of the summary."""
         inner = self.auto_generated.read_text() if self.auto_generated else None
         texts = (part.content for part in (self.overall_summary, self.post_contact_summary) if part)
         return inner or next(filter(None, texts), None)
@@ -40,22 +40,22 @@ class Categories(Struct, rename="pascal"):
     matched_details: dict[str, Any] | None = None
 
     def list_names(self) -> list[str]:
-        """List their names."""
+        """List the names of the categories."""
         return list(self.matched_details or {}) if self.matched_categories is None else self.matched_categories
 
 
 class ContentMetadata(Struct, rename="pascal"):
-    """Whether words were taken out."""
+    """Whether personal data was redacted."""
 
     output: str | None = None
 
     def is_redacted(self) -> bool | None:
-        """Tell `Redacted` from `Raw`."""
+        """Return whether the output is `Redacted` and not `Raw`; None for anything else."""
         return {"redacted": True, "raw": False}.get((self.output or "").lower())
 
 
 class OverallSentiment(Struct):
-    """The sentiment of each side, -5 to 5; of a chat it stands one level deeper."""
+    """The sentiment of each side, -5 to 5; of a chat one level deeper."""
 
     agent: float | None = field(name="AGENT", default=None)
     customer: float | None = field(name="CUSTOMER", default=None)
@@ -63,13 +63,13 @@ class OverallSentiment(Struct):
 
 
 class ItemReference(Struct, rename="pascal"):
-    """An item of the transcript."""
+    """A reference to an item of the transcript."""
 
     id: str | None = None
 
 
 class SentimentGroup(Struct, rename="pascal"):
-    """Messages of a chat that have one sentiment."""
+    """Messages of a chat that share a sentiment."""
 
     sentiment: str | None = None
     transcript_items: list[ItemReference] = []
@@ -83,14 +83,14 @@ class Sentiment(Struct, rename="pascal"):
 
 
 class Characteristics(Struct, rename="pascal"):
-    """What was measured."""
+    """Duration, sentiment and summary of a call."""
 
     total_conversation_duration_millis: Millis | None = None
     sentiment: Sentiment | None = None
     contact_summary: Summary | None = None
 
     def find_overall(self) -> OverallSentiment:
-        """Find the sentiment of each side."""
+        """Return the sentiment of each side, of a call or of a chat."""
         overall = (self.sentiment and self.sentiment.overall_sentiment) or OverallSentiment()
         return overall.by_role or overall
 
@@ -106,14 +106,14 @@ class CallAnalyticsTurn(Struct, rename="pascal"):
 
 
 class IdentifiedLanguage(Struct, rename="pascal"):
-    """A language that was found."""
+    """A language that was identified, with its score."""
 
     code: str | None = None
     score: float | None = None
 
 
 class Findings(Struct, rename="pascal"):
-    """What Call Analytics and Contact Lens say of a call in the same places."""
+    """The fields that Call Analytics and Contact Lens have in common."""
 
     job_status: str | None = None
     language_code: str | None = None
@@ -126,7 +126,7 @@ class Findings(Struct, rename="pascal"):
     post_contact_summary: Content | None = None
 
     def make_call(self, call_id: str | None, source_format: str, turns: list[Turn]) -> Call:
-        """Make a call of it."""
+        """Build a call from these fields and its turns."""
         check_status(self.job_status)
         measured = self.conversation_characteristics or Characteristics()
         overall = measured.find_overall()
@@ -146,7 +146,7 @@ class Findings(Struct, rename="pascal"):
         )
 
     def find_summary(self, measured: Characteristics) -> str | None:
-        """Find the generated summary, which has moved between versions."""
+        """Return the generated summary, whose place has changed between versions."""
         own = Summary(post_contact_summary=self.post_contact_summary)
         texts = (place.read_text() for place in (self.contact_summary, measured.contact_summary, own) if place)
         return next(filter(None, texts), None)
@@ -162,7 +162,7 @@ class CallAnalyticsOutput(Findings, rename="pascal"):
         """Read the one call."""
         turns = [
             Turn(
-                name_speaker(said.participant_role),
+                choose_speaker(said.participant_role),
                 said.content or "",
                 said.begin_offset_millis,
                 said.end_offset_millis,

@@ -1,4 +1,4 @@
-"""Calls as documents tell them: what was said, by whom and when, and what the service found."""
+"""Calls as JSON documents describe them: the turns with speakers and times, and what the service found."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import polars as pl
 from msgspec import Meta
 
 from analysis.errors import CallsError
-from analysis.transcripts.turns import write_lines
+from analysis.transcripts.turns import format_lines
 
 # Amazon Connect API Reference, RealTimeContactAnalysisSegmentTranscript: ParticipantRole.
 ROLES = {"AGENT", "CUSTOMER", "SYSTEM", "CUSTOM_BOT", "SUPERVISOR"}
-CALLS_AT_ONCE = 256  # that are Python objects; the others are in a frame, which is many times smaller
+CALLS_AT_ONCE = 256  # as Python objects; all other calls are in a frame, which is many times smaller
 Millis = Annotated[int, Meta(gt=-(2**53), lt=2**53)]
 
 TURN_SCHEMA = {
@@ -42,7 +42,7 @@ CALL_SCHEMA = {
 
 
 class Turn(NamedTuple):
-    """The values of `TURN_SCHEMA`; the speaker is a role, or a label where no role is known."""
+    """One turn, as a row of `TURN_SCHEMA`; the speaker is a role, or a label where no role is known."""
 
     speaker: str | None
     text: str
@@ -52,7 +52,7 @@ class Turn(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call; without an id it goes by the name of its file, and what its source does not say is missing."""
+    """One call; an empty id is replaced by the name of its file, and what its source does not say is None."""
 
     call_id: str
     source_format: str
@@ -69,28 +69,28 @@ class Call(NamedTuple):
 
 
 class Document(Protocol):
-    """A file of calls as its service writes it."""
+    """A file of calls as its service writes it, decoded."""
 
     def read_calls(self) -> Iterable[Call]:
-        """Read the calls, or say by a `CallsError` with an empty place why there are none."""
+        """Read the calls, or raise a `CallsError` that says why there are none; the caller adds the file name."""
 
 
 def frame_calls(calls: Iterable[tuple[str, Call]]) -> pl.DataFrame:
-    """Make one row of every call and the name of its file."""
+    """Build a frame with one row per call, from pairs of file name and call."""
     remaining = iter(calls)
-    frames = [frame_some([])]
+    frames = [frame_chunk([])]
     while chunk := list(islice(remaining, CALLS_AT_ONCE)):
-        frames.append(frame_some(chunk))
+        frames.append(frame_chunk(chunk))
     return pl.concat(frames)
 
 
-def frame_some(calls: list[tuple[str, Call]]) -> pl.DataFrame:
-    """Make a frame of the calls that are in memory."""
+def frame_chunk(calls: list[tuple[str, Call]]) -> pl.DataFrame:
+    """Build the frame of one chunk of calls."""
     calls_frame = pl.DataFrame([list_values(name, call) for name, call in calls], CALL_SCHEMA, orient="row")
     said = [(number, *turn) for number, (_, call) in enumerate(calls) for turn in order_turns(call.turns)]
     turns = pl.DataFrame(said, {"number": pl.get_index_type(), **TURN_SCHEMA}, orient="row")
     spoken = turns.group_by("number", maintain_order=True).agg(
-        write_lines(turns).str.join("\n").alias("transcript"), pl.struct(list(TURN_SCHEMA)).alias("turns")
+        format_lines(turns).str.join("\n").alias("transcript"), pl.struct(list(TURN_SCHEMA)).alias("turns")
     )
     frame = calls_frame.with_row_index("number").join(spoken, on="number", how="left", maintain_order="left")
     others = [name for name in CALL_SCHEMA if name != "call_id"]
@@ -98,7 +98,7 @@ def frame_some(calls: list[tuple[str, Call]]) -> pl.DataFrame:
 
 
 def list_values(name: str, call: Call) -> tuple[object, ...]:
-    """Give the values of `CALL_SCHEMA`."""
+    """List the values of a call in the order of `CALL_SCHEMA`."""
     seconds = None if call.duration_ms is None else call.duration_ms / 1000
     overall = (call.agent_sentiment, call.customer_sentiment, call.redacted, call.categories, call.summary)
     return (
@@ -114,36 +114,38 @@ def list_values(name: str, call: Call) -> tuple[object, ...]:
 
 
 def order_turns(turns: Iterable[Turn]) -> Iterator[Turn]:
-    """Put the turns that have words in the order in which they begin; ties stay in the order of the file."""
+    """Return the turns that have words, sorted by their begin; ties keep the order of the file."""
     begins = []
     latest = float("-inf")
     said = [turn for turn in turns if turn.text.strip()]
     for turn in said:
-        # A turn that does not say when it begins stays behind the one before it.
+        # A turn without a time stays behind the one before it.
         latest = latest if turn.begin_ms is None else turn.begin_ms
         begins.append(latest)
     return (said[position] for position in sorted(range(len(said)), key=begins.__getitem__))
 
 
-def name_speaker(*names: str | None) -> str | None:
-    """Name a speaker by the first name there is: a role in small letters, anything else as it is written."""
+def choose_speaker(*names: str | None) -> str | None:
+    """Return the first name that is not empty: a role in lower case, anything else as it is written."""
     name = next(filter(None, names), None)
     return name.lower() if name in ROLES else name
 
 
 def lower(word: str | None) -> str | None:
-    """Write a word of the service in small letters."""
+    """Convert a word of the service to lower case; None stays None."""
     return None if word is None else word.lower()
 
 
 def check_status(status: str | None) -> None:
-    """Refuse the file of a job that failed or has not ended."""
+    """Raise an error for the file of a job that failed or has not ended."""
     if status not in {None, "COMPLETED"}:
-        raise CallsError("", f"the job is {status}, not COMPLETED", "run it again, or leave the file out")
+        raise CallsError(
+            "", f"the status of the job is {status}, not COMPLETED", "run the job again, or leave the file out"
+        )
 
 
 def read_time(time: datetime | float) -> datetime:
-    """Read a moment, which some tools write as seconds since 1970; without a zone it is UTC."""
+    """Convert a time to a datetime in a zone: numbers are seconds since 1970, times without a zone are UTC."""
     if isinstance(time, int | float):
         return datetime.fromtimestamp(time, UTC)
     return time if time.tzinfo else time.replace(tzinfo=UTC)

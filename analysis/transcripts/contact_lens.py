@@ -13,11 +13,11 @@ from msgspec import Struct, field
 
 from analysis.errors import CallsError
 from analysis.transcripts.call_analytics import Categories, Content, Findings
-from analysis.transcripts.calls import Call, Millis, Turn, check_status, lower, name_speaker, read_time
+from analysis.transcripts.calls import Call, Millis, Turn, check_status, choose_speaker, lower, read_time
 
 
 class Moment(Struct, rename="pascal"):
-    """When something happened."""
+    """The time of an item."""
 
     absolute_time: datetime | float | None = None
 
@@ -36,20 +36,20 @@ class ContactLensItem(Struct, rename="pascal"):
     sentiment: str | None = None
 
     def find_time(self) -> datetime | None:
-        """Find when it was sent, which chats say."""
+        """Return when the item was sent; only chats have this time."""
         time = self.absolute_time if self.time is None else self.time.absolute_time
         return None if time is None else read_time(time)
 
 
 class Participant(Struct, rename="pascal"):
-    """Somebody who took part."""
+    """A participant and their role."""
 
     participant_id: str | None = None
     participant_role: str | None = None
 
 
 class Customer(Struct, rename="pascal"):
-    """Whose call it is."""
+    """The contact that the file belongs to."""
 
     contact_id: str | None = None
 
@@ -69,14 +69,14 @@ class ContactLensAnalysis(Findings, rename="pascal"):
         yield self.make_call(contact_id, "contact_lens", turns)._replace(started_at=started_at)
 
     def list_sentiments(self) -> dict[str | None, str | None]:
-        """List the sentiments of a chat's messages, which stand apart from them."""
+        """Map the ids of a chat's messages to their sentiments, which the file lists separately."""
         measured = self.conversation_characteristics
         groups = measured.sentiment.details_by_transcript_item_group if measured and measured.sentiment else []
         return {item.id: group.sentiment for group in groups for item in group.transcript_items}
 
 
 class RealTimeSegment(Struct, rename="pascal"):
-    """One of several things."""
+    """A turn, an event, a match of categories or a summary."""
 
     transcript: ContactLensItem | None = None
     event: ContactLensItem | None = None
@@ -97,8 +97,8 @@ class RealTimeSegments(Struct, rename="pascal"):
         """Read the one call."""
         check_status(self.status)
         if self.next_token:
-            cure = "ask on with the token, and put the segments of all answers in one file"
-            raise CallsError("", "a part of a contact: it has a NextToken", cure)
+            cure = "request the rest with the token, and put the segments of all responses into one file"
+            raise CallsError("", "only a part of a contact: it has a NextToken", cure)
         said = [part for segment in self.segments for part in (segment.transcript, segment.event) if part]
         started_at, turns = read_turns(said, {}, {})
         matched = [segment.categories.list_names() for segment in self.segments if segment.categories]
@@ -113,7 +113,7 @@ class RealTimeSegments(Struct, rename="pascal"):
         )
 
     def find_summary(self) -> str | None:
-        """Find the generated summary."""
+        """Return the generated summary."""
         texts = (segment.post_contact_summary.content for segment in self.segments if segment.post_contact_summary)
         return next(filter(None, texts), None)
 
@@ -121,12 +121,12 @@ class RealTimeSegments(Struct, rename="pascal"):
 def read_turns(
     said: list[ContactLensItem], roles: dict[str | None, str | None], sentiments: dict[str | None, str | None]
 ) -> tuple[datetime | None, list[Turn]]:
-    """Read turns, and when the first thing happened where times are of the clock."""
+    """Convert items to turns; also return the time of the first item where items have clock times."""
     times = [each.find_time() for each in said]
     started_at = min(filter(None, times), default=None)
     return started_at, [
         Turn(
-            name_speaker(each.participant_role, roles.get(each.participant_id), each.participant_id),
+            choose_speaker(each.participant_role, roles.get(each.participant_id), each.participant_id),
             each.content or "",
             *find_span(each, time, started_at),
             lower(each.sentiment or sentiments.get(each.id)),
@@ -138,7 +138,7 @@ def read_turns(
 def find_span(
     said: ContactLensItem, time: datetime | None, started_at: datetime | None
 ) -> tuple[int | None, int | None]:
-    """Say when a turn begins and ends; a message is there at once."""
+    """Return begin and end of a turn in milliseconds; a message of a chat has no duration."""
     if said.begin_offset_millis is not None or time is None or started_at is None:
         return said.begin_offset_millis, said.end_offset_millis
     millis = (time - started_at) // timedelta(milliseconds=1)

@@ -1,4 +1,4 @@
-"""Published conversations in their own shape: HarperValleyBank (spoken) and ABCD (typed)."""
+"""Published conversations in their own formats: HarperValleyBank (spoken) and ABCD (typed)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from analysis.transcripts.calls import Call, Millis, Turn
 
 
 class HarperValleySegment(Struct):
-    """What one side says; the machine's words where no person wrote them down."""
+    """A stretch of speech of one side; the machine's transcript where there is no human one."""
 
     speaker_role: str | None = None
     start_ms: Millis | None = None
@@ -20,7 +20,7 @@ class HarperValleySegment(Struct):
     transcript: str | None = None
 
     def read_turn(self) -> Turn:
-        """Read it as a turn."""
+        """Convert the segment to a turn."""
         known = self.start_ms is not None and self.duration_ms is not None
         end_ms = (self.start_ms or 0) + (self.duration_ms or 0) if known else None
         return Turn(self.speaker_role, self.human_transcript or self.transcript or "", self.start_ms, end_ms)
@@ -47,7 +47,7 @@ class HarperValley(Struct):
 
 
 class AbcdChat(Struct):
-    """One chat: pairs of a speaker and what was said or, by the speaker `action`, done."""
+    """One chat: pairs of speaker and text; the speaker `action` marks what was done rather than said."""
 
     convo_id: int | str
     original: list[tuple[str, str]]

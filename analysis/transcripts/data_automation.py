@@ -18,7 +18,7 @@ STANDARD, CUSTOM = "data_automation", "data_automation_custom"
 
 
 class Metadata(Struct):
-    """The recording."""
+    """The recording that was processed."""
 
     s3_key: str | None = None
     semantic_modality: str | None = None
@@ -27,19 +27,19 @@ class Metadata(Struct):
 
 
 class Speaker(Struct):
-    """Who speaks."""
+    """The label of a speaker."""
 
     speaker_label: str | None = None
 
 
 class DataAutomationChannel(Struct):
-    """On which channel."""
+    """The label of a channel."""
 
     channel_label: str | None = None
 
 
 class DataAutomationSegment(Struct):
-    """What one speaker says without a longer pause."""
+    """A stretch of speech of one speaker without a longer pause."""
 
     text: str | None = None
     start_timestamp_millis: Millis | None = None
@@ -48,31 +48,31 @@ class DataAutomationSegment(Struct):
     channel: DataAutomationChannel | None = None
 
     def read_turn(self) -> Turn:
-        """Read it as a turn."""
+        """Convert the segment to a turn."""
         speaker = (self.speaker and self.speaker.speaker_label) or (self.channel and self.channel.channel_label)
         return Turn(speaker or None, self.text or "", self.start_timestamp_millis, self.end_timestamp_millis)
 
 
 class Representation(Struct):
-    """A text."""
+    """The text of a transcript."""
 
     text: str | None = None
 
 
 class Transcript(Struct):
-    """The whole text."""
+    """The transcript of the whole recording."""
 
     representation: Representation | None = None
 
 
 class Audio(Struct):
-    """The whole recording."""
+    """Summary and transcript of the whole recording."""
 
     summary: str | None = None
     transcript: Transcript | None = None
 
     def read_text(self) -> str:
-        """Read the whole text."""
+        """Return the text of the whole recording."""
         representation = self.transcript.representation if self.transcript else None
         return (representation.text or "") if representation else ""
 
@@ -88,7 +88,7 @@ class StandardOutput(Struct):
         """Read the one call."""
         audio, metadata = self.audio or Audio(), self.metadata
         if metadata.semantic_modality not in {None, "AUDIO"}:
-            raise CallsError("", f"made of {metadata.semantic_modality}, not of AUDIO", "leave the file out")
+            raise CallsError("", f"the output of {metadata.semantic_modality}, not of AUDIO", "leave the file out")
         yield Call(
             call_id=metadata.s3_key or "",
             source_format=STANDARD,
@@ -100,37 +100,37 @@ class StandardOutput(Struct):
 
 
 class Inference(Struct):
-    """What the blueprint for conversations finds."""
+    """The fields of the blueprint for conversations."""
 
     call_summary: str | None = None
     call_categories: list[str] | None = None
 
 
 class BlueprintOutput(Struct):
-    """The output of a blueprint for one recording; it does not hold the words."""
+    """The output of a blueprint for one recording, without its transcript."""
 
     inference_result: Inference
     metadata: Metadata | None = None
 
     def read_calls(self) -> Iterable[Call]:
-        """Read what is said about the call."""
+        """Read the one call, without turns."""
         language = self.metadata.dominant_asset_language if self.metadata else None
         found = self.inference_result
         yield Call("", CUSTOM, [], language, categories=found.call_categories, summary=found.call_summary)
 
 
 class JobMetadata(Struct):
-    """The list of outputs that stands above them."""
+    """The list of a job's outputs, in the folder above them."""
 
     output_metadata: Any = None
 
     def read_calls(self) -> Iterable[Call]:
-        """Read nothing: it holds no call."""
+        """Return no calls: the list has none."""
         return ()
 
 
 def join_custom(calls: pl.DataFrame) -> pl.DataFrame:
-    """Give each call the findings of the blueprint in its folder, or in the `custom_output` beside it."""
+    """Join each call with the blueprint's output in its folder, or in the `custom_output` beside it."""
     place = pl.col("source_file").str.replace("[^/]*$", "").str.replace("custom_output", "standard_output")
     own = calls.with_columns(
         place=pl.when(pl.col("source_format").is_in([STANDARD, CUSTOM])).then(place), number=pl.int_range(pl.len())

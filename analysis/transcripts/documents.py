@@ -1,4 +1,4 @@
-"""Calls in JSON files, as AWS services write them; the shape of a file says which service it was."""
+"""Calls in JSON files, as AWS services write them; the fields of a file tell which service wrote it."""
 
 from __future__ import annotations
 
@@ -13,34 +13,37 @@ from msgspec import Raw, Struct
 from analysis.errors import CallsError
 from analysis.transcripts import call_analytics, contact_lens, corpora, data_automation, transcribe
 from analysis.transcripts.calls import Call, Document, frame_calls
-from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes, show
+from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes, show_first
 
 Keys = Mapping[str, Raw]
 ENDING = r"(?i)[.]json([.]gz)?$"
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 REFUSALS = (ValueError, OverflowError, RecursionError)
-KNOWN = "Transcribe, Call Analytics, Contact Lens and Data Automation are read; write other calls as .jsonl or .txt"
+KNOWN = "Transcribe, Call Analytics, Contact Lens and Data Automation can be read; convert others to .jsonl or .txt"
 
 
 class ParticipantId(Struct, rename="pascal"):
-    """What sets a turn of Contact Lens apart from one of Call Analytics."""
+    """The field that turns of Contact Lens have and those of Call Analytics do not."""
 
     participant_id: Any = None
 
 
 def read_documents(sources: list[Source], _: ColumnNames) -> pl.DataFrame:
-    """Read JSON files, one at a time."""
-    return calls_of_documents((source.label, source.name, read_bytes(source)) for source in sources)
+    """Read JSON files, one at a time, as one row per call."""
+    return parse_documents((source.label, source.name, read_bytes(source)) for source in sources)
 
 
-def calls_of_documents(documents: Iterable[tuple[str, str, bytes]]) -> pl.DataFrame:
-    """Make calls of documents, each with its label, its name and its bytes."""
+def parse_documents(documents: Iterable[tuple[str, str, bytes]]) -> pl.DataFrame:
+    """Parse documents, each given as label, name and bytes, to one row per call."""
     calls = frame_calls((name, call) for label, name, content in documents for call in read_document(label, content))
-    return name_calls(data_automation.join_custom(calls))
+    return fill_call_ids(data_automation.join_custom(calls))
 
 
-def name_calls(calls: pl.DataFrame) -> pl.DataFrame:
-    """Name calls by their files where the source has no id, or one for several: redacted twins are of one job."""
+def fill_call_ids(calls: pl.DataFrame) -> pl.DataFrame:
+    """Use file names as ids where a source has no id or a repeated one.
+
+    The redacted and the unredacted output of a job share an id, and so do files of one name in several folders.
+    """
     file = pl.col("source_file")
     path = file.str.replace(ENDING, "")
     calls = calls.with_columns(pl.when(pl.col("call_id") != "").then("call_id").otherwise(path.str.extract("([^/]*)$")))
@@ -52,7 +55,7 @@ def name_calls(calls: pl.DataFrame) -> pl.DataFrame:
 
 
 def read_document(label: str, content: bytes) -> list[Call]:
-    """Read the calls of one file."""
+    """Parse the calls of one file."""
     text = decode(label, content)
     title, kind = find_shape(label, text)
     try:
@@ -62,11 +65,11 @@ def read_document(label: str, content: bytes) -> list[Call]:
     except CallsError as error:
         raise CallsError(label, error.reason, error.cure) from error
     except REFUSALS as error:
-        raise CallsError(label, f"begins like {title}, but then: {error}", "leave the file out") from error
+        raise CallsError(label, f"looks like {title}, but cannot be read: {error}", "leave the file out") from error
 
 
 def find_shape(label: str, text: str) -> tuple[str, Any]:
-    """Find which service wrote a file, or the first document of a list."""
+    """Return the service that wrote a file and the type to decode it as; of a list, the first document decides."""
     try:
         keys = msgspec.json.decode(text, type=dict[str, Raw] | list[dict[str, Raw]])
     except msgspec.ValidationError as error:
@@ -77,42 +80,48 @@ def find_shape(label: str, text: str) -> tuple[str, Any]:
     for title, fits, kind in SHAPES:
         if fits(first):
             return title, kind if isinstance(keys, dict) else list[kind]  # type: ignore[valid-type]
-    raise CallsError(label, f"not a transcript of a known shape (it has {show(first) or 'nothing'})", KNOWN)
+    raise CallsError(label, f"not a transcript of a known format (its fields: {show_first(first) or 'none'})", KNOWN)
 
 
 def explain(text: str, error: Exception) -> tuple[str, str]:
-    """Say why a file is no JSON, and what helps."""
+    """Return why a file is not JSON, and what to do about it."""
     if not text.strip():
-        return "the file is empty", "fetch it again, or leave it out"
+        return "the file is empty", "download it again, or leave it out"
     if SURROGATE.search(text):
-        reason = f"not JSON ({error}), maybe for half of a surrogate pair (\\ud800 to \\udfff), which is no character"
+        reason = (
+            f"not JSON ({error}); it may have half of a surrogate pair (\\ud800 to \\udfff), which is not a character"
+        )
         return reason, "write U+FFFD (\\ufffd) in its place"
-    return f"not JSON ({error})", "fetch the file again, or leave it out"
+    return f"not JSON ({error})", "download it again, or leave it out"
 
 
 def has_field(keys: Keys, name: str, field: str) -> bool:
-    """Tell whether an object of the file has a field."""
+    """Return whether the object under a key has a field."""
     try:
         return field in msgspec.json.decode(keys.get(name, Raw(b"{}")), type=dict[str, Raw])
     except REFUSALS:
         return False
 
 
-def has_people(keys: Keys) -> bool:
-    """Tell whether turns or participants have ids, as those of Contact Lens do."""
+def has_participant_ids(keys: Keys) -> bool:
+    """Return whether turns or participants have ids, as those of Contact Lens do."""
     try:
-        people = [
+        lists = [
             msgspec.json.decode(keys.get(name, Raw(b"[]")), type=list[ParticipantId])
             for name in ("Participants", "Transcript")
         ]
     except REFUSALS:
         return False
-    return any(person.participant_id is not None for each in people for person in each)
+    return any(one.participant_id is not None for each in lists for one in each)
 
 
-# The first that fits is it.
+# The first match counts: a file of Contact Lens also has the `Transcript` by which Call Analytics is recognized.
 SHAPES: list[tuple[str, Callable[[Keys], bool], Any]] = [
-    ("Contact Lens", lambda keys: "CustomerMetadata" in keys or has_people(keys), contact_lens.ContactLensAnalysis),
+    (
+        "Contact Lens",
+        lambda keys: "CustomerMetadata" in keys or has_participant_ids(keys),
+        contact_lens.ContactLensAnalysis,
+    ),
     ("Call Analytics", lambda keys: bool({"Transcript", "JobName"} & set(keys)), call_analytics.CallAnalyticsOutput),
     ("segments of Contact Lens", lambda keys: "Segments" in keys, contact_lens.RealTimeSegments),
     (
@@ -121,7 +130,7 @@ SHAPES: list[tuple[str, Callable[[Keys], bool], Any]] = [
         transcribe.TranscribeOutput,
     ),
     (
-        "the answer of an API",
+        "a response of an API",
         lambda keys: bool({"TranscriptionJob", "CallAnalyticsJob"} & set(keys)),
         transcribe.JobDescription,
     ),

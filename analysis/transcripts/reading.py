@@ -1,4 +1,4 @@
-"""Calls from whatever files they come in."""
+"""Read calls from files of any supported kind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from analysis.aws.storage import fetch_files, list_files, open_s3
 from analysis.errors import CallsError, StorageError
 from analysis.transcripts.data_automation import CUSTOM
 from analysis.transcripts.documents import read_documents
-from analysis.transcripts.sources import KINDS, ColumnNames, Source, kind_of, pick_sources, show
+from analysis.transcripts.sources import KINDS, ColumnNames, Source, choose_sources, find_kind_of_file, show_first
 from analysis.transcripts.tables import read_csv, read_jsonl, read_parquet, read_tables
 from analysis.transcripts.texts import read_texts
 from analysis.transcripts.zips import read_zips
@@ -24,7 +24,7 @@ from analysis.transcripts.zips import read_zips
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-# A further kind of source is a function that makes calls of its files, and its ending in KINDS.
+# To add a kind of file, add a function that reads a list of them, and the endings of their names to KINDS.
 READERS: dict[str, Callable[[list[Source], ColumnNames], pl.DataFrame]] = {
     "Parquet": partial(read_tables, read_parquet),
     "CSV": partial(read_tables, read_csv),
@@ -53,32 +53,32 @@ def read_calls(
     ----------
     where
         A file, a folder, a glob or an `s3://` address of files of one kind: Parquet, CSV (`.csv`, `.csv.gz`),
-        JSON lines (`.jsonl`, `.ndjson`), text (`.txt`, one call each, the name is the call's id), JSON as AWS writes
+        JSON lines (`.jsonl`, `.ndjson`), text (`.txt`, one call each, its id is the file's name), JSON as AWS writes
         it (`.json`, `.json.gz`: Amazon Transcribe, Call Analytics, Contact Lens, Bedrock Data Automation), or zips of
-        text or JSON. A table has a row per call, or a row per turn when it has no column of transcripts.
+        text or JSON. A table has one row per call, or one row per turn when it has no column of transcripts.
     call_id, transcript
-        The columns of a table of calls.
+        The names of the columns of a table of calls.
     turn, speaker, text
-        The columns of a table of turns. A transcript has a line `Speaker: text` for each of them. Without a column
-        `turn` they stay in the file's order; `speaker=None` when nobody is named. Turns without words are left out.
+        The names of the columns of a table of turns. A transcript has a line `Speaker: text` for each turn. Without a
+        column `turn` the order is the file's; give `speaker=None` when there are no speakers. Turns without words are
+        left out.
     empty
-        What to do with calls that have no words: `refuse` the file or `drop` them.
+        What to do with calls without words: `refuse` raises an error, `drop` leaves them out.
     profile, region
-        AWS profile and region that read `s3://`; boto3's default when empty.
+        AWS profile and region for reading `s3://`; boto3's default when empty.
 
     Returns
     -------
     calls
-        `call_id` and `transcript` (String, kept to the byte), then the source's own columns; of a table of turns
-        those that do not change within any call. Of JSON these are what the service found, then `turns`, a list of
-        turns with their speaker, times and sentiment. In the order of the source, text and JSON files by name.
+        `call_id` and `transcript` (String, unchanged to the byte), then the source's other columns; of a table of
+        turns only those that are constant within every call. Of JSON these are what the service found, then `turns`, a
+        list of turns with speaker, times and sentiment. In the order of the source; text and JSON files by name.
 
     Raises
     ------
     CallsError
-        The files cannot be read, or what they hold is not calls: ids that are missing or repeated, transcripts
-        that are empty, columns that are not there, text that is not UTF-8, JSON of another shape or of a job that
-        has not COMPLETED.
+        The files cannot be read, or their content is not calls: missing or repeated ids, empty transcripts, missing
+        columns, text that is not UTF-8, JSON of an unknown format or of a job that has not COMPLETED.
     """
     columns = ColumnNames(call_id, transcript, turn or None, speaker or None, text)
     s3 = open_s3(where, profile=profile, region=region)
@@ -98,10 +98,10 @@ def drop_empty_calls(calls: IntoDataFrameT) -> IntoDataFrameT:
 
 
 def find_sources(where: str | Path, folder: str, s3: S3Client | None) -> list[Source]:
-    """List the files to read; marks that Spark and macOS leave (`_SUCCESS`, `__MACOSX`) are none."""
+    """List the files to read, without the marker files of Spark and macOS (`_SUCCESS`, `__MACOSX`)."""
     try:
         listed = list_files(where, s3=s3)
-        picked = pick_sources(file.name for file in listed)
+        picked = choose_sources(file.name for file in listed)
         files = [file for file in listed if len(listed) == 1 or file.name in picked]
         paths = fetch_files(files, folder, s3=s3)
     except StorageError as error:
@@ -110,43 +110,43 @@ def find_sources(where: str | Path, folder: str, s3: S3Client | None) -> list[So
 
 
 def find_kind(where: str | Path, sources: list[Source]) -> str:
-    """Say what kind of files these are; all must be of one."""
+    """Return the kind of the files; all must be of one kind."""
     if not sources:
-        raise CallsError(where, "no calls: the folder is empty", f"{', '.join(KINDS)} files are read")
-    kinds = {kind_of(source.name): source.name for source in sources}
+        raise CallsError(where, "no calls: the folder is empty", f"files that can be read: {', '.join(KINDS)}")
+    kinds = {find_kind_of_file(source.name): source.name for source in sources}
     if len(kinds) > 1:
-        reason = f"several kinds of files, {' and '.join(sorted(kinds.values()))}"
-        raise CallsError(
-            where, reason, "keep one kind in a folder of its own, or give a local glob such as calls/*.txt"
-        )
+        reason = f"several kinds of files: {' and '.join(sorted(kinds.values()))}"
+        raise CallsError(where, reason, "put each kind into its own folder, or give a local glob such as calls/*.txt")
     if "unknown" in kinds:
-        raise CallsError(sources[0].label, "not a kind of file that is read here", f"{', '.join(KINDS)} files are")
+        raise CallsError(sources[0].label, "not a kind of file that can be read", f"those are {', '.join(KINDS)}")
     return next(iter(kinds))
 
 
 def check_calls(where: str | Path, calls: pl.DataFrame) -> None:
-    """Refuse calls without words, and ids that name two calls."""
+    """Raise an error for calls without words, and for ids of more than one call."""
     if calls.is_empty():
         raise CallsError(where, "no calls", "every call needs an id and a transcript")
     blank = calls.filter(~pl.col("transcript").fill_null("").str.contains(r"\S"))
     if len(blank):
-        raise CallsError(where, f"{len(blank)} empty transcripts ({show(name_blanks(blank))})", explain_blanks(blank))
+        raise CallsError(
+            where, f"{len(blank)} empty transcripts ({show_first(label_blanks(blank))})", explain_blanks(blank)
+        )
     repeated = calls.filter(pl.col("call_id").is_duplicated())["call_id"].unique(maintain_order=True)
     if len(repeated):
-        cure = "give each call its own; where a row is a turn, name its column of words by text="
-        raise CallsError(where, f"{len(repeated)} ids name more than one call ({show(repeated)})", cure)
+        cure = "give each call its own id; where a row is a turn, give the column of its words as text="
+        raise CallsError(where, f"{len(repeated)} ids belong to more than one call ({show_first(repeated)})", cure)
 
 
-def name_blanks(blank: pl.DataFrame) -> list[str]:
-    """Name calls without words, and their files where the ids come from within."""
+def label_blanks(blank: pl.DataFrame) -> list[str]:
+    """List the ids of calls without words, with their files where the ids do not come from file names."""
     if "source_file" not in blank.columns:
         return blank["call_id"].to_list()
     return [f"{call_id} in {file}" for call_id, file in blank.select("call_id", "source_file").iter_rows()]
 
 
 def explain_blanks(blank: pl.DataFrame) -> str:
-    """Say what helps: a blueprint of Data Automation finds things in a call and leaves its words out."""
-    drop = "leave them out by empty='drop'"
+    """Return what to do about calls without words; outputs of a Data Automation blueprint never have any."""
+    drop = "leave them out with empty='drop'"
     if blank.schema.get("source_format") == pl.String and (blank["source_format"] == CUSTOM).any():
-        return f"the words are in the standard output of Data Automation: read both in one folder, or {drop}"
+        return f"the words are in the standard output of Data Automation: read both from one folder, or {drop}"
     return drop

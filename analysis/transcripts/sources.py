@@ -1,4 +1,4 @@
-"""The files that calls come in, and what every reader of them needs."""
+"""The files that calls are read from: their kinds, their names, and how their bytes and text are read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SUBTITLES = (".vtt", ".srt")
 
 @dataclass(frozen=True)
 class ColumnNames:
-    """What the columns of a source are called."""
+    """The names that the columns have in a source."""
 
     call_id: str = "call_id"
     transcript: str = "transcript"
@@ -38,7 +38,7 @@ class ColumnNames:
 
 @dataclass(frozen=True)
 class Source:
-    """A file of calls: as the user knows it, relative to the place that was read, and on this machine."""
+    """A file of calls: its label for messages, its name relative to the place that was read, and its local path."""
 
     label: str
     name: str
@@ -46,24 +46,27 @@ class Source:
 
 
 def is_source(name: str) -> bool:
-    """Tell files of calls from marks and hidden files."""
+    """Return whether a file may have calls: hidden files and marker files have none."""
     return not any(part.startswith((".", "_")) for part in PurePosixPath(name).parts)
 
 
-def pick_sources(names: Iterable[str]) -> set[str]:
-    """Pick the files of calls; Amazon Transcribe writes subtitles beside its JSON, with the same words."""
+def choose_sources(names: Iterable[str]) -> set[str]:
+    """Choose the files of calls.
+
+    Subtitles beside JSON are left out: Amazon Transcribe writes them of the same words.
+    """
     found = {name for name in names if is_source(name)}
-    subtitled = any(kind_of(name) == "JSON" for name in found)
+    subtitled = any(find_kind_of_file(name) == "JSON" for name in found)
     return {name for name in found if not (subtitled and name.lower().endswith(SUBTITLES))}
 
 
-def kind_of(name: str) -> str:
-    """Tell the kind of a file by the end of its name."""
+def find_kind_of_file(name: str) -> str:
+    """Return the kind of a file by the end of its name, or `unknown`."""
     return next((kind for end, kind in KINDS.items() if name.lower().endswith(end)), "unknown")
 
 
 def read_bytes(source: Source) -> bytes:
-    """Read a whole file, unpacked when it is a `.gz`."""
+    """Read a whole file; a `.gz` is decompressed."""
     try:
         content = source.path.read_bytes()
         return gzip.decompress(content) if source.name.lower().endswith(".gz") else content
@@ -72,7 +75,7 @@ def read_bytes(source: Source) -> bytes:
 
 
 def decode(label: str, content: bytes) -> str:
-    """Read bytes as UTF-8, without the mark that Windows puts in front."""
+    """Decode bytes as UTF-8, without the byte order mark that Windows writes."""
     try:
         return content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -80,14 +83,14 @@ def decode(label: str, content: bytes) -> str:
         raise CallsError(label, f"not UTF-8 at byte {error.start}", cure) from error
 
 
-def show(values: Iterable[object]) -> str:
-    """Write the first three values."""
+def show_first(values: Iterable[object]) -> str:
+    """Format the first three values of a list."""
     shown = [str(value) for value in values]
     return ", ".join(shown[:3]) + (", ..." if len(shown) > 3 else "")
 
 
-def offer(name: str, columns: Iterable[str]) -> str:
-    """Offer the columns there are, the one most like a name first."""
+def suggest_columns(name: str, columns: Iterable[str]) -> str:
+    """Format the columns that exist as a suggestion, the one most like a name first."""
     plain = {column.lower().replace("_", ""): column for column in columns}
     near = difflib.get_close_matches(name.lower().replace("_", ""), plain, n=1, cutoff=0.7)
     listed = f"it has {', '.join(plain.values()) or 'no columns'}"

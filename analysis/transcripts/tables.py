@@ -1,4 +1,4 @@
-"""Tables of calls, or of their turns, as Parquet, CSV and JSON lines."""
+"""Read tables of calls or of turns: Parquet, CSV and JSON lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 
 from analysis.errors import CallsError
-from analysis.transcripts.sources import ColumnNames, Source, decode, offer, read_bytes, show
+from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes, show_first, suggest_columns
 from analysis.transcripts.turns import join_turns
 
 WHOLE = r"^-?(0|[1-9]\d{0,17})$"
@@ -24,19 +24,19 @@ DEFAULTS = ColumnNames()
 def read_tables(
     read: Callable[[Source, ColumnNames], pl.DataFrame], sources: list[Source], columns: ColumnNames
 ) -> pl.DataFrame:
-    """Read files of one table, of calls or of turns; a file with nothing in it adds nothing."""
+    """Read files of one table, of calls or of turns; an empty file adds no rows."""
     tables = {source.label: read(source, columns) for source in sources}
-    named = {label: name_columns(label, table, columns) for label, table in tables.items() if table.width}
+    named = {label: rename_columns(label, table, columns) for label, table in tables.items() if table.width}
     if not named:
         return pl.DataFrame(schema={"call_id": pl.String, "transcript": pl.String})
     first = next(iter(named))
     calls = [label for label, table in named.items() if "transcript" in table.columns]
     if 0 < len(calls) < len(named):
-        raise CallsError(calls[0], "a row is a call here and a turn in another file", "read them apart")
+        raise CallsError(calls[0], "a row is a call here and a turn in another file", "read them separately")
     try:
         table = pl.concat(named.values(), how="diagonal_relaxed")
     except pl.exceptions.PolarsError as error:
-        raise CallsError(first, f"another file has other columns ({error})", "read them apart") from error
+        raise CallsError(first, f"another file has other columns ({error})", "read them separately") from error
     return table if calls else join_turns(first, table)
 
 
@@ -49,7 +49,7 @@ def read_parquet(source: Source, _: ColumnNames) -> pl.DataFrame:
 
 
 def read_csv(source: Source, columns: ColumnNames) -> pl.DataFrame:
-    """Read one CSV file: ids and words as they are written, numbers in the other columns as numbers."""
+    """Read one CSV file: ids and words unchanged, and as numbers those other columns that have only numbers."""
     content = read_bytes(source)
     decode(source.label, content)
     try:
@@ -57,16 +57,16 @@ def read_csv(source: Source, columns: ColumnNames) -> pl.DataFrame:
     except pl.exceptions.NoDataError:
         return pl.DataFrame()
     except pl.exceptions.PolarsError as error:
-        cure = "write text that holds commas, quotes or line breaks between quotes"
+        cure = "put text with commas, quotes or line breaks between quotes"
         raise CallsError(source.label, f"cannot be read as CSV ({str(error).splitlines()[0]})", cure) from error
     words = {columns.call_id, columns.transcript, columns.speaker, columns.text}
     numbers = [read_numbers(table[name]) for name in table.columns if name not in words]
-    # polars takes an empty line that ends in CR LF for a row.
+    # polars reads an empty line that ends in CR LF as a row.
     return table.with_columns(numbers).filter(~pl.all_horizontal(pl.all().is_null()))
 
 
 def read_numbers(column: pl.Series) -> pl.Series:
-    """Make numbers of a column when all of it is numbers: 007 is none."""
+    """Convert a column to numbers if all its values are numbers; 007 is an id, not a number."""
     for pattern, dtype in ((WHOLE, pl.Int64), (DECIMAL, pl.Float64)):
         if column.str.contains(pattern).all() and column.null_count() < len(column):
             return column.cast(dtype)
@@ -74,10 +74,10 @@ def read_numbers(column: pl.Series) -> pl.Series:
 
 
 def read_jsonl(source: Source, _: ColumnNames) -> pl.DataFrame:
-    """Read one file of JSON lines; a field that is not in a line is missing there."""
+    """Read one file of JSON lines; a field that a line does not have is missing there."""
     rows = list(read_lines(source.label, read_bytes(source)))
     names = dict.fromkeys(name for row in rows for name in row)
-    fields = {name: one_kind([row.get(name) for row in rows]) for name in names}
+    fields = {name: unify_kinds([row.get(name) for row in rows]) for name in names}
     try:
         return pl.DataFrame(fields, strict=False)
     except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
@@ -85,7 +85,7 @@ def read_jsonl(source: Source, _: ColumnNames) -> pl.DataFrame:
 
 
 def read_lines(label: str, content: bytes) -> Iterator[dict[str, Any]]:
-    """Read the object in every line that is not blank."""
+    """Yield the object of every line that is not blank."""
     decode(label, content)
     decoder = msgspec.json.Decoder(dict[str, Any])
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
@@ -93,75 +93,81 @@ def read_lines(label: str, content: bytes) -> Iterator[dict[str, Any]]:
             if line.strip():
                 yield decoder.decode(line)
         except msgspec.DecodeError as error:
-            raise CallsError(f"{label}, line {number}", *explain(line, error)) from error
+            raise CallsError(f"{label}, line {number}", *explain_line(line, error)) from error
 
 
-def explain(line: bytes, error: msgspec.DecodeError) -> tuple[str, str]:
-    """Say why a line cannot be read, and what helps."""
+def explain_line(line: bytes, error: msgspec.DecodeError) -> tuple[str, str]:
+    """Return why a line cannot be read, and what to do about it."""
     if SURROGATE.search(line) and is_json(line):
         return "half of a surrogate pair (\\ud800 to \\udfff): not a character", "write U+FFFD (\\ufffd) in its place"
     return f"not a JSON object ({error})", "write one object in each line"
 
 
 def is_json(line: bytes) -> bool:
-    """Tell whether Python, which takes half pairs, can read the line."""
+    """Return whether the line is an object for Python's parser, which accepts half of a surrogate pair."""
     try:
         return isinstance(json.loads(line), dict)
     except ValueError:
         return False
 
 
-def one_kind(values: list[Any]) -> list[Any]:
-    """Write values of several kinds, such as 7 and "007", as text, so that none is lost."""
+def unify_kinds(values: list[Any]) -> list[Any]:
+    """Convert values of several types, such as 7 and "007", to text, so that none is lost."""
     kinds = {float if kind is int else kind for kind in map(type, values)} - {type(None)}
     if len(kinds) <= 1:
         return values
     return [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
 
 
-def name_columns(label: str, table: pl.DataFrame, columns: ColumnNames) -> pl.DataFrame:
-    """Give the columns that are read their own names and kinds, first in the table, and refuse rows without ids."""
+def rename_columns(label: str, table: pl.DataFrame, columns: ColumnNames) -> pl.DataFrame:
+    """Rename the columns that are read, convert them to text and move them first; raise for rows without an id."""
     wanted = find_columns(label, table.columns, columns)
     unread = {"turn", "speaker"} - set(wanted) if "text" in wanted else set()
     others = [name for name in table.columns if name not in {*wanted.values(), *unread}]
     if taken := sorted(set(others) & set(wanted)):
-        raise CallsError(label, f"a second column is called {taken[0]!r}", "rename it or leave it out")
+        raise CallsError(label, f"a second column is called {taken[0]!r}", "rename or remove it")
     named = table.select(*(pl.col(name).alias(word) for word, name in wanted.items()), *others)
     texts = [read_as_text(label, named[word]) for word in wanted if word != "turn"]
     named = named.with_columns(texts)
     missing = (named["call_id"].fill_null("").str.strip_chars() == "").arg_true() + 1
     if len(missing):
-        raise CallsError(label, f"no id in {len(missing)} rows ({show(missing)})", "every call needs one")
+        raise CallsError(label, f"no id in {len(missing)} rows ({show_first(missing)})", "every call needs an id")
     return named
 
 
 def find_columns(label: str, present: list[str], columns: ColumnNames) -> dict[str, str]:
-    """Find the columns of a table of calls, or else of turns; a name that was given must be there."""
+    """Map our names to the table's, of calls or else of turns; a column that the caller named must be there."""
     names = {word: name for word, name in vars(columns).items() if name is not None}
     words = ["call_id", "transcript"] if columns.transcript in present else ["call_id", "turn", "speaker", "text"]
     given = [word for word, name in names.items() if name != getattr(DEFAULTS, word)]
     for word in given:
-        require(label, word, names[word], present)
+        require_column(label, word, names[word], present)
     if columns.transcript not in present and columns.text not in present:
         reason = f"no column {columns.transcript!r} (where a row is a call) or {columns.text!r} (where it is a turn)"
-        raise CallsError(label, reason, f"{offer(columns.transcript, present)}; name it by transcript= or text=")
+        raise CallsError(
+            label, reason, f"{suggest_columns(columns.transcript, present)}; give its name as transcript= or text="
+        )
     for word in words:
         if word in names:
-            require(label, word, names[word], present)
+            require_column(label, word, names[word], present)
     return {word: names[word] for word in words if names.get(word) in present}
 
 
-def require(label: str, word: str, name: str, present: list[str]) -> None:
-    """Refuse a table without a column, and say how to name another."""
+def require_column(label: str, word: str, name: str, present: list[str]) -> None:
+    """Raise an error for a missing column, with the parameter that names another."""
     if name not in present:
-        without = {"speaker": " (or speaker=None)", "turn": ", or keep the order of the file by turn=None"}.get(
+        without = {"speaker": " (or speaker=None)", "turn": ", or keep the order of the file with turn=None"}.get(
             word, ""
         )
-        raise CallsError(label, f"no column {name!r}", f"{offer(name, present)}; name the column by {word}={without}")
+        raise CallsError(
+            label,
+            f"no column {name!r}",
+            f"{suggest_columns(name, present)}; give the name of the column as {word}={without}",
+        )
 
 
 def read_as_text(label: str, column: pl.Series) -> pl.Series:
-    """Make text of a column of words or, but for transcripts, of whole numbers."""
+    """Convert a column to text; ids and speakers may also be whole numbers."""
     dtype = column.dtype
     if isinstance(dtype, pl.String | pl.Null | pl.Categorical | pl.Enum):
         return column.cast(pl.String)
@@ -169,4 +175,4 @@ def read_as_text(label: str, column: pl.Series) -> pl.Series:
         whole = column.cast(pl.Int128, strict=False)
         if (whole == column).all():
             return whole.cast(pl.String)
-    raise CallsError(label, f"the column of {column.name} holds {dtype}", "it must hold text")
+    raise CallsError(label, f"the column of {column.name} has the type {dtype}", "it must be text")

@@ -1,4 +1,4 @@
-"""Calls in text files, one each."""
+"""Read text files, one call each."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes
 
 
 def read_texts(sources: list[Source], _: ColumnNames) -> pl.DataFrame:
-    """Read text files, one call each."""
-    return calls_of_texts((source.label, source.name, read_bytes(source)) for source in sources)
+    """Read text files as one row per call."""
+    return parse_texts((source.label, source.name, read_bytes(source)) for source in sources)
 
 
-def calls_of_texts(texts: Iterable[tuple[str, str, bytes]]) -> pl.DataFrame:
-    """Make a call of every text: its id is the name without folder and ending."""
+def parse_texts(texts: Iterable[tuple[str, str, bytes]]) -> pl.DataFrame:
+    """Build one row per text; the id of a call is its file name without folder and ending."""
     labels: dict[str, str] = {}
     transcripts = []
     for label, name, content in texts:
         call_id = PurePosixPath(name).stem
         if call_id in labels:
-            raise CallsError(label, f"gives the id {call_id!r}, as {labels[call_id]} does", "rename one of them")
+            raise CallsError(label, f"has the id {call_id!r}, like {labels[call_id]}", "rename one of them")
         labels[call_id] = label
         transcripts.append(decode(label, content))
     return pl.DataFrame(

@@ -16,17 +16,17 @@ from msgspec import Struct
 from analysis.errors import CallsError
 from analysis.transcripts.calls import Call, Turn, check_status
 
-Seconds = str | float  # as text, but for files that other tools wrote again
+Seconds = str | float  # Transcribe writes text; tools that rewrite its files may write numbers
 
 
 class Alternative(Struct):
-    """What may have been said; the first one is the most likely."""
+    """A possible transcription of an item; the first one is the most likely."""
 
     content: str | None = None
 
 
 class Item(Struct):
-    """A word or a mark; times are text in seconds, and marks have none."""
+    """A word or a punctuation mark; times are seconds as text, and marks have none."""
 
     alternatives: list[Alternative] = []
     type: str | None = None
@@ -36,7 +36,7 @@ class Item(Struct):
 
 
 class TranscribeSegment(Struct):
-    """What one speaker says without a longer pause, newer files with its text."""
+    """A stretch of speech of one speaker without a longer pause; newer files have its text."""
 
     transcript: str | None = None
     start_time: Seconds | None = None
@@ -47,39 +47,39 @@ class TranscribeSegment(Struct):
 
 
 class TranscribeChannel(Struct):
-    """What is said on one channel."""
+    """The words of one channel."""
 
     channel_label: str | None = None
     items: list[Item] = []
 
 
 class ChannelLabels(Struct):
-    """Channel identification."""
+    """The result of channel identification."""
 
     channels: list[TranscribeChannel] = []
 
 
 class SpeakerLabels(Struct):
-    """Speaker partitioning."""
+    """The result of speaker partitioning."""
 
     segments: list[TranscribeSegment] = []
 
 
 class TranscribeText(Struct):
-    """The whole text."""
+    """The transcript of the whole recording."""
 
     transcript: str | None = None
 
 
 class Language(Struct):
-    """One of the languages of a recording."""
+    """A language of a recording, and for how long it is spoken."""
 
     language_code: str | None = None
     duration_in_seconds: float | None = None
 
 
 class TranscribeResults(Struct):
-    """What was heard."""
+    """The transcription of a recording."""
 
     transcripts: list[TranscribeText] = []
     items: list[Item] = []
@@ -107,12 +107,12 @@ class TranscribeOutput(Struct, rename="camel"):
 
 
 class JobDescription(Struct):
-    """The answer of GetTranscriptionJob or GetCallAnalyticsJob, which is easily taken for the output."""
+    """A response of GetTranscriptionJob or GetCallAnalyticsJob, easily mistaken for the output of the job."""
 
     def read_calls(self) -> Iterable[Call]:
-        """Say where the output is."""
-        cure = "read the file that its TranscriptFileUri names"
-        raise CallsError("", "says how a job stands, and has no transcript", cure)
+        """Raise an error that says where the output is."""
+        cure = "read the file at its TranscriptFileUri"
+        raise CallsError("", "the status of a job, without a transcript", cure)
 
 
 Times = tuple[Seconds | None, Seconds | None]
@@ -120,82 +120,82 @@ SegmentKey = tuple[int, str | None]
 
 
 class Word(NamedTuple):
-    """A word with the marks behind it, and where it belongs."""
+    """A word with the punctuation after it, and the segment and speaker that it belongs to."""
 
     text: str
     begin_ms: int | None
     end_ms: int | None
-    place: SegmentKey
+    segment: SegmentKey
 
 
 def read_turns(results: TranscribeResults) -> list[Turn]:
-    """Read turns by their speakers, or the whole text where nobody is told apart."""
+    """Read the turns of each speaker, or the whole text as one turn where speakers are not distinguished."""
     whole = [text.transcript or "" for text in results.transcripts]
-    # Chinese and Japanese are written without spaces.
-    joint = "" if any(whole) and not any(" " in text for text in whole) else " "
-    turns = list(read_spoken(results, joint))
+    # Chinese and Japanese have no spaces between words.
+    separator = "" if any(whole) and not any(" " in text for text in whole) else " "
+    turns = list(read_speaker_turns(results, separator))
     if any(turn.text for turn in turns):
         return turns
-    begin_ms, end_ms = span(read_words(results.items, {}) if len(whole) == 1 else [])
+    begin_ms, end_ms = find_span(read_words(results.items, {}) if len(whole) == 1 else [])
     return [Turn(None, text, begin_ms, end_ms) for text in whole]
 
 
-def read_spoken(results: TranscribeResults, joint: str) -> Iterable[Turn]:
-    """Read turns from where they are told best."""
+def read_speaker_turns(results: TranscribeResults, separator: str) -> Iterable[Turn]:
+    """Read turns from the most detailed source that the results have."""
     if results.audio_segments:
         return read_segments(results.audio_segments)
     if results.channel_labels:
-        return read_channels(results.channel_labels.channels, joint)
+        return read_channels(results.channel_labels.channels, separator)
     if results.speaker_labels:
-        return read_speakers(results.items, results.speaker_labels.segments, joint)
+        return read_speakers(results.items, results.speaker_labels.segments, separator)
     return ()
 
 
 def read_segments(segments: list[TranscribeSegment]) -> Iterator[Turn]:
-    """Make a turn of every segment that has its text."""
+    """Yield a turn for every segment, whose text the file has."""
     for segment in segments:
         speaker = segment.speaker_label or segment.channel_label
         yield Turn(speaker, segment.transcript or "", to_ms(segment.start_time), to_ms(segment.end_time))
 
 
-def read_speakers(items: list[Item], segments: list[TranscribeSegment], joint: str) -> Iterator[Turn]:
-    """Make a turn of every segment out of the words that it points to by their times."""
+def read_speakers(items: list[Item], segments: list[TranscribeSegment], separator: str) -> Iterator[Turn]:
+    """Yield a turn for every segment, made of the words whose times it lists."""
     places = {
         (item.start_time, item.end_time): (number, segment.speaker_label)
         for number, segment in enumerate(segments)
         for item in segment.items
         if isinstance(item, Item)
     }
-    for (_, speaker), words in groupby(read_words(items, places), key=lambda word: word.place):
-        yield join_words(speaker, list(words), joint)
+    for (_, speaker), words in groupby(read_words(items, places), key=lambda word: word.segment):
+        yield join_words(speaker, list(words), separator)
 
 
-def read_channels(channels: list[TranscribeChannel], joint: str) -> Iterator[Turn]:
-    """Make turns of the words of each channel: one ends where another channel begins to speak in a pause of it."""
+def read_channels(channels: list[TranscribeChannel], separator: str) -> Iterator[Turn]:
+    """Yield the turns of each channel; a turn ends at a pause in which another channel begins to speak."""
     spoken = [read_words(channel.items, {}) for channel in channels]
     for number, channel in enumerate(channels):
         others = [word for place, words in enumerate(spoken) if place != number for word in words]
         begins = sorted(word.begin_ms for word in others if word.begin_ms is not None)
-        for words in cut(spoken[number], begins):
-            yield join_words(channel.channel_label, words, joint)
+        for words in split_at_pauses(spoken[number], begins):
+            yield join_words(channel.channel_label, words, separator)
 
 
 def read_words(items: list[Item], places: dict[Times, SegmentKey]) -> list[Word]:
-    """Read words in their order; a mark joins the word before it."""
+    """List the words in their order; a punctuation mark joins the word before it."""
     words: list[Word] = []
     for item in items:
         text = (item.alternatives[0].content or "") if item.alternatives else ""
         if item.type == "punctuation" and words:
             words[-1] = words[-1]._replace(text=words[-1].text + text)
         elif text:
-            number, label = words[-1].place if words else (0, None)
+            number, label = words[-1].segment if words else (0, None)
             place = places.get((item.start_time, item.end_time), (number, item.speaker_label or label))
             words.append(Word(text, to_ms(item.start_time), to_ms(item.end_time), place))
     return words
 
 
-def cut(words: list[Word], begins: list[int]) -> Iterator[list[Word]]:
-    """Cut words at the pauses in which somebody else begins."""
+def split_at_pauses(words: list[Word], begins: list[int]) -> Iterator[list[Word]]:
+    """Split words into turns at the pauses in which another speaker begins."""
     turn: list[Word] = []
     for word in words:
         if turn and is_between(begins, turn[-1].end_ms, word.begin_ms):
@@ -207,30 +207,30 @@ def cut(words: list[Word], begins: list[int]) -> Iterator[list[Word]]:
 
 
 def is_between(begins: list[int], since_ms: int | None, until_ms: int | None) -> bool:
-    """Tell whether something begins in a pause."""
+    """Return whether one of the sorted times is in a pause; False where the pause has no times."""
     if since_ms is None or until_ms is None:
         return False
     return bisect_left(begins, since_ms) < bisect_left(begins, until_ms)
 
 
-def join_words(speaker: str | None, words: list[Word], joint: str) -> Turn:
-    """Make a turn of words."""
-    return Turn(speaker, joint.join(word.text for word in words), *span(words))
+def join_words(speaker: str | None, words: list[Word], separator: str) -> Turn:
+    """Join words to a turn."""
+    return Turn(speaker, separator.join(word.text for word in words), *find_span(words))
 
 
-def span(words: list[Word]) -> tuple[int | None, int | None]:
-    """Say when words begin and end."""
+def find_span(words: list[Word]) -> tuple[int | None, int | None]:
+    """Return begin and end of some words in milliseconds."""
     begins = [word.begin_ms for word in words if word.begin_ms is not None]
     ends = [word.end_ms for word in words if word.end_ms is not None]
     return min(begins, default=None), max(ends, default=None)
 
 
 def to_ms(time: Seconds | None) -> int | None:
-    """Read seconds."""
+    """Convert seconds to milliseconds."""
     return None if time is None else round(float(time) * 1000)
 
 
 def find_language(results: TranscribeResults) -> str | None:
-    """Find the language, of several the one that is spoken longest."""
+    """Return the language; of several, the one that is spoken longest."""
     spoken = sorted(results.language_codes or [], key=lambda language: -(language.duration_in_seconds or 0))
     return results.language_code or (spoken[0].language_code if spoken else None)

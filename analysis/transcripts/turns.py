@@ -1,30 +1,30 @@
-"""Turns of talk, made into transcripts."""
+"""Join turns of talk into transcripts."""
 
 from __future__ import annotations
 
 import polars as pl
 
 from analysis.errors import CallsError
-from analysis.transcripts.sources import show
+from analysis.transcripts.sources import show_first
 
-IN_FILE_ORDER = "number all of them, or keep the order of the file by turn=None"
+IN_FILE_ORDER = "number all turns, or keep the order of the file with turn=None"
 
 
 def join_turns(where: str, turns: pl.DataFrame) -> pl.DataFrame:
-    """Make calls of turns, in order of first appearance, with the columns that never change within a call."""
+    """Join turns to one row per call, in order of first appearance, with the columns constant in every call."""
     numbered = "turn" in turns.columns
     turns = turns.with_columns(read_order(where, turns)) if numbered else turns
     said = pl.col("text").str.strip_chars() != ""
-    lines = write_lines(turns).filter(said)
+    lines = format_lines(turns).filter(said)
     if numbered:
         lines = lines.sort_by(pl.col("turn").filter(said), maintain_order=True)
     calls = turns.group_by("call_id", maintain_order=True)
-    kept = steady_columns(turns)
+    kept = list_constant_columns(turns)
     return calls.agg(lines.str.join("\n").alias("transcript"), *(pl.col(name).first() for name in kept))
 
 
-def write_lines(turns: pl.DataFrame) -> pl.Expr:
-    """Write a turn as `Speaker: text`, or its text alone when nobody is named."""
+def format_lines(turns: pl.DataFrame) -> pl.Expr:
+    """Format a turn as `Speaker: text`, or as its text alone when it has no speaker."""
     if "speaker" not in turns.columns:
         return pl.col("text")
     name = pl.col("speaker")
@@ -33,18 +33,20 @@ def write_lines(turns: pl.DataFrame) -> pl.Expr:
 
 
 def read_order(where: str, turns: pl.DataFrame) -> pl.Series:
-    """Make numbers of the turns' numbers that are text, or else 10 would come before 9."""
+    """Return the column `turn` as numbers or times; as text, 10 would come before 9."""
     turn = turns["turn"].cast(pl.Float64, strict=False) if turns["turn"].dtype == pl.String else turns["turn"]
     if not (turn.dtype.is_numeric() or turn.dtype.is_temporal()):
-        raise CallsError(where, f"the column of turn holds {turn.dtype}", IN_FILE_ORDER)
+        raise CallsError(where, f"the column of turn has the type {turn.dtype}", IN_FILE_ORDER)
     unknown = turns.filter(turn.is_null())["call_id"].unique(maintain_order=True)
     if len(unknown):
-        raise CallsError(where, f"turns without a number in {len(unknown)} calls ({show(unknown)})", IN_FILE_ORDER)
+        raise CallsError(
+            where, f"turns without a number in {len(unknown)} calls ({show_first(unknown)})", IN_FILE_ORDER
+        )
     return turn
 
 
-def steady_columns(turns: pl.DataFrame) -> list[str]:
-    """List the source's own columns that have one value in each call."""
+def list_constant_columns(turns: pl.DataFrame) -> list[str]:
+    """List the source's other columns that have one value in each call."""
     others = [name for name in turns.columns if name not in {"call_id", "turn", "speaker", "text"}]
     values = turns.group_by("call_id").agg(pl.col(name).n_unique() for name in others).select(pl.col(others).max())
     return [name for name in others if (values[name][0] or 0) <= 1]

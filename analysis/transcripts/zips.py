@@ -1,4 +1,4 @@
-"""Zips of text or JSON files; nothing of them is written to disk."""
+"""Read zips of text or JSON files, without writing their content to disk."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from collections.abc import Iterator
 import polars as pl
 
 from analysis.errors import CallsError
-from analysis.transcripts.documents import calls_of_documents
-from analysis.transcripts.sources import ColumnNames, Source, kind_of, pick_sources
-from analysis.transcripts.texts import calls_of_texts
+from analysis.transcripts.documents import parse_documents
+from analysis.transcripts.sources import ColumnNames, Source, choose_sources, find_kind_of_file
+from analysis.transcripts.texts import parse_texts
 
-MEMBER_BYTES = 100 * 2**20  # of one transcript in a zip; an hour of talk takes about 0.1 MB, its JSON 20 MB
+# The most of one transcript in a zip; an hour of talk is about 0.1 MB of text or 20 MB of JSON.
+MEMBER_BYTES = 100 * 2**20
 
 
 def read_zips(sources: list[Source], _: ColumnNames) -> pl.DataFrame:
-    """Read zips of files of one kind."""
+    """Read zips of text files or of JSON files as one row per call."""
     members = [(source, info.filename) for source in sources for info in list_members(source)]
-    kinds = {kind_of(name): f"{source.label}, {name}" for source, name in members}
+    kinds = {find_kind_of_file(name): f"{source.label}, {name}" for source, name in members}
     for kind in kinds.keys() - {"text", "JSON"}:
-        cure = "a zip is read when it holds .txt files or .json files alone"
+        cure = "a zip may have only .txt files or only .json files"
         raise CallsError(kinds[kind], "not a text or JSON file", cure)
     if len(kinds) > 1:
-        reason = f"several kinds of files, {' and '.join(sorted(kinds.values()))}"
-        raise CallsError(sources[0].label, reason, "make a zip of each kind, and read them apart")
+        reason = f"several kinds of files: {' and '.join(sorted(kinds.values()))}"
+        raise CallsError(sources[0].label, reason, "make a zip of each kind, and read them separately")
     contents = (member for source in sources for member in read_members(source))
-    return calls_of_documents(contents) if "JSON" in kinds else calls_of_texts(contents)
+    return parse_documents(contents) if "JSON" in kinds else parse_texts(contents)
 
 
 def list_members(source: Source) -> list[zipfile.ZipInfo]:
@@ -37,14 +38,14 @@ def list_members(source: Source) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(source.path) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir()]
-            picked = pick_sources(info.filename for info in infos)
+            picked = choose_sources(info.filename for info in infos)
             return sorted((info for info in infos if info.filename in picked), key=lambda info: info.filename)
     except (zipfile.BadZipFile, OSError) as error:
         raise CallsError(source.label, f"cannot be read as a zip ({error})") from error
 
 
 def read_members(source: Source) -> Iterator[tuple[str, str, bytes]]:
-    """Read the files of calls in a zip, one at a time."""
+    """Yield label, name and bytes of the files of calls in a zip, one at a time."""
     try:
         with zipfile.ZipFile(source.path) as archive:
             for info in list_members(source):
@@ -55,8 +56,8 @@ def read_members(source: Source) -> Iterator[tuple[str, str, bytes]]:
 
 
 def read_member(label: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """Read one file, unpacked when it is a `.gz`; what is too long for a transcript is refused."""
-    # zipfile reads no more than the size that the archive states.
+    """Read one file, decompressed if it is a `.gz`; raise an error for one too large to be a transcript."""
+    # The stated size can be trusted: zipfile never reads more than it.
     check_size(label, info.file_size)
     content = archive.read(info)
     if info.filename.lower().endswith(".gz"):
@@ -66,6 +67,8 @@ def read_member(label: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> 
 
 
 def check_size(label: str, size: int) -> None:
-    """Refuse what is no transcript."""
+    """Raise an error for a file that is too large to be a transcript."""
     if size > MEMBER_BYTES:
-        raise CallsError(label, f"{size:,} bytes", f"a transcript in a zip has {MEMBER_BYTES:,} at most")
+        raise CallsError(
+            label, f"{size:,} bytes are too many for a transcript", f"the most in a zip is {MEMBER_BYTES:,}"
+        )

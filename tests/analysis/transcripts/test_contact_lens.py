@@ -94,7 +94,7 @@ def test_sentiments_of_a_chat_are_joined_to_its_messages(read_one):
 
 
 def test_a_failed_analysis_is_refused(read_one):
-    with pytest.raises(CallsError, match=r"file.json: the job is FAILED, not COMPLETED"):
+    with pytest.raises(CallsError, match=r"file.json: the status of the job is FAILED, not COMPLETED"):
         read_one(voice(JobStatus="FAILED"))
 
 
@@ -124,10 +124,12 @@ def test_real_time_chats_count_from_their_first_event(read_one, time):
 
 
 def test_a_part_of_a_contact_is_refused(read_one):
-    with pytest.raises(CallsError, match=r"file.json: a part of a contact: it has a NextToken; ask on with the token"):
+    with pytest.raises(
+        CallsError, match=r"file.json: only a part of a contact: it has a NextToken; request the rest with the token"
+    ):
         read_one({"Segments": REAL_TIME, "NextToken": "more"})
 
 
 def test_a_contact_that_goes_on_is_refused(read_one):
-    with pytest.raises(CallsError, match=r"file.json: the job is IN_PROGRESS, not COMPLETED"):
+    with pytest.raises(CallsError, match=r"file.json: the status of the job is IN_PROGRESS, not COMPLETED"):
         read_one({"Channel": "CHAT", "Status": "IN_PROGRESS", "Segments": []})

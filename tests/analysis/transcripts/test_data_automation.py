@@ -67,5 +67,5 @@ def test_a_blueprint_that_fits_two_calls_is_given_to_none(write_json, tmp_path):
 
 def test_other_media_are_refused(read_one):
     document = {"metadata": {"semantic_modality": "DOCUMENT"}, "pages": []}
-    with pytest.raises(CallsError, match=r"file.json: made of DOCUMENT, not of AUDIO; leave the file out"):
+    with pytest.raises(CallsError, match=r"file.json: the output of DOCUMENT, not of AUDIO; leave the file out"):
         read_one(document)

@@ -94,7 +94,7 @@ def test_files_of_one_id_and_one_name_go_by_their_paths(write_json, tmp_path):
 
 def test_one_id_twice_in_one_file_is_refused(read_one):
     chat = {"convo_id": 7, "original": [["agent", "Hi!"]]}
-    with pytest.raises(CallsError, match=r"1 ids name more than one call \(file.json\)"):
+    with pytest.raises(CallsError, match=r"1 ids belong to more than one call \(file.json\)"):
         read_one([chat, chat])
 
 
@@ -107,16 +107,25 @@ def test_services_may_be_mixed(write_json, tmp_path):
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b'{"JobName": "call-1", "Transc', r"not JSON \(.*truncated\); fetch the file again"),
-        (b" \n", "the file is empty; fetch it again"),
+        (b'{"JobName": "call-1", "Transc', r"not JSON \(.*truncated\); download it again"),
+        (b" \n", "the file is empty; download it again"),
         (b"\xff\xfe{\x00", "not UTF-8 at byte 0"),
         (b'{"JobName": "call-1", "Transcript": "\\ud83d"}', r"half of a surrogate pair .*write U\+FFFD"),
-        (b'"words"', r"not a transcript \(.*\); Transcribe, Call Analytics, Contact Lens and Data Automation are read"),
-        (b"[]", r"not a transcript of a known shape \(it has nothing\)"),
-        (b'{"calls": 1, "b": 2}', r"a known shape \(it has calls, b\); .*write other calls as .jsonl or .txt"),
-        (b'[{"call_id": "a", "transcript": "x"}]', r"a known shape \(it has call_id, transcript\)"),
-        (b'{"JobName": "a", "Transcript": [{"Content": 7}]}', r"begins like Call Analytics, but then: .*\$.Transcript"),
-        (b'{"JobName": "a", "Transcript": [{"BeginOffsetMillis": 1e99}]}', "begins like Call Analytics, but then"),
+        (
+            b'"words"',
+            r"not a transcript \(.*\); Transcribe, Call Analytics, Contact Lens and Data Automation can be read",
+        ),
+        (b"[]", r"not a transcript of a known format \(its fields: none\)"),
+        (b'{"calls": 1, "b": 2}', r"a known format \(its fields: calls, b\); .*convert others to .jsonl or .txt"),
+        (b'[{"call_id": "a", "transcript": "x"}]', r"a known format \(its fields: call_id, transcript\)"),
+        (
+            b'{"JobName": "a", "Transcript": [{"Content": 7}]}',
+            r"looks like Call Analytics, but cannot be read: .*\$.Transcript",
+        ),
+        (
+            b'{"JobName": "a", "Transcript": [{"BeginOffsetMillis": 1e99}]}',
+            "looks like Call Analytics, but cannot be read",
+        ),
         (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion"),
     ],
 )
@@ -130,7 +139,9 @@ def test_what_is_no_transcript_is_refused_by_its_name(write_json, tmp_path, cont
 def test_calls_without_words_are_refused_with_their_file(write_json, tmp_path):
     write_json("good.json", talk("call-1"))
     write_json("bad.json", talk("call-2", " "))
-    with pytest.raises(CallsError, match=r"1 empty transcripts \(call-2 in bad.json\); leave them out by empty='drop'"):
+    with pytest.raises(
+        CallsError, match=r"1 empty transcripts \(call-2 in bad.json\); leave them out with empty='drop'"
+    ):
         read_calls(tmp_path / "calls")
     assert read_calls(tmp_path / "calls", empty="drop")["call_id"].to_list() == ["call-1"]
 
@@ -138,7 +149,7 @@ def test_calls_without_words_are_refused_with_their_file(write_json, tmp_path):
 def test_json_and_text_in_one_folder_are_refused(write_json, tmp_path):
     write_json("a.json", talk("call-1"))
     write_json("b.txt", b"Hello.")
-    with pytest.raises(CallsError, match=r"several kinds of files, a.json and b.txt; keep one kind"):
+    with pytest.raises(CallsError, match=r"several kinds of files: a.json and b.txt; put each kind"):
         read_calls(tmp_path / "calls")
 
 

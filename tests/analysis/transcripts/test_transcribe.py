@@ -119,17 +119,21 @@ def test_a_redacted_text_keeps_its_marks(read_one):
 
 @pytest.mark.parametrize("status", ["FAILED", "IN_PROGRESS", "QUEUED"])
 def test_a_job_that_is_not_completed_is_refused(read_one, status):
-    with pytest.raises(CallsError, match=rf"file.json: the job is {status}, not COMPLETED; run it again, or leave"):
+    with pytest.raises(
+        CallsError, match=rf"file.json: the status of the job is {status}, not COMPLETED; run the job again, or leave"
+    ):
         read_one({"jobName": "order-7", "status": status})
 
 
 @pytest.mark.parametrize("kind", ["TranscriptionJob", "CallAnalyticsJob"])
 def test_the_answer_about_a_job_is_not_its_output(read_one, kind):
-    with pytest.raises(CallsError, match=r"file.json: says how a job stands.* the file that its TranscriptFileUri"):
+    with pytest.raises(CallsError, match=r"file.json: the status of a job.* the file at its TranscriptFileUri"):
         read_one({kind: {"TranscriptionJobName": "order-7"}})
 
 
 @pytest.mark.parametrize("time", ["soon", "nan", "1e999"])
 def test_a_time_that_is_none_is_refused(read_one, time):
-    with pytest.raises(CallsError, match=r"file.json: begins like Amazon Transcribe, but then: .*; leave the file out"):
+    with pytest.raises(
+        CallsError, match=r"file.json: looks like Amazon Transcribe, but cannot be read: .*; leave the file out"
+    ):
         read_one(channels(channel(0, word("Yes", time, "1.0"))))

@@ -89,7 +89,9 @@ def test_turns_become_lines_in_the_order_of_their_numbers(tmp_path, ending):
 
 def test_turns_without_numbers_are_not_ordered_by_guess(tmp_path):
     path = write(turns().drop("turn"), tmp_path / "turns.csv")
-    with pytest.raises(CallsError, match=r"no column 'turn'; .* by turn=, or keep the order of the file by turn=None"):
+    with pytest.raises(
+        CallsError, match=r"no column 'turn'; .* as turn=, or keep the order of the file with turn=None"
+    ):
         read_calls(path)
     calls = read_calls(path, turn=None)
     assert calls["transcript"][0] == "Agent: Good morning.\nCustomer: Hello?\n(music)"
@@ -260,7 +262,7 @@ EMPTY = 'call_id,transcript\na,Hi.\nb,\nc," \n"\nd,""\ne,\n'
 
 def test_empty_transcripts_are_refused(tmp_path):
     with pytest.raises(
-        CallsError, match=r"c.csv: 4 empty transcripts \(b, c, d, ...\); leave them out by empty='drop'"
+        CallsError, match=r"c.csv: 4 empty transcripts \(b, c, d, ...\); leave them out with empty='drop'"
     ):
         read_calls(write_text(tmp_path / "c.csv", EMPTY))
 
@@ -286,8 +288,12 @@ CALL = "call_id,transcript\n"
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        ("c.csv", CALL + "a,x\nb,y\na,z\nb,w\n", r"2 ids name more than one call \(a, b\); give each call its own"),
-        ("c.csv", CALL + "a,x\n,y\n , z\n", r"no id in 2 rows \(2, 3\); every call needs one"),
+        (
+            "c.csv",
+            CALL + "a,x\nb,y\na,z\nb,w\n",
+            r"2 ids belong to more than one call \(a, b\); give each call its own id",
+        ),
+        ("c.csv", CALL + "a,x\n,y\n , z\n", r"no id in 2 rows \(2, 3\); every call needs an id"),
         ("c.csv", CALL, "no calls"),
         ("c.csv", "", "no calls"),
         ("t.csv", "call_id,turn,speaker,text,queue\n", "no calls"),
@@ -295,14 +301,14 @@ CALL = "call_id,transcript\n"
         (
             "c.csv",
             "call_id,transkript\na,x\n",
-            "did you mean 'transkript'\\? it has call_id, transkript; name it by trans",
+            "did you mean 'transkript'\\? it has call_id, transkript; give its name as trans",
         ),
         (
             "c.csv",
             "CallID,transcript\na,x\n",
-            "no column 'call_id'; did you mean 'CallID'\\?.*name the column by call_id=",
+            "no column 'call_id'; did you mean 'CallID'\\?.*give the name of the column as call_id=",
         ),
-        ("c.csv", "call_id,turn,text,speakr\na,1,x,y\n", r"did you mean 'speakr'\?.* by speaker= \(or speaker=None\)"),
+        ("c.csv", "call_id,turn,text,speakr\na,1,x,y\n", r"did you mean 'speakr'\?.* as speaker= \(or speaker=None\)"),
         ("c.csv", CALL + "a,b,c\n", "cannot be read as CSV.*between quotes"),
         ("c.csv", (CALL + "a,").encode() + b"caf\xe9\n", "c.csv: not UTF-8 at byte 24; save it as UTF-8"),
         ("c.jsonl", b'{"call_id": "\xff"}', "c.jsonl: not UTF-8 at byte 13"),
@@ -317,15 +323,23 @@ CALL = "call_id,transcript\n"
         ("c.parquet", "PAR", "c.parquet: cannot be read as Parquet"),
         ("c.csv.gz", "x", "c.csv.gz: cannot be read"),
         ("c.zip", "x", "c.zip: cannot be read as a zip"),
-        ("c.docx", "x", "not a kind of file that is read here; .parquet, .csv.* files are"),
-        ("c.jsonl", '{"call_id": "a", "transcript": ["x"]}', "the column of transcript holds List.*must hold text"),
-        ("c.jsonl", '{"call_id": 1.5, "transcript": "x"}', "the column of call_id holds Float64"),
+        ("c.docx", "x", "not a kind of file that can be read; those are .parquet, .csv"),
+        (
+            "c.jsonl",
+            '{"call_id": "a", "transcript": ["x"]}',
+            "the column of transcript has the type List.*must be text",
+        ),
+        ("c.jsonl", '{"call_id": 1.5, "transcript": "x"}', "the column of call_id has the type Float64"),
         (
             "t.jsonl",
             '{"call_id": "a", "turn": "x", "speaker": "y", "text": "z"}',
             r"without a number in 1 calls \(a\); .*turn=None",
         ),
-        ("t.jsonl", '{"call_id": "a", "turn": [1], "speaker": "y", "text": "z"}', "the column of turn holds List"),
+        (
+            "t.jsonl",
+            '{"call_id": "a", "turn": [1], "speaker": "y", "text": "z"}',
+            "the column of turn has the type List",
+        ),
     ],
 )
 def test_what_is_not_calls_is_refused_with_a_cure(tmp_path, name, content, text):
@@ -334,7 +348,7 @@ def test_what_is_not_calls_is_refused_with_a_cure(tmp_path, name, content, text)
 
 
 def test_a_place_with_nothing_in_it_is_refused(tmp_path):
-    with pytest.raises(CallsError, match=r"no calls: the folder is empty; .parquet, .* files are read"):
+    with pytest.raises(CallsError, match=r"no calls: the folder is empty; files that can be read: .parquet, "):
         read_calls(tmp_path)
     with pytest.raises(CallsError, match="no such file or folder"):
         read_calls(tmp_path / "callz.csv")
@@ -342,7 +356,7 @@ def test_a_place_with_nothing_in_it_is_refused(tmp_path):
 
 @pytest.mark.parametrize("word", ["call_id", "transcript", "turn", "speaker", "text"])
 def test_a_name_that_was_given_must_be_there(tmp_path, word):
-    with pytest.raises(CallsError, match=f"no column 'queu'; did you mean 'queue'.*by {word}="):
+    with pytest.raises(CallsError, match=f"no column 'queu'; did you mean 'queue'.*as {word}="):
         read_calls(write(turns(), tmp_path / "t.parquet"), **{word: "queu"})
 
 
@@ -355,7 +369,9 @@ def test_a_second_column_of_the_same_name_is_refused(tmp_path):
 def test_several_kinds_of_files_are_refused(tmp_path):
     write_text(tmp_path / "a.txt", "Hi.")
     write_text(tmp_path / "README.md", "Hi.")
-    with pytest.raises(CallsError, match=r"several kinds of files, README.md and a.txt; keep one kind in a folder"):
+    with pytest.raises(
+        CallsError, match=r"several kinds of files: README.md and a.txt; put each kind into its own folder"
+    ):
         read_calls(tmp_path)
 
 
@@ -375,29 +391,35 @@ def test_columns_that_do_not_fit_are_refused(tmp_path):
 
 def test_two_texts_of_one_name_are_refused(tmp_path):
     path = write_zip(tmp_path / "c.zip", {"x/a.txt": "Hi.", "y/a.txt": "Hello."})
-    with pytest.raises(CallsError, match=r"y/a.txt: gives the id 'a', as .*x/a.txt does; rename one"):
+    with pytest.raises(CallsError, match=r"y/a.txt: has the id 'a', like .*x/a.txt; rename one"):
         read_calls(path)
 
 
 def test_a_zip_of_tables_is_refused(tmp_path):
-    with pytest.raises(CallsError, match=r"c.zip, a.csv: not a text or JSON file; .*\.txt files or \.json files alone"):
+    with pytest.raises(
+        CallsError, match=r"c.zip, a.csv: not a text or JSON file; .*only \.txt files or only \.json files"
+    ):
         read_calls(write_zip(tmp_path / "c.zip", {"a.csv": "x"}))
 
 
 def test_a_zip_of_several_kinds_is_refused(tmp_path):
-    with pytest.raises(CallsError, match=r"several kinds of files, .*a.json and .*b.txt; make a zip of each kind"):
+    with pytest.raises(CallsError, match=r"several kinds of files: .*a.json and .*b.txt; make a zip of each kind"):
         read_calls(write_zip(tmp_path / "c.zip", {"a.json": "{}", "b.txt": "Hi."}))
 
 
 def test_a_packed_member_of_a_zip_may_not_grow_without_end(tmp_path, monkeypatch):
     monkeypatch.setattr(zips, "MEMBER_BYTES", 1000)
-    with pytest.raises(CallsError, match=r"a.json.gz: 1,001 bytes; a transcript in a zip has 1,000 at most"):
+    with pytest.raises(
+        CallsError, match=r"a.json.gz: 1,001 bytes are too many for a transcript; the most in a zip is 1,000"
+    ):
         read_calls(write_zip(tmp_path / "c.zip", {"a.json.gz": gzip.compress(b" " * 5000)}))
 
 
 def test_a_huge_member_of_a_zip_is_refused_unread(tmp_path, monkeypatch):
     monkeypatch.setattr(zips, "MEMBER_BYTES", 1000)
-    with pytest.raises(CallsError, match=r"a.txt: 1,001 bytes; a transcript in a zip has 1,000 at most"):
+    with pytest.raises(
+        CallsError, match=r"a.txt: 1,001 bytes are too many for a transcript; the most in a zip is 1,000"
+    ):
         read_calls(write_zip(tmp_path / "c.zip", {"a.txt": "x" * 1001}))
 
 
