@@ -1,4 +1,4 @@
-"""Columns: what the functions of frames look for on the way in and promise on the way out."""
+"""Columns: check those that a function reads, and fix the order and dtypes of those that it returns."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ WHOLE = nw.Int64()
 FRACTION = nw.Float64()
 TEXT = nw.String()
 TRUTH = nw.Boolean()
-# The nullable dtypes keep whole numbers whole and truths true where values are missing.
+# Nullable dtypes, so that integers and booleans with missing values do not become floats and objects.
 PANDAS_DTYPES = {"Int64": "Int64", "Float64": "float64", "Boolean": "boolean"}
 
 
 def read_columns(frame: IntoDataFrameT, needed: Iterable[str], *, of: str) -> nw.DataFrame[IntoDataFrameT]:
-    """Wrap a pandas or polars frame once the columns that are read are there.
+    """Wrap a pandas or polars frame after checking that it has the columns that are read.
 
     Raises
     ------
     ColumnError
-        A column is missing; `of` names the frame.
+        A column is missing; `of` is what the error calls the frame.
     """
     wrapped = nw.from_native(frame, eager_only=True)
     for name in needed:
@@ -37,33 +37,33 @@ def read_columns(frame: IntoDataFrameT, needed: Iterable[str], *, of: str) -> nw
     return wrapped
 
 
-def give_back(frame: nw.DataFrame[IntoDataFrameT], keys: Sequence[str], dtypes: dict[str, Any]) -> IntoDataFrameT:
-    """Unwrap a result: the keys as they came, then the columns of `dtypes` in order, on a fresh index."""
+def finish_frame(frame: nw.DataFrame[IntoDataFrameT], keys: Sequence[str], dtypes: dict[str, Any]) -> IntoDataFrameT:
+    """Convert a result to its own library: the keys unchanged, then the columns of `dtypes` cast, on a new index."""
     fixed = frame.select(*keys, *(nw.col(name) for name in dtypes))
     if not fixed.implementation.is_pandas():
         return fixed.with_columns(nw.col(name).cast(dtype) for name, dtype in dtypes.items()).to_native()
     native: Any = nw.maybe_reset_index(fixed).to_native()
     known = {name: PANDAS_DTYPES[str(dtype)] for name, dtype in dtypes.items() if str(dtype) in PANDAS_DTYPES}
-    # By way of Float64, since an object column may hold NA, which float64 refuses.
+    # Through Float64, since an object column may contain NA, which cannot be cast to float64 directly.
     fractions = {name: "Float64" for name, dtype in known.items() if dtype == "float64"}
     result: IntoDataFrameT = native.astype(fractions).astype(known)
     return result
 
 
 def list_keys(by: str | Sequence[str]) -> list[str]:
-    """Take one column name or several."""
+    """Return a list of column names for one name or several."""
     return [by] if isinstance(by, str) else list(by)
 
 
 def aggregate(frame: nw.DataFrame[IntoDataFrameT], keys: Sequence[str], *sums: nw.Expr) -> nw.DataFrame[IntoDataFrameT]:
-    """Make one row per group in the order of the keys, missing last; without keys one row, even of nothing."""
+    """Aggregate to one row per group, sorted by keys, missing last; without keys one row, even of no rows."""
     if not keys:
         return frame.select(*sums)
     return frame.group_by(*keys).agg(*sums).sort(*keys, nulls_last=True)
 
 
 def as_pandas(frame: pl.DataFrame) -> pd.DataFrame:
-    """Convert to pandas; whole numbers stay whole (`Int64`, ...) where values are missing, and texts are `str`."""
+    """Convert to pandas; integers with missing values stay integers (`Int64`, ...), and texts are `str`."""
     import pandas as pd
     import pyarrow as pa
 

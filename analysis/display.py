@@ -1,4 +1,4 @@
-"""Tables: frames shown for reading, on screen, in a page and on paper."""
+"""Display: tables, counts and amounts as people read them, in a notebook, on a page and in print."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEFT = "text-align: left; white-space: pre-wrap"
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """A frame to look at; what it holds is in `frame`."""
+    """A frame that a notebook shows as a formatted table."""
 
     frame: IntoDataFrame
 
@@ -35,20 +35,20 @@ class Table:
         # The same columns give the same id, so a page is the same in every run and tables do not style each other.
         identity = sha256("\n".join(shown.columns).encode()).hexdigest()[:8]
         styler = Styler(shown, uuid=identity, cell_ids=False, thousands=",", na_rep=MISSING, escape="html")
-        styler.format(format_of(frame), thousands=",", na_rep=MISSING, escape="html")
+        styler.format(choose_formats(frame), thousands=",", na_rep=MISSING, escape="html")
         styler.format_index(escape="html", axis="columns")
         styler.hide(axis="index").set_table_styles([{"selector": left or ".none", "props": LEFT}])
         return str(styler.to_html())
 
 
-def format_of(frame: pl.DataFrame) -> dict[str, str]:
-    """Say how to write the fractions of a frame: shares as percents, all else by the size of its column."""
+def choose_formats(frame: pl.DataFrame) -> dict[str, str]:
+    """Return a format for each float column: shares as percentages, others by the size of their values."""
     fractions = [name for name, dtype in frame.schema.items() if dtype.is_float()]
     return {name: "{:.1%}" if "share" in name else f"{{:,.{count_digits(frame[name])}f}}" for name in fractions}
 
 
 def count_digits(numbers: pl.Series) -> int:
-    """Choose how many digits stand behind the point: as many in all rows, so that they can be compared."""
+    """Return the number of decimals of a column, the same in all rows so that they can be compared."""
     largest = numbers.abs().max()
     if not isinstance(largest, float) or largest >= 1 or largest == 0:
         return 2
@@ -56,23 +56,23 @@ def count_digits(numbers: pl.Series) -> int:
 
 
 def show_table(frame: IntoDataFrame) -> Table:
-    """Show a frame for reading: texts whole and to the left, thousands apart, what is missing as a dash, all escaped.
+    """Format a frame as a table: texts complete and left-aligned, thousands separated, missing as a dash, all escaped.
 
     Parameters
     ----------
     frame
-        pandas or polars. It is shown whole, so take its head when it is long.
+        pandas or polars. All rows are shown, so pass the head of a long one.
     """
     return Table(frame)
 
 
 def count(number: int, noun: str) -> str:
-    """Write a number with its noun."""
+    """Format a number with its noun, as `1 record` or `1,200 records`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def usd(value: float | None) -> str:
-    """Write a cost with as many digits as a small one needs, which is not 0."""
+    """Format a cost in USD, with more decimals for a small one, so that it does not read 0.00."""
     if value is None:
         return "unknown"
     digits = 2 if value >= 0.01 or value == 0 else 4 if value >= 0.0001 else 6

@@ -1,30 +1,30 @@
-"""What can go wrong, as one small tree.
+"""The errors of this package, as one small tree.
 
 AnalysisError
-├── CallsError       a file of calls cannot be read, or what it holds is not calls
+├── CallsError       a file of calls cannot be read, or its content is not calls
 ├── ColumnError      a frame lacks a column that the function reads
-├── PromptError      a prompt file, or the text it makes of a call
-├── ModelError       a model whose requests we cannot write
-├── RunError         a run folder: missing, asked for something else, not far enough
-├── QuotaError       records that Amazon Bedrock would not take in a batch job
-├── BudgetError      a job that would cost more than was agreed to
-├── JobError         a batch job that was refused or came to a bad end
-├── StorageError     a file, folder or s3:// address that cannot be read or written
-└── NotebookError    a notebook that does not know a parameter, or failed in a cell
+├── PromptError      a prompt file is invalid, or its template does not fit a call
+├── ModelError       the request format of a model is not known
+├── RunError         a run folder is missing, has another request, or lacks an earlier step
+├── QuotaError       Amazon Bedrock would not accept the records in a batch job
+├── BudgetError      sending the records would cost more than was agreed to
+├── JobError         a batch job was refused, or ended in a way that needs a decision
+├── StorageError     a file, folder or s3:// address cannot be read or written
+└── NotebookError    a notebook does not have a parameter, or failed in a cell
 
-A bad record in a batch is none of these: it is a row of the outputs whose `error_message` says what happened.
+A bad record in a batch raises none of these: it is a row of the outputs whose `error_message` says what happened.
 """
 
 from __future__ import annotations
 
 
 class AnalysisError(Exception):
-    """Say where it happened, what is wrong and, when there is one, the cure.
+    """The base of all errors: where it happened, what is wrong and, where one is known, the cure.
 
     Attributes
     ----------
     where
-        The file, row, run, job or parameter that the error is about.
+        The file, row, run, job or parameter that the error is about, as text.
     reason
         What is wrong with it.
     cure
@@ -40,7 +40,7 @@ class AnalysisError(Exception):
 
 
 class CallsError(AnalysisError):
-    """A file of calls cannot be read, or what it holds is not calls."""
+    """A file of calls cannot be read, or its content is not calls."""
 
 
 class ColumnError(AnalysisError):
@@ -48,19 +48,19 @@ class ColumnError(AnalysisError):
 
 
 class PromptError(AnalysisError):
-    """A prompt file says something that cannot be, or its template does not fit the call."""
+    """A prompt file is invalid, or its template does not fit the call."""
 
 
 class ModelError(AnalysisError):
-    """A model, or a way to invoke it, whose requests we cannot write."""
+    """The request format of a model, or of a way to invoke it, is not known."""
 
 
 class RunError(AnalysisError):
-    """A run folder is missing, was prepared for something else, or has not come far enough."""
+    """A run folder is missing, was prepared for another request, or lacks an earlier step."""
 
 
 class QuotaError(AnalysisError):
-    """The records do not fit what Amazon Bedrock takes in one batch job."""
+    """The records do not fit the quotas of Amazon Bedrock for one batch job."""
 
 
 class BudgetError(AnalysisError):
@@ -68,7 +68,7 @@ class BudgetError(AnalysisError):
 
 
 class JobError(AnalysisError):
-    """A batch job was refused, or came to an end that needs a person."""
+    """A batch job was refused, or ended in a way that needs a decision of a person."""
 
 
 class StorageError(AnalysisError):
@@ -76,4 +76,4 @@ class StorageError(AnalysisError):
 
 
 class NotebookError(AnalysisError):
-    """A notebook does not know a parameter, or one of its cells failed."""
+    """A notebook does not have a parameter, or one of its cells failed."""

@@ -1,4 +1,4 @@
-"""Plots: frames of calls, costs and stops as axes."""
+"""Plots of calls, costs, stop reasons and lengths; each takes the frame of an analysis function and returns axes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from narwhals.typing import IntoDataFrame
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart; the worst news has the warmest colour.
+# The palette of Okabe and Ito, safe for colour-blind readers; truncation, which can be cured, has the warmest colour.
 STOP_COLOURS = {
     "end": "#0072B2",
     "stop_sequence": "#56B4E9",
@@ -27,9 +27,9 @@ STOP_COLOURS = {
 }
 STOP_LABELS = {"length": "length (truncated)", "stop_sequence": "stop sequence", "failed": "no answer"}
 INK, PALE = "#333333", "#C9CDD2"
-NO_KEY = "none"  # the label of what belongs to no variant
+NO_KEY = "none"  # the label of rows without a variant
 BINS = 40
-RIDGE = 0.8  # of the room between two variants
+RIDGE = 0.8  # height of a histogram, as a share of the distance between two variants
 RIDGE_LABELS = ("ended by itself", "truncated", "max_tokens")
 LEGEND_COLUMNS = 3
 LEGEND_LINE = 17  # points
@@ -38,14 +38,14 @@ USD = FuncFormatter(lambda usd, _: f"{usd:,.6g}")
 
 
 def plot_lengths(calls: IntoDataFrame, ax: Axes | None = None) -> Axes:
-    """Draw how long the calls are.
+    """Draw a histogram of the calls by length.
 
     Parameters
     ----------
     calls
         One row per call, from `read_calls`; `transcript` is read.
     ax
-        Where to draw; without it a new figure.
+        The axes to draw on; a new figure when left out.
     """
     texts = read_columns(calls, ("transcript",), of="calls").select("transcript").to_polars()["transcript"]
     lengths = texts.str.len_chars().drop_nulls().to_numpy()
@@ -62,17 +62,17 @@ def plot_lengths(calls: IntoDataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_costs(summary: IntoDataFrame, ax: Axes | None = None) -> Axes:
-    """Draw what each variant cost, and which part of it bought truncated answers or none.
+    """Draw the cost of each variant, with the parts that were paid for truncated answers and for failed records.
 
     Parameters
     ----------
     summary
         One row per variant, from `sum_costs`.
     ax
-        Where to draw; without it a new figure.
+        The axes to draw on; a new figure when left out.
     """
     frame = label_rows(summary, before="calls", of="summary", needed=("truncated_cost_usd", "failed_cost_usd"))
-    frame = frame.filter((pl.col("label") != NO_KEY) | pl.col("cost_usd").is_not_null())  # lines that nobody can read
+    frame = frame.filter((pl.col("label") != NO_KEY) | pl.col("cost_usd").is_not_null())  # unreadable lines
     frame = frame.sort("cost_usd", descending=True, nulls_last=True, maintain_order=True)
     ax = open_axes(ax, frame["label"])
     wasted = [frame[name].fill_null(0) for name in ("truncated_cost_usd", "failed_cost_usd")]
@@ -93,14 +93,14 @@ def plot_costs(summary: IntoDataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_stop_reasons(counts: IntoDataFrame, ax: Axes | None = None) -> Axes:
-    """Draw how the answers of each variant, or variant and length of the call, ended.
+    """Draw why the answers of each variant, or of each variant and length of call, ended.
 
     Parameters
     ----------
     counts
         One row per variant and stop, from `count_stop_reasons` or `count_stop_reasons_by_length`.
     ax
-        Where to draw; without it a new figure.
+        The axes to draw on; a new figure when left out.
     """
     frame = label_rows(counts, before="stop", of="counts", needed=("stop", "share"))
     frame = frame.with_columns(pl.col("stop").fill_null("failed"))
@@ -124,7 +124,7 @@ def plot_truncation(shares: IntoDataFrame, ax: Axes | None = None) -> Axes:
     shares
         One row per variant, from `share_truncated`.
     ax
-        Where to draw; without it a new figure.
+        The axes to draw on; a new figure when left out.
     """
     frame = label_rows(shares, before="answers", of="shares", needed=("share", "share_low", "share_high"))
     frame = frame.sort("share", descending=True, nulls_last=True, maintain_order=True)
@@ -141,14 +141,14 @@ def plot_truncation(shares: IntoDataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_output_tokens(answers: IntoDataFrame, ax: Axes | None = None) -> Axes:
-    """Draw how long the answers of each variant are, and where max_tokens cut them off.
+    """Draw a histogram of the answers of each variant by length, with `max_tokens` and the truncated ones marked.
 
     Parameters
     ----------
     answers
         One row per answer, from `load_answers`.
     ax
-        Where to draw; without it a new figure.
+        The axes to draw on; a new figure when left out.
     """
     needed = ("variant", "stop", "output_tokens", "max_tokens")
     frame = read_columns(answers, needed, of="answers").select(*needed).to_polars().filter(pl.col("output_tokens") >= 0)
@@ -165,14 +165,14 @@ def plot_output_tokens(answers: IntoDataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_estimate(comparison: IntoDataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the bill beside the estimate and its interval.
+    """Draw the bill of each variant on its estimate and interval.
 
     Parameters
     ----------
     comparison
         One row per variant, from `compare_estimate`.
     ax
-        Where to draw; without it a new figure.
+        The axes to draw on; a new figure when left out.
     """
     usd = ("cost_usd_estimate", "cost_usd_low", "cost_usd_high", "cost_usd")
     frame = label_rows(comparison, before="records", of="comparison", needed=usd)
@@ -193,15 +193,15 @@ def plot_estimate(comparison: IntoDataFrame, ax: Axes | None = None) -> Axes:
 
 
 def label_rows(frame: IntoDataFrame, *, before: str, of: str, needed: tuple[str, ...]) -> pl.DataFrame:
-    """Name each row after its keys, the columns before `before`."""
+    """Add a label to each row, made of its keys: the columns before the column `before`."""
     table = read_columns(frame, (before, *needed), of=of).to_polars()
     keys = table.columns[: table.columns.index(before)]
-    labels = [name_row(row) for row in table.select(keys).iter_rows(named=True)] if keys else ["all"] * len(table)
+    labels = [format_label(row) for row in table.select(keys).iter_rows(named=True)] if keys else ["all"] * len(table)
     return table.with_columns(pl.Series("label", labels, pl.String))
 
 
-def name_row(keys: dict[str, Any]) -> str:
-    """Write the keys of a row as its label; a band of lengths is one of them."""
+def format_label(keys: dict[str, Any]) -> str:
+    """Format the keys of a row as its label, with the two columns of a band of lengths as one."""
     texts = {name: NO_KEY if key is None else str(key) for name, key in keys.items()}
     if "length_from" in texts:
         first, last = keys["length_from"], keys["length_to"]
@@ -210,7 +210,7 @@ def name_row(keys: dict[str, Any]) -> str:
 
 
 def open_axes(ax: Axes | None, labels: Any, *, room: float = 0.45) -> Axes:
-    """Make axes with one row per label, the first on top."""
+    """Prepare axes with one row per label, the first on top; make a new figure if there are none."""
     if ax is None:
         _, ax = plt.subplots(figsize=(9, 1.9 + room * max(1, len(labels))), layout="constrained")
     ax.set_yticks(range(len(labels)), list(labels))
@@ -249,12 +249,12 @@ def draw_ridge(ax: Axes, row: int, group: pl.DataFrame, *, bin_tokens: float) ->
 
 
 def write_beside(ax: Axes, x: float, row: int, text: str) -> None:
-    """Write right of a point of a row."""
+    """Write a text to the right of a point of a row."""
     ax.annotate(text, (x, row), (5, 0), textcoords="offset points", va="center", color=INK, fontsize=9)
 
 
 def add_legend(ax: Axes, order: list[str]) -> None:
-    """Put the legend between title and axes, where no bar can be under it."""
+    """Add the legend between title and axes, where it cannot cover a bar."""
     handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     shown = [label for label in order if label in handles]
     if shown:
@@ -263,7 +263,7 @@ def add_legend(ax: Axes, order: list[str]) -> None:
 
 
 def finish(ax: Axes, title: str, x_label: str) -> Axes:
-    """Write title and unit, and take away what carries nothing."""
+    """Set title and axis label, and remove lines that carry no information."""
     ax.set_xlabel(x_label, color=INK)
     legend = ax.get_legend()
     lines = -(-len(legend.get_texts()) // LEGEND_COLUMNS) if legend else 0

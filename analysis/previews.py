@@ -1,4 +1,4 @@
-"""Previews: one call with one prompt, looked at before anything is sent; the loop in which a prompt is tuned."""
+"""Previews: the record of one call and one prompt, and its answer, for tuning a prompt before a run."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Preview:
     Attributes
     ----------
     system, text
-        What the model sees.
+        The system text and the user's text that the model gets.
     input_tokens
-        Estimated: bytes of text / 4.
+        An estimate: bytes of text / 4.
     max_tokens
         The most tokens that an answer may have.
     cost_usd_high
-        What the record costs in a batch if the answer is as long as it may be; missing when no price is known.
+        The cost of the record in a batch job if the answer has `max_tokens`; None when no price is known.
     answer, stop, answer_tokens
-        What the model wrote, why it stopped, and how many tokens that took; missing if it was not asked.
+        The model's text, why it stopped, and its tokens; None if the model was not asked.
     """
 
     system: str
@@ -51,25 +51,26 @@ class Preview:
     answer_tokens: int | None = None
 
     def heading(self) -> str:
-        """Say tokens and price in one sentence."""
+        """Format tokens and price as one sentence."""
         price = (
             "no price is known" if self.cost_usd_high is None else f"at most {self.cost_usd_high:.6f} USD in a batch"
         )
         return f"About {self.input_tokens:,} tokens in, up to {self.max_tokens:,} out: {price}."
 
-    def parts(self) -> dict[str, str]:
-        """Give the texts by their titles."""
+    def list_parts(self) -> dict[str, str]:
+        """Map titles to texts: system, user and, if there is one, answer."""
         system = {"System": self.system} if self.system else {}
         title = f"Answer ({self.answer_tokens} tokens, stop: {self.stop})"
         answer = {title: self.answer or ""} if self.stop is not None else {}
         return {**system, "User": self.text, **answer}
 
     def __repr__(self) -> str:
-        return "\n\n".join([self.heading(), *(f"--- {title}\n{text}" for title, text in self.parts().items())])
+        return "\n\n".join([self.heading(), *(f"--- {title}\n{text}" for title, text in self.list_parts().items())])
 
     def _repr_html_(self) -> str:
         shown = "".join(
-            f"<h4>{escape(title)}</h4><pre style='{LONG}'>{escape(text)}</pre>" for title, text in self.parts().items()
+            f"<h4>{escape(title)}</h4><pre style='{LONG}'>{escape(text)}</pre>"
+            for title, text in self.list_parts().items()
         )
         return f"<p>{escape(self.heading())}</p>{shown}"
 
@@ -80,16 +81,17 @@ def preview(prompt: Prompt, call: Mapping[str, Any], *, profile: str | None = No
     Parameters
     ----------
     prompt
-        The prompt.
+        The prompt to look at.
     call
         One call: a row of `read_calls`, such as `calls.row(0, named=True)` in polars.
     profile, region
-        AWS profile to ask with (`emulator`: an account in a folder), at on-demand price; nothing is sent without one.
+        AWS profile (`emulator`: an account in a folder) with which the model is asked, at the on-demand price. Without
+        a profile nothing is sent.
 
     Raises
     ------
     PromptError
-        The template does not fit the call, `call` is not a row, or the prompt asks for what its model refuses.
+        The template does not fit the call, `call` is not a row, or the model would refuse a parameter of the prompt.
     """
     check_settings(prompt)
     if not isinstance(call, Mapping):
@@ -107,7 +109,7 @@ def preview(prompt: Prompt, call: Mapping[str, Any], *, profile: str | None = No
 
 
 def add_answer(shown: Preview, prompt: Prompt, reply: bytes) -> Preview:
-    """Read the model's answer into the preview."""
+    """Return the preview with the model's answer added."""
     family = find_family(find_model(prompt.model_id), prompt.invocation_type)
     parsed: ParsedAnswer = msgspec.json.decode(reply, type=family.answer).parse()
     stop = family.find_stop(parsed.stop_reason) or "unknown"

@@ -1,4 +1,4 @@
-"""Prompts: Markdown files with a header, and the text that one makes of a call."""
+"""Prompts: Markdown files with a header, and the text that a prompt renders for a call."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ PARTS = re.compile(
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is asked of a model about each call.
+    """What a model is asked about each call, and with which parameters.
 
     Attributes
     ----------
     name
-        Names the variant: lower-case letters, digits and `-`, at most 40.
+        The name of the variant: lower-case letters, digits and `-`, at most 40 characters.
     model_id
-        A foundation model or inference profile, as Bedrock spells it.
+        The id of a foundation model or inference profile, as Bedrock spells it.
     template
-        The user's text in jinja2; `{{ transcript }}` and every other column of a call can stand in it.
+        The user's text as a jinja2 template; it can use `{{ transcript }}` and every other column of a call.
     system
-        The system text; sent as it stands.
+        The system text; sent unchanged.
     invocation_type
         `InvokeModel` (the model's own request format) or `Converse` (one format for all models).
     max_tokens
         The most tokens an answer may have.
     temperature, top_p, top_k
-        Sampling; not sent when missing, and newer models refuse them.
+        Sampling parameters; not sent when None, and refused by newer models.
     stop_sequences
         Texts at which an answer ends.
     samples
-        How many answers are asked to the same call.
+        The number of answers to the same call.
     additional_fields
         Further fields of the request body, as the model names them.
     """
@@ -78,19 +78,19 @@ HEADER_KEYS = [name for name in Prompt.__struct_fields__ if name not in {"system
 
 
 def check_name(name: str, of_what: str, *, error: type[AnalysisError] = PromptError) -> None:
-    """Refuse a name that job names and S3 keys could not hold."""
+    """Raise an error for a name that job names and S3 keys do not allow."""
     if not NAME.fullmatch(name):
-        cure = "use lower-case letters, digits and '-', at most 40, a letter or digit first"
+        cure = "use at most 40 lower-case letters, digits and '-', beginning with a letter or digit"
         raise error(of_what, f"{name!r} cannot be used in job names and S3 keys", cure)
 
 
 def check_template(prompt: Prompt) -> None:
-    """Refuse a template that asks the same of every call.
+    """Raise an error for a template that makes the same text of every call.
 
     Raises
     ------
     PromptError
-        No column of a call is used, as when `{{ transcript }}` is misspelt `{ transcript }`.
+        The template uses no column of a call, as when `{{ transcript }}` is misspelt `{ transcript }`.
     """
     from jinja2.meta import find_undeclared_variables
     from jinja2.sandbox import SandboxedEnvironment
@@ -116,10 +116,10 @@ def read_prompts(where: str | Path | Iterable[str | Path]) -> list[Prompt]:
     Raises
     ------
     PromptError
-        No file, a header that is not understood, or one name twice; the file is named.
+        There is no file, a header is invalid, or two prompts have one name; the error names the file.
     """
     places = [where] if isinstance(where, str | Path) else list(where)
-    files = [file for place in places for file in prompt_files(Path(place))]
+    files = [file for place in places for file in list_prompt_files(Path(place))]
     prompts = [read_prompt(file) for file in files]
     names = [prompt.name for prompt in prompts]
     for file, name in zip(files, names, strict=True):
@@ -128,11 +128,11 @@ def read_prompts(where: str | Path | Iterable[str | Path]) -> list[Prompt]:
     return prompts
 
 
-def prompt_files(place: Path) -> list[Path]:
+def list_prompt_files(place: Path) -> list[Path]:
     """List the prompt files of a folder, or the one file."""
     files = sorted(place.glob("*.md")) if place.is_dir() else [place]
     if not files:
-        raise PromptError(place, "no prompt files", "a prompt is a .md file")
+        raise PromptError(place, "no prompt files", "put .md files there")
     return files
 
 
@@ -158,21 +158,21 @@ def read_prompt(file: Path) -> Prompt:
 
 
 def check_header(fields: Mapping[str, Any]) -> None:
-    """Refuse a text in the header: the one below it would take its place unseen."""
+    """Raise an error for a text in the header, which the one below the header would replace without notice."""
     for field, title in {"system": "# System", "template": "# User"}.items():
         if field in fields:
-            raise PromptError("header", f"{field!r} does not belong there", f"write it under '{title}'")
+            raise PromptError("header", f"{field!r} is not a field of the header", f"write it under '{title}'")
 
 
 def render(prompt: Prompt, call: Mapping[str, Any]) -> str:
-    """Write the user's text for one call.
+    """Render the user's text for one call.
 
-    The call's values stand in the text as they are: braces, tags and quotes in a transcript change nothing.
+    Values of the call are inserted unchanged: braces, tags and quotes in a transcript are not interpreted.
 
     Raises
     ------
     PromptError
-        The template uses a variable that the call does not have; the variables it could use are listed.
+        The template uses a variable that the call does not have; the error lists those that it has.
     """
     from jinja2 import UndefinedError
 
@@ -181,12 +181,12 @@ def render(prompt: Prompt, call: Mapping[str, Any]) -> str:
     except UndefinedError as error:
         variable = re.sub(r"^'(.*)' is undefined$", r"no variable '\1'", str(error))
         raise PromptError(prompt.name, variable, f"a template can use {', '.join(call)}") from error
-    except Exception as error:  # a template is a small program, which can raise anything
+    except Exception as error:  # a template is a program and can raise anything
         raise PromptError(prompt.name, f"the template fails on call {call.get('call_id')!r}: {error}") from error
 
 
 def compile_template(prompt: Prompt) -> jinja2.Template:
-    """Compile a template once; a mistake in it names its line."""
+    """Compile the template of a prompt, once per process; an error names the line of a mistake."""
     from jinja2 import TemplateSyntaxError
 
     try:
@@ -197,12 +197,12 @@ def compile_template(prompt: Prompt) -> jinja2.Template:
 
 @cache
 def compile_text(template: str) -> jinja2.Template:
-    """Compile a text in the sandbox, where a variable that is not there is an error."""
+    """Compile a text in the sandbox, in which an undefined variable raises an error."""
     return make_environment().from_string(template)
 
 
 def make_environment() -> SandboxedEnvironment:
-    """Make the sandbox."""
+    """Make the sandbox, in which a template cannot reach anything but the call's values."""
     from jinja2 import StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
@@ -210,14 +210,14 @@ def make_environment() -> SandboxedEnvironment:
 
 
 def split_template(template: str) -> tuple[list[str], list[str]] | None:
-    """Split a template of texts and plain variables: texts, and the variables between them; None if it has more."""
+    """Split a template into texts and the variables between them; None if it has anything but plain variables."""
     from jinja2.nodes import Name, TemplateData
 
     texts, names = [""], []
     for node in list_nodes(make_environment().parse(template)):
         if isinstance(node, TemplateData):
             texts[-1] += node.data
-        # In jinja2 `self` is the template itself.
+        # In jinja2 `self` is the template, not a variable.
         elif isinstance(node, Name) and node.name != "self":
             names.append(node.name)
             texts.append("")
@@ -227,7 +227,7 @@ def split_template(template: str) -> tuple[list[str], list[str]] | None:
 
 
 def list_nodes(template: nodes.Template) -> Iterator[nodes.Node]:
-    """List what a template puts out, in order; a statement stands there as it is."""
+    """Yield the nodes that a template outputs, in order; statements are yielded too."""
     from jinja2.nodes import Output
 
     for node in template.body:
@@ -235,7 +235,7 @@ def list_nodes(template: nodes.Template) -> Iterator[nodes.Node]:
 
 
 def refuse_missing(value: Any) -> Any:
-    """Refuse to write `None` into a text; `{{ mood or "not known" }}` says what to write instead."""
+    """Return the value, or raise an error for None; `{{ mood or "not known" }}` writes something instead."""
     if value is None:
-        raise ValueError('a value is missing; write {{ name or "not known" }} where it may be')
+        raise ValueError('a value is missing; write {{ name or "not known" }} where it can be missing')
     return value

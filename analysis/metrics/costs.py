@@ -10,7 +10,7 @@ import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoDataFrame, IntoDataFrameT
 
-from analysis.columns import FRACTION, WHOLE, aggregate, give_back, list_keys, read_columns
+from analysis.columns import FRACTION, WHOLE, aggregate, finish_frame, list_keys, read_columns
 from analysis.errors import ColumnError
 from analysis.facts.prices import find_prices
 from analysis.facts.tokens import BYTES_PER_TOKEN
@@ -158,7 +158,7 @@ def sum_costs(costed: IntoDataFrameT, *, by: str | Sequence[str] = "variant") ->
     )
     is_known = nw.col("answered_calls") > 0
     per_1000 = nw.when(is_known).then(nw.col("cost_usd") / nw.col("answered_calls") * 1000)
-    return give_back(summed.with_columns(cost_usd_per_1000_calls=per_1000), keys, SUMMARY)
+    return finish_frame(summed.with_columns(cost_usd_per_1000_calls=per_1000), keys, SUMMARY)
 
 
 def project_costs(
@@ -201,7 +201,7 @@ def project_costs(
     projected = means.with_columns(cost_usd_per_call=cost, cost_usd=cost * calls, calls=nw.lit(calls)).with_columns(
         cost_usd_low=(cost - half).clip(lower_bound=0), cost_usd_high=cost + half
     )
-    return give_back(projected, keys, PROJECTION)
+    return finish_frame(projected, keys, PROJECTION)
 
 
 def compare_invocations(
@@ -240,7 +240,7 @@ def compare_invocations(
     known = sums.with_columns(nw.when(nw.col("compared") > 0).then(nw.col(name)).alias(name) for name in usd)
     saved = known.with_columns(saved_usd=nw.col("on_demand_usd") - nw.col("batch_usd"))
     share = nw.when(nw.col("on_demand_usd") > 0).then(nw.col("saved_usd") / nw.col("on_demand_usd"))
-    return give_back(saved.with_columns(saved_share=share), keys, INVOCATION_COSTS)
+    return finish_frame(saved.with_columns(saved_share=share), keys, INVOCATION_COSTS)
 
 
 def list_rates(frame: nw.DataFrame[Any], prices: IntoDataFrame | None) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import narwhals as nw
 from narwhals.typing import IntoDataFrame, IntoDataFrameT
 
-from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, aggregate, give_back, read_columns
+from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, aggregate, finish_frame, read_columns
 from analysis.metrics.costs import MILLION, list_rates, price_of
 
 AROUND = {"low": 0.75, "": 1.0, "high": 1.25}
@@ -94,7 +94,7 @@ def estimate_costs(
     all_priced = nw.col("priced") == nw.col("records")
     costs = (nw.when(all_priced).then(nw.col(name)).alias(name) for name in columns if name.startswith("cost"))
     tokens = (nw.col(name).round() for name in columns if "tokens" in name)
-    return give_back(sums.with_columns(*costs, *tokens, invocation=nw.lit(invocation)), ["variant"], ESTIMATE)
+    return finish_frame(sums.with_columns(*costs, *tokens, invocation=nw.lit(invocation)), ["variant"], ESTIMATE)
 
 
 def compare_estimate(estimate: IntoDataFrameT, bill: IntoDataFrameT) -> IntoDataFrameT:
@@ -130,7 +130,7 @@ def compare_estimate(estimate: IntoDataFrameT, bill: IntoDataFrameT) -> IntoData
         variant=nw.coalesce("variant", "billed_variant"),
         was_within=nw.when(is_known).then((cost >= low) & (cost <= high)),
     )
-    return give_back(compared.sort("variant", nulls_last=True), ["variant"], COMPARISON)
+    return finish_frame(compared.sort("variant", nulls_last=True), ["variant"], COMPARISON)
 
 
 def join(name: str, end: str) -> str:

@@ -11,7 +11,7 @@ import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoDataFrameT
 
-from analysis.columns import FRACTION, TEXT, WHOLE, aggregate, give_back, list_keys, read_columns
+from analysis.columns import FRACTION, TEXT, WHOLE, aggregate, finish_frame, list_keys, read_columns
 from analysis.errors import AnalysisError
 
 TRUNCATED = "length"
@@ -49,7 +49,7 @@ def count_stop_reasons(answers: IntoDataFrameT, *, by: str | Sequence[str] = "va
     keys = list_keys(by)
     frame = read_columns(answers, [*keys, "stop"], of="answers")
     counts = share_counts(aggregate(frame, [*keys, "stop"], nw.len().alias("answers")), keys)
-    return give_back(counts, [*keys, "stop"], COUNTS)
+    return finish_frame(counts, [*keys, "stop"], COUNTS)
 
 
 def share_truncated(
@@ -89,7 +89,7 @@ def share_truncated(
         new_column(sums, "share_high", [ends and float(ends.high) for ends in intervals], FRACTION),
         share=share,
     )
-    return give_back(shares, keys, SHARES)
+    return finish_frame(shares, keys, SHARES)
 
 
 def count_stop_reasons_by_length(
@@ -125,7 +125,7 @@ def count_stop_reasons_by_length(
     limits = sorted(set(edges)) if edges is not None else find_quartiles(frame[length])
     banded = frame.with_columns(find_band(nw.col(length), limits, end).alias(name) for end, name in enumerate(bands))
     counts = aggregate(banded, [*keys, *bands, "stop"], nw.len().alias("answers"))
-    return give_back(share_counts(counts, [*keys, *bands]), keys, BANDS)
+    return finish_frame(share_counts(counts, [*keys, *bands]), keys, BANDS)
 
 
 def suggest_max_tokens(
@@ -175,7 +175,7 @@ def suggest_max_tokens(
         new_column(groups, "suggested_max_tokens", [tokens for tokens, _ in suggestions], FRACTION),
         new_column(groups, "reason", [reason for _, reason in suggestions], TEXT),
     )
-    return give_back(suggested, keys, SUGGESTIONS)
+    return finish_frame(suggested, keys, SUGGESTIONS)
 
 
 def count_where(condition: nw.Expr) -> nw.Expr:

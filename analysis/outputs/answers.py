@@ -7,7 +7,7 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoDataFrameT
 
-from analysis.columns import WHOLE, aggregate, give_back, read_columns
+from analysis.columns import WHOLE, aggregate, finish_frame, read_columns
 from analysis.outputs import OUTPUT_SCHEMA
 
 KEYS = ["call_id", "variant", "sample"]
@@ -71,7 +71,7 @@ def count_errors(answers: IntoDataFrameT) -> IntoDataFrameT:
     counts = aggregate(failed, ERROR_KEYS, nw.len().alias("records"))
     order = ["records", *ERROR_KEYS]
     counts = counts.sort(order, descending=[name == "records" for name in order], nulls_last=True)
-    counted: IntoDataFrameT = give_back(counts, ERROR_KEYS, {"records": WHOLE})
+    counted: IntoDataFrameT = finish_frame(counts, ERROR_KEYS, {"records": WHOLE})
     return counted
 
 

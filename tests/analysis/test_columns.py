@@ -2,7 +2,7 @@ import narwhals as nw
 import polars as pl
 import pytest
 
-from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, aggregate, give_back, list_keys, read_columns
+from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, aggregate, finish_frame, list_keys, read_columns
 from analysis.errors import ColumnError
 
 FRAME = pl.DataFrame({"variant": ["b", None, "b"], "tokens": [1, 2, None]})
@@ -18,20 +18,20 @@ def test_groups_come_in_order_with_the_missing_one_last(kind):
     frame = read_columns(kind.make(FRAME), ["tokens"], of="answers")
     groups = aggregate(frame, ["variant"], nw.col("tokens").sum())
     kind.check(
-        give_back(groups, ["variant"], {"tokens": WHOLE}), [("b", 1), (None, 2)], {"variant": pl.String} | TOKENS
+        finish_frame(groups, ["variant"], {"tokens": WHOLE}), [("b", 1), (None, 2)], {"variant": pl.String} | TOKENS
     )
 
 
 def test_without_keys_there_is_one_group(kind):
     frame = read_columns(kind.make(FRAME), ["tokens"], of="answers")
-    kind.check(give_back(aggregate(frame, [], nw.col("tokens").sum()), [], {"tokens": WHOLE}), [(3,)], TOKENS)
+    kind.check(finish_frame(aggregate(frame, [], nw.col("tokens").sum()), [], {"tokens": WHOLE}), [(3,)], TOKENS)
 
 
 def test_missing_values_keep_numbers_whole_and_truths_true(kind):
     frame = pl.DataFrame({"n": [1, None], "f": [None, 0.5], "t": [True, None], "s": ["a", None]})
     schema = {"s": pl.String, "t": pl.Boolean, "f": pl.Float64, "n": pl.Int64}
     dtypes = {"s": TEXT, "t": TRUTH, "f": FRACTION, "n": WHOLE}
-    result = give_back(read_columns(kind.make(frame), [], of="frame"), [], dtypes)
+    result = finish_frame(read_columns(kind.make(frame), [], of="frame"), [], dtypes)
     kind.check(result, [("a", True, None, 1), (None, None, 0.5, None)], schema)
 
 

@@ -96,8 +96,8 @@ def test_several_places_keep_their_order(tmp_path):
         (HEADER + "stop_sequences: END\n", "Expected `array`, got `str`"),
         (HEADER + "invocation_type: Batch\n", "Invalid enum value 'Batch'"),
         (HEADER + "name: Short Notes\n", "'Short Notes' cannot be used in job names"),
-        (HEADER + "system: You are brief.\n", "'system' does not belong there; write it under '# System'"),
-        (HEADER + "template: Hello\n", "'template' does not belong there; write it under '# User'"),
+        (HEADER + "system: You are brief.\n", "'system' is not a field of the header; write it under '# System'"),
+        (HEADER + "template: Hello\n", "'template' is not a field of the header; write it under '# User'"),
         ("model_id: [\n", "while parsing"),
         ("- a\n", "Expected `object`, got `array`"),
         ("\n", "Expected `object`, got `null`"),
@@ -132,7 +132,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 
 def test_a_folder_without_prompts_is_named(tmp_path):
-    with pytest.raises(PromptError, match=r"no prompt files; a prompt is a \.md file"):
+    with pytest.raises(PromptError, match=r"no prompt files; put \.md files there"):
         read_prompts(tmp_path)
 
 
@@ -155,7 +155,7 @@ def test_a_name_that_job_names_can_hold_is_taken(name):
 
 @pytest.mark.parametrize("name", ["", "-a", "A", "a_b", "a.b", "a b", "ä", "a/b", "..", "a\n", "a" * 41, "٣"])
 def test_a_name_that_job_names_cannot_hold_is_refused(name):
-    with pytest.raises(RunError, match=r"the run's name: .* use lower-case letters, digits and '-'"):
+    with pytest.raises(RunError, match=r"the run's name: .* use at most 40 lower-case letters"):
         check_name(name, "the run's name", error=RunError)
 
 
