@@ -1,7 +1,7 @@
 """Batch inference on call transcripts with Amazon Bedrock: prepare, submit, collect, and what it cost.
 
-A name is imported when it is first asked for, from where `__init__.pyi` says: a script that only reads outputs does not
-wait for what sends them.
+Each name is imported when it is first used, from the module that `__init__.pyi` gives: a script that only reads outputs
+does not load what sends them.
 """
 
 import lazy_loader
@@ -11,23 +11,35 @@ __all__ = [
     "add_costs",
     "as_pandas",
     "collect",
+    "compare_estimate",
+    "compare_invocations",
     "count_errors",
     "count_stop_reasons",
+    "count_stop_reasons_by_length",
     "drop_empty_calls",
     "estimate_costs",
+    "find_prices",
     "invoke",
+    "list_notices",
     "list_runs",
+    "list_unpriced",
     "load_answers",
     "load_jobs",
     "load_manifests",
     "load_outputs",
+    "make_calls",
     "open_run",
     "pick_calls",
     "prepare",
     "preview",
+    "project_costs",
     "read_calls",
+    "read_prices",
     "read_prompts",
     "scan_outputs",
+    "share_truncated",
+    "show_table",
+    "stop",
     "submit",
     "suggest_max_tokens",
     "sum_costs",

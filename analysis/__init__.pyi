@@ -1,8 +1,16 @@
 from .columns import as_pandas as as_pandas
+from .display import show_table as show_table
+from .facts.prices import find_prices as find_prices
+from .facts.prices import read_prices as read_prices
 from .metrics.costs import add_costs as add_costs
+from .metrics.costs import compare_invocations as compare_invocations
+from .metrics.costs import project_costs as project_costs
 from .metrics.costs import sum_costs as sum_costs
+from .metrics.estimates import compare_estimate as compare_estimate
 from .metrics.estimates import estimate_costs as estimate_costs
 from .metrics.stop_reasons import count_stop_reasons as count_stop_reasons
+from .metrics.stop_reasons import count_stop_reasons_by_length as count_stop_reasons_by_length
+from .metrics.stop_reasons import share_truncated as share_truncated
 from .metrics.stop_reasons import suggest_max_tokens as suggest_max_tokens
 from .outputs import load_outputs as load_outputs
 from .outputs import scan_outputs as scan_outputs
@@ -11,6 +19,8 @@ from .outputs.manifests import load_manifests as load_manifests
 from .previews import preview as preview
 from .prompts import Prompt as Prompt
 from .prompts import read_prompts as read_prompts
+from .reports.notices import list_notices as list_notices
+from .reports.notices import list_unpriced as list_unpriced
 from .runs import collect as collect
 from .runs import invoke as invoke
 from .runs import list_runs as list_runs
@@ -18,7 +28,9 @@ from .runs import load_answers as load_answers
 from .runs import load_jobs as load_jobs
 from .runs import open_run as open_run
 from .runs import prepare as prepare
+from .runs import stop as stop
 from .runs import submit as submit
+from .synthetic import make_calls as make_calls
 from .transcripts import drop_empty_calls as drop_empty_calls
 from .transcripts import pick_calls as pick_calls
 from .transcripts import read_calls as read_calls

@@ -6,20 +6,26 @@ import pytest
 from analysis import (
     add_costs,
     collect,
+    compare_estimate,
+    compare_invocations,
     count_errors,
     count_stop_reasons,
+    count_stop_reasons_by_length,
+    find_prices,
     invoke,
     list_runs,
     load_answers,
     load_jobs,
     load_manifests,
+    make_calls,
     prepare,
+    project_costs,
     read_calls,
     read_prompts,
+    share_truncated,
     suggest_max_tokens,
     sum_costs,
 )
-from analysis.synthetic import make_calls
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs/frames.md").read_text(encoding="utf-8")
@@ -42,19 +48,27 @@ def frames(tmp_path_factory):
         run = prepare(calls, read_prompts(ROOT / "notebooks/prompts/paragraph.md"), into=folder, name="demo")
         invoke(run)
         reconciliation = collect(run)
-    answers = load_answers(run)
+    answers, outputs = load_answers(run), run.read_outputs()
+    prices = find_prices(outputs["model_id"].unique())
+    costed = add_costs(outputs, prices)
     return {
         "calls": calls,
         "calls from AWS": read_aws(folder),
         "records": run.read_records(),
-        "outputs": run.read_outputs(),
+        "outputs": outputs,
         "jobs": load_jobs(run),
         "reconciliation": reconciliation,
         "manifests": load_manifests(run.folder / "output"),
         "runs": list_runs(folder),
         "estimate": run.plan().estimate,
-        "bill": sum_costs(add_costs(run.read_outputs())),
+        "bill": sum_costs(costed),
+        "prices": prices,
+        "estimate and bill": compare_estimate(run.plan().estimate, sum_costs(costed)),
+        "projection": project_costs(costed, 1_000_000),
+        "invocations": compare_invocations(costed, prices),
         "stop reasons": count_stop_reasons(answers),
+        "stop reasons by length": count_stop_reasons_by_length(answers),
+        "truncated": share_truncated(answers),
         "suggestion": suggest_max_tokens(answers),
         "errors": count_errors(answers),
     }

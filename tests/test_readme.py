@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 import analysis
-from analysis.synthetic import make_calls
+from analysis import make_calls
 
 ROOT = Path(__file__).parents[1]
+# What a new family is written with is not public: families.md is for those who change the package.
+PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {ROOT / "docs/families.md"})]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -44,6 +46,12 @@ def test_every_key_of_the_header_is_documented():
     text = (ROOT / "docs/prompts.md").read_text(encoding="utf-8")
     fields = set(analysis.Prompt.__struct_fields__) - {"template", "system"}
     assert {name for name in fields if f"`{name}`" not in text} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_imports_only_public_names(page):
+    modules = set(re.findall(r"^(?:from|import) (analysis[\w.]*)", page.read_text(encoding="utf-8"), re.MULTILINE))
+    assert modules <= {"analysis", "analysis.plots"}
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))

@@ -157,6 +157,14 @@ def test_a_notebook_defines_nothing_catches_nothing_and_polls_nothing(path):
 
 
 @each_notebook
+def test_a_notebook_imports_only_public_names(path):
+    nodes = [node for cell in read_code(path) for node in ast.walk(ast.parse(cell.source))]
+    modules = [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+    modules += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    assert {name for name in modules if name.split(".")[0] == "analysis"} <= {"analysis", "analysis.plots"}
+
+
+@each_notebook
 def test_a_cell_is_short(path):
     for cell in read_code(path):
         lines = ast.parse(cell.source).body
