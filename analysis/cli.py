@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 
 facts = typer.Typer(
-    help="The prices and quotas in use.",
+    help="Update the prices and quotas that are used.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -47,11 +47,11 @@ def run(
     role_arn: Annotated[str, Option(help="Service role of the jobs; not needed on the emulator.")] = "",
     budget_usd: Annotated[
         float,
-        Option(help="The most the run may cost; without it, AWS needs your yes.", show_default=False),
+        Option(help="The most the run may cost; without it, AWS runs ask for a yes.", show_default=False),
     ] = 0.0,
     column: Annotated[
         list[str] | None,
-        Option(help="Your name of a column, as transcript=body, or call_id, turn, speaker, text."),
+        Option(help="Your name for a column, as transcript=body; also call_id, turn, speaker, text."),
     ] = None,
     empty: Annotated[Literal["refuse", "drop"], Option(help="What to do with calls without words.")] = "refuse",
     quota_year: Annotated[str, Option(help="Bedrock's quotas of 2026, or of 2024 for older accounts.")] = LATEST,
@@ -68,7 +68,6 @@ def run(
     """
     from analysis.prompts import read_prompts
     from analysis.reports.front_page import compute_findings, write_index
-    from analysis.reports.stages import run_stages
     from analysis.runs import confirm_cost, prepare
     from analysis.transcripts import read_calls
 
@@ -78,9 +77,10 @@ def run(
     prepared = prepare(call_frame, read_prompts(prompts), into=runs, name=run, quota_year=quota_year)
     plan = prepared.plan(region=find_region(profile, region))
     typer.echo(f"{plan}\n")
+    invocation = "on_demand" if plan.is_too_small else "batch"
     confirm_cost(
         prepared,
-        invocation="on_demand" if plan.is_too_small else "batch",
+        invocation=invocation,
         profile=profile,
         region=region,
         budget_usd=budget_usd or None,
@@ -89,18 +89,11 @@ def run(
     asked: dict[str, Any] = {"calls": calls, "columns": columns, "empty": empty, "prompts": prompts}
     asked |= {"runs": runs, "run": prepared.name, "quota_year": quota_year}
     account = {"profile": profile, "region": region, "bucket": bucket, "role_arn": role_arn}
-    values = list_values(prepared.folder, asked, account, on_demand=plan.is_too_small)
+    values = list_values(prepared.folder, asked, account, on_demand=invocation == "on_demand")
     report = reports / prepared.name
-    try:
-        is_complete = run_stages(prepared.folder, values, report, echo=typer.echo)
-    except KeyboardInterrupt as error:
-        typer.echo("\nInterrupted. Run the same command again to continue; nothing is sent twice.")
-        raise typer.Exit(INTERRUPTED) from error
-    if not is_complete:
-        typer.echo("Jobs are running on AWS. Run the same command again later to continue; nothing is sent twice.")
-        raise typer.Exit(STILL_RUNNING)
+    execute_stages(prepared.folder, values, report)
     findings = compute_findings(prepared)
-    typer.echo("\n".join(["", describe(findings), *findings["notices"], f"Report: {write_index(findings, report)}"]))
+    typer.echo("\n".join(["", summarize(findings), *findings["notices"], f"Report: {write_index(findings, report)}"]))
 
 
 def read_columns(pairs: list[str]) -> dict[str, Any]:
@@ -124,7 +117,21 @@ def list_values(run_folder: Path, asked: dict[str, Any], account: dict[str, Any]
     return asked | paths | account | sending
 
 
-def describe(findings: dict[str, Any]) -> str:
+def execute_stages(run_folder: Path, values: dict[str, Any], report: Path) -> None:
+    """Execute the notebooks of a run; exit with a code of its own if interrupted, or while jobs are running."""
+    from analysis.reports.stages import run_stages
+
+    try:
+        is_complete = run_stages(run_folder, values, report, echo=typer.echo)
+    except KeyboardInterrupt as error:
+        typer.echo("\nInterrupted. Run the same command again to continue; nothing is sent twice.")
+        raise typer.Exit(INTERRUPTED) from error
+    if not is_complete:
+        typer.echo("Jobs are running on AWS. Run the same command again later to continue; nothing is sent twice.")
+        raise typer.Exit(STILL_RUNNING)
+
+
+def summarize(findings: dict[str, Any]) -> str:
     """Summarize the first page of the report in one line."""
     from analysis.display import usd
 
@@ -164,12 +171,10 @@ def emulator(
         str | None, Option(help="Responder: extract, an OpenAI-compatible URL, answers.jsonl, or module:function.")
     ] = None,
     responder_model: Annotated[str | None, Option(help="Name of the model at the endpoint.")] = None,
-    responder_workers: Annotated[int | None, Option(help="How many requests the endpoint gets at once.")] = None,
-    clock: Annotated[
-        Literal["instant", "realistic"] | None, Option(help="How long the statuses of a job last.")
-    ] = None,
-    speed: Annotated[float | None, Option(help="How many times faster than the wall clock jobs run.")] = None,
-    records_per_second: Annotated[float | None, Option(help="Most records of a job per second.")] = None,
+    responder_workers: Annotated[int | None, Option(help="How many requests the endpoint gets at a time.")] = None,
+    clock: Annotated[Literal["instant", "realistic"] | None, Option(help="How long jobs stay in each status.")] = None,
+    speed: Annotated[float | None, Option(help="How many times faster than real time jobs run.")] = None,
+    records_per_second: Annotated[float | None, Option(help="Most records that a job processes in a second.")] = None,
     quotas: Annotated[Literal["2026", "2024"] | None, Option(help="Year of Bedrock's quotas.")] = None,
     min_records: Annotated[int | None, Option(help="Fewest records of a job, in place of that year's quota.")] = None,
     over_quota: Annotated[
@@ -177,15 +182,14 @@ def emulator(
     ] = None,
     fault: Annotated[
         list[str] | None,
-        Option(help="A fault and its rate, such as throttled=0.1; can be repeated; none for no faults."),
+        Option(help="A fault and its rate, as throttled=0.1 (several times for several), or none."),
     ] = None,
     seed: Annotated[int | None, Option(help="Chooses the targets of the faults.")] = None,
 ) -> None:
     """Serve Bedrock batch inference from a folder.
 
-    AWS clients in any language can use it.
-    Prints what to paste into another terminal so that the AWS CLI and SDKs find it.
-    Options about answers, clock, quotas and faults are saved in the folder's settings.
+    AWS clients of any language can use it. Prints lines to paste into another terminal, so that the AWS CLI and SDKs
+    connect to it. Options on the responder, clock, quotas and faults are saved in the folder's settings.
     """
     from bedrock_local.cli import CommandError, run_server, run_work
 

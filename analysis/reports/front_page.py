@@ -97,6 +97,7 @@ def draw(plot: Callable[..., Any]) -> str:
     """Return a plot as a data URL."""
     from matplotlib.figure import Figure
 
+    # Not by pyplot, which would keep every figure in memory until it is closed.
     figure = Figure(figsize=(6, 3.2), layout="constrained")
     plot(ax=figure.subplots())
     image = BytesIO()

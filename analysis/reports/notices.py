@@ -43,6 +43,7 @@ def describe_lines(run: Run, outputs: pl.DataFrame) -> Iterator[str]:
     if repeated := int(reconcile_run(run)["repeated"].sum()):
         kind = "is a repeated line of its record" if repeated == 1 else "are repeated lines of their records"
         yield f"{count(repeated, 'line')} of the output {kind}: the first answer is used, and every line is charged."
+    # A comparison with a missing kind is itself missing, so answers need a test of their own.
     is_read = pl.col("error_kind").is_null() | (pl.col("error_kind") != "unreadable")
     if strange := outputs.filter(pl.col("call_id").is_null(), is_read).height:
         belong, whose = ("belongs", "its") if strange == 1 else ("belong", "their")
@@ -83,6 +84,7 @@ def list_unpriced(costed: pl.DataFrame, prices: pl.DataFrame) -> list[str]:
     prices
         From `find_prices`: the prices that were passed to `add_costs`.
     """
+    # An error without tokens was not charged; one with tokens was.
     was_paid = pl.col("error_kind").is_null() | pl.col("input_tokens").is_not_null()
     unpriced = costed.filter(was_paid, pl.col("cost_usd").is_null()).with_columns(
         pl.col("model_id").fill_null(UNKNOWN_MODEL)

@@ -149,15 +149,22 @@ def reconcile_run(run: Run) -> pl.DataFrame:
     jobs = jobs.join(unreadable, on="job_key", how="left", maintain_order="left")
     jobs = jobs.with_columns(pl.exclude("job_key").fill_null(0).cast(pl.Int64))
     failed = matched.filter(~answered & returned).select("record_id", "job_key")
-    jobs = jobs.join(explain_failures(failed, outputs), on="job_key", how="left", maintain_order="left")
-    missing = pl.col("job_key").replace_strict(explain_missing(run), default=None, return_dtype=pl.String)
-    absent = pl.when(pl.col("missing") > 0).then(pl.format("{} missing: {}", "missing", missing))
-    jobs = jobs.with_columns(why=pl.concat_str(absent, "failures", separator="; ", ignore_nulls=True))
-    return add_manifests(run, jobs.with_columns(pl.col("why").replace("", None)), compare_manifests(run, outputs))
+    jobs = add_why(run, jobs, explain_failures(failed, outputs))
+    return add_manifests(run, jobs, compare_manifests(run, outputs))
+
+
+def add_why(run: Run, jobs: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame:
+    """Add to each job, in words, why records have no answer; missing where all have one."""
+    jobs = jobs.join(failures, on="job_key", how="left", maintain_order="left")
+    reason = pl.col("job_key").replace_strict(explain_missing(run), default=None, return_dtype=pl.String)
+    missing = pl.when(pl.col("missing") > 0).then(pl.format("{} missing: {}", "missing", reason))
+    why = pl.concat_str(missing, "failures", separator="; ", ignore_nulls=True)
+    return jobs.with_columns(why=why.replace("", None))
 
 
 def count_lines(outputs: pl.DataFrame) -> pl.DataFrame:
     """Count the lines of each record: answers, all, and repeated ones (not an answer after a failed try)."""
+    # Two answers within a job, or from two of its tries, are charged twice; an error before an answer is no repetition.
     by_job = outputs.group_by("record_id", "job_id").agg(answers=pl.col("error_kind").is_null().sum(), outputs=pl.len())
     repeated = (pl.col("outputs") - 1).sum() + ((pl.col("answers") > 0).sum().cast(pl.Int64) - 1).clip(0)
     return by_job.group_by("record_id").agg(

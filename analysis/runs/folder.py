@@ -93,6 +93,7 @@ class Run:
         sent = self.read_sending()
         if not sent:
             raise RunError(self.folder, "nothing has been sent", "submit or invoke the run first")
+        # Two profiles of AWS may belong to one account; the emulator never has the jobs of AWS, nor AWS the emulator's.
         if profile and EMULATOR in {profile, sent["profile"]} and profile != sent["profile"]:
             reason = f"was sent with profile {sent['profile']!r}, not {profile!r}"
             raise RunError(self.folder, reason, "leave the profile out")
@@ -157,6 +158,7 @@ def list_runs(folder: str | Path = "runs") -> pl.DataFrame:
         One row per run and variant, by name: `run`, `variant`, `model_id`, `max_tokens`, `calls`, `records`, `jobs`
         (planned), `finished_jobs` (ended, with whatever status), `collected` (whether outputs have been read).
     """
+    # A folder without runs has no rows from which polars could infer the types.
     schema = {
         "run": pl.String,
         "variant": pl.String,

@@ -70,6 +70,7 @@ def describe_failure(job: PlannedJob, state: JobState) -> str:
     reason = f"{state.status}: {state.message or 'no message'}"
     if state.left is None:
         return reason
+    # A job can end before all of its output is in S3, so Bedrock's count may be ahead of the lines.
     sent = count_sent(job, state)
     answered, counted = sent - state.left, state.counts.get("success", 0)
     kept = f"; its output answers {answered:,} of {sent:,} records, which are not sent again" if answered else ""

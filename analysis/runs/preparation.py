@@ -85,6 +85,7 @@ def prepare(
     if run.folder.exists():
         return check_same(run, request)
     run.folder.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside its place and renamed, so that no other process sees half a run.
     with TemporaryDirectory(prefix=f".{name}-", dir=run.folder.parent) as unfinished:
         draft = Path(unfinished) / name
         write_run(draft, frame, variants, request)

@@ -71,14 +71,8 @@ def write_retry_input(run: Run, job: PlannedJob, state: JobState) -> dict[str, A
     for leftover in (draft, final):
         shutil.rmtree(leftover, ignore_errors=True)  # of a process that was killed before it wrote to the ledger
     draft.mkdir()
-    answered, records = read_answered(run, job), 0
-    for file in job.files:
-        with (draft / file.name).open("wb") as target:
-            for line in read_unanswered(file, answered):
-                target.write(line)
-                records += 1
-        if not (draft / file.name).stat().st_size:
-            (draft / file.name).unlink()  # Bedrock refuses a file without records
+    answered = read_answered(run, job)
+    records = sum(copy_unanswered(file, draft / file.name, answered) for file in job.files)
     if records == job.records:
         shutil.rmtree(draft)
         return {}
@@ -87,6 +81,18 @@ def write_retry_input(run: Run, job: PlannedJob, state: JobState) -> dict[str, A
     draft.rename(final)
     flush_path(final.parent)
     return {"folder": folder, "records": records}
+
+
+def copy_unanswered(source: Path, target: Path, answered: Set[str]) -> int:
+    """Copy the lines of an input file whose records have no answer, and return how many there are."""
+    records = 0
+    with target.open("wb") as file:
+        for line in read_unanswered(source, answered):
+            file.write(line)
+            records += 1
+    if not records:
+        target.unlink()  # an input file needs at least one record
+    return records
 
 
 def read_unanswered(file: Path, answered: Set[str]) -> Iterator[bytes]:

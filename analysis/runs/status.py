@@ -135,6 +135,7 @@ def is_finished(run: Run) -> bool:
 
 def is_collected(run: Run) -> bool:
     """Whether the run was collected after its last output file was written."""
+    # Compared by time, since output that came after collecting is seen in nothing else.
     manifests = run.folder / "manifests.parquet"
     written = [path.stat().st_mtime for path in (run.folder / "output").rglob("*.out")]
     return manifests.exists() and manifests.stat().st_mtime >= max(written, default=0)

@@ -105,7 +105,7 @@ def test_a_report_names_no_folder_of_the_machine(finished):
         assert [place for place in (root, Path.home(), Path(sys.prefix).parent) if str(place) in text] == [], file.name
 
 
-def test_the_same_command_goes_on_where_it_stopped(finished, monkeypatch):
+def test_the_same_command_continues_where_it_stopped(finished, monkeypatch):
     monkeypatch.chdir(finished[0])
     result = call(
         "run", "--calls", "texts", "--prompts", find_notebooks() / "prompts" / "paragraph.md", "--run", "demo"
@@ -114,7 +114,7 @@ def test_the_same_command_goes_on_where_it_stopped(finished, monkeypatch):
     assert result.stdout.count(": already done") == len(STAGES)
 
 
-def test_a_job_that_failed_half_way_is_told_and_reported(account, folder, make_calls, monkeypatch):
+def test_a_job_that_failed_half_way_is_printed_and_reported(account, folder, make_calls, monkeypatch):
     monkeypatch.setenv("BEDROCK_LOCAL", str(folder / "account"))
     (folder / "account").mkdir()
     write_settings(folder / "account", Settings(faults={"job-failed": 1}))

@@ -173,7 +173,7 @@ def test_a_cell_is_short(path):
 
 
 @each_notebook
-def test_no_semicolon_hides_what_a_cell_gives(path):
+def test_no_semicolon_hides_the_result_of_a_cell(path):
     for cell in read_code(path):
         tokens = tokenize.generate_tokens(StringIO(cell.source).readline)
         assert ";" not in [token.string for token in tokens], cell.source

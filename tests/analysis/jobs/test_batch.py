@@ -10,7 +10,8 @@ from analysis.errors import JobError
 from analysis.jobs.batch import count_unfinished, stop_jobs, take_step
 from analysis.runs.retries import plan_retries
 from analysis.runs.status import plan_jobs
-from analysis.runs.submission import explain_outage, open_account, take_first_step, wait_for_jobs
+from analysis.runs.submission import explain_outage, open_account
+from analysis.runs.waiting import take_first_step, wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"

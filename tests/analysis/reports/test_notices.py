@@ -29,7 +29,7 @@ def finish(emulator, tmp_path, make_calls, make_prompt):
 
 
 @pytest.mark.parametrize("fault", ["manifest_unknown_keys", "record_truncated"])
-def test_nothing_is_noticed_where_nothing_is_odd(finish, fault):
+def test_there_is_no_notice_where_nothing_is_unusual(finish, fault):
     assert list_notices(finish(**{fault: 1})) == []
 
 
@@ -83,7 +83,7 @@ def test_nothing_is_noticed_where_nothing_is_odd(finish, fault):
         ),
     ],
 )
-def test_each_oddity_is_one_sentence_with_its_count(finish, faults, notices):
+def test_each_notice_is_one_sentence_with_its_count(finish, faults, notices):
     assert list_notices(finish(**dict.fromkeys(faults, 1))) == notices
 
 
@@ -119,7 +119,7 @@ def test_lines_of_no_record_are_named(finish):
     assert "1 line of the output belongs to no record of this run: its cost is included." in list_notices(run)
 
 
-def test_a_job_that_failed_at_first_and_was_answered_in_the_end_is_not_odd(emulator, tmp_path, make_calls, make_prompt):
+def test_a_job_that_failed_and_was_answered_by_its_retry_has_no_notice(emulator, tmp_path, make_calls, make_prompt):
     write_settings(tmp_path / "emulator", Settings(faults={"job-failed": 1, "record-429": 0.1}))
     run = prepare(make_calls(300), make_prompt(), into=tmp_path / "runs", name="demo")
     with pytest.raises(JobError):
@@ -149,7 +149,7 @@ def test_priced_answers_and_failures_are_not_named():
     assert priced((HAIKU, "Yes.", 10, None, None), (HAIKU, None, None, None, "service")) == []
 
 
-def test_a_model_that_nobody_priced_is_named_once():
+def test_a_model_without_a_price_is_named_once():
     (notice,) = priced(*[("anthropic.claude-nobody-knows-v1:0", "Yes.", 10, None, None)] * 3)
     assert notice.startswith("No price is known for anthropic.claude-nobody-knows-v1:0: its costs are missing here;")
 

@@ -88,7 +88,7 @@ def test_answers_that_came_after_collecting_are_collected_again(copy):
     assert list_done(copy) == ["prepare", "submit", "costs", "stop_reasons"]
 
 
-def test_findings_are_older_than_a_new_collection(copy):
+def test_pages_of_findings_are_outdated_after_collecting_again(copy):
     os.utime(copy / "runs" / "demo" / "manifests.parquet", (2e9, 2e9))
     assert list_done(copy) == ["prepare", "submit", "collect"]
 
@@ -227,7 +227,7 @@ def test_answers_that_used_a_cache_are_named(make_run, make_prompt, make_answer,
     assert "No price is known" not in text
 
 
-def test_answers_that_do_not_say_their_tokens_are_counted(make_run, make_prompt, answer_by_hand, tmp_path):
+def test_answers_without_token_counts_are_counted(make_run, make_prompt, answer_by_hand, tmp_path):
     run = make_run(2, make_prompt("mistral", "mistral.mistral-small-2402-v1:0"), make_prompt("short"))
     silent = {"content": [{"type": "text", "text": "A refund."}], "role": "assistant", "stop_reason": "end_turn"}
     answer_by_hand(run, lambda _: {"modelOutput": silent})
@@ -283,7 +283,7 @@ def test_each_variant_counts_its_records_and_not_its_lines(own_account, make_run
     assert "100 calls, 2 variants, 200 records" in text
 
 
-def test_lines_that_nobody_can_read_are_no_variant(own_account, make_run, make_prompt, tmp_path):
+def test_unreadable_lines_are_not_a_variant(own_account, make_run, make_prompt, tmp_path):
     assert "no variant known" not in write_faulty({"line-unreadable": 0.1}, make_run(100, make_prompt()), tmp_path)
 
 
@@ -296,18 +296,18 @@ def test_a_small_cost_is_not_written_as_nothing(make_run, make_prompt, make_answ
     assert "1 call, 1 variant, 1 record," in text
 
 
-def test_nothing_is_noticed_on_the_first_page_of_a_run_without_oddities(priced):
+def test_the_first_page_of_an_ordinary_run_has_no_notices(priced):
     assert '<ul class="notices">' not in priced
 
 
-def test_what_is_noticed_stands_on_the_first_page(own_account, make_run, make_prompt, tmp_path):
+def test_the_first_page_shows_the_notices(own_account, make_run, make_prompt, tmp_path):
     text = write_faulty({"job-stopped": 1, "manifest-missing": 1}, make_run(100, make_prompt()), tmp_path)
     assert "<li>job01 ended Stopped after 50 of 100 records." in text
     assert "<li>Bedrock wrote no manifest for job01: the counts are those of its lines.</li>" in text
     assert "have the same counts" not in text
 
 
-def test_a_job_that_failed_for_good_does_not_keep_back_the_report(
+def test_a_report_is_written_after_a_job_failed_for_good(
     own_account, go_on, make_run, make_prompt, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("analysis.reports.stages.STAGES", STAGES[:3])
@@ -318,7 +318,7 @@ def test_a_job_that_failed_for_good_does_not_keep_back_the_report(
     assert "50 of its 100 records have no answer" in (tmp_path / "report" / "collect.html").read_text(encoding="utf-8")
 
 
-def test_the_manifests_are_held_against_the_lines(make_run, make_prompt, tmp_path):
+def test_the_manifests_are_compared_with_the_lines(make_run, make_prompt, tmp_path):
     run = make_run(100, make_prompt())
     submit(run, pause_s=0)
     collect(run)

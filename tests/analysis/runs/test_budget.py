@@ -19,7 +19,7 @@ def test_a_yes_is_a_yes_however_it_is_written(run, answer):
 
 
 @pytest.mark.parametrize("error", [EOFError, OSError, RuntimeError, NotImplementedError])
-def test_a_kernel_that_cannot_ask_is_no_yes(run, error):
+def test_a_kernel_without_input_raises_a_budget_error(run, error):
     def ask(question):
         raise error
 
@@ -28,12 +28,12 @@ def test_a_kernel_that_cannot_ask_is_no_yes(run, error):
 
 
 @pytest.mark.parametrize("invocation", ["batch", "on_demand"])
-def test_a_budget_holds_on_the_emulator_too(run, emulator, invocation):
+def test_a_budget_is_checked_on_the_emulator_too(run, emulator, invocation):
     with pytest.raises(BudgetError, match="may cost up to"):
         confirm_cost(run, invocation=invocation, profile="emulator", budget_usd=0.0)
 
 
-def test_a_budget_is_held_against_the_prices_of_the_region(tmp_path):
+def test_a_budget_is_checked_against_the_prices_of_the_region(tmp_path):
     prompt = make_prompt(model_id="jp.anthropic.claude-opus-5")  # has a price in Tokyo, and none elsewhere
     run = prepare(make_calls(100), prompt, into=tmp_path / "runs", name="demo")
     options = {"invocation": "on_demand", "profile": "production", "budget_usd": 0.0}
@@ -43,7 +43,7 @@ def test_a_budget_is_held_against_the_prices_of_the_region(tmp_path):
         confirm_cost(run, region="us-east-1", **options)
 
 
-def test_a_run_of_which_a_job_waits_still_costs_something(set_up_emulator, tmp_path):
+def test_a_run_with_a_waiting_job_is_checked_against_the_budget(set_up_emulator, tmp_path):
     set_up_emulator(clock="realistic")
     quotas = {"records_per_job": 100, "unfinished_jobs": 1}
     run = prepare(make_calls(200), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
@@ -52,7 +52,7 @@ def test_a_run_of_which_a_job_waits_still_costs_something(set_up_emulator, tmp_p
         confirm_cost(run, profile="emulator", budget_usd=0.0)
 
 
-def test_one_more_try_of_a_job_that_failed_costs_something(emulator, tmp_path):
+def test_a_retry_is_checked_against_the_budget(emulator, tmp_path):
     run = prepare(make_calls(60), make_prompt(), into=tmp_path / "runs", name="demo", quotas={"min_records": 1})
     with pytest.raises(JobError, match="Failed"):
         submit(run)
@@ -67,7 +67,7 @@ def test_a_run_that_was_sent_to_a_region_is_not_sent_to_another(run, emulator):
             send(run, profile="emulator", region="eu-west-1")
 
 
-def test_a_run_whose_job_may_have_been_heard_is_not_sent_to_another_account(run, emulator):
+def test_a_run_whose_job_may_exist_is_not_sent_to_another_account(run, emulator):
     submit(run, wait=False)
     lines = run.ledger.file.read_bytes().splitlines(keepends=True)
     run.ledger.file.write_bytes(b"".join(line for line in lines if b'"sending"' in line or b'"intended"' in line))
@@ -75,13 +75,13 @@ def test_a_run_whose_job_may_have_been_heard_is_not_sent_to_another_account(run,
         confirm_cost(run, profile="production", budget_usd=100.0)
 
 
-def test_on_demand_somebody_has_to_agree_too(run):
+def test_on_demand_the_plan_has_to_be_confirmed_too(run):
     with pytest.raises(BudgetError, match="not confirmed"):
         invoke(run, profile="production", ask=lambda question: "n")
     assert not run.ledger.file.exists()
 
 
-def test_answers_on_demand_are_held_against_the_price_on_demand(run):
+def test_invoke_checks_the_budget_against_on_demand_prices(run):
     with pytest.raises(BudgetError, match="may cost up to"):
         invoke(run, profile="production", budget_usd=run.plan().cost_usd_high * 1.1)
 

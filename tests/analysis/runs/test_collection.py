@@ -31,7 +31,7 @@ def stored(sent, tmp_path):
     return path
 
 
-def test_everything_comes_back_at_its_call(sent):
+def test_every_answer_is_joined_to_its_call(sent):
     assert read_counts(sent) == (100, 100, 0, 0, 0, 0, True)
     answers = load_answers(sent)
     assert answers["call_id"].to_list() == [f"c{index}" for index in range(100)]
@@ -62,7 +62,7 @@ def test_every_output_beyond_the_first_of_a_record_is_counted(sent, stored):
     assert read_counts(sent) == (100, 100, 0, 0, 3, 0, False)
 
 
-def test_a_line_too_many_disagrees_with_the_manifest_though_all_is_answered(sent, stored):
+def test_a_repeated_line_disagrees_with_the_manifest_though_every_record_is_answered(sent, stored):
     stored.write_bytes(stored.read_bytes() + b"no record\n")
     assert read_counts(sent) == (100, 100, 0, 0, 0, 1, False)
 
@@ -93,7 +93,7 @@ def test_converse_answers_come_back_too(emulator, tmp_path):
     assert run.read_outputs()["family"].unique().to_list() == ["converse"]
 
 
-def test_collecting_early_takes_what_is_there(run, set_up_emulator):
+def test_collecting_early_reads_the_output_that_exists(run, set_up_emulator):
     set_up_emulator(seconds={"Scheduled": 3600})
     submit(run, wait=False)
     assert read_counts(run) == (100, 0, 0, 100, 0, 0, None)
@@ -107,7 +107,7 @@ def test_collecting_again_changes_nothing(sent):
     assert {path.name: path.read_bytes() for path in (sent.folder / "outputs").iterdir()} == parts
 
 
-def test_the_folder_shows_how_far_the_run_has_come(run, emulator):
+def test_the_folder_shows_whether_a_run_is_finished_and_collected(run, emulator):
     assert (is_finished(run), is_collected(run)) == (False, False)
     submit(run)
     assert (is_finished(run), is_collected(run)) == (True, False)
@@ -115,7 +115,7 @@ def test_the_folder_shows_how_far_the_run_has_come(run, emulator):
     assert (is_finished(run), is_collected(run)) == (True, True)
 
 
-def test_answers_on_demand_show_it_as_well(emulator, tmp_path):
+def test_the_folder_of_an_invoked_run_shows_that_too(emulator, tmp_path):
     run = prepare(make_calls(3), make_prompt(), into=tmp_path / "runs", name="demo")
     invoke(run)
     assert (is_finished(run), is_collected(run)) == (True, False)
@@ -132,7 +132,7 @@ def test_what_was_not_collected_has_no_answers(sent):
         load_answers(sent)
 
 
-def test_the_run_folder_holds_what_it_should(sent):
+def test_the_run_folder_contains_the_documented_files(sent):
     collect(sent)
     names = {path.name for path in sent.folder.iterdir() if path.suffix != ".lock"}
     wanted = {"run.json", "calls.parquet", "records.parquet", "input", "ledger.jsonl", "output", "outputs"}
@@ -217,7 +217,7 @@ def test_a_missing_answer_on_demand_says_so(emulator, tmp_path):
     assert load_answers(run)["error_message"].drop_nulls().to_list() == ["it was not answered on demand"] * 2
 
 
-def test_jobs_that_still_run_are_no_loss(run, set_up_emulator):
+def test_records_of_running_jobs_are_missing_with_a_reason(run, set_up_emulator):
     set_up_emulator(seconds={"Scheduled": 3600})
     submit(run, wait=False)
     assert collect(run)["why"][0].startswith("100 missing: job01 has not ended: ")

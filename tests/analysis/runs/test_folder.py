@@ -34,7 +34,7 @@ def runs(tmp_path):
     return tmp_path
 
 
-def test_a_run_that_is_opened_gives_what_was_asked(runs):
+def test_an_opened_run_reads_back_what_was_asked(runs):
     run = open_run(runs / "duel")
     assert run.name == "duel"
     assert [prompt.name for prompt in run.read_prompts()] == ["short", "nova"]
@@ -43,7 +43,7 @@ def test_a_run_that_is_opened_gives_what_was_asked(runs):
     assert_frame_equal(run.read_calls(), CALLS)
 
 
-def test_a_run_that_was_not_sent_has_no_outputs_and_no_note(runs):
+def test_a_run_that_was_not_sent_has_no_outputs_and_no_ledger(runs):
     run = open_run(str(runs / "trial"))
     assert (len(run.read_outputs()), run.read_sending(), run.ledger.read()) == (0, {}, [])
 
@@ -54,7 +54,7 @@ def test_printing_a_run_shows_its_plan(runs):
     assert run._repr_html_() == run.plan()._repr_html_()
 
 
-def test_a_folder_without_a_run_names_those_beside_it(runs):
+def test_the_error_for_a_folder_without_a_run_lists_the_runs_beside_it(runs):
     with pytest.raises(RunError, match="not a run; there are duel, trial"):
         open_run(runs / "trail")
 
@@ -73,7 +73,7 @@ def test_runs_are_listed_by_name_one_row_per_variant(runs):
     assert_frame_equal(list_runs(runs), pl.DataFrame(rows, LOG, orient="row"))
 
 
-def test_jobs_that_have_ended_count_for_the_variants_they_hold(runs):
+def test_ended_jobs_count_for_the_variants_in_them(runs):
     ledger = open_run(runs / "duel").ledger
     ledger.append("seen", job_key="job01", job_try=1, status="InProgress")
     ledger.append("ended", job_key="job02", job_try=1, status="Failed")

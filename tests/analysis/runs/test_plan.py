@@ -105,7 +105,7 @@ def test_a_job_below_the_minimum_is_named_and_priced_on_demand():
     assert shown.cost_usd_high == pytest.approx(0.125, abs=0.0001)
 
 
-def test_more_jobs_than_may_run_together_are_told():
+def test_more_jobs_than_the_quota_allows_are_a_limit():
     prompt = make_prompt()
     records = pl.concat(make_records(prompt, [10, 10], job=f"job0{number}") for number in (1, 2, 3))
     limits = plan(records, prompt).limits.rows()
@@ -129,7 +129,7 @@ def test_samples_of_a_long_call_are_one_call():
     assert shown.limits["detail"][0].endswith("1 call may be longer: c1")
 
 
-def test_a_format_that_nobody_confirmed_is_told():
+def test_an_unconfirmed_format_is_a_limit():
     (limit,) = [limit for limit in list_limits(make_prompt(model_id="zai.glm-4.7")) if limit[0] == "format"]
     assert limit[1:] == (
         "short",
@@ -140,19 +140,19 @@ def test_a_format_that_nobody_confirmed_is_told():
 @pytest.mark.parametrize(
     ("model_id", "invocation_type"), [("zai.glm-4.7", "Converse"), ("qwen.qwen3-32b-v1:0", "InvokeModel")]
 )
-def test_a_format_that_is_known_is_no_limit(model_id, invocation_type):
+def test_a_known_format_is_not_a_limit(model_id, invocation_type):
     limits = list_limits(make_prompt(model_id=model_id, invocation_type=invocation_type))
     assert "format" not in [limit for limit, _, _ in limits]
 
 
-def test_limits_that_nobody_knows_are_said_to_be_unknown():
+def test_a_model_with_unknown_limits_is_a_limit():
     limits = list_limits(
         make_prompt(model_id="acme.talker-v1:0", max_tokens=10**9, invocation_type="Converse"), [10**9, 10**9]
     )
     assert limits == [("unknown", "short", "not all limits of acme.talker-v1:0 are known here")]
 
 
-def test_the_way_of_sending_sets_the_prices():
+def test_the_invocation_decides_the_prices():
     prompt = make_prompt()
     batch, on_demand = (
         plan(make_records(prompt, [10, 10]), prompt, invocation=way).cost_usd_high for way in ("batch", "on_demand")

@@ -50,7 +50,7 @@ def test_a_run_is_a_folder_of_calls_records_requests_and_what_was_asked(tmp_path
     assert list(tmp_path.iterdir()) == [run.folder]
 
 
-def test_preparing_again_gives_the_run_that_is_there(tmp_path):
+def test_preparing_again_returns_the_existing_run(tmp_path):
     first = prepare(CALLS, make_prompt(), into=tmp_path, name="trial")
     before = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")}
     assert prepare(CALLS, [make_prompt()], into=str(tmp_path), name="trial") == first
@@ -181,20 +181,20 @@ def test_a_run_that_was_sent_stays_when_the_quotas_of_the_account_change(tmp_pat
     assert read_files(run.folder) == before
 
 
-def test_a_run_that_was_sent_is_still_no_other_request(tmp_path, emulator):
+def test_a_run_that_was_sent_is_not_accepted_for_another_request(tmp_path, emulator):
     invoke(prepare(CALLS, make_prompt(), into=tmp_path, name="trial"), profile="emulator")
     with pytest.raises(RunError, match="max_tokens: 1024 -> 9"):
         prepare(CALLS, make_prompt(max_tokens=9), into=tmp_path, name="trial", quota_year="2024")
 
 
-def test_the_order_of_variants_makes_no_other_run(tmp_path):
+def test_the_order_of_variants_does_not_matter(tmp_path):
     prompts = [make_prompt("a"), make_prompt("b", max_tokens=9)]
     first = prepare(CALLS, prompts, into=tmp_path, name="trial")
     assert prepare(CALLS, prompts[::-1], into=tmp_path, name="trial") == first
 
 
 @pytest.mark.parametrize("name", ["Trial", "a/b", "..", ".a", "a b", "a" * 41, "ä"])
-def test_a_name_that_job_names_cannot_hold_is_refused(tmp_path, name):
+def test_a_name_that_job_names_cannot_contain_is_refused(tmp_path, name):
     with pytest.raises(RunError, match=r"the run's name: .* cannot be used in job names and S3 keys"):
         prepare(CALLS, make_prompt(), into=tmp_path, name=name)
     assert list(tmp_path.iterdir()) == []
@@ -223,7 +223,7 @@ def test_a_failed_prepare_leaves_nothing(tmp_path, prompt, own, error):
     assert list((tmp_path / "runs").iterdir()) == []
 
 
-def test_what_a_killed_prepare_left_is_not_in_the_way(tmp_path):
+def test_leftovers_of_a_killed_prepare_are_ignored(tmp_path):
     (tmp_path / ".trial-x" / "trial" / "input").mkdir(parents=True)
     (tmp_path / ".trial-x" / "trial" / "run.json").write_text("{")
     assert len(list_runs(tmp_path)) == 0
@@ -250,7 +250,7 @@ def test_what_a_killed_prepare_left_is_not_in_the_way(tmp_path):
     ],
 )
 @pytest.mark.parametrize("convert", [pl.DataFrame.clone, pl.DataFrame.to_pandas], ids=["polars", "pandas"])
-def test_a_frame_that_does_not_hold_calls_is_refused(tmp_path, calls, reason, convert):
+def test_a_frame_without_usable_calls_is_refused(tmp_path, calls, reason, convert):
     with pytest.raises(CallsError, match=reason):
         prepare(convert(calls), make_prompt(), into=tmp_path)
 
@@ -261,7 +261,7 @@ def test_prompts_need_names_of_their_own(tmp_path, prompts):
         prepare(CALLS, prompts, into=tmp_path)
 
 
-def test_what_was_asked_holds_no_time_no_version_and_no_place(tmp_path):
+def test_the_request_contains_no_time_no_version_and_no_path(tmp_path):
     run = prepare(CALLS, make_prompt(), into=tmp_path)
     asked = json.loads((run.folder / "run.json").read_bytes())
     assert asked.keys() == {"calls", "prompts", "quotas"}
@@ -295,12 +295,12 @@ def test_long_calls_are_written_to_parquet_a_few_at_a_time(tmp_path):
     assert_frame_equal(run.read_calls(), calls)
 
 
-def test_half_a_character_is_named(tmp_path):
+def test_the_error_for_a_lone_surrogate_gives_its_call(tmp_path):
     calls = pd.DataFrame({"call_id": ["a", "b"], "transcript": ["Hello.", "half \ud83d"]}, dtype=object)
     with pytest.raises(CallsError, match="1 transcripts contain lone surrogates, such as that of call 'b'"):
         prepare(calls, make_prompt(), into=tmp_path)
 
 
-def test_ids_that_pandas_made_fractions_are_whole_again(tmp_path):
+def test_ids_that_pandas_made_floats_become_whole_numbers(tmp_path):
     calls = CALLS.with_columns(call_id=pl.Series([1.0, 2.0, 3.0]))
     assert prepare(calls, make_prompt(), into=tmp_path).read_calls()["call_id"].to_list() == ["1", "2", "3"]

@@ -101,7 +101,7 @@ def test_fewer_records_than_a_batch_takes_stay_without_an_answer(set_up_emulator
     assert collect(run).select(COUNTS).row(0) == (120, 60, 0, 60, 0)
 
 
-def test_three_tries_are_the_last(set_up_emulator, tmp_path, capsys, list_account):
+def test_there_is_no_fourth_try(set_up_emulator, tmp_path, capsys, list_account):
     set_up_emulator(faults={"job-failed": 1}, min_records=1)
     run = prepare(make_calls(8), make_prompt(), into=tmp_path / "runs", name="demo", quotas={"min_records": 1})
     for left in (4, 2):
@@ -122,7 +122,7 @@ def test_a_job_that_failed_after_its_last_answer_is_done(half_done, tmp_path, ca
     assert is_finished(half_done)
 
 
-def test_a_ledger_cut_anywhere_pays_for_no_record_twice(half_done, list_account):
+def test_no_record_is_paid_for_twice_when_the_ledger_is_cut_anywhere(half_done, list_account):
     submit(half_done)
     lines = half_done.ledger.file.read_bytes().splitlines(keepends=True)
     for kept in range(len(lines)):
@@ -134,7 +134,7 @@ def test_a_ledger_cut_anywhere_pays_for_no_record_twice(half_done, list_account)
     assert [name[:12] for name in list_account()] == ["demo-job01-1", "demo-job01-2"]
 
 
-def test_what_was_written_for_a_try_that_never_came_about_is_written_again(half_done):
+def test_leftover_input_of_a_try_that_was_not_made_is_overwritten(half_done):
     folder = half_done.folder / "input" / "job01-2"
     folder.mkdir()
     (folder / "00007.jsonl").write_text("half a li", encoding="utf-8")
@@ -207,7 +207,7 @@ def test_no_record_is_paid_for_twice_whatever_fails(set_up_emulator, tmp_path, s
     assert answers["record_id"].is_unique().all()
 
 
-def test_what_is_agreed_to_are_the_records_without_an_answer(half_done):
+def test_the_question_is_about_the_records_without_an_answer(half_done):
     half_done.ledger.append("sending", invocation="batch", profile="production", region="us-east-1")
     asked = []
     confirm_cost(half_done, profile="production", ask=lambda question: asked.append(question) or "y")

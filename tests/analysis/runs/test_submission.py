@@ -16,7 +16,8 @@ from analysis.errors import BudgetError, JobError, QuotaError, RunError
 from analysis.jobs.batch import take_step
 from analysis.runs import confirm_cost, is_finished, stop
 from analysis.runs.status import plan_jobs
-from analysis.runs.submission import open_account, wait_for_jobs
+from analysis.runs.submission import open_account
+from analysis.runs.waiting import wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
 
 from .conftest import HAIKU, NOVA, make_calls, make_prompt
@@ -68,7 +69,7 @@ def test_one_step_does_not_wait(run, set_up_emulator):
     assert submit(run, wait=False)["status"].to_list() == ["Submitted"]
 
 
-def test_a_job_says_what_it_was_asked_for(run, emulator):
+def test_a_job_has_the_given_options(run, emulator):
     key = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
     submit(
         run,
@@ -99,7 +100,7 @@ def test_two_models_make_two_jobs(emulator, tmp_path):
     ]
 
 
-def test_jobs_wait_for_room_under_the_quota(emulator, tmp_path):
+def test_jobs_wait_while_the_quota_is_used_up(emulator, tmp_path):
     quotas = {"records_per_job": 100, "unfinished_jobs": 1}
     run = prepare(make_calls(300), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
     most = []
@@ -112,7 +113,7 @@ def test_jobs_wait_for_room_under_the_quota(emulator, tmp_path):
     assert max(most) == 1
 
 
-def test_jobs_of_others_take_room_too(set_up_emulator, tmp_path):
+def test_jobs_of_others_count_towards_the_quota(set_up_emulator, tmp_path):
     set_up_emulator(clock="realistic")
     quotas = {"unfinished_jobs": 1}
     first = prepare(make_calls(100), make_prompt(), into=tmp_path / "runs", name="first", quotas=quotas)
@@ -171,7 +172,7 @@ def test_off_the_emulator_bucket_and_role_are_needed(run, given):
         submit(run, profile="production", **given)
 
 
-def test_what_waits_for_room_is_not_sent_after_a_stop(set_up_emulator, emulator, tmp_path):
+def test_a_waiting_job_is_not_created_after_a_stop(set_up_emulator, emulator, tmp_path):
     set_up_emulator(seconds={"Scheduled": 3600})
     quotas = {"records_per_job": 100, "unfinished_jobs": 1}
     run = prepare(make_calls(200), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
@@ -190,7 +191,7 @@ def test_a_refused_job_does_not_hold_up_the_others(emulator, tmp_path):
     assert load_jobs(run)["status"].to_list() == ["refused", "Completed"]
 
 
-def test_answers_without_a_ledger_are_not_taken_for_those_of_another_account(run, emulator):
+def test_answers_without_a_ledger_are_not_mixed_with_another_account(run, emulator):
     invoke(run)
     run.ledger.file.unlink()
     with pytest.raises(RunError, match="has answers on demand, but no ledger that says with which profile"):
@@ -208,19 +209,19 @@ def test_what_was_never_sent_cannot_be_stopped(run):
         stop(run)
 
 
-def test_off_the_emulator_somebody_has_to_agree(run):
+def test_off_the_emulator_the_plan_has_to_be_confirmed(run):
     with pytest.raises(BudgetError, match="not confirmed"):
         submit(run, profile="production", bucket="b", role_arn="r", ask=lambda question: "n")
     assert not run.ledger.file.exists()
 
 
-def test_the_plan_is_what_is_agreed_to(run):
+def test_the_question_shows_the_plan(run):
     asked = []
     confirm_cost(run, profile="production", ask=lambda question: asked.append(question) or "yes")
     assert str(run.plan()) in asked[0]
 
 
-def test_nobody_at_the_keyboard_is_no_yes(run):
+def test_without_input_nothing_is_confirmed(run):
     def nobody(question):
         raise EOFError
 
@@ -233,7 +234,7 @@ def test_a_budget_below_the_estimate_stops_the_run(run):
         confirm_cost(run, profile="production", budget_usd=0.10)
 
 
-def test_an_unknown_price_holds_no_budget(tmp_path):
+def test_an_unknown_price_cannot_be_checked_against_a_budget(tmp_path):
     prompt = make_prompt(model_id="anthropic.claude-3-opus-20240229-v1:0")
     run = prepare(make_calls(100), prompt, into=tmp_path / "runs", name="demo")
     with pytest.raises(BudgetError, match="no price is known"):
@@ -251,19 +252,19 @@ def test_a_run_that_was_sent_is_not_sent_to_another_account(run, emulator):
         submit(run, profile="production", bucket="b", role_arn="r", ask=lambda question: "y")
 
 
-def test_a_run_that_was_sent_is_not_asked_on_demand_too(run, emulator):
+def test_a_submitted_run_is_not_invoked_too(run, emulator):
     submit(run)
     with pytest.raises(RunError, match="has been sent with invocation 'batch', not 'on_demand'"):
         invoke(run)
 
 
-def test_a_run_that_was_asked_on_demand_is_not_sent_too(run, emulator):
+def test_an_invoked_run_is_not_submitted_too(run, emulator):
     invoke(run)
     with pytest.raises(RunError, match="has been sent with invocation 'on_demand', not 'batch'"):
         submit(run)
 
 
-def test_a_run_that_is_answered_while_somebody_thinks_is_not_sent_too(run, emulator):
+def test_a_run_that_is_invoked_during_the_question_is_not_submitted_too(run, emulator):
     def answer_meanwhile(question):
         invoke(run)
         return "yes"
@@ -272,14 +273,14 @@ def test_a_run_that_is_answered_while_somebody_thinks_is_not_sent_too(run, emula
         submit(run, profile="production", bucket="b", role_arn="r", ask=answer_meanwhile)
 
 
-def test_on_demand_the_budget_is_held_against_the_price_on_demand(run):
+def test_on_demand_the_budget_is_checked_against_on_demand_prices(run):
     batch = run.plan().cost_usd_high
     confirm_cost(run, profile="production", budget_usd=batch * 1.1)
     with pytest.raises(BudgetError, match="may cost up to"):
         confirm_cost(run, invocation="on_demand", profile="production", budget_usd=batch * 1.1)
 
 
-def test_a_budget_that_is_no_number_is_none(run):
+def test_a_budget_of_nan_is_refused(run):
     with pytest.raises(BudgetError, match="the budget is nan USD"):
         confirm_cost(run, profile="production", budget_usd=float("nan"))
 
@@ -324,7 +325,7 @@ def test_small_runs_are_answered_on_demand(emulator, tmp_path):
     assert outputs["model_id"].unique().to_list() == [HAIKU]
 
 
-def test_answering_on_demand_again_asks_nothing(emulator, tmp_path):
+def test_invoking_again_sends_nothing(emulator, tmp_path):
     run = prepare(make_calls(7), make_prompt(), into=tmp_path / "runs", name="demo")
     invoke(run)
     before = [path.read_bytes() for path in run.folder.rglob("*.out")]
@@ -350,7 +351,7 @@ class Flaky:
         return self.client.get_model_invocation_job(**request)
 
 
-def test_waiting_outlives_a_network_that_is_away(run, emulator):
+def test_waiting_survives_a_network_outage(run, emulator):
     planned = plan_jobs(run)
     account = open_account(
         run, bucket="batchbook", profile="emulator", region="", prefix="p", fields={"shared": {"roleArn": ROLE}}
@@ -392,7 +393,7 @@ def test_two_processes_make_one_job(run, emulator):
     assert len(list_account(emulator)) == 1
 
 
-def test_the_ledger_holds_no_transcript(run, emulator):
+def test_the_ledger_contains_no_transcript(run, emulator):
     submit(run)
     events = [json.loads(line) for line in run.ledger.file.read_bytes().splitlines()]
     assert {event["event"] for event in events} >= {"sending", "intended", "created", "ended"}
@@ -423,7 +424,7 @@ def test_a_run_that_was_stopped_before_it_was_sent_is_finished(set_up_emulator, 
     assert submit(run, budget_usd=0.0)["status"].to_list() == ["Stopped"]
 
 
-def test_an_account_without_room_says_so_once_and_gets_the_input_once(set_up_emulator, run, capsys):
+def test_a_full_account_is_reported_once_and_gets_the_input_once(set_up_emulator, run, capsys):
     s3, moments = set_up_emulator(max_unfinished_jobs=0).client("s3"), []
 
     def sleep(seconds):
@@ -436,7 +437,7 @@ def test_an_account_without_room_says_so_once_and_gets_the_input_once(set_up_emu
     assert [each["LastModified"] for each in moments[0]] == [each["LastModified"] for each in moments[4]]
 
 
-def test_a_job_that_may_have_been_heard_is_not_noted_as_stopped(run, emulator, monkeypatch):
+def test_a_job_that_may_exist_is_not_recorded_as_stopped(run, emulator, monkeypatch):
     run.ledger.append("sending", invocation="batch", profile="emulator", region="us-east-1")
     run.ledger.append("intended", job_key="job01", job_try=1, status="intended", job_name="demo-job01-1-0")
     with pytest.raises(JobError, match="may have been heard by Bedrock, which does not list it yet; look again"):
