@@ -11,7 +11,7 @@ from bedrock_local.settings import Settings, write_settings
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
 COMMAND_R = "cohere.command-r-v1:0"
 OWN = pl.DataFrame([(COMMAND_R, "batch", 0.25, 0.75, "ours", None)], PRICE_SCHEMA, orient="row")
-REFUSED = "100 answers were refused, by the model or a content filter (stop: filtered), and paid for."
+REFUSED = "100 answers were refused by the model or a content filter (stop: filtered), and charged."
 
 
 @pytest.fixture

@@ -326,7 +326,7 @@ def test_the_manifests_are_compared_with_the_lines(make_run, make_prompt, tmp_pa
     manifests = pl.read_parquet(run.folder / "manifests.parquet")
     manifests.with_columns(success_records=pl.lit(99, pl.Int64)).write_parquet(run.folder / "manifests.parquet")
     text = write_text_of(run, tmp_path / "again")
-    assert "Bedrock&#39;s manifest of job01 counts 99 answers and 0 errors, and its lines are 100 answers" in text
+    assert "Bedrock&#39;s manifest of job01 counts 99 answers and 0 errors, but its lines are 100 answers" in text
     assert "have the same counts" not in text
 
 

@@ -194,7 +194,7 @@ def test_a_refused_job_does_not_hold_up_the_others(emulator, tmp_path):
 def test_answers_without_a_ledger_are_not_mixed_with_another_account(run, emulator):
     invoke(run)
     run.ledger.file.unlink()
-    with pytest.raises(RunError, match="has answers on demand, but no ledger that says with which profile"):
+    with pytest.raises(RunError, match="has answers on demand but no ledger that says with which profile"):
         submit(run)
 
 
@@ -412,7 +412,7 @@ def test_a_lost_ledger_does_not_pay_again_on_demand(run, emulator):
     submit(run)
     collect(run)
     run.ledger.file.unlink()
-    with pytest.raises(RunError, match=r"has the output of batch jobs, but no ledger of them; put ledger\.jsonl back"):
+    with pytest.raises(RunError, match=r"has the output of batch jobs but no ledger of them; put ledger\.jsonl back"):
         invoke(run)
 
 
