@@ -60,7 +60,7 @@ def run_until_stopped(emulator: Emulator, woken: threading.Event, stopped: threa
         try:
             is_busy = run_round(emulator)
         except Exception as error:
-            # A person has to correct settings or files that cannot be read, and is told once, not each second.
+            # A person has to correct settings or files that cannot be read: print that once, not in every round.
             if isinstance(error, SettingsError):
                 report_once(error)
             elif str(error) != printed:

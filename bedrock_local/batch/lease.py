@@ -25,7 +25,7 @@ def is_leased_elsewhere(time_slice: TimeSlice) -> bool:
 
 
 def renew_lease(time_slice: TimeSlice, questions: int) -> bool:
-    """Take or renew the lease while questions are out, else release it; return whether the progress has changed."""
+    """Acquire or renew the lease while questions are out, else release it; return whether the progress has changed."""
     progress, now = time_slice.progress, time.time()
     if not questions:
         release_lock(time_slice)

@@ -1,4 +1,4 @@
-"""The time that one process spends on one job: whoever has the job's lock works on it, until a deadline."""
+"""The time that one process works on one job: under the job's lock, until a deadline."""
 
 from __future__ import annotations
 

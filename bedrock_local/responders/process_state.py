@@ -26,7 +26,7 @@ class ProcessState:
     lock
         Held while a semaphore, pool or endpoint is looked up or made; reentrant, as a new pool looks up its semaphore.
     semaphores
-        A `FairSemaphore` for each responder; it lives as long as somebody is inside or waits.
+        A `FairSemaphore` for each responder; it lives as long as a thread is inside or waits.
     pools
         An `InferencePool` for each responder; it lives as long as a time slice, a thread or the next field has it.
     pools_with_answers

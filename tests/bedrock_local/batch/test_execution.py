@@ -94,8 +94,7 @@ def test_records_submitted_by_one_request_are_collected_by_later_ones(ask_with):
 def test_no_more_are_asked_at_once_than_a_responder_takes(ask_with, workers):
     oracle = Oracle(workers, held=["all"])
     get = ask_with(oracle)
-    get()
-    assert oracle.most_at_once == workers
+    ask_until(get, lambda _: oracle.at_once == workers)
     oracle.go.set()
     ask_until(get, has_ended)
     assert oracle.most_at_once == workers
