@@ -5,7 +5,7 @@ CALLS = $(SYNTHETIC)
 PROMPTS = notebooks/prompts/paragraph.md notebooks/prompts/headings.md
 RUN =
 
-.PHONY: run test check bench tour lab format clean
+.PHONY: run test test-browser test-crt check bench tour lab format clean
 
 run: $(STAMP) $(filter $(SYNTHETIC),$(CALLS))
 	@$(BIN)/batchbook run --calls "$(CALLS)" \
@@ -13,6 +13,15 @@ run: $(STAMP) $(filter $(SYNTHETIC),$(CALLS))
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Needs Chromium, Node.js and npm; without one of them its tests are skipped, or fail where CI is set.
+test-browser: $(STAMP)
+	$(BIN)/python -m pytest -m browser
+
+# With the common runtime boto3 signs by other code than users have, so what needs it is tested apart from the rest.
+test-crt: $(STAMP)
+	$(BIN)/pip install --quiet --target build/crt --upgrade awscrt
+	PYTHONPATH=build/crt $(BIN)/python -m pytest -m crt
 
 check: $(STAMP)
 	$(BIN)/ruff check

@@ -17,7 +17,9 @@ HOSTILE = (
 TEXT = f"Agent: Hello {HOSTILE}.\nCustomer: {HOSTILE} I want {{}} euros back, <b onclick=window.pwned=1>please</b>."
 NAMES = [stage.name for stage in STAGES]
 PAGES = ["index", *NAMES]
+MOST_MS = 600_000
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+pytestmark = pytest.mark.browser
 each_page = pytest.mark.parametrize("page", PAGES)
 
 
@@ -31,11 +33,10 @@ class Visit:
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium(give_up):
     """The system's Chromium, looked for before anything else is done."""
     path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if path is None:
-        give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         give_up("no Chromium on this machine: apt-get install chromium")
     return path
 
@@ -61,8 +62,10 @@ def browser(chromium, report):
     """A browser. The report comes first: no kernel can be waited for while playwright's loop runs."""
     with sync_playwright() as playwright:
         alone = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses root a sandbox
-        browser = playwright.chromium.launch(executable_path=chromium, args=alone)
-        yield browser
+        browser = playwright.chromium.launch(executable_path=chromium, args=alone, timeout=MOST_MS)
+        context = browser.new_context()
+        context.set_default_timeout(MOST_MS)
+        yield context
         browser.close()
 
 
@@ -109,8 +112,10 @@ def test_the_first_page_links_every_page_and_each_links_back(browser, report):
     tab.goto((report / "index.html").as_uri())
     for page in NAMES:
         tab.click(f"a[href='{page}.html']")
+        tab.wait_for_url(f"**/{page}.html")
         assert tab.title() == f"demo: {page}"
         tab.click("a[href='index.html']")
+        tab.wait_for_url("**/index.html")
         assert tab.title() == "demo: cost and stop reasons"
 
 
