@@ -18,6 +18,9 @@ from analysis.errors import NotebookError
 
 # Otherwise the kernel prints a warning that its connection is not encrypted.
 QUIET = ["--IPKernelApp.log_level=50"]
+# Seconds for the start of a kernel and for the output of a cell that has ended: the defaults of 60 and of 4 are too
+# short on a busy machine.
+KERNEL_TIMEOUT_S = 600
 NOT_SHOWN: tuple[Any, ...] = ("", {}, math.inf)  # values left out of a page: empty ones, and a budget without limit
 LINK = re.compile(r'(<a href="[a-z_]+)\.ipynb"')
 
@@ -76,6 +79,8 @@ def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> P
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
             extra_arguments=QUIET,
+            start_timeout=KERNEL_TIMEOUT_S,
+            iopub_timeout=KERNEL_TIMEOUT_S,
             coalesce_streams=True,  # otherwise every step of a progress bar is a line
         )
     except papermill.PapermillExecutionError as error:
