@@ -438,7 +438,7 @@ BODIES = st.binary(max_size=20) | st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     service=st.sampled_from(["s3", "s3", "bedrock", "bedrock-runtime"]),
     method=st.sampled_from(["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS"]),

@@ -8,6 +8,11 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 SANITIZE = Path(__file__).with_name("sanitize.cfg")
+# nbval waits five seconds for what a cell shows, and has no option for more.
+PATIENT = """
+from nbval.plugin import IPyNbCell
+IPyNbCell.output_timeout = property(lambda cell: 600, lambda cell, seconds: None)
+"""
 
 
 @pytest.fixture
@@ -18,11 +23,13 @@ def validate(account, tmp_path):
     their `../runs` would be this project's: only in a copy do the calls, the runs and the account belong to the test.
     """
     shutil.copytree(FOLDER, tmp_path / "notebooks")
+    (tmp_path / "notebooks" / "conftest.py").write_text(PATIENT)
 
     def run(*options):
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", *map(str, options)]
         # What pytest tells its children of the test that runs would change how a kernel writes.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        environment["TQDM_DISABLE"] = "1"  # as `make tour`: a bar comes where something takes long
         result = subprocess.run(
             command, cwd=tmp_path / "notebooks", env=environment, capture_output=True, text=True, check=False
         )
@@ -32,5 +39,6 @@ def validate(account, tmp_path):
 
 
 def test_the_tour_shows_what_is_committed(validate):
-    code, text = validate("--nbval", f"--nbval-sanitize-with={SANITIZE}", "tour.ipynb")
+    options = ["--nbval", f"--nbval-sanitize-with={SANITIZE}", "--nbval-kernel-startup-timeout=600"]
+    code, text = validate(*options, "tour.ipynb")
     assert code == 0, f"{text}\n\nIf the new outputs are right, `make tour` writes them."

@@ -15,6 +15,7 @@ from analysis.runs.waiting import take_first_step, wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
+HOUR = 3600
 
 
 class Changed:
@@ -101,10 +102,10 @@ def test_a_status_that_nobody_knows_is_a_running_job(run, account):
 @pytest.mark.parametrize(
     ("seconds", "status"),
     [
-        ({"Submitted": 99}, "Submitted"),
-        ({"Validating": 99}, "Validating"),
-        ({"Scheduled": 99}, "Scheduled"),
-        ({"Scheduled": 0, "InProgress": 99}, "InProgress"),
+        ({"Submitted": HOUR}, "Submitted"),
+        ({"Validating": HOUR}, "Validating"),
+        ({"Scheduled": HOUR}, "Scheduled"),
+        ({"Scheduled": 0, "InProgress": HOUR}, "InProgress"),
     ],
 )
 def test_unfinished_jobs_of_every_status_count(run, account, tmp_path, seconds, status):
@@ -118,7 +119,7 @@ def test_unfinished_jobs_of_every_status_count(run, account, tmp_path, seconds, 
 
 
 def test_a_job_that_is_stopping_counts_as_unfinished(run, account, tmp_path):
-    write_settings(tmp_path / "emulator", Settings(seconds={"Stopping": 99}))
+    write_settings(tmp_path / "emulator", Settings(seconds={"Submitted": HOUR, "Stopping": HOUR}))
     take_step(plan_jobs(run), run.ledger, account)
     stop_jobs(plan_jobs(run), run.ledger, account.bedrock)
     assert count_unfinished("anthropic.claude-haiku-4-5-20251001-v1:0", account) == 1

@@ -110,7 +110,7 @@ def go_on(choose_parameters, tmp_path):
 def test_a_report_waits_for_jobs_that_run(go_on, make_run, make_prompt, tmp_path, monkeypatch):
     monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "account"))
     (tmp_path / "account").mkdir()
-    write_settings(tmp_path / "account", Settings(clock="realistic"))
+    write_settings(tmp_path / "account", Settings(seconds={"Submitted": 3600}))
     run = make_run(100, make_prompt())
     is_complete, said = go_on(run, wait=False)
     assert (is_complete, said) == (False, ["[1/5] prepare: already done", "[2/5] submit"])

@@ -105,7 +105,7 @@ def read_file(job):
 
 
 @given(st.lists(calls, min_size=1, max_size=4), st.tuples(prompts(1), prompts(2), prompts(3)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_each_line_is_what_the_family_writes_to_the_byte(rows, variants):
     frame = number_calls(rows)
     by_name, by_id = ({p.name: p for p in variants}, {row["call_id"]: row for row in frame.iter_rows(named=True)})
@@ -120,7 +120,7 @@ def test_each_line_is_what_the_family_writes_to_the_byte(rows, variants):
 
 
 @given(st.lists(calls, min_size=2, max_size=4), st.tuples(prompts(1), prompts(2)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_record_has_an_id_of_its_own_which_it_has_in_any_run(rows, variants):
     assume(structs.replace(variants[0], name="p2", samples=1) != structs.replace(variants[1], samples=1))
     with TemporaryDirectory() as folder:

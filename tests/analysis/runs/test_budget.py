@@ -44,7 +44,7 @@ def test_a_budget_is_checked_against_the_prices_of_the_region(tmp_path):
 
 
 def test_a_run_with_a_waiting_job_is_checked_against_the_budget(set_up_emulator, tmp_path):
-    set_up_emulator(clock="realistic")
+    set_up_emulator(seconds={"Submitted": 3600})
     quotas = {"records_per_job": 100, "unfinished_jobs": 1}
     run = prepare(make_calls(200), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
     assert submit(run, wait=False)["status"].to_list() == ["Submitted", "planned"]

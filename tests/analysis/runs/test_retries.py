@@ -163,7 +163,7 @@ def test_the_run_prepared_elsewhere_sends_the_same_retry_once(half_done, tmp_pat
 def test_two_processes_send_one_retry(half_done, list_account):
     command = [sys.executable, "-c", SUBMIT, str(half_done.folder)]
     processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [process.wait(60) for process in processes] == [0, 0]
+    assert [process.wait() for process in processes] == [0, 0]
     assert len(list_account()) == 2
     assert collect(open_run(half_done.folder)).select(COUNTS).row(0) == (200, 200, 0, 0, 0)
 

@@ -1,7 +1,6 @@
 import gzip
 import io
 import json
-import time
 import zipfile
 from pathlib import Path
 
@@ -449,13 +448,6 @@ def test_published_conversations_are_read_whole(name, calls):
     words = pl.read_parquet(DATA / f"{name}_turns.parquet")["text"].str.len_chars().sum()
     assert len(read) == calls
     assert read["transcript"].str.len_chars().sum() > words
-
-
-@pytest.mark.skipif(not DATA.exists(), reason="the shared data is not here")
-def test_86117_turns_are_read_in_less_than_two_seconds():
-    begin = time.perf_counter()
-    read_calls(DATA / "star_turns.parquet")
-    assert time.perf_counter() - begin < 2
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the shared data is not here")

@@ -60,7 +60,7 @@ MEANINGS = (
 )
 # The name of a case says enough, and to look for a shorter request takes long.
 few = settings(
-    derandomize=True, database=None, deadline=None, max_examples=2, phases=[Phase.generate],
+    derandomize=True, database=None, max_examples=2, phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 several = settings(few, max_examples=25)

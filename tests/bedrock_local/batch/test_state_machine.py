@@ -239,7 +239,6 @@ def test_no_order_of_events_loses_a_record_or_takes_a_status_back(
     few = settings(
         max_examples=25,
         stateful_step_count=25,
-        deadline=None,
         derandomize=True,
         database=None,
         # To look for a shorter story takes minutes.

@@ -142,7 +142,7 @@ VALUES = st.recursive(
 CHANGES = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=4)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     name=st.sampled_from(sorted(TABLE)), changes=CHANGES, invocation_type=st.sampled_from(["InvokeModel", "Converse"])
 )
@@ -153,7 +153,7 @@ def test_any_body_is_answered_or_refused_with_400(name, changes, invocation_type
     assert "modelOutput" in line or line["error"]["errorMessage"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(base=st.sampled_from(sorted(MODELS)), changes=CHANGES)
 def test_any_change_of_a_conversation_is_answered_or_refused_with_400(base, changes):
     line = answer_any(base, TABLE["nova"][1] | changes, "Converse")

@@ -42,7 +42,7 @@ LONGEST = {
 
 
 @pytest.mark.parametrize("pattern", LONGEST)
-@settings(derandomize=True, max_examples=20, database=None, deadline=None)
+@settings(derandomize=True, max_examples=20, database=None)
 @given(data=st.data())
 def test_a_pattern_matches_what_re_matches(pattern, data):
     likely = st.from_regex(re.compile(pattern, re.ASCII)).map(lambda text: text[:12])

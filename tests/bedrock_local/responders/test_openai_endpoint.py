@@ -55,7 +55,7 @@ class Server:
             self.most = max(self.most, self.out)
             status, answer, headers = self.answers.pop(0) if self.answers else (200, ANSWER, {})
         if "slow" in body["messages"][-1]["content"]:
-            self.is_held.wait(10)
+            self.is_held.wait()
         with self.lock:
             self.out -= 1
         if status is None:
@@ -65,7 +65,7 @@ class Server:
         handler.send_response(status)
         for name, value in {"content-length": str(len(content)), **headers}.items():
             handler.send_header(name, value)
-        with suppress(BrokenPipeError):  # of who waits no longer
+        with suppress(ConnectionError):  # of who waits no longer
             handler.end_headers()
             handler.wfile.write(content)
 
@@ -281,6 +281,8 @@ def test_an_answer_that_takes_too_long_is_a_timeout_and_not_asked_for_again(serv
     with pytest.raises(ServiceError, match="ModelTimeoutException"):
         endpoint(Question("m", "", "slow", 5))
     endpoint.pool.clear()
+    while not server.requests:  # the server may read a request after nobody waits for its answer
+        pass
     assert len(server.requests) == 1
 
 

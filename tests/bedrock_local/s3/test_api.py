@@ -130,7 +130,7 @@ def test_a_script_gives_what_moto_gives(folder, moto):
 KEYS = st.text(st.sampled_from("ab./-_é%+ ~"), min_size=1, max_size=6)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(
     keys=st.sets(KEYS, min_size=1, max_size=8),
     prefix=st.sampled_from(["", "a", "a/", "b."]),

@@ -255,7 +255,6 @@ def test_random_sequences_give_what_moto_gives(moto, tmp_path_factory):
         settings=settings(
             max_examples=12,
             stateful_step_count=30,
-            deadline=None,
             derandomize=True,
             database=None,
             phases=[Phase.generate],  # to shrink a failure takes minutes, and the sequence says enough

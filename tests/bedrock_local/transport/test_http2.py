@@ -43,7 +43,9 @@ class Client:
         self.socket.close()
 
     def push(self, *frames):
-        self.socket.sendall(self.h2.data_to_send() + b"".join(frame.serialize() for frame in frames))
+        # What a server said before it hung up can still be read.
+        with suppress(ConnectionError):
+            self.socket.sendall(self.h2.data_to_send() + b"".join(frame.serialize() for frame in frames))
 
     def begin(self, method, path, *, is_whole=False, **headers):
         number = self.h2.get_next_available_stream_id()
@@ -114,6 +116,11 @@ def ask_http1(server, method, path, body):
         return response.status, {name.lower(): value for name, value in response.headers.items()}, response.read()
 
 
+def ask_http2(server, method, path, body):
+    with closing(Client(server.port)) as client:
+        return client.ask(method, path, body)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
@@ -139,7 +146,7 @@ def test_a_connection_answers_many_requests_at_once(folder):
     barrier = threading.Barrier(20)
 
     def answer(_):
-        return Reply(f"{barrier.wait(60)}", "end", 1, 1)
+        return Reply(f"{barrier.wait()}", "end", 1, 1)
 
     answer.workers = 20
     with (
@@ -152,11 +159,24 @@ def test_a_connection_answers_many_requests_at_once(folder):
 
 def test_a_connection_that_waits_for_its_answer_is_not_idle(folder, monkeypatch):
     monkeypatch.setattr(Handler, "timeout", 0.05)
-    slow = threading.Event()
-    with serve(folder, responder=lambda _: Reply(f"{slow.wait(0.3)}", "end", 1, 1)) as server:
-        with closing(Client(server.port)) as client:
-            assert client.ask("POST", CONVERSE, HELLO)[0] == 200
-        assert ask_http1(server, "POST", CONVERSE, HELLO)[0] == 200
+    heard, slow = [], threading.Event()
+
+    def answer(question):
+        heard.append(question)
+        return Reply(f"{slow.wait(0.3)}", "end", 1, 1)
+
+    def ask(ask_once):
+        heard.clear()
+        while True:
+            try:
+                return ask_once(server, "POST", CONVERSE, HELLO)[0]
+            except (AssertionError, ConnectionError):
+                # On a busy machine the request may come when its connection has been idle for too long.
+                if heard:
+                    raise
+
+    with serve(folder, responder=answer) as server:
+        assert [ask(ask_http1), ask(ask_http2)] == [200, 200]
 
 
 def test_large_bodies_go_both_ways_as_there_is_room(client, calls):
@@ -238,7 +258,7 @@ def test_requests_beyond_the_threads_are_refused_and_may_come_again(folder, monk
     monkeypatch.setattr("bedrock_local.transport.server.MOST_THREADS", 2)
     held = threading.Event()
     with (
-        serve(folder, responder=lambda _: Reply(f"{held.wait(60)}", "end", 1, 1)) as server,
+        serve(folder, responder=lambda _: Reply(f"{held.wait()}", "end", 1, 1)) as server,
         closing(Client(server.port)) as client,
     ):
         first, second, third = [client.send("POST", CONVERSE, HELLO) for _ in range(3)]
@@ -277,7 +297,8 @@ def make_frame(kind, content=b"", *, flags=0, stream=0):
     ids=lambda frames: f"{frames[0][3]}-{len(frames)}",
 )
 def test_who_breaks_the_rules_is_hung_up_on_and_nobody_else(client, server, frames):
-    client.socket.sendall(b"".join(frames))
+    with suppress(ConnectionError):  # the server may hang up before it has got all of it
+        client.socket.sendall(b"".join(frames))
     client.read_end()
     assert ask_http1(server, "GET", "/", b"")[0] == 200
 
@@ -298,7 +319,7 @@ FRAMES = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(frames=st.lists(FRAMES, max_size=12))
 def test_no_frames_at_all_break_the_server(server, capfd, frames):
     with socket.create_connection(("127.0.0.1", server.port)) as talk:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -349,7 +349,8 @@ def test_a_new_job_is_worked_on_at_once(open_served, jobs_of, folder, clock, rec
     jobs.put([record(1)])
     for name in ("first", "second"):
         job = {"jobArn": jobs.create(jobName=name)}
-        assert any(len(jobs.names(job)) == 2 for _ in range(1000))
+        while len(jobs.names(job)) < 2:
+            pass
 
 
 def test_a_function_of_the_process_answers(folder):
@@ -373,7 +374,7 @@ def test_both_doors_work_on_one_job_at_once(server, client_of, record, jobs_of):
 
 
 def test_the_end_of_the_server_hangs_up_on_its_clients(folder):
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     with serve(folder) as server:
         idle = socket.create_connection(("127.0.0.1", server.port))
         idle.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -382,7 +383,9 @@ def test_the_end_of_the_server_hangs_up_on_its_clients(folder):
         assert idle.recv(1) == b""
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port))
-    assert threading.active_count() == threads
+    # The thread of a connection ends a moment after the connection.
+    while set(threading.enumerate()) - threads:
+        pass
 
 
 @pytest.mark.parametrize(
@@ -392,7 +395,11 @@ def test_the_end_of_the_server_hangs_up_on_its_clients(folder):
 )
 def test_a_connection_with_nothing_to_do_is_ended(folder, monkeypatch, begun):
     monkeypatch.setattr(server_module.Handler, "timeout", 0.05)
-    with serve(folder) as server, socket.create_connection(("127.0.0.1", server.port)) as talk:
+    with (
+        serve(folder) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as talk,
+        suppress(ConnectionError),  # of what a busy machine sends after the end
+    ):
         talk.sendall(begun)
         read_to_end(talk)
 
