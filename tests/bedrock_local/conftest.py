@@ -248,7 +248,8 @@ def jobs_of():
 
 @pytest.fixture
 def jobs_at(open_at):
-    return lambda **settings: Jobs(open_at(**settings))
+    """Jobs of which a question does all that the clock allows, however busy the machine."""
+    return lambda **settings: Jobs(open_at(**{"work_seconds": 600} | settings))
 
 
 @pytest.fixture

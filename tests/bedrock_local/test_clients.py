@@ -87,13 +87,14 @@ def test_the_cli_runs_a_job_on_a_file_that_it_copies(aws, calls):
     config = ["--input-data-config", INPUT, "--output-data-config", OUTPUT]
     names = ["--job-name", "first", "--role-arn", ROLE, "--model-id", HAIKU]
     arn = aws("bedrock", "create-model-invocation-job", *names, *config)["jobArn"]
-    job = aws("bedrock", "get-model-invocation-job", "--job-identifier", arn)
+    while "endTime" not in (job := aws("bedrock", "get-model-invocation-job", "--job-identifier", arn)):
+        pass
     assert (job["jobArn"], job["totalRecordCount"]) == (arn, 3)
     assert "in/calls.jsonl" in aws("s3", "ls", "--recursive", "s3://calls")
 
 
 def test_the_cli_lists_and_stops_jobs_of_the_other_door(aws, inside, calls, server, request_of):
-    change_settings(server.emulator.folder, clock="realistic", seconds={})
+    change_settings(server.emulator.folder, seconds={"Submitted": 3600, "Stopping": 3600})
     arn = inside.client("bedrock").create_model_invocation_job(**request_of())["jobArn"]
     aws("bedrock", "stop-model-invocation-job", "--job-identifier", arn.split("/")[-1])
     (job,) = aws("bedrock", "list-model-invocation-jobs")["invocationJobSummaries"]

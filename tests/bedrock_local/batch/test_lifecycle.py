@@ -21,7 +21,7 @@ HOUR = 3600
 def slow(jobs_at, record):
     """Jobs whose statuses last 60, 60, 180 and 100 seconds, with 100 records put."""
     waiting = {"Submitted": 60, "Validating": 60, "Scheduled": 180, "InProgress": 100, "Stopping": 30}
-    made = jobs_at(seconds=waiting, work_seconds=600)
+    made = jobs_at(seconds=waiting)
     made.put([record(number) for number in range(100)])
     return made
 
@@ -57,7 +57,7 @@ def test_a_factor_makes_the_clock_faster(jobs_at, clock, record):
 
 
 def test_the_instant_clock_takes_a_fraction_of_a_second(folder, record, clock):
-    session = open_session(folder, settings=Settings(min_records=1), now=clock)
+    session = open_session(folder, settings=Settings(min_records=1, work_seconds=600), now=clock)
     session.client("s3").create_bucket(Bucket="calls")
     session.client("s3").put_object(Bucket="calls", Key="in/a.jsonl", Body=json.dumps(record(1)).encode())
     bedrock = session.client("bedrock")
@@ -258,7 +258,7 @@ def test_a_job_that_no_request_is_about_expires(jobs_at, clock):
     ("seconds", "end"), [({"Scheduled": 30 * HOUR}, "Expired"), ({"InProgress": 48 * HOUR}, "PartiallyCompleted")]
 )
 def test_a_timeout_runs_with_the_factor_of_the_clock(jobs_at, clock, record, seconds, end):
-    jobs = jobs_at(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 0} | seconds, speed=60, work_seconds=600)
+    jobs = jobs_at(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 0} | seconds, speed=60)
     jobs.put([record(number) for number in range(10)])
     arn = jobs.create()
     for _ in range(2):
@@ -287,12 +287,12 @@ def test_a_job_that_takes_too_long_is_completed_in_part(jobs_at, clock, record):
 
 
 def test_a_job_that_has_begun_does_not_expire_when_settings_change(jobs_at, clock, record):
-    jobs = jobs_at(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 100}, work_seconds=600)
+    jobs = jobs_at(seconds={"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 100})
     jobs.put([record(number) for number in range(10)])
     arn = jobs.create()
     clock.move(50)
     assert jobs.get(arn)["status"] == "InProgress"
-    later = jobs_at(seconds={"Scheduled": 30 * HOUR}, work_seconds=600)
+    later = jobs_at(seconds={"Scheduled": 30 * HOUR})
     clock.move(24 * HOUR)
     assert later.get(arn)["status"] == "PartiallyCompleted"
 
@@ -308,7 +308,7 @@ def test_records_that_are_marked_as_not_processed_stay_so(jobs_at, clock, record
     # Five records are answered, one to a question, and at least one is marked.
     for _ in range(6):
         jobs.get(arn)
-    job = jobs_at(work_seconds=600, unprocessed_records="expired").get(arn)
+    job = jobs_at(unprocessed_records="expired").get(arn)
     assert (job["status"], job["processedRecordCount"]) == ("PartiallyCompleted", 5)
     assert len(jobs.outputs(job)) == 10
 
@@ -316,7 +316,7 @@ def test_records_that_are_marked_as_not_processed_stay_so(jobs_at, clock, record
 @pytest.mark.parametrize(("least", "speed"), [(10, 2), (50, 1000)])
 def test_a_job_lasts_as_long_as_its_records_or_its_status_take(jobs_at, clock, record, least, speed):
     seconds = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": least}
-    jobs = jobs_at(seconds=seconds, records_per_second=speed, work_seconds=600)
+    jobs = jobs_at(seconds=seconds, records_per_second=speed)
     jobs.put([record(number) for number in range(100)])
     arn, counts = jobs.create(), []
     for _ in range(5):
@@ -337,7 +337,7 @@ def test_a_status_stays_when_the_clock_is_set_back(slow, clock):
 
 def test_a_stopped_job_whose_input_was_edited_ends(jobs_at, clock, record, folder):
     seconds = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 100, "Stopping": 0}
-    jobs = jobs_at(seconds=seconds, unprocessed_records="expired", work_seconds=600)
+    jobs = jobs_at(seconds=seconds, unprocessed_records="expired")
     jobs.put([record(number) for number in range(10)])
     arn = jobs.create()
     clock.move(50)
@@ -349,7 +349,7 @@ def test_a_stopped_job_whose_input_was_edited_ends(jobs_at, clock, record, folde
 
 def test_a_stopped_job_marks_the_records_that_can_still_be_read(jobs_at, clock, record, folder):
     seconds = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 100, "Stopping": 0}
-    jobs = jobs_at(seconds=seconds, unprocessed_records="expired", work_seconds=600)
+    jobs = jobs_at(seconds=seconds, unprocessed_records="expired")
     jobs.put([record(number) for number in range(10)])
     arn = jobs.create()
     clock.move(1)

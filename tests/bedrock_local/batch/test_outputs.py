@@ -15,7 +15,7 @@ def running(jobs_at, record):
 
     def make(**settings):
         seconds = {"Submitted": 0, "Validating": 0, "Scheduled": 0, "InProgress": 100}
-        made = jobs_at(**{"seconds": seconds, "work_seconds": 600} | settings)
+        made = jobs_at(**{"seconds": seconds} | settings)
         made.put([record(number) for number in range(100)])
         return made
 

@@ -20,7 +20,7 @@ def few(jobs_at, record):
     """Jobs of 100 seconds, of which two may be under way."""
 
     def make(**settings):
-        made = jobs_at(**{"max_unfinished_jobs": 2, "seconds": WAITING, "work_seconds": 600} | settings)
+        made = jobs_at(**{"max_unfinished_jobs": 2, "seconds": WAITING} | settings)
         made.put([record(number) for number in range(10)])
         return made
 
