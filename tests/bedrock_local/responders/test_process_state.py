@@ -29,14 +29,14 @@ if child := os.fork():
     print(len(PROCESS.semaphores), len(PROCESS.pools), len(PROCESS.leases), len(PROCESS.endpoints), PROCESS.reported)
 else:
     print(len(PROCESS.semaphores), len(PROCESS.pools), len(PROCESS.leases), len(PROCESS.endpoints), PROCESS.reported)
-    print(PROCESS.process_id != parent, PROCESS.lock.acquire(timeout=10), flush=True)
+    print(PROCESS.process_id != parent, PROCESS.lock.acquire(timeout=300), flush=True)
     os._exit(0)
 """
 
 
 def test_a_child_that_is_forked_begins_with_an_empty_state(tmp_path):
     command = [sys.executable, "-c", FORK]
-    forked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path)
+    forked = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert forked.stdout.splitlines() == ["0 0 0 0 set()", "True True", "1 1 1 1 {'reported'}"]
     assert forked.stderr == "bedrock_local: reported\n"
 
