@@ -145,12 +145,12 @@ def find_s3_operation(request: Request, bucket: str, key: str) -> str:
     if not bucket:
         return "ListBuckets" if request.method == "GET" else ""
     for method, words, name in S3_OBJECT if key else S3_BUCKET:
-        if method == request.method and all(is_asked(word, request) for word in words.split()):
+        if method == request.method and all(has_word(word, request) for word in words.split()):
             return name if words or not UNKNOWN_WORDS & request.query.keys() else ""
     return ""
 
 
-def is_asked(word: str, request: Request) -> bool:
+def has_word(word: str, request: Request) -> bool:
     """Return whether a word stands in the query, or a header of that name was sent."""
     return word in (request.headers if word.startswith("x-amz-") else request.query)
 

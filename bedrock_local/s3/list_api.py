@@ -48,7 +48,7 @@ def list_objects_v2(request: ResolvedRequest, emulator: Emulator) -> Response:
         "KeyCount": len(page),
         "ContinuationToken": query.get("continuation-token"),
         "NextContinuationToken": make_token(page.last) if page.is_truncated else None,
-        "StartAfter": encoded(request, query["start-after"]) if query.get("start-after") else None,
+        "StartAfter": encode_key(request, query["start-after"]) if query.get("start-after") else None,
     }
     return xml_response("ListBucketResult", fields)
 
@@ -59,9 +59,9 @@ def list_objects(request: ResolvedRequest, emulator: Emulator) -> Response:
     page = fill_page(request, emulator, bucket, request.query.get("marker", ""))
     fields = {
         **common_fields(request, bucket, page),
-        "Marker": encoded(request, request.query.get("marker", "")),
+        "Marker": encode_key(request, request.query.get("marker", "")),
         # S3 returns a next marker only with a delimiter; otherwise clients use the last key.
-        "NextMarker": encoded(request, page.last) if page.is_truncated and "delimiter" in request.query else None,
+        "NextMarker": encode_key(request, page.last) if page.is_truncated and "delimiter" in request.query else None,
     }
     return xml_response("ListBucketResult", fields)
 
@@ -72,8 +72,8 @@ def list_versions(request: ResolvedRequest, emulator: Emulator) -> Response:
     page = fill_page(request, emulator, bucket, request.query.get("key-marker", ""))
     fields = common_fields(request, bucket, page)
     versions = [{**content, "VersionId": "null", "IsLatest": True} for content in fields.pop("Contents")]
-    markers = {"NextKeyMarker": encoded(request, page.last), "NextVersionIdMarker": "null"}
-    fields |= {"KeyMarker": encoded(request, request.query.get("key-marker", "")), "Version": versions}
+    markers = {"NextKeyMarker": encode_key(request, page.last), "NextVersionIdMarker": "null"}
+    fields |= {"KeyMarker": encode_key(request, request.query.get("key-marker", "")), "Version": versions}
     return xml_response("ListVersionsResult", fields | (markers if page.is_truncated else {}))
 
 
@@ -82,13 +82,13 @@ def common_fields(request: Request, bucket: str, page: Page) -> dict[str, Any]:
     query = request.query
     return {
         "Name": bucket,
-        "Prefix": encoded(request, query.get("prefix", "")),
-        "Delimiter": encoded(request, query["delimiter"]) if query.get("delimiter") else None,
+        "Prefix": encode_key(request, query.get("prefix", "")),
+        "Delimiter": encode_key(request, query["delimiter"]) if query.get("delimiter") else None,
         "MaxKeys": read_count(request, "max-keys", PAGE_KEYS),
         "EncodingType": query.get("encoding-type"),
         "IsTruncated": page.is_truncated,
         "Contents": [describe(request, key, metadata) for key, metadata in page.found],
-        "CommonPrefixes": [{"Prefix": encoded(request, prefix)} for prefix in page.prefixes],
+        "CommonPrefixes": [{"Prefix": encode_key(request, prefix)} for prefix in page.prefixes],
     }
 
 
@@ -97,7 +97,7 @@ def fill_page(request: Request, emulator: Emulator, bucket: str, after: str) -> 
     prefix, delimiter = request.query.get("prefix", ""), request.query.get("delimiter", "")
     limit, page = read_count(request, "max-keys", PAGE_KEYS), Page()
     for key, path in store.walk_keys(store.bucket_folder(emulator.folder, bucket), prefix=prefix, after=after):
-        group = group_of(key, prefix, delimiter)
+        group = find_common_prefix(key, prefix, delimiter)
         if group and (group == page.last or group <= after):
             continue
         if len(page) >= limit:
@@ -113,7 +113,7 @@ def fill_page(request: Request, emulator: Emulator, bucket: str, after: str) -> 
     return page
 
 
-def group_of(key: str, prefix: str, delimiter: str) -> str:
+def find_common_prefix(key: str, prefix: str, delimiter: str) -> str:
     """Return the common prefix under which a key is listed; empty when the key itself is."""
     end = key.find(delimiter, len(prefix)) if delimiter else -1
     return key[: end + len(delimiter)] if end >= 0 else ""
@@ -124,7 +124,7 @@ def describe(request: Request, key: str, metadata: ObjectMetadata) -> dict[str, 
     is_owned = "list-type" not in request.query or request.query.get("fetch-owner") == "true"
     algorithms = [name.upper() for name in metadata.checksums]
     return {
-        "Key": encoded(request, key),
+        "Key": encode_key(request, key),
         "LastModified": iso_time(metadata.modified_ns // 10**9),
         "ETag": f'"{metadata.etag}"',
         "ChecksumAlgorithm": algorithms,
@@ -136,7 +136,7 @@ def describe(request: Request, key: str, metadata: ObjectMetadata) -> dict[str, 
     }
 
 
-def encoded(request: Request, text: str) -> str:
+def encode_key(request: Request, text: str) -> str:
     """Encode a key as the query asks: as it is, or for a URL."""
     encoding = request.query.get("encoding-type")
     if encoding not in (None, "", "url"):

@@ -24,7 +24,7 @@ from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.timestamps import iso_time
 from bedrock_local.s3 import store
 from bedrock_local.s3.checksums import Received, receive, write_chunks
-from bedrock_local.s3.list_api import encoded, read_count
+from bedrock_local.s3.list_api import encode_key, read_count
 from bedrock_local.s3.multipart_checksums import check_listed, check_part, check_plan, find_sums
 from bedrock_local.s3.object_api import (
     MAX_PARTS,
@@ -34,8 +34,8 @@ from bedrock_local.s3.object_api import (
     copy_elements,
     find_range,
     keep_object,
-    kept_headers,
     open_source,
+    read_kept_headers,
     read_number,
     read_user_metadata,
 )
@@ -87,7 +87,7 @@ def create_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
         bucket=bucket,
         key=key,
         begun=emulator.now(),
-        headers=kept_headers(request),
+        headers=read_kept_headers(request),
         user_metadata=read_user_metadata(request),
         algorithm=algorithm,
         checksum_type=kind,
@@ -110,7 +110,7 @@ def upload_part(request: ResolvedRequest, emulator: Emulator) -> Response:
         received = copy_source(request, emulator, path, upload) if is_copy else receive(request, path)
         metadata = keep_part(folder, upload, number, received)
     if is_copy:
-        return xml_response("CopyPartResult", {**copy_elements(metadata), **sums_of(metadata)})
+        return xml_response("CopyPartResult", {**copy_elements(metadata), **part_checksum_elements(metadata)})
     headers = {k: v for k, v in checksum_headers(metadata).items() if k != "x-amz-checksum-type"}
     return Response(200, {"etag": f'"{metadata.etag}"', **headers})
 
@@ -141,7 +141,7 @@ def complete_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
     algorithms = {upload.algorithm} if is_whole and upload.algorithm else set()
     with store.temporary_object(emulator.folder) as path:
         received = write_chunks(join_parts(folder, parts), path, algorithms)
-        metadata = describe_whole(request, upload, [part.metadata for part in parts], received)
+        metadata = describe_joined(request, upload, [part.metadata for part in parts], received)
         keep_object(request, emulator, path, metadata)
     shutil.rmtree(folder, ignore_errors=True)
     fields = {"Location": f"https://{bucket}.s3.amazonaws.com/{key}", "Bucket": bucket, "Key": key}
@@ -150,7 +150,9 @@ def complete_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
     )
 
 
-def describe_whole(request: Request, upload: Upload, parts: list[ObjectMetadata], received: Received) -> ObjectMetadata:
+def describe_joined(
+    request: Request, upload: Upload, parts: list[ObjectMetadata], received: Received
+) -> ObjectMetadata:
     """Return the metadata of an object that was joined from parts."""
     # The ETag of S3 for multipart objects: MD5 of the MD5s of the parts, and their number.
     etag = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False).hexdigest()
@@ -210,11 +212,11 @@ def list_uploads(request: ResolvedRequest, emulator: Emulator) -> Response:
     is_truncated = 0 < limit < len(left)
     fields = {
         "Bucket": bucket,
-        "KeyMarker": encoded(request, query.get("key-marker", "")),
+        "KeyMarker": encode_key(request, query.get("key-marker", "")),
         "UploadIdMarker": query.get("upload-id-marker", ""),
-        "NextKeyMarker": encoded(request, page[-1][0]) if is_truncated else None,
+        "NextKeyMarker": encode_key(request, page[-1][0]) if is_truncated else None,
         "NextUploadIdMarker": page[-1][1] if is_truncated else None,
-        "Prefix": encoded(request, prefix) if prefix else None,
+        "Prefix": encode_key(request, prefix) if prefix else None,
         "EncodingType": query.get("encoding-type"),
         "MaxUploads": limit,
         "IsTruncated": is_truncated,
@@ -243,7 +245,7 @@ def abort_uploads(folder: Path, bucket: str) -> None:
 def describe_upload(request: Request, upload_id: str, upload: Upload) -> dict[str, Any]:
     """Return the element of an upload in a list of uploads."""
     return {
-        "Key": encoded(request, upload.key),
+        "Key": encode_key(request, upload.key),
         "UploadId": upload_id,
         "Initiated": iso_time(upload.begun),
         "Owner": {"ID": ACCOUNT},
@@ -297,7 +299,7 @@ def check_parts(folder: Path, upload: Upload, listed: list[Element]) -> list[Par
     """Check the parts that a document lists against those that have arrived; return them in order."""
     if not listed:
         raise malformed()
-    arrived, numbers = read_parts(folder), [number_of(element) for element in listed]
+    arrived, numbers = read_parts(folder), [read_part_number(element) for element in listed]
     if numbers != sorted(set(numbers)):
         raise ServiceError("InvalidPartOrder", "The list of parts was not in ascending order.")
     for number, element in zip(numbers, listed, strict=True):
@@ -312,7 +314,7 @@ def check_parts(folder: Path, upload: Upload, listed: list[Element]) -> list[Par
     return parts
 
 
-def number_of(element: Element) -> int:
+def read_part_number(element: Element) -> int:
     """Read the number of a part out of an element."""
     text = (element.findtext("PartNumber") or "").strip()
     if not PART_NUMBER.fullmatch(text):
@@ -334,10 +336,10 @@ def describe_part(part: Part) -> dict[str, Any]:
         "PartNumber": part.number,
         **copy_elements(part.metadata),
         "Size": part.metadata.size,
-        **sums_of(part.metadata),
+        **part_checksum_elements(part.metadata),
     }
 
 
-def sums_of(metadata: ObjectMetadata) -> dict[str, str]:
+def part_checksum_elements(metadata: ObjectMetadata) -> dict[str, str]:
     """Return the checksum elements of a part, which have no type."""
     return {name: value for name, value in checksum_elements(metadata).items() if name != "ChecksumType"}

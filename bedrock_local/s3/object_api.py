@@ -39,7 +39,7 @@ def put_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Write the body to a temporary file, then rename it to its key."""
     # Before the body is read: a client that expects 100 Continue then never sends it.
     store.bucket_folder(emulator.folder, request.bucket)
-    headers, own = kept_headers(request), read_user_metadata(request)
+    headers, own = read_kept_headers(request), read_user_metadata(request)
     with store.temporary_object(emulator.folder) as path:
         metadata = describe_received(receive(request, path), headers, own)
         keep_object(request, emulator, path, metadata)
@@ -85,11 +85,11 @@ def copy_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Copy an object with its metadata, unless the request brings its own."""
     bucket, key = request.bucket, request.key
     is_replaced = request.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE"
-    headers, own = kept_headers(request), read_user_metadata(request)
+    headers, own = read_kept_headers(request), read_user_metadata(request)
     stream, old = open_source(request, emulator)
     with stream, store.temporary_object(emulator.folder) as path:
         store.bucket_folder(emulator.folder, bucket)
-        if not is_replaced and source_of(request) == (bucket, key):
+        if not is_replaced and read_copy_source(request) == (bucket, key):
             reason = "This copy request is illegal because it is trying to copy an object to itself without changing it"
             raise ServiceError("InvalidRequest", reason)
         received = write_chunks(iter(stream), path, set(old.checksums))
@@ -152,7 +152,7 @@ def keep_object(request: ResolvedRequest, emulator: Emulator, path: Path, metada
     )
 
 
-def source_of(request: Request) -> tuple[str, str]:
+def read_copy_source(request: Request) -> tuple[str, str]:
     """Return bucket and key of the object that a copy reads."""
     source = unquote(request.headers["x-amz-copy-source"].partition("?")[0]).removeprefix("/")
     bucket, _, key = source.partition("/")
@@ -161,7 +161,7 @@ def source_of(request: Request) -> tuple[str, str]:
 
 def open_source(request: Request, emulator: Emulator) -> tuple[FileSlice, ObjectMetadata]:
     """Open the object that a copy reads, and check the conditions on it."""
-    stream, metadata = store.open_object(emulator.folder, *source_of(request))
+    stream, metadata = store.open_object(emulator.folder, *read_copy_source(request))
     wanted = request.headers.get("x-amz-copy-source-if-match")
     unwanted = request.headers.get("x-amz-copy-source-if-none-match", "")
     if (wanted and not is_match(wanted, metadata)) or is_match(unwanted, metadata):
@@ -262,7 +262,7 @@ def failed_condition(name: str) -> ServiceError:
     return ServiceError("PreconditionFailed", reason, Condition=name)
 
 
-def kept_headers(request: Request) -> dict[str, str]:
+def read_kept_headers(request: Request) -> dict[str, str]:
     """Read the headers that are stored with an object."""
     kept = {name: header_text(request.headers[name]) for name in KEPT if name in request.headers}
     # aws-chunked is an encoding of the transfer, and not of the object.
@@ -328,14 +328,14 @@ def get_attributes(request: ResolvedRequest, emulator: Emulator) -> Response:
     _, metadata = store.find_object(emulator.folder, bucket, key)
     check_read(request, metadata)
     asked = {name.strip() for name in request.headers.get("x-amz-object-attributes", "").split(",")}
-    known = attributes_of(metadata)
+    known = list_attributes(metadata)
     if not asked or not asked <= known.keys():
         raise ServiceError("InvalidArgument", "Invalid attribute name specified.")
     response = xml_response("GetObjectAttributesResponse", {name: known[name] for name in known if name in asked})
     return Response(200, {**response.headers, "last-modified": http_time(metadata.modified_ns / 1e9)}, response.body)
 
 
-def attributes_of(metadata: ObjectMetadata) -> dict[str, Any]:
+def list_attributes(metadata: ObjectMetadata) -> dict[str, Any]:
     """Return all attributes, in the order of the documentation; None for those that an object does not have."""
     return {
         "ETag": metadata.etag,

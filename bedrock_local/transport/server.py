@@ -119,9 +119,8 @@ class Server(socketserver.ThreadingTCPServer):
             with self._changed:
                 self._is_stopping = True
                 self._changed.notify_all()
-            socket.create_connection(
-                (ADDRESS, self.port)
-            ).close()  # wakes the thread, which would wait for the next client
+            # Wakes the thread, which would wait for the next client.
+            socket.create_connection((ADDRESS, self.port)).close()
             thread.join()
             self._end_connections()
 

@@ -197,21 +197,21 @@ def open_served():
 
 
 def pytest_generate_tests(metafunc):
-    # What is on the wire goes through both doors; what a job does behind them is the same for both.
-    if "door" in metafunc.fixturenames and hasattr(metafunc.module, "DOORS"):
-        metafunc.parametrize("door", metafunc.module.DOORS)
+    # Requests and responses are tested over both transports; what a job does is the same for both.
+    if "transport" in metafunc.fixturenames and hasattr(metafunc.module, "TRANSPORTS"):
+        metafunc.parametrize("transport", metafunc.module.TRANSPORTS)
 
 
 @pytest.fixture
-def door():
-    """The door by which the clients of a test come in."""
+def transport():
+    """The transport of the clients of a test: `inside` the process, or `http`."""
     return "inside"
 
 
 @pytest.fixture
-def open_at(door, open_held, open_served, folder, clock):
+def open_at(transport, open_held, open_served, folder, clock):
     """Open the folder of the test, at the test's clock."""
-    return lambda **settings: (open_held if door == "inside" else open_served)(folder, clock, **settings)
+    return lambda **settings: (open_held if transport == "inside" else open_served)(folder, clock, **settings)
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def request_of():
 
 @pytest.fixture
 def server(folder):
-    """The folder behind its second door, at the real time."""
+    """The folder, served over HTTP, at the real time."""
     with serve(folder, settings=Settings(min_records=1, seconds=NO_WAIT)) as running:
         yield running
 

@@ -60,7 +60,7 @@ def start(folder, tmp_path):
         process.communicate()
 
 
-def test_what_it_says_can_be_pasted(start, folder):
+def test_the_printed_variables_can_be_pasted(start, folder):
     process, said, port = start("--clock", "realistic", AWS_PROFILE="work", HTTPS_PROXY="http://127.0.0.1:9")
     process.send_signal(signal.SIGINT)
     *rest, _, _ = process.stdout.readlines()
@@ -96,7 +96,7 @@ def test_a_function_of_ones_own_answers(start, tmp_path, folder):
     assert read_settings(folder).responder == "worker"
 
 
-def test_it_works_jobs_off(command, jobs, record, folder):
+def test_work_ends_all_jobs(command, jobs, record, folder):
     jobs.put([record(number) for number in range(3)])
     arn = jobs.create()
     assert command("--work") == "All jobs have ended: 1 Completed.\n"
@@ -104,7 +104,7 @@ def test_it_works_jobs_off(command, jobs, record, folder):
     assert command("--work") == "No job is unfinished.\n"
 
 
-def test_work_in_a_folder_that_is_no_emulators_is_refused(command, tmp_path):
+def test_work_in_a_folder_without_an_emulator_is_refused(command, tmp_path):
     (tmp_path / "notes").mkdir()
     for name in ("notes", "typo"):
         said = command("--work", "--folder", tmp_path / name, code=1)
@@ -120,7 +120,7 @@ def test_only_the_settings_that_are_given_change(command, folder):
     assert read_settings(folder) == changed
 
 
-def test_answers_that_cannot_be_read_do_not_replace_who_answers(command, folder, tmp_path):
+def test_answers_that_cannot_be_read_do_not_replace_the_responder(command, folder, tmp_path):
     (tmp_path / "empty.jsonl").touch()
     command("--work", "--responder", tmp_path / "empty.jsonl", code=1)
     assert read_settings(folder).responder == "extract"
@@ -147,7 +147,7 @@ def test_faults_are_given_by_name_and_rate_and_taken_away(command, folder):
         (["--responder", "worker"], "use --responder module:function or extract"),
     ],
 )
-def test_a_value_that_cannot_be_says_what_can(command, options, cure):
+def test_an_invalid_option_is_refused_with_the_valid_values(command, options, cure):
     said = command("--work", *options, code=1)
     assert said.startswith("batchbook: ")
     assert cure in said

@@ -49,7 +49,7 @@ def aws(run):
 
 @pytest.fixture
 def inside(server):
-    """A session by the door inside the process, to the folder that is served."""
+    """A session inside the process, on the folder that is served."""
     return open_session(server.emulator.folder)
 
 
@@ -93,7 +93,7 @@ def test_the_cli_runs_a_job_on_a_file_that_it_copies(aws, calls):
     assert "in/calls.jsonl" in aws("s3", "ls", "--recursive", "s3://calls")
 
 
-def test_the_cli_lists_and_stops_jobs_of_the_other_door(aws, inside, calls, server, request_of):
+def test_the_cli_lists_and_stops_jobs_of_the_other_transport(aws, inside, calls, server, request_of):
     change_settings(server.emulator.folder, seconds={"Submitted": 3600, "Stopping": 3600})
     arn = inside.client("bedrock").create_model_invocation_job(**request_of())["jobArn"]
     aws("bedrock", "stop-model-invocation-job", "--job-identifier", arn.split("/")[-1])

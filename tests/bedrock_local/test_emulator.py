@@ -28,7 +28,7 @@ def test_a_stand_in_answers_by_default(folder):
     assert Emulator(make_folder(folder)).find_responder() is extract
 
 
-def test_the_processs_own_responder_goes_before_the_settings(folder):
+def test_the_responder_of_the_process_takes_precedence_over_the_settings(folder):
     def answer(question):
         return Reply(**GOOD)
 
@@ -48,7 +48,7 @@ def test_an_endpoint_is_opened_once_with_the_settings_model_and_workers(folder):
     assert emulator.find_responder() is endpoint
 
 
-def test_nobody_answers_where_workers_do(open_emulator):
+def test_a_process_that_leaves_answers_to_workers_has_no_responder(open_emulator):
     emulator = open_emulator("worker")
     assert emulator.find_responder() is None
     with pytest.raises(
@@ -58,7 +58,7 @@ def test_nobody_answers_where_workers_do(open_emulator):
 
 
 @pytest.mark.parametrize("name", ["", "extrakt", "ftp://host/v1", "answers.json", "answers.parquet"])
-def test_a_name_of_nobody_is_refused_with_what_it_can_be(name):
+def test_an_unknown_responder_is_refused_with_the_known_ones(name):
     with pytest.raises(ValueError, match=r"unknown responder .*; choose extract, worker, the URL .* recorded answers"):
         Settings(responder=name)
 
@@ -88,7 +88,7 @@ def test_recorded_answers_that_are_not_there_are_named(open_emulator):
         open_emulator("answers.jsonl").find_responder()
 
 
-def test_a_responder_that_fails_is_a_model_that_fails_without_the_words_of_the_call(folder):
+def test_an_exception_of_a_responder_is_a_model_error_without_its_text(folder):
     def look_up(question):
         return {}[question.text]
 
@@ -99,12 +99,12 @@ def test_a_responder_that_fails_is_a_model_that_fails_without_the_words_of_the_c
     assert "Rumpel" not in str(raised.value)
 
 
-def test_an_answerer_without_python_code_may_fail_too(folder):
+def test_a_responder_without_python_code_may_fail_too(folder):
     with pytest.raises(ServiceError, match=r"The responder failed: TypeError$"):
         ask_with(folder, len)
 
 
-def test_a_responder_that_gives_up_waiting_is_a_model_that_times_out(folder):
+def test_a_timeout_of_a_responder_is_a_model_timeout(folder):
     def wait(question):
         raise TimeoutError
 
@@ -113,7 +113,7 @@ def test_a_responder_that_gives_up_waiting_is_a_model_that_times_out(folder):
     assert (raised.value.code, raised.value.status) == ("ModelTimeoutException", 408)
 
 
-def test_a_responder_may_refuse_as_the_service_does(folder):
+def test_a_responder_may_raise_errors_of_the_service(folder):
     def refuse(question):
         raise ServiceError("ThrottlingException", "Wait.")
 
@@ -122,7 +122,7 @@ def test_a_responder_may_refuse_as_the_service_does(folder):
 
 
 @pytest.mark.parametrize("given", [None, "A refund.", {"text": "A refund."}])
-def test_what_is_no_reply_is_a_model_error_that_names_the_kind(folder, given):
+def test_a_result_that_is_not_a_reply_is_a_model_error_with_its_type(folder, given):
     with pytest.raises(
         ServiceError, match=f"ModelErrorException: The responder returned {type(given).__name__}, not a Reply"
     ):
@@ -143,7 +143,7 @@ def test_what_is_no_reply_is_a_model_error_that_names_the_kind(folder, given):
         ("stop_sequence", "\ud800", "stop_sequence contains half of a surrogate pair"),
     ],
 )
-def test_a_reply_with_an_odd_field_is_a_model_error_that_names_it(folder, field, value, fault):
+def test_a_reply_with_an_invalid_field_is_a_model_error_that_names_it(folder, field, value, fault):
     with pytest.raises(ServiceError, match=f"The responder returned a Reply whose {fault}"):
         ask_with(folder, lambda question: Reply(**GOOD | {field: value}))
 

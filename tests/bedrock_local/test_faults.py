@@ -125,13 +125,13 @@ def test_a_download_goes_on_after_a_broken_read(open_with, tmp_path):
     assert (tmp_path / "a").read_bytes() == b"hello"
 
 
-def test_a_fault_of_one_operation_spares_the_others(open_with, error_of):
+def test_a_fault_of_one_operation_does_not_apply_to_others(open_with, error_of):
     s3 = open_with({"throttled:GetObject": 1})
     assert s3.head_object(Bucket="calls", Key="a")["ContentLength"] == 5
     assert error_of(s3.get_object, Bucket="calls", Key="a")[0] == "SlowDown"
 
 
-def test_the_rate_of_an_operation_goes_before_that_of_all(open_with, error_of):
+def test_the_rate_of_an_operation_takes_precedence_over_that_of_all(open_with, error_of):
     s3 = open_with({"throttled": 1, "throttled:GetObject": 0})
     assert s3.get_object(Bucket="calls", Key="a")["Body"].read() == b"hello"
     assert error_of(s3.list_buckets)[0] == "SlowDown"
@@ -176,7 +176,7 @@ def test_without_faults_nothing_is_counted(open_with, folder):
         ("record-lost:GetObject", "unknown fault 'record-lost:GetObject'"),
     ],
 )
-def test_a_fault_that_does_not_exist_is_refused_with_those_that_do(name, reason):
+def test_an_unknown_fault_is_refused_with_the_known_ones(name, reason):
     with pytest.raises(ValueError, match=reason):
         Settings(faults={name: 1})
 

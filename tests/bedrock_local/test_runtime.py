@@ -11,7 +11,7 @@ from bedrock_local.families import find_family
 from bedrock_local.models import MODELS
 from bedrock_local.protocol.messages import Request
 
-DOORS = ["inside", "http"]
+TRANSPORTS = ["inside", "http"]
 
 MODEL = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 BASE = "anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -70,7 +70,7 @@ def refuse(question):
     raise RuntimeError("was asked")
 
 
-def test_nobody_is_asked_to_count_tokens(folder, error_of):
+def test_tokens_are_counted_without_a_responder(folder, error_of):
     runtime = open_session(folder, responder=refuse).client("bedrock-runtime")
     assert runtime.count_tokens(modelId=BASE, input=WISHES[0])["inputTokens"] == 4
     assert error_of(runtime.converse, modelId=MODEL, messages=SAID)[0] == "ModelErrorException"
@@ -103,14 +103,14 @@ def test_the_arn_of_a_profile_reaches_it(runtime):
 
 
 @pytest.mark.parametrize("types", [{"accept": "text/plain"}, {"contentType": "text/csv"}])
-def test_models_take_and_give_json(runtime, error_of, types):
+def test_models_accept_and_return_json_only(runtime, error_of, types):
     assert (
         "is not supported: use JSON" in error_of(runtime.invoke_model, modelId=MODEL, body=json.dumps(BODY), **types)[2]
     )
 
 
 @pytest.mark.parametrize("accept", ["application/json", "*/*", "text/html, application/json;q=0.9", "Application/JSON"])
-def test_any_wish_that_json_fulfils_is_fulfilled(runtime, accept):
+def test_any_content_type_that_json_satisfies_is_accepted(runtime, accept):
     response = runtime.invoke_model(modelId=MODEL, body=json.dumps(BODY), accept=accept)
     assert response["contentType"] == "application/json"
 
@@ -130,7 +130,7 @@ def test_every_model_answers_in_its_own_form_and_in_converse(runtime, base):
     assert said[-1] == {"text": "my card is lost"}
 
 
-def test_a_model_that_is_not_there_is_refused(runtime, error_of):
+def test_an_unknown_model_is_refused(runtime, error_of):
     error = error_of(runtime.converse, modelId="does-not-exist", messages=SAID)
     assert error == ("ValidationException", 400, "The provided model identifier is invalid.")
 

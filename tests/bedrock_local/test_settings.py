@@ -6,13 +6,13 @@ from bedrock_local import open_session
 from bedrock_local.settings import Settings, read_settings, write_settings
 
 
-def test_settings_come_back(tmp_path):
+def test_settings_are_read_as_they_were_written(tmp_path):
     settings = Settings(clock="realistic", seconds={"Scheduled": 5}, speed=60)
     write_settings(tmp_path, settings)
     assert read_settings(tmp_path) == settings
 
 
-def test_what_a_file_does_not_name_has_its_default(tmp_path):
+def test_a_setting_that_the_file_does_not_have_has_its_default(tmp_path):
     (tmp_path / "settings.json").write_text('{"clock": "realistic"}')
     assert read_settings(tmp_path) == Settings(clock="realistic")
     (tmp_path / "settings.json").unlink()
@@ -36,7 +36,7 @@ def test_a_wrong_setting_is_named_with_its_file(tmp_path, text, reason):
     assert reason in str(caught.value)
 
 
-def test_seconds_by_name_go_before_the_preset():
+def test_seconds_by_status_take_precedence_over_the_preset():
     settings = Settings(clock="realistic", seconds={"Submitted": 5})
     assert (settings.minimum_seconds("Submitted"), settings.minimum_seconds("Validating")) == (5, 60)
 

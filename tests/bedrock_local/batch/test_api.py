@@ -9,7 +9,7 @@ from bedrock_local import open_session
 from bedrock_local.batch.jobs import read_job
 from bedrock_local.batch.quota_queue import lock_slots
 
-DOORS = ["inside", "http"]
+TRANSPORTS = ["inside", "http"]
 
 S3 = "s3InputDataConfig"
 NOVA = "amazon.nova-lite-v1:0"

@@ -76,7 +76,7 @@ def test_names_are_those_of_the_service_models(session):
 
 
 @pytest.mark.parametrize("path", ["/%ff", "/calls/%c3%28"])
-def test_a_path_that_is_no_text_is_refused(path):
+def test_a_path_that_is_not_utf_8_is_refused(path):
     from bedrock_local.protocol.errors import ServiceError
 
     with pytest.raises(ServiceError, match="InvalidURI"):

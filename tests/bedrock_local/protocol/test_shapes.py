@@ -21,13 +21,13 @@ from bedrock_local.protocol.shapes import check_request
         ({"vpcConfig": {"subnetIds": [], "securityGroupIds": ["sg"]}}, "Member must have length greater than"),
     ],
 )
-def test_a_member_that_breaks_its_rule_is_named(request_of, wrong, fault):
+def test_a_member_that_violates_its_shape_is_named(request_of, wrong, fault):
     with pytest.raises(ServiceError) as caught:
         check_request("bedrock", "CreateModelInvocationJob", request_of(**wrong))
     assert fault in caught.value.message
 
 
-def test_every_fault_is_named(request_of):
+def test_every_violation_is_named(request_of):
     with pytest.raises(ServiceError, match=r"2 validation errors detected: .*'jobName'.*; .*'roleArn'"):
         check_request("bedrock", "CreateModelInvocationJob", request_of(jobName="a b", roleArn="x"))
 

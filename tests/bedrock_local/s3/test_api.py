@@ -14,7 +14,7 @@ from moto.server import ThreadedMotoServer
 
 from bedrock_local import open_session
 
-DOORS = ["inside", "http"]
+TRANSPORTS = ["inside", "http"]
 
 # What differs from call to call, and what moto makes up or leaves out.
 VOLATILE = {
@@ -291,7 +291,7 @@ def test_buckets_come_in_pages_with_their_regions(s3):
     assert found["BucketRegion"] == "us-east-1"
 
 
-def test_a_list_names_owners_when_asked(s3):
+def test_a_list_has_owners_on_request(s3):
     s3.put_object(Bucket="calls", Key="a")
     lists = [s3.list_objects(Bucket="calls")]
     lists += [s3.list_objects_v2(Bucket="calls", FetchOwner=asked) for asked in (True, False)]

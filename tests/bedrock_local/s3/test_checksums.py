@@ -18,7 +18,7 @@ SIGNED_TRAILER = b"5;chunk-signature=ad80c730\r\nhello\r\n0;chunk-signature=b6c6
 SIGNED_TRAILER += b"x-amz-checksum-crc32:NhCmhg==\r\nx-amz-trailer-signature:d81f82fc\r\n\r\n"
 
 
-def test_a_body_comes_out_of_its_envelope_with_what_follows_it():
+def test_an_aws_chunked_body_is_decoded_with_its_trailers():
     trailers = {}
     assert b"".join(plain_chunks(io.BytesIO(WRAPPED), trailers)) == b"hello\r\n!"
     assert trailers == {"x-amz-checksum-crc32": "AAAA"}
@@ -40,7 +40,7 @@ def test_a_body_that_ends_early_is_refused():
         ("STREAMING-UNSIGNED-PAYLOAD-TRAILER", b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"),
     ],
 )
-def test_every_envelope_that_clients_use_is_opened(s3, folder, kind, body):
+def test_every_form_of_aws_chunked_is_decoded(s3, folder, kind, body):
     headers = {"x-amz-content-sha256": kind, "x-amz-decoded-content-length": "5", "content-length": str(len(body))}
     headers |= {"content-encoding": "aws-chunked"}
     headers |= {"x-amz-trailer": "x-amz-checksum-crc32"} if "TRAILER" in kind else {}
@@ -74,7 +74,7 @@ def test_a_body_with_another_checksum_behind_it_is_refused(put):
 
 
 @pytest.mark.parametrize(("length", "code"), [("4", "IncompleteBody"), ("6", "IncompleteBody"), ("5", "")])
-def test_a_body_is_as_long_as_was_promised(put, length, code):
+def test_a_body_has_the_announced_length(put, length, code):
     wrapped = {"x_amz_content_sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x_amz_decoded_content_length": length}
     assert put(content_length=length) == code
     assert put(b"5\r\nhello\r\n0\r\n\r\n", **wrapped) == code
@@ -87,6 +87,6 @@ def test_a_size_is_hexadecimal_digits_and_nothing_else(size):
 
 
 @pytest.mark.parametrize("content", [b"", b"no size\r\n", b"x" * 3_000_000], ids=["empty", "no size", "no line"])
-def test_an_envelope_that_is_none_is_refused(content):
+def test_invalid_aws_chunked_is_refused(content):
     with pytest.raises(ServiceError, match="IncompleteBody"):
         list(plain_chunks(io.BytesIO(content), {}))

@@ -7,7 +7,7 @@ import zlib
 import pytest
 from boto3.s3.transfer import TransferConfig
 
-DOORS = ["inside", "http"]
+TRANSPORTS = ["inside", "http"]
 
 PART = b"x" * 5 * 2**20
 
@@ -23,7 +23,7 @@ def send(s3, upload, number, body):
     return {"PartNumber": number, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]}
 
 
-def test_the_last_sending_of_a_part_counts(s3, upload):
+def test_the_last_upload_of_a_part_counts(s3, upload):
     send(s3, upload, 1, b"old")
     parts = [send(s3, upload, 1, b"new")]
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
@@ -148,7 +148,7 @@ def test_an_upload_that_must_not_replace_anything_does_not(s3, upload, error_of)
     assert s3.get_object(Bucket="calls", Key="big")["Body"].read() == b"old"
 
 
-def test_a_bucket_takes_its_uploads_with_it(s3, upload, error_of):
+def test_deleting_a_bucket_aborts_its_uploads(s3, upload, error_of):
     s3.delete_bucket(Bucket="calls")
     assert error_of(s3.list_parts, **upload)[0] == "NoSuchBucket"
     s3.create_bucket(Bucket="calls")

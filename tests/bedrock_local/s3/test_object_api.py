@@ -11,7 +11,7 @@ from botocore.config import Config
 
 from bedrock_local.s3 import checksums
 
-DOORS = ["inside", "http"]
+TRANSPORTS = ["inside", "http"]
 
 ALL_ATTRIBUTES = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"]
 MD5_OF_HELLO = '"5d41402abc4b2a76b9719d911017c592"'
@@ -43,7 +43,7 @@ class Zeros(io.RawIOBase):
         return bytes(amount)
 
 
-def test_what_was_said_of_an_object_comes_back(s3):
+def test_headers_and_metadata_of_an_object_are_returned(s3):
     said = {
         "ContentType": "application/jsonl",
         "ContentEncoding": "gzip",
@@ -83,7 +83,7 @@ def test_a_body_that_is_not_what_was_promised_is_refused(s3, error_of, wrong):
     assert s3.list_objects_v2(Bucket="calls")["KeyCount"] == 0
 
 
-def test_more_than_one_request_may_bring_is_refused(s3, error_of, monkeypatch):
+def test_a_body_larger_than_a_request_may_have_is_refused(s3, error_of, monkeypatch):
     monkeypatch.setattr(checksums, "MOST_BYTES", 10)
     s3.put_object(Bucket="calls", Key="a", Body=b"0123456789")
     assert error_of(s3.put_object, Bucket="calls", Key="b", Body=b"0123456789X")[:2] == ("EntityTooLarge", 400)
@@ -197,7 +197,7 @@ def test_a_copy_reads_only_what_its_condition_allows(s3, error_of):
     assert s3.copy_object(**source, CopySourceIfMatch=MD5_OF_HELLO)["CopyObjectResult"]["ETag"] == MD5_OF_HELLO
 
 
-def test_the_time_of_an_object_is_the_same_wherever_it_is_told(s3):
+def test_the_time_of_an_object_is_the_same_in_every_response(s3):
     s3.put_object(Bucket="calls", Key="a", Body=b"x")
     (listed,) = s3.list_objects_v2(Bucket="calls")["Contents"]
     assert listed["LastModified"] == s3.head_object(Bucket="calls", Key="a")["LastModified"]
@@ -227,7 +227,7 @@ def test_an_object_in_one_piece_has_no_parts(s3):
 
 
 @pytest.mark.parametrize("asked", [["Size"], ["ETag", "Owner"]])
-def test_an_attribute_that_there_is_not_is_refused(s3, error_of, asked):
+def test_an_unknown_attribute_is_refused(s3, error_of, asked):
     s3.put_object(Bucket="calls", Key="a")
     wish = {"Bucket": "calls", "Key": "a", "ObjectAttributes": asked}
     assert error_of(s3.get_object_attributes, **wish)[0] == "InvalidArgument"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from bedrock_local import open_session
 from bedrock_local.s3.store import ObjectMetadata, store_object
 
-DOORS = ["inside", "http"]
+TRANSPORTS = ["inside", "http"]
 
 FILES = Path("/proc/self/fd")
 TRICKS = [

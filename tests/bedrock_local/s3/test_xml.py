@@ -11,7 +11,7 @@ BOMB = b'<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&
 @pytest.mark.parametrize(
     "content", [BOMB, BOMB.decode().encode("utf-16"), b"<a>", b"", b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>']
 )
-def test_what_is_no_plain_document_is_refused(content):
+def test_a_document_that_is_not_plain_xml_is_refused(content):
     with pytest.raises(ServiceError, match="MalformedXML"):
         read_xml(content)
 

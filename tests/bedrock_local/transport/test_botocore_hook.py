@@ -35,7 +35,7 @@ def no_network(monkeypatch):
         ("AWS_BEARER_TOKEN_BEDROCK", "x"),
     ],
 )
-def test_a_persons_own_set_up_changes_nothing(folder, monkeypatch, name, value):
+def test_a_users_own_configuration_changes_nothing(folder, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     session = open_session(folder)
     session.client("s3").create_bucket(Bucket="calls")
@@ -45,7 +45,7 @@ def test_a_persons_own_set_up_changes_nothing(folder, monkeypatch, name, value):
 
 
 @pytest.mark.usefixtures("no_network")
-def test_a_service_that_is_not_there_says_so_at_once(folder):
+def test_a_client_of_an_unknown_service_raises_at_once(folder):
     with pytest.raises(NoSuchServiceError, match="the emulator has bedrock, bedrock-runtime, s3, sts, but no iam"):
         open_session(folder).client("iam").list_roles()
 

@@ -134,7 +134,7 @@ def ask_http2(server, method, path, body):
         ("DELETE", "/none/a", b""),
     ],
 )
-def test_an_answer_is_that_of_http_1(client, server, method, path, body):
+def test_a_response_is_that_of_http_1(client, server, method, path, body):
     answers = client.ask(method, path, body), ask_http1(server, method, path, body)
     for _, headers, _ in answers:
         for name in ("date", "x-amzn-requestid", "x-amz-request-id"):
@@ -203,13 +203,13 @@ def test_an_object_without_content_has_an_answer(client, calls):
     assert client.ask("GET", "/calls/a")[::2] == (200, b"")
 
 
-def test_a_client_that_will_ask_no_more_still_gets_its_answer(client):
+def test_a_client_that_sent_goaway_still_gets_its_response(client):
     number = client.send("POST", CONVERSE, HELLO)
     client.push(GoAwayFrame(0))
     assert client.read(number)[0] == 200
 
 
-def test_a_body_that_nobody_wants_loses_neither_the_answer_nor_the_connection(client):
+def test_a_body_that_is_not_read_loses_neither_the_response_nor_the_connection(client):
     assert client.ask("PUT", "/none/a", bytes(5_000_000))[0] == 404
     assert client.ask("GET", "/")[0] == 200
 
@@ -228,7 +228,7 @@ def test_half_a_body_leaves_nothing(folder, is_taken_back):
     assert [*folder.glob("state/tmp/*"), *folder.glob("s3/calls/*")] == []
 
 
-def test_an_answer_that_breaks_off_is_noticed(client, calls, server):
+def test_a_response_that_is_cut_short_is_noticed(client, calls, server):
     client.ask("PUT", "/calls/a", b"hello")
     change_settings(server.emulator.folder, faults={"broken-read": 1})
     number = client.begin("GET", "/calls/a", is_whole=True)
@@ -268,7 +268,7 @@ def test_requests_beyond_the_threads_are_refused_and_may_come_again(folder, monk
         assert [client.read(first)[0], client.read(second)[0]] == [200, 200]
 
 
-def test_requests_that_are_taken_back_hold_no_threads(folder, monkeypatch):
+def test_cancelled_requests_hold_no_threads(folder, monkeypatch):
     monkeypatch.setattr("bedrock_local.transport.server.MOST_THREADS", 2)
     with serve(folder) as server, closing(Client(server.port)) as client:
         for _ in range(200):
@@ -296,7 +296,7 @@ def make_frame(kind, content=b"", *, flags=0, stream=0):
     ],
     ids=lambda frames: f"{frames[0][3]}-{len(frames)}",
 )
-def test_who_breaks_the_rules_is_hung_up_on_and_nobody_else(client, server, frames):
+def test_only_a_client_that_violates_the_protocol_is_disconnected(client, server, frames):
     with suppress(ConnectionError):  # the server may hang up before it has got all of it
         client.socket.sendall(b"".join(frames))
     client.read_end()
@@ -321,7 +321,7 @@ FRAMES = st.builds(
 
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(frames=st.lists(FRAMES, max_size=12))
-def test_no_frames_at_all_break_the_server(server, capfd, frames):
+def test_no_sequence_of_frames_breaks_the_server(server, capfd, frames):
     with socket.create_connection(("127.0.0.1", server.port)) as talk:
         talk.sendall(PREFACE + make_frame(4) + b"".join(frames))
         talk.shutdown(socket.SHUT_WR)
@@ -330,7 +330,7 @@ def test_no_frames_at_all_break_the_server(server, capfd, frames):
     assert capfd.readouterr().err == ""
 
 
-def test_the_library_is_loaded_when_somebody_needs_it():
+def test_the_library_is_loaded_when_it_is_needed():
     said = "import sys, bedrock_local; print('h2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

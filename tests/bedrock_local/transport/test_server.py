@@ -160,14 +160,14 @@ def test_a_method_that_no_operation_has_is_refused_in_the_words_of_the_service(a
     assert b"The emulator has CreateModelInvocationJob, " in ask(method, "/model-invocation-jobs")[2]
 
 
-def test_what_is_no_http_is_answered_in_plain_words(talk):
+def test_a_request_that_is_not_http_gets_plain_text(talk):
     talk.sendall(b"nonsense\r\n\r\n")
     head, _, body = read_to_end(talk).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert (b"Python" in head, body) == (False, b"Bad request syntax ('nonsense')\n")
 
 
-def test_an_answers_header_holds_no_second_header(ask, calls):
+def test_a_header_of_a_response_cannot_add_a_second_one(ask, calls):
     for path in ("/calls/a?response-content-type=x%0d%0aSet-Cookie:%20x", "/calls/a?versionId=%0d%0aSet-Cookie:%20x"):
         assert ask("GET", path)[1]["set-cookie"] is None
 
@@ -205,7 +205,7 @@ def test_a_body_may_come_in_chunks(ask, calls):
     assert ask("GET", "/calls/b")[2] == b"one two"
 
 
-def test_a_body_in_chunks_may_bring_no_more_than_others(ask, calls, monkeypatch):
+def test_a_body_in_chunks_has_the_largest_size_of_others(ask, calls, monkeypatch):
     monkeypatch.setattr(checksums, "MOST_BYTES", 10)
     assert b"<Code>EntityTooLarge</Code>" in ask("PUT", "/calls/b", iter([b"0123456789", b"X"]))[2]
 
@@ -242,7 +242,7 @@ def test_half_a_body_leaves_nothing(talk, ask, calls, rest):
     assert ask("GET", "/calls/b")[0] == 404
 
 
-def test_a_client_that_hangs_up_half_way_is_no_news(folder, capfd):
+def test_a_client_that_hangs_up_half_way_is_not_reported(folder, capfd):
     with serve(folder) as server:
         for _ in range(20):
             with socket.create_connection(("127.0.0.1", server.port)) as talk:
@@ -256,7 +256,7 @@ def test_a_body_that_does_not_go_on_is_refused(server, talk, ask, calls, monkeyp
     assert b"IncompleteBody" in read_to_end(talk)
 
 
-def test_trailers_have_an_end(talk, calls):
+def test_trailers_have_a_largest_number(talk, calls):
     endless = b"0\r\n" + b"a: b\r\n" * 200
     talk.sendall(b"PUT /calls/b HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + endless)
     assert b"IncompleteBody" in read_to_end(talk)
@@ -265,7 +265,7 @@ def test_trailers_have_an_end(talk, calls):
 @pytest.mark.parametrize(
     "header", [b"Content-Length: five", b"Content-Length: -5", b"Transfer-Encoding: gzip, chunked"]
 )
-def test_a_body_whose_end_is_not_told_is_refused(talk, header):
+def test_a_body_without_a_valid_length_is_refused(talk, header):
     talk.sendall(b"PUT /calls/b HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\n\r\n")
     assert read_to_end(talk).startswith(b"HTTP/1.1 400 Bad Request\r\n")
 
@@ -273,13 +273,13 @@ def test_a_body_whose_end_is_not_told_is_refused(talk, header):
 # Answers
 
 
-def test_head_says_what_get_gives(ask, calls):
+def test_head_has_the_headers_of_get(ask, calls):
     status, headers, body = ask("HEAD", "/calls/a")
     assert (status, headers["content-length"], body) == (200, "5", b"")
     assert ask("GET", "/calls/a", Range="bytes=1-3")[2] == b"ell"
 
 
-def test_an_answer_that_breaks_off_is_noticed(client_of, server, calls):
+def test_a_response_that_is_cut_short_is_noticed(client_of, server, calls):
     change_settings(server.emulator.folder, faults={"broken-read": 1})
     body = client_of("s3").get_object(Bucket="calls", Key="a")["Body"]
     with pytest.raises(ResponseStreamingError, match="Connection broken"):
@@ -334,7 +334,7 @@ def test_a_presigned_url_carries_headers_in_its_query(ask, calls):
 # Work
 
 
-def test_a_job_gets_on_although_nobody_asks(client_of, ask, calls, record, request_of):
+def test_a_job_is_worked_on_without_requests(client_of, ask, calls, record, request_of):
     ask("PUT", "/calls/in/a.jsonl", json.dumps(record(1)).encode())
     client_of("bedrock").create_model_invocation_job(**request_of())
     while b"manifest.json.out" not in ask("GET", "/calls?list-type=2")[2]:
@@ -363,7 +363,7 @@ def test_a_function_of_the_process_answers(folder):
         assert b"Mine." in connection.getresponse().read()
 
 
-def test_both_doors_work_on_one_job_at_once(server, client_of, record, jobs_of):
+def test_both_transports_work_on_one_job_at_once(server, client_of, record, jobs_of):
     inside = jobs_of(open_session(server.emulator.folder))
     inside.put([record(number) for number in range(500)])
     arn = inside.create()
@@ -404,7 +404,7 @@ def test_a_connection_with_nothing_to_do_is_ended(folder, monkeypatch, begun):
         read_to_end(talk)
 
 
-def test_connections_beyond_the_bound_wait_for_their_turn(folder, monkeypatch):
+def test_connections_beyond_the_limit_wait(folder, monkeypatch):
     monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 1)
     ask = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with serve(folder) as server, ExitStack() as stack:
