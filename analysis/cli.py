@@ -151,7 +151,7 @@ def write_synthetic_calls(
 ) -> None:
     """Write synthetic support calls to a Parquet file.
 
-    One row per call, with the details that it was made from beside the transcript.
+    One row per call, with the transcript and the details that it was made from.
     """
     from analysis.synthetic import make_calls
 

@@ -1,4 +1,4 @@
-"""Believable calls made up from a seed, with the facts that each was made from."""
+"""Synthetic calls, made from a seed, with the details that each was made from."""
 
 from __future__ import annotations
 
@@ -25,52 +25,52 @@ COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "duration_s": pl.Int64,
     "words": pl.Int64,
 }
-# Of a hundred calls, ninety-five are English.
+# Shares of the languages in percent.
 LANGUAGES = {"english": 95, "spanish": 2, "german": 1.5, "french": 1.5}
 CODES = {"english": "en", "spanish": "es", "german": "de", "french": "fr"}
 SHORTEST, LONGEST = 40, 2500
 
 
 def make_calls(calls: int, *, seed: int = 0) -> pl.DataFrame:
-    """Make up support calls, one row per call.
+    """Make synthetic support calls, one row per call.
 
-    A call depends on the seed and its place only: the seventh of ten is the seventh of a thousand, on any machine.
-    Names, companies and numbers are made up; phone numbers are from the 555-01 range kept for fiction.
+    A call depends on the seed and its number only: the seventh of ten is the seventh of a thousand, on any machine.
+    Names, companies and numbers are invented; phone numbers are from the range 555-01, reserved for fiction.
 
     Parameters
     ----------
     calls
-        How many, 0 or more.
+        The number of calls, 0 or more.
     seed
-        Another number gives other calls.
+        The seed of the random choices.
 
     Returns
     -------
     frame
-        `call_id` and `transcript` (lines `Agent: ...` and `Customer: ...`), then the facts: `industry`, `reason`,
+        `call_id` and `transcript` (lines `Agent: ...` and `Customer: ...`), then the details: `industry`, `reason`,
         `outcome` (resolved, pending, escalated, declined, disconnected), `mood` of the customer, `language` (en, es,
-        de, fr), `amounts` and `promised_actions` as said in the call, `duration_s` (seconds), `words` (said, without
+        de, fr), `amounts` and `promised_actions` as worded in the call, `duration_s` (seconds), `words` (without
         the speakers; 40 to 2,500, half of the calls above about 500).
 
     Raises
     ------
     CallsError
-        Fewer than no calls.
+        `calls` is below 0.
     """
     if calls < 0:
         raise CallsError("make_calls", f"cannot make {calls} calls", "give 0 or more")
-    return pl.DataFrame([make_call(place, seed) for place in range(1, calls + 1)], schema=COLUMNS, orient="row")
+    return pl.DataFrame([make_call(number, seed) for number in range(1, calls + 1)], schema=COLUMNS, orient="row")
 
 
-def make_call(place: int, seed: int) -> tuple[object, ...]:
-    """Make the call at one place, as a row."""
-    # A text as seed is hashed by random itself, the same in every process.
-    rng = random.Random(f"{seed}:{place}")  # noqa: S311
+def make_call(number: int, seed: int) -> tuple[object, ...]:
+    """Make the call of one number, as a row of `COLUMNS`."""
+    # random hashes a string seed itself, so the result does not depend on PYTHONHASHSEED.
+    rng = random.Random(f"{seed}:{number}")  # noqa: S311
     (language,) = rng.choices(list(LANGUAGES), list(LANGUAGES.values()))
     phrases = read_phrases(language)
     call = write_call(rng, phrases, min(draw_length(rng), phrases.words_at_most))
     return (
-        f"call-{place:05d}",
+        f"call-{number:05d}",
         call.transcript,
         call.industry,
         call.reason,
@@ -85,7 +85,7 @@ def make_call(place: int, seed: int) -> tuple[object, ...]:
 
 
 def draw_length(rng: random.Random) -> int:
-    """Draw a number of words: most calls lie around 500, a few are over at once and a few go on and on."""
+    """Draw a number of words: most calls have around 500, 4 % at most 80, and 2 % 1,900 or more."""
     kind = rng.random()
     if kind < 0.04:
         return rng.randint(SHORTEST, 80)

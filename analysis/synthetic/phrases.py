@@ -1,6 +1,6 @@
-"""The phrases of one language, and texts made of them.
+"""Read the phrases of a language and fill their choices and slots.
 
-In a phrase, `[this|that]` is a choice and `{amount}` a slot. Phrases are data, in the TOML files beside this module.
+In a phrase, `[this|that]` is a choice and `{amount}` a slot. The phrases are in the TOML files of this folder.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ CHOICE = re.compile(r"\[([^\[\]]*)\]")
 SLOT = re.compile(r"\{(\w+)\}")
 SENTENCE_START = re.compile(r"(^|(?<!\.)[.?!] )([a-zà-ÿ])")
 STOPS = re.compile(r"([?!])[.,]")
-# Said anew in every exchange: a reference is not the account number.
+# Drawn again for every phrase: a reference number is not the account number.
 PASSING = frozenset({"digits"})
-# Said anew where a sentence has nothing to do with the matter before it.
+# Drawn again for a sentence that is not about the topic before it.
 APART = frozenset({"digits", "weekday", "days", "time", "date"})
 PEOPLE = ("first", "last", "name", "company", "agent", "agent2", "phone", "spelled")
 ONES = (
@@ -32,32 +32,32 @@ LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 @dataclass(frozen=True)
 class Phrases:
-    """What calls in a language are made of; `texts` as in its TOML file."""
+    """The phrases of a language; `texts` is the content of its TOML file."""
 
     texts: dict[str, Any]
     words_at_most: int
 
     def exchanges(self, name: str) -> list[str]:
-        """List the exchanges of a kind, such as `hold`."""
-        return exchanges_of(self.texts[name])
+        """List the exchanges of one kind, such as `hold`."""
+        return split_exchanges(self.texts[name])
 
 
 @cache
 def read_phrases(language: str) -> Phrases:
-    """Read the phrases of a language once."""
+    """Read the phrases of a language, once per process."""
     texts = tomllib.loads((files("analysis.synthetic") / f"{language}.toml").read_text(encoding="utf-8"))
     return Phrases(texts, texts["words_at_most"])
 
 
-def exchanges_of(text: str) -> list[str]:
-    """Part a text at its blank lines."""
+def split_exchanges(text: str) -> list[str]:
+    """Split a text at its blank lines."""
     return [part.strip() for part in text.split("\n\n")]
 
 
-class Matter:
-    """One thing a call is about: its reason, and the names, amounts and dates that go with it.
+class Topic:
+    """A topic of a call: its reason, and the names, amounts and dates that belong to it.
 
-    Slots are drawn when they are first said and stay what they are.
+    A slot is drawn at its first use and keeps its value.
     """
 
     def __init__(self, rng: random.Random, phrases: Phrases, reason: dict[str, Any], known: dict[str, str]) -> None:
@@ -67,7 +67,7 @@ class Matter:
             self.values |= self.draw_people()
 
     def draw_people(self) -> dict[str, str]:
-        """Draw who speaks."""
+        """Draw the names, the company and the phone number of a call."""
         slots, rng = self.phrases.texts["slots"], self.rng
         first, last = rng.choice(slots["first"]), rng.choice(slots["last"])
         company = rng.choice(self.phrases.texts["companies"][self.reason["industry"]])
@@ -75,19 +75,19 @@ class Matter:
         people |= {name: rng.choice(slots[name]) for name in ("agent", "agent2")}
         return people | {"phone": f"555-01{rng.randrange(100):02d}", "spelled": ", ".join(last.upper())}
 
-    def about(self, reason: dict[str, Any]) -> Matter:
-        """Bring up something else between the same people."""
-        return Matter(self.rng, self.phrases, reason, {name: self.values[name] for name in PEOPLE})
+    def about(self, reason: dict[str, Any]) -> Topic:
+        """Make another topic with the same people."""
+        return Topic(self.rng, self.phrases, reason, {name: self.values[name] for name in PEOPLE})
 
     def say(self, phrase: str, apart: frozenset[str] = PASSING) -> str:
-        """Make the choices of a phrase and fill its slots; those of `apart` are drawn for this phrase alone."""
+        """Resolve the choices of a phrase and fill its slots; those in `apart` are drawn for this phrase only."""
         own: dict[str, str] = {}
         while "[" in phrase:
             phrase = CHOICE.sub(lambda match: self.rng.choice(match[1].split("|")), phrase)
-        return SLOT.sub(lambda match: self.value(match[1], own if match[1] in apart else self.values), phrase)
+        return SLOT.sub(lambda match: self.find_value(match[1], own if match[1] in apart else self.values), phrase)
 
-    def value(self, name: str, values: dict[str, str]) -> str:
-        """Give a slot its value, drawn at its first use."""
+    def find_value(self, name: str, values: dict[str, str]) -> str:
+        """Return the value of a slot, drawn at its first use."""
         if name == "say":
             return self.say(self.reason["say"])
         if name not in values:
@@ -95,7 +95,7 @@ class Matter:
         return values[name]
 
     def draw(self, name: str) -> str:
-        """Draw what a slot says."""
+        """Draw a value for a slot."""
         slots, rng = self.phrases.texts["slots"], self.rng
         if name in {"amount", "amount2"}:
             return self.draw_amount(name)
@@ -112,7 +112,7 @@ class Matter:
         return str(rng.choice(slots[name]))
 
     def draw_amount(self, name: str) -> str:
-        """Draw an amount of money as people say it; the second is always the smaller."""
+        """Draw an amount of money in a spoken form; `amount2` is smaller than `amount`."""
         low, high = self.reason.get("amount_from_to", (20, 300))
         if name == "amount2":
             low, high = max(5, low // 4), max(8, low * 3 // 4)
@@ -125,12 +125,12 @@ class Matter:
         return str(written).format(whole=whole_text, cents=cents, spelled_amount=spell(whole) if whole < 1000 else "")
 
     def draw_date(self) -> str:
-        """Draw a day of the year as people say it."""
+        """Draw a day of the year in a spoken form."""
         slots = self.phrases.texts["slots"]
         number = self.rng.randint(1, 28)
         written = self.rng.choice(slots["date"])
         month = self.rng.choice(slots["months"])
-        return str(written).format(month=month, number=number, ordinal=ordinal(number))
+        return str(written).format(month=month, number=number, ordinal=format_ordinal(number))
 
 
 def spell(number: int) -> str:
@@ -143,13 +143,13 @@ def spell(number: int) -> str:
     return f"{ones[number // 100]} hundred" + (f" {spell(number % 100)}" if number % 100 else "")
 
 
-def ordinal(number: int) -> str:
-    """Write 1st, 2nd, 3rd, 4th."""
+def format_ordinal(number: int) -> str:
+    """Format an ordinal number: 1st, 2nd, 3rd, 4th."""
     ending = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"
 
 
 def polish(line: str) -> str:
-    """Give every sentence a capital letter and one full stop."""
+    """Capitalize every sentence and end it with one punctuation mark."""
     line = line if line.endswith((".", "?", "!", "-")) else f"{line}."
     return SENTENCE_START.sub(lambda match: match[1] + match[2].upper(), STOPS.sub(r"\1", line))

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 from analysis.errors import CallsError
 from analysis.synthetic import make_calls
-from analysis.synthetic.phrases import ordinal, polish, spell
+from analysis.synthetic.phrases import format_ordinal, polish, spell
 
 SCHEMA = {
     "call_id": pl.String,
@@ -156,7 +156,7 @@ def test_numbers_are_spelled(number, spelled):
 
 
 def test_days_are_counted():
-    assert [ordinal(day) for day in (1, 2, 3, 4, 11, 12, 13, 21, 22, 23)] == (
+    assert [format_ordinal(day) for day in (1, 2, 3, 4, 11, 12, 13, 21, 22, 23)] == (
         ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "23rd"]
     )
 
