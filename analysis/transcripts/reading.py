@@ -91,7 +91,7 @@ def read_calls(
 
 
 def drop_empty_calls(calls: IntoDataFrameT) -> IntoDataFrameT:
-    """Keep the calls whose transcript has words."""
+    """Drop the calls whose transcript has no words."""
     frame = nw.from_native(calls, eager_only=True)
     has_words = nw.col("transcript").str.contains(r"\S").fill_null(value=False)
     return nw.maybe_reset_index(frame.filter(has_words)).to_native()

@@ -17,7 +17,7 @@ PANDAS_DTYPES = {pl.Int64: "Int64", pl.Float64: "float64", pl.Boolean: "boolean"
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the kinds of frame that users have."""
+    """One of the kinds of frame that users pass."""
 
     make: Callable[[pl.DataFrame], object]
 
@@ -33,7 +33,7 @@ class Kind:
 
 
 def nullable_pandas(frame):
-    """Whole numbers stay whole; the index is that of a frame that was sorted."""
+    """Convert to nullable dtypes, with the index of a frame that was sorted."""
     native = frame.to_pandas().convert_dtypes()
     native.index = range(len(native), 0, -1)
     return native
@@ -48,14 +48,14 @@ def kind(request):
 
 @pytest.fixture
 def emulator(tmp_path, monkeypatch):
-    """An account in a folder of its own; gives its session."""
+    """An account in its own folder; returns its session."""
     monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
     return open_session("emulator")
 
 
 @dataclass
 class Aws:
-    """The AWS Price List and the Service Quotas of an account, as they speak on the wire; a page has two entries."""
+    """The AWS Price List and the Service Quotas of an account, as their HTTP API answers; a page has two entries."""
 
     products: dict = field(default_factory=dict)  # by service code
     quotas: list = field(default_factory=list)
@@ -64,7 +64,7 @@ class Aws:
     url: str = ""
 
     def answer(self, target, request):
-        """Give status and body of the answer to a request."""
+        """Return status and body of the response to a request."""
         operation = target.partition(".")[2]
         if operation in self.denied:
             message = f"User: arn:aws:iam::123456789012:user/ada is not authorized to perform: {operation}"
@@ -79,13 +79,13 @@ class Aws:
         return 200, make_page("Quotas", tables[target.removeprefix("ServiceQuotasV20190624.")], request)
 
     def client(self, service):
-        """Make a boto3 client that asks here."""
+        """Make a boto3 client of this server."""
         keys = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret"}
         return boto3.client(service, region_name="us-east-1", endpoint_url=self.url, **keys)
 
 
 def make_page(name, entries, request):
-    """Cut a page out of a list, and say where the next one begins."""
+    """Return a page of a list, with the token of the next one."""
     start = int(request.get("NextToken", 0))
     more = {"NextToken": str(start + 2)} if start + 2 < len(entries) else {}
     return {name: entries[start : start + 2]} | more
@@ -108,7 +108,7 @@ def aws():
             self.wfile.write(content)
 
         def log_message(self, *_):
-            """Keep the terminal for the tests."""
+            """Write no log to the terminal."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         state.url = f"http://127.0.0.1:{server.server_port}"

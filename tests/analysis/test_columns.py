@@ -9,7 +9,7 @@ FRAME = pl.DataFrame({"variant": ["b", None, "b"], "tokens": [1, 2, None]})
 TOKENS = {"tokens": pl.Int64}
 
 
-def test_a_missing_column_is_named_beside_those_there(kind):
+def test_the_error_for_a_missing_column_lists_the_others(kind):
     with pytest.raises(ColumnError, match="answers: no column 'stop'; there are variant, tokens"):
         read_columns(kind.make(FRAME), ["variant", "stop"], of="answers")
 
@@ -27,7 +27,7 @@ def test_without_keys_there_is_one_group(kind):
     kind.check(finish_frame(aggregate(frame, [], nw.col("tokens").sum()), [], {"tokens": WHOLE}), [(3,)], TOKENS)
 
 
-def test_missing_values_keep_numbers_whole_and_truths_true(kind):
+def test_missing_values_do_not_change_integers_and_booleans(kind):
     frame = pl.DataFrame({"n": [1, None], "f": [None, 0.5], "t": [True, None], "s": ["a", None]})
     schema = {"s": pl.String, "t": pl.Boolean, "f": pl.Float64, "n": pl.Int64}
     dtypes = {"s": TEXT, "t": TRUTH, "f": FRACTION, "n": WHOLE}

@@ -13,7 +13,7 @@ def read_cells(frame):
     return [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in rows]
 
 
-def test_what_stands_in_a_frame_is_escaped_names_too():
+def test_values_and_names_of_columns_are_escaped():
     html = show_table(pl.DataFrame({"<img src=x>": ["<script>alert(1)</script>"]}))._repr_html_()
     assert "<img" not in html
     assert "<script" not in html
@@ -37,7 +37,7 @@ def test_shares_are_percents():
     assert read_cells(pl.DataFrame({"share_low": [0.125]})) == [["12.5%"]]
 
 
-def test_whole_numbers_stay_whole_where_one_is_missing():
+def test_integers_stay_integers_where_one_is_missing():
     assert read_cells(pl.DataFrame({"records": [1200, None]})) == [["1,200"], ["\N{EN DASH}"]]
 
 
@@ -57,6 +57,6 @@ def test_the_same_table_is_the_same_page(kind):
     assert show_table(frame)._repr_html_() == show_table(frame)._repr_html_()
 
 
-def test_on_paper_a_table_is_its_frame():
+def test_as_text_a_table_is_its_frame():
     frame = pl.DataFrame({"variant": ["a"]})
     assert repr(show_table(frame)) == repr(frame)

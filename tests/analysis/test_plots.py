@@ -105,18 +105,18 @@ def test_wasted_cost_is_a_part_of_the_bar_with_a_legend_and_no_labels(kind):
     assert notes_of(ax) == []
 
 
-def test_a_variant_without_a_price_says_so(kind):
+def test_a_variant_without_a_price_is_labelled(kind):
     ax = plot_costs(kind.make(frame(COSTS, ("a", 5, None, None, None), ("b", 5, 1.0, 0.0, 0.0))))
     assert rows_of(ax) == ["b", "a"]
     assert notes_of(ax) == ["1.00", "cost not known"]
 
 
-def test_lines_that_nobody_can_read_are_no_bar(kind):
+def test_unreadable_lines_have_no_bar(kind):
     summary = frame(COSTS, ("short", 5, 2.0, 0.0, 0.0), (None, 0, None, 0.0, None))
     assert rows_of(plot_costs(kind.make(summary))) == ["short"]
 
 
-def test_a_bill_that_nobody_knows_has_an_axis_of_plain_numbers(kind):
+def test_an_unknown_bill_has_an_axis_of_plain_numbers(kind):
     ax = plot_costs(kind.make(frame(COSTS, ("short", 5, None, None, None))))
     assert ax.get_xlim()[1] > 1
 
@@ -167,7 +167,7 @@ def test_answer_lengths_pile_up_before_max_tokens(kind):
     assert ax.get_xlabel() == "output tokens per answer"
 
 
-def test_the_bill_stands_beside_the_estimate(kind):
+def test_the_bill_is_drawn_on_the_estimate(kind):
     rows = [("a", 5, 1.0, 0.5, 2.0, 1.5), ("b", 5, None, None, None, None), ("c", 5, 4.0, 3.0, 5.0, None)]
     ax = plot_estimate(kind.make(frame(COMPARISON, *rows)))
     assert rows_of(ax) == ["a", "c", "b"]
@@ -185,7 +185,7 @@ def test_no_rows_make_empty_axes_that_can_be_drawn(plot, kind):
 
 
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)
-def test_a_plot_goes_where_it_is_told_and_leaves_the_frame_alone(plot, kind):
+def test_a_plot_uses_the_given_axes_and_does_not_change_the_frame(plot, kind):
     _, ax = plt.subplots()
     some = kind.make(frame(PLOTS[plot]))
     before = list(read_columns(some, [], of="frame").columns)

@@ -26,7 +26,7 @@ def test_a_preview_shows_what_the_model_would_see():
     assert repr(shown).split("\n\n")[1:] == ["--- System\nBe brief.", "--- User\nSummarize: AGENT: <b>Hello</b>"]
 
 
-def test_a_preview_says_what_the_record_may_cost_in_a_batch():
+def test_a_preview_shows_the_highest_cost_in_a_batch():
     shown = preview(make_prompt(template="{{ transcript }}"), CALL | {"transcript": "x" * 400})
     # 100 tokens plus a quarter at 0.50, and 400 at 2.50 USD per million
     assert (shown.input_tokens, shown.max_tokens) == (100, 400)
@@ -46,7 +46,7 @@ def test_without_a_profile_nothing_is_asked():
     assert "Answer" not in repr(shown)
 
 
-def test_an_answer_stands_below_with_its_stop_and_its_tokens():
+def test_an_answer_is_shown_with_its_stop_and_its_tokens():
     reply = answer_with([{"type": "text", "text": "Said hello."}], "end_turn", 3)
     shown = add_answer(preview(make_prompt(), CALL), make_prompt(), reply)
     assert repr(shown).endswith("--- Answer (3 tokens, stop: end)\nSaid hello.")
@@ -73,7 +73,7 @@ def test_all_texts_are_escaped_in_html():
     assert "<script>" not in page
 
 
-def test_a_template_that_does_not_fit_is_told_before_anything_is_sent():
+def test_a_template_that_does_not_fit_is_an_error_before_anything_is_sent():
     with pytest.raises(PromptError, match="no variable 'transcrip'; a template can use call_id, transcript"):
         preview(make_prompt(template="{{ transcrip }}"), CALL, profile="no-such-profile")
 

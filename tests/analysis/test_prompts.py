@@ -66,7 +66,7 @@ def test_headings_and_rules_in_a_user_text_stay_in_it(tmp_path):
     assert (prompt.system, prompt.template) == ("Be brief.\n---", text)
 
 
-def test_a_prompt_in_any_script_is_read_as_it_is(tmp_path):
+def test_a_prompt_in_any_script_is_unchanged(tmp_path):
     (prompt,) = read_prompts(
         write(tmp_path, f"---\n{HEADER}---\n# System\nأجب بإيجاز\n# User\n要約 🙂 {{{{ transcript }}}}\n")
     )
@@ -103,19 +103,19 @@ def test_several_places_keep_their_order(tmp_path):
         ("\n", "Expected `object`, got `null`"),
     ],
 )
-def test_a_mistake_in_a_header_is_told_with_its_file(tmp_path, header, reason):
+def test_an_error_in_a_header_names_the_file(tmp_path, header, reason):
     file = write(tmp_path, f"---\n{header}---\n# User\n{{{{ transcript }}}}\n")
     with pytest.raises(PromptError, match=rf"short\.md: (?s:.*){reason}"):
         read_prompts(file)
 
 
 @pytest.mark.parametrize("text", ["", "Summarize.", f"---\n{HEADER}---\nSummarize.\n", f"{HEADER}# User\nHello\n"])
-def test_a_file_that_is_no_prompt_says_what_one_is(tmp_path, text):
+def test_the_error_for_another_file_says_what_a_prompt_is(tmp_path, text):
     with pytest.raises(PromptError, match=r"short\.md: not a prompt file; write a header between '---' lines"):
         read_prompts(write(tmp_path, text))
 
 
-def test_a_prompt_that_asks_nothing_is_refused(tmp_path):
+def test_a_prompt_without_a_text_is_refused(tmp_path):
     with pytest.raises(PromptError, match=r"short\.md: .*the template is empty"):
         read_prompts(write(tmp_path, f"---\n{HEADER}---\n# User\n\n"))
 
@@ -126,7 +126,7 @@ def test_a_file_that_is_not_utf_8_is_named(tmp_path):
         read_prompts(tmp_path)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(PromptError, match=r"nowhere\.md: cannot be read"):
         read_prompts(tmp_path / "nowhere.md")
 
@@ -149,12 +149,12 @@ def test_a_template_that_cannot_be_read_names_its_file_and_line(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a", "0", "a-b", "short-2", "a" * 40])
-def test_a_name_that_job_names_can_hold_is_taken(name):
+def test_a_name_that_job_names_allow_is_accepted(name):
     check_name(name, "the name")
 
 
 @pytest.mark.parametrize("name", ["", "-a", "A", "a_b", "a.b", "a b", "ä", "a/b", "..", "a\n", "a" * 41, "٣"])
-def test_a_name_that_job_names_cannot_hold_is_refused(name):
+def test_a_name_that_job_names_do_not_allow_is_refused(name):
     with pytest.raises(RunError, match=r"the run's name: .* use at most 40 lower-case letters"):
         check_name(name, "the run's name", error=RunError)
 
@@ -174,7 +174,7 @@ def test_a_name_that_job_names_cannot_hold_is_refused(name):
         "",
     ],
 )
-def test_what_a_transcript_holds_changes_nothing(transcript):
+def test_braces_and_tags_in_a_transcript_are_not_interpreted(transcript):
     assert render(make_prompt("<t>{{ transcript }}</t>"), {"transcript": transcript}) == f"<t>{transcript}</t>"
 
 
@@ -190,7 +190,7 @@ def test_a_misspelt_variable_is_named_with_those_that_exist():
 
 
 @pytest.mark.parametrize("template", ["{{ transcrip|upper }}", "{% if transcrip %}{% endif %}", "{{ transcrip.text }}"])
-def test_a_misspelt_variable_is_an_error_wherever_it_stands(template):
+def test_a_misspelt_variable_is_an_error_anywhere_in_a_template(template):
     with pytest.raises(PromptError, match="no variable 'transcrip'"):
         render(make_prompt(template), CALL)
 
@@ -227,7 +227,7 @@ def test_a_template_that_fails_names_the_call(template):
         render(make_prompt(template), CALL)
 
 
-def test_a_prompt_survives_being_written_down():
+def test_a_prompt_survives_json():
     prompt = Prompt(name="short", model_id=MODEL, template="{{ transcript }}", stop_sequences=("END",), top_p=0.5)
     assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(prompt)), Prompt) == prompt
 

@@ -45,13 +45,13 @@ def lines_of(calls):
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
-def test_there_are_as_many_calls_as_asked_for_in_fixed_columns(count):
+def test_the_given_number_of_calls_is_made_in_fixed_columns(count):
     calls = make_calls(count)
     assert len(calls) == count
     assert dict(calls.schema) == SCHEMA
 
 
-def test_fewer_than_no_calls_are_refused():
+def test_a_negative_number_of_calls_is_refused():
     with pytest.raises(CallsError, match="cannot make -1 calls; give 0 or more"):
         make_calls(-1)
 
@@ -80,13 +80,13 @@ def test_calls_have_ids_and_transcripts_of_their_own(calls):
 
 
 @pytest.mark.parametrize("column", ["amounts", "promised_actions"])
-def test_what_a_call_was_made_from_is_said_in_it(calls, column):
+def test_the_details_of_a_call_occur_in_its_transcript(calls, column):
     said = calls.select("transcript", column).explode(column).drop_nulls()
     assert len(said) > 500
     assert said.select(pl.col("transcript").str.contains(pl.col(column), literal=True).all()).item()
 
 
-def test_amounts_are_whole():
+def test_amounts_are_not_parts_of_longer_numbers():
     calls = make_calls(300)
     for transcript, amounts in calls.select("transcript", "amounts").iter_rows():
         for amount in amounts:
@@ -103,12 +103,12 @@ def test_no_choice_or_slot_is_left_open(calls):
     assert not [line for line in lines_of(calls) if re.search(r"[\[\]{}|\0]|  |\?\.|,\.", line)]
 
 
-def test_words_are_those_said(calls):
+def test_words_are_counted_without_speakers(calls):
     transcript, words = calls.select("transcript", "words").row(0)
     assert words == len(re.sub(r"^(Agent|Customer): ", "", transcript, flags=re.MULTILINE).split())
 
 
-def test_lengths_are_skewed_and_both_ends_are_there(calls):
+def test_lengths_are_skewed_and_reach_both_limits(calls):
     words = calls["words"]
     assert 40 <= words.min() <= 60
     assert 2200 <= words.max() <= 2500
@@ -155,7 +155,7 @@ def test_numbers_are_spelled(number, spelled):
     assert spell(number) == spelled
 
 
-def test_days_are_counted():
+def test_ordinals_have_their_endings():
     assert [format_ordinal(day) for day in (1, 2, 3, 4, 11, 12, 13, 21, 22, 23)] == (
         ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "23rd"]
     )

@@ -14,7 +14,7 @@ SONNET, NEXT, GPT = "anthropic.claude-sonnet-4-6", "qwen.qwen3-next-80b-a3b", "o
 
 @pytest.fixture
 def read(aws):
-    """Read a list of products; gives the prices as rows, and what was not understood."""
+    """Read a list of products; returns the prices as rows, and what could not be read."""
 
     def read(*products, service="AmazonBedrock"):
         aws.products[service] = list(products)
@@ -71,7 +71,7 @@ def test_a_model_of_the_marketplace_is_named_by_its_edition(read, make_product, 
     ],
     ids=str,
 )
-def test_batch_may_stand_beside_the_usage_type(read, make_product, about):
+def test_batch_may_be_in_another_attribute_than_the_usage_type(read, make_product, about):
     ((_, _, invocation, *_),), _ = read(make_product("USE1-NovaPro-input-tokens", "0.0004", **about))
     assert invocation == "batch"
 
@@ -81,7 +81,7 @@ def test_thousand_tokens_are_spelt_in_any_case(read, make_product, unit):
     assert read(make_product("USE1-NovaPro-input-tokens", "0.0008", unit=unit))[0][0][3] == 0.8
 
 
-def test_the_model_attribute_names_what_the_usage_type_hides(read, make_product):
+def test_the_model_attribute_is_read_where_the_usage_type_has_no_name(read, make_product):
     product = make_product("USE1-Claude4.6Sonnet-input-tokens", "0.0033", model="Claude Sonnet 4.6")
     assert read(product, service="AmazonBedrockService")[0] == [(SONNET, "geo", "on_demand", 3.3, None)]
 
@@ -104,7 +104,7 @@ def test_the_model_attribute_names_what_the_usage_type_hides(read, make_product)
         "USE1-NovaPro-ProvisionedThroughput-ModelUnits",
     ],
 )
-def test_other_tiers_are_passed_over(read, make_product, usage_type):
+def test_other_tiers_are_skipped(read, make_product, usage_type):
     assert read(make_product(usage_type, "0.0009", model="Nova Pro")) == ([], [])
 
 
@@ -129,7 +129,7 @@ def test_all_pages_of_all_services_are_read_for_one_region(aws, make_product):
     assert prices.filter(model=OPUS)["input_usd_per_million"].item() == 5.5
 
 
-def test_a_batch_rate_that_only_the_mantle_endpoint_has_is_taken_and_said(aws, make_product):
+def test_a_batch_rate_that_only_the_mantle_endpoint_has_is_used_and_marked(aws, make_product):
     only = make_product("USE1-qwen.qwen3-next-80b-a3b-mantle-input-tokens-batch", "0.00007")
     aws.products["AmazonBedrock"] = [only, make_product("USE1-Qwen3-Next-80B-A3B-input-tokens", "0.00014")]
     prices, _ = read_price_list(aws.client("pricing"), "us-east-1", today=DAY)
@@ -140,7 +140,7 @@ def test_a_batch_rate_that_only_the_mantle_endpoint_has_is_taken_and_said(aws, m
     assert "row of the mantle endpoint" in prices["source"][0]
 
 
-def test_rows_of_the_mantle_endpoint_give_way_and_are_never_on_demand(read, make_product):
+def test_rates_of_the_mantle_endpoint_never_replace_others_and_are_never_on_demand(read, make_product):
     plain = make_product("USE1-gpt-oss-120b-input-tokens-batch", "0.000075")
     other = make_product("USE1-openai.gpt-oss-120b-mantle-input-tokens-batch", "0.00009")
     standard = make_product("USE1-openai.gpt-oss-120b-mantle-input-tokens-standard", "0.00015")
@@ -162,17 +162,17 @@ def test_rows_of_the_mantle_endpoint_give_way_and_are_never_on_demand(read, make
         ("USE1-NovaPro-input-tokens", {"terms": {}}, ("USE1-NovaPro-input-tokens", "does not have one price")),
     ],
 )
-def test_what_is_not_understood_is_named(read, make_product, usage_type, options, unread):
+def test_what_cannot_be_read_is_listed(read, make_product, usage_type, options, unread):
     prices, ((name, reason),) = read(make_product(usage_type, "0.0008", **options))
     assert prices == []
     assert (name, reason[: len(unread[1])]) == unread
 
 
-def test_a_price_of_nothing_is_no_price(read, make_product):
+def test_a_price_of_zero_is_not_used(read, make_product):
     assert read(make_product("USE1-NovaPro-input-tokens", "0.0000000000"))[0] == []
 
 
-def test_two_prices_for_one_thing_are_both_left_out(read, make_product):
+def test_two_prices_for_the_same_tokens_are_both_left_out(read, make_product):
     twice = [
         make_product(f"USE1-NovaPro-{word}input-tokens", usd) for word, usd in (("", "0.0008"), ("text-", "0.0009"))
     ]
@@ -181,7 +181,7 @@ def test_two_prices_for_one_thing_are_both_left_out(read, make_product):
     assert reason == "two prices: USE1-NovaPro-input-tokens 0.8, USE1-NovaPro-text-input-tokens 0.9"
 
 
-def test_what_is_not_sold_by_the_token_is_passed_over(read, make_product):
+def test_products_not_sold_by_the_token_are_skipped(read, make_product):
     assert read(make_product("USE1-NovaCanvas-T2I-1024-Standard", "0.04", unit="image")) == ([], [])
     assert read(make_product("USE1-MP:USE1_search_units-Units", "2", unit="Units", sold="Cohere Rerank 3.5")) == (
         [],
@@ -189,7 +189,7 @@ def test_what_is_not_sold_by_the_token_is_passed_over(read, make_product):
     )
 
 
-def test_the_latest_terms_count(read, make_product):
+def test_the_latest_terms_are_used(read, make_product):
     def term(day, usd):
         dimension = {"unit": "1K tokens", "pricePerUnit": {"USD": usd}}
         return {"effectiveDate": day, "priceDimensions": {"D": dimension}}

@@ -14,7 +14,7 @@ HAIKU, NOVA, QWEN = "anthropic.claude-3-haiku-20240307-v1:0", "amazon.nova-pro-v
 
 @pytest.fixture
 def read(aws):
-    """Read the quotas that are listed; gives the rows without source and day, and what was not understood."""
+    """Read the listed quotas; returns the rows without source and day, and what could not be read."""
 
     def read():
         quotas, unread = read_service_quotas(aws.client("service-quotas"), today=DAY)
@@ -56,7 +56,7 @@ def test_all_pages_make_one_row_per_model(aws, read, make_quota):
     assert rows == [{"model": model, "records_per_job": 7, "records_per_file": 7} for model in (NOVA, HAIKU, QWEN)]
 
 
-def test_the_account_goes_before_the_default(aws, read, make_quota):
+def test_the_value_of_the_account_replaces_the_default(aws, read, make_quota):
     name = "Records per batch inference job for Nova Pro V1"
     aws.defaults = [make_quota(name, 100_000, account="")]
     aws.quotas = [make_quota(name, 20_000)]
@@ -75,7 +75,7 @@ def test_the_account_is_read_when_the_defaults_may_not_be(aws, read, make_quota)
     assert read() == ([{"model": NOVA, "records_per_job": 20_000}], [])
 
 
-def test_the_defaults_alone_say_nothing_of_the_account(aws, read):
+def test_refused_quotas_of_the_account_are_an_error(aws, read):
     aws.denied = {"ListServiceQuotas"}
     with pytest.raises(ClientError, match="not authorized to perform: ListServiceQuotas"):
         read()
@@ -102,7 +102,7 @@ def test_the_defaults_alone_say_nothing_of_the_account(aws, read):
         ),
     ],
 )
-def test_what_is_not_understood_is_named(aws, read, make_quota, name, value, unread):
+def test_what_cannot_be_read_is_listed(aws, read, make_quota, name, value, unread):
     aws.quotas = [make_quota(name, value)]
     assert read() == ([], [unread])
 
@@ -114,7 +114,7 @@ def test_what_is_not_understood_is_named(aws, read, make_quota, name, value, unr
         "Sum of in-progress and submitted batch inference jobs using a custom model for Titan Text Embeddings V2",
     ],
 )
-def test_other_quotas_are_passed_over(aws, read, make_quota, name):
+def test_other_quotas_are_skipped(aws, read, make_quota, name):
     aws.quotas = [make_quota(name, 3)]
     assert read() == ([], [])
 
@@ -122,12 +122,12 @@ def test_other_quotas_are_passed_over(aws, read, make_quota, name):
 @pytest.mark.parametrize(
     "more", [{"ErrorReason": {"ErrorCode": "SERVICE_QUOTA_NOT_AVAILABLE_ERROR"}}, {"QuotaAppliedAtLevel": "RESOURCE"}]
 )
-def test_a_value_that_is_not_the_account_s_is_passed_over(aws, read, make_quota, more):
+def test_a_value_of_one_resource_or_with_an_error_is_skipped(aws, read, make_quota, more):
     aws.quotas = [make_quota("Records per batch inference job for Nova Pro V1", 3, **more)]
     assert read() == ([], [])
 
 
-def test_a_row_says_whose_quotas_these_are(aws, make_quota):
+def test_the_source_of_a_row_names_region_and_account(aws, make_quota):
     aws.quotas = [make_quota("Records per batch inference job for Nova Pro V1", 3)]
     quotas, _ = read_service_quotas(aws.client("service-quotas"), today=DAY)
     row = (2026, NOVA, None, None, 3, None, None, None, "Service Quotas, us-east-1, account 123456789012", DAY)

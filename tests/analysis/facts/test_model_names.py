@@ -8,7 +8,7 @@ HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 
 
 @pytest.mark.parametrize("name", ["Claude Haiku 4.5", "Anthropic Claude Haiku 4.5 V1", "claude-haiku-4-5", HAIKU])
-def test_vendor_version_and_punctuation_make_no_difference(name):
+def test_vendor_version_and_punctuation_are_ignored(name):
     assert find_named(name) == HAIKU
 
 
@@ -40,7 +40,7 @@ def test_a_name_that_is_only_like_another_is_not_known(name):
     assert find_named(name) == ""
 
 
-def test_no_two_models_are_left_with_one_name():
+def test_no_two_models_have_the_same_simplified_name():
     assert len({simplify(model) for model in list_models()}) == len(list_models())
 
 

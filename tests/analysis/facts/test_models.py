@@ -35,7 +35,7 @@ FOUNDATION, PROFILE = "foundation-model", "inference-profile"
         (f"{HAIKU}:48k", HAIKU, "", FOUNDATION),
     ],
 )
-def test_an_id_is_taken_apart(model_id, base, profile, kind):
+def test_an_id_is_parsed(model_id, base, profile, kind):
     known = (200_000, 64_000, "one", "budget")
     assert find_model(model_id) == Model(model_id, base, profile, "anthropic", *known, kind=kind)
 
@@ -66,12 +66,12 @@ def test_prices_are_looked_up_by_the_base_of_listed_models_only():
     assert [find_model(model_id).price_key for model_id in (f"us.{HAIKU}", *arns)] == [HAIKU, HAIKU, ""]
 
 
-def test_limits_that_nobody_published_are_missing():
+def test_limits_that_are_not_published_are_missing():
     model = find_model("us.meta.llama4-scout-17b-instruct-v1:0")
     assert (model.context_tokens, model.max_output_tokens) == (None, 8192)
 
 
-def test_a_model_that_nobody_knows_has_no_limits():
+def test_an_unknown_model_has_no_limits():
     assert find_model("us.acme.talker-v1:0") == Model(
         "us.acme.talker-v1:0", "acme.talker-v1:0", "us", "acme", kind=PROFILE
     )

@@ -48,11 +48,11 @@ def test_an_arn_is_priced_like_the_profile_in_it():
     assert rates(arn)[0] == (arn, "batch", 0.5, 2.5)
 
 
-def test_the_government_cloud_borrows_no_price():
+def test_a_price_of_other_profiles_is_not_used_for_govcloud():
     assert rates(f"us-gov.{HAIKU}") == []
 
 
-def test_a_global_price_is_not_lent_to_another_profile():
+def test_a_global_price_is_not_used_for_another_profile():
     assert rates("eu.amazon.nova-2-lite-v1:0") == []
 
 
@@ -67,7 +67,7 @@ def test_the_region_of_an_arn_wins_over_the_one_named():
     assert rates(arn, region="eu-west-1")[0] == (arn, "batch", 0.035, 0.15)
 
 
-def test_half_a_price_is_given_with_the_other_half_missing():
+def test_an_input_price_is_found_without_an_output_price():
     assert rates("us.anthropic.claude-sonnet-4-5-20250929-v1:0")[0][1:] == ("batch", 1.65, None)
 
 
@@ -107,7 +107,7 @@ def test_source_and_day_of_own_prices_are_kept(write):
         ("m,batch,3,4", "line 2: one model and invocation have two prices"),
     ],
 )
-def test_a_line_that_is_no_price_is_named(write, line, helps):
+def test_a_line_that_is_not_a_price_is_named(write, line, helps):
     with pytest.raises(StorageError, match=helps):
         read_prices(write(f"{HEADER}m,batch,1,2\n{line}\n"))
 
@@ -117,7 +117,7 @@ def test_a_missing_column_is_named(write):
         read_prices(write("model_id,input_usd_per_million,output_usd_per_million\n"))
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(StorageError, match=r"none\.csv: cannot be read"):
         read_prices(tmp_path / "none.csv")
 
@@ -146,7 +146,7 @@ def test_every_model_with_batch_support_has_a_row_for_batch():
     assert set(read_facts("prices").filter(invocation="batch")["model"]) == set(list_models())
 
 
-def test_a_row_without_a_price_is_no_price():
+def test_a_row_without_a_price_is_not_found():
     assert rates("us.anthropic.claude-opus-4-6-v1") == []
 
 

@@ -30,17 +30,17 @@ def test_an_older_account_may_have_the_quotas_of_2024(model):
     assert find_quotas(model, year="2024") == Quotas(1_000, 50_000, 50_000, GB // 5, GB, 3)
 
 
-def test_values_of_the_account_go_before_the_published_ones():
+def test_values_of_the_account_replace_the_published_ones():
     quotas = find_quotas("amazon.nova-pro-v1:0", min_records=1, unfinished_jobs=20)
     assert (quotas.min_records, quotas.unfinished_jobs, quotas.records_per_job) == (1, 20, 100_000)
 
 
-def test_a_year_without_values_is_told_which_years_have_them():
+def test_the_error_for_an_unknown_year_lists_the_known_ones():
     with pytest.raises(QuotaError, match="no values for '2023'; known years are 2024, 2026"):
         find_quotas("amazon.nova-pro-v1:0", year="2023")
 
 
-def test_a_quota_that_does_not_exist_is_told_which_do():
+def test_the_error_for_an_unknown_quota_lists_the_known_ones():
     with pytest.raises(QuotaError, match="unknown quota 'max_records'; the quotas are min_records, records_per_file"):
         find_quotas("amazon.nova-pro-v1:0", max_records=5)
 
@@ -56,5 +56,5 @@ def test_every_quota_has_a_source_and_a_day():
 
 
 @pytest.mark.parametrize("model", list_models())
-def test_every_model_with_batch_support_has_whole_quotas(model):
+def test_every_model_with_batch_support_has_all_quotas(model):
     assert all(isinstance(value, int) for value in asdict(find_quotas(model)).values())

@@ -67,20 +67,20 @@ def test_the_report_has_a_line_for_every_change(update, sell):
     assert cells in [[cell.strip() for cell in line.strip("|").split("|")] for line in report.splitlines()]
 
 
-def test_a_price_holds_in_the_region_that_it_was_read_for(update, sell):
+def test_a_price_applies_only_in_the_region_that_it_was_read_for(update, sell):
     sell(InputTokenCount_Batch="0.60", OutputTokenCount_Batch="3")
     update()
     assert rates(f"eu.{HAIKU}", "eu-west-1")["batch"] == (0.55, 2.75)
 
 
-def test_a_price_for_another_profile_or_on_demand_touches_nothing_else(update, sell):
+def test_a_price_for_another_profile_or_on_demand_changes_nothing_else(update, sell):
     sell(InputTokenCount="1.20", InputTokenCount_Global="1.00")
     update()
     assert rates(f"us.{HAIKU}") == {"batch": (0.55, 2.75), "on_demand": (1.2, 5.5)}
     assert rates(f"global.{HAIKU}") == {"batch": (0.5, 2.5), "on_demand": (1.0, 5.0)}
 
 
-def test_half_a_price_keeps_the_half_that_the_package_knows(update, sell):
+def test_a_missing_output_price_is_filled_from_the_package(update, sell):
     sell(InputTokenCount_Batch="0.60")
     update()
     assert rates(HAIKU)["batch"] == (0.6, 2.75)
@@ -88,7 +88,7 @@ def test_half_a_price_keeps_the_half_that_the_package_knows(update, sell):
     assert source.startswith("AWS Price List, published 2026-11-20; output: AWS Price List, October 2026")
 
 
-def test_half_a_price_keeps_the_half_that_an_update_read_and_says_so_once(update, sell):
+def test_a_missing_output_price_is_filled_from_an_earlier_update_with_one_source(update, sell):
     sell(InputTokenCount_Batch="0.60", OutputTokenCount_Batch="3")
     update()
     sell(InputTokenCount_Batch="0.70")
@@ -101,7 +101,7 @@ def test_half_a_price_keeps_the_half_that_an_update_read_and_says_so_once(update
     ]
 
 
-def test_a_price_that_is_known_for_a_profile_alone_keeps_its_other_half(update, aws, make_product):
+def test_a_missing_output_price_is_filled_from_a_row_of_the_profile(update, aws, make_product):
     aws.products["AmazonBedrock"] = [make_product("USE1-Llama4-Scout-17B-input-tokens-batch", "0.00009")]
     done = update()
     assert done.changes.select("old", "new").rows() == [(0.085, 0.09)]
@@ -118,7 +118,7 @@ def test_a_price_that_was_withdrawn_stays_as_it_was(update, sell, aws, make_prod
     assert "does not have one price in USD per thousand or million tokens: USE1-MP:USE1_InputTokenCount" in str(done)
 
 
-def test_a_second_update_that_brings_nothing_new_changes_nothing(update, sell, aws, make_quota):
+def test_a_second_update_with_the_same_numbers_changes_nothing(update, sell, aws, make_quota):
     sell(InputTokenCount_Batch="0.60")
     aws.quotas = [make_quota(RECORDS, 20_000)]
     update()
@@ -151,7 +151,7 @@ def test_the_quotas_of_2024_and_those_that_a_caller_gives_are_not_replaced(updat
     assert find_quotas(HAIKU, records_per_job=7).records_per_job == 7
 
 
-def test_prepare_cuts_jobs_by_the_quota_of_the_account(update, aws, make_quota, make_calls, make_prompt, tmp_path):
+def test_prepare_divides_jobs_by_the_quota_of_the_account(update, aws, make_quota, make_calls, make_prompt, tmp_path):
     aws.quotas = [make_quota(RECORDS, 3)]
     update()
     run = prepare(make_calls(5), make_prompt(model_id=f"us.{HAIKU}"), into=tmp_path)
@@ -173,7 +173,7 @@ def test_an_estimate_uses_the_new_price(update, sell):
         ("ListServiceQuotas", "servicequotas:ListServiceQuotas", "prices.csv"),
     ],
 )
-def test_one_table_is_read_where_the_other_may_not_be(update, sell, aws, make_quota, denied, permission, written):
+def test_one_table_is_read_where_the_other_is_refused(update, sell, aws, make_quota, denied, permission, written):
     sell(InputTokenCount_Batch="0.60")
     aws.quotas = [make_quota(RECORDS, 20_000)]
     aws.denied = {denied}
@@ -182,19 +182,19 @@ def test_one_table_is_read_where_the_other_may_not_be(update, sell, aws, make_qu
     assert f"Not read: the caller is not allowed {permission}." in str(done)
 
 
-def test_what_was_not_understood_is_named_by_reason(update, aws, make_product):
+def test_what_could_not_be_read_is_listed_by_reason(update, aws, make_product):
     names = ("Palmyra X5", "Jamba 1.5 Large")
     aws.products["AmazonBedrock"] = [make_product("USE1-X-input-tokens", "1", model=name) for name in names]
     assert "  not a model that is known here: Jamba 1.5 Large; Palmyra X5" in str(update()).splitlines()
 
 
-def test_an_error_that_is_no_refusal_is_told(aws, own):
+def test_an_error_other_than_a_refusal_is_raised(aws, own):
     aws.url = "http://127.0.0.1:9"  # the port of nobody
     with pytest.raises(StorageError, match=r"prices of us-east-1: .*Could not connect.*; check the credentials"):
         update_facts(aws.client("pricing"), aws.client("service-quotas"), region="us-east-1")
 
 
-def test_a_table_that_was_spoilt_is_named(own):
+def test_a_damaged_table_is_named(own):
     own.mkdir()
     (own / "prices.csv").write_text("no,table\n1,2\n", encoding="utf-8")
     with pytest.raises(StorageError, match=r"prices\.csv: cannot be read .*; move it away"):
@@ -208,7 +208,7 @@ def test_a_folder_that_cannot_be_written_is_named(update, sell, own):
         update()
 
 
-def test_without_a_folder_of_its_own_it_is_below_the_home_folder(monkeypatch, tmp_path):
+def test_the_default_folder_is_in_the_home_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("BATCHBOOK_FACTS")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert facts_folder() == tmp_path / ".batchbook"
@@ -216,7 +216,7 @@ def test_without_a_folder_of_its_own_it_is_below_the_home_folder(monkeypatch, tm
 
 @pytest.fixture
 def shell(aws, own, monkeypatch):
-    """A shell whose AWS is here."""
+    """A shell whose AWS endpoint is this test's server."""
     for name, value in {"ENDPOINT_URL": aws.url, "ACCESS_KEY_ID": "AKIDEXAMPLE", "SECRET_ACCESS_KEY": "secret"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     return CliRunner()
@@ -230,7 +230,7 @@ def test_the_command_reads_writes_and_reports(shell, sell, own):
     assert f"Written: {own / 'prices.csv'}" in result.stdout
 
 
-def test_the_command_fails_when_nothing_may_be_read(shell, aws):
+def test_the_command_fails_when_all_is_refused(shell, aws):
     aws.denied = {"GetProducts", "ListServiceQuotas"}
     result = shell.invoke(app, ["facts", "update", "--region", "us-east-1"])
     assert result.exit_code == 1

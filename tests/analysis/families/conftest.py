@@ -6,7 +6,7 @@ from analysis.prompts import Prompt
 
 @pytest.fixture
 def make_prompt():
-    """Make a prompt of a model, with a system text and the settings that every family has."""
+    """Make a prompt of a model, with a system text and the inference parameters that every family has."""
 
     def make(model_id, **fields):
         fields = {"system": "You write notes.", "max_tokens": 400, "temperature": 0.5, "top_p": 0.9} | fields
@@ -17,11 +17,11 @@ def make_prompt():
 
 @pytest.fixture
 def read():
-    """Read an answer, as JSON text, with the Struct of a family."""
+    """Parse an answer, given as JSON text, with the Struct of a family."""
     return lambda family, body: msgspec.json.decode(body, type=family.answer).parse()
 
 
 @pytest.fixture
 def echo():
-    """Read a request that was written with the Struct of a family."""
+    """Encode a request and decode it with the Struct of a family."""
     return lambda family, body: msgspec.json.decode(msgspec.json.encode(body), type=family.request)

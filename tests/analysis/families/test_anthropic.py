@@ -22,7 +22,7 @@ def read(body: str) -> ParsedAnswer:
     return msgspec.json.decode(body, type=AnthropicAnswer).parse()
 
 
-def test_a_bare_prompt_sends_only_what_the_model_needs():
+def test_a_minimal_prompt_sends_only_required_fields():
     assert ANTHROPIC.write_request(BARE, "Hello") == {
         "anthropic_version": "bedrock-2023-05-31",
         "max_tokens": 1024,
@@ -46,7 +46,7 @@ def test_what_the_prompt_sets_is_sent_in_a_fixed_order():
     assert (request["system"], request["temperature"], request["stop_sequences"]) == ("You write notes.", 0, ["END"])
 
 
-def test_the_settings_of_a_request_are_read_back():
+def test_the_inference_parameters_of_a_request_are_read_back():
     echo = msgspec.convert(ANTHROPIC.write_request(FULL, "Hello"), AnthropicRequest)
     assert echo.sampling() == Sampling(max_tokens=400, temperature=0.0, top_p=0.9, top_k=5)
     assert echo.has_signature()
@@ -81,7 +81,7 @@ def test_an_answer_without_text_blocks_has_no_text(content, text):
 
 
 @pytest.mark.parametrize("usage", ["", ',"usage":null', ',"usage":{}', ',"usage":{"input_tokens":null}'])
-def test_tokens_that_are_not_given_are_missing(usage):
+def test_token_counts_that_are_not_there_are_missing(usage):
     assert read(f'{{"content":[]{usage}}}') == ParsedAnswer()
 
 

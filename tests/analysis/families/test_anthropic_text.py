@@ -9,7 +9,7 @@ def test_an_answer_has_no_tokens(read):
     assert read(ANTHROPIC_TEXT, body) == ParsedAnswer(text=" A refund.", stop_reason="stop_sequence")
 
 
-def test_the_settings_of_a_request_are_read(echo):
+def test_the_inference_parameters_of_a_request_are_read(echo):
     request = echo(
         ANTHROPIC_TEXT, {"prompt": "\n\nHuman: Hello\n\nAssistant:", "max_tokens_to_sample": 200, "top_k": 5}
     )

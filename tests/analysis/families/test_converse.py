@@ -30,7 +30,7 @@ def read_sampling(body: str) -> Sampling:
     return msgspec.json.decode(body, type=ConverseRequest).sampling()
 
 
-def test_a_bare_prompt_sends_only_what_the_model_needs():
+def test_a_minimal_prompt_sends_only_required_fields():
     assert CONVERSE.write_request(BARE, "Hello") == {
         "messages": [{"role": "user", "content": [{"text": "Hello"}]}],
         "inferenceConfig": {"maxTokens": 1024},
@@ -59,7 +59,7 @@ def test_top_k_is_written_as_the_model_names_it(model_id, fields):
     assert request["additionalModelRequestFields"] == fields
 
 
-def test_the_settings_of_a_request_are_read_back():
+def test_the_inference_parameters_of_a_request_are_read_back():
     echo = msgspec.convert(CONVERSE.write_request(FULL, "Hello"), ConverseRequest)
     assert echo.sampling() == Sampling(max_tokens=400, temperature=0.0, top_p=0.9, top_k=5)
     assert echo.has_signature()
@@ -74,12 +74,12 @@ def test_the_settings_of_a_request_are_read_back():
         '{"additionalModelRequestFields":{"inferenceConfig":{"topK":20}}}',
     ],
 )
-def test_top_k_is_read_from_where_the_model_wants_it(body):
+def test_top_k_is_read_from_where_the_model_expects_it(body):
     assert read_sampling(body) == Sampling(top_k=20)
 
 
 @pytest.mark.parametrize("body", ["{}", '{"inferenceConfig":null}', '{"additionalModelRequestFields":null}'])
-def test_settings_that_are_not_given_are_missing(body):
+def test_inference_parameters_that_are_not_set_are_missing(body):
     assert read_sampling(body) == Sampling()
 
 
@@ -87,7 +87,7 @@ def test_an_anthropic_request_has_no_signature_of_this_family():
     assert not msgspec.convert({"max_tokens": 4, "messages": []}, ConverseRequest).has_signature()
 
 
-def test_members_that_are_null_change_nothing():
+def test_members_that_are_null_are_ignored():
     parsed = read(
         '{"output":{"message":{"role":"assistant","content":[{"text":null,"image":null,"toolUse":null,'
         '"citationsContent":null,"reasoningContent":{"reasoningText":{"text":"Hm."}}},'

@@ -12,7 +12,7 @@ R1 = "us.deepseek.r1-v1:0"
 BEGIN, USER, ASSISTANT = "<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<\uff5cUser\uff5c>", "<\uff5cAssistant\uff5c>"
 
 
-def test_a_request_is_written_up_to_where_the_model_thinks(make_prompt):
+def test_a_request_ends_with_the_tag_that_opens_the_reasoning(make_prompt):
     assert DEEPSEEK_R1.write_request(make_prompt(R1, stop_sequences=("END",)), "Hello") == {
         "prompt": f"{BEGIN}You write notes.{USER}Hello{ASSISTANT}<think>\n",
         "max_tokens": 400,
@@ -28,7 +28,7 @@ def test_no_text_adds_a_token(text):
     assert [written.count(token) for token in (BEGIN, USER, ASSISTANT)] == [1, 1, 1]
 
 
-def test_the_settings_of_a_request_are_read_back(make_prompt, echo):
+def test_the_inference_parameters_of_a_request_are_read_back(make_prompt, echo):
     request = echo(DEEPSEEK_R1, DEEPSEEK_R1.write_request(make_prompt(R1), "Hello"))
     assert request.sampling() == Sampling(400, 0.5, 0.9)
     assert not request.has_signature()
@@ -44,7 +44,7 @@ def test_the_settings_of_a_request_are_read_back(make_prompt, echo):
         ("", ""),
     ],
 )
-def test_text_is_what_stands_after_the_thoughts(read, written, text):
+def test_text_is_what_follows_the_reasoning(read, written, text):
     body = {"choices": [{"text": written, "stop_reason": "stop"}]}
     assert read(DEEPSEEK_R1, json.dumps(body)) == ParsedAnswer(text=text, stop_reason="stop")
 

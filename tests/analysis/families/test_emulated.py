@@ -1,4 +1,4 @@
-"""Our requests and readings against the emulator, whose rules of bodies are its own and were written apart."""
+"""Our requests and parsers against the emulator, whose rules for bodies were written independently."""
 
 import json
 
@@ -42,7 +42,7 @@ def name_model(base):
 
 
 def make_prompt(base, invocation_type, **fields):
-    """Make a prompt with every setting that the family has and the model takes."""
+    """Make a prompt with every inference parameter that the family has and the model accepts."""
     model = find_model(base)
     family = find_family(model, "InvokeModel")
     settings = {"temperature": 0.5} if model.sampling != "none" else {}
@@ -59,7 +59,7 @@ def make_prompt(base, invocation_type, **fields):
 
 
 def answer(runtime, prompt):
-    """Have a request answered, and read the line that a batch job would have written."""
+    """Send a request, and read the line that a batch job would have written."""
     family = find_family(find_model(prompt.model_id), prompt.invocation_type)
     request = family.write_request(prompt, CALL)
     reply = invoke_once(runtime, prompt.model_id, prompt.invocation_type, request)
@@ -68,14 +68,14 @@ def answer(runtime, prompt):
     return family, {name: value for name, (value,) in list_columns([row]).items()}
 
 
-def test_every_family_that_writes_is_tried():
+def test_every_family_that_writes_has_a_model_here():
     tried = {find_family(find_model(base), "InvokeModel").name for base in BASES}
     assert tried == {family.name for family in FAMILIES if family.write_request is not only_read} - {"converse"}
 
 
 @pytest.mark.parametrize("invocation_type", ["InvokeModel", "Converse"])
 @pytest.mark.parametrize("base", BASES)
-def test_a_request_is_taken_and_its_answer_is_read(runtime, base, invocation_type):
+def test_a_request_is_accepted_and_its_answer_is_read(runtime, base, invocation_type):
     prompt = make_prompt(base, invocation_type)
     family, row = answer(runtime, prompt)
     assert (row["family"], row["error_kind"], row["error_message"]) == (family.name, None, None)
@@ -86,6 +86,6 @@ def test_a_request_is_taken_and_its_answer_is_read(runtime, base, invocation_typ
 
 @pytest.mark.parametrize("invocation_type", ["InvokeModel", "Converse"])
 @pytest.mark.parametrize("base", ["anthropic.claude-3-haiku-20240307-v1:0", "amazon.nova-lite-v1:0", *OTHERS])
-def test_an_answer_that_was_cut_off_says_so(runtime, base, invocation_type):
+def test_a_truncated_answer_has_the_stop_length(runtime, base, invocation_type):
     _, row = answer(runtime, make_prompt(base.removeprefix("us."), invocation_type, max_tokens=2))
     assert row["stop"] == "length"

@@ -59,7 +59,7 @@ def test_a_model_whose_format_is_not_known_is_named_with_the_cure():
         find_family(find_model("acme.talker-v1:0"), "InvokeModel")
 
 
-def test_an_id_that_is_none_is_told_how_one_looks():
+def test_the_error_for_an_invalid_id_shows_a_valid_one():
     with pytest.raises(ModelError, match=r"not a model id of Amazon Bedrock; write one such as global\.anthropic"):
         find_family(find_model("claude-haiku"), "InvokeModel")
 
@@ -119,7 +119,7 @@ def observed_bodies():
 
 
 def read_body(body):
-    """Read a recorded body as the line of a batch job would have it."""
+    """Read a recorded body as part of a batch job's line."""
     line = json.dumps({"modelInput": body["modelInput"], "modelOutput": body["modelOutput"]}).encode()
     (row,) = read_lines([line], "observed", body["model_id"])
     return {name: value for name, (value,) in list_columns([row]).items()}
@@ -193,7 +193,7 @@ STOP_WORDS = {
 
 
 def list_texts(part):
-    """List the texts of a Converse block: its own, and those it cites."""
+    """List the texts of a Converse block: its own, and those that it cites."""
     return (
         [part["text"]]
         if "text" in part
@@ -202,7 +202,7 @@ def list_texts(part):
 
 
 def name_family(body):
-    """Name the family of a recorded body by its form."""
+    """Return the family of a recorded body, judged by its fields."""
     if body["invocation_type"] == "Converse":
         return "converse"
     if "completion" in body["modelOutput"]:
@@ -226,7 +226,7 @@ def test_recorded_answers_give_text_tokens_and_end(body):
 
 
 @pytest.mark.skipif(not BODIES.exists(), reason="the recorded bodies are not here")
-def test_recorded_refusals_are_no_answers():
+def test_recorded_refusals_are_not_read_as_answers():
     refused = [body for body in observed_bodies() if body["http_status"] == 400]
     assert len(observed_bodies()) == 63
     assert [read_body(body)["error_kind"] for body in refused] == ["unreadable"] * len(refused)

@@ -17,16 +17,16 @@ def test_an_answer_is_read_in_full(read):
     assert read(IMPORTED, body) == ParsedAnswer("/opt/ml/model", " A refund.", "length", 6, 100)
 
 
-def test_the_settings_of_a_request_are_read(echo):
+def test_the_inference_parameters_of_a_request_are_read(echo):
     assert echo(IMPORTED, {"prompt": "Hello", "max_tokens": 100, "temperature": 0.5}).sampling() == Sampling(100, 0.5)
 
 
-def test_an_imported_model_is_not_written_to(make_prompt):
+def test_requests_of_imported_models_are_refused(make_prompt):
     with pytest.raises(ModelError, match=r"imported-model does not tell which model .* invocation_type to Converse"):
         find_family(find_model(ARN), "InvokeModel")
 
 
-def test_a_format_that_is_only_read_says_so(make_prompt):
+def test_requests_in_a_format_that_is_only_read_are_refused(make_prompt):
     with pytest.raises(
         ModelError, match=r"requests in its own format cannot be written; set invocation_type to Converse"
     ):

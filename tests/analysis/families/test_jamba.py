@@ -14,7 +14,7 @@ def test_a_request_has_messages_and_stop(make_prompt):
     }
 
 
-def test_the_settings_of_a_request_are_read_back(make_prompt, echo):
+def test_the_inference_parameters_of_a_request_are_read_back(make_prompt, echo):
     assert echo(JAMBA, JAMBA.write_request(make_prompt(MINI), "Hello")).sampling() == Sampling(400, 0.5, 0.9)
 
 

@@ -49,7 +49,7 @@ def test_no_text_adds_a_token(text):
     assert count_tokens(LLAMA.write_request(prompt, text)["prompt"]) == (9 if text else 6)
 
 
-def test_the_settings_of_a_request_are_read_back(make_prompt, echo):
+def test_the_inference_parameters_of_a_request_are_read_back(make_prompt, echo):
     request = echo(LLAMA, LLAMA.write_request(make_prompt(LLAMA_3), "Hello"))
     assert request.has_signature()
     assert request.sampling() == Sampling(400, 0.5, 0.9)

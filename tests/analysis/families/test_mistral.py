@@ -9,7 +9,7 @@ from analysis.prompts import Prompt
 SMALL = "mistral.mistral-small-2402-v1:0"
 
 
-def test_a_request_stands_between_the_marks_of_an_instruction(make_prompt):
+def test_a_request_is_enclosed_in_instruction_tokens(make_prompt):
     assert MISTRAL.write_request(make_prompt(SMALL, top_k=5, stop_sequences=("END",)), "Hello") == {
         "prompt": "<s>[INST] You write notes.\n\nHello [/INST]",
         "max_tokens": 400,
@@ -26,17 +26,17 @@ def test_a_transcript_cannot_end_the_instruction(make_prompt):
 
 
 @given(st.lists(st.sampled_from(["[INST]", "[/INST]", "<s>", "</s>", "[", "]", "INST", "/", "<"]), max_size=12))
-def test_no_text_adds_a_mark(parts):
+def test_no_text_adds_an_instruction_token(parts):
     prompt = Prompt(name="short", model_id=SMALL, template="x")
     written = MISTRAL.write_request(prompt, "".join(parts))["prompt"]
     assert [written.count(mark) for mark in ("[INST]", "[/INST]", "<s>", "</s>")] == [1, 1, 1, 0]
 
 
-def test_marks_of_other_speakers_stay(make_prompt):
+def test_brackets_that_are_not_tokens_stay(make_prompt):
     assert "[laughs] [A] [10:05]" in MISTRAL.write_request(make_prompt(SMALL), "[laughs] [A] [10:05]")["prompt"]
 
 
-def test_the_settings_of_a_request_are_read_back(make_prompt, echo):
+def test_the_inference_parameters_of_a_request_are_read_back(make_prompt, echo):
     request = echo(MISTRAL, MISTRAL.write_request(make_prompt(SMALL, top_k=5), "Hello"))
     assert request.sampling() == Sampling(400, 0.5, 0.9, 5)
     assert not request.has_signature()

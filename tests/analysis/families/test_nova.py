@@ -28,7 +28,7 @@ def test_fields_of_the_config_join_those_that_are_there(make_prompt):
     }
 
 
-def test_the_settings_of_a_request_are_read_back(make_prompt, echo):
+def test_the_inference_parameters_of_a_request_are_read_back(make_prompt, echo):
     request = echo(NOVA, NOVA.write_request(make_prompt(LITE, top_k=20), "Hello"))
     assert request.sampling() == Sampling(400, 0.5, 0.9, 20)
 
@@ -48,12 +48,12 @@ def test_the_older_name_of_max_tokens_is_read(echo):
         ({}, False),
     ],
 )
-def test_the_request_tells_nova_from_converse(echo, body, is_nova):
+def test_the_request_distinguishes_nova_from_converse(echo, body, is_nova):
     request = echo(NOVA, body)
     assert (NOVA.matches_request(request), CONVERSE.matches_request(request)) == (is_nova, not is_nova)
 
 
-def test_an_answer_without_a_request_is_taken_for_converse():
+def test_an_answer_without_a_request_counts_as_converse():
     assert (NOVA.matches_request(None), CONVERSE.matches_request(None)) == (False, True)
 
 

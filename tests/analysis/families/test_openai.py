@@ -33,7 +33,7 @@ def test_a_request_of_another_model_has_max_tokens(make_prompt, echo):
 
 
 @pytest.mark.parametrize(("model_id", "has_signature"), [(OSS, True), (QWEN, False)])
-def test_only_a_request_of_gpt_oss_is_like_no_other(make_prompt, echo, model_id, has_signature):
+def test_only_requests_of_gpt_oss_have_a_signature(make_prompt, echo, model_id, has_signature):
     assert echo(OPENAI, OPENAI.write_request(make_prompt(model_id), "Hello")).has_signature() == has_signature
 
 
@@ -61,7 +61,7 @@ def test_an_answer_is_read_in_full(read):
         (None, None),
     ],
 )
-def test_text_is_what_stands_after_the_reasoning(read, content, text):
+def test_text_is_what_follows_the_reasoning(read, content, text):
     assert read(OPENAI, answer(content)).text == text
 
 
@@ -110,5 +110,5 @@ def test_open_weight_models_take_the_same_body(model_id):
 
 
 @pytest.mark.parametrize(("model", "is_inferred"), [(OSS, False), (QWEN, False), ("zai.glm-4.7", True)])
-def test_what_nobody_confirmed_is_marked(model, is_inferred):
+def test_formats_that_are_not_confirmed_are_marked(model, is_inferred):
     assert bool(OPENAI.inferred.match(model)) == is_inferred

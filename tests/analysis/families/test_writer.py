@@ -18,7 +18,7 @@ def test_a_request_has_messages_and_stop(make_prompt):
     }
 
 
-def test_an_answer_as_the_page_shows_it_is_read_in_full(read):
+def test_the_documented_answer_is_read_in_full(read):
     body = (
         '{"id":"chatcmpl-1","object":"chat.completion","created":1745854231,"model":"writer.palmyra-x5-v1:0",'
         '"choices":[{"index":0,"message":{"role":"assistant","reasoning_content":null,"content":"A refund.",'
@@ -29,12 +29,12 @@ def test_an_answer_as_the_page_shows_it_is_read_in_full(read):
 
 
 @pytest.mark.parametrize(
-    ("wish", "cure"),
+    ("parameters", "cure"),
     [
         ({"max_tokens": 8_193}, "set max_tokens to 8192"),
         ({"stop_sequences": tuple("abcde")}, "4 stop sequences at most"),
     ],
 )
-def test_more_than_the_page_allows_is_refused(make_prompt, wish, cure):
+def test_parameters_beyond_the_documented_limits_are_refused(make_prompt, parameters, cure):
     with pytest.raises(AnalysisError, match=cure):
-        check_settings(make_prompt(X5, **wish))
+        check_settings(make_prompt(X5, **parameters))

@@ -8,7 +8,7 @@ from analysis.transcripts import read_calls
 
 @pytest.fixture
 def write_json(tmp_path):
-    """Write a document below a folder of calls; bytes as they are."""
+    """Write a document into a folder of calls; bytes unchanged."""
 
     def write(name, document):
         path = tmp_path / "calls" / name

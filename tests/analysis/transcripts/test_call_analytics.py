@@ -17,7 +17,7 @@ HELLO = said("AGENT", "How can I help?", 0, 1900, Sentiment="NEUTRAL")
 REFUND = said("CUSTOMER", "I want a refund.", 2100, 3900, Sentiment="NEGATIVE")
 
 
-def test_turns_are_lines_and_roles_are_names(read_one):
+def test_each_turn_is_a_line_that_begins_with_its_role(read_one):
     call = read_one(output(HELLO, REFUND))
     assert call["transcript"] == "Agent: How can I help?\nCustomer: I want a refund."
     assert call["turns"][1] == {
@@ -61,7 +61,7 @@ def test_turns_are_sorted_by_begin_and_overlap(read_turns):
     assert turns[0][3] > turns[1][3]
 
 
-def test_a_turn_without_a_begin_stays_behind_the_one_before(read_turns):
+def test_a_turn_without_a_time_follows_the_one_before(read_turns):
     noted = {"ParticipantRole": "AGENT", "Content": "(noted)"}
     turns = read_turns(output(REFUND, noted, HELLO))
     assert [turn[1] for turn in turns] == ["How can I help?", "I want a refund.", "(noted)"]
@@ -71,18 +71,18 @@ def test_turns_without_words_are_left_out(read_turns):
     assert len(read_turns(output(HELLO, said("CUSTOMER", " ", 2000, 2050), said("CUSTOMER", None, 2060, 2070)))) == 1
 
 
-def test_a_role_that_nobody_knows_is_kept_as_it_is(read_one):
+def test_an_unknown_role_is_unchanged(read_one):
     assert read_one(output(said("Trainer", "Well done.", 0, 9)))["transcript"] == "Trainer: Well done."
 
 
-def test_the_language_may_be_the_likeliest_of_several(read_one):
+def test_of_several_languages_the_most_likely_is_taken(read_one):
     found = [{"Code": "en-US", "Score": 0.2}, {"Code": "es-US", "Score": 0.8}]
     document = output(HELLO, LanguageIdentification=found)
     del document["LanguageCode"]
     assert read_one(document)["language"] == "es-US"
 
 
-def test_a_job_and_its_redacted_twin_have_ids_of_their_own(write_json, tmp_path):
+def test_the_redacted_output_of_a_job_has_another_id(write_json, tmp_path):
     write_json("analytics/refund-1.json", output(HELLO, ContentMetadata={"Output": "Raw"}))
     write_json("redacted-analytics/redacted-refund-1.json", output(HELLO, ContentMetadata={"Output": "Redacted"}))
     calls = read_calls(tmp_path / "calls")

@@ -50,16 +50,16 @@ def test_roles_come_from_the_participants(read_one):
     assert [turn["sentiment"] for turn in call["turns"]] == ["positive", "negative"]
 
 
-def test_ids_that_are_roles_are_roles(read_turns):
+def test_a_participant_id_that_is_a_role_is_used_as_role(read_turns):
     document = voice(said("AGENT", "Hello.", 0, 9), Participants=[])
     assert read_turns(document) == [("agent", "Hello.", 0, 9)]
 
 
-def test_somebody_without_a_role_goes_by_the_id(read_turns):
+def test_a_participant_without_a_role_is_named_by_id(read_turns):
     assert read_turns(voice(said("dddd-3", "Hello.", 0, 9)))[0][0] == "dddd-3"
 
 
-def test_a_file_without_a_contact_goes_by_its_name(read_one):
+def test_a_file_without_a_contact_id_has_its_name_as_id(read_one):
     document = voice(HELLO)
     del document["CustomerMetadata"]
     name = "1111-22_analysis_2026-03-01T10:00:00Z.json"
@@ -67,17 +67,17 @@ def test_a_file_without_a_contact_goes_by_its_name(read_one):
 
 
 @pytest.mark.parametrize("place", ["ConversationCharacteristics", None])
-def test_the_summary_is_found_where_versions_keep_it(read_one, place):
+def test_the_summary_is_found_in_every_version_of_the_format(read_one, place):
     summary = {"ContactSummary": {"PostContactSummary": {"Content": "A refund."}}}
     assert read_one(voice(HELLO, **({place: summary} if place else summary)))["summary"] == "A refund."
 
 
-def test_a_redacted_file_says_so(read_one):
+def test_a_redacted_file_is_marked(read_one):
     call = read_one(voice(said(AGENT, "I am [PII].", 0, 9), ContentMetadata={"Output": "Redacted"}))
     assert (call["redacted"], call["transcript"]) == (True, "Agent: I am [PII].")
 
 
-def test_a_chat_counts_from_its_first_event(read_one):
+def test_times_of_a_chat_begin_at_its_first_event(read_one):
     call = read_one(chat(JOINED, WELCOME, HELP))
     assert (call["channel"], call["started_at"]) == ("chat", datetime(2026, 3, 1, 10, 0, 0, 250_000, UTC))
     assert call["transcript"] == "System: Welcome.\nCustomer: Help!"
@@ -114,7 +114,7 @@ def test_real_time_segments_are_a_call(read_one):
 
 
 @pytest.mark.parametrize("time", ["2026-03-01T10:00:02Z", 1772359202])
-def test_real_time_chats_count_from_their_first_event(read_one, time):
+def test_times_of_a_real_time_chat_begin_at_its_first_event(read_one, time):
     joined = {"Id": "e1", "ParticipantId": "x", "Time": {"AbsoluteTime": "2026-03-01T10:00:00Z"}}
     sent = {"Id": "m1", "ParticipantId": "x", "ParticipantRole": "CUSTOMER", "Content": "Help!"}
     segments = [{"Event": joined}, {"Transcript": sent | {"Time": {"AbsoluteTime": time}}}]
@@ -130,6 +130,6 @@ def test_a_part_of_a_contact_is_refused(read_one):
         read_one({"Segments": REAL_TIME, "NextToken": "more"})
 
 
-def test_a_contact_that_goes_on_is_refused(read_one):
+def test_a_contact_in_progress_is_refused(read_one):
     with pytest.raises(CallsError, match=r"file.json: the status of the job is IN_PROGRESS, not COMPLETED"):
         read_one({"Channel": "CHAT", "Status": "IN_PROGRESS", "Segments": []})

@@ -16,7 +16,7 @@ def spoken(role, begin, duration, human, machine):
     }
 
 
-def test_a_call_of_harper_valley_has_the_words_of_a_person(read_one):
+def test_a_call_of_harper_valley_has_its_human_transcript(read_one):
     segments = [spoken("agent", 1000, 500, "hello", "hallo"), spoken("caller", 1200, 300, "", "hi")]
     call = read_one({"sid": "00ff", "start_time_ms": 1000, "end_time_ms": 3500, "segments": segments})
     assert (call["call_id"], call["transcript"]) == ("00ff", "Agent: hello\nCaller: hi")
@@ -24,7 +24,7 @@ def test_a_call_of_harper_valley_has_the_words_of_a_person(read_one):
     assert (call["turns"][1]["begin_ms"], call["turns"][1]["end_ms"]) == (1200, 1500)
 
 
-def test_a_file_of_abcd_holds_several_chats(write_json):
+def test_a_file_of_abcd_has_several_chats(write_json):
     said = [["agent", "Hi!"], ["action", "Account has been pulled up."], ["customer", "A return."]]
     chats = [{"convo_id": number, "scenario": {}, "original": said} for number in (7, 8)]
     calls = read_calls(write_json("chats.json", chats))

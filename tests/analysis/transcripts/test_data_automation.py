@@ -33,7 +33,7 @@ def test_segments_are_turns(read_one):
     assert (call["duration_s"], call["language"], call["summary"]) == (61.5, "EN", "A card.")
 
 
-def test_a_channel_names_who_has_no_label(read_turns):
+def test_a_speaker_without_a_label_is_named_by_channel(read_turns):
     assert read_turns(standard(part(None, "Hello.", 0, 9, channel={"channel_label": "ch_1"})))[0][0] == "ch_1"
 
 
@@ -57,7 +57,7 @@ def test_a_blueprint_alone_has_no_words(read_one):
         read_one(custom())
 
 
-def test_a_blueprint_that_fits_two_calls_is_given_to_none(write_json, tmp_path):
+def test_a_blueprint_that_fits_two_calls_is_joined_to_neither(write_json, tmp_path):
     write_json("a.json", standard(HELLO, key="a.wav"))
     write_json("b.json", standard(HELLO, key="b.wav"))
     write_json("c.json", custom())

@@ -1,4 +1,4 @@
-"""JSON files of any service: what they are read as, from where, and what is refused."""
+"""JSON files of any service: where they are read from, how, and which are refused."""
 
 import gzip
 import json
@@ -26,22 +26,22 @@ def talk(name, *texts):
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.json.gz", "A.JSON"])
-def test_a_file_is_read_packed_or_not(read_one, name):
+def test_a_compressed_file_is_read_like_a_plain_one(read_one, name):
     assert read_one(talk("call-1"), name)["call_id"] == "call-1"
 
 
-def test_a_mark_in_front_is_no_part_of_the_file(read_one):
+def test_a_byte_order_mark_is_not_part_of_the_file(read_one):
     assert read_one(b"\xef\xbb\xbf" + json.dumps(talk("call-1")).encode())["call_id"] == "call-1"
 
 
 @pytest.mark.parametrize("text", ODD)
-def test_words_are_kept_as_they_are(read_one, text):
+def test_words_are_unchanged(read_one, text):
     call = read_one(talk("call-1", text))
     assert call["transcript"] == f"Agent: {text}"
     assert call["turns"][0]["text"] == text
 
 
-def test_a_folder_is_read_to_its_depth_in_the_order_of_names(write_json, tmp_path):
+def test_a_folder_is_read_with_its_subfolders_in_order_of_names(write_json, tmp_path):
     for name in ("b.json", "2026/03/01/z.json.gz", ".write_access_check_file.temp", "a/a.json"):
         write_json(name, talk(name))
     assert read_calls(tmp_path / "calls")["call_id"].to_list() == ["2026/03/01/z.json.gz", "a/a.json", "b.json"]
@@ -53,7 +53,7 @@ def test_subtitles_beside_json_are_left_out(write_json, tmp_path):
     assert len(read_calls(tmp_path / "calls")) == 1
 
 
-def test_more_calls_than_are_in_memory_at_once_are_one_frame(write_json, tmp_path, monkeypatch):
+def test_calls_of_several_chunks_are_one_frame(write_json, tmp_path, monkeypatch):
     monkeypatch.setattr(calls_module, "CALLS_AT_ONCE", 2)
     for number in range(5):
         write_json(f"{number}.json", talk(f"call-{number}", f"Hello {number}."))
@@ -80,13 +80,13 @@ def test_a_prefix_in_s3_is_read_as_its_folder(emulator, write_json, tmp_path):
     assert calls["call_id"].to_list() == ["2026/03/b:c.json", "a.json"]
 
 
-def test_files_of_one_id_go_by_their_names(write_json, tmp_path):
+def test_files_that_share_an_id_have_their_names_as_ids(write_json, tmp_path):
     for name in ("a.json", "b.json", "c.json"):
         write_json(name, talk("again" if name != "c.json" else "once"))
     assert read_calls(tmp_path / "calls")["call_id"].to_list() == ["a", "b", "once"]
 
 
-def test_files_of_one_id_and_one_name_go_by_their_paths(write_json, tmp_path):
+def test_files_that_share_id_and_name_have_their_paths_as_ids(write_json, tmp_path):
     for name in ("x/result.json", "y/result.json", "y/result.json.gz"):
         write_json(name, talk("again"))
     assert read_calls(tmp_path / "calls")["call_id"].to_list() == ["x/result", "y/result.json", "y/result.json.gz"]
@@ -129,7 +129,7 @@ def test_services_may_be_mixed(write_json, tmp_path):
         (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion"),
     ],
 )
-def test_what_is_no_transcript_is_refused_by_its_name(write_json, tmp_path, content, text):
+def test_a_file_that_is_not_a_transcript_is_refused_with_its_name(write_json, tmp_path, content, text):
     write_json("good.json", talk("call-1"))
     write_json("sub/bad.json", content)
     with pytest.raises(CallsError, match=r"sub/bad.json: .*" + text):
@@ -163,7 +163,7 @@ def test_turns_are_a_table_of_turns(write_json, tmp_path):
 
 
 @pytest.mark.parametrize("convert", [pl.DataFrame.clone, as_pandas], ids=["polars", "pandas"])
-def test_a_run_is_prepared_from_them(write_json, tmp_path, convert):
+def test_a_run_can_be_prepared_from_json(write_json, tmp_path, convert):
     for number in range(3):
         write_json(f"{number}.json", talk(f"call-{number}", f"Hello {number}."))
     calls = convert(read_calls(tmp_path / "calls"))
@@ -173,7 +173,7 @@ def test_a_run_is_prepared_from_them(write_json, tmp_path, convert):
     assert "agent 0: Hello" in next((run.folder / "input").rglob("*.jsonl")).read_text(encoding="utf-8")
 
 
-def test_pandas_keeps_whole_columns(write_json):
+def test_pandas_keeps_the_integers_of_turns(write_json):
     calls = as_pandas(read_calls(write_json("a.json", talk("call-1"))))
     assert isinstance(calls, pd.DataFrame)
     assert [str(calls[name].dtype) for name in ("duration_s", "redacted")] == ["float64", "boolean"]

@@ -67,7 +67,7 @@ def test_a_column_called_length_is_that_column():
     assert pick_calls(calls, 1, by="length")["length"].to_list() == ["l"]
 
 
-def test_all_calls_are_all_calls():
+def test_all_calls_can_be_picked():
     assert_frame_equal(pick_calls(pl.DataFrame(COLUMNS), 20, by="queue"), pl.DataFrame(COLUMNS))
 
 
@@ -81,7 +81,7 @@ def test_the_index_and_the_frame_of_the_caller_do_not_matter():
 
 @KINDS
 @pytest.mark.parametrize("n", [0, -1, 21])
-def test_more_calls_than_there_are_is_an_error(kind, n):
+def test_picking_more_calls_than_there_are_is_an_error(kind, n):
     with pytest.raises(CallsError, match=f"cannot pick {n} of 20 calls; give n from 1 to 20"):
         pick_calls(kind(COLUMNS), n)
 
@@ -92,6 +92,6 @@ def test_of_no_calls_none_can_be_picked(kind):
         pick_calls(kind({"call_id": [], "transcript": []}), 1)
 
 
-def test_a_misspelt_column_is_offered():
+def test_for_a_misspelt_column_the_right_one_is_suggested():
     with pytest.raises(ColumnError, match="no column 'qeue'; give 'length' or did you mean 'queue'"):
         pick_calls(pl.DataFrame(COLUMNS), 2, by="qeue")

@@ -54,7 +54,7 @@ TURNS_READ = pl.DataFrame(
 
 
 def write(frame, path):
-    """Write the frame as its path says."""
+    """Write a frame in the format of its path's ending."""
     writers = {".parquet": frame.write_parquet, ".csv": frame.write_csv, ".jsonl": frame.write_ndjson}
     writers[path.suffix](path)
     return path
@@ -77,7 +77,7 @@ ENDINGS = pytest.mark.parametrize("ending", [".parquet", ".csv", ".jsonl"])
 
 
 @ENDINGS
-def test_a_transcript_is_kept_to_the_byte(tmp_path, ending):
+def test_a_transcript_is_unchanged_to_the_byte(tmp_path, ending):
     assert_frame_equal(read_calls(write(odd_calls(), tmp_path / f"calls{ending}")), odd_calls())
 
 
@@ -86,7 +86,7 @@ def test_turns_become_lines_in_the_order_of_their_numbers(tmp_path, ending):
     assert_frame_equal(read_calls(write(turns(), tmp_path / f"turns{ending}")), TURNS_READ)
 
 
-def test_turns_without_numbers_are_not_ordered_by_guess(tmp_path):
+def test_turns_without_numbers_are_refused(tmp_path):
     path = write(turns().drop("turn"), tmp_path / "turns.csv")
     with pytest.raises(
         CallsError, match=r"no column 'turn'; .* as turn=, or keep the order of the file with turn=None"
@@ -111,7 +111,7 @@ def test_turns_with_one_number_stay_in_the_order_of_the_file(tmp_path):
     assert calls["transcript"][0] == "Agent: Good morning.\nCustomer: Hello?\n(music)"
 
 
-def test_turns_without_speakers_are_lines_of_their_own(tmp_path):
+def test_turns_without_speakers_are_lines_of_text_alone(tmp_path):
     calls = read_calls(write(turns().drop("speaker"), tmp_path / "turns.csv"), speaker=None)
     assert calls["transcript"].to_list() == ["Hello?\nGood morning.\n(music)", "Hi."]
 
@@ -124,14 +124,14 @@ def test_turns_without_words_are_left_out(tmp_path):
     ]
 
 
-def test_a_call_with_silent_turns_alone_is_empty(tmp_path):
+def test_a_call_whose_turns_have_no_words_is_empty(tmp_path):
     silent = turns().with_columns(text=pl.Series(["Good morning.", " ", "Hello?", None]))
     with pytest.raises(CallsError, match=r"1 empty transcripts \(a\)"):
         read_calls(write(silent, tmp_path / "turns.parquet"))
 
 
 @pytest.mark.parametrize("speaker", ["McDonald", "AGENT", "2"])
-def test_a_speaker_keeps_all_but_the_first_letter(tmp_path, speaker):
+def test_only_the_first_letter_of_a_speaker_is_capitalized(tmp_path, speaker):
     calls = read_calls(
         write(pl.DataFrame({"call_id": ["a"], "speaker": [speaker], "text": ["Hi."]}), tmp_path / "t.csv"), turn=None
     )
@@ -180,7 +180,7 @@ def test_fields_of_several_kinds_become_text_and_none_is_lost(tmp_path):
     assert read_calls(path)["tag"].to_list() == ["1", '{"k": "\\u00e9"}']
 
 
-def test_numbers_of_a_csv_are_numbers_unless_zeros_lead(tmp_path):
+def test_numbers_of_a_csv_are_numbers_unless_they_begin_with_zero(tmp_path):
     text = "call_id,transcript,whole,part,code,none\n1,a,5,5,01,\n2,b,-6,6.5,2,\n3,c,,,,\n"
     expected = pl.DataFrame(
         {
@@ -196,13 +196,13 @@ def test_numbers_of_a_csv_are_numbers_unless_zeros_lead(tmp_path):
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_csv_may_have_a_mark_in_front_and_empty_lines(tmp_path, end):
+def test_a_csv_may_have_a_byte_order_mark_and_empty_lines(tmp_path, end):
     path = write_text(tmp_path / "c.csv", "\ufeffcall_id,transcript\n01,Hi.\n\n02,Hello.\n\n".replace("\n", end))
     expected = pl.DataFrame({"call_id": ["01", "02"], "transcript": ["Hi.", "Hello."]})
     assert_frame_equal(read_calls(path), expected)
 
 
-def test_a_packed_csv_is_read(tmp_path):
+def test_a_compressed_csv_is_read(tmp_path):
     path = write_text(tmp_path / "c.csv.gz", gzip.compress(b"call_id,transcript\n01,Hi.\n"))
     assert_frame_equal(read_calls(path), pl.DataFrame({"call_id": ["01"], "transcript": ["Hi."]}))
 
@@ -214,11 +214,11 @@ def test_several_files_are_one_table(tmp_path):
     assert_frame_equal(read_calls(tmp_path), odd_calls())
 
 
-def test_a_file_that_is_named_is_read_whatever_its_name(tmp_path):
+def test_a_single_file_is_read_even_if_its_name_is_hidden(tmp_path):
     assert_frame_equal(read_calls(write(odd_calls(), tmp_path / "_calls.csv")), odd_calls())
 
 
-def test_a_call_may_go_on_in_the_next_file(tmp_path):
+def test_a_call_may_continue_in_the_next_file(tmp_path):
     write(turns()[:2], tmp_path / "0.parquet")
     write(turns()[2:], tmp_path / "1.parquet")
     assert_frame_equal(read_calls(tmp_path / "*.parquet"), TURNS_READ)
@@ -272,7 +272,7 @@ def test_empty_transcripts_can_be_dropped(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [pl.DataFrame, pd.DataFrame])
-def test_dropping_empty_calls_gives_the_same_kind_back(kind):
+def test_dropping_empty_calls_returns_the_same_kind_of_frame(kind):
     calls = kind({"call_id": ["a", "b", "c"], "transcript": [None, "Hi.", " \n"]})
     kept = drop_empty_calls(calls)
     assert isinstance(kept, kind)
@@ -346,7 +346,7 @@ def test_what_is_not_calls_is_refused_with_a_cure(tmp_path, name, content, text)
         read_calls(write_text(tmp_path / name, content))
 
 
-def test_a_place_with_nothing_in_it_is_refused(tmp_path):
+def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(CallsError, match=r"no calls: the folder is empty; files that can be read: .parquet, "):
         read_calls(tmp_path)
     with pytest.raises(CallsError, match="no such file or folder"):
@@ -406,7 +406,7 @@ def test_a_zip_of_several_kinds_is_refused(tmp_path):
         read_calls(write_zip(tmp_path / "c.zip", {"a.json": "{}", "b.txt": "Hi."}))
 
 
-def test_a_packed_member_of_a_zip_may_not_grow_without_end(tmp_path, monkeypatch):
+def test_a_compressed_member_of_a_zip_is_refused_once_it_is_too_large(tmp_path, monkeypatch):
     monkeypatch.setattr(zips, "MEMBER_BYTES", 1000)
     with pytest.raises(
         CallsError, match=r"a.json.gz: 1,001 bytes are too many for a transcript; the most in a zip is 1,000"
@@ -443,7 +443,7 @@ def test_a_damaged_zip_is_refused(tmp_path):
         ("aci_bench", 174),
     ],
 )
-def test_published_conversations_are_read_whole(name, calls):
+def test_published_conversations_are_read_completely(name, calls):
     read = read_calls(DATA / f"{name}_turns.parquet")
     words = pl.read_parquet(DATA / f"{name}_turns.parquet")["text"].str.len_chars().sum()
     assert len(read) == calls

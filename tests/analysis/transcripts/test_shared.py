@@ -1,4 +1,4 @@
-"""Files that AWS wrote or documents, and published conversations; each fact was read off its file without this code."""
+"""Files that AWS wrote or documents, and published conversations; expected values were read off without this code."""
 
 import gzip
 import json
@@ -64,13 +64,13 @@ def test_a_file_alone_is_read_as_in_its_folder(calls, file):
 
 
 @pytest.mark.parametrize("file", FACTS)
-def test_turns_begin_and_end_as_the_file_says(calls, file):
+def test_turns_have_the_times_of_the_file(calls, file):
     turns = calls[file]["turns"]
     first = (len(turns[0]["text"]), turns[0]["speaker"], turns[0]["begin_ms"])
     assert (len(turns), *first, max(turn["end_ms"] for turn in turns)) == FACTS[file]
 
 
-def test_durations_are_those_that_files_state(calls):
+def test_durations_are_those_of_the_file(calls):
     stated = {file: call["duration_s"] for file, call in calls.items() if call["duration_s"] is not None}
     assert stated == DURATIONS_S
 
@@ -89,7 +89,7 @@ def test_sentiments_and_categories_are_those_of_the_call(calls):
     assert (call["categories"], call["redacted"], call["channel"]) == (["No_Closing_Remark"], True, "voice")
 
 
-def test_files_of_one_job_name_keep_apart(calls):
+def test_files_with_one_job_name_have_different_ids(calls):
     ids = [calls[file]["call_id"] for file in FACTS if file.startswith("transcribe/docs")]
     assert ids == ["docs-channel-id-output-batch", "docs-diarization-output-batch", "docs-pii-redaction-output"]
 

@@ -35,7 +35,7 @@ def segment(label, *items):
 YES, NO, SURE = word("Yes", "0.5", "0.9"), word("No", "1.25", "1.999"), word("sure", "3.1", "3.4")
 
 
-def test_a_plain_job_is_one_turn_of_nobody(read_one):
+def test_a_plain_job_is_one_turn_without_a_speaker(read_one):
     call = read_one(job("Yes. No.", [YES, mark("."), NO, mark(".")]))
     assert (call["call_id"], call["transcript"]) == ("order-7", "Yes. No.")
     assert call["turns"] == [{"speaker": None, "text": "Yes. No.", "begin_ms": 500, "end_ms": 1999, "sentiment": None}]
@@ -53,12 +53,12 @@ def test_the_first_channel_to_speak_comes_first(read_turns):
     assert read_turns(document) == [("ch_1", "Yes,", 500, 900), ("ch_0", "No.", 1250, 1999)]
 
 
-def test_a_turn_ends_where_another_channel_begins_in_a_pause_of_it(read_turns):
+def test_a_turn_ends_at_a_pause_in_which_another_channel_begins(read_turns):
     document = channels(channel(0, YES, mark(","), SURE), channel(1, NO))
     assert [turn[1] for turn in read_turns(document)] == ["Yes,", "No", "sure"]
 
 
-def test_a_word_thrown_in_does_not_cut_a_turn(read_turns):
+def test_a_word_of_another_channel_without_a_pause_does_not_end_a_turn(read_turns):
     document = channels(channel(0, word("Let", "1.0", "1.5"), word("me", "1.5", "2.0")), channel(1, NO))
     assert read_turns(document) == [("ch_0", "Let me", 1000, 2000), ("ch_1", "No", 1250, 1999)]
 
@@ -67,13 +67,13 @@ def test_a_channel_that_is_silent_has_no_turn(read_turns):
     assert len(read_turns(channels(channel(0, YES), channel(1)))) == 1
 
 
-def test_words_find_their_speaker_by_their_times(read_turns):
+def test_words_are_matched_to_speakers_by_their_times(read_turns):
     labels = {"speakers": 2, "segments": [segment("spk_0", YES), segment("spk_1", NO, SURE)]}
     document = job("Yes. No, sure.", [YES, mark("."), NO, mark(","), SURE, mark(".")], speaker_labels=labels)
     assert read_turns(document) == [("spk_0", "Yes.", 500, 900), ("spk_1", "No, sure.", 1250, 3400)]
 
 
-def test_neighbouring_segments_of_one_speaker_stay_apart(read_turns):
+def test_adjacent_segments_of_one_speaker_are_two_turns(read_turns):
     labels = {"speakers": 1, "segments": [segment("spk_0", YES), segment("spk_0", NO)]}
     assert [turn[1] for turn in read_turns(job("Yes No", [YES, NO], speaker_labels=labels))] == ["Yes", "No"]
 
@@ -92,12 +92,12 @@ def test_newer_files_have_the_text_of_each_segment(read_turns, field):
     assert read_turns(document) == [("x_1", "Sure.", 100, 300), ("x_0", "Yes. No.", 500, 1999)]
 
 
-def test_a_text_without_its_words_is_one_turn_of_nobody(read_turns):
+def test_a_text_without_items_is_one_turn_without_a_speaker(read_turns):
     document = job("Yes. No.", speaker_labels={"speakers": 2, "segments": []})
     assert read_turns(document) == [(None, "Yes. No.", None, None)]
 
 
-def test_languages_without_spaces_get_none(read_turns):
+def test_words_of_languages_without_spaces_are_joined_without_spaces(read_turns):
     document = channels(channel(0, word("你", "0.1", "0.2"), word("好", "0.2", "0.3"), mark("。")), text="你好。")
     assert read_turns(document) == [("ch_0", "你好。", 100, 300)]
 
@@ -111,7 +111,7 @@ def test_the_language_is_the_one_spoken_longest(read_one):
     assert read_one(job("Yes.", language_code="en-GB"))["language"] == "en-GB"
 
 
-def test_a_redacted_text_keeps_its_marks(read_one):
+def test_a_redacted_text_keeps_its_placeholders(read_one):
     name = word("[PII]", "0.1", "0.2") | {"alternatives": [{"content": "[PII]", "redactions": [{"type": "NAME"}]}]}
     call = read_one(channels(channel(0, YES, name, mark(","), SURE)) | {"isRedacted": True})
     assert (call["redacted"], call["transcript"]) == (True, "Ch_0: Yes [PII], sure")
@@ -126,13 +126,13 @@ def test_a_job_that_is_not_completed_is_refused(read_one, status):
 
 
 @pytest.mark.parametrize("kind", ["TranscriptionJob", "CallAnalyticsJob"])
-def test_the_answer_about_a_job_is_not_its_output(read_one, kind):
+def test_a_response_about_a_job_is_refused(read_one, kind):
     with pytest.raises(CallsError, match=r"file.json: the status of a job.* the file at its TranscriptFileUri"):
         read_one({kind: {"TranscriptionJobName": "order-7"}})
 
 
 @pytest.mark.parametrize("time", ["soon", "nan", "1e999"])
-def test_a_time_that_is_none_is_refused(read_one, time):
+def test_an_invalid_time_is_refused(read_one, time):
     with pytest.raises(
         CallsError, match=r"file.json: looks like Amazon Transcribe, but cannot be read: .*; leave the file out"
     ):
