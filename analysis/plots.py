@@ -214,6 +214,7 @@ def open_axes(ax: Axes | None, labels: Any, *, room: float = 0.45) -> Axes:
     if ax is None:
         _, ax = plt.subplots(figsize=(9, 1.9 + room * max(1, len(labels))), layout="constrained")
     ax.set_yticks(range(len(labels)), list(labels))
+    # The axis is inverted, so that the first row is on top.
     ax.set_ylim(max(0, len(labels) - 1) + 0.6, -0.6)
     return ax
 

@@ -68,9 +68,11 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         check_name(self.name, "the prompt's name")
         if not self.template.strip():
-            raise PromptError(self.name, "the template is empty", "write what is asked, with {{ transcript }} in it")
+            raise PromptError(
+                self.name, "the template is empty", "write the text for the model, with {{ transcript }} in it"
+            )
         if self.max_tokens < 1 or not 1 <= self.samples <= MOST_SAMPLES:
-            raise PromptError(self.name, f"max_tokens is 1 or more, samples 1 to {MOST_SAMPLES}")
+            raise PromptError(self.name, f"max_tokens must be 1 or more, samples 1 to {MOST_SAMPLES}")
         compile_template(self)
 
 
@@ -139,6 +141,7 @@ def list_prompt_files(place: Path) -> list[Path]:
 def read_prompt(file: Path) -> Prompt:
     """Read one prompt file: a header between `---` lines, then `# System` (may be left out) and `# User`."""
     try:
+        # Editors on Windows put a byte order mark in front, which utf-8-sig removes.
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(file, f"cannot be read ({error})") from error
@@ -195,6 +198,7 @@ def compile_template(prompt: Prompt) -> jinja2.Template:
         raise PromptError(prompt.name, f"line {error.lineno} of the template: {error.message}") from error
 
 
+# Cached by the text, since a Prompt with additional fields, a dict, cannot be hashed.
 @cache
 def compile_text(template: str) -> jinja2.Template:
     """Compile a text in the sandbox, in which an undefined variable raises an error."""

@@ -11,7 +11,7 @@ from analysis.facts import read_facts
 
 # Prefixes of inference profiles, "List Supported Regions and models for inference profiles"; the list grows.
 PROFILE = re.compile(r"(us-gov|us|eu|apac|jp|au|ca|global)\.(?=[a-z0-9]+\.)")
-CONTEXT = re.compile(r":\d+k$")
+CONTEXT = re.compile(r":\d+k$")  # claude-3-haiku-20240307-v1:0:48k, a variant with another context window
 # ARNs of these kinds end in the id of a model; those of other kinds in an id of the resource alone.
 NAMED_BY_MODEL = {"foundation-model", "inference-profile", "custom-model"}
 

@@ -117,6 +117,7 @@ def match_model(table: pl.DataFrame, model_id: str, region: str) -> pl.DataFrame
     rows = table.filter(
         pl.col("model") == model.price_key, pl.col("profile").is_in(profiles), pl.col("region").is_in(regions)
     )
+    # False sorts before True: a row of the profile before `geo`, a row of the Region before one for any.
     closest = rows.sort(pl.col("profile") == "geo", pl.col("region") == "", maintain_order=True)
     return closest.select(pl.lit(model_id).alias("model_id"), pl.col(*list(PRICE_SCHEMA)[1:]))
 

@@ -53,6 +53,7 @@ def find_quotas(model: str, *, year: str = LATEST, **own: int) -> Quotas:
     QuotaError
         An unknown year, an unknown quota, or a value below 1.
     """
+    # Your own rows come first, and the sort below is stable, so they win over the package's.
     table = pl.concat([read_own_facts("quotas"), read_facts("quotas")]).with_columns(pl.col("quotas").cast(pl.String))
     rows = table.filter(pl.col("quotas") == year)
     if rows.is_empty():
@@ -61,6 +62,7 @@ def find_quotas(model: str, *, year: str = LATEST, **own: int) -> Quotas:
     closest = rows.filter(pl.col("model").is_null() | (pl.col("model") == model)).sort(
         "model", nulls_last=True, maintain_order=True
     )
+    # A row of the model may lack quotas, which are taken from the row for all models.
     names = list(Quotas.__dataclass_fields__)
     quotas = Quotas(**closest.select(pl.col(names).drop_nulls().first()).row(0, named=True))
     check_own(own)

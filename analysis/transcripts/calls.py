@@ -78,6 +78,7 @@ class Document(Protocol):
 def frame_calls(calls: Iterable[tuple[str, Call]]) -> pl.DataFrame:
     """Build a frame with one row per call, from pairs of file name and call."""
     remaining = iter(calls)
+    # An empty frame first, so that the columns are there when there are no calls.
     frames = [frame_chunk([])]
     while chunk := list(islice(remaining, CALLS_AT_ONCE)):
         frames.append(frame_chunk(chunk))
@@ -92,6 +93,7 @@ def frame_chunk(calls: list[tuple[str, Call]]) -> pl.DataFrame:
     spoken = turns.group_by("number", maintain_order=True).agg(
         format_lines(turns).str.join("\n").alias("transcript"), pl.struct(list(TURN_SCHEMA)).alias("turns")
     )
+    # A left join, so that a call without words keeps its row.
     frame = calls_frame.with_row_index("number").join(spoken, on="number", how="left", maintain_order="left")
     others = [name for name in CALL_SCHEMA if name != "call_id"]
     return frame.select("call_id", "transcript", *others, "turns")

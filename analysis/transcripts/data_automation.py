@@ -129,12 +129,13 @@ class JobMetadata(Struct):
         return ()
 
 
-def join_custom(calls: pl.DataFrame) -> pl.DataFrame:
+def join_blueprints(calls: pl.DataFrame) -> pl.DataFrame:
     """Join each call with the blueprint's output in its folder, or in the `custom_output` beside it."""
     place = pl.col("source_file").str.replace("[^/]*$", "").str.replace("custom_output", "standard_output")
     own = calls.with_columns(
         place=pl.when(pl.col("source_format").is_in([STANDARD, CUSTOM])).then(place), number=pl.int_range(pl.len())
     )
+    # Where a folder has two calls or two blueprints, it is unclear which belong together, so none is joined.
     once = pl.struct("place", "source_format").is_unique()
     found = own.filter(pl.col("source_format") == CUSTOM, once)
     heard = own.filter(pl.col("source_format") == STANDARD, once)
@@ -144,4 +145,5 @@ def join_custom(calls: pl.DataFrame) -> pl.DataFrame:
     joined = own.join(pairs.drop("number_found"), on="number", how="left", maintain_order="left").with_columns(
         pl.coalesce(f"{name}_found", name).alias(name) for name in ("summary", "categories")
     )
+    # A blueprint that was joined is not a call of its own.
     return joined.filter(~pl.col("number").is_in(pairs["number_found"].implode())).select(calls.columns)

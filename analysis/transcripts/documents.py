@@ -18,7 +18,7 @@ from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes
 Keys = Mapping[str, Raw]
 ENDING = r"(?i)[.]json([.]gz)?$"
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-REFUSALS = (ValueError, OverflowError, RecursionError)
+DECODE_ERRORS = (ValueError, OverflowError, RecursionError)
 KNOWN = "Transcribe, Call Analytics, Contact Lens and Data Automation can be read; convert others to .jsonl or .txt"
 
 
@@ -36,7 +36,7 @@ def read_documents(sources: list[Source], _: ColumnNames) -> pl.DataFrame:
 def parse_documents(documents: Iterable[tuple[str, str, bytes]]) -> pl.DataFrame:
     """Parse documents, each given as label, name and bytes, to one row per call."""
     calls = frame_calls((name, call) for label, name, content in documents for call in read_document(label, content))
-    return fill_call_ids(data_automation.join_custom(calls))
+    return fill_call_ids(data_automation.join_blueprints(calls))
 
 
 def fill_call_ids(calls: pl.DataFrame) -> pl.DataFrame:
@@ -47,6 +47,7 @@ def fill_call_ids(calls: pl.DataFrame) -> pl.DataFrame:
     file = pl.col("source_file")
     path = file.str.replace(ENDING, "")
     calls = calls.with_columns(pl.when(pl.col("call_id") != "").then("call_id").otherwise(path.str.extract("([^/]*)$")))
+    # The shortest name that is unique; the last one distinguishes a.json from a.json.gz.
     for name in (path.str.extract("([^/]*)$"), path, file):
         calls = calls.with_columns(
             pl.when(pl.col("call_id").is_duplicated()).then(name).otherwise("call_id").alias("call_id")
@@ -57,27 +58,28 @@ def fill_call_ids(calls: pl.DataFrame) -> pl.DataFrame:
 def read_document(label: str, content: bytes) -> list[Call]:
     """Parse the calls of one file."""
     text = decode(label, content)
-    title, kind = find_shape(label, text)
+    title, kind = find_format(label, text)
     try:
         read = msgspec.json.decode(text, type=kind)
         documents: list[Document] = read if isinstance(read, list) else [read]
         return [call for document in documents for call in document.read_calls()]
     except CallsError as error:
         raise CallsError(label, error.reason, error.cure) from error
-    except REFUSALS as error:
+    except DECODE_ERRORS as error:
         raise CallsError(label, f"looks like {title}, but cannot be read: {error}", "leave the file out") from error
 
 
-def find_shape(label: str, text: str) -> tuple[str, Any]:
+def find_format(label: str, text: str) -> tuple[str, Any]:
     """Return the service that wrote a file and the type to decode it as; of a list, the first document decides."""
     try:
+        # Raw leaves values undecoded: the keys are enough to recognize the format.
         keys = msgspec.json.decode(text, type=dict[str, Raw] | list[dict[str, Raw]])
     except msgspec.ValidationError as error:
         raise CallsError(label, f"not a transcript ({error})", KNOWN) from error
-    except REFUSALS as error:
+    except DECODE_ERRORS as error:
         raise CallsError(label, *explain(text, error)) from error
     first = keys if isinstance(keys, dict) else (keys or [{}])[0]
-    for title, fits, kind in SHAPES:
+    for title, fits, kind in FORMATS:
         if fits(first):
             return title, kind if isinstance(keys, dict) else list[kind]  # type: ignore[valid-type]
     raise CallsError(label, f"not a transcript of a known format (its fields: {show_first(first) or 'none'})", KNOWN)
@@ -99,7 +101,7 @@ def has_field(keys: Keys, name: str, field: str) -> bool:
     """Return whether the object under a key has a field."""
     try:
         return field in msgspec.json.decode(keys.get(name, Raw(b"{}")), type=dict[str, Raw])
-    except REFUSALS:
+    except DECODE_ERRORS:
         return False
 
 
@@ -110,13 +112,13 @@ def has_participant_ids(keys: Keys) -> bool:
             msgspec.json.decode(keys.get(name, Raw(b"[]")), type=list[ParticipantId])
             for name in ("Participants", "Transcript")
         ]
-    except REFUSALS:
+    except DECODE_ERRORS:
         return False
     return any(one.participant_id is not None for each in lists for one in each)
 
 
 # The first match counts: a file of Contact Lens also has the `Transcript` by which Call Analytics is recognized.
-SHAPES: list[tuple[str, Callable[[Keys], bool], Any]] = [
+FORMATS: list[tuple[str, Callable[[Keys], bool], Any]] = [
     (
         "Contact Lens",
         lambda keys: "CustomerMetadata" in keys or has_participant_ids(keys),

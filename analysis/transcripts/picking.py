@@ -56,6 +56,7 @@ def label_calls(frame: nw.DataFrame[Any], by: str | None) -> list[str]:
     if by is None:
         return [""] * len(frame)
     if by in frame.columns:
+        # A missing value is NaN in some pandas columns, and only NaN differs from itself.
         return [repr(None if value is None or value != value else value) for value in frame[by].to_list()]
     if by != "length":
         cure = f"give 'length' or {suggest_columns(by, frame.columns)}"

@@ -91,6 +91,7 @@ def show_first(values: Iterable[object]) -> str:
 
 def suggest_columns(name: str, columns: Iterable[str]) -> str:
     """Format the columns that exist as a suggestion, the one most like a name first."""
+    # Compared without case and underscores, so that CallID is like call_id.
     plain = {column.lower().replace("_", ""): column for column in columns}
     near = difflib.get_close_matches(name.lower().replace("_", ""), plain, n=1, cutoff=0.7)
     listed = f"it has {', '.join(plain.values()) or 'no columns'}"

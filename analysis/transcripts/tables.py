@@ -51,6 +51,7 @@ def read_parquet(source: Source, _: ColumnNames) -> pl.DataFrame:
 def read_csv(source: Source, columns: ColumnNames) -> pl.DataFrame:
     """Read one CSV file: ids and words unchanged, and as numbers those other columns that have only numbers."""
     content = read_bytes(source)
+    # Called for its error, which names the first byte that is not UTF-8.
     decode(source.label, content)
     try:
         table = pl.read_csv(io.BytesIO(content), infer_schema=False)
@@ -172,6 +173,7 @@ def read_as_text(label: str, column: pl.Series) -> pl.Series:
     if isinstance(dtype, pl.String | pl.Null | pl.Categorical | pl.Enum):
         return column.cast(pl.String)
     if column.name in {"call_id", "speaker"} and dtype.is_numeric():
+        # Through an integer, or an id of a float column would read 7.0.
         whole = column.cast(pl.Int128, strict=False)
         if (whole == column).all():
             return whole.cast(pl.String)

@@ -17,6 +17,7 @@ def join_turns(where: str, turns: pl.DataFrame) -> pl.DataFrame:
     said = pl.col("text").str.strip_chars() != ""
     lines = format_lines(turns).filter(said)
     if numbered:
+        # The key is filtered like the lines, or a turn without words would shift the order.
         lines = lines.sort_by(pl.col("turn").filter(said), maintain_order=True)
     calls = turns.group_by("call_id", maintain_order=True)
     kept = list_constant_columns(turns)
