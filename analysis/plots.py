@@ -58,7 +58,7 @@ def plot_lengths(calls: IntoDataFrame, ax: Axes | None = None) -> Axes:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda length, _: f"{length:,.0f}"))
     ax.set_ylabel("calls", color=INK)
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    return finish(ax, "Length of calls", "characters of a transcript")
+    return finish_axes(ax, "Length of calls", "characters of a transcript")
 
 
 def plot_costs(summary: IntoDataFrame, ax: Axes | None = None) -> Axes:
@@ -89,7 +89,7 @@ def plot_costs(summary: IntoDataFrame, ax: Axes | None = None) -> Axes:
         add_legend(ax, [label for _, label, _ in shown])
     ax.set_xlim(0, (max(frame["cost_usd"].drop_nulls(), default=0) or 1) * 1.08)
     ax.xaxis.set_major_formatter(USD)
-    return finish(ax, "Cost by variant", "cost in USD")
+    return finish_axes(ax, "Cost by variant", "cost in USD")
 
 
 def plot_stop_reasons(counts: IntoDataFrame, ax: Axes | None = None) -> Axes:
@@ -113,7 +113,7 @@ def plot_stop_reasons(counts: IntoDataFrame, ax: Axes | None = None) -> Axes:
     add_legend(ax, [STOP_LABELS.get(stop, stop) for stop in stops])
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter(PERCENT)
-    return finish(ax, "Stop reasons", "share of records")
+    return finish_axes(ax, "Stop reasons", "share of records")
 
 
 def plot_truncation(shares: IntoDataFrame, ax: Axes | None = None) -> Axes:
@@ -137,7 +137,7 @@ def plot_truncation(shares: IntoDataFrame, ax: Axes | None = None) -> Axes:
         write_beside(ax, 0, row, "no answers")
     ax.set_xlim(0, max(0.01, np.nanmax([0, *high]) * 1.05))
     ax.xaxis.set_major_formatter(PERCENT)
-    return finish(ax, "Truncated answers", "share of answers that max_tokens cut off, with its interval")
+    return finish_axes(ax, "Truncated answers", "share of answers that max_tokens cut off, with its interval")
 
 
 def plot_output_tokens(answers: IntoDataFrame, ax: Axes | None = None) -> Axes:
@@ -161,7 +161,7 @@ def plot_output_tokens(answers: IntoDataFrame, ax: Axes | None = None) -> Axes:
         draw_ridge(ax, row, frame.filter(pl.col("label") == label), bin_tokens=top / BINS)
     ax.set_xlim(0, top * 1.03)
     add_legend(ax, [*RIDGE_LABELS])
-    return finish(ax, "Length of answers", "output tokens per answer")
+    return finish_axes(ax, "Length of answers", "output tokens per answer")
 
 
 def plot_estimate(comparison: IntoDataFrame, ax: Axes | None = None) -> Axes:
@@ -189,7 +189,7 @@ def plot_estimate(comparison: IntoDataFrame, ax: Axes | None = None) -> Axes:
     add_legend(ax, ["bill", "estimate", "estimate, low to high"])
     ax.set_xlim(0, (np.nanmax([0, *high, *bill]) or 1) * 1.05)
     ax.xaxis.set_major_formatter(USD)
-    return finish(ax, "Estimate and bill", "cost in USD")
+    return finish_axes(ax, "Estimate and bill", "cost in USD")
 
 
 def label_rows(frame: IntoDataFrame, *, before: str, of: str, needed: tuple[str, ...]) -> pl.DataFrame:
@@ -263,7 +263,7 @@ def add_legend(ax: Axes, order: list[str]) -> None:
         ax.legend([handles[label] for label in shown], shown, ncols=LEGEND_COLUMNS, frameon=False, **place)
 
 
-def finish(ax: Axes, title: str, x_label: str) -> Axes:
+def finish_axes(ax: Axes, title: str, x_label: str) -> Axes:
     """Set title and axis label, and remove lines that carry no information."""
     ax.set_xlabel(x_label, color=INK)
     legend = ax.get_legend()

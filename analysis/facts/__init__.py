@@ -30,7 +30,7 @@ def read_own_facts(table: str, folder: Path | None = None) -> pl.DataFrame:
     Parameters
     ----------
     folder
-        The folder of these tables; that of `facts_folder` when left out.
+        The folder of these tables; that of `find_facts_folder` when left out.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def read_own_facts(table: str, folder: Path | None = None) -> pl.DataFrame:
         The file cannot be read, or has other columns.
     """
     schema = read_facts(table).schema
-    path = (folder or facts_folder()) / f"{table}.csv"
+    path = (folder or find_facts_folder()) / f"{table}.csv"
     if not path.exists():
         return pl.DataFrame(schema=schema)
     try:
@@ -61,7 +61,7 @@ def write_own_facts(table: str, rows: pl.DataFrame, folder: Path | None = None) 
     StorageError
         The file cannot be written.
     """
-    path = (folder or facts_folder()) / f"{table}.csv"
+    path = (folder or find_facts_folder()) / f"{table}.csv"
     try:
         with replace_when_whole(path) as unfinished:
             rows.write_csv(unfinished)
@@ -71,6 +71,6 @@ def write_own_facts(table: str, rows: pl.DataFrame, folder: Path | None = None) 
     return path
 
 
-def facts_folder() -> Path:
+def find_facts_folder() -> Path:
     """Return the folder of your own facts: `$BATCHBOOK_FACTS`, or `.batchbook` in the home folder."""
     return Path(os.environ.get("BATCHBOOK_FACTS") or Path.home() / ".batchbook")

@@ -118,7 +118,7 @@ def read_product(product: dict[str, Any]) -> Rate | Unread | None:
     prices = list_prices(product)
     usage = read_usage(usage_type)
     if usage is None:
-        is_tokens = any(per_million(dimension) is not None for dimension in prices)
+        is_tokens = any(convert_to_million(dimension) is not None for dimension in prices)
         return Unread(usage_type, "neither input nor output tokens") if is_tokens else None
     names = list_names(about, usage)
     models = {find_named(name) for name in names} - {""}
@@ -127,7 +127,7 @@ def read_product(product: dict[str, Any]) -> Rate | Unread | None:
         return Unread(names[0] if names else usage_type, reason)
     if strange := usage.words - WORDS:
         return Unread(usage_type, f"unknown words: {', '.join(sorted(strange))}")
-    usd = per_million(prices[0]) if len(prices) == 1 else None
+    usd = convert_to_million(prices[0]) if len(prices) == 1 else None
     if not usd:
         return Unread(usage_type, "does not have one price in USD per thousand or million tokens")
     asked = " ".join([*usage.words, *hints]).lower()
@@ -173,7 +173,7 @@ def list_prices(product: dict[str, Any]) -> list[dict[str, Any]]:
     return list(terms[-1]["priceDimensions"].values()) if terms else []
 
 
-def per_million(dimension: dict[str, Any]) -> float | None:
+def convert_to_million(dimension: dict[str, Any]) -> float | None:
     """Convert a price to USD per million tokens; None if it is not per token, or not in USD."""
     unit, usd = dimension.get("unit", "").strip(), dimension.get("pricePerUnit", {}).get("USD")
     tokens = 1000 if THOUSAND.fullmatch(unit) else 1_000_000 if MILLION.fullmatch(unit) else None

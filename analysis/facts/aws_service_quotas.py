@@ -83,7 +83,7 @@ def read_service_quotas(client: ServiceQuotasClient, *, today: date) -> tuple[pl
 
 
 def list_quotas(client: ServiceQuotasClient) -> Iterator[ServiceQuotaTypeDef]:
-    """List AWS's defaults, then the values of this account, so that these come last.
+    """Yield AWS's defaults, then the values of this account, which replace them.
 
     ListServiceQuotas returns only quotas with an applied value. A caller without permission for the defaults still gets
     these.

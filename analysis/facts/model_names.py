@@ -34,7 +34,7 @@ def find_named(name: str) -> str:
     Names are compared without vendor, version, upper case and punctuation; names that still differ from the id are in
     `facts/model_names.csv`.
     """
-    return named_models().get(simplify(name), "")
+    return map_names().get(simplify(name), "")
 
 
 def simplify(name: str) -> str:
@@ -48,7 +48,7 @@ def simplify(name: str) -> str:
 
 
 @cache
-def named_models() -> dict[str, str]:
+def map_names() -> dict[str, str]:
     """Map the simplified ids and names of models to their base ids."""
     names = read_facts("model_names")
     return {simplify(base): base for base in list_models()} | {

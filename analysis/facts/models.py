@@ -71,7 +71,7 @@ def find_model(model_id: str) -> Model:
     prefix = PROFILE.match(name)
     base = CONTEXT.sub("", name[prefix.end() :] if prefix else name)
     kind = kind or ("inference-profile" if prefix else "foundation-model")
-    known = model_facts().get(base, {})
+    known = read_models().get(base, {})
     return Model(model_id, base, prefix[1] if prefix else "", base.split(".")[0], **known, kind=kind)
 
 
@@ -85,11 +85,11 @@ def split_arn(model_id: str) -> tuple[str, str]:
 
 def list_models() -> list[str]:
     """List the base ids of the models that are known here."""
-    return list(model_facts())
+    return list(read_models())
 
 
 @cache
-def model_facts() -> dict[str, dict[str, Any]]:
+def read_models() -> dict[str, dict[str, Any]]:
     """Read the table of models, by base id, once per process."""
     facts = read_facts("models").select("model", "context_tokens", "max_output_tokens", "sampling", "thinking")
     return {row.pop("model"): row for row in facts.to_dicts()}

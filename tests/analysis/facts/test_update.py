@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from analysis import estimate_costs, prepare
 from analysis.cli import app
 from analysis.errors import StorageError
-from analysis.facts import facts_folder, read_own_facts
+from analysis.facts import find_facts_folder, read_own_facts
 from analysis.facts.prices import find_prices
 from analysis.facts.quotas import find_quotas
 from analysis.facts.update import update_account, update_facts
@@ -211,7 +211,7 @@ def test_a_folder_that_cannot_be_written_is_named(update, sell, own):
 def test_the_default_folder_is_in_the_home_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("BATCHBOOK_FACTS")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert facts_folder() == tmp_path / ".batchbook"
+    assert find_facts_folder() == tmp_path / ".batchbook"
 
 
 @pytest.fixture
