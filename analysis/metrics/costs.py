@@ -16,9 +16,14 @@ from analysis.facts.prices import find_prices
 from analysis.facts.tokens import BYTES_PER_TOKEN
 
 MILLION = 1_000_000
-RATES = ("model_id", "invocation", "input_usd_per_million", "output_usd_per_million")
+RATE_KEYS = ("model_id", "invocation")
+RATES = ("input_usd_per_million", "output_usd_per_million")
 TOKENS = ("model_id", "invocation", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 COUNTED = ("_input_tokens", "_output_tokens")  # those that are priced; no column of an output begins so
+INPUT_USD, OUTPUT_USD = (f"_{name}" for name in RATES)
+COUNTS = ("outputs", "answered", "failed", "truncated", "unpriced", "estimated", "priced_truncated", "priced_failed")
+SUMS = ("input_tokens", "output_tokens", "cost_usd")
+PARTS = {"truncated_cost_usd": "truncated", "failed_cost_usd": "failed"}  # of the cost, with the outputs they are of
 SUMMARY = {
     "calls": WHOLE,
     "outputs": WHOLE,
@@ -88,8 +93,8 @@ def add_costs(
     for name in ("cost_usd", "tokens_estimated"):
         if name in frame.columns:
             raise ColumnError("outputs", f"there is a column {name!r} already", "drop it to price the outputs again")
-    counted = count_tokens(frame, records)
-    priced = counted.with_columns(cost_usd=price_tokens(list_rates(frame, prices), *COUNTED))
+    counted = add_rates(count_tokens(frame, records), list_rates(frame, prices))
+    priced = counted.with_columns(cost_usd=price_tokens(*COUNTED))
     return nw.maybe_reset_index(priced.select(*frame.columns, "cost_usd", "tokens_estimated")).to_native()
 
 
@@ -123,42 +128,15 @@ def sum_costs(costed: IntoDataFrameT, *, by: str | Sequence[str] = "variant") ->
     tokens = ("input_tokens", "output_tokens", "tokens_estimated")
     needed = ("call_id", "record_id", *tokens, "error_kind", "stop", "cost_usd")
     marked = mark_outputs(read_columns(costed, [*keys, *needed], of="costed outputs"))
-    counts = (
-        "outputs",
-        "answered",
-        "failed",
-        "truncated",
-        "unpriced",
-        "estimated",
-        "priced_truncated",
-        "priced_failed",
-    )
-    sums = ("input_tokens", "output_tokens", "cost_usd", "truncated_cost_usd", "failed_cost_usd")
     grouped = aggregate(
         marked,
         keys,
         nw.col("call", "answered_call").n_unique(),
         nw.col("nameless", "without_answer").max(),
-        nw.col(*counts, *sums).sum(),
-        nw.col(*sums[:3]).count().name.suffix("_known"),
+        nw.col(*COUNTS, *SUMS, *PARTS).sum(),
+        nw.col(*SUMS).count().name.suffix("_known"),
     )
-    # n_unique counts the missing name as one; of no rows at all the largest is missing.
-    calls = nw.col("call") - nw.col("nameless").fill_null(0)
-    answered_calls = nw.col("answered_call") - nw.col("without_answer").fill_null(0)
-    summed = grouped.with_columns(
-        *(nw.when(nw.col(f"{name}_known") > 0).then(nw.col(name)).alias(name) for name in sums[:3]),
-        *(
-            nw.when((nw.col(kind) == 0) | (nw.col(f"priced_{kind}") > 0))
-            .then(nw.col(f"{kind}_cost_usd"))
-            .alias(f"{kind}_cost_usd")
-            for kind in ("truncated", "failed")
-        ),
-        calls=calls,
-        answered_calls=answered_calls,
-    )
-    is_known = nw.col("answered_calls") > 0
-    per_1000 = nw.when(is_known).then(nw.col("cost_usd") / nw.col("answered_calls") * 1000)
-    return finish_frame(summed.with_columns(cost_usd_per_1000_calls=per_1000), keys, SUMMARY)
+    return finish_frame(hide_unknown(grouped), keys, SUMMARY)
 
 
 def project_costs(
@@ -226,10 +204,10 @@ def compare_invocations(
     """
     keys = list_keys(by)
     frame = read_columns(outputs, [*keys, *TOKENS], of="outputs")
-    rates = list_rates(frame, prices)
-    cost = price_tokens(rates)
-    costs = frame.with_columns(invocation=nw.lit("batch")).with_columns(batch_usd=cost)
-    costs = costs.with_columns(invocation=nw.lit("on_demand")).with_columns(on_demand_usd=cost)
+    rates, costs = list_rates(frame, prices), frame
+    for invocation, column in (("batch", "batch_usd"), ("on_demand", "on_demand_usd")):
+        asked = add_rates(costs.with_columns(invocation=nw.lit(invocation)), rates)
+        costs = asked.with_columns(price_tokens().alias(column))
     usd = ("batch_usd", "on_demand_usd")
     is_fair = ~(nw.col("batch_usd").is_null() | nw.col("on_demand_usd").is_null())
     fair = costs.with_columns(
@@ -243,28 +221,24 @@ def compare_invocations(
     return finish_frame(saved.with_columns(saved_share=share), keys, INVOCATION_COSTS)
 
 
-def list_rates(frame: nw.DataFrame[Any], prices: IntoDataFrame | None) -> list[dict[str, Any]]:
-    """Look up the prices of the models in a frame, each as a row."""
+def list_rates(frame: nw.DataFrame[Any], prices: IntoDataFrame | None) -> pl.DataFrame:
+    """Look up the prices of the models in a frame, one row per model id and invocation; the first known one wins."""
     models = sorted(frame["model_id"].drop_nulls().unique().to_list())
     table = find_prices(models) if prices is None else prices
-    # polars, so that a price missing in pandas is None here, not NaN.
-    return (
-        read_columns(table, RATES, of="prices")
-        .select(*RATES)
-        .to_polars()
-        .filter(pl.col("model_id").is_in(models))
-        .to_dicts()
-    )
+    # polars, so that a price missing in pandas is null here, not NaN.
+    rates = read_columns(table, (*RATE_KEYS, *RATES), of="prices").select(*RATE_KEYS, *RATES).to_polars()
+    rates = rates.filter(pl.col("model_id").is_in(models)).cast(dict.fromkeys(RATE_KEYS, pl.String))
+    known = (pl.col(name).cast(pl.Float64).drop_nulls().first().alias(f"_{name}") for name in RATES)
+    return rates.group_by(RATE_KEYS).agg(*known)
 
 
-def price_of(rates: list[dict[str, Any]], column: str) -> nw.Expr:
-    """Find the price of each row's model and invocation; the first of several wins."""
-    known = [row for row in rates if row[column] is not None]
-    if not known:
-        return nw.lit(None, dtype=nw.Float64())
-    model, invocation = nw.col("model_id"), nw.col("invocation")
-    fits = [(model == row["model_id"]) & (invocation == row["invocation"]) for row in known]
-    return nw.coalesce(*(nw.when(it).then(nw.lit(row[column])) for it, row in zip(fits, known, strict=True)))
+def add_rates(frame: nw.DataFrame[IntoDataFrameT], rates: pl.DataFrame) -> nw.DataFrame[IntoDataFrameT]:
+    """Add the USD per million tokens of each row's model and invocation; missing where they are not known."""
+    # Only the keys are joined: in a join of the whole frame pandas would match missing keys, and change dtypes.
+    keys = frame.select(*RATE_KEYS).to_polars().cast(dict.fromkeys(RATE_KEYS, pl.String))
+    found = keys.join(rates, on=RATE_KEYS, how="left", maintain_order="left").select(INPUT_USD, OUTPUT_USD)
+    same_kind = nw.from_native(found.to_pandas() if frame.implementation.is_pandas() else found, eager_only=True)
+    return frame.with_columns(same_kind[INPUT_USD], same_kind[OUTPUT_USD])
 
 
 def count_tokens(frame: nw.DataFrame[IntoDataFrameT], records: IntoDataFrame | None) -> nw.DataFrame[IntoDataFrameT]:
@@ -295,14 +269,26 @@ def count_tokens(frame: nw.DataFrame[IntoDataFrameT], records: IntoDataFrame | N
     return guessed.with_columns(**counted, tokens_estimated=is_silent & is_known)
 
 
-def price_tokens(
-    rates: list[dict[str, Any]], of_input: str = "input_tokens", of_output: str = "output_tokens"
-) -> nw.Expr:
-    """Price the tokens of each output; missing when a cache was used."""
-    used_cache = (nw.col("cache_read_tokens").fill_null(0) > 0) | (nw.col("cache_write_tokens").fill_null(0) > 0)
-    input_usd = nw.col(of_input) * price_of(rates, "input_usd_per_million")
-    output_usd = nw.col(of_output) * price_of(rates, "output_usd_per_million")
-    return nw.when(~used_cache).then((input_usd + output_usd) / MILLION).cast(nw.Float64)
+def price_tokens(of_input: str = "input_tokens", of_output: str = "output_tokens") -> nw.Expr:
+    """Price the tokens of each output by the rates of its row; missing when a cache was used."""
+    used_cache = (nw.col("cache_read_tokens") > 0) | (nw.col("cache_write_tokens") > 0)
+    cost = nw.col(of_input) * nw.col(INPUT_USD) + nw.col(of_output) * nw.col(OUTPUT_USD)
+    return nw.when(~used_cache.fill_null(value=False)).then(cost / MILLION).cast(nw.Float64)
+
+
+def hide_unknown(grouped: nw.DataFrame[IntoDataFrameT]) -> nw.DataFrame[IntoDataFrameT]:
+    """Make each sum missing that nothing known was added to, and count the calls of each group."""
+    sums = (nw.when(nw.col(f"{name}_known") > 0).then(nw.col(name)).alias(name) for name in SUMS)
+    parts = (
+        nw.when((nw.col(kind) == 0) | (nw.col(f"priced_{kind}") > 0)).then(nw.col(name)).alias(name)
+        for name, kind in PARTS.items()
+    )
+    # n_unique counts the missing name as one; of no rows at all the largest is missing.
+    calls = nw.col("call") - nw.col("nameless").fill_null(0)
+    answered_calls = nw.col("answered_call") - nw.col("without_answer").fill_null(0)
+    known = grouped.with_columns(*sums, *parts, calls=calls, answered_calls=answered_calls)
+    per_1000 = nw.col("cost_usd") / nw.col("answered_calls") * 1000
+    return known.with_columns(cost_usd_per_1000_calls=nw.when(nw.col("answered_calls") > 0).then(per_1000))
 
 
 def mark_outputs(frame: nw.DataFrame[IntoDataFrameT]) -> nw.DataFrame[IntoDataFrameT]:

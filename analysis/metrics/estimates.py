@@ -8,7 +8,7 @@ import narwhals as nw
 from narwhals.typing import IntoDataFrame, IntoDataFrameT
 
 from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, aggregate, finish_frame, read_columns
-from analysis.metrics.costs import MILLION, list_rates, price_of
+from analysis.metrics.costs import INPUT_USD, MILLION, OUTPUT_USD, add_rates, list_rates
 
 AROUND = {"low": 0.75, "": 1.0, "high": 1.25}
 OF_MAX_TOKENS = {"low": 0.10, "": 0.50, "high": 1.0}
@@ -79,16 +79,14 @@ def estimate_costs(
     """
     needed = ("variant", "model_id", "input_tokens_estimate", "max_tokens")
     frame = read_columns(records, needed, of="records")
-    rates = list_rates(frame, prices)
-    input_price = price_of(rates, "input_usd_per_million")
-    output_price = price_of(rates, "output_usd_per_million")
     columns = {"records": nw.lit(1)}
     for end in AROUND:
         columns[join("input_tokens", end)] = input_tokens = nw.col("input_tokens_estimate") * AROUND[end]
         columns[join("output_tokens", end)] = answer = guess_output(output_tokens or {}, end)
-        columns[join("cost_usd", end)] = (input_tokens * input_price + answer * output_price) / MILLION
+        columns[join("cost_usd", end)] = (input_tokens * nw.col(INPUT_USD) + answer * nw.col(OUTPUT_USD)) / MILLION
     is_priced = ~nw.col("cost_usd").is_null()
-    guessed = frame.with_columns(invocation=nw.lit(invocation)).with_columns(**columns)
+    priced = add_rates(frame.with_columns(invocation=nw.lit(invocation)), list_rates(frame, prices))
+    guessed = priced.with_columns(**columns)
     guessed = guessed.with_columns(priced=nw.when(is_priced).then(1).otherwise(0))
     sums = aggregate(guessed, ["variant"], nw.col(*columns, "priced").sum())
     all_priced = nw.col("priced") == nw.col("records")
