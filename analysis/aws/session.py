@@ -1,4 +1,4 @@
-"""AWS: sessions for a profile, and clients with patience. The profile `emulator` is an account in a folder."""
+"""AWS: sessions for a profile, and clients that retry and say so. The profile `emulator` is an account in a folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EMULATOR = "emulator"
 EMULATOR_BUCKET = "batchbook"
 EMULATOR_ROLE = "arn:aws:iam::123456789012:role/batchbook"
 CONNECTIONS = 32  # of one client to one service
-# These pass by themselves; what else botocore raises (no credentials, a wrong parameter) does not.
+# Temporary errors: trying again later helps. Other errors of botocore (no credentials, a wrong parameter) stay.
 NETWORK_ERRORS = (HTTPClientError, ConnectTimeoutError, EndpointConnectionError, IncompleteReadError)
 CREDENTIAL_ERRORS = (
     NoCredentialsError,
@@ -47,7 +47,7 @@ CREDENTIAL_ERRORS = (
     SSOError,
     TokenRetrievalError,
 )
-# Codes of answers that say "later", as far as their status does not.
+# Error codes that mean "try again later" and that some services send with a status below 500.
 BUSY = frozenset(
     {
         "ThrottlingException",
@@ -57,7 +57,7 @@ BUSY = frozenset(
         "RequestTimeout",
     }
 )
-SILENT_S, REPEAT_S = 5, 60  # trouble is told after so many seconds, and again
+SILENT_S, REPEAT_S = 5, 60  # seconds of failing until the first notice, and between two notices
 
 
 def open_session(profile: str = "", *, region: str = "") -> boto3.Session:
@@ -101,12 +101,12 @@ def open_emulator() -> boto3.Session:
 
 
 def emulator_folder() -> Path:
-    """Say where the emulator keeps its objects and jobs: `$BEDROCK_LOCAL`, or `.bedrock_local` in the home folder."""
+    """Return the folder of the emulator: `$BEDROCK_LOCAL`, or `.bedrock_local` in the home folder."""
     return Path(os.environ.get("BEDROCK_LOCAL") or Path.home() / ".bedrock_local")
 
 
 def find_region(profile: str, region: str) -> str:
-    """Say which region is meant when none is named: the profile's, or that of the environment."""
+    """Return `region`, or where it is empty the profile's or the environment's; empty where none is configured."""
     return region or str(open_session(profile).region_name or "")
 
 
@@ -125,9 +125,9 @@ def make_client(
     session: boto3.Session, service: Literal["service-quotas"], *, region: str = ""
 ) -> ServiceQuotasClient: ...
 def make_client(session: boto3.Session, service: Any, *, region: str = "") -> Any:
-    """Make a client that slows down when told to, and waits for slow models; in the session's region unless named.
+    """Make a client that retries adaptively and waits up to an hour for a model; in the session's region by default.
 
-    A service that is busy, or a network that is away, is asked again for a while, and a line says so.
+    While a service is busy or the network is down, requests are repeated for a while, and a printed line says so.
 
     Raises
     ------
@@ -148,33 +148,33 @@ def make_client(session: boto3.Session, service: Any, *, region: str = "") -> An
     except NoRegionError as error:
         cure = "name one, such as us-east-1, or give the profile one by `aws configure`"
         raise StorageError(f"profile {session.profile_name!r}", "no region is known", cure) from error
-    client.meta.events.register("response-received", Patience())
+    client.meta.events.register("response-received", RetryNotice())
     return client
 
 
 @dataclass
-class Trouble:
-    """Since when an operation has not been answered, and when that was last told."""
+class Outage:
+    """When an operation began to fail, and when that was last reported, in seconds of `RetryNotice.now`."""
 
     since: float
-    told: float | None = None
+    reported: float | None = None
 
 
 @dataclass
-class Patience:
-    """Says that a service keeps us waiting: botocore tries again without a word, for minutes.
+class RetryNotice:
+    """Prints a line while requests of a client keep failing: botocore repeats them silently, for minutes.
 
     Attributes
     ----------
     say, now
-        Where a line goes, and the time in seconds.
+        Prints a line, and returns the time in seconds.
     troubles
-        Of each operation that was not answered the last time.
+        By operation, of those whose last attempt failed.
     """
 
-    say: Callable[[str], None] = lambda line: say_beside_bars(line)
+    say: Callable[[str], None] = lambda line: print_beside_bars(line)
     now: Callable[[], float] = time.monotonic
-    troubles: dict[str, Trouble] = field(default_factory=dict)
+    outages: dict[str, Outage] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -183,23 +183,23 @@ class Patience:
         exception: Exception | None = None,
         **_: object,
     ) -> None:
-        """Take in how one attempt went; called by botocore."""
+        """Record the result of one attempt; botocore calls this after each."""
         service, operation = event_name.split(".")[-2:]
-        reason, now = describe_trouble(parsed_response, exception), self.now()
+        reason, now = describe_outage(parsed_response, exception), self.now()
         if not reason:
-            ended = self.troubles.pop(operation, None)
-            if ended and ended.told is not None:
-                self.say(f"{operation} of {service} is answered again.")
+            ended = self.outages.pop(operation, None)
+            if ended and ended.reported is not None:
+                self.say(f"{operation} of {service} works again.")
             return
-        trouble = self.troubles.setdefault(operation, Trouble(now))
-        waited = now - trouble.since
-        if waited >= SILENT_S and (trouble.told is None or now - trouble.told >= REPEAT_S):
-            trouble.told = now
-            self.say(f"{operation} of {service} has failed for {waited:.0f} s and is tried again: {reason}")
+        outage = self.outages.setdefault(operation, Outage(now))
+        waited = now - outage.since
+        if waited >= SILENT_S and (outage.reported is None or now - outage.reported >= REPEAT_S):
+            outage.reported = now
+            self.say(f"{operation} of {service} has failed for {waited:.0f} s and is repeated: {reason}")
 
 
-def describe_trouble(response: Mapping[str, Any] | None, error: Exception | None) -> str:
-    """Say what passes by itself; empty for an answer, and for a refusal."""
+def describe_outage(response: Mapping[str, Any] | None, error: Exception | None) -> str:
+    """Return the code and message of a temporary error; empty for a success and for a permanent error."""
     if error is not None:
         return str(error) if is_passing(error) else ""
     if response is None or not is_busy(response):
@@ -208,7 +208,7 @@ def describe_trouble(response: Mapping[str, Any] | None, error: Exception | None
     return f"{given.get('Code', 'busy')}: {given.get('Message', 'no message')}"
 
 
-def say_beside_bars(line: str) -> None:
+def print_beside_bars(line: str) -> None:
     """Print a line without breaking a progress bar."""
     from tqdm import tqdm
 
@@ -216,16 +216,17 @@ def say_beside_bars(line: str) -> None:
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Whether an error passes by itself: a service that is busy, a network that is away."""
+    """Return whether an error is temporary: a busy service, or a network that is down."""
     return is_busy(error.response) if isinstance(error, ClientError) else isinstance(error, NETWORK_ERRORS)
 
 
 def is_busy(response: Mapping[str, Any]) -> bool:
-    """Whether a service says "later", not "no"."""
+    """Return whether a response means "try again later"."""
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return response.get("Error", {}).get("Code") in BUSY or status == 429 or status >= 500
 
 
 def default_pause_s(profile: str) -> float:
-    """Seconds between two looks at a job: the emulator's jobs move only when somebody asks."""
+    """Return the seconds between two status requests."""
+    # The emulator works on its jobs while it answers a request.
     return 0.1 if profile == EMULATOR else 30.0

@@ -1,4 +1,4 @@
-"""Files in folders and in S3 behind the same few verbs; nothing else in the package reads `s3://`."""
+"""Files in folders and in S3 behind the same few functions; nothing else in the package reads `s3://`."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import GetObjectRequestTypeDef, ObjectTypeDef
 
-BROKEN = (ConnectionError, TimeoutError)
+CONNECTION_ERRORS = (ConnectionError, TimeoutError)
 AT_ONCE = CONNECTIONS
 RANGE_BYTES = 16 * 2**20
 BLOCK_BYTES = 2**20
 FILES_TOGETHER = 1_000
 MOST_READS = 10
-AGAIN = "look at the network, then do the same again: what is here already is kept"
+AGAIN = "check the network, then run it again: files that were downloaded are kept"
 SIGN_IN = "sign in to AWS again (`aws sso login`, `aws configure`), or work on the emulator"
 ALLOW = "the profile needs s3:ListBucket on the bucket, s3:GetObject and s3:PutObject on its objects, and its KMS key"
-NOTHING = "look at the spelling, upper and lower case included"
+NOTHING = "check the spelling, upper and lower case included"
 # S3 answers a HEAD with a status and no code.
 CURES = {
-    "NoSuchBucket": ("no such bucket", "look at the spelling and at the account of the profile"),
+    "NoSuchBucket": ("no such bucket", "check the spelling and the account of the profile"),
     "InvalidBucketName": ("not a bucket's name", "write s3://bucket/key"),
     "NoSuchKey": ("no such object", NOTHING),
     "404": ("no such object", NOTHING),
     "AccessDenied": ("access denied", ALLOW),
     "403": ("access denied", ALLOW),
     "PreconditionFailed": ("the object changed since it was listed", "list and fetch it again"),
-    "IncompleteReadError": ("the connection breaks off again and again", AGAIN),
-    "ResponseStreamingError": ("the connection breaks off again and again", AGAIN),
-    "ReadTimeoutError": ("S3 stops answering again and again", AGAIN),
-    "FlexibleChecksumError": ("what arrives does not fit its checksum", AGAIN),
+    "IncompleteReadError": ("the connection breaks off repeatedly", AGAIN),
+    "ResponseStreamingError": ("the connection breaks off repeatedly", AGAIN),
+    "ReadTimeoutError": ("S3 stops responding repeatedly", AGAIN),
+    "FlexibleChecksumError": ("the downloaded bytes do not match their checksum", AGAIN),
     "ExpiredToken": ("the credentials have expired", SIGN_IN),
     "InvalidAccessKeyId": ("AWS does not know the access key", SIGN_IN),
-    "SignatureDoesNotMatch": ("the secret key does not fit the access key", SIGN_IN),
+    "SignatureDoesNotMatch": ("the secret key does not belong to the access key", SIGN_IN),
     "NoCredentialsError": ("no AWS credentials", SIGN_IN),
     "TokenRetrievalError": ("the credentials have expired", SIGN_IN),
     "SSOTokenLoadError": ("not signed in", SIGN_IN),
     "UnauthorizedSSOTokenError": ("the credentials have expired", SIGN_IN),
-    "EndpointConnectionError": ("S3 cannot be reached", "look at the network, the region and AWS_ENDPOINT_URL"),
+    "EndpointConnectionError": ("S3 cannot be reached", "check the network, the region and AWS_ENDPOINT_URL"),
 }
 
 
@@ -70,7 +70,7 @@ class StoredFile:
     modified_s
         When it was last written, in seconds since 1970 (UTC).
     etag
-        The mark by which S3 tells versions of an object apart; empty for a local file.
+        S3's identifier of the content, which changes with it; empty for a local file.
     """
 
     uri: str
@@ -81,7 +81,7 @@ class StoredFile:
 
 
 def list_files(where: str | Path, *, s3: S3Client | None = None) -> list[StoredFile]:
-    """List what is at a place, sorted by name.
+    """List the files or objects at a place, sorted by name.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def list_prefix(uri: str, *, s3: S3Client) -> list[StoredFile]:
 
 
 def list_entries(uri: str, s3: S3Client) -> list[ObjectTypeDef]:
-    """List what S3 says of all keys below a prefix."""
+    """List the entries of all keys that begin with a prefix, as S3 describes them."""
     bucket, key = parse_s3_uri(uri)
     with s3_errors(uri):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
@@ -122,15 +122,16 @@ def list_entries(uri: str, s3: S3Client) -> list[ObjectTypeDef]:
 
 
 def fetch_file(file: StoredFile, into: str | Path, *, s3: S3Client | None = None) -> Path:
-    """Give a local copy of one listed file; see `fetch_files`."""
+    """Return the path of a local copy of one listed file; see `fetch_files`."""
     return fetch_files([file], into, s3=s3)[0]
 
 
 def fetch_files(files: Sequence[StoredFile], into: str | Path, *, s3: S3Client | None = None) -> list[Path]:
-    """Give a local path for every listed file.
+    """Download listed objects and return a local path for every listed file.
 
     A local file stays where it is. An object is downloaded to its name below the folder `into`, many at once, large
-    ones in ranges; one that is there already, with the same size and time, is kept. No file is ever there in part.
+    ones in ranges; one that is there already, with the same size and time, is kept. A file appears under its name
+    when it is complete.
 
     Raises
     ------
@@ -145,7 +146,7 @@ def fetch_files(files: Sequence[StoredFile], into: str | Path, *, s3: S3Client |
 
 
 def put_file(path: str | Path, uri: str | Path, *, s3: S3Client | None = None) -> None:
-    """Copy a local file to an object or a local path, over what is there; nobody sees it in part.
+    """Copy a local file to an object or a local path, replacing what is there; it appears when it is complete.
 
     Raises
     ------
@@ -161,7 +162,7 @@ def put_file(path: str | Path, uri: str | Path, *, s3: S3Client | None = None) -
 
 
 def ends_line(file: Path) -> bool:
-    """Whether the last byte of a file is a line feed; if not, a crash cut its last line off."""
+    """Return whether a file ends in a line feed; if not, a crash cut off its last line."""
     with file.open("rb") as tail:
         tail.seek(-1, os.SEEK_END)
         return tail.read(1) == b"\n"
@@ -176,12 +177,12 @@ def parse_s3_uri(uri: str) -> tuple[str, str]:
 
 
 def is_s3_uri(where: str | Path) -> bool:
-    """Tell `s3://` addresses from local paths."""
+    """Return whether a place is an `s3://` address, not a local path."""
     return str(where).startswith("s3://")
 
 
 def open_s3(where: str | Path, *, profile: str = "", region: str = "") -> S3Client | None:
-    """Make the S3 client that a place needs; none for a local one."""
+    """Make the S3 client that a place needs; None for a local one."""
     return make_client(open_session(profile, region=region), "s3") if is_s3_uri(where) else None
 
 
@@ -201,13 +202,13 @@ def list_paths(where: str | Path) -> Iterator[StoredFile]:
 
 
 def walk(place: Path, base: Path) -> Iterator[StoredFile]:
-    """List the files at or below a place; hidden ones are left out, links are followed."""
+    """List the files at or below a place without hidden ones; links are followed."""
     below = glob.iglob(f"{glob.escape(str(place))}/**", recursive=True) if place.is_dir() else [str(place)]  # noqa: PTH207
     return (stored_path(Path(path), base) for path in below if Path(path).is_file())
 
 
 def fixed_part(pattern: Path) -> Path:
-    """Give the folder that a glob starts from."""
+    """Return the part of a glob before its first wildcard."""
     wild = next(n for n, part in enumerate(pattern.parts) if set(part) & set("*?["))
     return Path(*pattern.parts[:wild])
 
@@ -233,7 +234,7 @@ def list_objects(uri: str, s3: S3Client) -> list[StoredFile]:
 
 
 def find_object(bucket: str, key: str, s3: S3Client) -> StoredFile | None:
-    """Look for the object of just this key; None when there is none, or nobody may say so."""
+    """Look up the object with exactly this key; None where there is none, or where the caller may not ask."""
     from botocore.exceptions import ClientError
 
     try:
@@ -259,33 +260,34 @@ def stored_object(bucket: str, entry: ObjectTypeDef, prefix: str) -> StoredFile:
 
 
 def target_path(file: StoredFile, into: Path) -> Path:
-    """Say where a file will be on this machine."""
+    """Return the local path that a file has, or will have once it is downloaded."""
     if not is_s3_uri(file.uri):
         return Path(file.uri)
-    # A key may hold anything, "..", too.
+    # A key may contain "..", which would write outside of the folder.
     if {"", ".", ".."} & set(file.name.split("/")):
         raise StorageError(file.uri, "the key has an empty part, '.' or '..', which no file can have", "rename it")
     return into / file.name
 
 
 def is_same(file: StoredFile, path: Path) -> bool:
-    """Say whether the file is there already; S3 tells time in whole seconds."""
+    """Return whether a local copy of the same size and time exists."""
     if not is_s3_uri(file.uri):
         return True
     stat = path.stat() if path.is_file() else None
+    # S3 gives times in whole seconds.
     return stat is not None and stat.st_size == file.bytes and int(stat.st_mtime) == int(file.modified_s)
 
 
 def download(files: Sequence[tuple[StoredFile, Path]], s3: S3Client) -> None:
-    """Download objects in ranges, many at once; each is renamed to its path when it is whole."""
+    """Download objects in ranges, many at once; each is renamed to its path when it is complete."""
     with s3_errors(files[0][0].uri), ThreadPoolExecutor(AT_ONCE) as pool:
-        # Every range that waits takes memory, so a million files wait for their turn.
+        # Every queued range takes memory, so a million files are queued some at a time.
         for first in range(0, len(files), FILES_TOGETHER):
             download_together(files[first : first + FILES_TOGETHER], s3, pool)
 
 
 def download_together(files: Sequence[tuple[StoredFile, Path]], s3: S3Client, pool: ThreadPoolExecutor) -> None:
-    """Download a few files; when one fails, none is left in part."""
+    """Download some files; when one fails, those that are not complete are deleted."""
     parts = [name_unfinished(path) for _, path in files]
     try:
         started = [start_part(file, part, s3, pool) for (file, _), part in zip(files, parts, strict=True)]
@@ -304,7 +306,7 @@ def download_together(files: Sequence[tuple[StoredFile, Path]], s3: S3Client, po
 
 
 def start_part(file: StoredFile, part: Path, s3: S3Client, pool: ThreadPoolExecutor) -> list[Future[None]]:
-    """Begin a file that is not whole yet, and have all of its ranges fetched."""
+    """Create the temporary file of an object and queue the download of all its ranges."""
     part.parent.mkdir(parents=True, exist_ok=True)
     part.write_bytes(b"")
     starts = range(0, file.bytes or 1, RANGE_BYTES)
@@ -312,13 +314,13 @@ def start_part(file: StoredFile, part: Path, s3: S3Client, pool: ThreadPoolExecu
 
 
 def fetch_range(file: StoredFile, part: Path, start: int, s3: S3Client) -> None:
-    """Read one range of an object to its place in a file, again when the connection breaks off in between."""
+    """Download one range of an object to its place in a file, and retry when the connection breaks off."""
     from botocore.exceptions import FlexibleChecksumError
 
     bucket, key = parse_s3_uri(file.uri)
     end = min(start + RANGE_BYTES, file.bytes)
     request: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": key, "IfMatch": file.etag}
-    # An object that is read in one go is held against its checksum; a range has none.
+    # botocore checks the checksum of a whole object; a range has none.
     if end - start < file.bytes:
         request["Range"] = f"bytes={start}-{end - 1}"
     with s3_errors(file.uri):
@@ -327,13 +329,13 @@ def fetch_range(file: StoredFile, part: Path, start: int, s3: S3Client) -> None:
             try:
                 write_range(body, part, start, end)
                 break
-            except (*NETWORK_ERRORS, *BROKEN, FlexibleChecksumError):
+            except (*NETWORK_ERRORS, *CONNECTION_ERRORS, FlexibleChecksumError):
                 if not tries_left:
                     raise
 
 
 def write_range(body: StreamingBody, part: Path, start: int, end: int) -> None:
-    """Write what comes to its place in a file, a block at a time."""
+    """Write a response's body to its place in a file, a block at a time."""
     from botocore.exceptions import IncompleteReadError
 
     with part.open("r+b", buffering=0) as copy:
@@ -367,21 +369,21 @@ def copy(path: Path, target: Path) -> None:
 def need_client(uri: str, s3: S3Client | None) -> S3Client:
     """Return the client, or raise where an `s3://` address came without one."""
     if s3 is None:
-        raise StorageError(uri, "S3 is read through a client", "give s3=, from boto3.Session(...).client('s3')")
+        raise StorageError(uri, "an S3 address needs a client", "give s3=, from boto3.Session(...).client('s3')")
     return s3
 
 
 @contextmanager
 def s3_errors(uri: str) -> Iterator[None]:
-    """Say in our words what S3 refused, and what helps."""
+    """Convert errors of S3, the network and the local disk to a StorageError with a cure."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
-    except (BotoCoreError, ClientError, *BROKEN) as error:
+    except (BotoCoreError, ClientError, *CONNECTION_ERRORS) as error:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
         reason, cure = CURES.get(code, (str(error), ""))
         raise StorageError(uri, reason, cure) from error
     except OSError as error:
         reason = f"the local copy cannot be read or written ({error.strerror})"
-        raise StorageError(uri, reason, "look at the space and the rights of its folder") from error
+        raise StorageError(uri, reason, "check free space and permissions of its folder") from error

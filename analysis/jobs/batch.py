@@ -1,4 +1,4 @@
-"""Jobs: make Amazon Bedrock's batch jobs match what a run has planned, one step at a time."""
+"""Batch jobs: make the jobs on Amazon Bedrock match those that a run has planned, one step at a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COUNTS = {
     "success": "successRecordCount",
     "error": "errorRecordCount",
 }
-FULL = "ServiceQuotaExceededException"  # no room for another job: no job was made
+QUOTA_REACHED = "ServiceQuotaExceededException"  # no room for another job: no job was made
 SIGN_IN = "sign in to AWS again (`aws sso login`, `aws configure`)"
 CURES = {
     "AccessDeniedException": "allow the caller this action, and iam:PassRole on the role: see docs/aws.md",
@@ -39,8 +39,8 @@ CURES = {
     "ExpiredToken": SIGN_IN,
     "UnrecognizedClientException": SIGN_IN,
     "InvalidClientTokenId": SIGN_IN,
-    "InvalidSignatureException": "look at this machine's clock, and sign in to AWS again",
-    "ValidationException": "mend what the message names: model, role or bucket; docs/aws.md has the usual causes",
+    "InvalidSignatureException": "check this machine's clock, and sign in to AWS again",
+    "ValidationException": "correct what the message names: model, role or bucket; docs/aws.md has the usual causes",
     "ResourceNotFoundException": "check model id, profile and region",
     "ConflictException": "a job with other input or output has this name: use its bucket, or another run name",
 }
@@ -53,7 +53,7 @@ class PlannedJob:
     Attributes
     ----------
     key
-        Names the job within the run, and its folder of input files.
+        Name of the job within the run, and of its folder of input files.
     run
         Name of the run.
     model_id, invocation_type
@@ -77,7 +77,7 @@ class PlannedJob:
         return self.digest_files(self.files)
 
     def digest_files(self, files: Iterable[Path]) -> str:
-        """Digest files as those of the job."""
+        """Return the SHA-256 of run, model, invocation type and the contents of some files, as hex digits."""
         digest = hashlib.sha256(f"{self.run}\0{self.model_id}\0{self.invocation_type}".encode())
         for path in files:
             with path.open("rb") as file:
@@ -85,18 +85,18 @@ class PlannedJob:
         return digest.hexdigest()
 
     def token(self, job_try: int) -> str:
-        """Make the client token: the same content and try is the same job, whoever sends it.
+        """Make the client token: requests of equal content and try create one job, whichever process sends them.
 
-        The content is that of the planned job, whatever part of it a further try has left to send.
+        The content is that of the whole planned job, also where a further try sends a part of it.
         """
         return hashlib.sha256(f"{self.digest}\0{job_try}".encode()).hexdigest()
 
     def name(self, job_try: int) -> str:
-        """Make the job's name, at most 63 characters; it starts with the run and the key, so that listing finds it."""
+        """Make the job's name, at most 63 characters; it begins with the run and the key, by which listing finds it."""
         return f"{self.prefix}{job_try}-{self.token(job_try)[:8]}"
 
     def files_of(self, state: JobState) -> tuple[Path, ...]:
-        """Give the input files of a try: all of them, or what the tries before left without an answer."""
+        """List the input files of a try: all of the job, or those of the records that earlier tries left unanswered."""
         if not state.folder:
             return self.files
         return tuple(sorted((self.files[0].parents[1] / state.folder).glob("*.jsonl")))
@@ -114,7 +114,7 @@ class PlannedJob:
 
 @dataclass(frozen=True)
 class Account:
-    """Where jobs are made: two clients, a place in S3, and the fields that every request shares.
+    """Where jobs are created: two clients, a folder in S3, and the fields that every request shares.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class Account:
     uri
         `s3://` folder that gets the input and output of the run.
     unfinished_jobs
-        The quota of unfinished jobs of a base model id.
+        Returns the quota of unfinished jobs of a base model id.
     shared
         Fields of CreateModelInvocationJob that all jobs have alike: `roleArn`, `tags`, `vpcConfig`, ...
     input, output
@@ -140,10 +140,10 @@ class Account:
 
 
 def take_step(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -> list[JobState]:
-    """Look at the jobs that run, and create those that are missing while the quota has room.
+    """Update the state of unfinished jobs, and create missing ones as far as the quota allows.
 
-    Can be called at any time and again: a job that exists is adopted, never made twice. A job that is refused does not
-    hold up the others.
+    Can be repeated at any time: a job that exists is adopted, never created twice. A job that Bedrock refuses does not
+    keep the others from being created.
 
     Returns
     -------
@@ -153,45 +153,46 @@ def take_step(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -
     Raises
     ------
     JobError
-        The account cannot be looked at. What passes by itself is raised as botocore has it.
+        The account's jobs cannot be read. Temporary errors are raised as botocore has them.
     """
     with ledger.lock():
-        states = dict(zip(planned, look_at_all(planned, ledger, account.bedrock), strict=True))
-        for job in wanted(states, account):
-            states[job] = create(states[job], job, ledger, account)
+        states = dict(zip(planned, refresh_jobs(planned, ledger, account.bedrock), strict=True))
+        for job in choose_jobs_to_create(states, account):
+            states[job] = create_job(states[job], job, ledger, account)
     return list(states.values())
 
 
-def look_at_all(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: BedrockClient) -> list[JobState]:
-    """Bring the latest try of each job up to date; jobs without an ARN are looked for in one listing."""
+def refresh_jobs(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: BedrockClient) -> list[JobState]:
+    """Update the latest try of each job; jobs without an ARN are looked for in one listing."""
     latest = ledger.latest()
     states = [latest.get(job.key, JobState(job.key)) for job in planned]
     is_lost = any(not state.job_arn and not state.is_finished for state in states)
     listed = list(list_jobs(bedrock, nameContains=planned[0].run_prefix)) if is_lost else []
-    return [look(state, job, listed, ledger, bedrock) for state, job in zip(states, planned, strict=True)]
+    return [refresh_job(state, job, listed, ledger, bedrock) for state, job in zip(states, planned, strict=True)]
 
 
 def count_sent(job: PlannedJob, state: JobState) -> int:
-    """Count the records that a try sends; of a further try that the ledger lost Bedrock knows, once it has counted."""
+    """Count the records that a try sends."""
+    # Of a further try that the ledger lost, only Bedrock has the number, once it has counted the records.
     whole = job.records if state.job_try == 1 else state.counts.get("total") or job.records
     return whole if state.records is None else state.records
 
 
-def look(
+def refresh_job(
     state: JobState, job: PlannedJob, listed: Sequence[Mapping[str, Any]], ledger: Ledger, bedrock: BedrockClient
 ) -> JobState:
-    """Bring the state of one job up to date; a job that the ledger lost is found by its name among those listed."""
+    """Update the state of one job; a job that the ledger lost is found by its name among those listed."""
     if state.is_finished:
         return state
     if state.job_arn:
-        return ask_again(state, ledger, bedrock)
+        return fetch_job(state, ledger, bedrock)
     return adopt(state, job, listed, ledger) or state
 
 
 def adopt(state: JobState, job: PlannedJob, listed: Iterable[Mapping[str, Any]], ledger: Ledger) -> JobState | None:
-    """Take on all tries of a job that are in the account, from `state`'s on, since each has answers of its own.
+    """Add all tries of a job that the account has, from `state`'s on, to the ledger: each has answers of its own.
 
-    The name of a job ends in a digest of its model and its input, so a job of this name is ours wherever it lies.
+    The name of a job ends in a digest of its model and input, so a job of this name is ours whatever its folder in S3.
 
     Returns
     -------
@@ -202,12 +203,12 @@ def adopt(state: JobState, job: PlannedJob, listed: Iterable[Mapping[str, Any]],
     adopted = None
     for job_try in sorted(each for each in tries if each >= state.job_try):
         known = state if job_try == state.job_try else JobState(job.key, job_try)
-        adopted = note(known, tries[job_try], ledger, event="created")
+        adopted = record_status(known, tries[job_try], ledger, event="created")
     return adopted
 
 
-def note(state: JobState, job: Mapping[str, Any], ledger: Ledger, event: str = "seen") -> JobState:
-    """Write down what Bedrock says of a job, if it is news."""
+def record_status(state: JobState, job: Mapping[str, Any], ledger: Ledger, event: str = "seen") -> JobState:
+    """Append what Bedrock reports of a job to the ledger, if anything has changed."""
     news = replace(state, **read_job(job))
     if news != state:
         facts = {name: getattr(news, name) for name in read_job(job)}
@@ -216,7 +217,7 @@ def note(state: JobState, job: Mapping[str, Any], ledger: Ledger, event: str = "
 
 
 def read_job(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Take from an answer of Get or List what the ledger keeps."""
+    """Read the fields that the ledger keeps from a response of GetModelInvocationJob or an entry of a listing."""
     times = {"submitted_at": job.get("submitTime"), "ended_at": job.get("endTime")}
     return {
         "status": job["status"],
@@ -230,8 +231,8 @@ def read_job(job: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def ask_again(state: JobState, ledger: Ledger, bedrock: BedrockClient) -> JobState:
-    """Ask for a job whose ARN is known; of a service that is too busy to say, the next look will hear."""
+def fetch_job(state: JobState, ledger: Ledger, bedrock: BedrockClient) -> JobState:
+    """Update a job whose ARN is known; while the service is busy its state stays, until the next step."""
     with bedrock_errors(state.job_arn):
         try:
             job = bedrock.get_model_invocation_job(jobIdentifier=state.job_arn)
@@ -239,12 +240,12 @@ def ask_again(state: JobState, ledger: Ledger, bedrock: BedrockClient) -> JobSta
             if is_busy(error.response):
                 return state
             raise
-    return note(state, job, ledger)
+    return record_status(state, job, ledger)
 
 
 @contextmanager
 def bedrock_errors(where: str) -> Iterator[None]:
-    """Turn what botocore raises into a JobError with a cure; what passes by itself stays what it is."""
+    """Convert errors of botocore to a JobError with a cure; temporary ones are raised unchanged."""
     try:
         yield
     except NETWORK_ERRORS:
@@ -260,7 +261,7 @@ def bedrock_errors(where: str) -> Iterator[None]:
 
 
 def read_try(name: str, job: PlannedJob) -> int:
-    """Read the number of the try from a job's name; 0 if the name is not of our making."""
+    """Read the number of the try from a job's name; 0 for a name that this job does not have in any try."""
     rest = name.removeprefix(job.prefix).split("-")[0]
     job_try = int(rest) if rest.isdecimal() else 0
     return job_try if job_try and name == job.name(job_try) else 0
@@ -273,8 +274,8 @@ def list_jobs(bedrock: BedrockClient, **filters: Any) -> Iterator[ModelInvocatio
             yield from page["invocationJobSummaries"]
 
 
-def wanted(states: Mapping[PlannedJob, JobState], account: Account) -> Iterator[PlannedJob]:
-    """Give the jobs to create now: those without an ARN, as many of each model as the quota has room for."""
+def choose_jobs_to_create(states: Mapping[PlannedJob, JobState], account: Account) -> Iterator[PlannedJob]:
+    """Yield the jobs to create now: those without an ARN, as many of each model as the quota allows."""
     room: dict[str, int] = {}
     for job in [job for job, state in states.items() if not state.job_arn and not state.is_finished]:
         base = find_model(job.model_id).base
@@ -286,19 +287,19 @@ def wanted(states: Mapping[PlannedJob, JobState], account: Account) -> Iterator[
 
 
 def count_unfinished(base: str, account: Account) -> int:
-    """Count the account's unfinished jobs of a model, whoever started them."""
+    """Count all unfinished jobs of a model in the account, not only those of this run."""
     running = (job for status in UNFINISHED for job in list_jobs(account.bedrock, statusEquals=status))
     return sum(find_model(job["modelId"]).base == base for job in running)
 
 
-def create(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -> JobState:
-    """Upload the input files and create the job; the ledger says so before Bedrock hears of it."""
+def create_job(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -> JobState:
+    """Upload the input files and create the job; the intent is in the ledger before the request is sent."""
     files = job.files_of(state)
     if not files:
         cure = "prepare what is left as a run of its own; docs/unanswered.md says how"
         raise JobError(job.key, f"the input folder {state.folder} of try {state.job_try} is gone", cure)
     uri = input_uri(job, state, files, account)
-    if state.input_uri != uri:  # else they are there since the account was full
+    if state.input_uri != uri:  # else they were uploaded before, when the quota had no room
         for file in files:
             storage.put_file(file, f"{uri}{file.name}", s3=account.s3)
     request = create_request(job, state.job_try, uri, account)
@@ -311,20 +312,20 @@ def create(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -
         try:
             arn = account.bedrock.create_model_invocation_job(**request)["jobArn"]
         except ClientError as error:
-            return settle_refusal(state, job, error, ledger, account)
+            return handle_refusal(state, job, error, ledger, account)
     ledger.append("created", job_key=job.key, job_try=state.job_try, status=SUBMITTED, job_arn=arn)
     return replace(state, status=SUBMITTED, job_arn=arn)
 
 
-def settle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger: Ledger, account: Account) -> JobState:
-    """Decide what a refused creation means: wait, adopt the job that has the name, or give up."""
+def handle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger: Ledger, account: Account) -> JobState:
+    """Decide what follows an error of CreateModelInvocationJob: wait, adopt the job of that name, or give up."""
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
     key = {"job_key": job.key, "job_try": state.job_try}
-    if code == FULL:
+    if code == QUOTA_REACHED:
         ledger.append("planned", **key, status=PLANNED, message=message)
         return replace(state, status=PLANNED, message=message)
     if is_busy(error.response):
-        return state  # it may have been heard: the next look finds the job, or asks with the same token
+        return state  # the job may exist all the same: the next step finds it, or sends the same token again
     adopted = adopt(state, job, list_jobs(account.bedrock, nameContains=job.run_prefix), ledger)
     if adopted is not None:
         return adopted
@@ -348,7 +349,7 @@ def create_request(job: PlannedJob, job_try: int, uri: str, account: Account) ->
 
 
 def stop_jobs(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: BedrockClient) -> None:
-    """Stop what runs, and keep what waits from being sent; Bedrock charges for the tokens processed until then.
+    """Stop running jobs, and end those that were not created; Bedrock charges for the tokens processed until then.
 
     Raises
     ------
@@ -357,7 +358,7 @@ def stop_jobs(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: BedrockCli
     """
     errors = []
     with ledger.lock():
-        for state in look_at_all(planned, ledger, bedrock):
+        for state in refresh_jobs(planned, ledger, bedrock):
             try:
                 stop_job(state, ledger, bedrock)
             except JobError as error:
@@ -367,12 +368,12 @@ def stop_jobs(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: BedrockCli
 
 
 def stop_job(state: JobState, ledger: Ledger, bedrock: BedrockClient) -> None:
-    """Stop one job; one that has ended meanwhile is left as it is."""
+    """Stop one job; one that has ended in the meantime stays as it is."""
     if state.is_finished:
         return
     if state.status == INTENDED:
-        cure = "look again in a minute; a job that was never heard of ends after submitting and stopping it"
-        raise JobError(state.job_name, "may have been heard by Bedrock, which does not list it yet", cure)
+        cure = "look again in a minute, or submit and stop the run again"
+        raise JobError(state.job_name, "Bedrock may have received this job but does not list it yet", cure)
     if not state.job_arn:
         facts = {"status": STOPPED, "message": "stopped before it was sent"}
         ledger.append("ended", job_key=state.job_key, job_try=state.job_try, **facts)
@@ -381,17 +382,18 @@ def stop_job(state: JobState, ledger: Ledger, bedrock: BedrockClient) -> None:
         try:
             bedrock.stop_model_invocation_job(jobIdentifier=state.job_arn)
         except ClientError as error:
+            # Bedrock answers so where the job has ended by itself.
             if error.response["Error"]["Code"] not in {"ConflictException", "ValidationException"}:
                 raise
-    ask_again(state, ledger, bedrock)
+    fetch_job(state, ledger, bedrock)
 
 
 def input_uri(job: PlannedJob, state: JobState, files: Sequence[Path], account: Account) -> str:
-    """Name the S3 folder of a try's input files; another content has another folder."""
+    """Return the S3 folder of a try's input files; its name has a digest of their content."""
     digest = job.digest_files(files) if state.folder else job.digest
     return f"{account.uri}input/{state.folder or job.key}-{digest[:8]}/"
 
 
 def output_uri(account: Account) -> str:
-    """Name the S3 folder under which each job makes its own."""
+    """Return the S3 folder in which Bedrock makes one folder per job."""
     return f"{account.uri}output/"

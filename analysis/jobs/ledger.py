@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JobState:
-    """What the ledger knows of one try of one planned job.
+    """The state of one try of one planned job, as the ledger has it.
 
     Attributes
     ----------
@@ -33,15 +33,15 @@ class JobState:
         Of a further try the folder of input files and what they hold: the records that the tries before left without
         an answer. Empty and None where the try sends the whole planned job.
     status
-        `planned`, `intended` (the call may or may not have been heard), one of Bedrock's ten, or `refused`.
+        `planned`, `intended` (Bedrock may or may not have received the request), one of Bedrock's ten, or `refused`.
     job_name, token, input_uri, output_uri
-        What the job was asked for with; empty while planned.
+        Fields of the request that creates the job; empty while planned.
     job_arn
         Empty until Bedrock gave one.
     message
         Bedrock's reason, when it gave one.
     counts
-        `total`, `processed`, `success`, `error` records as last seen; what Bedrock did not say is absent.
+        `total`, `processed`, `success`, `error` records as last seen; what Bedrock did not report is absent.
     left
         Records of the planned job without an answer after an unproductive end; None until its output has been read.
     submitted_at, ended_at
@@ -71,7 +71,7 @@ class JobState:
 
     @property
     def is_finished(self) -> bool:
-        """Whether this try will not change any more."""
+        """Whether this try has ended."""
         return self.status in FINISHED
 
     @property
@@ -87,7 +87,7 @@ class Ledger:
     file: Path
 
     def lock(self) -> BaseFileLock:
-        """Hold this for one step, never while waiting."""
+        """Return the lock between processes: to be held for one step, never while waiting."""
         from filelock import FileLock
 
         return FileLock(self.file.with_suffix(".lock"))
@@ -96,6 +96,7 @@ class Ledger:
         """Write one line and flush it to the disk."""
         line = msgspec.json.encode({"event": event, "at": datetime.now(UTC).isoformat(timespec="seconds")} | facts)
         with self.file.open("ab") as file:
+            # A crash may have cut off the last line: the new one must not be appended to its rest.
             if file.tell() and not ends_line(self.file):
                 file.write(b"\n")
             file.write(line + b"\n")
@@ -103,7 +104,7 @@ class Ledger:
             os.fsync(file.fileno())
 
     def read(self) -> list[dict[str, Any]]:
-        """Read the events; a line that a crash cut off never happened, and its job is found again by listing."""
+        """Read the events; a line that a crash cut off is skipped, and its job is found again by listing."""
         events = []
         for line in self.file.read_bytes().split(b"\n") if self.file.exists() else []:
             with suppress(msgspec.DecodeError):
@@ -111,7 +112,7 @@ class Ledger:
         return events
 
     def replay(self) -> list[JobState]:
-        """Give every try of every job, in the order in which they were intended."""
+        """List every try of every job, in the order of their first events."""
         states: dict[tuple[str, int], JobState] = {}
         for event in self.read():
             if "job_key" in event:
@@ -120,11 +121,11 @@ class Ledger:
         return list(states.values())
 
     def latest(self) -> dict[str, JobState]:
-        """Give the latest try of each job by its key."""
+        """Return the latest try of each job by its key."""
         return {state.job_key: state for state in sorted(self.replay(), key=lambda state: state.job_try)}
 
 
 def apply_event(state: JobState, event: Mapping[str, Any]) -> JobState:
-    """Add what one event says of a job."""
+    """Return the state with the fields of one event."""
     facts = {name: event[name] for name in JobState.__dataclass_fields__ if name in event}
     return replace(state, **facts)

@@ -1,4 +1,4 @@
-"""Invocations: the same records answered now, on demand, in the same line form as a batch job's output."""
+"""On demand: the same records answered now, in lines of the same form as a batch job's output."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from types_boto3_bedrock_runtime import BedrockRuntimeClient
 
 AT_ONCE = 8
-# These say something of the caller, not of a record: every further record would end alike.
-HOPELESS = {
+# Errors that are due to the caller, not to a record: every further record would fail alike.
+CALLER_ERRORS = {
     "AccessDeniedException": "allow the caller bedrock:InvokeModel on the model and its inference profile",
     "ResourceNotFoundException": "check model id and region",
     "UnrecognizedClientException": "sign in again",
@@ -46,7 +46,7 @@ class OutputError(msgspec.Struct, rename="camel"):
 
 
 class OutputLine(msgspec.Struct, rename="camel"):
-    """What must be known of an output line to tell whether its record has to be asked again."""
+    """The fields of an output line that decide whether its record has to be sent again."""
 
     record_id: str
     model_output: msgspec.Raw = msgspec.Raw(b"null")
@@ -59,14 +59,14 @@ class OutputLine(msgspec.Struct, rename="camel"):
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is answered, or the model does not take the request."""
+        """Whether it is answered, or the model rejects the request for good."""
         return self.is_answered or (self.error is not None and not self.error.retryable)
 
 
 def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes], at_once: int = AT_ONCE) -> None:
     """Answer the records of one input file, some at a time.
 
-    A record that has an answer in `target` is not asked again, so this can be repeated after any interruption.
+    A record that has an answer in `target` is not sent again, so this can be repeated after any interruption.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes],
     target
         The output file; lines are added in the order in which the answers come.
     invoke
-        Takes a model input and gives the model output, both JSON; made by `make_invoke`.
+        Takes a model input and returns the model output, both JSON; made by `make_invoke`.
     at_once
         How many requests are under way together.
 
@@ -91,15 +91,15 @@ def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes],
     records = [record for record in read_records(source) if record.record_id not in answered]
     with target.open("ab") as file, ThreadPoolExecutor(at_once) as pool:
         if file.tell() and not ends_line(target):
-            file.write(b"\n")  # a crash cut the last line off; its record is asked again
+            file.write(b"\n")  # a crash cut the last line off; its record is sent again
         write = LineWriter(file)
-        tasks = run_at_once(pool, lambda record: write(answer_record(record, invoke)), records, at_once)
+        tasks = run_concurrently(pool, lambda record: write(answer_record(record, invoke)), records, at_once)
         for _ in tqdm(tasks, "answering on demand", len(records), unit="record", delay=1, file=sys.stdout):
             pass
 
 
 def make_invoke(client: BedrockRuntimeClient, model_id: str, invocation_type: str) -> Callable[[bytes], bytes]:
-    """Make the call that answers one model input: InvokeModel or Converse of a `bedrock-runtime` client."""
+    """Make the function that answers one model input: InvokeModel or Converse of a `bedrock-runtime` client."""
 
     def invoke_model(model_input: bytes) -> bytes:
         answer = client.invoke_model(modelId=model_id, body=model_input, contentType="application/json")
@@ -113,31 +113,31 @@ def make_invoke(client: BedrockRuntimeClient, model_id: str, invocation_type: st
 
 
 def answer_record(record: InputLine, invoke: Callable[[bytes], bytes]) -> bytes:
-    """Answer one record; a refusal of the record is its error line."""
+    """Answer one record, and return its output line; where Bedrock refuses the record, the line has the error."""
     try:
-        result = b'"modelOutput":' + one_line(invoke(bytes(record.model_input)))
+        result = b'"modelOutput":' + put_on_one_line(invoke(bytes(record.model_input)))
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        if code in HOPELESS:
-            raise JobError("on demand", str(error), HOPELESS[code]) from error
+        if code in CALLER_ERRORS:
+            raise JobError("on demand", str(error), CALLER_ERRORS[code]) from error
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         # ServiceQuotaExceededException is a 400 too, but passes.
         result = error_json(status, error.response["Error"]["Message"], retryable=code != "ValidationException")
     except NETWORK_ERRORS as error:
         result = error_json(503, str(error), retryable=True)
     except BotoCoreError as error:
-        raise JobError("on demand", str(error), "boto3 sent nothing: sign in, or mend the request") from error
+        raise JobError("on demand", str(error), "boto3 sent nothing: sign in, or correct the request") from error
     record_id = msgspec.json.encode(record.record_id)
     return b'{"modelInput":' + bytes(record.model_input) + b"," + result + b',"recordId":' + record_id + b"}\n"
 
 
-def one_line(answer: bytes) -> bytes:
-    """Keep an answer that a service has laid out over several lines from breaking the file."""
+def put_on_one_line(answer: bytes) -> bytes:
+    """Remove line breaks between the parts of a JSON answer, so that it fits on one line."""
     return msgspec.json.format(answer, indent=-1) if b"\n" in answer else answer
 
 
 def error_json(code: int, message: str, *, retryable: bool) -> bytes:
-    """Write the error of a record as a batch job does, and whether asking again may help."""
+    """Write the error of a record as a batch job does, and whether sending it again may help."""
     return b'"error":' + msgspec.json.encode({"errorCode": code, "errorMessage": message, "retryable": retryable})
 
 
@@ -149,7 +149,7 @@ def read_records(source: Path) -> Iterator[InputLine]:
 
 
 def read_lines(target: Path) -> Iterator[OutputLine]:
-    """Read the lines of an output file, if it is there; a line that a crash cut off says nothing."""
+    """Read the lines of an output file, if it is there; a line that a crash cut off is skipped."""
     decoder = msgspec.json.Decoder(OutputLine)
     if target.exists():
         with target.open("rb") as lines:
@@ -159,7 +159,7 @@ def read_lines(target: Path) -> Iterator[OutputLine]:
 
 
 class LineWriter:
-    """Writes lines from several threads; each writes its own, so what is paid for is kept when another one fails."""
+    """Writes lines from several threads; each writes its own, so paid answers are kept when another one fails."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.lock = file, Lock()
@@ -171,10 +171,10 @@ class LineWriter:
             self.file.flush()
 
 
-def run_at_once(
+def run_concurrently(
     pool: ThreadPoolExecutor, work: Callable[[InputLine], None], records: list[InputLine], at_once: int
 ) -> Iterator[None]:
-    """Work on records with no more than `at_once` under way; the first failure ends it."""
+    """Process records with at most `at_once` in progress; the first exception ends it."""
     waiting = iter(records)
     tasks = {pool.submit(work, record) for record in islice(waiting, at_once)}
     while tasks:

@@ -99,7 +99,7 @@ def add_costs(
 
 
 def sum_costs(costed: IntoDataFrameT, *, by: str | Sequence[str] = "variant") -> IntoDataFrameT:
-    """Add up what was paid, and what was paid for nothing.
+    """Add up what was paid, and what bought no answer.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def sum_costs(costed: IntoDataFrameT, *, by: str | Sequence[str] = "variant") ->
 def project_costs(
     costed: IntoDataFrameT, calls: int, *, by: str | Sequence[str] = "variant", confidence: float = 0.95
 ) -> IntoDataFrameT:
-    """Carry the cost of the calls seen over to more calls of the same kind.
+    """Project the cost of the calls seen to more calls of the same kind.
 
     Parameters
     ----------
@@ -242,13 +242,13 @@ def add_rates(frame: nw.DataFrame[IntoDataFrameT], rates: pl.DataFrame) -> nw.Da
 
 
 def count_tokens(frame: nw.DataFrame[IntoDataFrameT], records: IntoDataFrame | None) -> nw.DataFrame[IntoDataFrameT]:
-    """Add the tokens to be priced: those that the answer gives, else what record and text come to."""
+    """Add the tokens to be priced: those that the answer reports, else estimates from record and text."""
     of_input, of_output = COUNTED
     given = {of_input: nw.col("input_tokens"), of_output: nw.col("output_tokens")}
     if records is None:
         return frame.with_columns(**given, tokens_estimated=nw.lit(value=False))
     sent = read_columns(records, ("record_id", "input_tokens_estimate"), of="records")
-    # An answer without text may be a call of a tool, whose tokens nobody knows.
+    # An answer without text may be a tool call, whose tokens cannot be estimated.
     is_answer = nw.col("error_kind").is_null() & ~nw.col("text").is_null() & (nw.col("text") != "")
     is_silent = is_answer & (nw.col("input_tokens").is_null() | nw.col("output_tokens").is_null())
     if not frame.select(is_silent.any().alias("any")).item():
@@ -270,7 +270,7 @@ def count_tokens(frame: nw.DataFrame[IntoDataFrameT], records: IntoDataFrame | N
 
 
 def price_tokens(of_input: str = "input_tokens", of_output: str = "output_tokens") -> nw.Expr:
-    """Price the tokens of each output by the rates of its row; missing when a cache was used."""
+    """Price the tokens of each output at the rates of its row; missing where a cache was used."""
     used_cache = (nw.col("cache_read_tokens") > 0) | (nw.col("cache_write_tokens") > 0)
     cost = nw.col(of_input) * nw.col(INPUT_USD) + nw.col(of_output) * nw.col(OUTPUT_USD)
     return nw.when(~used_cache.fill_null(value=False)).then(cost / MILLION).cast(nw.Float64)
@@ -292,7 +292,7 @@ def hide_unknown(grouped: nw.DataFrame[IntoDataFrameT]) -> nw.DataFrame[IntoData
 
 
 def mark_outputs(frame: nw.DataFrame[IntoDataFrameT]) -> nw.DataFrame[IntoDataFrameT]:
-    """Add 0 or 1 for every way an output can be counted, and the parts of its cost."""
+    """Add a 0 or 1 for each count of the summary, and the parts of the cost."""
     cost = nw.col("cost_usd")
     is_priced = ~cost.is_null()
     has_failed = ~nw.col("error_kind").is_null()

@@ -96,7 +96,7 @@ def estimate_costs(
 
 
 def compare_estimate(estimate: IntoDataFrameT, bill: IntoDataFrameT) -> IntoDataFrameT:
-    """Hold the estimate against the bill.
+    """Compare the estimate with the bill.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def compare_estimate(estimate: IntoDataFrameT, bill: IntoDataFrameT) -> IntoData
     -------
     frame
         One row per variant of either, by name: `records` and `outputs`; tokens and cost as estimated and as billed;
-        `input_ratio`, `output_ratio`, `cost_ratio` (billed / estimated, so above 1 was dearer than thought);
+        `input_ratio`, `output_ratio`, `cost_ratio` (billed / estimated, so above 1 is more than estimated);
         `was_within`, whether the bill lies between `cost_usd_low` and `cost_usd_high`.
         What one side does not have is missing.
     """
@@ -132,12 +132,12 @@ def compare_estimate(estimate: IntoDataFrameT, bill: IntoDataFrameT) -> IntoData
 
 
 def join(name: str, end: str) -> str:
-    """Name a column or an end of its interval."""
+    """Return the name of a column, or of an end of its interval."""
     return f"{name}_{end}" if end else name
 
 
 def guess_output(seen: Mapping[str, float], end: str) -> nw.Expr:
-    """Guess the tokens of each answer: the mean seen of its variant, else a part of max_tokens."""
+    """Estimate the output tokens of each answer: the mean seen of its variant, else a share of max_tokens."""
     most = nw.col("max_tokens")
     guess = most * OF_MAX_TOKENS[end]
     for variant, mean in seen.items():

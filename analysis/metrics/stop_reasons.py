@@ -1,4 +1,4 @@
-"""Stops: why answers ended, how many were truncated, and how much room they need."""
+"""Stop reasons: why answers ended, how many were truncated, and how many tokens they need."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def suggest_max_tokens(
 
 
 def count_where(condition: nw.Expr) -> nw.Expr:
-    """Write 1 where it holds, 0 where it does not or is not known."""
+    """Return 1 where a condition holds, 0 where it does not or is missing."""
     return nw.when(condition).then(1).otherwise(0)
 
 
@@ -223,7 +223,7 @@ def list_lengths(used: nw.DataFrame[Any], keys: Sequence[str]) -> list[tuple[lis
 
 
 def suggest(lengths: list[int], truncated: list[int], share: float) -> tuple[int | None, str | None]:
-    """Find the length that a share of the answers stays within, or why it cannot be told."""
+    """Find the length that a share of the answers stays within, or the reason why it is not known."""
     from scipy.stats import CensoredData, ecdf
 
     if not lengths:

@@ -1,4 +1,4 @@
-"""Outputs: what batch jobs answered, one row per output line, whoever started the jobs."""
+"""Outputs of batch jobs, one row per output line, whatever program started the jobs."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def scan_outputs(where: str | Path, *, model_id: str | None = None, profile: str
         wanted = columns or list(ALL)
         needed = set(wanted) if predicate is None else {*wanted, *predicate.meta.root_names()}
         needed_in_order = [name for name in ALL if name in needed]
-        # The first few rows are there before another process would be.
+        # The first few rows are read before a worker process would have started.
         processes = count_processes(files) if n_rows is None else 1
         chunks = read_files(files, s3=s3, model_id=model_id, columns=needed_in_order, processes=processes)
         for chunk in chunks if n_rows is None else take_rows(chunks, n_rows):
@@ -92,7 +92,7 @@ def scan_outputs(where: str | Path, *, model_id: str | None = None, profile: str
 
 
 def list_outputs(where: str | Path, *, s3: S3Client | None = None) -> list[StoredFile]:
-    """List the output files at a place: `*.out`, manifests apart, or the one file that is named itself."""
+    """List the output files at a place: `*.out` without manifests, or the one file that `where` names."""
     files = list_files(where, s3=s3)
     if files and not any(file.name.endswith(".out") for file in files) and len(files) > 1:
         reason = f"{len(files)} files and no *.out among them, such as {files[0].name}"
@@ -103,12 +103,12 @@ def list_outputs(where: str | Path, *, s3: S3Client | None = None) -> list[Store
 
 
 def collect_chunks(chunks: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Put chunks together; without any the frame has its columns all the same."""
+    """Concatenate chunks; without any, return an empty frame with all columns."""
     return pl.concat([pl.DataFrame(schema=OUTPUT_SCHEMA), *chunks])
 
 
 def take_rows(chunks: Iterable[pl.DataFrame], count: int) -> Iterator[pl.DataFrame]:
-    """Stop after so many rows."""
+    """Yield chunks up to `count` rows in all."""
     for chunk in chunks:
         yield chunk.head(count)
         count -= chunk.height

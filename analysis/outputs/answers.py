@@ -42,7 +42,7 @@ def pick_answers(outputs: IntoDataFrameT, records: IntoDataFrameT, calls: IntoDa
         A frame lacks a column that is read.
     """
     known = read_columns(calls, ["call_id"], of="calls")
-    asked = keep_whole(read_columns(records, KEYS, of="records")).select(*KEYS)
+    asked = keep_integers(read_columns(records, KEYS, of="records")).select(*KEYS)
     asked = asked.unique(KEYS, keep="first", maintain_order=True).with_row_index(ORDER)
     winners = pick_winners(read_columns(outputs, [*KEYS, "attempt", "file", "line", "error_kind"], of="outputs"))
     clashes = {name: f"{name}_call" for name in known.columns if name in winners.columns and name != "call_id"}
@@ -67,7 +67,7 @@ def count_errors(answers: IntoDataFrameT) -> IntoDataFrameT:
         No rows when all were answered.
     """
     frame = read_columns(answers, ERROR_KEYS, of="answers")
-    failed = keep_whole(frame.filter(~nw.col("error_kind").is_null()))
+    failed = keep_integers(frame.filter(~nw.col("error_kind").is_null()))
     counts = aggregate(failed, ERROR_KEYS, nw.len().alias("records"))
     order = ["records", *ERROR_KEYS]
     counts = counts.sort(order, descending=[name == "records" for name in order], nulls_last=True)
@@ -77,19 +77,19 @@ def count_errors(answers: IntoDataFrameT) -> IntoDataFrameT:
 
 def pick_winners(outputs: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
     """Keep the best output of each call, variant and sample."""
-    ranked = keep_whole(outputs).with_columns(_failed=~nw.col("error_kind").is_null())
+    ranked = keep_integers(outputs).with_columns(_failed=~nw.col("error_kind").is_null())
     ranked = ranked.sort("_failed", "attempt", "file", "line", descending=[False, True, False, False], nulls_last=True)
     return ranked.unique(KEYS, keep="first", maintain_order=True)
 
 
 def mark_missing(answers: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
-    """Say where no output came back."""
+    """Set `error_kind` to `missing` where no output came back."""
     kind = nw.when(nw.col("_failed").is_null()).then(nw.lit("missing")).otherwise(nw.col("error_kind"))
     return answers.with_columns(error_kind=kind).drop("_failed")
 
 
-def keep_whole(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
-    """Give pandas columns of whole numbers the dtypes that keep them whole where a join leaves values missing."""
+def keep_integers(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
+    """Convert whole-number columns of pandas to nullable dtypes, which stay whole where a join finds no match."""
     if not frame.implementation.is_pandas():
         return frame
     whole = {name: str(OUTPUT_SCHEMA[name]()) for name in frame.columns if is_whole(name)}
@@ -97,5 +97,5 @@ def keep_whole(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
 
 
 def is_whole(name: str) -> bool:
-    """Tell whether a column of the outputs holds whole numbers."""
+    """Return whether a column of the outputs has whole numbers."""
     return name in OUTPUT_SCHEMA and OUTPUT_SCHEMA[name]().is_integer()

@@ -13,10 +13,10 @@ import polars as pl
 from analysis.aws.storage import StoredFile
 from analysis.errors import StorageError
 from analysis.outputs.lines import Row, read_lines
-from analysis.outputs.request_echo import Echoes
+from analysis.outputs.request_echo import EchoShortener
 
-HEIGHT = 1_000  # of more rows the first ones leave the processor's cache before their frame is built
-GATHERED = 10
+ROWS_PER_FRAME = 1_000  # with more, the first rows leave the processor's cache before their frame is built
+FRAMES_GATHERED = 10
 JOB_ID = re.compile(r"[a-z0-9]{12}|on-demand.*")
 READ_BYTES = 1 << 18
 
@@ -50,8 +50,8 @@ OUTPUT_SCHEMA = {
 }
 JOIN_COLUMNS = ("call_id", "variant", "sample", "attempt")
 ALL = tuple(OUTPUT_SCHEMA)
-# What a row says of each column that its line fills; comprehensions read attributes in half the time of `attrgetter`.
-OF_ROWS: dict[str, Callable[[Sequence[Row]], list[Any]]] = {
+# The columns that come from the lines; comprehensions read attributes in half the time of `attrgetter`.
+COLUMN_READERS: dict[str, Callable[[Sequence[Row]], list[Any]]] = {
     "record_id": lambda rows: [row.record_id for row in rows],
     "line": lambda rows: [row.line for row in rows],
     "model": lambda rows: [row.parsed.model for row in rows],
@@ -79,17 +79,17 @@ def read_frames(
     model_id: str | None,
     columns: Sequence[str] = ALL,
 ) -> Iterator[pl.DataFrame]:
-    """Read files, each with its local path, into frames of one height; the last has what is left."""
+    """Read files, each with its local path, into frames of equal height; the last one has the remaining rows."""
     rows: list[Row] = []
     files_read: list[tuple[StoredFile, int]] = []
-    echoes = Echoes()
+    echoes = EchoShortener()
     for file, path in files:
         with open_lines(path) as lines:
             found = read_lines(lines, file.name, model_id, echoes=echoes)
-            while more := list(islice(found, HEIGHT - len(rows))):
+            while more := list(islice(found, ROWS_PER_FRAME - len(rows))):
                 rows += more
                 files_read.append((file, len(more)))
-                if len(rows) == HEIGHT:
+                if len(rows) == ROWS_PER_FRAME:
                     yield make_frame(rows, files_read, model_id=model_id, columns=columns)
                     rows, files_read = [], []
     if rows:
@@ -97,8 +97,8 @@ def read_frames(
 
 
 def gather_frames(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Put small frames together, where it costs something to hand each on."""
-    while several := list(islice(frames, GATHERED)):
+    """Concatenate frames ten by ten, where each one costs something to pass on."""
+    while several := list(islice(frames, FRAMES_GATHERED)):
         yield pl.concat(several)
 
 
@@ -117,32 +117,32 @@ def make_frame(
     model_id: str | None = None,
     columns: Sequence[str] = ALL,
 ) -> pl.DataFrame:
-    """Make the frame of some rows, of which each file has so many: those columns that are wanted."""
+    """Make a frame of some columns from rows; `files` lists the files of the rows, each with its number of rows."""
     values = list_columns(rows, columns) | repeat_files(files, columns) | {"model_id": [model_id] * len(rows)}
     missing = [None] * len(rows)
     return pl.DataFrame([pl.Series(name, values.get(name, missing), OUTPUT_SCHEMA[name]) for name in columns])
 
 
 def list_columns(rows: Sequence[Row], columns: Sequence[str] = ALL) -> dict[str, list[Any]]:
-    """List what the rows say, column by column."""
-    return {name: take(rows) for name, take in OF_ROWS.items() if name in columns}
+    """List the values of the rows, column by column."""
+    return {name: take(rows) for name, take in COLUMN_READERS.items() if name in columns}
 
 
 def repeat_files(files: Sequence[tuple[StoredFile, int]], columns: Sequence[str]) -> dict[str, list[Any]]:
-    """Say of each row what is known of its file."""
+    """Repeat the file, job id and invocation of each file for its rows."""
     about = [(describe_file(file), count) for file, count in files]
     wanted = [name for name in ("file", "job_id", "invocation") if name in columns]
-    return {name: list(chain.from_iterable(repeat(told[name], count) for told, count in about)) for name in wanted}
+    return {name: list(chain.from_iterable(repeat(known[name], count) for known, count in about)) for name in wanted}
 
 
 def describe_file(file: StoredFile) -> dict[str, str | None]:
-    """Say which job a file is of; answers on demand are in folders named so."""
+    """Return name, job id and invocation of a file; answers on demand are in folders named `on-demand`."""
     job_id = find_job_id(file)
     is_on_demand = job_id is not None and job_id.startswith("on-demand")
     return {"file": file.name, "job_id": job_id, "invocation": "on_demand" if is_on_demand else "batch"}
 
 
 def find_job_id(file: StoredFile) -> str | None:
-    """Take the job id from the nearest folder that is named like one, no higher than the place that was listed."""
+    """Find the job id: the name of the nearest folder that looks like one, no higher than the place that was listed."""
     folders = PurePosixPath(file.name).parent.parts or (Path(file.uri).absolute().parent.name,)
     return next((folder for folder in reversed(folders) if JOB_ID.fullmatch(folder)), None)

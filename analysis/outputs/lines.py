@@ -1,12 +1,11 @@
-"""Lines: what one line of an output file says. This reader is the definition of what is right.
+"""Lines of output files, parsed one by one. This reader defines what is right.
 
-First a line is read with the types of its shape, without the long text of the echoed request, and that is fast. What
-is refused so is read again with patience: lone surrogates and bytes that are no UTF-8 become U+FFFD, NaN becomes
-missing, a field that is not of its type is left out. `error_message` says so, and no paid answer is lost. The texts of
-the request are not looked at, so what is wrong in them changes nothing.
+First a line is decoded with the types of its shape, without the long text of the echoed request: the fast way. A line
+that fails is decoded leniently: lone surrogates and bytes that are not UTF-8 become U+FFFD, NaN becomes missing, a
+field of a wrong type is left out. `error_message` says so, and no paid answer is lost. Texts of the request are not
+read, so errors in them change nothing.
 
-What a row says follows from its line, and from the model where several families answer in one shape; no other line
-has a say in it.
+A row depends on its line alone, and on the model where several families answer in one shape; never on other lines.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from analysis.facts.models import find_model
 from analysis.families import FAMILIES, Family, ParsedAnswer, Sampling
 from analysis.families.converse import CONVERSE
 from analysis.families.family import Count
-from analysis.outputs.request_echo import Echoes, blank
+from analysis.outputs.request_echo import EchoShortener, blank_texts
 
 NO_SAMPLING = Sampling()
 NO_ANSWER = ParsedAnswer()
@@ -34,15 +33,15 @@ REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
 SURROGATE = re.compile("[\ud800-\udfff]")
 PLACE = re.compile(r"`\$\.([\w.\[\]]+)`$")
 STEP = re.compile(r"\w+")
-MOST_MENDED = 50  # each costs a look at the whole answer
-# At the start or the end of the line, where no text of a call can be.
+MOST_DROPPED = 50  # each costs one conversion of the whole answer
+# Only at the start or the end of the line: anywhere else it could be part of a call's text.
 RECORD_ID = re.compile(
     rb'\A\s*\{\s*"recordId"\s*:\s*("(?:[^"\\]|\\.)*")|,\s*"recordId"\s*:\s*("(?:[^"\\]|\\.)*")\s*\}\s*\Z', re.DOTALL
 )
 
 
 class Fault(Struct, frozen=True, gc=False):
-    """What is wrong with a line; nothing where all is missing."""
+    """The error of a line; all missing where there is none."""
 
     error_kind: str | None = None
     error_code: int | None = None
@@ -53,7 +52,7 @@ NO_FAULT = Fault()
 
 
 class Row(Struct, frozen=True, gc=False):
-    """What one line says."""
+    """One parsed line."""
 
     record_id: str | None
     line: int
@@ -64,40 +63,40 @@ class Row(Struct, frozen=True, gc=False):
 
 
 class Shape(NamedTuple):
-    """Families whose answers look alike, the fields that set these answers apart, and what decodes their lines."""
+    """Families whose answers have one form, the fields that mark these answers, and the decoder of their lines."""
 
     families: tuple[Family, ...]
     only: Family | None
-    signs: frozenset[str]
+    required_fields: frozenset[str]
     decode: Callable[[bytes], Any]
 
 
 def make_shapes(families: Sequence[Family]) -> tuple[Shape, ...]:
-    """Group the families by their answers; an answer with the signs of two shapes is of the first."""
+    """Group the families by their answers; an answer with the required fields of two shapes belongs to the first."""
     shapes: list[Shape] = []
     for answer, alike in groupby(sorted(families, key=lambda one: first_of(one, families)), lambda one: one.answer):
         members = tuple(alike)
-        signs = frozenset(list_signs(answer))
-        foreign = frozenset().union(*(shape.signs for shape in shapes)) - signs
+        required_fields = frozenset(list_required_fields(answer))
+        foreign = frozenset().union(*(shape.required_fields for shape in shapes)) - required_fields
         only = members[0] if len(members) == 1 else None
-        shapes.append(Shape(members, only, signs, make_decoder(members[0], foreign).decode))
+        shapes.append(Shape(members, only, required_fields, make_decoder(members[0], foreign).decode))
     return tuple(shapes)
 
 
 def first_of(family: Family, families: Sequence[Family]) -> int:
-    """Find the place of the first family that has the same answers."""
+    """Return the index of the first family that has the same answers."""
     return next(place for place, other in enumerate(families) if other.answer is family.answer)
 
 
-def list_signs(answer: type[Any]) -> list[str]:
-    """Name the fields that an answer must have."""
+def list_required_fields(answer: type[Any]) -> list[str]:
+    """List the fields that an answer must have."""
     return [field.encode_name for field in msgspec.structs.fields(answer) if field.required]
 
 
 def make_decoder(family: Family, foreign: Iterable[str]) -> msgspec.json.Decoder[Any]:
-    """Make the decoder of lines whose answer has one shape, and none of the foreign signs."""
-    never = [(sign, msgspec.UnsetType, msgspec.UNSET) for sign in sorted(foreign)]
-    answer = msgspec.defstruct("Answer", never, bases=(family.answer,)) if never else family.answer
+    """Make the decoder of lines whose answer has one shape, and none of the fields `foreign`."""
+    absent = [(sign, msgspec.UnsetType, msgspec.UNSET) for sign in sorted(foreign)]
+    answer = msgspec.defstruct("Answer", absent, bases=(family.answer,)) if absent else family.answer
     fields = [
         ("recordId", str | Count | None, None),
         ("modelInput", family.request | None, None),
@@ -111,7 +110,7 @@ SHAPES = make_shapes(FAMILIES)
 
 
 def read_lines(
-    lines: Iterable[bytes], file: str, model_id: str | None = None, *, echoes: Echoes | None = None
+    lines: Iterable[bytes], file: str, model_id: str | None = None, *, echoes: EchoShortener | None = None
 ) -> Iterator[Row]:
     """Read the lines of one file.
 
@@ -132,17 +131,17 @@ def read_lines(
         One per line.
     """
     base = find_model(model_id).base if model_id else ""
-    # The shape of the last line comes first, as it will mostly be right; this is for speed and changes no row.
+    # The shape of the last line is tried first, as it mostly fits; the order changes speed, never a row.
     order = sorted(SHAPES, key=lambda shape: not any(family.models.match(base) for family in shape.families))
-    shorten = (echoes or Echoes()).shorten
+    shorten = (echoes or EchoShortener()).shorten
     latest: Family | None = None
     for number, line in enumerate(lines, start=1):
         row = read_typed(shorten(line), number, order, base)
         if row is None:
             if line.isspace():
                 continue
-            plain = blank(line)
-            row = read_typed(plain, number, order, base) or read_patiently(plain, number, file, base)
+            plain = blank_texts(line)
+            row = read_typed(plain, number, order, base) or read_leniently(plain, number, file, base)
         yield row
         if row.family is not latest and row.family is not None:
             latest = row.family
@@ -150,7 +149,7 @@ def read_lines(
 
 
 def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str) -> Row | None:
-    """Read a line with the types of its shape; None when it needs patience."""
+    """Decode a line with the types of its shape; None where no shape fits."""
     for shape in shapes:
         try:
             parsed = shape.decode(line)
@@ -163,17 +162,17 @@ def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str) -> 
             parsed = answer.parse()
             family, fault = shape.only, NO_FAULT
             if family is None:
-                family, fault = tell_apart(shape, echo, parsed.model, base)
+                family, fault = choose_family(shape, echo, parsed.model, base)
             sampling = NO_SAMPLING if echo is None else echo.sampling()
             return Row(record_id, number, family, parsed, sampling, fault if error is None else read_error(error))
         if error is not None:
-            return Row(record_id, number, *claim_typed(line, base), read_error(error))
+            return Row(record_id, number, *find_typed_request_family(line, base), read_error(error))
         return None
     return None
 
 
-def tell_apart(shape: Shape, echo: Any, named: str | None, base: str) -> tuple[Family, Fault]:
-    """Choose among families whose answers look alike, or take the likeliest and say that nothing tells them apart."""
+def choose_family(shape: Shape, echo: Any, named: str | None, base: str) -> tuple[Family, Fault]:
+    """Choose among families whose answers have one form; without evidence the first, and a message says so."""
     for family in shape.families:
         if family.matches_request(echo) if family.matches_request else matches(family, base, named):
             return family, NO_FAULT
@@ -183,13 +182,13 @@ def tell_apart(shape: Shape, echo: Any, named: str | None, base: str) -> tuple[F
 
 
 def matches(family: Family, base: str, named: str | None) -> bool:
-    """Tell whether the model that was asked, or the one that says it answered, is one of the family's."""
+    """Return whether the model that was asked, or the model that the answer names, is one of the family's."""
     return bool(family.models.match(base) or (named and family.models.match(named)))
 
 
-def claim_typed(line: bytes, base: str) -> tuple[Family | None, ParsedAnswer, Sampling]:
+def find_typed_request_family(line: bytes, base: str) -> tuple[Family | None, ParsedAnswer, Sampling]:
     """Find the family of a line without an answer by its request."""
-    return claim(((shape, decode_request(line, shape)) for shape in likely_shapes(base)), base)
+    return find_request_family(((shape, decode_request(line, shape)) for shape in likely_shapes(base)), base)
 
 
 def decode_request(line: bytes, shape: Shape) -> Any:
@@ -197,7 +196,7 @@ def decode_request(line: bytes, shape: Shape) -> Any:
     with suppress(*REFUSALS):
         return shape.decode(line).modelInput
     with suppress(*REFUSALS):  # whatever is wrong in its texts
-        return shape.decode(blank(line)).modelInput
+        return shape.decode(blank_texts(line)).modelInput
     return None
 
 
@@ -208,12 +207,12 @@ def likely_shapes(base: str) -> tuple[Shape, ...]:
     return tuple(shape for shape in SHAPES if shape in own or CONVERSE in shape.families) if own else SHAPES
 
 
-def claim(echoes: Iterable[tuple[Shape, Any]], base: str) -> tuple[Family | None, ParsedAnswer, Sampling]:
-    """Find whose request it is: by what only one format has, else by the model that was asked."""
+def find_request_family(echoes: Iterable[tuple[Shape, Any]], base: str) -> tuple[Family | None, ParsedAnswer, Sampling]:
+    """Find the family of a request: by fields that only one format has, else by the model that was asked."""
     unclaimed = []
     for shape, echo in echoes:
         if echo is not None and echo.has_signature():
-            return tell_apart(shape, echo, None, base)[0], NO_ANSWER, echo.sampling()
+            return choose_family(shape, echo, None, base)[0], NO_ANSWER, echo.sampling()
         if echo is not None:
             unclaimed += [(family, echo) for family in shape.families]
     for family, echo in unclaimed:
@@ -228,7 +227,7 @@ def write_id(record_id: str | int | None) -> str | None:
 
 
 def read_error(error: Any) -> Fault:
-    """Read what stands in place of an answer; the code is a number or a text of digits."""
+    """Read the error in place of an answer; the code is a number or a text of digits."""
     if not isinstance(error, dict):
         return Fault("service", None, to_text(error))
     kind = "expired" if error.get("expired") is True else "service"
@@ -236,7 +235,7 @@ def read_error(error: Any) -> Fault:
 
 
 def to_code(code: Any) -> int | None:
-    """Give an error code as a number that fits 32 bits."""
+    """Convert an error code to a number of 32 bits; None where it is not one."""
     if isinstance(code, str) and re.fullmatch(r"[0-9]{1,9}", code):
         return int(code)
     is_code = isinstance(code, int) and not isinstance(code, bool) and abs(code) < 2**31
@@ -244,21 +243,21 @@ def to_code(code: Any) -> int | None:
 
 
 def to_text(message: Any) -> str | None:
-    """Give a message as text; what is no text is written as JSON."""
+    """Convert a message to text; values of other types are written as JSON."""
     return message if message is None or isinstance(message, str) else json.dumps(message, ensure_ascii=False)
 
 
-def read_patiently(line: bytes, number: int, file: str, base: str) -> Row:
-    """Read a line that no shape's types take, and say what had to be done, or why it cannot be read."""
+def read_leniently(line: bytes, number: int, file: str, base: str) -> Row:
+    """Read a line that no shape's types fit, with a message on what was replaced, or why it cannot be read."""
     try:
-        return read_body(*parse_patiently(line), number, file, base)
+        return read_body(*parse_leniently(line), number, file, base)
     except (ValueError, RecursionError) as error:
         fault = unreadable(file, number, error)
         return Row(salvage_record_id(line), number, None, NO_ANSWER, NO_SAMPLING, fault)
 
 
 def read_body(body: Any, notes: list[str], number: int, file: str, base: str) -> Row:
-    """Read request and answer each on its own, so that neither spoils the other."""
+    """Read request and answer separately, so that an error in one leaves the other readable."""
     if not isinstance(body, dict):
         raise ValueError("not a JSON object")
     record_id = write_id(read_record_id(body.get("recordId"), notes))
@@ -267,10 +266,12 @@ def read_body(body: Any, notes: list[str], number: int, file: str, base: str) ->
         shape, parsed = find_answer(body.get("modelOutput"), notes)
     except ValueError as reason:
         request = body.get("modelInput")
-        claimed = claim(((shape, read_request(request, shape, [])) for shape in likely_shapes(base)), base)
-        return Row(record_id, number, *claimed, fault or unreadable(file, number, reason))
+        of_request = find_request_family(
+            ((shape, read_request(request, shape, [])) for shape in likely_shapes(base)), base
+        )
+        return Row(record_id, number, *of_request, fault or unreadable(file, number, reason))
     echo = read_request(body.get("modelInput"), shape, notes)
-    family, doubt = tell_apart(shape, echo, parsed.model, base)
+    family, doubt = choose_family(shape, echo, parsed.model, base)
     notes += [doubt.error_message] if doubt.error_message else []
     sampling = echo.sampling() if echo is not None else NO_SAMPLING
     fault = fault or Fault(error_message="; ".join(notes) or None)
@@ -278,7 +279,7 @@ def read_body(body: Any, notes: list[str], number: int, file: str, base: str) ->
 
 
 def read_record_id(record_id: Any, notes: list[str]) -> str | int | None:
-    """Take a text or a number as the record id."""
+    """Return the record id if it is a text or a number; else None, with a note."""
     if record_id is None or (isinstance(record_id, str | int) and not isinstance(record_id, bool)):
         return record_id
     notes.append("recordId left out (neither text nor number)")
@@ -286,17 +287,17 @@ def read_record_id(record_id: Any, notes: list[str]) -> str | int | None:
 
 
 def find_answer(output: Any, notes: list[str]) -> tuple[Shape, ParsedAnswer]:
-    """Find the shape whose signs the answer bears, and read it."""
+    """Find the shape whose required fields the answer has, and read it."""
     if output is None:
         raise ValueError("neither modelOutput nor error")
     if not isinstance(output, dict):
         raise ValueError("modelOutput is not an object")
     reasons = []
     for shape in SHAPES:
-        if shape.signs <= output.keys():
+        if shape.required_fields <= output.keys():
             own: list[str] = []
             try:
-                parsed = mend(output, shape.families[0].answer, own, shape.signs).parse()
+                parsed = convert_leniently(output, shape.families[0].answer, own, shape.required_fields).parse()
             except ValueError as reason:
                 reasons.append(reason)
                 continue
@@ -307,36 +308,38 @@ def find_answer(output: Any, notes: list[str]) -> tuple[Shape, ParsedAnswer]:
 
 
 def read_request(request: Any, shape: Shape, notes: list[str]) -> Any:
-    """Read the settings of a request; None when it is no object."""
-    return mend(request, shape.families[0].request, notes) if isinstance(request, dict) else None
+    """Read the settings of a request; None where it is not an object."""
+    return convert_leniently(request, shape.families[0].request, notes) if isinstance(request, dict) else None
 
 
-def mend(body: dict[str, Any], kind: type[Any], notes: list[str], signs: frozenset[str] = frozenset()) -> Any:
+def convert_leniently(
+    body: dict[str, Any], kind: type[Any], notes: list[str], required_fields: frozenset[str] = frozenset()
+) -> Any:
     """Convert to a Struct, leaving out each field that is not of its type, but nothing of the answer itself."""
     body = json.loads(json.dumps(body))
-    for _ in range(MOST_MENDED):
+    for _ in range(MOST_DROPPED):
         try:
             return msgspec.convert(body, kind)
         except msgspec.ValidationError as error:
-            place = find_place(str(error), signs)
+            place = find_field(str(error), required_fields)
             if place is None:
                 raise ValueError(f"modelOutput: {error}") from error
-            leave_out(body, place, str(error), notes)
-    raise ValueError(f"more than {MOST_MENDED} fields are not of their types")
+            drop_field(body, place, str(error), notes)
+    raise ValueError(f"more than {MOST_DROPPED} fields are not of their types")
 
 
-def find_place(reason: str, signs: frozenset[str]) -> str | None:
-    """Find the field that is not of its type; None when it belongs to the answer, below a sign, and is no count."""
+def find_field(reason: str, required_fields: frozenset[str]) -> str | None:
+    """Find the field of a wrong type; None where it is part of the answer itself, except for counts."""
     place = PLACE.search(reason)
     if place is None:
         return None
     is_count = reason.startswith("Expected `int")
-    is_answer = STEP.findall(place[1])[0] in signs
+    is_answer = STEP.findall(place[1])[0] in required_fields
     return place[1] if is_count or not is_answer else None
 
 
-def leave_out(body: Any, path: str, reason: str, notes: list[str]) -> None:
-    """Make a field missing; a whole number that is written with a decimal point stays."""
+def drop_field(body: Any, path: str, reason: str, notes: list[str]) -> None:
+    """Set a field to missing; a whole number that is written with a decimal point is kept."""
     *steps, last = (int(step) if step.isdigit() else step for step in STEP.findall(path))
     for step in steps:
         body = body[step]
@@ -347,8 +350,8 @@ def leave_out(body: Any, path: str, reason: str, notes: list[str]) -> None:
         notes.append(f"{path} left out ({reason.split(' - at')[0]})")
 
 
-def parse_patiently(line: bytes) -> tuple[Any, list[str]]:
-    """Parse a line as strict JSON would have it, and tell what was replaced."""
+def parse_leniently(line: bytes) -> tuple[Any, list[str]]:
+    """Parse a line after replacing what strict JSON forbids; return the value and notes on what was replaced."""
     text = line.decode("utf-8", "replace")
     body = json.dumps(parse_json(text.removeprefix("\ufeff")), ensure_ascii=False)
     is_changed = text.encode() != line or SURROGATE.search(body) is not None
@@ -362,13 +365,13 @@ def parse_json(text: str) -> Any:
 
 
 def unreadable(file: str, number: int, reason: Exception) -> Fault:
-    """Say which line of which file cannot be read, and why."""
+    """Return the error of a line that cannot be read: file, line and reason."""
     text = f"{reason.msg} at character {reason.pos + 1}" if isinstance(reason, json.JSONDecodeError) else str(reason)
     return Fault("unreadable", None, f"{file}, line {number}: {text}")
 
 
 def salvage_record_id(line: bytes) -> str | None:
-    """Take the record id out of a line that is not JSON as a whole."""
+    """Find the record id in a line that is not valid JSON; None without one."""
     found = RECORD_ID.search(line)
     try:
         return SURROGATE.sub("\ufffd", json.loads(found[1] or found[2])) if found else None

@@ -1,4 +1,4 @@
-"""Manifests: what Bedrock says of a job as a whole, one row per job. The outputs are the truth for billing."""
+"""Manifests: Bedrock's totals of each job, one row per job. The outputs are the truth for billing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MANIFEST_SCHEMA = {
 
 
 class Manifest(msgspec.Struct):
-    """The totals of a job; Bedrock leaves out those that a model does not have."""
+    """The totals of a job; Bedrock omits those that a model does not have."""
 
     total_records: Count | None = msgspec.field(default=None, name="totalRecordCount")
     processed_records: Count | None = msgspec.field(default=None, name="processedRecordCount")
@@ -49,7 +49,7 @@ def load_manifests(where: str | Path, *, profile: str = "") -> pl.DataFrame:
     Parameters
     ----------
     where
-        A folder, an `s3://` prefix, a file or a glob, of jobs that anything started.
+        A folder, an `s3://` prefix, a file or a glob, whatever program started the jobs.
     profile
         AWS profile, for `s3://`.
 
@@ -73,7 +73,7 @@ def load_manifests(where: str | Path, *, profile: str = "") -> pl.DataFrame:
 
 
 def read_manifest(file: StoredFile, path: Path) -> dict[str, Any]:
-    """Read one manifest; a fault becomes part of its row."""
+    """Read one manifest; an error becomes part of its row."""
     manifest, message = Manifest(), None
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)

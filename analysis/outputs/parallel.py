@@ -1,7 +1,7 @@
-"""Groups: files of a large input are read by several processes, since one interpreter reads on one core only.
+"""Reading a large input in several processes, since one interpreter decodes lines on one core only.
 
-A worker is a plain child process that is asked on its standard input and answers on its standard output. So it works
-from notebooks and from scripts without a main guard, where multiprocessing does not, and it ends with who asked.
+A worker is a plain child process that reads tasks from its standard input and replies on its standard output. So it
+works from notebooks and from scripts without a main guard, where multiprocessing does not, and it ends with its parent.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ GROUP_BYTES = 1 << 26
 # To start, a worker takes about a fifth of a second, in which one process reads 300 MB, and 60 MB of memory.
 WORKERS_PAY_BYTES = 1 << 30
 MOST_PROCESSES = 4
-COMMAND = "from analysis.outputs.parallel import work; work()"
+COMMAND = "from analysis.outputs.parallel import serve_tasks; serve_tasks()"
 
 Group = list[StoredFile]
 
 
 @dataclass(frozen=True)
 class Task:
-    """What `read_frames` is to read, and a folder for what is on the way."""
+    """The arguments of one `read_frames`, and a folder for the frames of a worker."""
 
     files: list[tuple[StoredFile, str]]
     model_id: str | None
@@ -52,8 +52,8 @@ class Task:
         """Read in this process."""
         return read_frames(self.files, model_id=self.model_id, columns=self.columns)
 
-    def place(self, number: int) -> Path:
-        """Say where a worker puts its frames."""
+    def frame_path(self, number: int) -> Path:
+        """Return the file of a worker's n-th frame."""
         return Path(self.folder, f"{number}.arrow")
 
 
@@ -68,25 +68,25 @@ def read_files(
     columns: Sequence[str] = ALL,
     processes: int = 1,
 ) -> Iterator[pl.DataFrame]:
-    """Read files into frames, in their order; objects are on this machine only while they are read."""
+    """Read files into frames, in their order; downloaded objects are deleted once they are read."""
     groups = list(group_files(files))
     read = partial(read_group, s3=s3, model_id=model_id, columns=columns)
     if processes > 1:
-        yield from read_side_by_side(groups, read, processes)
+        yield from read_in_parallel(groups, read, processes)
     else:
         for group in groups:
             yield from read(group, Task.read)
 
 
 def group_files(files: Sequence[StoredFile]) -> Iterator[Group]:
-    """Put small files together, so that they are fetched side by side and share their frames."""
+    """Group small files, so that they are downloaded together and share frames."""
     ends = accumulate(file.bytes for file in files)
     for _, group in groupby(zip(files, ends, strict=True), key=lambda one: one[1] // GROUP_BYTES):
         yield [file for file, _ in group]
 
 
 def count_processes(files: Sequence[StoredFile]) -> int:
-    """Say how many processes are worth their start, this one included."""
+    """Return how many processes pay for their start, this one included."""
     is_large = sum(file.bytes for file in files) >= WORKERS_PAY_BYTES
     return min(len(files), MOST_PROCESSES, os.cpu_count() or 1) if is_large else 1
 
@@ -94,24 +94,24 @@ def count_processes(files: Sequence[StoredFile]) -> int:
 def read_group(
     group: Group, reader: Reader, *, s3: S3Client | None, model_id: str | None, columns: Sequence[str]
 ) -> Iterator[pl.DataFrame]:
-    """Read files that are fetched together."""
+    """Read the files of a group, which are downloaded together."""
     with TemporaryDirectory() as folder:
         paths = fetch_files(group, folder, s3=s3)
         files = [(file, str(path)) for file, path in zip(group, paths, strict=True)]
         yield from reader(Task(files, model_id, list(columns), folder))
 
 
-def read_side_by_side(
+def read_in_parallel(
     groups: Sequence[Group], read: Callable[[Group, Reader], Iterator[pl.DataFrame]], processes: int
 ) -> Iterator[pl.DataFrame]:
-    """Read groups in this process and others, in their order, and few ahead, so that memory does not grow."""
+    """Read groups in this process and others, in their order, and few of them ahead, so that memory stays bounded."""
     idle: SimpleQueue[Reader] = SimpleQueue()
 
-    def read_beside(group: Group) -> list[pl.DataFrame] | None:
+    def read_elsewhere(group: Group) -> list[pl.DataFrame] | None:
         reader, has_ended = idle.get(), False
         try:
             return list(read(group, reader))
-        except OSError:  # the worker has ended, whatever the reason, or the file cannot be read, which is told below
+        except OSError:  # the worker has ended, or the file cannot be read: this process reads it below, and raises
             has_ended = reader is not Task.read
             return None
         finally:
@@ -125,16 +125,16 @@ def read_side_by_side(
         for _ in range(1, processes):
             with suppress(OSError):  # no process can be started: this one reads it all
                 idle.put(stack.enter_context(start_worker()))
-        ahead = deque(pool.submit(read_beside, group) for group in groups[: 2 * processes])
+        ahead = deque(pool.submit(read_elsewhere, group) for group in groups[: 2 * processes])
         for place, group in enumerate(groups):
             frames = ahead.popleft().result()
-            ahead.extend(pool.submit(read_beside, later) for later in groups[place + 2 * processes :][:1])
+            ahead.extend(pool.submit(read_elsewhere, later) for later in groups[place + 2 * processes :][:1])
             yield from read(group, Task.read) if frames is None else frames
 
 
 @contextmanager
 def start_worker() -> Iterator[Reader]:
-    """Start a process that reads what it is asked to; -P keeps the modules of the working folder out of it."""
+    """Start a worker process; -P keeps it from importing modules of the working folder."""
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "POLARS_MAX_THREADS": "1"}
     worker = subprocess.Popen(  # noqa: S603 (this interpreter, and nothing that a caller gives)
@@ -143,31 +143,31 @@ def start_worker() -> Iterator[Reader]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for who asked
+        start_new_session=True,  # Ctrl-C goes to the parent only
     )
     try:
-        yield partial(ask, cast(IO[bytes], worker.stdin), cast(IO[bytes], worker.stdout))
+        yield partial(request_frames, cast(IO[bytes], worker.stdin), cast(IO[bytes], worker.stdout))
     finally:
         worker.kill()
         with suppress(OSError), worker:  # closes the pipes and waits
             pass
 
 
-def ask(questions: IO[bytes], answers: IO[bytes], task: Task) -> list[pl.DataFrame]:
-    """Have a worker read; OSError when it has ended."""
+def request_frames(questions: IO[bytes], answers: IO[bytes], task: Task) -> list[pl.DataFrame]:
+    """Send a task to a worker and read its frames; OSError where the worker has ended."""
     questions.write(msgspec.json.encode(task) + b"\n")
     questions.flush()
     if not (count := answers.readline()):
         raise BrokenPipeError("the worker has ended")
-    return [pl.read_ipc_stream(task.place(number)) for number in range(int(count))]
+    return [pl.read_ipc_stream(task.frame_path(number)) for number in range(int(count))]
 
 
-def work() -> None:
-    """Read what is asked, a line each, and say how many frames are there, until nobody asks any more."""
+def serve_tasks() -> None:
+    """Run as a worker: for each task, a line of standard input, write its frames and print their number."""
     for line in sys.stdin.buffer:
         task = msgspec.json.decode(line, type=Task)
         count = 0
         for frame in gather_frames(task.read()):
-            frame.write_ipc_stream(task.place(count))
+            frame.write_ipc_stream(task.frame_path(count))
             count += 1
         print(count, flush=True)

@@ -23,9 +23,9 @@ def write_part(
     Parameters
     ----------
     file
-        As `list_outputs` gave it; its name becomes the column `file`.
+        From `list_outputs`; its name becomes the column `file`.
     part
-        Path of the Parquet file. Nobody sees it before it is whole.
+        Path of the Parquet file, which appears when it is complete.
     records
         From `index_records`, once for all files of a job. A line whose id is not among them keeps its row, with call,
         variant, sample and attempt missing.
@@ -47,10 +47,10 @@ def write_part(
         replace_when_whole(Path(part), flush=False) as unfinished,
         pq.ParquetWriter(unfinished, schema, compression="zstd") as writer,
     ):
-        write_beside((frame.to_arrow() for frame in joined), writer)
+        write_while_reading((frame.to_arrow() for frame in joined), writer)
 
 
-def write_beside(tables: Iterable[Any], writer: Any) -> None:
+def write_while_reading(tables: Iterable[Any], writer: Any) -> None:
     """Write each table while the next one is read; compression runs on another core."""
     with ThreadPoolExecutor(1) as pool:
         written = pool.submit(int)
@@ -62,13 +62,15 @@ def write_beside(tables: Iterable[Any], writer: Any) -> None:
 
 @dataclass(frozen=True)
 class RecordIndex:
-    """What records say of their outputs, and the row of each record id; a join would hash all ids for every frame."""
+    """Columns of records for their outputs, and the row of each record id."""
+
+    # Built once: a join would hash all ids again for every frame.
 
     frame: pl.DataFrame
     rows: dict[str, int]
 
     def add_to(self, outputs: pl.DataFrame) -> pl.DataFrame:
-        """Say of each output which call, variant, sample and attempt it answers, and which model was asked."""
+        """Add the call, variant, sample and attempt that each output answers, and the model that was asked."""
         rows = pl.Series([self.rows.get(record_id) for record_id in outputs["record_id"]], dtype=pl.UInt32)
         asked = self.frame.select(pl.all().gather(rows))
         model_id = pl.col("model_id").fill_null(asked["model_id"])

@@ -1,7 +1,7 @@
-"""Echoes: the request that an output line repeats, nine tenths of its bytes. Nobody reads its texts.
+"""The request that an output line repeats: nine tenths of its bytes, whose texts are not read.
 
-In JSON every quote within a text is escaped. So where `"modelInput":{..."text":"` stands near the start of a line, it
-is no part of a text but opens one, which ends at the next quote that is not escaped. Without what is between the two
+In JSON every quote within a text is escaped. So `"modelInput":{..."text":"` near the start of a line is not part
+of a text but opens one, which ends at the next quote that is not escaped. Without what is between the two
 the line has the same fields, and is decoded in a third of the time.
 """
 
@@ -17,7 +17,7 @@ MODEL_INPUT = b'"modelInput"'
 HEAD_BYTES = 200  # the request begins there, behind a record id at most
 LONG = 500  # bytes of a text; for less it does not pay
 MOST_TEXTS = 8
-MOST_FORMS = 8  # several prompts may share a job
+MOST_PATTERNS = 8  # several prompts may share a job
 MOST_TRIES = 12  # requests without a long text are tried too
 LEARNT_BYTES = 1 << 18  # of a line; to learn from it takes ten times as long as to decode it
 MOST_QUOTES = 6  # that are escaped; each costs a look
@@ -26,51 +26,51 @@ BACKSLASH = ord("\\")
 Text = tuple[int, int]
 
 
-class Form(NamedTuple):
-    """What stands before a long text, with and without its own short texts, and from there to the next long one."""
+class EchoPattern(NamedTuple):
+    """The bytes before a long text, their size, the same without short texts, and the pattern from there on."""
 
     before: bytes
     size: int
     shortened: bytes
-    rest: Form | None
+    rest: EchoPattern | None
 
 
-class Echoes:
-    """Takes the long texts out of requests that have the form of an earlier one; no row changes by that."""
+class EchoShortener:
+    """Cuts the long texts out of requests whose other bytes equal those of an earlier one; rows stay the same."""
 
     def __init__(self) -> None:
-        self.forms: list[tuple[bytes, Form]] = []
+        self.patterns: list[tuple[bytes, EchoPattern]] = []
         self.tries = MOST_TRIES
 
     def shorten(self, line: bytes) -> bytes:
-        """Take the long texts of the request out of a line; one of unknown form comes back as it is."""
-        for before, form in self.forms:
+        """Return a line without the long texts of its request; one of an unknown pattern stays unchanged."""
+        for before, pattern in self.patterns:
             if line.startswith(before):  # Bedrock writes the request first
-                return shorten_from(line, 0, form)
+                return shorten_from(line, 0, pattern)
         return self.shorten_behind_id(line)
 
     def shorten_behind_id(self, line: bytes) -> bytes:
-        """Look for a request that other fields may precede, and learn its form when it is a new one."""
+        """Shorten a line whose request may follow other fields, and learn the pattern of a new request."""
         at = line.find(MODEL_INPUT, 0, HEAD_BYTES) - 1  # with the byte before, which is no backslash
-        for before, form in self.forms if at > 0 else ():
+        for before, pattern in self.patterns if at > 0 else ():
             if line.startswith(before, at):
                 is_outermost = line.count(b"{", 0, at + 1) == 1
-                return line[:at] + shorten_from(line, at, form) if is_outermost else line
+                return line[:at] + shorten_from(line, at, pattern) if is_outermost else line
         if self.tries and at >= 0 and LONG < len(line) < LEARNT_BYTES:
             self.learn(line, at)
         return line
 
     def learn(self, line: bytes, at: int) -> None:
-        """Keep the form of a request, if it has a long text."""
+        """Store the pattern of a request, if it has a long text."""
         # In a line that is torn, the name of a field could pass for a text.
-        form = find_form(line, at, list(find_texts(line))) if is_json(line) else None
-        if form is not None:
-            self.forms.append((form.before, form))
-        self.tries = 0 if len(self.forms) == MOST_FORMS else self.tries - 1
+        pattern = find_pattern(line, at, list(find_texts(line))) if is_json(line) else None
+        if pattern is not None:
+            self.patterns.append((pattern.before, pattern))
+        self.tries = 0 if len(self.patterns) == MOST_PATTERNS else self.tries - 1
 
 
 def is_json(line: bytes) -> bool:
-    """Whether a line is JSON as a whole."""
+    """Return whether a line is valid JSON."""
     try:
         msgspec.json.decode(line, type=msgspec.Raw)
     except (msgspec.DecodeError, RecursionError):
@@ -78,19 +78,19 @@ def is_json(line: bytes) -> bool:
     return True
 
 
-def find_form(line: bytes, at: int, texts: Sequence[Text]) -> Form | None:
-    """Find the form of a request from some place on; None without a long text."""
+def find_pattern(line: bytes, at: int, texts: Sequence[Text]) -> EchoPattern | None:
+    """Find the pattern of a request from a position on; None without a long text."""
     long = [(begin, end) for begin, end in texts if end - begin > LONG][:MOST_TEXTS]
-    form = None
+    pattern = None
     for (_, start), (begin, _) in reversed(list(pairwise([(at, at), *long]))):
         short = [text for text in texts if start < text[0] < begin]
-        form = Form(line[start:begin], begin - start, b"".join(split_off(line, start, begin, short)), form)
-    return form
+        pattern = EchoPattern(line[start:begin], begin - start, b"".join(split_off(line, start, begin, short)), pattern)
+    return pattern
 
 
-def shorten_from(line: bytes, at: int, form: Form) -> bytes:
-    """Give a line from a place where a form begins, without the long texts."""
-    _, size, shortened, rest = form
+def shorten_from(line: bytes, at: int, pattern: EchoPattern) -> bytes:
+    """Return a line from the position where a pattern begins, without its long texts."""
+    _, size, shortened, rest = pattern
     end = line.find(b'"', at + size)
     if line[end - 1] == BACKSLASH:
         end = find_end(line, at + size)
@@ -102,7 +102,7 @@ def shorten_from(line: bytes, at: int, form: Form) -> bytes:
 
 
 def find_end(line: bytes, begin: int) -> int:
-    """Find the quote that ends a text; -1 where that takes more than a few looks."""
+    """Find the quote that ends a text; -1 where more than a few escaped quotes precede it."""
     end = line.find(b'"', begin)
     for _ in range(MOST_QUOTES):
         if end < 0 or line[end - 1] != BACKSLASH:
@@ -113,8 +113,8 @@ def find_end(line: bytes, begin: int) -> int:
     return -1
 
 
-def blank(line: bytes) -> bytes:
-    """Put a space in place of each character of the request's texts, so that all else keeps its place."""
+def blank_texts(line: bytes) -> bytes:
+    """Replace each character of the request's texts by a space, so that error positions stay right."""
     texts = list(find_texts(line))
     spaces = [b" " * len(line[begin:end].decode("utf-8", "replace")) for begin, end in texts]
     rest = split_off(line, 0, len(line), texts)
@@ -122,14 +122,14 @@ def blank(line: bytes) -> bytes:
 
 
 def split_off(line: bytes, begin: int, end: int, texts: Sequence[Text]) -> list[bytes]:
-    """List what stands before, between and behind some texts of a stretch."""
+    """List the bytes before, between and after some texts of a part of the line."""
     begins = [begin, *(after for _, after in texts)]
     ends = [*(before for before, _ in texts), end]
     return [line[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
 def find_texts(line: bytes) -> Iterator[Text]:
-    """Find where the texts of the request begin and end, without their quotes; names of fields are none."""
+    """Find where the texts of the request begin and end, without their quotes; names of fields do not count."""
     # Once the escapes of two characters are gone, every quote begins or ends a text.
     pieces = line.replace(rb"\\", b"..").replace(rb"\"", b"..").split(b'"')
     depth, end, is_request = 0, -1, False

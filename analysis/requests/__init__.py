@@ -1,1 +1,1 @@
-"""From calls and prompts to lines for Bedrock: checks, templates of bodies, records, input files."""
+"""From calls and prompts to lines for Bedrock: checks of prompts, templates of bodies, records, input files."""

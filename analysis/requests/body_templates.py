@@ -1,4 +1,4 @@
-"""Bodies: model inputs as bytes; what stays is encoded once a prompt, what a call says once for all prompts."""
+"""Templates of model inputs as bytes: constant parts are encoded once per prompt, a call's once for all."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from analysis.facts.models import find_model
 from analysis.families import find_family
 from analysis.prompts import Prompt, render, split_template
 
-# Texts that a family puts into its request unchanged if it changes none: one is plain, in the other is what it may
-# want to change, such as spaces at the ends, template tokens, turns and tags.
+# A family that puts both texts into its request unchanged is taken to change no text: one is plain, the other has
+# what families do change, such as spaces at the ends, template tokens, turns and tags.
 PROBES = (
     "what the call says",
     " \r\n\t<|eot_id|><|eot|></s>[INST]<<SYS>>[/INST]<\uff5cUser\uff5c>\n\nHuman: {{ É }} <b>&amp;</b> \\ \"'\0🙂\n ",
 )
-# Python's white space; the first four are none to a regular expression.
+# All but Python's white space; a regular expression's lacks the first four.
 WORDS = r"[^\x1c-\x1f\s]"
 
 encode = msgspec.json.Encoder().encode
 
 
-class Texts(NamedTuple):
-    """What some calls put into a body, in the order of the calls.
+class BodyValues(NamedTuple):
+    """The variable parts of the bodies of some calls, in the order of the calls.
 
     Attributes
     ----------
     values
-        For each place in the body a list: bytes as they stand there.
+        One list per variable of the template: the bytes to insert for each call.
     digests
-        SHA-256 of what a call puts in.
+        SHA-256 of the values of each call.
     value_bytes, text_bytes
-        Sizes of all values of a call; and as texts, for the estimate of tokens.
+        Sizes of all values of each call, escaped and as plain text; the latter for the estimate of tokens.
     """
 
     values: tuple[list[bytes], ...]
@@ -47,117 +47,117 @@ class Texts(NamedTuple):
     text_bytes: list[int]
 
 
-class Slab:
-    """Some calls; a column that several prompts use is escaped and digested once."""
+class CallBatch:
+    """Some calls; a column that several prompts use is escaped and digested once for all of them."""
 
     def __init__(self, calls: pl.DataFrame) -> None:
         self.calls = calls
-        self.columns: dict[str, Texts] = {}
+        self.columns: dict[str, BodyValues] = {}
 
-    def read_column(self, name: str) -> Texts:
-        """Escape a column, numbers and truths as `str` writes them."""
+    def read_column(self, name: str) -> BodyValues:
+        """Escape a column; numbers and booleans become text by `str`."""
         if name not in self.columns:
             texts = list(map(str, self.calls[name].to_list()))
-            self.columns[name] = make_texts(map(escape, texts), map(count_bytes, texts))
+            self.columns[name] = make_values(map(escape, texts), map(count_bytes, texts))
         return self.columns[name]
 
     def render(self, prompt: Prompt) -> list[str]:
-        """Write the user's text call by call."""
+        """Render the user's text of each call."""
         return [write_text(prompt, call) for call in self.calls.iter_rows(named=True)]
 
 
-class Source(Protocol):
-    """Where the values in a body come from; prompts with equal sources share them."""
+class ValueSource(Protocol):
+    """Computes the variable parts of bodies; prompts with equal sources share the result."""
 
-    def read(self, slab: Slab) -> Texts:
-        """Read the values of some calls."""
+    def read(self, batch: CallBatch) -> BodyValues:
+        """Compute the values of some calls."""
 
 
 @dataclass(frozen=True)
-class Columns:
+class ColumnValues:
     """Columns of the calls, as `{{ name }}` writes them."""
 
     names: tuple[str, ...]
 
-    def read(self, slab: Slab) -> Texts:
-        """Put the columns side by side."""
-        columns = [slab.read_column(name) for name in self.names]
+    def read(self, batch: CallBatch) -> BodyValues:
+        """Combine the values of the columns call by call."""
+        columns = [batch.read_column(name) for name in self.names]
         if len(columns) == 1:
             return columns[0]
         values, digests, value_bytes, text_bytes = zip(*columns, strict=True)
         together = [hashlib.sha256(b"".join(of_call)).digest() for of_call in zip(*digests, strict=True)]
         sums = [list(map(sum, zip(*sizes, strict=True))) for sizes in (value_bytes, text_bytes)]
-        return Texts(tuple(places for (places,) in values), together, *sums)
+        return BodyValues(tuple(places for (places,) in values), together, *sums)
 
 
 @dataclass(frozen=True, eq=False)
-class UserText:
+class RenderedText:
     """The text of a template with logic, which only jinja2 can write."""
 
     prompt: Prompt
 
-    def read(self, slab: Slab) -> Texts:
-        """Render call by call, and escape."""
-        texts = slab.render(self.prompt)
-        return make_texts(map(escape, texts), map(count_bytes, texts))
+    def read(self, batch: CallBatch) -> BodyValues:
+        """Render and escape the text of each call."""
+        texts = batch.render(self.prompt)
+        return make_values(map(escape, texts), map(count_bytes, texts))
 
 
 @dataclass(frozen=True, eq=False)
 class WholeBody:
-    """The body of a family that changes the text on its way into the request."""
+    """The whole body, for a family that changes the text when it writes the request."""
 
     prompt: Prompt
 
-    def read(self, slab: Slab) -> Texts:
-        """Render, write and encode call by call."""
-        texts = slab.render(self.prompt)
-        return make_texts((encode(write_request(self.prompt, text)) for text in texts), map(count_bytes, texts))
+    def read(self, batch: CallBatch) -> BodyValues:
+        """Render, write and encode the request of each call."""
+        texts = batch.render(self.prompt)
+        return make_values((encode(write_request(self.prompt, text)) for text in texts), map(count_bytes, texts))
 
 
-class Form(NamedTuple):
-    """How the bodies of a prompt are put together: a piece, a value, a piece, ..., a value, a piece.
+class BodyTemplate(NamedTuple):
+    """The bodies of a prompt: constant pieces with values between them: piece, value, piece, ..., value, piece.
 
     Attributes
     ----------
     prompt
         The prompt.
     pieces
-        What is the same for every call.
+        The bytes that are equal for every call.
     source
         Where the values between the pieces come from.
     text_bytes
-        Size of the texts that are the same for every call, for the estimate of tokens.
+        Size of the texts that are equal for every call, for the estimate of tokens.
     """
 
     prompt: Prompt
     pieces: tuple[bytes, ...]
-    source: Source
+    source: ValueSource
     text_bytes: int
 
 
-def make_form(prompt: Prompt, calls: pl.DataFrame) -> Form:
-    """Find what stays the same in the bodies of a prompt.
+def make_body_template(prompt: Prompt, calls: pl.DataFrame) -> BodyTemplate:
+    """Split the bodies of a prompt into constant pieces and a source of values.
 
     Raises
     ------
     ModelError
-        A model whose requests nobody writes here.
+        A model whose requests this package cannot write.
     """
-    place, parts = find_place(prompt), split_template(prompt.template)
+    place, parts = find_surroundings(prompt), split_template(prompt.template)
     system_bytes = count_bytes(prompt.system)
     if place is None:
-        return Form(prompt, (b"", b""), WholeBody(prompt), system_bytes)
+        return BodyTemplate(prompt, (b"", b""), WholeBody(prompt), system_bytes)
     before, after = place
     if parts is None or not is_plain(*parts, calls):
-        return Form(prompt, (before, after), UserText(prompt), system_bytes)
+        return BodyTemplate(prompt, (before, after), RenderedText(prompt), system_bytes)
     texts, names = parts
     pieces = [escape(text) for text in texts]
     pieces[0], pieces[-1] = before + pieces[0], pieces[-1] + after
-    return Form(prompt, tuple(pieces), Columns(tuple(names)), system_bytes + sum(map(count_bytes, texts)))
+    return BodyTemplate(prompt, tuple(pieces), ColumnValues(tuple(names)), system_bytes + sum(map(count_bytes, texts)))
 
 
 def digest_prompts(prompts: Iterable[Prompt]) -> list[bytes]:
-    """Digest what a prompt asks of every call; equal ones have numbers, so that each gets a digest of its own."""
+    """Digest the request of each prompt without the calls; equal prompts are numbered, so that their digests differ."""
     met: Counter[bytes] = Counter()
     digests = []
     for prompt in prompts:
@@ -167,45 +167,45 @@ def digest_prompts(prompts: Iterable[Prompt]) -> list[bytes]:
     return digests
 
 
-def find_place(prompt: Prompt) -> tuple[bytes, bytes] | None:
-    """Give what stands before and after the user's text in a body; None if the family changes some texts."""
+def find_surroundings(prompt: Prompt) -> tuple[bytes, bytes] | None:
+    """Return the bytes before and after the user's text in a body; None if the family changes some texts."""
     places = {split_body(encode(write_request(prompt, probe)), escape(probe)) for probe in PROBES}
     return places.pop() if len(places) == 1 else None
 
 
 def split_body(body: bytes, text: bytes) -> tuple[bytes, bytes] | None:
-    """Split a body around a text, if it stands there once."""
+    """Split a body around a text; None unless the text occurs exactly once."""
     pieces = body.split(text)
     return (pieces[0], pieces[1]) if len(pieces) == 2 else None
 
 
 def is_plain(texts: Sequence[str], names: Sequence[str], calls: pl.DataFrame) -> bool:
-    """Whether a template of texts and variables can be written without jinja2, which has an error for the others."""
+    """Return whether texts and variables can be joined without jinja2, which raises the errors of all others."""
     if not all(name in calls.columns and is_text(calls[name]) for name in names):
         return False
     return bool(names) and (any(text.strip() for text in texts) or any(has_words(calls[name]) for name in names))
 
 
 def is_text(column: pl.Series) -> bool:
-    """Whether every value of a column can stand in a text as `str` writes it."""
+    """Return whether `str` writes every value of a column as jinja2 would."""
     kind = column.dtype
     return column.null_count() == 0 and (kind in {pl.String, pl.Boolean} or kind.is_numeric())
 
 
 def has_words(column: pl.Series) -> bool:
-    """Whether no value of a column is empty or white space."""
+    """Return whether no value of a column is empty or white space."""
     return column.dtype != pl.String or column.str.contains(WORDS).all()
 
 
-def make_texts(values: Iterable[bytes], text_bytes: Iterable[int]) -> Texts:
-    """Digest and measure the values of one place."""
+def make_values(values: Iterable[bytes], text_bytes: Iterable[int]) -> BodyValues:
+    """Digest and measure the values of one variable."""
     values = list(values)
     digests = [hashlib.sha256(value).digest() for value in values]
-    return Texts((values,), digests, list(map(len, values)), list(text_bytes))
+    return BodyValues((values,), digests, list(map(len, values)), list(text_bytes))
 
 
 def escape(text: str) -> bytes:
-    """Write a text as it stands between quotes in JSON."""
+    """Encode a text as JSON, without the quotes."""
     return encode(text)[1:-1]
 
 

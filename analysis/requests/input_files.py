@@ -1,4 +1,4 @@
-"""Cuts: which records go to which job and file, so that every file fits the quotas."""
+"""Input files: which records go to which job and file, so that every file fits the quotas."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ COPY_RECORDS = 100
 Block = tuple[pl.Series, bytes]  # sizes of lines, and the lines
 
 
-class Cut(NamedTuple):
-    """One input file: its job and its place there, and the records that it gets, from the first to before the end."""
+class InputFile(NamedTuple):
+    """One input file: the numbers of its job and of the file in it, and its records, from `start` to before `end`."""
 
     job: int
     file: int
@@ -38,30 +38,33 @@ class Cut(NamedTuple):
         return f"{self.file:05}.jsonl"
 
 
-def cut_records(sizes: pl.Series, quotas: Quotas, *, first_job: int) -> list[Cut]:
-    """Cut records of these sizes evenly into jobs, and each job evenly into files."""
-    cuts = []
-    jobs = cut_evenly(sizes, quotas.records_per_job, quotas.job_bytes)
+def split_records(sizes: pl.Series, quotas: Quotas, *, first_job: int) -> list[InputFile]:
+    """Split records of these sizes evenly into jobs, and the records of each job evenly into files."""
+    inputs = []
+    jobs = split_evenly(sizes, quotas.records_per_job, quotas.job_bytes)
     for job, (start, end) in enumerate(pairwise(jobs), first_job):
-        files = cut_evenly(sizes[start:end], quotas.records_per_file, quotas.file_bytes)
-        cuts += [Cut(job, file, start + first, start + last) for file, (first, last) in enumerate(pairwise(files))]
-    return cuts
+        files = split_evenly(sizes[start:end], quotas.records_per_file, quotas.file_bytes)
+        inputs += [
+            InputFile(job, file, start + first, start + last) for file, (first, last) in enumerate(pairwise(files))
+        ]
+    return inputs
 
 
-def cut_evenly(sizes: Sequence[int] | pl.Series, most: int, most_bytes: int) -> list[int]:
-    """Find the cuts of the fewest pieces of equal count that all fit: [0, ..., len(sizes)]."""
+def split_evenly(sizes: Sequence[int] | pl.Series, most: int, most_bytes: int) -> list[int]:
+    """Find the boundaries of the fewest pieces of equal count that all fit: [0, ..., len(sizes)]."""
     ends = pl.concat([pl.Series([0]), pl.Series(sizes, dtype=pl.Int64).cum_sum()])
     count = len(sizes)
     pieces = max(1, -(-count // most), -(-ends[-1] // most_bytes))
+    # Pieces of equal count differ in bytes, so the fewest that the sums allow may not be enough.
     while True:
-        cuts = [count * piece // pieces for piece in range(pieces + 1)]
-        if all(ends[end] - ends[start] <= most_bytes for start, end in pairwise(cuts)):
-            return cuts
+        boundaries = [count * piece // pieces for piece in range(pieces + 1)]
+        if all(ends[end] - ends[start] <= most_bytes for start, end in pairwise(boundaries)):
+            return boundaries
         pieces += 1
 
 
 def check_sizes(records: pl.DataFrame, quotas: Quotas) -> None:
-    """Refuse a record that no file could hold."""
+    """Raise a QuotaError for a record that is larger than a file may be."""
     most = min(quotas.file_bytes, quotas.job_bytes)
     large = records.filter(pl.col("input_bytes") > most)
     if len(large):
@@ -70,41 +73,42 @@ def check_sizes(records: pl.DataFrame, quotas: Quotas) -> None:
         raise QuotaError(f"call {call_id!r}", reason, f"shorten or leave out {len(large)} such records")
 
 
-def add_cuts(records: pl.DataFrame, cuts: Sequence[Cut]) -> pl.DataFrame:
-    """Say of each record which line of which file it is."""
-    job_keys = [pl.repeat(cut.job_key, cut.end - cut.start, eager=True) for cut in cuts]
-    names = [pl.repeat(cut.name, cut.end - cut.start, eager=True) for cut in cuts]
-    lines = [pl.int_range(1, cut.end - cut.start + 1, eager=True) for cut in cuts]
+def add_file_columns(records: pl.DataFrame, inputs: Sequence[InputFile]) -> pl.DataFrame:
+    """Add the job, file and line that each record is written to."""
+    job_keys = [pl.repeat(each.job_key, each.end - each.start, eager=True) for each in inputs]
+    names = [pl.repeat(each.name, each.end - each.start, eager=True) for each in inputs]
+    lines = [pl.int_range(1, each.end - each.start + 1, eager=True) for each in inputs]
     return records.with_columns(job_key=pl.concat(job_keys), file=pl.concat(names), line=pl.concat(lines))
 
 
-def write_files(blocks: Iterable[Block], cuts: Sequence[Cut], into: Path) -> None:
-    """Write blocks of lines to the files of the cuts."""
-    for cut, parts in groupby(split_blocks(blocks, cuts), key=itemgetter(0)):
-        path = into / cut.job_key / cut.name
+def write_files(blocks: Iterable[Block], inputs: Sequence[InputFile], into: Path) -> None:
+    """Write blocks of lines to the input files, in order."""
+    for each, parts in groupby(split_blocks(blocks, inputs), key=itemgetter(0)):
+        path = into / each.job_key / each.name
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
-            write_behind(file, (lines for _, lines in parts))
+            write_in_background(file, (lines for _, lines in parts))
 
 
-def split_blocks(blocks: Iterable[Block], cuts: Sequence[Cut]) -> Iterator[tuple[Cut, memoryview]]:
-    """Say which lines of each block go to which file."""
-    remaining = iter(cuts)
-    cut, first = next(remaining), 0
+def split_blocks(blocks: Iterable[Block], inputs: Sequence[InputFile]) -> Iterator[tuple[InputFile, memoryview]]:
+    """Yield each input file with the next lines that belong to it; a block that spans files is split."""
+    remaining = iter(inputs)
+    current, first = next(remaining), 0
     for sizes, lines in blocks:
         here, view = sizes, memoryview(lines)
-        while first + len(here) > cut.end:
-            size = int(here[: cut.end - first].sum())
-            yield cut, view[:size]
-            here, view = here[cut.end - first :], view[size:]
-            cut, first = next(remaining), cut.end
-        yield cut, view
+        while first + len(here) > current.end:
+            size = int(here[: current.end - first].sum())
+            yield current, view[:size]
+            here, view = here[current.end - first :], view[size:]
+            current, first = next(remaining), current.end
+        yield current, view
         first += len(here)
 
 
-def write_behind(file: BinaryIO, parts: Iterable[memoryview]) -> None:
-    """Write each part while the next is made: as the system copies, Python goes on."""
+def write_in_background(file: BinaryIO, parts: Iterable[memoryview]) -> None:
+    """Write each part in a thread while the next one is made."""
     with ThreadPoolExecutor(1) as writer:
+        # At most one write waits, so memory holds two parts; writing releases the interpreter's lock.
         written = writer.submit(int)
         for part in parts:
             written.result()
@@ -112,10 +116,10 @@ def write_behind(file: BinaryIO, parts: Iterable[memoryview]) -> None:
         written.result()
 
 
-def read_blocks(sizes: pl.Series, cuts: Sequence[Cut], folder: Path) -> Iterator[Block]:
+def read_blocks(sizes: pl.Series, inputs: Sequence[InputFile], folder: Path) -> Iterator[Block]:
     """Read back what `write_files` wrote."""
-    for cut in cuts:
-        with (folder / cut.job_key / cut.name).open("rb") as file:
-            for start in range(cut.start, cut.end, COPY_RECORDS):
-                here = sizes[start : min(start + COPY_RECORDS, cut.end)]
+    for each in inputs:
+        with (folder / each.job_key / each.name).open("rb") as file:
+            for start in range(each.start, each.end, COPY_RECORDS):
+                here = sizes[start : min(start + COPY_RECORDS, each.end)]
                 yield here, file.read(int(here.sum()))

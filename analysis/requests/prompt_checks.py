@@ -1,8 +1,7 @@
-"""Refusals: what a model would refuse of a prompt, found before anything is sent.
+"""Checks of prompts: settings that a model would refuse, found before anything is sent.
 
-The service finds it record by record, in a job that waits for hours and then ends Completed. Sources: the families'
-own pages, and facts/models.csv. What stands in `additional_fields` is sent as it stands: it is the way around a rule
-that no longer holds.
+The service finds them record by record, in a job that waits for hours and then ends Completed. Sources: the families'
+own pages, and facts/models.csv. `additional_fields` are sent unchanged: the way around a rule that no longer holds.
 """
 
 from __future__ import annotations
@@ -15,52 +14,52 @@ from analysis.facts.models import Model, find_model
 from analysis.families import FAMILIES, Family, find_family
 from analysis.prompts import Prompt
 
-Refusal = tuple[str, str]
-LEAST_BUDGET = 1024
+Violation = tuple[str, str]  # reason and cure
+MIN_THINKING_TOKENS = 1024
 ANY = (0, float("inf"))
-DEFAULT_TEMPERATURE = 1  # what a model that takes no sampling has anyway
-# By Converse these have no stop sequences: langgenius/dify-official-plugins#1767, langchain-ai/langchain-aws#664.
+DEFAULT_TEMPERATURE = 1  # of the models that accept no sampling parameters
+# In Converse these have no stop sequences: langgenius/dify-official-plugins#1767, langchain-ai/langchain-aws#664.
 NO_STOP = re.compile(r"openai\.|qwen\.|deepseek\.v3")
-# By Converse these have no system text: Amazon Bedrock User Guide, "Supported models and model features" of Converse.
+# In Converse these have no system text: Amazon Bedrock User Guide, "Supported models and model features" of Converse.
 NO_SYSTEM = re.compile(r"amazon\.titan-t|cohere\.command-(text|light)|mistral\.(mistral-7b|mixtral)|ai21\.j2")
-# The job has the model, and a batch cannot stream.
+# The model is a field of the job, and a batch job cannot stream.
 FOREIGN = ("model", "modelId", "stream")
 
 
 def check_settings(prompt: Prompt) -> None:
-    """Refuse a prompt that its model would refuse for each call.
+    """Raise a PromptError for a prompt whose records its model would refuse.
 
     Raises
     ------
     PromptError
         A setting that the family does not have, that is out of its range, or that the model has dropped; two settings
-        that it takes only one of; a max_tokens above the model's ceiling; thinking that it cannot do.
+        that exclude each other; a max_tokens above the model's ceiling; thinking that it cannot do.
     ModelError
-        A model whose requests nobody writes here.
+        A model whose requests this package cannot write.
     """
     model = find_model(prompt.model_id)
     family = find_family(model, prompt.invocation_type)
-    refusals = (
-        *refuse_fields(prompt),
-        *refuse_max_tokens(prompt, model, family),
-        *refuse_ranges(prompt, model, family),
-        *refuse_stop_sequences(prompt, model, family),
-        *refuse_in_converse(prompt, model),
-        *refuse_sampling(prompt, model),
-        *refuse_thinking(prompt, model),
+    violations = (
+        *check_fields(prompt),
+        *check_max_tokens(prompt, model, family),
+        *check_ranges(prompt, model, family),
+        *check_stop_sequences(prompt, model, family),
+        *check_converse(prompt, model),
+        *check_sampling(prompt, model),
+        *check_thinking(prompt, model),
     )
-    for reason, cure in refusals:
+    for reason, cure in violations:
         raise PromptError(prompt.name, reason, cure)
 
 
-def refuse_fields(prompt: Prompt) -> Iterator[Refusal]:
+def check_fields(prompt: Prompt) -> Iterator[Violation]:
     """Find fields that belong to the job or the call, not to a record."""
     for name in FOREIGN:
         if name in prompt.additional_fields:
             yield f"additional_fields has {name!r}, which no record of a batch job may have", f"leave {name!r} out"
 
 
-def refuse_max_tokens(prompt: Prompt, model: Model, family: Family) -> Iterator[Refusal]:
+def check_max_tokens(prompt: Prompt, model: Model, family: Family) -> Iterator[Violation]:
     """Find a max_tokens above the ceiling of the model, or of its family's format."""
     ceilings = [ceiling for ceiling in (model.max_output_tokens, family.limits.max_tokens) if ceiling]
     if ceilings and prompt.max_tokens > min(ceilings):
@@ -68,8 +67,8 @@ def refuse_max_tokens(prompt: Prompt, model: Model, family: Family) -> Iterator[
         yield reason, f"set max_tokens to {min(ceilings)} or less"
 
 
-def refuse_ranges(prompt: Prompt, model: Model, family: Family) -> Iterator[Refusal]:
-    """Find settings that the format does not have, or has within other bounds."""
+def check_ranges(prompt: Prompt, model: Model, family: Family) -> Iterator[Violation]:
+    """Find settings that the format does not have, or that are out of its bounds."""
     ranges = {
         "temperature": family.limits.temperature,
         "top_p": family.limits.top_p,
@@ -85,7 +84,7 @@ def refuse_ranges(prompt: Prompt, model: Model, family: Family) -> Iterator[Refu
             yield f"{name} is {value:g}; {model.base} takes {bounds[0]:g} to {bounds[1]:g}", f"choose another {name}"
 
 
-def refuse_stop_sequences(prompt: Prompt, model: Model, family: Family) -> Iterator[Refusal]:
+def check_stop_sequences(prompt: Prompt, model: Model, family: Family) -> Iterator[Violation]:
     """Find stop sequences where the format has none, or takes fewer."""
     most = family.limits.stop_sequences
     if most is not None and len(prompt.stop_sequences) > most:
@@ -99,8 +98,8 @@ def find_top_k_range(model: Model, family: Family) -> tuple[float, float] | None
     return own[0].limits.top_k if own else ANY
 
 
-def refuse_in_converse(prompt: Prompt, model: Model) -> Iterator[Refusal]:
-    """Find what Converse has and does not pass on to the model."""
+def check_converse(prompt: Prompt, model: Model) -> Iterator[Violation]:
+    """Find fields that Converse accepts and that the model does not support."""
     if prompt.invocation_type != "Converse":
         return
     if prompt.stop_sequences and NO_STOP.match(model.base):
@@ -109,8 +108,8 @@ def refuse_in_converse(prompt: Prompt, model: Model) -> Iterator[Refusal]:
         yield f"{model.base} by Converse has no system text", "write it under '# User'"
 
 
-def refuse_sampling(prompt: Prompt, model: Model) -> Iterator[Refusal]:
-    """Find sampling that the model has dropped, or takes one parameter of."""
+def check_sampling(prompt: Prompt, model: Model) -> Iterator[Violation]:
+    """Find sampling parameters that the model no longer accepts, or of which it accepts only one."""
     settings = {name: getattr(prompt, name) for name in ("temperature", "top_p", "top_k")}
     sent = {name: value for name, value in settings.items() if value is not None}
     dropped = [name for name, value in sent.items() if (name, value) != ("temperature", DEFAULT_TEMPERATURE)]
@@ -120,16 +119,16 @@ def refuse_sampling(prompt: Prompt, model: Model) -> Iterator[Refusal]:
         yield f"{model.base} refuses temperature and top_p together", "keep one of them"
 
 
-def refuse_thinking(prompt: Prompt, model: Model) -> Iterator[Refusal]:
-    """Find thinking that a Claude model does not do, or that leaves no room for the answer."""
+def check_thinking(prompt: Prompt, model: Model) -> Iterator[Violation]:
+    """Find settings of thinking that a Claude model does not accept, or that leave no tokens for the answer."""
     thinking = prompt.additional_fields.get("thinking")
     if model.provider != "anthropic" or not isinstance(thinking, dict) or thinking.get("type") != "enabled":
         return
     budget = thinking.get("budget_tokens")
     if model.thinking == "adaptive":
         yield f"{model.base} takes no budget for thinking", "write thinking: {type: adaptive}"
-    elif not isinstance(budget, int) or budget < LEAST_BUDGET:
-        yield f"budget_tokens of thinking is {budget}, and the least is {LEAST_BUDGET:,}", "raise budget_tokens"
+    elif not isinstance(budget, int) or budget < MIN_THINKING_TOKENS:
+        yield f"budget_tokens of thinking is {budget}, and the least is {MIN_THINKING_TOKENS:,}", "raise budget_tokens"
     elif budget >= prompt.max_tokens:
         reason = f"budget_tokens of thinking is {budget:,} of {prompt.max_tokens:,} max_tokens: no answer has room"
         yield reason, "raise max_tokens above the budget"

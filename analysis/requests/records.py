@@ -18,24 +18,31 @@ from analysis.facts.quotas import Quotas
 from analysis.facts.tokens import estimate_tokens
 from analysis.prompts import Prompt
 from analysis.requests.body_templates import (
-    Form,
-    Slab,
-    Source,
-    Texts,
+    BodyTemplate,
+    BodyValues,
+    CallBatch,
+    ValueSource,
     count_bytes,
     digest_prompts,
-    make_form,
+    make_body_template,
     write_request,
     write_text,
 )
-from analysis.requests.input_files import Cut, add_cuts, check_sizes, cut_records, read_blocks, write_files
+from analysis.requests.input_files import (
+    InputFile,
+    add_file_columns,
+    check_sizes,
+    read_blocks,
+    split_records,
+    write_files,
+)
 from analysis.requests.prompt_checks import check_settings
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-ID_LENGTH = 11  # what Bedrock's own ids had until 2025; a million records clash once in 97 million runs
+ID_LENGTH = 11  # of Bedrock's own ids until 2025; two of a million records get one id in one of 97 million runs
 LETTERS = bytes(ord(ALPHABET[byte % len(ALPHABET)]) for byte in range(256))
-SLAB_BYTES = 1 << 20  # less costs time for each slab, more makes the system fetch memory again and again
-REQUEST_BYTES = 500  # of a line without its text
+BATCH_BYTES = 1 << 20  # smaller batches cost time each, larger ones make the system map memory repeatedly
+REQUEST_BYTES = 500  # of a line without its text, roughly
 HEAD, MIDDLE, TAIL = b'{"recordId":"', b'","modelInput":', b"}\n"
 
 RECORD_SCHEMA = {
@@ -55,7 +62,7 @@ RECORD_SCHEMA = {
 }
 
 
-class Batch(NamedTuple):
+class VariantRecords(NamedTuple):
     """The records of one variant and some calls: ids, sizes of the lines, estimated tokens, parts of the lines."""
 
     ids: list[bytes]
@@ -82,7 +89,7 @@ def write_records(
     into
         The folder that gets `<job key>/00000.jsonl`, ...
     find_quotas
-        Gives the quotas of a base model id.
+        Returns the quotas of a base model id.
 
     Returns
     -------
@@ -94,9 +101,9 @@ def write_records(
     Raises
     ------
     PromptError
-        A template does not fit the calls, or a prompt asks for what its model refuses.
+        A template does not fit the calls, or a prompt has settings that its model refuses.
     ModelError
-        A model whose requests nobody writes here.
+        A model whose requests this package cannot write.
     QuotaError
         One record is larger than an input file may be.
     """
@@ -110,35 +117,35 @@ def write_records(
     into.mkdir(parents=True, exist_ok=True)
     for (model_id, _), members in groups.items():
         quotas = find_quotas(find_model(model_id).base)
-        records, cuts = write_jobs(calls, members, quotas, first_job=jobs + 1, into=into)
-        frames.append(add_cuts(records, cuts).select(list(RECORD_SCHEMA)))
-        jobs = cuts[-1].job
+        records, files = write_jobs(calls, members, quotas, first_job=jobs + 1, into=into)
+        frames.append(add_file_columns(records, files).select(list(RECORD_SCHEMA)))
+        jobs = files[-1].job
     return check_ids(pl.concat(frames))
 
 
 def write_jobs(
     calls: pl.DataFrame, prompts: Sequence[Prompt], quotas: Quotas, *, first_job: int, into: Path
-) -> tuple[pl.DataFrame, list[Cut]]:
+) -> tuple[pl.DataFrame, list[InputFile]]:
     """Write the jobs of prompts that share a model."""
     variants, spool = list_variants(prompts), into / ".spool"
-    # Whether the bytes fit too is known when all is written; most often they do.
-    expected = cut_records(pl.zeros(len(calls) * len(variants), pl.Int64, eager=True), quotas, first_job=first_job)
+    # Sizes are known once all is written. Mostly counts alone decide, and then the files are only moved.
+    expected = split_records(pl.zeros(len(calls) * len(variants), pl.Int64, eager=True), quotas, first_job=first_job)
     frames: list[pl.DataFrame] = []
-    write_files(keep_frames(make_slabs(calls, prompts), frames, expected[-1].end), expected, spool)
+    write_files(collect_frames(make_record_batches(calls, prompts), frames, expected[-1].end), expected, spool)
     records = calls.select("call_id").join(variants, how="cross", maintain_order="left_right").hstack(pl.concat(frames))
     check_sizes(records, quotas)
-    cuts = cut_records(records["input_bytes"], quotas, first_job=first_job)
-    if cuts == expected:
+    files = split_records(records["input_bytes"], quotas, first_job=first_job)
+    if files == expected:
         for folder in spool.iterdir():
             folder.rename(into / folder.name)
     else:
-        write_files(read_blocks(records["input_bytes"], expected, spool), cuts, into)
+        write_files(read_blocks(records["input_bytes"], expected, spool), files, into)
     rmtree(spool)
-    return records, cuts
+    return records, files
 
 
 def describe_record(prompt: Prompt, call: Mapping[str, Any]) -> tuple[str, int, dict[str, Any]]:
-    """Give the user's text of a call, the estimated input tokens, and the model input.
+    """Return the user's text of a call, the estimated input tokens, and the model input.
 
     Raises
     ------
@@ -149,21 +156,21 @@ def describe_record(prompt: Prompt, call: Mapping[str, Any]) -> tuple[str, int, 
     return text, estimate_tokens(count_bytes(text) + count_bytes(prompt.system)), write_request(prompt, text)
 
 
-def keep_frames(
-    slabs: Iterable[tuple[pl.DataFrame, bytes]], frames: list[pl.DataFrame], total: int
+def collect_frames(
+    batches: Iterable[tuple[pl.DataFrame, bytes]], frames: list[pl.DataFrame], total: int
 ) -> Iterator[tuple[pl.Series, bytes]]:
-    """Pass on sizes and lines, keep what is known of the records, and show how far it is."""
+    """Yield sizes and lines, append the frames of the records to `frames`, and show progress."""
     from tqdm import tqdm
 
     with tqdm(desc="writing records", total=total, unit="record", delay=2, file=sys.stdout) as bar:
-        for frame, lines in slabs:
+        for frame, lines in batches:
             frames.append(frame)
             yield frame["input_bytes"], lines
             bar.update(len(frame))
 
 
 def list_variants(prompts: Sequence[Prompt]) -> pl.DataFrame:
-    """List the records that every call gets, and what does not depend on the call."""
+    """List the records that every call gets, with the columns that do not depend on the call."""
     rows = [
         (prompt.name, sample, 1, prompt.model_id, prompt.invocation_type, prompt.max_tokens)
         for prompt in prompts
@@ -173,33 +180,33 @@ def list_variants(prompts: Sequence[Prompt]) -> pl.DataFrame:
     return pl.DataFrame(rows, {name: RECORD_SCHEMA[name] for name in names}, orient="row")
 
 
-def make_slabs(calls: pl.DataFrame, prompts: Sequence[Prompt]) -> Iterator[tuple[pl.DataFrame, bytes]]:
-    """Make the records of prompts that share a model, some calls at a time: what is new of each, and the lines."""
-    forms = [make_form(prompt, calls) for prompt in prompts]
+def make_record_batches(calls: pl.DataFrame, prompts: Sequence[Prompt]) -> Iterator[tuple[pl.DataFrame, bytes]]:
+    """Make the records of prompts that share a model, some calls at a time: ids, sizes, tokens, and the lines."""
+    templates = [make_body_template(prompt, calls) for prompt in prompts]
     keys = digest_prompts(prompts)
-    seen: dict[Source, dict[bytes, int]] = {form.source: {} for form in forms}
-    for slab in cut_slabs(calls, sum(prompt.samples for prompt in prompts)):
-        texts = {source: source.read(slab) for source in seen}
+    seen: dict[ValueSource, dict[bytes, int]] = {template.source: {} for template in templates}
+    for batch in split_calls(calls, sum(prompt.samples for prompt in prompts)):
+        texts = {source: source.read(batch) for source in seen}
         before = {source: count_equal(texts[source].digests, counts) for source, counts in seen.items()}
         batches = (
-            make_batches(form, key, texts[form.source], before[form.source])
-            for form, key in zip(forms, keys, strict=True)
+            make_variant_records(template, key, texts[template.source], before[template.source])
+            for template, key in zip(templates, keys, strict=True)
         )
-        yield join_batches(list(chain.from_iterable(batches)))
+        yield interleave_records(list(chain.from_iterable(batches)))
 
 
-def cut_slabs(calls: pl.DataFrame, lines: int) -> Iterator[Slab]:
-    """Cut the calls into slabs of about equal bytes, however long they are and however many lines each makes."""
+def split_calls(calls: pl.DataFrame, lines: int) -> Iterator[CallBatch]:
+    """Split the calls into batches that make about equally many bytes of lines."""
     text_bytes = pl.sum_horizontal(pl.col(pl.String).str.len_bytes().cast(pl.Int64))
     sizes = calls.select((text_bytes + REQUEST_BYTES) * lines).to_series()
     start = 0
-    for length in (sizes.cum_sum() // SLAB_BYTES).rle().struct.field("len"):
-        yield Slab(calls.slice(start, length))
+    for length in (sizes.cum_sum() // BATCH_BYTES).rle().struct.field("len"):
+        yield CallBatch(calls.slice(start, length))
         start += length
 
 
 def count_equal(digests: Sequence[bytes], seen: dict[bytes, int]) -> list[int]:
-    """Count for each call the ones before that put the same into the bodies."""
+    """Count for each call the earlier ones with the same values, and add this one to `seen`."""
     before = []
     for digest in digests:
         number = seen.get(digest, 0)
@@ -208,36 +215,39 @@ def count_equal(digests: Sequence[bytes], seen: dict[bytes, int]) -> list[int]:
     return before
 
 
-def make_batches(form: Form, key: bytes, texts: Texts, before: Sequence[int]) -> Iterator[Batch]:
-    """Make the records of one prompt and some calls, one batch for each sample."""
-    samples = form.prompt.samples
-    pieces = [HEAD, MIDDLE + form.pieces[0], *form.pieces[1:]]
+def make_variant_records(
+    template: BodyTemplate, key: bytes, texts: BodyValues, before: Sequence[int]
+) -> Iterator[VariantRecords]:
+    """Make the records of one prompt and some calls, sample by sample."""
+    samples = template.prompt.samples
+    pieces = [HEAD, MIDDLE + template.pieces[0], *template.pieces[1:]]
     pieces[-1] += TAIL
     fixed = ID_LENGTH + sum(map(len, pieces))
     sizes = [fixed + size for size in texts.value_bytes]
-    tokens = [estimate_tokens(form.text_bytes + size) for size in texts.text_bytes]
+    tokens = [estimate_tokens(template.text_bytes + size) for size in texts.text_bytes]
     for sample in range(1, samples + 1):
         numbers = [number * samples + sample for number in before]
-        ids = make_ids(key, list(map(number_digest, texts.digests, numbers)))
+        ids = make_ids(key, list(map(digest_occurrence, texts.digests, numbers)))
         variable = (ids, *texts.values, repeat(b""))
         parts = chain.from_iterable(zip(map(repeat, pieces), variable, strict=True))
-        yield Batch(ids, sizes, tokens, zip(*parts, strict=False))
+        yield VariantRecords(ids, sizes, tokens, zip(*parts, strict=False))
 
 
-def number_digest(digest: bytes, number: int) -> bytes:
-    """Give the second and later of equal requests digests of their own."""
+def digest_occurrence(digest: bytes, number: int) -> bytes:
+    """Return the digest of the first of equal requests, and another one for each further occurrence."""
     return digest if number == 1 else hashlib.sha256(digest + number.to_bytes(4, "big")).digest()
 
 
 def make_ids(key: bytes, digests: Sequence[bytes]) -> list[bytes]:
-    """Mix the digest of a prompt into those of its texts, and take letters from the first bytes of each."""
+    """Make an id for each digest of values: XOR with the prompt's digest, then letters for the first bytes."""
+    # All digests are one large integer here: one XOR and one translate for a batch instead of one for each record.
     mixed = int.from_bytes(b"".join(digests)) ^ int.from_bytes(key * len(digests))
     letters = mixed.to_bytes(len(key) * len(digests)).translate(LETTERS)
     return [letters[start : start + ID_LENGTH] for start in range(0, len(letters), len(key))]
 
 
-def join_batches(batches: Sequence[Batch]) -> tuple[pl.DataFrame, bytes]:
-    """Put the records of a call beside each other."""
+def interleave_records(batches: Sequence[VariantRecords]) -> tuple[pl.DataFrame, bytes]:
+    """Interleave the records of the variants, so that those of one call follow each other."""
     ids, sizes, tokens, lines = (chain.from_iterable(zip(*lists, strict=True)) for lists in zip(*batches, strict=True))
     frame = pl.DataFrame(
         {
@@ -250,9 +260,9 @@ def join_batches(batches: Sequence[Batch]) -> tuple[pl.DataFrame, bytes]:
 
 
 def check_ids(records: pl.DataFrame) -> pl.DataFrame:
-    """Give the records back if every id is unique: answers are joined by it."""
+    """Return the records, or raise a QuotaError if two have one id, by which answers are joined."""
     if records["record_id"].n_unique() < len(records):
         clash = records.filter(pl.col("record_id").is_duplicated())
         names = " and ".join(repr(call_id) for call_id in clash["call_id"][:2])
-        raise QuotaError("records", f"calls {names} got the same id by chance", "leave one of them out")
+        raise QuotaError("records", f"calls {names} have the same record id by chance", "leave one of them out")
     return records

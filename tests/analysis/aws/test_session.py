@@ -2,7 +2,7 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from analysis.aws.session import Patience, make_client, open_session
+from analysis.aws.session import RetryNotice, make_client, open_session
 from analysis.errors import StorageError
 from bedrock_local.settings import Settings, write_settings
 
@@ -26,7 +26,7 @@ def clock():
 def patience(clock):
     """One that keeps its lines."""
     said = []
-    return Patience(say=said.append, now=lambda: clock[0]), said
+    return RetryNotice(say=said.append, now=lambda: clock[0]), said
 
 
 def attempt(patience, clock, moments, *, name=GET, response=None, error=None):
@@ -47,7 +47,7 @@ def attempt(patience, clock, moments, *, name=GET, response=None, error=None):
 )
 def test_trouble_that_lasts_is_told_with_its_reason(patience, clock, response, error, reason):
     said = attempt(patience, clock, [0, 3, 6], response=response, error=error)
-    assert said == [f"GetModelInvocationJob of bedrock has failed for 6 s and is tried again: {reason}"]
+    assert said == [f"GetModelInvocationJob of bedrock has failed for 6 s and is repeated: {reason}"]
 
 
 def test_trouble_is_told_again_after_a_minute_and_when_it_is_over(patience, clock):
@@ -57,7 +57,7 @@ def test_trouble_is_told_again_after_a_minute_and_when_it_is_over(patience, cloc
         "has failed for 6 s and",
         "has failed for 70 s and",
     ]
-    assert said[2:] == ["GetModelInvocationJob of bedrock is answered again."]
+    assert said[2:] == ["GetModelInvocationJob of bedrock works again."]
 
 
 def test_a_moment_of_trouble_is_not_told(patience, clock):
@@ -83,7 +83,7 @@ def test_clients_tell_what_keeps_them_waiting(emulator, monkeypatch, capsys):
     replies = iter([ReadTimeoutError(endpoint_url="https://bedrock.us-east-1.amazonaws.com/"), None])
     client.meta.events.register_first("before-send", lambda **_: raise_once(next(replies)))
     client.list_model_invocation_jobs()
-    assert "ListModelInvocationJobs of bedrock has failed for 0 s and is tried again: Read timeout" in (
+    assert "ListModelInvocationJobs of bedrock has failed for 0 s and is repeated: Read timeout" in (
         capsys.readouterr().out
     )
 

@@ -76,7 +76,7 @@ def test_an_empty_folder_has_no_files(tmp_path):
 
 @pytest.mark.parametrize("name", ["callz", "*.csv"])
 def test_nothing_at_a_local_place_is_an_error(tmp_path, name):
-    with pytest.raises(StorageError, match="no such file or folder; look at the spelling"):
+    with pytest.raises(StorageError, match="no such file or folder; check the spelling"):
         list_files(tmp_path / name)
 
 
@@ -115,7 +115,7 @@ def test_a_folder_mark_is_not_a_file(s3):
 
 
 def test_nothing_below_a_prefix_is_an_error(s3):
-    with pytest.raises(StorageError, match="calls/ran: no such object, and nothing below it; look at the spelling"):
+    with pytest.raises(StorageError, match="calls/ran: no such object, and nothing below it; check the spelling"):
         list_files("s3://calls/ran", s3=s3)
 
 
@@ -208,7 +208,7 @@ def test_a_read_that_breaks_off_is_done_again(broken_s3, tmp_path):
 
 def test_reads_that_always_break_off_are_an_error_and_leave_no_file(broken_s3, tmp_path):
     s3 = broken_s3(1.0)
-    with pytest.raises(StorageError, match=r"run/00: the connection breaks off again and again; .*do the same again"):
+    with pytest.raises(StorageError, match=r"run/00: the connection breaks off repeatedly; .*run it again"):
         fetch_files(list_files("s3://calls/run", s3=s3), tmp_path / "copy", s3=s3)
     assert list((tmp_path / "copy").iterdir()) == []
 
@@ -216,7 +216,7 @@ def test_reads_that_always_break_off_are_an_error_and_leave_no_file(broken_s3, t
 def test_an_answer_that_is_too_short_is_no_file(s3, tmp_path):
     put(s3, "a.txt")
     file = replace(list_files("s3://calls/a.txt", s3=s3)[0], bytes=6)
-    with pytest.raises(StorageError, match=r"a.txt: the connection breaks off again and again"):
+    with pytest.raises(StorageError, match=r"a.txt: the connection breaks off repeatedly"):
         fetch_file(file, tmp_path, s3=s3)
     assert list(tmp_path.iterdir()) == []
 
@@ -235,12 +235,12 @@ def test_an_object_and_a_folder_of_one_name_cannot_both_be_kept(s3, tmp_path):
 
 
 def test_fetching_without_a_client_says_how_to_give_one(tmp_path):
-    with pytest.raises(StorageError, match=r"s3://calls/a: S3 is read through a client; give s3="):
+    with pytest.raises(StorageError, match=r"s3://calls/a: an S3 address needs a client; give s3="):
         fetch_file(StoredFile("s3://calls/a", "a", 1, 0), tmp_path)
 
 
 def test_a_deleted_object_is_named_and_leaves_no_file(s3, tmp_path):
-    with pytest.raises(StorageError, match="s3://calls/gone: no such object; look at the spelling"):
+    with pytest.raises(StorageError, match="s3://calls/gone: no such object; check the spelling"):
         fetch_file(StoredFile("s3://calls/gone", "gone", 4, 0, '"etag"'), tmp_path, s3=s3)
     assert list(tmp_path.iterdir()) == []
 
@@ -288,7 +288,7 @@ def test_putting_to_a_bucket_that_is_not_there_is_an_error(s3, tmp_path):
 
 
 def test_s3_without_a_client_says_how_to_give_one():
-    with pytest.raises(StorageError, match=r"s3://calls/a: S3 is read through a client; give s3="):
+    with pytest.raises(StorageError, match=r"s3://calls/a: an S3 address needs a client; give s3="):
         list_files("s3://calls/a")
 
 
@@ -328,7 +328,7 @@ def test_s3_out_of_reach_is_said(monkeypatch):
     config = Config(retries={"max_attempts": 0}, connect_timeout=1)
     keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "us-east-1"}
     s3 = boto3.Session(**keys).client("s3", endpoint_url="http://127.0.0.1:9", config=config)
-    with pytest.raises(StorageError, match="S3 cannot be reached; look at the network"):
+    with pytest.raises(StorageError, match="S3 cannot be reached; check the network"):
         list_files("s3://calls/run", s3=s3)
 
 

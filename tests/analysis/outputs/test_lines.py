@@ -15,7 +15,7 @@ from analysis.families.family import only_read
 from analysis.outputs import OUTPUT_SCHEMA, load_outputs
 from analysis.outputs.frames import list_columns, make_frame
 from analysis.outputs.lines import read_lines
-from analysis.outputs.request_echo import Echoes
+from analysis.outputs.request_echo import EchoShortener
 from analysis.prompts import Prompt
 
 ECHO = '"modelInput":{"anthropic_version":"bedrock-2023-05-31","max_tokens":400,"messages":[]}'
@@ -376,7 +376,7 @@ def test_what_is_wrong_in_the_texts_of_a_request_changes_nothing(line, before, w
 
 @pytest.mark.parametrize("height", [1, 7, 1000])
 def test_frames_of_odd_lines_are_the_same_however_they_are_cut(tmp_path, monkeypatch, height):
-    monkeypatch.setattr("analysis.outputs.frames.HEIGHT", height)
+    monkeypatch.setattr("analysis.outputs.frames.ROWS_PER_FRAME", height)
     odd = [line.encode() if isinstance(line, str) else line for line in LINES.values()]
     frames = []
     for name, lines in {"a.jsonl.out": odd, "b.jsonl.out": [], "c.jsonl.out": odd[::-1]}.items():
@@ -521,7 +521,7 @@ def test_a_line_of_any_family_says_the_same_without_the_long_text_of_its_request
 def test_the_long_text_of_a_request_of_any_family_is_found(name):
     prompt = Prompt(name="short", model_id=HAIKU, template="x", system="Write notes.", max_tokens=5)
     first, second = (write_line(name, prompt, call, "Hi.") for call in ("Hello.", "Well."))
-    echoes = Echoes()
+    echoes = EchoShortener()
     assert echoes.shorten(first) == first
     assert len(echoes.shorten(second)) < len(second) - 700
 

@@ -174,7 +174,7 @@ def test_a_place_that_is_not_there_is_named(tmp_path, load):
 
 
 def test_chunks_follow_each_other(tmp_path, monkeypatch):
-    monkeypatch.setattr("analysis.outputs.frames.HEIGHT", 2)
+    monkeypatch.setattr("analysis.outputs.frames.ROWS_PER_FRAME", 2)
     path = write(tmp_path / "x.jsonl.out", *(answer(f"r{number}") for number in range(5)))
     assert load_outputs(path)["line"].to_list() == [1, 2, 3, 4, 5]
     assert scan_outputs(path).head(3).collect()["line"].to_list() == [1, 2, 3]

@@ -76,8 +76,8 @@ def test_two_processes_build_what_a_query_needs(outputs, two_processes):
 def test_a_worker_reads_what_it_is_asked(outputs, tmp_path, model_id):
     file = StoredFile(str(outputs / "0.jsonl.out"), "0.jsonl.out", 0, 0)
     task = Task([(file, file.uri)], model_id, ["record_id", "line"], str(tmp_path))
-    with start_worker() as ask:
-        (frame,) = ask(task)
+    with start_worker() as request_frames:
+        (frame,) = request_frames(task)
     assert_frame_equal(frame, pl.concat(task.read()))
     assert frame.columns == ["record_id", "line"]
 
@@ -104,11 +104,11 @@ def test_a_file_that_is_gone_is_named(outputs, two_processes):
 def test_a_worker_that_has_ended_is_asked_no_more(outputs, two_processes, monkeypatch):
     asked = []
 
-    def ask(questions, answers, task):
+    def request_frames(questions, answers, task):
         asked.append(task)
         raise BrokenPipeError
 
-    monkeypatch.setattr(parallel, "ask", ask)
+    monkeypatch.setattr(parallel, "request_frames", request_frames)
     frames = list(read_files(list_outputs(outputs), s3=None, model_id=None, processes=2))
     assert (sum(frame.height for frame in frames), len(asked)) == (45, 1)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.outputs.lines import read_lines
-from analysis.outputs.request_echo import MOST_QUOTES, Echoes, blank
+from analysis.outputs.request_echo import MOST_QUOTES, EchoShortener, blank_texts
 
 ANSWER = {"content": [{"type": "text", "text": "Hi." * 400}], "usage": {"input_tokens": 210}}
 LONG = "Agent: hello.\n" * 50
@@ -21,7 +21,7 @@ def write(request: dict, answer: dict = ANSWER, **fields) -> bytes:
 
 def shorten(*lines: bytes) -> bytes:
     """Shorten the last line, once the others have been seen."""
-    echoes = Echoes()
+    echoes = EchoShortener()
     return [echoes.shorten(line) for line in lines][-1]
 
 
@@ -70,16 +70,16 @@ def test_nothing_is_learnt_from_a_line_that_is_torn(name):
 def test_many_forms_are_tried_but_not_for_ever():
     lines = [write(ask(LONG, **{f"field_{number}": 1}, system=str(number))) for number in range(100)]
     lines = [line.replace(b'{"messages"', b'{"field%d":1,"messages"' % number) for number, line in enumerate(lines)]
-    echoes = Echoes()
+    echoes = EchoShortener()
     for line in lines:
         echoes.shorten(line)
-    assert len(echoes.forms) < 10
+    assert len(echoes.patterns) < 10
 
 
 def test_only_the_texts_of_the_request_are_blanked():
     line = '{"recordId":"r1","modelInput":{"a":"ü\\"","b":["c"],"d":{"e":1}},"modelOutput":{"f":"g"}}'
     expected = '{"recordId":"r1","modelInput":{"a":"   ","b":[" "],"d":{"e":1}},"modelOutput":{"f":"g"}}'
-    assert blank(line.encode()).decode() == expected
+    assert blank_texts(line.encode()).decode() == expected
 
 
 NASTY = ['"', "\\", '\\"', '"text":"', '"modelOutput":{"content":[{"type":"text","text":"', "}", "]}]},", "\u2028", "ü"]

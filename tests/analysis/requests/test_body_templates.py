@@ -16,7 +16,7 @@ from analysis.facts.models import find_model
 from analysis.facts.quotas import find_quotas
 from analysis.families import FAMILIES, find_family, only_read
 from analysis.prompts import Prompt
-from analysis.requests.body_templates import Columns, UserText, WholeBody, make_form
+from analysis.requests.body_templates import ColumnValues, RenderedText, WholeBody, make_body_template
 from analysis.requests.records import describe_record, write_records
 
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
@@ -140,16 +140,16 @@ def test_every_family_that_is_written_is_compared():
 @pytest.mark.parametrize(
     ("template", "model_id", "source"),
     [
-        ("Say {{ transcript }} in {{ seconds }}.", HAIKU, Columns),
-        ("Say {{ transcript | upper }}.", HAIKU, UserText),
-        ("Say {{ transcript }} on {{ day }}.", HAIKU, UserText),
+        ("Say {{ transcript }} in {{ seconds }}.", HAIKU, ColumnValues),
+        ("Say {{ transcript | upper }}.", HAIKU, RenderedText),
+        ("Say {{ transcript }} on {{ day }}.", HAIKU, RenderedText),
         ("Say {{ transcript }}.", MODELS["llama"], WholeBody),
     ],
 )
 def test_what_can_be_put_in_place_is_put_in_place(template, model_id, source):
     frame = pl.DataFrame({"transcript": ["Hi."], "seconds": [3], "day": [date(2026, 1, 2)]})
-    form = make_form(Prompt(name="short", model_id=model_id, template=template), frame)
-    assert type(form.source) is source
+    template = make_body_template(Prompt(name="short", model_id=model_id, template=template), frame)
+    assert type(template.source) is source
 
 
 def test_fields_of_the_prompt_that_take_the_place_of_the_text_stay(tmp_path):

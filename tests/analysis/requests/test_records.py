@@ -223,5 +223,5 @@ def test_quotas_are_asked_for_by_the_base_model(tmp_path):
 
 def test_two_requests_that_get_one_id_are_named():
     records = pl.DataFrame({"record_id": ["a", "b", "a"], "call_id": ["c1", "c2", "c3"]})
-    with pytest.raises(QuotaError, match="calls 'c1' and 'c3' got the same id by chance; leave one of them out"):
+    with pytest.raises(QuotaError, match="calls 'c1' and 'c3' have the same record id by chance; leave one"):
         check_ids(records)

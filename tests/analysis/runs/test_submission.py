@@ -434,6 +434,6 @@ def test_a_full_account_is_reported_once_and_gets_the_input_once(set_up_emulator
 def test_a_job_that_may_exist_is_not_recorded_as_stopped(run, emulator, monkeypatch):
     run.ledger.append("sending", invocation="batch", profile="emulator", region="us-east-1")
     run.ledger.append("intended", job_key="job01", job_try=1, status="intended", job_name="demo-job01-1-0")
-    with pytest.raises(JobError, match="may have been heard by Bedrock, which does not list it yet; look again"):
+    with pytest.raises(JobError, match="Bedrock may have received this job but does not list it yet; look again"):
         stop(run)
     assert submit(run)["status"].to_list() == ["Completed"]
