@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 # A module imports what stands in a lower row of its package; a folder is one module.
 LAYERS = {
     "analysis": (
-        {"errors", "files"},
+        {"errors", "files", "surrogates"},
         {"columns"},
         {"display", "aws", "prompts", "synthetic"},
         {"facts", "transcripts"},

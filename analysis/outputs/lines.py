@@ -26,11 +26,11 @@ from analysis.families import FAMILIES, Family, ParsedAnswer, Sampling
 from analysis.families.converse import CONVERSE
 from analysis.families.family import Count
 from analysis.outputs.request_echo import EchoShortener, blank_texts
+from analysis.surrogates import has_lone_surrogates, replace_lone_surrogates
 
 NO_SAMPLING = Sampling()
 NO_ANSWER = ParsedAnswer()
 REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
-SURROGATE = re.compile("[\ud800-\udfff]")
 PLACE = re.compile(r"`\$\.([\w.\[\]]+)`$")
 STEP = re.compile(r"\w+")
 MOST_DROPPED = 50  # each costs one conversion of the whole answer
@@ -354,9 +354,9 @@ def parse_leniently(line: bytes) -> tuple[Any, list[str]]:
     """Parse a line after replacing what strict JSON forbids; return the value and notes on what was replaced."""
     text = line.decode("utf-8", "replace")
     body = json.dumps(parse_json(text.removeprefix("\ufeff")), ensure_ascii=False)
-    is_changed = text.encode() != line or SURROGATE.search(body) is not None
+    is_changed = text.encode() != line or has_lone_surrogates(body)
     notes = ["lone surrogates or invalid UTF-8 replaced by U+FFFD"] if is_changed else []
-    return parse_json(SURROGATE.sub("\ufffd", body)), notes
+    return parse_json(replace_lone_surrogates(body)), notes
 
 
 def parse_json(text: str) -> Any:
@@ -374,6 +374,6 @@ def salvage_record_id(line: bytes) -> str | None:
     """Find the record id in a line that is not valid JSON; None without one."""
     found = RECORD_ID.search(line)
     try:
-        return SURROGATE.sub("\ufffd", json.loads(found[1] or found[2])) if found else None
+        return replace_lone_surrogates(json.loads(found[1] or found[2])) if found else None
     except ValueError:
         return None

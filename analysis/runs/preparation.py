@@ -22,6 +22,7 @@ from analysis.prompts import Prompt, check_name, check_template
 from analysis.requests.records import write_records
 from analysis.runs.folder import RUN_FILE, Run
 from analysis.runs.status import has_jobs, has_on_demand_output
+from analysis.surrogates import has_lone_surrogates
 
 GROUP_BYTES = 4 << 20  # text in a row group of calls.parquet
 SHOWN, LEAD = 40, 12  # characters of a changed value in an error, and how many of them precede the change
@@ -100,18 +101,9 @@ def read_frame(calls: IntoDataFrame) -> pl.DataFrame:
     try:
         return frame.to_polars()
     except UnicodeEncodeError as error:
-        rows = [number for number, text in enumerate(frame["transcript"]) if not is_text(text)]
+        rows = [number for number, text in enumerate(frame["transcript"]) if has_lone_surrogates(str(text))]
         reason = f"{len(rows)} transcripts contain lone surrogates, such as that of call {frame['call_id'][rows[0]]!r}"
         raise CallsError("calls", reason, "replace these characters") from error
-
-
-def is_text(text: object) -> bool:
-    """Whether a text can be written as UTF-8."""
-    try:
-        str(text).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def move_into_place(draft: Path, folder: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -11,13 +10,13 @@ import polars as pl
 from msgspec import Raw, Struct
 
 from analysis.errors import CallsError
+from analysis.surrogates import CURE, has_escaped_surrogates
 from analysis.transcripts import call_analytics, contact_lens, corpora, data_automation, transcribe
 from analysis.transcripts.calls import Call, Document, frame_calls
 from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes, show_first
 
 Keys = Mapping[str, Raw]
 ENDING = r"(?i)[.]json([.]gz)?$"
-SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 DECODE_ERRORS = (ValueError, OverflowError, RecursionError)
 KNOWN = "Transcribe, Call Analytics, Contact Lens and Data Automation can be read; convert others to .jsonl or .txt"
 
@@ -89,11 +88,11 @@ def explain(text: str, error: Exception) -> tuple[str, str]:
     """Return why a file is not JSON, and what to do about it."""
     if not text.strip():
         return "the file is empty", "download it again, or leave it out"
-    if SURROGATE.search(text):
+    if has_escaped_surrogates(text.encode()):
         reason = (
             f"not JSON ({error}); it may have half of a surrogate pair (\\ud800 to \\udfff), which is not a character"
         )
-        return reason, "write U+FFFD (\\ufffd) in its place"
+        return reason, CURE
     return f"not JSON ({error})", "download it again, or leave it out"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,12 +11,12 @@ import msgspec
 import polars as pl
 
 from analysis.errors import CallsError
+from analysis.surrogates import CURE, has_escaped_surrogates
 from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes, show_first, suggest_columns
 from analysis.transcripts.turns import join_turns
 
 WHOLE = r"^-?(0|[1-9]\d{0,17})$"
 DECIMAL = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$"
-SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 DEFAULTS = ColumnNames()
 
 
@@ -99,8 +98,8 @@ def read_lines(label: str, content: bytes) -> Iterator[dict[str, Any]]:
 
 def explain_line(line: bytes, error: msgspec.DecodeError) -> tuple[str, str]:
     """Return why a line cannot be read, and what to do about it."""
-    if SURROGATE.search(line) and is_json(line):
-        return "half of a surrogate pair (\\ud800 to \\udfff): not a character", "write U+FFFD (\\ufffd) in its place"
+    if has_escaped_surrogates(line) and is_json(line):
+        return "half of a surrogate pair (\\ud800 to \\udfff): not a character", CURE
     return f"not a JSON object ({error})", "write one object in each line"
 
 
