@@ -308,7 +308,7 @@ def download_together(files: Sequence[tuple[StoredFile, Path]], s3: S3Client, po
 def start_part(file: StoredFile, part: Path, s3: S3Client, pool: ThreadPoolExecutor) -> list[Future[None]]:
     """Create the temporary file of an object and queue the download of all its ranges."""
     part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_bytes(b"")
+    part.write_bytes(b"")  # each range opens it by "r+b", which creates nothing
     starts = range(0, file.bytes or 1, RANGE_BYTES)
     return [pool.submit(fetch_range, file, part, start, s3) for start in starts]
 

@@ -382,7 +382,7 @@ def stop_job(state: JobState, ledger: Ledger, bedrock: BedrockClient) -> None:
         try:
             bedrock.stop_model_invocation_job(jobIdentifier=state.job_arn)
         except ClientError as error:
-            # Bedrock answers so where the job has ended by itself.
+            # Either code means that the job has ended by itself.
             if error.response["Error"]["Code"] not in {"ConflictException", "ValidationException"}:
                 raise
     fetch_job(state, ledger, bedrock)

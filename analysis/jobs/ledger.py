@@ -30,7 +30,7 @@ class JobState:
     job_try
         1, and one more after each unproductive end.
     folder, records
-        Of a further try the folder of input files and what they hold: the records that the tries before left without
+        Of a further try: its folder of input files, and how many records they have, which earlier tries left without
         an answer. Empty and None where the try sends the whole planned job.
     status
         `planned`, `intended` (Bedrock may or may not have received the request), one of Bedrock's ten, or `refused`.

@@ -71,9 +71,9 @@ def add_costs(
         One row per model id and invocation, from `find_prices` or `read_prices`.
         Without it the prices that come with the package, as far as they hold in any Region.
     records
-        One row per record, `run.read_records()`, for models whose answers do not say their tokens (Mistral Small 24.02,
-        Cohere Command): `record_id` and `input_tokens_estimate` are read, and `record_id`, `text` and `error_kind`
-        of `outputs`.
+        One row per record, `run.read_records()`, for models that do not report the tokens of their answers (Mistral
+        Small 24.02, Cohere Command): `record_id` and `input_tokens_estimate` are read, and `record_id`, `text` and
+        `error_kind` of `outputs`.
 
     Returns
     -------

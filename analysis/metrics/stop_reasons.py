@@ -106,7 +106,7 @@ def count_stop_reasons_by_length(
     answers
         One row per answer, from `load_answers`; `stop` and the column `length` are read.
     length
-        The column that says how long a call is: `input_tokens`, or one of the calls, `duration_s`.
+        The column with the length of a call: `input_tokens`, or one of the calls, `duration_s`.
     edges
         Where the bands begin, and where the last ends (it includes its end); without them four bands of equal count.
     by
@@ -147,7 +147,7 @@ def suggest_max_tokens(
     frame
         One row per group, in the order of `by`: `answers` (used), `truncated`, `max_tokens` (largest asked),
         `suggested_max_tokens`, `longest_tokens` (longest answer, whole or not) and `reason`.
-        A suggestion is missing when the answers cannot tell; `reason` says why, and the need is then
+        A suggestion is missing where the answers do not suffice; `reason` says why, and the need is then
         above `longest_tokens`. `reason` also marks a suggestion that rests on few answers.
 
     Notes
@@ -168,6 +168,7 @@ def suggest_max_tokens(
     marked = frame.with_columns(
         answers=count_where((ended | is_truncated) & has_tokens), truncated=count_where(is_truncated & has_tokens)
     )
+    # Only answers whose length is known, whole or truncated, count as used.
     used = marked.with_columns(longest_tokens=nw.when(nw.col("answers") == 1).then(nw.col("output_tokens")))
     groups = aggregate(used, keys, nw.col("answers", "truncated").sum(), nw.col("max_tokens", "longest_tokens").max())
     suggestions = [suggest(*lengths, share) for lengths in list_lengths(used, keys)]
@@ -229,6 +230,7 @@ def suggest(lengths: list[int], truncated: list[int], share: float) -> tuple[int
     if not lengths:
         return None, "no answers"
     within = ecdf(CensoredData.right_censored(lengths, truncated)).cdf
+    # 0.99 is not exact in binary, and neither are sums of probabilities.
     enough = within.quantiles[within.probabilities >= share - ROUNDING]
     if not len(enough):
         known = f"{within.probabilities[-1]:.1%} are known to end within {int(max(lengths))} tokens"

@@ -41,8 +41,8 @@ def load_outputs(where: str | Path, *, model_id: str | None = None, profile: str
         A folder, an `s3://` prefix, a file or a glob. Every `*.out` file below it is read, manifests apart;
         a file that is named itself is read whatever its name.
     model_id
-        The model that the jobs were for: fills the column, since the lines do not say it, and tells apart families
-        whose answers look alike. For an application inference profile, give the model behind it.
+        The model that the jobs were for: fills the column, since the lines do not have it, and decides between
+        families whose answers look alike. For an application inference profile, give the model behind it.
     profile
         AWS profile, for `s3://`.
 
@@ -50,9 +50,9 @@ def load_outputs(where: str | Path, *, model_id: str | None = None, profile: str
     -------
     frame
         One row per line, by file and line. `job_id` is the name of the folder, when it looks like a job's.
-        `call_id`, `variant`, `sample` and `attempt` are missing, since a line belongs to a run only there.
+        `call_id`, `variant`, `sample` and `attempt` are missing, since only a collected run has them.
         `text` is missing when an answer has no text block; tokens are missing when the service gave none.
-        A line that failed says so in `error_kind`: `service`, `expired` (it never ran) or `unreadable`.
+        A failed line has an `error_kind`: `service`, `expired` (it never ran) or `unreadable`.
         Where `error_kind` is missing and `error_message` is not, the answer is there, and the message says what
         in the line was replaced or left out.
 

@@ -46,6 +46,7 @@ def pick_answers(outputs: IntoDataFrameT, records: IntoDataFrameT, calls: IntoDa
     asked = asked.unique(KEYS, keep="first", maintain_order=True).with_row_index(ORDER)
     winners = pick_winners(read_columns(outputs, [*KEYS, "attempt", "file", "line", "error_kind"], of="outputs"))
     clashes = {name: f"{name}_call" for name in known.columns if name in winners.columns and name != "call_id"}
+    # Joins of polars promise no order, so the records are numbered before and sorted after.
     answers = mark_missing(asked.join(winners, on=KEYS, how="left"))
     answers = answers.join(known.rename(clashes), on="call_id", how="left").sort(ORDER).drop(ORDER)
     picked: IntoDataFrameT = nw.maybe_reset_index(answers).to_native()

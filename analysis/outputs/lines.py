@@ -316,6 +316,7 @@ def convert_leniently(
     body: dict[str, Any], kind: type[Any], notes: list[str], required_fields: frozenset[str] = frozenset()
 ) -> Any:
     """Convert to a Struct, leaving out each field that is not of its type, but nothing of the answer itself."""
+    # A copy, since fields are removed from it and the caller tries other types on the same answer.
     body = json.loads(json.dumps(body))
     for _ in range(MOST_DROPPED):
         try:

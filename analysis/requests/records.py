@@ -228,8 +228,10 @@ def make_variant_records(
     for sample in range(1, samples + 1):
         numbers = [number * samples + sample for number in before]
         ids = make_ids(key, list(map(digest_occurrence, texts.digests, numbers)))
+        # A line is piece, id, piece, value, ..., piece, and here nothing after the last piece.
         variable = (ids, *texts.values, repeat(b""))
         parts = chain.from_iterable(zip(map(repeat, pieces), variable, strict=True))
+        # Not strict, since the repeated pieces have no end.
         yield VariantRecords(ids, sizes, tokens, zip(*parts, strict=False))
 
 

@@ -133,6 +133,47 @@ def test_a_price_missing_in_pandas_stays_missing():
     assert add_costs(frame(output()), own)["cost_usd"].to_list() == [None]
 
 
+def price_list(*rows):
+    return pl.DataFrame([(*row, "contract", None) for row in rows], PRICE_SCHEMA, orient="row")
+
+
+def test_the_first_known_of_several_prices_wins(kind):
+    own = price_list((HAIKU, "batch", None, 2.0), (HAIKU, "batch", 1.0, 9.0), (HAIKU, "batch", 9.0, 9.0))
+    # (1000 x 1 + 100 x 2) / 1,000,000
+    assert add_costs(kind.make(frame(output())), own)["cost_usd"].to_list() == pytest.approx([0.0012])
+
+
+def test_costs_stay_beside_their_outputs_whatever_the_order_and_the_index(kind):
+    own = price_list(*(("m", "batch", 1.0, 0.0), ("n", "batch", 2.0, 0.0), ("m", "on_demand", 3.0, 0.0)))
+    rows = [output(model_id=model, invocation=way) for model, way in [("n", "batch"), ("m", "on_demand")] * 50]
+    outputs = kind.make(frame(*rows, output(model_id="m")))
+    if isinstance(outputs, pd.DataFrame):
+        outputs.index = outputs.index[::-1]
+    costs = add_costs(outputs, own)["cost_usd"].to_list()
+    assert costs == pytest.approx([0.002, 0.003] * 50 + [0.001])
+
+
+def test_a_price_of_no_invocation_is_that_of_no_output(kind):
+    own = price_list((HAIKU, None, 1.0, 2.0))
+    costs = add_costs(kind.make(frame(output(invocation=None))), own)["cost_usd"].to_list()
+    assert [cost for cost in costs if not pd.isna(cost)] == []
+
+
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum([HAIKU, "batch"])], ids=["categorical", "enum"])
+def test_models_can_be_categories(dtype):
+    outputs = frame(output()).cast({"model_id": dtype, "invocation": dtype})
+    costed = add_costs(outputs)
+    assert costed["cost_usd"].to_list() == pytest.approx([0.000825])
+    assert costed["model_id"].dtype == outputs["model_id"].dtype
+
+
+def test_categories_of_pandas_are_priced_and_kept():
+    outputs = frame(output()).to_pandas().astype({"model_id": "category"})
+    costed = add_costs(outputs)
+    assert costed["cost_usd"].to_list() == pytest.approx([0.000825])
+    assert costed["model_id"].dtype == outputs["model_id"].dtype
+
+
 def test_the_outputs_come_back_as_they_were_with_the_cost_last(kind):
     outputs = kind.make(frame(output(), output("c2", **FAILED)))
     before = outputs.copy() if isinstance(outputs, pd.DataFrame) else outputs.clone()
