@@ -231,7 +231,7 @@ def lock_sending(run: Run, *, wait_s: float) -> Iterator[None]:
 
 @contextmanager
 def explain_outage(run: Run) -> Iterator[None]:
-    """Raise a JobError that says how to continue when the network is away, or Bedrock has been too busy for minutes."""
+    """Raise a JobError that says how to continue when there is no network, or Bedrock has been too busy for minutes."""
     try:
         yield
     except (*NETWORK_ERRORS, ClientError) as error:

@@ -69,7 +69,7 @@ def take_first_step(
 
 
 def take_step_if_possible(planned: Sequence[PlannedJob], run: Run, account: Account) -> Sequence[JobState]:
-    """Take a step; return no states when a service is busy or the network is away, as when a laptop was closed."""
+    """Take a step; return no states when a service is busy or there is no network, as when a laptop was closed."""
     try:
         return batch.take_step(planned, run.ledger, account)
     except (*NETWORK_ERRORS, ClientError, StorageError) as error:
