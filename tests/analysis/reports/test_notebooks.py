@@ -70,7 +70,7 @@ def test_a_failing_cell_is_named_and_the_copy_is_kept(account, write_notebook, t
 
 
 def test_the_error_for_a_killed_kernel_says_so(account, write_notebook, tmp_path):
-    with pytest.raises(NotebookError, match=r"small.ipynb: its kernel was killed; most often memory ran out"):
+    with pytest.raises(NotebookError, match=r"small.ipynb: its kernel was killed; memory may have run out"):
         run_notebook(write_notebook(new_code_cell("import os\nos._exit(9)")), {}, tmp_path / "report")
 
 
