@@ -24,7 +24,7 @@ def call(*arguments):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder of a user, who is in it."""
+    """The working directory of a user."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -15,7 +15,7 @@ HEAVY = (
 
 
 def list_imported():
-    """List the names whose places the stub gives."""
+    """List the names that the stub imports."""
     tree = ast.parse(Path(analysis.__file__).with_suffix(".pyi").read_bytes())
     return [
         alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names

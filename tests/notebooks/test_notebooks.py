@@ -25,7 +25,7 @@ each_step = pytest.mark.parametrize("step", STEPS)
 
 @dataclass(frozen=True)
 class Chain:
-    """The steps run in order, with the values that stand in them: the run they made, its files, what each shows."""
+    """The notebooks run in order with their default parameters: the run they made, its files, what each shows."""
 
     run: Path
     files: dict[str, str]
@@ -40,7 +40,7 @@ def read_code(path):
 
 
 def read_outputs(copy):
-    """All that a copy shows; the bar of `submit` says how long it took."""
+    """The outputs of a copy without streams: the bar of `submit` shows how long it took."""
     return [output for cell in read_code(copy) for output in cell.outputs if output.output_type != "stream"]
 
 

@@ -16,7 +16,7 @@ REFUSED = "100 answers were refused by the model or a content filter (stop: filt
 
 @pytest.fixture
 def finish(emulator, tmp_path, make_calls, make_prompt):
-    """Run 100 calls to their end on an account with faults; gives the run."""
+    """Run 100 calls to their end on an account with faults, and return the run."""
 
     def run_with(number=100, **faults):
         write_settings(tmp_path / "emulator", Settings(faults={name.replace("_", "-"): 1 for name in faults}))
@@ -96,7 +96,7 @@ def test_one_line_is_one_line(finish):
 
 
 def rewrite_outputs(run):
-    """Read the output files again without asking the account for them."""
+    """Read the output files again without downloading them."""
     from analysis.runs.collection import write_parts
 
     write_parts(run)

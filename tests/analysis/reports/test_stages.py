@@ -19,7 +19,7 @@ OPUS = "anthropic.claude-3-opus-20240229-v1:0"  # has no price in facts/prices.c
 
 @pytest.fixture(scope="module")
 def small(account, make_calls, make_prompt, tmp_path_factory):
-    """A run of 12 calls that was answered and collected, and a report of which only the files are there."""
+    """A run of 12 calls that was answered and collected, and a report whose pages are empty files."""
     root = tmp_path_factory.mktemp("small")
     run = prepare(make_calls(12), make_prompt(), into=root / "runs", name="demo")
     invoke(run)
@@ -248,7 +248,7 @@ def test_a_run_without_any_output_has_a_first_page(make_run, make_prompt, answer
 
 
 def write_faulty(faults, run, tmp_path):
-    """Write the first page of a run that an account with faults answers."""
+    """Write the first page of a run on an account with faults."""
     (tmp_path / "account").mkdir()
     write_settings(tmp_path / "account", Settings(faults=faults))
     submit(run, pause_s=0)
@@ -258,7 +258,7 @@ def write_faulty(faults, run, tmp_path):
 
 @pytest.fixture
 def own_account(tmp_path, monkeypatch):
-    """An account of the test's own, to have faults."""
+    """An account of its own for a test that sets faults."""
     monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "account"))
 
 

@@ -11,7 +11,7 @@ NOVA = "us.amazon.nova-micro-v1:0"
 
 @pytest.fixture(autouse=True)
 def production(tmp_path_factory, monkeypatch):
-    """A profile called `production`, of an account that nothing reaches."""
+    """A profile called `production`, of an account that cannot be reached."""
     config = tmp_path_factory.mktemp("aws") / "config"
     config.write_text("[profile production]\nregion = us-east-1\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))

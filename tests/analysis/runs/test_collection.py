@@ -13,7 +13,7 @@ COUNTS = ("prepared", "answered", "failed", "missing", "repeated", "unreadable",
 
 
 def read_counts(run):
-    """What `collect` says of the one job, without asking the account again."""
+    """What `collect` returns for the only job, without downloading again."""
     return collect(run).select(COUNTS).row(0)
 
 

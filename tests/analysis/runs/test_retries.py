@@ -169,7 +169,7 @@ def test_two_processes_send_one_retry(half_done, list_account):
 
 
 def test_output_that_comes_late_is_not_paid_for_again(half_done, tmp_path, list_account):
-    """The end of a job is seen before its files are: what is there when it is sent again counts."""
+    """A job can end before its files are in S3: what counts is what is there when the retry is planned."""
     lines = half_done.ledger.file.read_text(encoding="utf-8").replace('"left":100', '"left":200')
     half_done.ledger.file.write_text(lines, encoding="utf-8")
     submit(half_done)

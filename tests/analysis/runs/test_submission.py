@@ -328,7 +328,7 @@ def test_invoking_again_sends_nothing(emulator, tmp_path):
 
 
 class Flaky:
-    """A client whose every second call meets no network, or a service that is too busy."""
+    """A client whose every second call fails: no network, or a service that is too busy."""
 
     def __init__(self, client):
         self.client, self.calls = client, 0
