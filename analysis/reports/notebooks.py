@@ -74,7 +74,7 @@ def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> P
             os.path.relpath(notebook),  # the copy contains this path and may be shown elsewhere
             copy,
             parameters=dict(parameters),
-            cwd=notebook.parent,
+            cwd=notebook.parent,  # where its relative paths start
             progress_bar=False,
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
@@ -122,6 +122,7 @@ def export_page(copy: Path) -> Path:
     from nbconvert import HTMLExporter
 
     notebook = nbformat.read(copy, as_version=4)  # type: ignore[no-untyped-call]
+    # Only the body: Jupyter's whole page loads scripts from the network.
     exporter: Any = HTMLExporter(  # type: ignore[no-untyped-call]
         template_name="basic", exclude_input=True, exclude_output_prompt=True, exclude_anchor_links=True
     )

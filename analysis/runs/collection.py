@@ -68,6 +68,7 @@ def write_parts(run: Run) -> None:
     keys = list_job_keys(run)
     folder = run.folder / "output"
     files = list_outputs(folder) if folder.exists() else []
+    # Files are listed by name, so those of one job follow each other.
     for job_key, of_job in groupby(files, lambda file: find_job_key(file, keys)):
         sent = records.filter(job_key=job_key)
         index = index_records(sent)

@@ -141,6 +141,7 @@ def open_run(folder: str | Path) -> Run:
     RunError
         The folder is not a run; the message lists the runs beside it.
     """
+    # Resolved, since the folder's name is the name of the run, and "." has none.
     folder = Path(folder).resolve()
     if not (folder / RUN_FILE).exists():
         others = [path.parent.name for path in sorted(folder.parent.glob(f"*/{RUN_FILE}"))]

@@ -202,6 +202,7 @@ def name_request(request: Mapping[str, Any]) -> str:
     """Build the name of a run: its prompts' names and a digest of calls and prompts, but not of the quotas."""
     names = "-".join(prompt["name"] for prompt in request["prompts"])
     asked = msgspec.json.encode({name: request[name] for name in ("calls", "prompts")})
+    # 31 characters, a hyphen and 8 hex digits make the 40 that a name may have.
     return f"{names[:31].rstrip('-')}-{hashlib.sha256(asked).hexdigest()[:8]}"
 
 

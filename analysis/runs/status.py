@@ -80,6 +80,7 @@ def plan_jobs(run: Run) -> list[PlannedJob]:
     groups = records.group_by("job_key", "model_id", "invocation_type", maintain_order=True)
     planned = []
     for key, model_id, invocation_type, count, names in groups.agg(pl.len(), pl.col("file").unique().sort()).rows():
+        # In the order of their names, since the digest of a job depends on the order of its files.
         files = tuple(run.folder / "input" / key / name for name in names)
         planned.append(PlannedJob(key, run.name, model_id, invocation_type, files, count))
     return planned
@@ -110,6 +111,7 @@ def find_min_records(run: Run, job: PlannedJob) -> int:
 
 def has_jobs(run: Run) -> bool:
     """Whether Bedrock has, or may have, a job of the run."""
+    # The request of an intended job may have arrived although no answer came back.
     return any(state.job_arn or state.status not in {PLANNED, REFUSED} for state in run.ledger.replay())
 
 

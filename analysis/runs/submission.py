@@ -105,6 +105,7 @@ def submit(
         The run was answered on demand, or sent with another profile or region, before.
     """
     planned = plan_jobs(run)
+    # Before the question about the cost, so that nobody confirms a run that cannot be sent.
     check_min_records(run, planned)
     bucket, role_arn = choose_bucket_and_role(run, profile=profile, bucket=bucket, role_arn=role_arn)
     region = find_region(profile, region)
