@@ -11,7 +11,7 @@ from analysis import Prompt, prepare
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
 
-# How long an example takes says how busy the machine is.
+# The time that an example takes depends on what else the machine does.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 

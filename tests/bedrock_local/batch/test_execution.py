@@ -129,7 +129,7 @@ def ask_on_demand(folder, responders, oracle):
     with ThreadPoolExecutor(len(clients)) as pool:
         answers = [pool.submit(client.converse, **body) for client in clients]
         wait_until(lambda: oracle.at_once == oracle.workers)
-        time.sleep(0.3)  # for one request too many to be seen; on a busy machine it may come later, and nothing fails
+        time.sleep(0.3)  # enough to see one request too many; on a busy machine it may be missed
         oracle.go.set()
         assert {answer.result()["stopReason"] for answer in answers} == {"end_turn"}
 

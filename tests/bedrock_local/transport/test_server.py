@@ -398,7 +398,7 @@ def test_a_connection_with_nothing_to_do_is_ended(folder, monkeypatch, begun):
     with (
         serve(folder) as server,
         socket.create_connection(("127.0.0.1", server.port)) as talk,
-        suppress(ConnectionError),  # of what a busy machine sends after the end
+        suppress(ConnectionError),  # the connection may end before a busy machine has sent anything
     ):
         talk.sendall(begun)
         read_to_end(talk)
