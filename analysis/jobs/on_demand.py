@@ -87,7 +87,7 @@ def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes],
     from tqdm import tqdm
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    answered = {line.record_id for line in read_lines(target) if line.is_answered}
+    answered = {line.record_id for line in read_output_lines(target) if line.is_answered}
     records = [record for record in read_records(source) if record.record_id not in answered]
     with target.open("ab") as file, ThreadPoolExecutor(at_once) as pool:
         if file.tell() and not ends_line(target):
@@ -148,7 +148,7 @@ def read_records(source: Path) -> Iterator[InputLine]:
         yield from map(decoder.decode, lines)
 
 
-def read_lines(target: Path) -> Iterator[OutputLine]:
+def read_output_lines(target: Path) -> Iterator[OutputLine]:
     """Read the lines of an output file, if it is there; a line that a crash cut off is skipped."""
     decoder = msgspec.json.Decoder(OutputLine)
     if target.exists():

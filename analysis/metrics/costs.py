@@ -19,7 +19,7 @@ MILLION = 1_000_000
 RATE_KEYS = ("model_id", "invocation")
 RATES = ("input_usd_per_million", "output_usd_per_million")
 TOKENS = ("model_id", "invocation", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-COUNTED = ("_input_tokens", "_output_tokens")  # those that are priced; no column of an output begins so
+PRICED_TOKENS = ("_input_tokens", "_output_tokens")  # those that are priced; no column of an output begins so
 INPUT_USD, OUTPUT_USD = (f"_{name}" for name in RATES)
 COUNTS = ("outputs", "answered", "failed", "truncated", "unpriced", "estimated", "priced_truncated", "priced_failed")
 SUMS = ("input_tokens", "output_tokens", "cost_usd")
@@ -94,7 +94,7 @@ def add_costs(
         if name in frame.columns:
             raise ColumnError("outputs", f"there is a column {name!r} already", "drop it to price the outputs again")
     counted = add_rates(count_tokens(frame, records), list_rates(frame, prices))
-    priced = counted.with_columns(cost_usd=price_tokens(*COUNTED))
+    priced = counted.with_columns(cost_usd=price_tokens(*PRICED_TOKENS))
     return nw.maybe_reset_index(priced.select(*frame.columns, "cost_usd", "tokens_estimated")).to_native()
 
 
@@ -243,7 +243,7 @@ def add_rates(frame: nw.DataFrame[IntoDataFrameT], rates: pl.DataFrame) -> nw.Da
 
 def count_tokens(frame: nw.DataFrame[IntoDataFrameT], records: IntoDataFrame | None) -> nw.DataFrame[IntoDataFrameT]:
     """Add the tokens to be priced: those that the answer reports, else estimates from record and text."""
-    of_input, of_output = COUNTED
+    of_input, of_output = PRICED_TOKENS
     given = {of_input: nw.col("input_tokens"), of_output: nw.col("output_tokens")}
     if records is None:
         return frame.with_columns(**given, tokens_estimated=nw.lit(value=False))

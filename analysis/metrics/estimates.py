@@ -10,8 +10,8 @@ from narwhals.typing import IntoDataFrame, IntoDataFrameT
 from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, aggregate, finish_frame, read_columns
 from analysis.metrics.costs import INPUT_USD, MILLION, OUTPUT_USD, add_rates, list_rates
 
-AROUND = {"low": 0.75, "": 1.0, "high": 1.25}
-OF_MAX_TOKENS = {"low": 0.10, "": 0.50, "high": 1.0}
+TOKEN_FACTORS = {"low": 0.75, "": 1.0, "high": 1.25}
+SHARES_OF_MAX_TOKENS = {"low": 0.10, "": 0.50, "high": 1.0}
 ESTIMATE = {
     "records": WHOLE,
     "invocation": TEXT,
@@ -80,15 +80,17 @@ def estimate_costs(
     needed = ("variant", "model_id", "input_tokens_estimate", "max_tokens")
     frame = read_columns(records, needed, of="records")
     columns = {"records": nw.lit(1)}
-    for end in AROUND:
-        columns[join("input_tokens", end)] = input_tokens = nw.col("input_tokens_estimate") * AROUND[end]
-        columns[join("output_tokens", end)] = answer = guess_output(output_tokens or {}, end)
-        columns[join("cost_usd", end)] = (input_tokens * nw.col(INPUT_USD) + answer * nw.col(OUTPUT_USD)) / MILLION
+    for end in TOKEN_FACTORS:
+        sent = nw.col("input_tokens_estimate") * TOKEN_FACTORS[end]
+        answer = estimate_output(output_tokens or {}, end)
+        columns[name_column("input_tokens", end)] = sent
+        columns[name_column("output_tokens", end)] = answer
+        columns[name_column("cost_usd", end)] = (sent * nw.col(INPUT_USD) + answer * nw.col(OUTPUT_USD)) / MILLION
     is_priced = ~nw.col("cost_usd").is_null()
     priced = add_rates(frame.with_columns(invocation=nw.lit(invocation)), list_rates(frame, prices))
-    guessed = priced.with_columns(**columns)
-    guessed = guessed.with_columns(priced=nw.when(is_priced).then(1).otherwise(0))
-    sums = aggregate(guessed, ["variant"], nw.col(*columns, "priced").sum())
+    estimated = priced.with_columns(**columns)
+    estimated = estimated.with_columns(priced=nw.when(is_priced).then(1).otherwise(0))
+    sums = aggregate(estimated, ["variant"], nw.col(*columns, "priced").sum())
     all_priced = nw.col("priced") == nw.col("records")
     costs = (nw.when(all_priced).then(nw.col(name)).alias(name) for name in columns if name.startswith("cost"))
     tokens = (nw.col(name).round() for name in columns if "tokens" in name)
@@ -115,9 +117,9 @@ def compare_estimate(estimate: IntoDataFrameT, bill: IntoDataFrameT) -> IntoData
     """
     shared = ("input_tokens", "output_tokens", "cost_usd")
     needed = ("variant", "records", *shared, "cost_usd_low", "cost_usd_high")
-    guessed = read_columns(estimate, needed, of="estimate").select(*needed)
+    estimated = read_columns(estimate, needed, of="estimate").select(*needed)
     billed = read_columns(bill, ("variant", "outputs", *shared), of="bill").select("variant", "outputs", *shared)
-    both = guessed.rename({name: f"{name}_estimate" for name in shared}).join(
+    both = estimated.rename({name: f"{name}_estimate" for name in shared}).join(
         billed.rename({"variant": "billed_variant"}), left_on="variant", right_on="billed_variant", how="full"
     )
     ratios = {f"{name.split('_')[0]}_ratio": nw.col(name) / nw.col(f"{name}_estimate") for name in shared}
@@ -131,15 +133,15 @@ def compare_estimate(estimate: IntoDataFrameT, bill: IntoDataFrameT) -> IntoData
     return finish_frame(compared.sort("variant", nulls_last=True), ["variant"], COMPARISON)
 
 
-def join(name: str, end: str) -> str:
+def name_column(name: str, end: str) -> str:
     """Return the name of a column, or of an end of its interval."""
     return f"{name}_{end}" if end else name
 
 
-def guess_output(seen: Mapping[str, float], end: str) -> nw.Expr:
+def estimate_output(seen: Mapping[str, float], end: str) -> nw.Expr:
     """Estimate the output tokens of each answer: the mean seen of its variant, else a share of max_tokens."""
     most = nw.col("max_tokens")
-    guess = most * OF_MAX_TOKENS[end]
+    tokens = most * SHARES_OF_MAX_TOKENS[end]
     for variant, mean in seen.items():
-        guess = nw.when(nw.col("variant") == variant).then(nw.lit(mean * AROUND[end])).otherwise(guess)
-    return nw.when(guess > most).then(most).otherwise(guess)
+        tokens = nw.when(nw.col("variant") == variant).then(nw.lit(mean * TOKEN_FACTORS[end])).otherwise(tokens)
+    return nw.when(tokens > most).then(most).otherwise(tokens)

@@ -11,7 +11,7 @@ import polars as pl
 
 from analysis.jobs.batch import MOST_TRIES, PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
-from analysis.jobs.on_demand import read_lines
+from analysis.jobs.on_demand import read_output_lines
 from analysis.jobs.statuses import PLANNED, PRODUCTIVE, REFUSED
 from analysis.runs.folder import Run
 
@@ -131,7 +131,7 @@ def is_finished(run: Run) -> bool:
     if has_jobs(run):
         planned = plan_jobs(run)
         return all(is_settled(run, job, state) for job, state in zip(planned, list_latest(run, planned), strict=True))
-    settled = {line.record_id for file in on_demand_files(run) for line in read_lines(file) if line.is_settled}
+    settled = {line.record_id for file in on_demand_files(run) for line in read_output_lines(file) if line.is_settled}
     return settled >= set(run.read_records()["record_id"])
 
 

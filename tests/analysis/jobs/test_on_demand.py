@@ -145,7 +145,7 @@ def test_a_failure_is_a_line_and_is_asked_again(tmp_path, target, error, code):
         (refuse("AccessDeniedException", 403), "allow the caller bedrock:InvokeModel"),
         (refuse("ResourceNotFoundException", 404), "check model id and region"),
         (refuse("ExpiredTokenException", 403), "sign in again"),
-        (NoCredentialsError(), "sign in, or mend the request"),
+        (NoCredentialsError(), "sign in, or correct the request"),
         (ParamValidationError(report="Unknown parameter"), "Unknown parameter"),
     ],
 )
