@@ -22,7 +22,9 @@ MOST_WORDS = 25
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 TICKED = re.compile(r"`([^`]+)`")
-FILE = re.compile(r"[\w.<>*/-]*(?:/|\.(?:py|pyi|md|csv|toml|txt|ipynb|html|jsonl|json|parquet))")
+FILE = re.compile(
+    r"[\w.<>*-]*/[\w.<>*/-]*|[\w.<>*-]+\.(?:py|pyi|md|csv|toml|txt|ipynb|html|jsonl|json|parquet)|Makefile"
+)
 NAME = re.compile(r"[A-Za-z_]\w*")
 # A name with a dot, an option or a call would be a claim that is not checked.
 TYPED = re.compile(r"[\w.]+(\(.*\))?|--[\w-]+")
@@ -132,7 +134,7 @@ def find_files(text):
 
 
 def is_file(text):
-    return bool(FILE.match(text)) and " " not in text and not text.startswith("s3://")
+    return bool(FILE.fullmatch(text))
 
 
 def defines(file, name):
@@ -185,10 +187,10 @@ def exists(text, files):
         return True
     if text.startswith(("make ", "batchbook ")):
         return is_command(text)
-    if is_file(text):
-        return bool(find_files(text))
     if re.fullmatch(rf"({'|'.join(PACKAGES)})(\.\w+)+", text):
         return resolves(text)
+    if is_file(text):
+        return bool(find_files(text))
     if NAME.fullmatch(text):
         return any(defines(file, text) for file in files) if files else text in list_all_definitions()
     return not TYPED.fullmatch(text)
