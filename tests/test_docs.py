@@ -25,6 +25,8 @@ TICKED = re.compile(r"`([^`]+)`")
 FILE = re.compile(
     r"[\w.<>*-]*/[\w.<>*/-]*|[\w.<>*-]+\.(?:py|pyi|md|csv|toml|txt|ipynb|html|jsonl|json|parquet)|Makefile"
 )
+INSIDE = re.compile(r"(analysis|bedrock_local|tests|benchmarks|docs|notebooks|reports/sample)/[\w.<>*/-]*")
+DOTTED = re.compile(r"(analysis|bedrock_local)(\.\w+)+")
 NAME = re.compile(r"[A-Za-z_]\w*")
 # A name with a dot, an option or a call would be a claim that is not checked.
 TYPED = re.compile(r"[\w.]+(\(.*\))?|--[\w-]+")
@@ -181,7 +183,7 @@ def exists(text, files):
         return True
     if text.startswith(("make ", "batchbook ")):
         return is_command(text)
-    if re.fullmatch(rf"({'|'.join(PACKAGES)})(\.\w+)+", text):
+    if DOTTED.fullmatch(text):
         return resolves(text)
     if is_file(text):
         return bool(find_files(text))
@@ -198,6 +200,16 @@ def test_every_name_in_backticks_exists(page):
         files = [file for name in names if is_file(name) for file in find_files(name) if file.is_file()]
         unknown += [(name, line[:80]) for name in names if not exists(name, files)]
     assert unknown == []
+
+
+@pytest.mark.parametrize("page", LINKED, ids=show)
+def test_every_file_module_and_command_of_a_page_exists(page):
+    names = [name for line in list_lines(page) for name in TICKED.findall(line)]
+    # Acme is the family that the page on families adds.
+    files = [name for name in names if INSIDE.fullmatch(name) and "acme" not in name]
+    modules = [name for name in names if DOTTED.fullmatch(name)]
+    commands = [name for name in names if re.fullmatch(r"(make|batchbook) [\w -]+", name)]
+    assert [name for name in (*files, *modules, *commands) if not exists(name, [])] == []
 
 
 @pytest.mark.parametrize("page", NAMED, ids=show)
