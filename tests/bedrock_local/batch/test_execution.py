@@ -21,6 +21,7 @@ from bedrock_local.batch.lifecycle import advance_jobs
 from bedrock_local.inference import Reply
 
 RECORDS = 100
+ORACLES = weakref.WeakSet()
 
 
 class Oracle:
@@ -30,6 +31,7 @@ class Oracle:
         self.workers, self.held, self.go = workers, set(held), threading.Event()
         self.asked, self.at_once, self.most_at_once = Counter(), 0, 0
         self.lock = threading.Lock()
+        ORACLES.add(self)
 
     def __call__(self, question):
         with self.lock:
@@ -41,6 +43,14 @@ class Oracle:
         with self.lock:
             self.at_once -= 1
         return Reply("said", "end", 1, 1)
+
+
+@pytest.fixture(autouse=True)
+def all_oracles_answer():
+    """Let no thread of a test outlive it, since a later one joins all threads that wait for answers."""
+    yield
+    for oracle in list(ORACLES):
+        oracle.go.set()
 
 
 @pytest.fixture
