@@ -18,6 +18,8 @@ from analysis.runs.outcomes import explain_missing
 from analysis.runs.retries import download_job
 from analysis.runs.status import ON_DEMAND
 
+JOINED = ("record_id", "call_id", "variant", "sample", "attempt", "model_id")  # columns of records that outputs need
+
 
 def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     """Download what came back, read it, join it to calls and variants, and count what is missing.
@@ -64,13 +66,15 @@ def write_manifests(run: Run) -> None:
 
 def write_parts(run: Run) -> None:
     """Read each output file into a Parquet part, one row per output, joined to the records of its job."""
-    records = run.read_records()
+    records = run.read_records().select(*JOINED, "job_key")
+    # Divided once: a filter for each job would read all records as often as there are jobs.
+    by_job = {key: sent for (key,), sent in records.partition_by("job_key", as_dict=True).items()}
     keys = list_job_keys(run)
     folder = run.folder / "output"
     files = list_outputs(folder) if folder.exists() else []
     # Files are listed by name, so those of one job follow each other.
     for job_key, of_job in groupby(files, lambda file: find_job_key(file, keys)):
-        sent = records.filter(job_key=job_key)
+        sent = by_job.get(job_key, records.clear())
         index = index_records(sent)
         for file in of_job:
             part = run.folder / "outputs" / f"{file.name.removesuffix('.out').replace('/', '-')}.parquet"

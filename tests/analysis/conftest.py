@@ -148,3 +148,20 @@ def make_quota():
         return named | {"QuotaName": name, "Value": float(value), "Unit": "None", "Adjustable": True} | more
 
     return make
+
+
+@pytest.fixture
+def count_calls(monkeypatch):
+    """List the arguments of each call of a function, which works as before."""
+
+    def count(owner, name):
+        function, calls = getattr(owner, name), []
+
+        def counted(*given, **named):
+            calls.append((given, named))
+            return function(*given, **named)
+
+        monkeypatch.setattr(owner, name, counted)
+        return calls
+
+    return count

@@ -6,6 +6,7 @@ import pytest
 from analysis import collect, count_errors, invoke, load_answers, load_manifests, prepare, submit
 from analysis.errors import RunError
 from analysis.runs import is_collected, is_finished
+from analysis.runs.collection import write_parts
 
 from .conftest import NOVA, make_calls, make_prompt
 
@@ -120,6 +121,16 @@ def test_the_folder_of_an_invoked_run_shows_that_too(emulator, tmp_path):
     invoke(run)
     assert (is_finished(run), is_collected(run)) == (True, False)
     assert read_counts(run) == (3, 3, 0, 0, 0, 0, None)
+
+
+def test_the_records_are_divided_into_jobs_once_whatever_the_number_of_jobs(emulator, tmp_path, count_calls):
+    quotas = {"records_per_job": 10, "min_records": 1}
+    run = prepare(make_calls(40), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
+    invoke(run)
+    filters, divisions = count_calls(pl.DataFrame, "filter"), count_calls(pl.DataFrame, "partition_by")
+    write_parts(run)
+    assert (len(filters), len(divisions)) == (0, 1)
+    assert run.read_outputs()["call_id"].n_unique() == 40
 
 
 def test_what_was_not_sent_cannot_be_collected(run):
