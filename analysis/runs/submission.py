@@ -25,10 +25,11 @@ from analysis.aws.session import (
 )
 from analysis.errors import JobError, QuotaError, RunError
 from analysis.facts.models import find_model
-from analysis.jobs import batch
-from analysis.jobs.batch import Account, PlannedJob
+from analysis.jobs import steps
+from analysis.jobs.batch import PlannedJob
 from analysis.jobs.ledger import JobState
 from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
+from analysis.jobs.steps import Account
 from analysis.runs.budget import check_target, confirm_cost
 from analysis.runs.folder import Run
 from analysis.runs.outcomes import check_outcomes, describe_errors, describe_outcomes
@@ -265,7 +266,7 @@ def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     profile, region = run.find_account(profile, region)
     bedrock = make_client(open_session(profile, region=region), "bedrock")
     with explain_outage(run):
-        batch.stop_jobs(plan_jobs(run), run.ledger, bedrock)
+        steps.stop_jobs(plan_jobs(run), run.ledger, bedrock)
     return load_jobs(run)
 
 

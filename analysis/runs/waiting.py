@@ -9,10 +9,11 @@ from botocore.exceptions import ClientError
 
 from analysis.aws.session import NETWORK_ERRORS, is_passing
 from analysis.errors import StorageError
-from analysis.jobs import batch
-from analysis.jobs.batch import Account, PlannedJob
+from analysis.jobs import steps
+from analysis.jobs.batch import PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
 from analysis.jobs.statuses import PLANNED
+from analysis.jobs.steps import Account
 from analysis.runs.folder import Run
 
 
@@ -28,7 +29,7 @@ def wait_for_jobs(
     """Take steps until every job has ended; the bar shows the records that Bedrock reports as processed."""
     from tqdm import tqdm
 
-    total = sum(batch.count_sent(job, state) for job, state in zip(planned, states, strict=True))
+    total = sum(count_sent(job, state) for job, state in zip(planned, states, strict=True))
     reported = {""}
     with tqdm(desc=run.name, total=total, unit="record", mininterval=1, file=sys.stdout) as bar:
         while True:
@@ -59,7 +60,7 @@ def take_first_step(
     """
     while True:
         try:
-            return batch.take_step(planned, run.ledger, account)
+            return steps.take_step(planned, run.ledger, account)
         except (ClientError, StorageError) as error:
             cause = error.__cause__ if isinstance(error, StorageError) else error
             if wait_s is None or not isinstance(cause, ClientError) or not is_passing(cause):
@@ -71,7 +72,7 @@ def take_first_step(
 def take_step_if_possible(planned: Sequence[PlannedJob], run: Run, account: Account) -> Sequence[JobState]:
     """Take a step; return no states when a service is busy or there is no network, as when a laptop was closed."""
     try:
-        return batch.take_step(planned, run.ledger, account)
+        return steps.take_step(planned, run.ledger, account)
     except (*NETWORK_ERRORS, ClientError, StorageError) as error:
         # Nothing is printed here: the clients print a notice when an outage lasts.
         if is_passing(error) or is_passing(error.__cause__):
@@ -82,7 +83,7 @@ def take_step_if_possible(planned: Sequence[PlannedJob], run: Run, account: Acco
 def count_processed(planned: Sequence[PlannedJob], states: Sequence[JobState]) -> int:
     """Sum the records processed; older jobs have no counters and count when they have ended."""
     return sum(
-        state.counts.get("processed", batch.count_sent(job, state) if state.is_finished else 0)
+        state.counts.get("processed", count_sent(job, state) if state.is_finished else 0)
         for job, state in zip(planned, states, strict=True)
     )
 

@@ -13,7 +13,7 @@ from filelock import FileLock
 from analysis import collect, invoke, load_jobs, open_run, prepare, submit
 from analysis.aws.session import EMULATOR_ROLE as ROLE
 from analysis.errors import BudgetError, JobError, QuotaError, RunError
-from analysis.jobs.batch import take_step
+from analysis.jobs.steps import take_step
 from analysis.runs import confirm_cost, is_finished, stop
 from analysis.runs.status import plan_jobs
 from analysis.runs.submission import open_account

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, SSLError, 
 from analysis import Prompt, prepare
 from analysis.aws.session import EMULATOR_ROLE
 from analysis.errors import JobError
-from analysis.jobs.batch import count_unfinished, stop_jobs, take_step
+from analysis.jobs.steps import count_unfinished, stop_jobs, take_step
 from analysis.runs.retries import plan_retries
 from analysis.runs.status import plan_jobs
 from analysis.runs.submission import explain_outage, open_account
