@@ -11,7 +11,7 @@ import typer
 from typer import Option
 
 from analysis.aws.session import EMULATOR, emulator_folder, find_region, open_session
-from analysis.errors import AnalysisError, CallsError
+from analysis.errors import AnalysisError, CallsError, check_extra
 from analysis.facts.quotas import LATEST
 
 STILL_RUNNING = 3
@@ -71,6 +71,7 @@ def run(
     from analysis.runs import confirm_cost, prepare
     from analysis.transcripts import read_calls
 
+    check_extra("notebooks", "batchbook run")  # before anything is written or sent, as is the next line
     open_session(profile, region=region)  # raises for an unknown profile before anything is written
     columns = read_columns(column or [])
     call_frame = read_calls(calls, **columns, empty=empty, profile=profile, region=region)

@@ -9,7 +9,7 @@ import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoDataFrameT
 
-from analysis.errors import ColumnError
+from analysis.errors import ColumnError, needs_extra
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,8 +64,10 @@ def aggregate(frame: nw.DataFrame[IntoDataFrameT], keys: Sequence[str], *sums: n
 
 def as_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     """Convert to pandas; integers with missing values stay integers (`Int64`, ...), and texts are `str`."""
-    import pandas as pd
     import pyarrow as pa
+
+    with needs_extra("notebooks", "as_pandas"):
+        import pandas as pd
 
     text = pd.StringDtype("pyarrow", na_value=float("nan"))
     dtypes = {pa.string(): text, pa.large_string(): text, pa.bool_(): pd.BooleanDtype()}

@@ -11,6 +11,7 @@ from narwhals.typing import IntoDataFrame
 from polars.selectors import date, datetime
 
 from analysis.columns import as_pandas
+from analysis.errors import needs_extra
 
 MISSING = "\N{EN DASH}"
 LEFT = "text-align: left; white-space: pre-wrap"
@@ -26,7 +27,8 @@ class Table:
         return repr(self.frame)
 
     def _repr_html_(self) -> str:
-        from pandas.io.formats.style import Styler
+        with needs_extra("notebooks", "show_table"):
+            from pandas.io.formats.style import Styler
 
         frame = nw.from_native(self.frame, eager_only=True).to_polars()
         shown = as_pandas(frame.with_columns(datetime().dt.to_string("%Y-%m-%d %H:%M"), date().cast(pl.String)))

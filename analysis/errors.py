@@ -10,12 +10,20 @@ AnalysisError
 ├── BudgetError      sending the records would cost more than was agreed to
 ├── JobError         a batch job was refused, or ended in a way that needs a decision
 ├── StorageError     a file, folder or s3:// address cannot be read or written
-└── NotebookError    a notebook does not have a parameter, or failed in a cell
+├── NotebookError    a notebook does not have a parameter, or failed in a cell
+└── ExtraError       a library of an extra, such as `notebooks`, is not installed
 
 A bad record in a batch raises none of these: it is a row of the outputs whose `error_message` says what happened.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+# Modules of an extra that the package imports, or that a kernel of its notebooks needs.
+EXTRAS = {"notebooks": ("ipykernel", "matplotlib", "nbconvert", "nbformat", "pandas", "papermill")}
 
 
 class AnalysisError(Exception):
@@ -77,3 +85,31 @@ class StorageError(AnalysisError):
 
 class NotebookError(AnalysisError):
     """A notebook does not have a parameter, or one of its cells failed."""
+
+
+class ExtraError(AnalysisError, ImportError):
+    """A library of an extra is not installed."""
+
+
+@contextmanager
+def needs_extra(extra: str, feature: str) -> Iterator[None]:
+    """Convert the error of an import into one that says which extra to install for a feature.
+
+    Raises
+    ------
+    ExtraError
+        A module that is imported in the block is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        library = str(error.name).split(".")[0]
+        raise ExtraError(feature, f"{library} is not installed", f"pip install 'batchbook[{extra}]'") from error
+
+
+def check_extra(extra: str, feature: str) -> None:
+    """Raise an ExtraError where a module of an extra is not installed, without importing any: papermill is slow."""
+    with needs_extra(extra, feature):
+        for module in EXTRAS[extra]:
+            if find_spec(module) is None:
+                raise ModuleNotFoundError(name=module)

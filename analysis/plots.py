@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from analysis.columns import read_columns
+from analysis.errors import needs_extra
+
+with needs_extra("notebooks", "analysis.plots"):
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.errors import NotebookError
+from analysis.errors import NotebookError, needs_extra
 
 # Otherwise the kernel prints a warning that its connection is not encrypted.
 QUIET = ["--IPKernelApp.log_level=50"]
@@ -63,8 +63,9 @@ def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> P
         The notebook has no such parameter; a cell failed (the message has its number, its first line and the error);
         or the kernel was killed, as happens when memory runs out.
     """
-    import papermill
-    from nbclient.exceptions import DeadKernelError
+    with needs_extra("notebooks", "run_notebook"):
+        import papermill
+        from nbclient.exceptions import DeadKernelError
 
     check_parameters(notebook, parameters)
     into.mkdir(parents=True, exist_ok=True)
@@ -106,7 +107,8 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
 
 def list_parameters(notebook: Path) -> dict[str, str]:
     """List the parameters of a notebook with their defaults, as they are written."""
-    import nbformat
+    with needs_extra("notebooks", "list_parameters"):
+        import nbformat
 
     cells = nbformat.read(notebook, as_version=4).cells  # type: ignore[no-untyped-call]
     tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
@@ -118,8 +120,9 @@ def list_parameters(notebook: Path) -> dict[str, str]:
 
 def export_page(copy: Path) -> Path:
     """Write an executed notebook as an HTML page without scripts, requests and code."""
-    import nbformat
-    from nbconvert import HTMLExporter
+    with needs_extra("notebooks", "export_page"):
+        import nbformat
+        from nbconvert import HTMLExporter
 
     notebook = nbformat.read(copy, as_version=4)  # type: ignore[no-untyped-call]
     # Only the body: Jupyter's whole page loads scripts from the network.

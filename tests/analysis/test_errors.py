@@ -1,10 +1,18 @@
+import importlib
 import pickle
 import re
+import sys
+import tomllib
+from pathlib import Path
 
+import polars as pl
 import pytest
 
-from analysis import errors
-from analysis.errors import AnalysisError
+from analysis import as_pandas, errors, show_table
+from analysis.errors import EXTRAS, AnalysisError, ExtraError, check_extra
+from analysis.reports.notebooks import export_page, find_notebooks, run_notebook
+
+ROOT = Path(__file__).parents[2]
 
 CLASSES = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, AnalysisError)]
 
@@ -28,4 +36,47 @@ def test_the_place_of_an_error_is_text(tmp_path):
 def test_the_tree_in_the_docstring_is_the_tree_of_the_classes():
     drawn = re.findall(r"[├└]── (\w+)", errors.__doc__)
     assert ["AnalysisError", *drawn] == [kind.__name__ for kind in CLASSES]
-    assert {kind.__base__ for kind in CLASSES} == {AnalysisError, Exception}
+    assert {kind.__bases__[0] for kind in CLASSES} == {AnalysisError, Exception}
+
+
+@pytest.fixture
+def core(monkeypatch):
+    """An installation without the extra `notebooks`."""
+    imported = {name for name in sys.modules if name.split(".")[0] in EXTRAS["notebooks"]}
+    for name in imported.union(EXTRAS["notebooks"]):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "analysis.plots", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("feature", "use"),
+    [
+        ("as_pandas", lambda: as_pandas(pl.DataFrame({"call_id": ["c1"]}))),
+        ("show_table", lambda: show_table(pl.DataFrame({"call_id": ["c1"]}))._repr_html_()),
+        ("analysis.plots", lambda: importlib.import_module("analysis.plots")),
+        ("batchbook run", lambda: check_extra("notebooks", "batchbook run")),
+        ("run_notebook", lambda: run_notebook(find_notebooks() / "costs.ipynb", {}, Path("report"))),
+        ("export_page", lambda: export_page(Path("costs.ipynb"))),
+    ],
+)
+def test_what_needs_an_extra_says_which(core, feature, use):
+    cure = re.escape("is not installed; pip install 'batchbook[notebooks]'")
+    with pytest.raises(ExtraError, match=rf"^{feature}: \w+ {cure}$"):
+        use()
+
+
+def test_a_missing_extra_is_an_import_error(core):
+    with pytest.raises(ImportError):
+        importlib.import_module("analysis.plots")
+
+
+def test_without_the_extra_a_table_is_its_frame_as_text(core):
+    frame = pl.DataFrame({"call_id": ["c1"]})
+    assert repr(show_table(frame)) == repr(frame)
+
+
+def test_modules_of_an_extra_are_installed_by_it():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for extra, modules in EXTRAS.items():
+        listed = {re.split(r"\W", line)[0] for line in extras[extra]}
+        assert set(modules) - listed <= {"ipykernel"}, "JupyterLab brings the kernel"
