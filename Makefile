@@ -5,7 +5,7 @@ CALLS = $(SYNTHETIC)
 PROMPTS = notebooks/prompts/paragraph.md notebooks/prompts/headings.md
 RUN =
 
-.PHONY: run test test-browser test-crt check bench tour lab format clean
+.PHONY: run test test-browser test-crt check bench tour sample-report lab format clean
 
 run: $(STAMP) $(filter $(SYNTHETIC),$(CALLS))
 	@$(BIN)/batchbook run --calls "$(CALLS)" \
@@ -48,6 +48,15 @@ tour: $(STAMP)
 		--ClearMetadataPreprocessor.preserve_nb_metadata_mask="{'kernelspec', ('language_info', 'name')}" \
 		--ClearMetadataPreprocessor.preserve_cell_metadata_mask="{'tags'}" \
 		--output-dir notebooks build/tour/notebooks/tour.ipynb
+
+# The committed report, from a fresh folder and a fresh emulator; the executed notebooks beside it are not committed.
+sample-report: $(STAMP) $(SYNTHETIC)
+	rm -rf build/sample
+	mkdir -p build/sample
+	cp -R notebooks calls build/sample
+	cd build/sample && BEDROCK_LOCAL=account TQDM_DISABLE=1 $(CURDIR)/$(BIN)/batchbook run --run sample \
+		--calls $(SYNTHETIC) $(foreach name,headings paragraph json,--prompts notebooks/prompts/$(name).md)
+	cp build/sample/reports/sample/*.html reports/sample
 
 lab: $(STAMP) $(SYNTHETIC)
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir . notebooks/prepare.ipynb

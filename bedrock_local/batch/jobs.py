@@ -42,7 +42,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     submitted
         In seconds since 1970.
     number
-        How many jobs were created before it, the order of jobs of the same moment. Jobs of 0.1.0 do not have it.
+        How many jobs were created before it, the order of jobs of the same moment. Missing in older folders.
     is_queued
         Whether the quota made it wait for a slot.
     """
@@ -153,7 +153,7 @@ class Progress(msgspec.Struct, kw_only=True):
     offset: int = 0
     line: int = 0
     waiting: list[RecordRef] = []
-    # Folders of 0.1.0 have jobs under way: fields of a file keep the names that they had there.
+    # Older folders have jobs under way: the fields of a file keep the names that they had there.
     lease_holder: str = msgspec.field(name="asker", default="")
     lease_renewed: float = msgspec.field(name="asked", default=0.0)
     final_files: int = msgspec.field(name="settled", default=0)
