@@ -135,8 +135,35 @@ class BodyTemplate(NamedTuple):
     text_bytes: int
 
 
-def make_body_template(prompt: Prompt, calls: pl.DataFrame) -> BodyTemplate:
-    """Split the bodies of a prompt into constant pieces and a source of values.
+@dataclass(frozen=True)
+class ColumnCounts:
+    """How many values of a column keep jinja2 necessary; the counts of parts of the calls add up to those of all.
+
+    Attributes
+    ----------
+    missing
+        Values that are missing.
+    blank
+        Texts that are empty or white space.
+    other
+        Values of a type that `str` may not write as jinja2 does.
+    """
+
+    missing: int = 0
+    blank: int = 0
+    other: int = 0
+
+    def __add__(self, more: ColumnCounts) -> ColumnCounts:
+        return ColumnCounts(self.missing + more.missing, self.blank + more.blank, self.other + more.other)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether `str` writes every value of the column as jinja2 would."""
+        return not self.missing and not self.other
+
+
+def make_body_template(prompt: Prompt, columns: Mapping[str, ColumnCounts]) -> BodyTemplate:
+    """Split the bodies of a prompt into constant pieces and a source of values, by the counts of the calls' columns.
 
     Raises
     ------
@@ -148,7 +175,7 @@ def make_body_template(prompt: Prompt, calls: pl.DataFrame) -> BodyTemplate:
     if place is None:
         return BodyTemplate(prompt, (b"", b""), WholeBody(prompt), system_bytes)
     before, after = place
-    if parts is None or not is_plain(*parts, calls):
+    if parts is None or not is_plain(*parts, columns):
         return BodyTemplate(prompt, (before, after), RenderedText(prompt), system_bytes)
     texts, names = parts
     pieces = [escape(text) for text in texts]
@@ -179,22 +206,24 @@ def split_body(body: bytes, text: bytes) -> tuple[bytes, bytes] | None:
     return (pieces[0], pieces[1]) if len(pieces) == 2 else None
 
 
-def is_plain(texts: Sequence[str], names: Sequence[str], calls: pl.DataFrame) -> bool:
+def is_plain(texts: Sequence[str], names: Sequence[str], columns: Mapping[str, ColumnCounts]) -> bool:
     """Return whether texts and variables can be joined without jinja2, which raises the errors of all others."""
-    if not all(name in calls.columns and is_text(calls[name]) for name in names):
+    if not all(name in columns and columns[name].is_text for name in names):
         return False
-    return bool(names) and (any(text.strip() for text in texts) or any(has_words(calls[name]) for name in names))
+    return bool(names) and (any(text.strip() for text in texts) or any(not columns[name].blank for name in names))
 
 
-def is_text(column: pl.Series) -> bool:
-    """Return whether `str` writes every value of a column as jinja2 would."""
+def count_columns(calls: pl.DataFrame) -> dict[str, ColumnCounts]:
+    """Count in each column of some calls the values that a template cannot insert without jinja2."""
+    return {column.name: count_column(column) for column in calls.iter_columns()}
+
+
+def count_column(column: pl.Series) -> ColumnCounts:
+    """Count the values of one column that a template cannot insert without jinja2."""
     kind = column.dtype
-    return column.null_count() == 0 and (kind in {pl.String, pl.Boolean} or kind.is_numeric())
-
-
-def has_words(column: pl.Series) -> bool:
-    """Return whether no value of a column is empty or white space."""
-    return column.dtype != pl.String or column.str.contains(WORDS).all()
+    blank = int((~column.str.contains(WORDS)).sum()) if kind == pl.String else 0
+    other = 0 if kind in {pl.String, pl.Boolean} or kind.is_numeric() else len(column)
+    return ColumnCounts(column.null_count(), blank, other)
 
 
 def make_values(values: Iterable[bytes], text_bytes: Iterable[int]) -> BodyValues:

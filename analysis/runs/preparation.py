@@ -39,7 +39,8 @@ def prepare(
 ) -> Run:
     """Write the run: every call with every prompt as records in files that fit the quotas. Nothing is sent.
 
-    Preparing the same again returns the run that is there; the files have the same bytes wherever they are made.
+    Preparing the same again, in any order of the calls, returns the run that is there; the files have the same bytes
+    wherever they are made. Records and lines follow `call_id` by bytes; `calls.parquet` has the calls as they came.
     A run that was sent keeps its files, also when the quotas have changed.
 
     Parameters
@@ -76,10 +77,12 @@ def prepare(
         One record is larger than an input file may be.
     """
     frame = check_calls(read_frame(calls))
+    # Ids, names and files come from the calls in this order, so that they depend on the set of calls alone.
+    by_id = frame.sort("call_id")
     variants = [prompts] if isinstance(prompts, Prompt) else list(prompts)
     for prompt in variants:
         check_template(prompt)
-    request = build_request(frame, variants, quota_year, quotas or {})
+    request = build_request(by_id, variants, quota_year, quotas or {})
     name = name or name_request(request)
     check_name(name, "the run's name", error=RunError)
     run = Run(Path(into) / name)
@@ -89,7 +92,7 @@ def prepare(
     # Written beside its place and renamed, so that no other process sees half a run.
     with TemporaryDirectory(prefix=f".{name}-", dir=run.folder.parent) as unfinished:
         draft = Path(unfinished) / name
-        write_run(draft, frame, variants, request)
+        write_run(draft, frame, by_id, variants, request)
         if not move_into_place(draft, run.folder):
             return check_same(run, request)
     return run
@@ -117,13 +120,15 @@ def move_into_place(draft: Path, folder: Path) -> bool:
     return True
 
 
-def write_run(folder: Path, calls: pl.DataFrame, prompts: Sequence[Prompt], request: Mapping[str, Any]) -> None:
-    """Write all files that a run has before it is sent."""
+def write_run(
+    folder: Path, calls: pl.DataFrame, by_id: pl.DataFrame, prompts: Sequence[Prompt], request: Mapping[str, Any]
+) -> None:
+    """Write all files that a run has before it is sent; the calls stay in their own order, records follow their ids."""
     limits = msgspec.convert(request["quotas"], dict[str, Quotas])
     by_base = {find_model(model_id).base: values for model_id, values in limits.items()}
     folder.mkdir()
     write_calls(folder / "calls.parquet", calls)
-    records = write_records(calls, prompts, into=folder / "input", find_quotas=by_base.__getitem__)
+    records = write_records(by_id, prompts, into=folder / "input", find_quotas=by_base.__getitem__)
     records.write_parquet(folder / "records.parquet")
     (folder / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(request), indent=2) + b"\n")
     # The input files can be written again from these two; the calls may be nowhere else.
@@ -190,7 +195,7 @@ def build_request(
 
 
 def digest_calls(calls: pl.DataFrame) -> str:
-    """Return the SHA-256 of the values of all rows, in order, whatever the frame was read from."""
+    """Return the SHA-256 of the values of all rows, whatever the frame was read from; the order of the rows counts."""
     digest = hashlib.sha256()
     encoder = msgspec.json.Encoder(enc_hook=str)
     for row in calls.iter_rows():

@@ -54,7 +54,8 @@ def test_every_known_model_is_of_one_family_that_writes(model):
 
 def test_a_model_whose_format_is_not_known_is_named_with_the_cure():
     with pytest.raises(
-        ModelError, match=r"acme\.talker-v1:0: the InvokeModel format of acme models is not known here; set invocation_type"
+        ModelError,
+        match=r"acme\.talker-v1:0: the InvokeModel format of acme models is not known here; set invocation_type",
     ):
         find_family(find_model("acme.talker-v1:0"), "InvokeModel")
 

@@ -16,7 +16,14 @@ from analysis.facts.models import find_model
 from analysis.facts.quotas import find_quotas
 from analysis.families import FAMILIES, find_family, only_read
 from analysis.prompts import Prompt
-from analysis.requests.body_templates import ColumnValues, RenderedText, WholeBody, make_body_template
+from analysis.requests.body_templates import (
+    ColumnCounts,
+    ColumnValues,
+    RenderedText,
+    WholeBody,
+    count_columns,
+    make_body_template,
+)
 from analysis.requests.records import describe_record, write_records
 
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
@@ -148,8 +155,23 @@ def test_every_family_that_is_written_is_compared():
 )
 def test_what_can_be_put_in_place_is_put_in_place(template, model_id, source):
     frame = pl.DataFrame({"transcript": ["Hi."], "seconds": [3], "day": [date(2026, 1, 2)]})
-    template = make_body_template(Prompt(name="short", model_id=model_id, template=template), frame)
+    template = make_body_template(Prompt(name="short", model_id=model_id, template=template), count_columns(frame))
     assert type(template.source) is source
+
+
+@given(st.lists(st.fixed_dictionaries({"transcript": texts | st.none(), "day": st.dates() | st.none()})), st.data())
+def test_the_counts_of_parts_add_up_to_those_of_all(rows, data):
+    frame = pl.DataFrame(rows, {"transcript": pl.String, "day": pl.Date})
+    cut = data.draw(st.integers(0, len(rows)))
+    parts = [count_columns(part) for part in (frame[:cut], frame[cut:])]
+    assert {name: parts[0][name] + parts[1][name] for name in frame.columns} == count_columns(frame)
+
+
+def test_missing_and_blank_values_and_those_that_str_writes_otherwise_are_counted():
+    frame = pl.DataFrame(
+        {"text": ["a", " \x1c", "", None], "day": [date(2026, 1, 2), None, None, None], "n": [1, 2, 3, 4]}
+    )
+    assert count_columns(frame) == {"text": ColumnCounts(1, 2, 0), "day": ColumnCounts(3, 0, 4), "n": ColumnCounts()}
 
 
 def test_fields_of_the_prompt_that_take_the_place_of_the_text_stay(tmp_path):

@@ -1,13 +1,18 @@
 import json
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from analysis.errors import ModelError, PromptError, QuotaError
 from analysis.facts.quotas import Quotas, find_quotas
 from analysis.prompts import Prompt
+from analysis.requests.input_files import InputFile
 from analysis.requests.records import ID_LENGTH, RECORD_SCHEMA, check_ids, describe_record, write_records
 
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
@@ -221,7 +226,40 @@ def test_quotas_are_asked_for_by_the_base_model(tmp_path):
     assert asked == ["anthropic.claude-sonnet-4-6"]
 
 
-def test_two_requests_that_get_one_id_are_named():
+def test_two_requests_of_a_job_that_get_one_id_are_named():
     records = pl.DataFrame({"record_id": ["a", "b", "a"], "call_id": ["c1", "c2", "c3"]})
-    with pytest.raises(QuotaError, match="calls 'c1' and 'c3' have the same record id by chance; leave one"):
-        check_ids(records)
+    with pytest.raises(QuotaError, match="job01: calls 'c1' and 'c3' have the same record id by chance; leave one"):
+        check_ids(records, [InputFile(1, 0, 0, 2), InputFile(1, 1, 2, 3)])
+
+
+def test_two_jobs_may_share_an_id_since_their_outputs_are_read_apart():
+    records = pl.DataFrame({"record_id": ["a", "b", "a"], "call_id": ["c1", "c2", "c3"]})
+    check_ids(records, [InputFile(1, 0, 0, 2), InputFile(2, 0, 2, 3)])
+
+
+@given(
+    rows=st.dictionaries(st.text(max_size=4), st.sampled_from(["same", "other", "É"]), min_size=1, max_size=9),
+    samples=st.integers(1, 2),
+    data=st.data(),
+)
+def test_any_order_of_the_calls_gives_the_same_bytes(rows, samples, data):
+    calls = pl.DataFrame(list(rows.items()), {"call_id": pl.String, "transcript": pl.String}, orient="row")
+    shuffled = calls[data.draw(st.permutations(range(len(calls))))]
+    prompts = [make_prompt("a", samples=samples), make_prompt("b", template="{{ transcript | upper }}")]
+    with TemporaryDirectory() as folder:
+        one, two = Path(folder, "1"), Path(folder, "2")
+        frames = [
+            write(into, frame, *prompts, records_per_file=2, records_per_job=4)
+            for into, frame in ((one, calls), (two, shuffled))
+        ]
+        assert list_files(one) == list_files(two)
+    assert_frame_equal(*frames)
+    assert frames[0]["call_id"].unique(maintain_order=True).to_list() == sorted(rows, key=str.encode)
+
+
+def test_equal_calls_are_numbered_in_the_order_of_their_ids(tmp_path):
+    calls = pl.DataFrame({"call_id": ["c9", "c10", "C1"], "transcript": ["same"] * 3})
+    records = write(tmp_path / "all", calls, make_prompt())
+    first = write(tmp_path / "one", calls[:1], make_prompt())
+    assert records["call_id"].to_list() == ["C1", "c10", "c9"]
+    assert records["record_id"][0] == first["record_id"][0]
