@@ -48,6 +48,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Texts at which an answer ends.
     samples
         The number of answers to the same call.
+    repeat
+        1; a higher number gives every record another id, so that what has been answered is asked again.
     additional_fields
         Further fields of the request body, as the model names them.
     """
@@ -63,6 +65,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     top_k: int | None = None
     stop_sequences: tuple[str, ...] = ()
     samples: int = 1
+    repeat: int = 1
     additional_fields: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
@@ -73,6 +76,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             )
         if self.max_tokens < 1 or not 1 <= self.samples <= MOST_SAMPLES:
             raise PromptError(self.name, f"max_tokens must be 1 or more, samples 1 to {MOST_SAMPLES}")
+        if self.repeat < 1:
+            raise PromptError(self.name, f"repeat is {self.repeat}", "write 1, or a higher number to ask again")
         compile_template(self)
 
 

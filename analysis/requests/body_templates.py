@@ -184,11 +184,13 @@ def make_body_template(prompt: Prompt, columns: Mapping[str, ColumnCounts]) -> B
 
 
 def digest_prompts(prompts: Iterable[Prompt]) -> list[bytes]:
-    """Digest the request of each prompt without the calls; equal prompts are numbered, so that their digests differ."""
+    """Digest the request and `repeat` of each prompt without the calls; equal prompts are numbered, so they differ."""
     met: Counter[bytes] = Counter()
     digests = []
     for prompt in prompts:
-        request = encode([prompt.model_id, prompt.invocation_type, write_request(prompt, prompt.template)])
+        parts = [prompt.model_id, prompt.invocation_type, write_request(prompt, prompt.template)]
+        # Left out where it is 1, so that it changes no id of a prompt that does not use it.
+        request = encode(parts if prompt.repeat == 1 else [*parts, prompt.repeat])
         met[request] += 1
         digests.append(hashlib.sha256(request + b"%d" % met[request]).digest())
     return digests

@@ -93,6 +93,7 @@ def test_several_places_keep_their_order(tmp_path):
         (HEADER + "max_tokens: many\n", r"Expected `int`, got `str` - at `\$.max_tokens`"),
         (HEADER + "max_tokens: 0\n", "max_tokens must be 1 or more, samples 1 to 1000"),
         (HEADER + "samples: 0\n", "max_tokens must be 1 or more, samples 1 to 1000"),
+        (HEADER + "repeat: 0\n", "repeat is 0; write 1, or a higher number to ask again"),
         (HEADER + "stop_sequences: END\n", "Expected `array`, got `str`"),
         (HEADER + "invocation_type: Batch\n", "Invalid enum value 'Batch'"),
         (HEADER + "name: Short Notes\n", "'Short Notes' cannot be used in job names"),

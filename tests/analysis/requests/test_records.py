@@ -112,6 +112,7 @@ def test_the_same_request_has_the_same_id_in_any_run(tmp_path):
         make_prompt(temperature=0.0),
         make_prompt(model_id=SONNET),
         make_prompt(invocation_type="Converse"),
+        make_prompt(repeat=2),
     ],
 )
 def test_another_request_has_another_id(tmp_path, other):
@@ -129,6 +130,20 @@ def test_equal_calls_are_records_of_their_own(tmp_path):
 def test_equal_variants_are_records_of_their_own(tmp_path):
     records = write(tmp_path, make_calls("x"), make_prompt("a"), make_prompt("b"))
     assert records["record_id"].n_unique() == 2
+
+
+@given(repeats=st.lists(st.integers(1, 3), min_size=1, max_size=4), samples=st.integers(1, 2))
+def test_repeats_change_ids_and_nothing_else_of_the_lines(repeats, samples):
+    prompts = [make_prompt(f"p{place}", repeat=repeat, samples=samples) for place, repeat in enumerate(repeats)]
+    calls = make_calls("x", "same", "same")
+    with TemporaryDirectory() as folder:
+        records = write(Path(folder, "all"), calls, *prompts)
+        bodies = {json.dumps(line["modelInput"]) for line in read_lines(Path(folder, "all"), records)}
+        alone = write(Path(folder, "alone"), calls, prompts[-1])
+    assert records["record_id"].n_unique() == len(records)
+    assert len(bodies) == 2
+    if repeats.count(repeats[-1]) == 1:
+        assert records.filter(variant=prompts[-1].name)["record_id"].to_list() == alone["record_id"].to_list()
 
 
 def test_samples_of_a_call_are_numbered_from_1(tmp_path):
