@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from analysis.aws.session import CREDENTIAL_ERRORS, NETWORK_ERRORS, is_busy
 from analysis.errors import JobError
 from analysis.jobs.ledger import JobState, Ledger
+from analysis.jobs.statuses import INTENDED
 
 if TYPE_CHECKING:
     from types_boto3_bedrock import BedrockClient
@@ -107,13 +108,33 @@ class PlannedJob:
         return f"{self.run[:24]}-"
 
 
-def refresh_jobs(planned: Sequence[PlannedJob], ledger: Ledger, bedrock: BedrockClient) -> list[JobState]:
-    """Update the latest try of each job; jobs without an ARN are looked for in one listing."""
+def refresh_jobs(
+    planned: Sequence[PlannedJob], ledger: Ledger, bedrock: BedrockClient, *, is_first: bool = True
+) -> list[JobState]:
+    """Update the latest try of each job; jobs without an ARN are looked for in one listing.
+
+    After the first step of a call the ledger has what the account had, so only a request without a response is a
+    reason to list again.
+    """
     latest = ledger.latest()
     states = [latest.get(job.key, JobState(job.key)) for job in planned]
-    is_lost = any(not state.job_arn and not state.is_finished for state in states)
-    listed = list(list_jobs(bedrock, nameContains=planned[0].run_prefix)) if is_lost else []
-    return [refresh_job(state, job, listed, ledger, bedrock) for state, job in zip(states, planned, strict=True)]
+    waiting = [state for state in states if not state.job_arn and not state.is_finished]
+    is_lost = any(is_first or state.status == INTENDED for state in waiting)
+    listed = index_by_prefix(list_jobs(bedrock, nameContains=planned[0].run_prefix)) if is_lost else {}
+    return [
+        refresh_job(state, job, listed.get(job.prefix, []), ledger, bedrock)
+        for state, job in zip(states, planned, strict=True)
+    ]
+
+
+def index_by_prefix(listed: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Group the jobs of a listing by what their names have before try and digest, so that each job finds its own."""
+    # The digest of a name costs one of all input, so a waiting job is not compared with every job that is listed.
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for summary in listed:
+        parts = summary["jobName"].rsplit("-", 2)
+        groups.setdefault(f"{parts[0]}-", []).append(summary)
+    return groups
 
 
 def count_sent(job: PlannedJob, state: JobState) -> int:

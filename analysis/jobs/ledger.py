@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -105,20 +105,24 @@ class Ledger:
 
     def read(self) -> list[dict[str, Any]]:
         """Read the events; a line that a crash cut off is skipped, and its job is found again by listing."""
-        events = []
-        for line in self.file.read_bytes().split(b"\n") if self.file.exists() else []:
-            with suppress(msgspec.DecodeError):
-                events.append(msgspec.json.decode(line, type=dict[str, Any]))
-        return events
+        return list(self.read_lines())
+
+    def read_lines(self) -> Iterator[dict[str, Any]]:
+        """Yield the events one by one, since all those of ten thousand jobs take hundreds of megabytes."""
+        decoder = msgspec.json.Decoder(dict[str, Any])
+        if self.file.exists():
+            with self.file.open("rb") as lines:
+                for line in lines:
+                    with suppress(msgspec.DecodeError):
+                        yield decoder.decode(line)
 
     def replay(self) -> list[JobState]:
         """List every try of every job, in the order of their first events."""
-        states: dict[tuple[str, int], JobState] = {}
-        for event in self.read():
+        fields: dict[tuple[str, int], dict[str, Any]] = {}
+        for event in self.read_lines():
             if "job_key" in event:
-                key = (event["job_key"], event["job_try"])
-                states[key] = apply_event(states.get(key, JobState(*key)), event)
-        return list(states.values())
+                fields.setdefault((event["job_key"], event["job_try"]), {}).update(event)
+        return [apply_event(JobState(*key), merged) for key, merged in fields.items()]
 
     def latest(self) -> dict[str, JobState]:
         """Return the latest try of each job by its key."""

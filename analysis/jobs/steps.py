@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,11 +52,21 @@ class Account:
     output: Mapping[str, Any] = field(default_factory=dict)
 
 
-def take_step(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -> list[JobState]:
+def take_step(
+    planned: Sequence[PlannedJob], ledger: Ledger, account: Account, *, is_first: bool = True
+) -> list[JobState]:
     """Update the state of unfinished jobs, and create missing ones as far as the quota allows.
 
     Can be repeated at any time: a job that exists is adopted, never created twice. A job that Bedrock refuses does not
     keep the others from being created.
+
+    Parameters
+    ----------
+    planned, ledger, account
+        The jobs that the run needs, what is known of them, and where they are created.
+    is_first
+        Whether this is the first step of a call: jobs that the ledger lost are looked for in the account. Later steps
+        list it only where a request was sent and no response was read.
 
     Returns
     -------
@@ -68,7 +79,7 @@ def take_step(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -
         The account's jobs cannot be read. Temporary errors are raised as botocore has them.
     """
     with ledger.lock():
-        states = dict(zip(planned, refresh_jobs(planned, ledger, account.bedrock), strict=True))
+        states = dict(zip(planned, refresh_jobs(planned, ledger, account.bedrock, is_first=is_first), strict=True))
         for job in choose_jobs_to_create(states, account):
             states[job] = create_job(states[job], job, ledger, account)
     return list(states.values())
@@ -77,19 +88,21 @@ def take_step(planned: Sequence[PlannedJob], ledger: Ledger, account: Account) -
 def choose_jobs_to_create(states: Mapping[PlannedJob, JobState], account: Account) -> Iterator[PlannedJob]:
     """Yield the jobs to create now: those without an ARN, as many of each model as the quota allows."""
     room: dict[str, int] = {}
+    unfinished: Counter[str] | None = None
     for job in [job for job, state in states.items() if not state.job_arn and not state.is_finished]:
         base = find_model(job.model_id).base
+        unfinished = count_unfinished(account) if unfinished is None else unfinished
         if base not in room:
-            room[base] = account.unfinished_jobs(base) - count_unfinished(base, account)
+            room[base] = account.unfinished_jobs(base) - unfinished[base]
         if room[base] > 0:
             room[base] -= 1
             yield job
 
 
-def count_unfinished(base: str, account: Account) -> int:
-    """Count all unfinished jobs of a model in the account, not only those of this run."""
+def count_unfinished(account: Account) -> Counter[str]:
+    """Count all unfinished jobs in the account by base model id, not only those of this run."""
     running = (job for status in UNFINISHED for job in list_jobs(account.bedrock, statusEquals=status))
-    return sum(find_model(job["modelId"]).base == base for job in running)
+    return Counter(find_model(job["modelId"]).base for job in running)
 
 
 def create_job(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -> JobState:
@@ -126,7 +139,7 @@ def handle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger:
         return replace(state, status=PLANNED, message=message)
     if is_busy(error.response):
         return state  # the job may exist all the same: the next step finds it, or sends the same token again
-    adopted = adopt(state, job, list_jobs(account.bedrock, nameContains=job.run_prefix), ledger)
+    adopted = adopt(state, job, list_jobs(account.bedrock, nameContains=job.prefix), ledger)
     if adopted is not None:
         return adopted
     facts = {"status": REFUSED, "message": f"{code}: {message}; {CURES.get(code, 'see docs/aws.md')}"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,11 +32,12 @@ def plan_retries(run: Run, planned: Sequence[PlannedJob], s3: S3Client) -> None:
     one job. The caller holds the sending lock.
     """
     count_unanswered(run, planned, s3)
+    created = list_created_tries(run)
     for job, state in zip(planned, list_latest(run, planned), strict=True):
         if state.status == REFUSED:
             plan_try(run, state, state.job_try)
         elif state.is_unproductive and not is_settled(run, job, state):
-            retry = write_retry_input(run, job, state)
+            retry = write_retry_input(run, job, state, read_answered(run, job, created[job.key]))
             unanswered = retry.get("records", job.records)
             if unanswered == state.left:
                 plan_try(run, state, state.job_try + 1, **retry)
@@ -45,11 +47,12 @@ def plan_retries(run: Run, planned: Sequence[PlannedJob], s3: S3Client) -> None:
 
 def count_unanswered(run: Run, planned: Sequence[PlannedJob], s3: S3Client) -> None:
     """Download the output of jobs that ended early, and write to the ledger how many records have no answer."""
+    created = list_created_tries(run)
     for job, state in zip(planned, list_latest(run, planned), strict=True):
         if state.is_unproductive and state.job_arn:
-            for created in list_created_tries(run, job):
-                download_job(run, created, s3)
-            answered = read_answered(run, job)
+            for each in created[job.key]:
+                download_job(run, each, s3)
+            answered = read_answered(run, job, created[job.key])
             unanswered = sum(1 for file in job.files for _ in read_unanswered(file, answered))
             if unanswered != state.left:
                 run.ledger.append("left", job_key=job.key, job_try=state.job_try, left=unanswered)
@@ -61,7 +64,7 @@ def plan_try(run: Run, state: JobState, job_try: int, **fields: Any) -> None:
         run.ledger.append("planned", job_key=state.job_key, job_try=job_try, status=PLANNED, message="", **fields)
 
 
-def write_retry_input(run: Run, job: PlannedJob, state: JobState) -> dict[str, Any]:
+def write_retry_input(run: Run, job: PlannedJob, state: JobState, answered: Set[str]) -> dict[str, Any]:
     """Write the input files of the next try, and return `folder` and `records` for the ledger.
 
     Where no record has an answer, the files of the first try are sent again: nothing is written or returned.
@@ -71,7 +74,6 @@ def write_retry_input(run: Run, job: PlannedJob, state: JobState) -> dict[str, A
     for leftover in (draft, final):
         shutil.rmtree(leftover, ignore_errors=True)  # of a process that was killed before it wrote to the ledger
     draft.mkdir()
-    answered = read_answered(run, job)
     records = sum(copy_unanswered(file, draft / file.name, answered) for file in job.files)
     if records == job.records:
         shutil.rmtree(draft)
@@ -102,10 +104,10 @@ def read_unanswered(file: Path, answered: Set[str]) -> Iterator[bytes]:
         yield from (line for line in lines if decoder.decode(line).record_id not in answered)
 
 
-def read_answered(run: Run, job: PlannedJob) -> set[str]:
+def read_answered(run: Run, job: PlannedJob, created: Sequence[JobState]) -> set[str]:
     """Read the ids of the records that the output of any try of a job answers."""
     answered: set[str] = set()
-    for state in list_created_tries(run, job):
+    for state in created:
         folder = output_folder(run, state)
         if folder.exists() and list_outputs(folder):
             outputs = scan_outputs(folder, model_id=job.model_id).filter(pl.col("error_kind").is_null())
@@ -113,9 +115,13 @@ def read_answered(run: Run, job: PlannedJob) -> set[str]:
     return answered
 
 
-def list_created_tries(run: Run, job: PlannedJob) -> list[JobState]:
-    """List the tries of a job that Bedrock has created."""
-    return [state for state in run.ledger.replay() if state.job_key == job.key and state.job_arn]
+def list_created_tries(run: Run) -> dict[str, list[JobState]]:
+    """List the tries that Bedrock has created, by the key of their job; an absent job has none."""
+    created: dict[str, list[JobState]] = defaultdict(list)
+    for state in run.ledger.replay():
+        if state.job_arn:
+            created[state.job_key].append(state)
+    return created
 
 
 def download_job(run: Run, state: JobState, s3: S3Client) -> None:

@@ -48,7 +48,8 @@ def load_jobs(run: Run) -> pl.DataFrame:
     """
     planned = {job.key: job for job in plan_jobs(run)}
     states = run.ledger.replay()
-    states += [JobState(key) for key in planned if key not in {state.job_key for state in states}]
+    seen = {state.job_key for state in states}
+    states += [JobState(key) for key in planned if key not in seen]
     rows = [describe_job(state, planned[state.job_key]) for state in states]
     return pl.DataFrame(rows, schema=JOB_SCHEMA).sort("job_key", "job_try")
 

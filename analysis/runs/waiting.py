@@ -70,9 +70,9 @@ def take_first_step(
 
 
 def take_step_if_possible(planned: Sequence[PlannedJob], run: Run, account: Account) -> Sequence[JobState]:
-    """Take a step; return no states when a service is busy or there is no network, as when a laptop was closed."""
+    """Take a further step; return no states when a service is busy or the network is away, as with a closed laptop."""
     try:
-        return steps.take_step(planned, run.ledger, account)
+        return steps.take_step(planned, run.ledger, account, is_first=False)
     except (*NETWORK_ERRORS, ClientError, StorageError) as error:
         # Nothing is printed here: the clients print a notice when an outage lasts.
         if is_passing(error) or is_passing(error.__cause__):

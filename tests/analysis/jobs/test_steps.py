@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, SSLError, 
 from analysis import Prompt, prepare
 from analysis.aws.session import EMULATOR_ROLE
 from analysis.errors import JobError
+from analysis.jobs import batch
 from analysis.jobs.steps import count_unfinished, stop_jobs, take_step
 from analysis.runs.retries import plan_retries
 from analysis.runs.status import plan_jobs
@@ -114,15 +115,14 @@ def test_unfinished_jobs_of_every_status_count(run, account, tmp_path, seconds, 
     while (state := take_step(plan_jobs(run), run.ledger, account)[0]).status != status:
         pass
     assert not state.is_finished
-    assert count_unfinished("anthropic.claude-haiku-4-5-20251001-v1:0", account) == 1
-    assert count_unfinished("amazon.nova-micro-v1:0", account) == 0
+    assert count_unfinished(account) == {"anthropic.claude-haiku-4-5-20251001-v1:0": 1}
 
 
 def test_a_job_that_is_stopping_counts_as_unfinished(run, account, tmp_path):
     write_settings(tmp_path / "emulator", Settings(seconds={"Submitted": HOUR, "Stopping": HOUR}))
     take_step(plan_jobs(run), run.ledger, account)
     stop_jobs(plan_jobs(run), run.ledger, account.bedrock)
-    assert count_unfinished("anthropic.claude-haiku-4-5-20251001-v1:0", account) == 1
+    assert count_unfinished(account) == {"anthropic.claude-haiku-4-5-20251001-v1:0": 1}
 
 
 def test_a_refusal_that_made_the_job_after_all_is_one_job(run, account):
@@ -240,6 +240,53 @@ def test_a_listing_that_is_refused_for_a_while_is_waited_out(run, account):
     busy = busy_at_first(account, "get_paginator", 3)
     (state,) = wait_for_jobs(run, planned, busy, states, pause=0.05, sleep=lambda seconds: None)
     assert state.status == "Completed"
+
+
+def count_listings(account):
+    """Count the pages of jobs that an account is asked for, by the filter."""
+    filters, paginator = [], account.bedrock.get_paginator("list_model_invocation_jobs")
+
+    class Counted:
+        def paginate(self, **given):
+            filters.extend(given)
+            return paginator.paginate(**given)
+
+    return filters, replace(account, bedrock=Changed(account.bedrock, get_paginator=lambda name: Counted()))
+
+
+def test_the_account_is_searched_in_the_first_step_alone(run, account):
+    filters, counted = count_listings(replace(account, unfinished_jobs=lambda base: 0))
+    planned = plan_jobs(run)
+    for is_first in (True, False, False):
+        take_step(planned, run.ledger, counted, is_first=is_first)
+    assert filters.count("nameContains") == 1
+
+
+def test_a_try_that_may_have_arrived_is_looked_for_at_every_step(run, account):
+    filters, counted = count_listings(replace(account, unfinished_jobs=lambda base: 0))
+    run.ledger.append("intended", job_key="job01", job_try=1, status="intended")
+    for _ in range(2):
+        take_step(plan_jobs(run), run.ledger, counted, is_first=False)
+    assert filters.count("nameContains") == 2
+
+
+def test_unfinished_jobs_are_counted_once_a_step_for_all_models(account, run, tmp_path):
+    models = (HAIKU, "us.amazon.nova-micro-v1:0")
+    prompts = [Prompt(name=f"p{n}", model_id=model, template="{{ transcript }}") for n, model in enumerate(models)]
+    two = prepare(run.read_calls(), prompts, into=tmp_path / "two", name="two")
+    filters, counted = count_listings(replace(account, unfinished_jobs=lambda base: 0))
+    take_step(plan_jobs(two), two.ledger, counted)
+    assert filters.count("statusEquals") == 5
+
+
+def test_a_waiting_job_is_compared_only_with_those_of_its_own_name(run, account, tmp_path, count_calls):
+    write_settings(tmp_path / "emulator", Settings(min_records=1))
+    many = prepare_two(run, tmp_path / "many", records_per_job=20, min_records=1)
+    finish(many, account)
+    many.ledger.file.unlink()
+    names = count_calls(batch, "read_try")
+    take_step(plan_jobs(many), many.ledger, account)
+    assert len(names) == len(list_names(account)) == 5
 
 
 def refuse(code):

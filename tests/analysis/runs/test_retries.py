@@ -9,8 +9,11 @@ import polars as pl
 import pytest
 
 from analysis import collect, load_answers, load_jobs, open_run, prepare, read_calls, submit
+from analysis.aws.session import open_session
 from analysis.errors import JobError
+from analysis.jobs.ledger import Ledger
 from analysis.runs import confirm_cost, is_finished, retries
+from analysis.runs.status import plan_jobs
 
 from .conftest import make_calls, make_prompt
 
@@ -132,6 +135,21 @@ def test_no_record_is_paid_for_twice_when_the_ledger_is_cut_anywhere(half_done, 
         submit(half_done)
         assert collect(half_done).select(COUNTS).row(0) == (200, 200, 0, 0, 0), lines[kept]
     assert [name[:12] for name in list_account()] == ["demo-job01-1", "demo-job01-2"]
+
+
+def test_the_ledger_is_replayed_as_often_for_many_failed_jobs_as_for_one(set_up_emulator, tmp_path, count_calls):
+    set_up_emulator(faults={"job-failed": 1}, min_records=1)
+    replays = []
+    for jobs in (1, 4):
+        quotas = {"records_per_job": 40 // jobs, "min_records": 1}
+        run = prepare(make_calls(40), make_prompt(), into=tmp_path / f"runs{jobs}", name="demo", quotas=quotas)
+        with pytest.raises(JobError):
+            submit(run)
+        calls = count_calls(Ledger, "replay")
+        retries.plan_retries(run, plan_jobs(run), open_session("emulator").client("s3"))
+        replays.append(len(calls))
+    assert load_jobs(run)["job_try"].to_list() == [1, 2] * 4
+    assert replays[0] == replays[1]
 
 
 def test_leftover_input_of_a_try_that_was_not_made_is_overwritten(half_done):
