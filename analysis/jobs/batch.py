@@ -174,12 +174,21 @@ def adopt(state: JobState, job: PlannedJob, listed: Iterable[Mapping[str, Any]],
 
 
 def record_status(state: JobState, job: Mapping[str, Any], ledger: Ledger, event: str = "seen") -> JobState:
-    """Append what Bedrock reports of a job to the ledger, if anything has changed."""
+    """Append what Bedrock reports of a job to the ledger, if enough has changed."""
     news = replace(state, **read_job(job))
-    if news != state:
+    if has_moved(state, news):
         facts = {name: getattr(news, name) for name in read_job(job)}
         ledger.append("ended" if news.is_finished else event, job_key=news.job_key, job_try=news.job_try, **facts)
     return news
+
+
+def has_moved(before: JobState, now: JobState) -> bool:
+    """Return whether anything but the counts has changed, or a count by a tenth of the job."""
+    if replace(before, counts=now.counts) != now or before.counts.keys() != now.counts.keys():
+        return True
+    # A line for each look would make the ledger of a long run hundreds of megabytes.
+    least = max(1, now.counts.get("total", 0) / 10)
+    return any(abs(count - before.counts[name]) >= least for name, count in now.counts.items())
 
 
 def read_job(job: Mapping[str, Any]) -> dict[str, Any]:

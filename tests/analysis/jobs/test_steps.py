@@ -100,6 +100,21 @@ def test_a_status_that_nobody_knows_is_a_running_job(run, account):
     assert (state.status, state.is_finished) == ("Rebalancing", False)
 
 
+def test_a_running_job_is_written_down_when_a_tenth_of_it_has_moved(run, account):
+    done = iter([0, 0, 3, 9, 10, 12, 19, 31, 31, 100])
+
+    def get(jobIdentifier):  # noqa: N803
+        job = account.bedrock.get_model_invocation_job(jobIdentifier=jobIdentifier)
+        counts = {"totalRecordCount": 100, "processedRecordCount": next(done)}
+        return {name: job[name] for name in job if not name.endswith(("Count", "Time"))} | counts | {"status": "New"}
+
+    changed = replace(account, bedrock=Changed(account.bedrock, get_model_invocation_job=get))
+    seen = [take_step(plan_jobs(run), run.ledger, changed)[0].counts.get("processed") for _ in range(11)]
+    assert seen == [None, 0, 0, 3, 9, 10, 12, 19, 31, 31, 100]
+    written = [event["counts"]["processed"] for event in run.ledger.read() if event["event"] == "seen"]
+    assert written == [0, 10, 31, 100]
+
+
 @pytest.mark.parametrize(
     ("seconds", "status"),
     [
