@@ -16,7 +16,7 @@ from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.runs.folder import Run
 from analysis.runs.outcomes import explain_missing
 from analysis.runs.retries import download_job
-from analysis.runs.status import ON_DEMAND
+from analysis.runs.status import ON_DEMAND, sort_by_job
 
 JOINED = ("record_id", "call_id", "variant", "sample", "attempt", "model_id")  # columns of records that outputs need
 
@@ -223,4 +223,4 @@ def add_manifests(run: Run, jobs: pl.DataFrame, compared: pl.DataFrame) -> pl.Da
     frame = jobs.join(compared.group_by("job_key").agg(*sums, agrees=agrees), on="job_key", how="left")
     status = pl.col("job_key").replace_strict(statuses, default=None, return_dtype=pl.String).alias("status")
     counted = ("prepared", "answered", "failed", "missing", "unanswered", "why", "repeated", "unreadable")
-    return frame.select("job_key", status, *counted, *counts, "agrees").sort("job_key")
+    return sort_by_job(frame.select("job_key", status, *counted, *counts, "agrees"))

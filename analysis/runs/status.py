@@ -51,7 +51,13 @@ def load_jobs(run: Run) -> pl.DataFrame:
     seen = {state.job_key for state in states}
     states += [JobState(key) for key in planned if key not in seen]
     rows = [describe_job(state, planned[state.job_key]) for state in states]
-    return pl.DataFrame(rows, schema=JOB_SCHEMA).sort("job_key", "job_try")
+    return sort_by_job(pl.DataFrame(rows, schema=JOB_SCHEMA), "job_try")
+
+
+def sort_by_job(frame: pl.DataFrame, *others: str) -> pl.DataFrame:
+    """Sort rows by the number in their job key, and then by other columns: as text `job100` is before `job11`."""
+    key = pl.col("job_key")
+    return frame.sort(key.str.replace(r"\d+$", ""), key.str.extract(r"(\d+)$").cast(pl.Int64), *others)
 
 
 def describe_job(state: JobState, job: PlannedJob) -> dict[str, Any]:

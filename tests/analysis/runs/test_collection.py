@@ -3,10 +3,10 @@ import json
 import polars as pl
 import pytest
 
-from analysis import collect, count_errors, invoke, load_answers, load_manifests, prepare, submit
+from analysis import collect, count_errors, invoke, load_answers, load_jobs, load_manifests, prepare, submit
 from analysis.errors import RunError
-from analysis.runs import is_collected, is_finished
-from analysis.runs.collection import write_parts
+from analysis.runs import is_collected, is_finished, reconcile_run
+from analysis.runs.collection import write_manifests, write_parts
 
 from .conftest import NOVA, make_calls, make_prompt
 
@@ -131,6 +131,15 @@ def test_the_records_are_divided_into_jobs_once_whatever_the_number_of_jobs(emul
     write_parts(run)
     assert (len(filters), len(divisions)) == (0, 1)
     assert run.read_outputs()["call_id"].n_unique() == 40
+
+
+def test_jobs_are_in_the_order_of_their_numbers(tmp_path):
+    quotas = {"records_per_job": 1, "min_records": 1}
+    run = prepare(make_calls(101), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
+    write_manifests(run)
+    keys = [f"job{number:02}" for number in range(1, 102)]
+    assert load_jobs(run)["job_key"].to_list() == keys
+    assert reconcile_run(run)["job_key"].to_list() == keys
 
 
 def test_what_was_not_sent_cannot_be_collected(run):
