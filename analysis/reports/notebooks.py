@@ -26,18 +26,24 @@ LINK = re.compile(r'(<a href="[a-z_]+)\.ipynb"')
 
 
 def find_notebooks() -> Path:
-    """Find the folder of notebooks: `notebooks/` here, or beside the package.
+    """Find the folder of notebooks: `notebooks/` here, or else those that came with the package."""
+    here = Path("notebooks").resolve()
+    return here if (here / "prepare.ipynb").exists() else find_own_notebooks()
+
+
+def find_own_notebooks() -> Path:
+    """Find the notebooks that came with the package: inside it where a wheel was installed, beside it in a clone.
 
     Raises
     ------
     NotebookError
-        Neither exists.
+        The package came without notebooks.
     """
-    places = [Path("notebooks"), Path(__file__).parents[2] / "notebooks"]
-    for place in places:
+    package = Path(__file__).resolve().parents[1]
+    for place in (package / "notebooks", package.parent / "notebooks"):
         if (place / "prepare.ipynb").exists():
-            return place.resolve()
-    raise NotebookError(places[0].resolve(), "no notebooks here", "run the command in the folder of the project")
+            return place
+    raise NotebookError(package / "notebooks", "no notebooks here", "install batchbook from a wheel or a clone")
 
 
 def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> Path:

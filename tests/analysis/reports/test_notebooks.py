@@ -5,6 +5,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from analysis.errors import NotebookError
+from analysis.reports import notebooks
 from analysis.reports.notebooks import check_parameters, export_page, find_notebooks, list_parameters, run_notebook
 
 
@@ -40,6 +41,25 @@ def test_the_notebooks_are_found_where_the_command_is_run(tmp_path, monkeypatch)
 def test_elsewhere_those_beside_the_package_are_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find_notebooks() == Path(__file__).parents[3] / "notebooks"
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """The folder of a package that was installed elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(notebooks, "__file__", str(tmp_path / "analysis" / "reports" / "notebooks.py"))
+    return tmp_path / "analysis"
+
+
+def test_the_notebooks_of_a_wheel_are_inside_the_package(package):
+    (package / "notebooks").mkdir(parents=True)
+    (package / "notebooks" / "prepare.ipynb").touch()
+    assert find_notebooks() == package / "notebooks"
+
+
+def test_a_package_without_notebooks_says_so(package):
+    with pytest.raises(NotebookError, match="analysis/notebooks: no notebooks here; install batchbook from a wheel"):
+        find_notebooks()
 
 
 def test_an_unknown_parameter_is_refused_and_the_known_ones_named(tmp_path):
