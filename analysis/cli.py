@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from typer import Option
+from typer import Argument, Option
 
 from analysis.aws.session import EMULATOR, emulator_folder, find_region, open_session
 from analysis.errors import AnalysisError, CallsError, check_extra
@@ -18,6 +20,12 @@ STILL_RUNNING = 3
 INTERRUPTED = 130
 PORT = 4574
 COLUMNS = ("call_id", "transcript", "turn", "speaker", "text")
+NEXT_STEPS = """
+Next:
+    cd {folder}
+    batchbook make-calls    # synthetic calls; --calls also takes your own
+    batchbook run --calls calls/synthetic.parquet --prompts notebooks/prompts/paragraph.md
+    jupyter lab notebooks/prepare.ipynb    # the same, step by step"""
 
 app = typer.Typer(
     help="Batch inference on call transcripts with Amazon Bedrock: prepare, submit, collect, and what it cost.",
@@ -34,6 +42,36 @@ facts = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(facts, name="facts")
+
+
+def show_version(wanted: bool) -> None:  # noqa: FBT001 -- typer's way
+    """Print the version of the installed package and exit."""
+    if wanted:
+        typer.echo(f"batchbook {version('batchbook')}")
+        raise typer.Exit
+
+
+@app.callback()
+def read_options(
+    version: Annotated[bool, Option("--version", help="Print the version and exit.", callback=show_version)] = False,  # noqa: FBT002 -- typer's way
+) -> None:
+    """Read the options that stand before a command."""
+
+
+@app.command()
+def new(
+    folder: Annotated[Path, Argument(metavar="FOLDER", help="Folder for the notebooks; made if it does not exist.")],
+) -> None:
+    """Copy the notebooks and prompts to a folder.
+
+    They go to FOLDER/notebooks, which must not exist yet: nothing is overwritten.
+    """
+    from analysis.reports.notebooks import copy_notebooks
+
+    copies = copy_notebooks(folder)
+    notebooks = sum(copy.suffix == ".ipynb" for copy in copies)
+    typer.echo(f"{notebooks} notebooks and {len(copies) - notebooks} prompts in {folder / 'notebooks'}")
+    typer.echo(NEXT_STEPS.format(folder=shlex.quote(str(folder))))
 
 
 @app.command()

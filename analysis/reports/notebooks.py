@@ -6,6 +6,7 @@ import ast
 import math
 import os
 import re
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.errors import NotebookError, needs_extra
+from analysis.errors import NotebookError, StorageError, needs_extra
 
 # Otherwise the kernel prints a warning that its connection is not encrypted.
 QUIET = ["--IPKernelApp.log_level=50"]
@@ -44,6 +45,31 @@ def find_own_notebooks() -> Path:
         if (place / "prepare.ipynb").exists():
             return place
     raise NotebookError(package / "notebooks", "no notebooks here", "install batchbook from a wheel or a clone")
+
+
+def copy_notebooks(folder: Path) -> list[Path]:
+    """Copy the notebooks and prompts that came with the package to `notebooks/` in a folder, which may be a new one.
+
+    Returns
+    -------
+    copies
+        The files that were written, notebooks first.
+
+    Raises
+    ------
+    StorageError
+        There is a `notebooks` in the folder already, which is left as it is; or the folder cannot be made.
+    """
+    source, target = find_own_notebooks(), folder / "notebooks"
+    try:
+        target.mkdir(parents=True)
+        (target / "prompts").mkdir()
+    except OSError as error:
+        reason = "exists already" if target.exists() else f"cannot be made ({error.strerror})"
+        raise StorageError(target, reason, "choose another folder; nothing was written") from error
+    files = [*sorted(source.glob("*.ipynb")), *sorted(source.glob("prompts/*.md"))]
+    # Contents alone: an installed package may be read-only, and its copies are there to be edited.
+    return [Path(shutil.copyfile(file, target / file.relative_to(source))) for file in files]
 
 
 def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> Path:

@@ -2,6 +2,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from analysis import load_answers, open_run
 from analysis.cli import app, main
+from analysis.errors import StorageError
 from analysis.reports.notebooks import find_notebooks
 from analysis.reports.stages import STAGES
 from bedrock_local.settings import Settings, write_settings
@@ -46,7 +48,7 @@ def test_help_names_the_commands_and_what_they_do():
     result = call("--help")
     assert result.exit_code == 0
     assert "Batch inference on call transcripts with Amazon Bedrock" in result.stdout
-    for command in COMMANDS:
+    for command in [*COMMANDS, "new"]:
         assert re.search(rf"^  {command}  +[A-Z].+\w\.?$", result.stdout, re.MULTILINE), "cut off"
 
 
@@ -55,6 +57,37 @@ def test_help_explains_every_option(command):
     text = call(command, "--help").stdout
     options = re.findall(r"^  --\S+", text, re.MULTILINE)
     assert len(options) == len(re.findall(r"^  --\S+( <\S+>)?  +[A-Z]", text, re.MULTILINE)) >= 4
+
+
+def test_the_version_is_that_of_the_installed_package():
+    assert call("--version").stdout == f"batchbook {version('batchbook')}\n"
+
+
+def test_a_new_folder_gets_the_notebooks_and_the_next_commands(folder):
+    said = call("new", "my calls").stdout
+    assert said.startswith("6 notebooks and 3 prompts in my calls/notebooks\n\nNext:\n    cd 'my calls'\n")
+    own = find_notebooks()
+    files = {path.relative_to(own): path.read_bytes() for path in [*own.glob("*.ipynb"), *own.glob("prompts/*.md")]}
+    copies = folder / "my calls" / "notebooks"
+    assert {path.relative_to(copies): path.read_bytes() for path in copies.rglob("*.*")} == files
+    assert set(re.findall(r"^    batchbook (\S+)", said, re.MULTILINE)) == {"make-calls", "run"}
+
+
+def test_notebooks_that_are_there_are_left_alone(folder, capsys, monkeypatch):
+    (folder / "notebooks").mkdir()
+    (folder / "notebooks" / "prepare.ipynb").write_text("mine", encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["batchbook", "new", "."])
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    assert (
+        capsys.readouterr().err == "batchbook: notebooks: exists already; choose another folder; nothing was written\n"
+    )
+    assert [path.read_text(encoding="utf-8") for path in folder.rglob("*.*")] == ["mine"]
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(folder):
+    (folder / "file").touch()
+    assert isinstance(call("new", "file").exception, StorageError)
 
 
 def test_without_a_command_the_help_is_shown():
