@@ -55,6 +55,7 @@ def frames(tmp_path_factory):
         "calls": calls,
         "calls from AWS": read_aws(folder),
         "records": run.read_records(),
+        "input files": run.read_files(),
         "outputs": outputs,
         "jobs": load_jobs(run),
         "reconciliation": reconciliation,

@@ -58,6 +58,8 @@ class PlannedJob:
         The local input files.
     records
         How many lines the files have.
+    sha256
+        The SHA-256 of each file as hex digits, from when it was written; empty where it has to be taken now.
     """
 
     key: str
@@ -66,18 +68,22 @@ class PlannedJob:
     invocation_type: str
     files: tuple[Path, ...]
     records: int
+    sha256: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of run, model, invocation type and the contents of the files, as hex digits."""
-        return self.digest_files(self.files)
+        return self.digest_hashes(self.sha256) if self.sha256 else self.digest_files(self.files)
 
     def digest_files(self, files: Iterable[Path]) -> str:
         """Return the SHA-256 of run, model, invocation type and the contents of some files, as hex digits."""
+        return self.digest_hashes(map(hash_file, files))
+
+    def digest_hashes(self, hashes: Iterable[str]) -> str:
+        """Return the SHA-256 of run, model, invocation type and the hashes of some files, as hex digits."""
         digest = hashlib.sha256(f"{self.run}\0{self.model_id}\0{self.invocation_type}".encode())
-        for path in files:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+        for each in hashes:
+            digest.update(bytes.fromhex(each))
         return digest.hexdigest()
 
     def token(self, job_try: int) -> str:
@@ -106,6 +112,12 @@ class PlannedJob:
     def run_prefix(self) -> str:
         """What the names of all jobs of the run begin with."""
         return f"{self.run[:24]}-"
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def refresh_jobs(

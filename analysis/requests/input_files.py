@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import polars as pl
 
@@ -15,6 +16,23 @@ from analysis.errors import QuotaError
 from analysis.facts.quotas import Quotas
 
 COPY_RECORDS = 100
+
+VARIANT_SCHEMA = {
+    "variant": pl.String,
+    "records": pl.Int64,
+    "input_tokens_estimate": pl.Int64,
+    "longest_input_tokens": pl.Int64,
+}
+FILE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "job_key": pl.String,
+    "file": pl.String,
+    "model_id": pl.String,
+    "invocation_type": pl.String,
+    "records": pl.Int64,
+    "input_bytes": pl.Int64,
+    "sha256": pl.String,
+    "variants": pl.List(pl.Struct(VARIANT_SCHEMA)),
+}
 
 Block = tuple[pl.Series, bytes]  # sizes of lines, and the lines
 
@@ -81,13 +99,36 @@ def add_file_columns(records: pl.DataFrame, inputs: Sequence[InputFile]) -> pl.D
     return records.with_columns(job_key=pl.concat(job_keys), file=pl.concat(names), line=pl.concat(lines))
 
 
-def write_files(blocks: Iterable[Block], inputs: Sequence[InputFile], into: Path) -> None:
-    """Write blocks of lines to the input files, in order."""
+def describe_files(parts: Iterable[pl.DataFrame], digests: Iterable[str | None]) -> pl.DataFrame:
+    """Build one row per input file from the records and the SHA-256 of each."""
+    rows = [describe_file(sent, sha256) for sent, sha256 in zip(parts, digests, strict=True)]
+    return pl.DataFrame(rows, FILE_SCHEMA, orient="row")
+
+
+def describe_file(sent: pl.DataFrame, sha256: str | None) -> dict[str, Any]:
+    """Build the row of one input file from its records: what they share, and the sums over them and by variant."""
+    tokens = pl.col("input_tokens_estimate")
+    variants = sent.group_by("variant", maintain_order=True).agg(
+        records=pl.len(), input_tokens_estimate=tokens.sum(), longest_input_tokens=tokens.max()
+    )
+    return {
+        **sent.select("job_key", "file", "model_id", "invocation_type").row(0, named=True),
+        "records": len(sent),
+        "input_bytes": sent["input_bytes"].sum(),
+        "sha256": sha256,
+        "variants": variants.to_dicts(),
+    }
+
+
+def write_files(blocks: Iterable[Block], inputs: Sequence[InputFile], into: Path) -> list[str]:
+    """Write blocks of lines to the input files, in order, and return the SHA-256 of each as hex digits."""
+    digests = []
     for each, parts in groupby(split_blocks(blocks, inputs), key=itemgetter(0)):
         path = into / each.job_key / each.name
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
-            write_in_background(file, (lines for _, lines in parts))
+            digests.append(write_in_background(file, (lines for _, lines in parts)))
+    return digests
 
 
 def split_blocks(blocks: Iterable[Block], inputs: Sequence[InputFile]) -> Iterator[tuple[InputFile, memoryview]]:
@@ -105,15 +146,22 @@ def split_blocks(blocks: Iterable[Block], inputs: Sequence[InputFile]) -> Iterat
         first += len(here)
 
 
-def write_in_background(file: BinaryIO, parts: Iterable[memoryview]) -> None:
-    """Write each part in a thread while the next one is made."""
+def write_in_background(file: BinaryIO, parts: Iterable[memoryview]) -> str:
+    """Write each part in a thread while the next one is made, and return the SHA-256 of all as hex digits."""
+    digest = hashlib.sha256()
+
+    def write(part: memoryview) -> None:
+        file.write(part)
+        digest.update(part)
+
     with ThreadPoolExecutor(1) as writer:
         # At most one write waits, so memory holds two parts; writing releases the interpreter's lock.
-        written = writer.submit(int)
+        written = writer.submit(write, memoryview(b""))
         for part in parts:
             written.result()
-            written = writer.submit(file.write, part)
+            written = writer.submit(write, part)
         written.result()
+    return digest.hexdigest()
 
 
 def read_blocks(sizes: pl.Series, inputs: Sequence[InputFile], folder: Path) -> Iterator[Block]:

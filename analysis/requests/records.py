@@ -34,6 +34,7 @@ from analysis.requests.input_files import (
     InputFile,
     add_file_columns,
     check_sizes,
+    describe_files,
     read_blocks,
     split_records,
     write_files,
@@ -64,6 +65,13 @@ RECORD_SCHEMA = {
 }
 
 
+class RecordTables(NamedTuple):
+    """What was written: one row per record, and one row per input file, both in the order of the lines."""
+
+    records: pl.DataFrame
+    files: pl.DataFrame
+
+
 class VariantRecords(NamedTuple):
     """The records of one variant and some calls: ids, sizes of the lines, estimated tokens, parts of the lines."""
 
@@ -75,7 +83,7 @@ class VariantRecords(NamedTuple):
 
 def write_records(
     calls: pl.DataFrame, prompts: Sequence[Prompt], *, into: Path, find_quotas: Callable[[str], Quotas]
-) -> pl.DataFrame:
+) -> RecordTables:
     """Write the input files of a run.
 
     Prompts of one model and invocation type share jobs, which helps small runs over the minimum.
@@ -96,10 +104,14 @@ def write_records(
 
     Returns
     -------
-    frame
+    records
         One row per record, in the order of the lines: `record_id`, `call_id`, `variant`, `sample` and `attempt`
         (from 1), `model_id`, `invocation_type`, `job_key`, `file` (name in the job's folder), `line` (from 1),
         `input_bytes` (of the line), `input_tokens_estimate` (bytes of text / 4), `max_tokens`.
+    files
+        One row per input file, in the same order: `job_key`, `file`, `model_id`, `invocation_type`, `records`,
+        `input_bytes`, `sha256` (hex digits, taken while writing), `variants` (of each its `variant`, `records`,
+        `input_tokens_estimate` and `longest_input_tokens`, that of its longest record).
 
     Raises
     ------
@@ -116,26 +128,26 @@ def write_records(
     groups: dict[tuple[str, str], list[Prompt]] = {}
     for prompt in prompts:
         groups.setdefault((prompt.model_id, prompt.invocation_type), []).append(prompt)
-    frames: list[pl.DataFrame] = []
+    tables: list[RecordTables] = []
     jobs = 0
     into.mkdir(parents=True, exist_ok=True)
     for (model_id, _), members in groups.items():
         quotas = find_quotas(find_model(model_id).base)
-        records, files = write_jobs(calls, members, quotas, first_job=jobs + 1, into=into)
-        frames.append(add_file_columns(records, files).select(list(RECORD_SCHEMA)))
-        jobs = files[-1].job
-    return pl.concat(frames)
+        tables.append(write_jobs(calls, members, quotas, first_job=jobs + 1, into=into))
+        jobs += tables[-1].files["job_key"].n_unique()
+    return RecordTables(*map(pl.concat, zip(*tables, strict=True)))
 
 
 def write_jobs(
     calls: pl.DataFrame, prompts: Sequence[Prompt], quotas: Quotas, *, first_job: int, into: Path
-) -> tuple[pl.DataFrame, list[InputFile]]:
+) -> RecordTables:
     """Write the jobs of prompts that share a model."""
     variants, spool = list_variants(prompts), into / ".spool"
     # Sizes are known once all is written. Mostly counts alone decide, and then the files are only moved.
     expected = split_records(pl.zeros(len(calls) * len(variants), pl.Int64, eager=True), quotas, first_job=first_job)
     frames: list[pl.DataFrame] = []
-    write_files(collect_frames(make_record_batches(calls, prompts), frames, expected[-1].end), expected, spool)
+    batches = collect_frames(make_record_batches(calls, prompts), frames, expected[-1].end)
+    digests = write_files(batches, expected, spool)
     records = calls.select("call_id").join(variants, how="cross", maintain_order="left_right").hstack(pl.concat(frames))
     check_sizes(records, quotas)
     files = split_records(records["input_bytes"], quotas, first_job=first_job)
@@ -144,9 +156,10 @@ def write_jobs(
         for folder in spool.iterdir():
             folder.rename(into / folder.name)
     else:
-        write_files(read_blocks(records["input_bytes"], expected, spool), files, into)
+        digests = write_files(read_blocks(records["input_bytes"], expected, spool), files, into)
     rmtree(spool)
-    return records, files
+    records = add_file_columns(records, files).select(list(RECORD_SCHEMA))
+    return RecordTables(records, describe_files((records[each.start : each.end] for each in files), digests))
 
 
 def describe_record(prompt: Prompt, call: Mapping[str, Any]) -> tuple[str, int, dict[str, Any]]:

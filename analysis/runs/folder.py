@@ -15,6 +15,7 @@ from analysis.facts.quotas import Quotas
 from analysis.jobs.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA
 from analysis.prompts import Prompt
+from analysis.requests.input_files import describe_files
 from analysis.runs.plan import Plan, make_plan
 
 RUN_FILE = "run.json"
@@ -27,7 +28,8 @@ class Run:
     Attributes
     ----------
     folder
-        Has `run.json`, `calls.parquet`, `records.parquet` and `input/` from `prepare`; `ledger.jsonl` from `submit`;
+        Has `run.json`, `calls.parquet`, `records.parquet`, `files.parquet` and `input/` from `prepare`; `ledger.jsonl`
+        from `submit`;
         `output/`, `outputs/` and `manifests.parquet` from `collect`.
     """
 
@@ -67,6 +69,15 @@ class Run:
     def read_records(self) -> pl.DataFrame:
         """Read the records, one row each."""
         return pl.read_parquet(self.folder / "records.parquet")
+
+    def read_files(self) -> pl.DataFrame:
+        """Read the input files, one row each, with the sums over their records."""
+        file = self.folder / "files.parquet"
+        if file.exists():
+            return pl.read_parquet(file)
+        # A run that was prepared before there was such a file; its digests are taken where they are needed.
+        parts = self.read_records().partition_by("job_key", "file", maintain_order=True)
+        return describe_files(parts, [None] * len(parts))
 
     def read_outputs(self) -> pl.DataFrame:
         """Read the outputs that have been collected, one row each; no rows before that."""
@@ -119,7 +130,8 @@ class Run:
             self.name,
             calls=calls["rows"],
             equal_calls=calls["equal"],
-            records=self.read_records(),
+            files=self.read_files(),
+            read_records=self.read_records,
             prompts=self.read_prompts(),
             quotas=self.read_quotas(),
             invocation=invocation,
@@ -180,10 +192,9 @@ def describe_variants(run: Run) -> list[tuple[Any, ...]]:
     calls = run.read_request()["calls"]["rows"]
     finished = [state.job_key for state in run.ledger.latest().values() if state.is_finished]
     jobs = pl.col("job_key").unique()
-    counts = (
-        run.read_records()
-        .group_by("variant")
-        .agg(pl.len(), jobs.len().alias("jobs"), jobs.is_in(finished).sum().alias("finished"))
+    parts = run.read_files().select("job_key", "variants").explode("variants").unnest("variants")
+    counts = parts.group_by("variant").agg(
+        pl.col("records").sum(), jobs.len().alias("jobs"), jobs.is_in(finished).sum().alias("finished")
     )
     by_variant = {variant: numbers for variant, *numbers in counts.iter_rows()}
     collected = (run.folder / "outputs").exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from html import escape
@@ -23,6 +23,7 @@ METHOD = (
 )
 NO_LIMIT = "No known limit is reached."
 LISTED = 5  # calls that are listed for a limit
+ABOUT_SCHEMA = {"variant": pl.String, "model_id": pl.String, "max_tokens": pl.Int64}
 LIMIT_SCHEMA = {"limit": pl.String, "where": pl.String, "detail": pl.String}
 
 
@@ -118,34 +119,61 @@ def make_plan(
     *,
     calls: int,
     equal_calls: int,
-    records: pl.DataFrame,
+    files: pl.DataFrame,
+    read_records: Callable[[], pl.DataFrame],
     prompts: Sequence[Prompt],
     quotas: Mapping[str, Quotas],
     invocation: str = "",
     region: str = "",
 ) -> Plan:
-    """Build the plan of a run from what `prepare` wrote, and from where and how it will be sent."""
-    # Grouped by the job alone, since further keys would be copied for every record.
-    jobs = records.group_by("job_key", maintain_order=True).agg(
+    """Build the plan of a run from what `prepare` wrote, and from where and how it will be sent.
+
+    The records are read only where one is longer than its model's context.
+    """
+    jobs = files.group_by("job_key", maintain_order=True).agg(
         pl.col("model_id", "invocation_type").first(),
-        records=pl.len().cast(pl.Int64),
-        files=pl.col("file").n_unique().cast(pl.Int64),
+        pl.col("records").sum(),
+        files=pl.len().cast(pl.Int64),
         input_bytes=pl.col("input_bytes").sum(),
     )
-    limits = find_limits(jobs, records, prompts, quotas)
+    variants = sum_variants(files)
+    longest = dict(variants.select("variant", "longest_input_tokens").rows())
+    limits = find_limits(jobs, longest, read_records, prompts, quotas)
     invocation = invocation or ("on_demand" if "minimum" in limits["limit"] else "batch")
-    prices = find_prices(records["model_id"].unique(maintain_order=True), region=region)
-    estimate = estimate_costs(records, prices, invocation=invocation)
+    prices = find_prices(files["model_id"].unique(maintain_order=True), region=region)
+    estimate = estimate_variants(variants, prompts, prices, invocation)
     return Plan(run, calls, equal_calls, jobs, estimate, limits)
 
 
+def sum_variants(files: pl.DataFrame) -> pl.DataFrame:
+    """Sum records and tokens of each variant over all input files, by name."""
+    parts = files.select("variants").explode("variants").unnest("variants")
+    sums = pl.col("records", "input_tokens_estimate").sum()
+    return parts.group_by("variant").agg(sums, pl.col("longest_input_tokens").max()).sort("variant")
+
+
+def estimate_variants(
+    variants: pl.DataFrame, prompts: Sequence[Prompt], prices: pl.DataFrame, invocation: str
+) -> pl.DataFrame:
+    """Estimate the cost of each variant from its sums."""
+    about = pl.DataFrame([(each.name, each.model_id, each.max_tokens) for each in prompts], ABOUT_SCHEMA, orient="row")
+    # Tokens and costs are linear in both, so one row with the sums costs as much as all records of the variant.
+    whole = variants.join(about, on="variant").with_columns(pl.col("max_tokens") * pl.col("records"))
+    estimate = estimate_costs(whole, prices, invocation=invocation)
+    return estimate.sort("variant").with_columns(variants["records"])
+
+
 def find_limits(
-    jobs: pl.DataFrame, records: pl.DataFrame, prompts: Sequence[Prompt], quotas: Mapping[str, Quotas]
+    jobs: pl.DataFrame,
+    longest: Mapping[str, int],
+    read_records: Callable[[], pl.DataFrame],
+    prompts: Sequence[Prompt],
+    quotas: Mapping[str, Quotas],
 ) -> pl.DataFrame:
     """Find every limit of Bedrock's jobs and of the models that the run reaches."""
     rows = [*check_jobs(jobs, quotas)]
     for prompt in prompts:
-        rows += [*check_tokens(prompt, records), *check_format(prompt)]
+        rows += [*check_tokens(prompt, longest[prompt.name], read_records), *check_format(prompt)]
     return pl.DataFrame(rows, schema=LIMIT_SCHEMA, orient="row")
 
 
@@ -165,21 +193,22 @@ def check_jobs(jobs: pl.DataFrame, quotas: Mapping[str, Quotas]) -> Iterator[tup
             yield "jobs", model_id, f"{number} jobs; at most {most} may be unfinished at a time, the others wait"
 
 
-def check_tokens(prompt: Prompt, records: pl.DataFrame) -> Iterator[tuple[str, str, str]]:
+def check_tokens(
+    prompt: Prompt, longest: int, read_records: Callable[[], pl.DataFrame]
+) -> Iterator[tuple[str, str, str]]:
     """Yield calls over the context window, and models whose limits are not known."""
     model = find_model(prompt.model_id)
     if model.max_output_tokens is None or model.context_tokens is None:
         near = get_close_matches(model.base, list_models(), n=1)
         known = f"; did you mean {near[0]}?" if near and near[0] != model.base else ""
         yield "unknown", prompt.name, f"not all limits of {model.base} are known here{known}"
-    if model.context_tokens:
-        room = max(0, model.context_tokens - prompt.max_tokens)
-        own = records.filter(pl.col("variant") == prompt.name, pl.col("sample") == 1)
+    room = max(0, model.context_tokens - prompt.max_tokens) if model.context_tokens else longest
+    if longest > room:
+        own = read_records().filter(pl.col("variant") == prompt.name, pl.col("sample") == 1)
         long = own.filter(pl.col("input_tokens_estimate") > room)["call_id"]
-        if len(long):
-            names = ", ".join(long[:LISTED]) + (", ..." if len(long) > LISTED else "")
-            detail = f"about {room:,} input tokens fit; {count(len(long), 'call')} may be longer: {names}"
-            yield "context", prompt.name, detail
+        names = ", ".join(long[:LISTED]) + (", ..." if len(long) > LISTED else "")
+        detail = f"about {room:,} input tokens fit; {count(len(long), 'call')} may be longer: {names}"
+        yield "context", prompt.name, detail
 
 
 def check_format(prompt: Prompt) -> Iterator[tuple[str, str, str]]:

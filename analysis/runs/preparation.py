@@ -17,7 +17,7 @@ from narwhals.typing import IntoDataFrame
 from analysis.errors import CallsError, PromptError, RunError
 from analysis.facts.models import find_model
 from analysis.facts.quotas import LATEST, Quotas, find_quotas
-from analysis.files import flush_path
+from analysis.files import flush_folder, flush_path
 from analysis.prompts import Prompt, check_name, check_template
 from analysis.requests.records import write_records
 from analysis.runs.folder import RUN_FILE, Run
@@ -95,6 +95,7 @@ def prepare(
         write_run(draft, frame, by_id, variants, request)
         if not move_into_place(draft, run.folder):
             return check_same(run, request)
+    flush_path(run.folder.parent)
     return run
 
 
@@ -128,12 +129,12 @@ def write_run(
     by_base = {find_model(model_id).base: values for model_id, values in limits.items()}
     folder.mkdir()
     write_calls(folder / "calls.parquet", calls)
-    records = write_records(by_id, prompts, into=folder / "input", find_quotas=by_base.__getitem__)
-    records.write_parquet(folder / "records.parquet")
+    tables = write_records(by_id, prompts, into=folder / "input", find_quotas=by_base.__getitem__)
+    tables.records.write_parquet(folder / "records.parquet")
+    tables.files.write_parquet(folder / "files.parquet")
     (folder / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(request), indent=2) + b"\n")
-    # The input files can be written again from these two; the calls may be nowhere else.
-    for name in ("calls.parquet", RUN_FILE):
-        flush_path(folder / name)
+    # Before the rename, since files.parquet vouches for the input files, and the calls may be nowhere else.
+    flush_folder(folder)
 
 
 def write_calls(path: Path, calls: pl.DataFrame) -> None:

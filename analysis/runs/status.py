@@ -82,14 +82,18 @@ def read_time(text: str) -> datetime | None:
 
 
 def plan_jobs(run: Run) -> list[PlannedJob]:
-    """List the jobs that the records of a run need."""
-    records = run.read_records()
-    groups = records.group_by("job_key", "model_id", "invocation_type", maintain_order=True)
+    """List the jobs that a run needs, from the table of its input files."""
+    # The order of the files is that of the table, since the digest of a job depends on it.
+    jobs = (
+        run.read_files()
+        .group_by("job_key", maintain_order=True)
+        .agg(pl.col("model_id", "invocation_type").first(), pl.col("records").sum(), pl.col("file", "sha256"))
+    )
     planned = []
-    for key, model_id, invocation_type, count, names in groups.agg(pl.len(), pl.col("file").unique().sort()).rows():
-        # In the order of their names, since the digest of a job depends on the order of its files.
-        files = tuple(run.folder / "input" / key / name for name in names)
-        planned.append(PlannedJob(key, run.name, model_id, invocation_type, files, count))
+    for key, model_id, invocation_type, records, names, digests in jobs.rows():
+        paths = tuple(run.folder / "input" / key / name for name in names)
+        known = () if None in digests else tuple(digests)
+        planned.append(PlannedJob(key, run.name, model_id, invocation_type, paths, records, known))
     return planned
 
 

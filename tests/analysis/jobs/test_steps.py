@@ -52,6 +52,14 @@ def list_names(account):
     return [job["jobName"] for job in account.bedrock.list_model_invocation_jobs()["invocationJobSummaries"]]
 
 
+def test_jobs_are_named_without_reading_their_files(run, account, monkeypatch):
+    (job,) = plan_jobs(run)
+    assert job.digest == replace(job, sha256=()).digest
+    monkeypatch.setattr(batch, "hash_file", pytest.fail)
+    finish(run, account)
+    assert list_names(account) == [job.name(1)]
+
+
 def test_a_name_that_is_in_use_is_our_job(run, account):
     """The token of a job is forgotten in time, its name is not; the listing may lag behind."""
     finish(run, account)

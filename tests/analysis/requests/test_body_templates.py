@@ -100,7 +100,7 @@ def number_calls(rows):
 
 
 def write(frame, variants, into):
-    return write_records(frame, variants, into=into, find_quotas=find_quotas)
+    return write_records(frame, variants, into=into, find_quotas=find_quotas).records
 
 
 def read_lines(into, records):

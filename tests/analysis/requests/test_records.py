@@ -1,3 +1,4 @@
+import hashlib
 import json
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,10 @@ def make_prompt(name="short", model_id=HAIKU, template="{{ transcript }}", **fie
 
 
 def write(into, calls, *prompts, **own):
+    return write_tables(into, calls, *prompts, **own).records
+
+
+def write_tables(into, calls, *prompts, **own):
     return write_records(calls, prompts, into=into, find_quotas=partial(find_quotas, **own))
 
 
@@ -144,6 +149,33 @@ def test_repeats_change_ids_and_nothing_else_of_the_lines(repeats, samples):
     assert len(bodies) == 2
     if repeats.count(repeats[-1]) == 1:
         assert records.filter(variant=prompts[-1].name)["record_id"].to_list() == alone["record_id"].to_list()
+
+
+@given(
+    texts=st.lists(st.text(min_size=1, max_size=30).filter(str.strip), min_size=1, max_size=12),
+    most=st.integers(1, 5),
+    file_bytes=st.none() | st.integers(600, 1500),
+)
+def test_each_file_is_described_as_it_was_written(texts, most, file_bytes):
+    own = {"records_per_file": most} | ({"file_bytes": file_bytes} if file_bytes else {})
+    prompts = [make_prompt("a", samples=2), make_prompt("b", template="{{ transcript }}!"), make_prompt("c", SONNET)]
+    with TemporaryDirectory() as folder:
+        records, files = write_tables(Path(folder), make_calls(*texts), *prompts, **own)
+        written = list_files(Path(folder))
+    assert written.keys() == {f"{row['job_key']}/{row['file']}" for row in files.to_dicts()}
+    for row in files.to_dicts():
+        sent = records.filter(job_key=row["job_key"], file=row["file"])
+        content = written[f"{row['job_key']}/{row['file']}"]
+        assert row["sha256"] == hashlib.sha256(content).hexdigest()
+        assert (row["records"], row["input_bytes"]) == (content.count(b"\n"), len(content))
+        assert {(row["model_id"], row["invocation_type"])} == set(sent.select("model_id", "invocation_type").rows())
+        tokens = {variant: list_tokens(sent, variant) for variant in sent["variant"].unique()}
+        sums = {variant: (len(each), sum(each), max(each)) for variant, each in tokens.items()}
+        assert {name: tuple(rest) for name, *rest in (one.values() for one in row["variants"])} == sums
+
+
+def list_tokens(records, variant):
+    return records.filter(variant=variant)["input_tokens_estimate"].to_list()
 
 
 def test_samples_of_a_call_are_numbered_from_1(tmp_path):

@@ -4,6 +4,7 @@ from polars.testing import assert_frame_equal
 
 from analysis.facts.quotas import Quotas
 from analysis.prompts import Prompt
+from analysis.requests.input_files import describe_files
 from analysis.runs.plan import LIMIT_SCHEMA, make_plan
 
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"  # 200,000 tokens of context, 4,096 out, no price in the tables
@@ -27,11 +28,13 @@ def make_records(prompt, tokens, *, job="job01", samples=1):
 
 
 def plan(records, *prompts, transcripts=("x", "y"), run="trial", **sending):
+    parts = records.partition_by("job_key", "file", maintain_order=True)
     return make_plan(
         run,
         calls=len(transcripts),
         equal_calls=len(transcripts) - len(set(transcripts)),
-        records=records,
+        files=describe_files(parts, [None] * len(parts)),
+        read_records=lambda: records,
         prompts=prompts,
         quotas=dict.fromkeys(records["model_id"].unique(), QUOTAS),
         **sending,

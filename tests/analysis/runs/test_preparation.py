@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from analysis import Prompt, invoke, list_runs, open_run, prepare
+from analysis import Prompt, invoke, list_runs, load_jobs, open_run, prepare
 from analysis.errors import CallsError, PromptError, QuotaError, RunError
+from analysis.runs import preparation
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
 NOVA = "us.amazon.nova-micro-v1:0"
@@ -46,12 +47,29 @@ def test_a_run_is_a_folder_of_calls_records_requests_and_what_was_asked(tmp_path
         "run.json",
         "calls.parquet",
         "records.parquet",
+        "files.parquet",
         "input/job01/00000.jsonl",
         "input/job02/00000.jsonl",
     }
     assert_frame_equal(run.read_calls(), CALLS)
     assert run.read_records()["call_id"].to_list() == ["c1", "c2", "c3"] * 2
     assert list(tmp_path.iterdir()) == [run.folder]
+
+
+def test_a_run_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(preparation, "flush_folder", lambda folder: flushed.append((*tmp_path.glob("trial"), folder)))
+    monkeypatch.setattr(preparation, "flush_path", lambda path: flushed.append((*tmp_path.glob("trial"), path)))
+    run = prepare(CALLS, make_prompt(), into=tmp_path, name="trial")
+    assert [(len(there), there[-1].name) for there in flushed] == [(1, "trial"), (2, tmp_path.name)]
+    assert flushed[1][0] == run.folder
+
+
+def test_plans_and_lists_of_runs_read_no_records(tmp_path):
+    run = prepare(CALLS, [make_prompt(), make_prompt("long", max_tokens=9)], into=tmp_path)
+    shown = (str(run), list_runs(tmp_path).rows(), load_jobs(run).rows())
+    (run.folder / "records.parquet").rename(run.folder / "away.parquet")
+    assert (str(run), list_runs(tmp_path).rows(), load_jobs(run).rows()) == shown
 
 
 def test_preparing_again_returns_the_existing_run(tmp_path):
