@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from analysis.requests.input_files import describe_files
 from analysis.runs.plan import Plan, make_plan
 
 RUN_FILE = "run.json"
+FORMAT = 1  # of the run folder; each later one has to open those before
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,10 +37,16 @@ class Run:
 
     folder: Path
 
-    @property
+    @cached_property
     def name(self) -> str:
-        """The folder's name, which is part of job names and S3 keys."""
-        return self.folder.name
+        """The name in `run.json`, part of job names and S3 keys: it stays when the folder is renamed or copied."""
+        # Before the first release the folder's name was the run's.
+        return str(self.read_request().get("name", self.folder.name))
+
+    @property
+    def is_early(self) -> bool:
+        """Whether the run was prepared before the first release: it can be collected, but gets no further jobs."""
+        return "format" not in self.read_request()
 
     @property
     def ledger(self) -> Ledger:
@@ -46,7 +54,7 @@ class Run:
         return Ledger(self.folder / "ledger.jsonl")
 
     def read_request(self) -> dict[str, Any]:
-        """Read `run.json`: calls, prompts and quotas of the request."""
+        """Read `run.json`: the format, the run's name, and calls, prompts and quotas of the request."""
         try:
             return msgspec.json.decode((self.folder / RUN_FILE).read_bytes(), type=dict[str, Any])
         except msgspec.DecodeError as error:
@@ -151,15 +159,19 @@ def open_run(folder: str | Path) -> Run:
     Raises
     ------
     RunError
-        The folder is not a run; the message lists the runs beside it.
+        The folder is not a run, and the message lists the runs beside it; or a later version has prepared it.
     """
-    # Resolved, since the folder's name is the name of the run, and "." has none.
+    # Resolved, since an early run is named as its folder, and "." has no name.
     folder = Path(folder).resolve()
     if not (folder / RUN_FILE).exists():
         others = [path.parent.name for path in sorted(folder.parent.glob(f"*/{RUN_FILE}"))]
         cure = f"there are {', '.join(others)}" if others else "prepare it first"
         raise RunError(folder, "not a run", cure)
-    return Run(folder)
+    run = Run(folder)
+    written = run.read_request().get("format", FORMAT)
+    if written != FORMAT:
+        raise RunError(folder, f"has format {written}, and this version knows {FORMAT}", "update batchbook")
+    return run
 
 
 def list_runs(folder: str | Path = "runs") -> pl.DataFrame:
@@ -168,8 +180,9 @@ def list_runs(folder: str | Path = "runs") -> pl.DataFrame:
     Returns
     -------
     frame
-        One row per run and variant, by name: `run`, `variant`, `model_id`, `max_tokens`, `calls`, `records`, `jobs`
-        (planned), `finished_jobs` (ended, with whatever status), `collected` (whether outputs have been read).
+        One row per run and variant, by the folder's name: `run` (that name), `variant`, `model_id`, `max_tokens`,
+        `calls`, `records`, `jobs` (planned), `finished_jobs` (ended, with whatever status), `collected` (whether
+        outputs have been read).
     """
     # A folder without runs has no rows from which polars could infer the types.
     schema = {
@@ -199,6 +212,6 @@ def describe_variants(run: Run) -> list[tuple[Any, ...]]:
     by_variant = {variant: numbers for variant, *numbers in counts.iter_rows()}
     collected = (run.folder / "outputs").exists()
     return [
-        (run.name, prompt.name, prompt.model_id, prompt.max_tokens, calls, *by_variant[prompt.name], collected)
+        (run.folder.name, prompt.name, prompt.model_id, prompt.max_tokens, calls, *by_variant[prompt.name], collected)
         for prompt in run.read_prompts()
     ]

@@ -20,7 +20,7 @@ from analysis.facts.quotas import LATEST, Quotas, find_quotas
 from analysis.files import flush_folder, flush_path
 from analysis.prompts import Prompt, check_name, check_template
 from analysis.requests.records import write_records
-from analysis.runs.folder import RUN_FILE, Run
+from analysis.runs.folder import FORMAT, RUN_FILE, Run
 from analysis.runs.status import has_jobs, has_on_demand_output
 from analysis.surrogates import has_lone_surrogates
 
@@ -52,7 +52,8 @@ def prepare(
     into
         The folder of runs; the run gets a folder in it.
     name
-        Lower-case letters, digits and `-`, at most 40; without one, the prompts' names and a digest of the request.
+        Of the run and its folder, and part of job names, also after the folder was renamed: lower-case letters, digits
+        and `-`, at most 40; without one, the prompts' names and a digest of the request.
     quota_year
         `2026`, or `2024` for the smaller quotas of older accounts.
     quotas
@@ -85,6 +86,7 @@ def prepare(
     request = build_request(by_id, variants, quota_year, quotas or {})
     name = name or name_request(request)
     check_name(name, "the run's name", error=RunError)
+    request = {"format": FORMAT, "name": name} | request
     run = Run(Path(into) / name)
     if run.folder.exists():
         return check_same(run, request)
@@ -217,6 +219,10 @@ def check_same(run: Run, request: Mapping[str, Any]) -> Run:
     if not (run.folder / RUN_FILE).exists():
         raise RunError(run.folder, "this folder is not a run", "choose another name, or move the folder away")
     before, now = run.read_request(), msgspec.json.decode(msgspec.json.encode(request))
+    if run.is_early:
+        cure = "give the request another run name, or open the run to collect it"
+        raise RunError(run.folder, "was prepared before the first release", cure)
+    now["name"] = run.name  # another one than the folder's where that has been renamed
     if has_jobs(run) or has_on_demand_output(run):
         now["quotas"] = before["quotas"]  # its files have been sent, whatever the quotas are today
     changes = list_changes(list_settings(before), list_settings(now))

@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -29,10 +30,11 @@ from analysis.jobs import steps
 from analysis.jobs.batch import PlannedJob
 from analysis.jobs.ledger import JobState
 from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
+from analysis.jobs.statuses import INTENDED
 from analysis.jobs.steps import Account
 from analysis.runs.budget import check_target, confirm_cost
 from analysis.runs.folder import Run
-from analysis.runs.outcomes import check_outcomes, describe_errors, describe_outcomes
+from analysis.runs.outcomes import check_outcomes, describe_errors, describe_outcomes, list_pairs
 from analysis.runs.retries import count_unanswered, plan_retries
 from analysis.runs.status import ON_DEMAND, find_min_records, load_jobs, plan_jobs
 from analysis.runs.waiting import take_first_step, wait_for_jobs
@@ -103,14 +105,16 @@ def submit(
         Bedrock refused a job, or one ended Failed or Expired; its message is given. Calling again tries again: a job
         that is not tried again raises nothing.
     RunError
-        The run was answered on demand, or sent with another profile or region, before.
+        The run was answered on demand, or sent with another profile or region, before; or it was prepared before the
+        first release and has no job. Of such a run the jobs that its ledger names are waited for, and none is created.
     """
-    planned = plan_jobs(run)
+    planned = list_named_jobs(run) if run.is_early else plan_jobs(run)
     # Before the question about the cost, so that nobody confirms a run that cannot be sent.
     check_min_records(run, planned)
     bucket, role_arn = choose_bucket_and_role(run, profile=profile, bucket=bucket, role_arn=role_arn)
     region = find_region(profile, region)
-    confirm_cost(run, profile=profile, region=region, budget_usd=budget_usd, ask=ask)
+    if not run.is_early:  # nothing more is paid for such a run
+        confirm_cost(run, profile=profile, region=region, budget_usd=budget_usd, ask=ask)
     fields = build_fields(
         role_arn=role_arn,
         timeout_hours=timeout_hours,
@@ -123,6 +127,9 @@ def submit(
     account = open_account(run, bucket=bucket, profile=profile, region=region, prefix=prefix, fields=fields)
     pause = default_pause_s(profile) if pause_s is None else pause_s
     target = {"invocation": "batch", "profile": profile, "region": region}
+    if run.is_early:
+        follow_jobs(run, planned, account, target, pause=pause if wait else None, sleep=sleep)
+        return load_jobs(run)
     states = start_jobs(run, planned, account, target, wait_s=pause if wait else None, sleep=sleep)
     if wait:
         wait_for_jobs(run, planned, account, states, pause=pause, sleep=sleep)
@@ -165,6 +172,50 @@ def start_jobs(
         write_sending(run, **target)
         plan_retries(run, planned, account.s3)
         return take_first_step(planned, run, account, wait_s=wait_s, sleep=sleep)
+
+
+def list_named_jobs(run: Run) -> list[PlannedJob]:
+    """List the jobs whose latest try the ledger says Bedrock has, or may have.
+
+    Raises
+    ------
+    RunError
+        There is none.
+    """
+    named = [job for job, state in list_pairs(run, plan_jobs(run)) if state.job_arn or state.status == INTENDED]
+    if not named:
+        reason = "was prepared before the first release, and no job of it was created"
+        raise RunError(run.folder, reason, "prepare the calls again under another name")
+    return named
+
+
+def follow_jobs(
+    run: Run,
+    planned: Sequence[PlannedJob],
+    account: Account,
+    target: Mapping[str, str],
+    *,
+    pause: float | None,
+    sleep: Callable[[float], None],
+) -> None:
+    """Go on with the jobs of a run that was prepared before the first release, and create none.
+
+    Its records, and so its jobs, would be others today; whoever prepares its calls again pays for what is left.
+    """
+    # An intended job that Bedrock does not list is not sent again where the account has no room.
+    full = replace(account, unfinished_jobs=lambda _: 0)
+    with lock_sending(run, wait_s=-1), explain_outage(run):
+        write_sending(run, **target)
+        states = take_first_step(planned, run, full, wait_s=pause, sleep=sleep)
+    created = {job: state for job, state in zip(planned, states, strict=True) if state.job_arn}
+    if pause is not None and created:
+        wait_for_jobs(run, [*created], full, [*created.values()], pause=pause, sleep=sleep)
+    for sentence in [*describe_outcomes(run), *describe_errors(run)]:
+        print(sentence)
+    pairs = list_pairs(run, plan_jobs(run))
+    left = sum(not state.job_arn or state.is_unproductive for _, state in pairs)
+    if left:
+        print(f"{run.name} was prepared before the first release: no job is created for {left} of its {len(pairs)}.")
 
 
 def report_outcomes(run: Run, planned: Sequence[PlannedJob], account: Account) -> None:

@@ -296,7 +296,8 @@ def test_prompts_need_names_of_their_own(tmp_path, prompts):
 def test_the_request_contains_no_time_no_version_and_no_path(tmp_path):
     run = prepare(CALLS, make_prompt(), into=tmp_path)
     asked = json.loads((run.folder / "run.json").read_bytes())
-    assert asked.keys() == {"calls", "prompts", "quotas"}
+    assert asked.keys() == {"format", "name", "calls", "prompts", "quotas"}
+    assert (asked["format"], asked["name"]) == (1, run.name)
     assert asked["calls"].keys() == {"rows", "equal", "columns", "digest"}
     assert str(tmp_path) not in json.dumps(asked)
 
