@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,16 @@ from analysis.aws.storage import StoredFile
 from analysis.files import replace_when_whole
 from analysis.outputs.frames import JOIN_COLUMNS, OUTPUT_SCHEMA, gather_frames, read_frames
 
+STAMP = "batchbook"  # key of the stamp in the metadata of a part
+
 
 def write_part(
-    file: StoredFile, part: str | Path, *, records: RecordIndex | None = None, model_id: str | None = None
+    file: StoredFile,
+    part: str | Path,
+    *,
+    records: RecordIndex | None = None,
+    model_id: str | None = None,
+    stamp: str = "",
 ) -> None:
     """Read one local output file into one Parquet file, ten thousand lines at a time.
 
@@ -31,6 +40,8 @@ def write_part(
         variant, sample and attempt missing.
     model_id
         The model that the job was for; without it the record's own, when `records` say it.
+    stamp
+        Text that `read_stamp` finds in the part, by which a caller knows whether it is up to date.
 
     Raises
     ------
@@ -39,25 +50,48 @@ def write_part(
     """
     import pyarrow.parquet as pq
 
-    schema = pl.DataFrame(schema=OUTPUT_SCHEMA).to_arrow().schema
     frames = gather_frames(read_frames([(file, file.uri)], model_id=model_id))
     joined = frames if records is None else map(records.add_to, frames)
-    # Not flushed: collecting makes every part again from the output files.
     with (
-        replace_when_whole(Path(part), flush=False) as unfinished,
-        pq.ParquetWriter(unfinished, schema, compression="zstd") as writer,
+        replace_when_whole(Path(part)) as unfinished,
+        pq.ParquetWriter(unfinished, make_arrow_schema(), compression="zstd") as writer,
     ):
+        writer.add_key_value_metadata({STAMP: stamp})
         write_while_reading((frame.to_arrow() for frame in joined), writer)
 
 
 def write_while_reading(tables: Iterable[Any], writer: Any) -> None:
     """Write each table while the next one is read; compression runs on another core."""
+    remaining = iter(tables)
+    first, second = next(remaining, None), next(remaining, None)
+    if second is None:  # a file of one table: a thread costs more than it saves
+        if first is not None:
+            writer.write_table(first)
+        return
     with ThreadPoolExecutor(1) as pool:
-        written = pool.submit(int)
-        for table in tables:
+        written = pool.submit(writer.write_table, first)
+        for table in chain([second], remaining):
             written.result()
             written = pool.submit(writer.write_table, table)
         written.result()
+
+
+def read_stamp(part: Path) -> str:
+    """Read the stamp of a part; empty where there is no part, or none that can be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata: dict[bytes, bytes] | None = pq.read_metadata(part).metadata
+    except (OSError, pa.ArrowException):
+        return ""
+    return (metadata or {}).get(STAMP.encode(), b"").decode()
+
+
+@cache
+def make_arrow_schema() -> Any:
+    """Make the schema of a part, once per process."""
+    return pl.DataFrame(schema=OUTPUT_SCHEMA).to_arrow().schema
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
 
 import polars as pl
 
@@ -10,7 +13,7 @@ from analysis.aws.session import make_client, open_session
 from analysis.aws.storage import StoredFile
 from analysis.errors import RunError
 from analysis.files import replace_when_whole
-from analysis.outputs import index_records, list_outputs, write_part
+from analysis.outputs import index_records, list_outputs, read_stamp, write_part
 from analysis.outputs.answers import pick_answers
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.runs.folder import Run
@@ -19,12 +22,13 @@ from analysis.runs.retries import download_job
 from analysis.runs.status import ON_DEMAND, sort_by_job
 
 JOINED = ("record_id", "call_id", "variant", "sample", "attempt", "model_id")  # columns of records that outputs need
+VERSION = version("batchbook")
 
 
 def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     """Download what came back, read it, join it to calls and variants, and count what is missing.
 
-    Can be called while jobs are running, and again: it reads the output that exists by then.
+    Can be called while jobs are running, and again: it reads the output that is new or has changed by then.
 
     Parameters
     ----------
@@ -65,20 +69,35 @@ def write_manifests(run: Run) -> None:
 
 
 def write_parts(run: Run) -> None:
-    """Read each output file into a Parquet part, one row per output, joined to the records of its job."""
+    """Read each new or changed output file into a Parquet part: one row per output, joined to its record."""
+    changed = list_changed(run)
+    if not changed:
+        return
     records = run.read_records().select(*JOINED, "job_key")
     # Divided once: a filter for each job would read all records as often as there are jobs.
     by_job = {key: sent for (key,), sent in records.partition_by("job_key", as_dict=True).items()}
-    keys = list_job_keys(run)
-    folder = run.folder / "output"
-    files = list_outputs(folder) if folder.exists() else []
     # Files are listed by name, so those of one job follow each other.
-    for job_key, of_job in groupby(files, lambda file: find_job_key(file, keys)):
+    for job_key, of_job in groupby(changed, itemgetter(0)):
         sent = by_job.get(job_key, records.clear())
         index = index_records(sent)
-        for file in of_job:
-            part = run.folder / "outputs" / f"{file.name.removesuffix('.out').replace('/', '-')}.parquet"
-            write_part(file, part, records=index, model_id=sent.item(0, "model_id") if len(sent) else None)
+        model_id = sent.item(0, "model_id") if len(sent) else None
+        for _, file, stamp in of_job:
+            write_part(file, name_part(run, file), records=index, model_id=model_id, stamp=stamp)
+
+
+def list_changed(run: Run) -> list[tuple[str, StoredFile, str]]:
+    """List the output files whose part is not up to date, each with its job key and the stamp of its part."""
+    keys, folder = list_job_keys(run), run.folder / "output"
+    about = (run.folder / "records.parquet").stat().st_mtime_ns
+    files = [(find_job_key(file, keys), file) for file in (list_outputs(folder) if folder.exists() else [])]
+    # What a part is made of: the file, the records that are joined, and what this version makes of them.
+    stamped = [(key, file, f"{VERSION} {key} {about} {file.bytes} {file.modified_s}") for key, file in files]
+    return [each for each in stamped if read_stamp(name_part(run, each[1])) != each[2]]
+
+
+def name_part(run: Run, file: StoredFile) -> Path:
+    """Return the path of the part of an output file."""
+    return run.folder / "outputs" / f"{file.name.removesuffix('.out').replace('/', '-')}.parquet"
 
 
 def find_job_key(file: StoredFile, keys: dict[str, str]) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 from analysis import collect, count_errors, invoke, load_answers, load_jobs, load_manifests, prepare, submit
 from analysis.errors import RunError
-from analysis.runs import is_collected, is_finished, reconcile_run
+from analysis.runs import collection, is_collected, is_finished, reconcile_run
 from analysis.runs.collection import write_manifests, write_parts
 
 from .conftest import NOVA, make_calls, make_prompt
@@ -106,6 +106,31 @@ def test_collecting_again_changes_nothing(sent):
     parts = {path.name: path.read_bytes() for path in (sent.folder / "outputs").iterdir()}
     assert collect(sent).equals(first)
     assert {path.name: path.read_bytes() for path in (sent.folder / "outputs").iterdir()} == parts
+
+
+def test_collecting_again_reads_only_the_output_that_changed(emulator, tmp_path, count_calls):
+    quotas = {"records_per_job": 10, "min_records": 1}
+    run = prepare(make_calls(30), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
+    invoke(run)
+    collect(run)
+    outputs = sorted((run.folder / "output").rglob("*.out"))
+    outputs[1].write_bytes(b"".join(outputs[1].read_bytes().splitlines(keepends=True)[1:]))
+    written, records = count_calls(collection, "write_part"), count_calls(type(run), "read_records")
+    assert collect(run)["missing"].to_list() == [0, 1, 0]
+    assert [given[0].name for given, _ in written] == [f"on-demand/{outputs[1].name}"]
+    written.clear()
+    records.clear()
+    write_parts(run)
+    assert (written, records) == ([], [])
+
+
+def test_a_part_that_a_crash_cut_short_is_made_again(sent):
+    collect(sent)
+    (part,) = (sent.folder / "outputs").iterdir()
+    whole = part.read_bytes()
+    part.write_bytes(whole[:-100])
+    collect(sent)
+    assert part.read_bytes() == whole
 
 
 def test_the_folder_shows_whether_a_run_is_finished_and_collected(run, emulator):
