@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import groupby
 from operator import itemgetter
@@ -13,7 +15,7 @@ from analysis.aws.session import make_client, open_session
 from analysis.aws.storage import StoredFile
 from analysis.errors import RunError
 from analysis.files import replace_when_whole
-from analysis.outputs import index_records, list_outputs, read_stamp, write_part
+from analysis.outputs import OUTPUT_SCHEMA, index_records, list_outputs, read_stamp, write_part
 from analysis.outputs.answers import pick_answers
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.runs.folder import Run
@@ -22,6 +24,8 @@ from analysis.runs.retries import download_job
 from analysis.runs.status import ON_DEMAND, sort_by_job
 
 JOINED = ("record_id", "call_id", "variant", "sample", "attempt", "model_id")  # columns of records that outputs need
+RECONCILED = ("record_id", "job_id", "file", "error_kind", "error_code")  # columns of outputs that reconciling needs
+RECORDS_TOGETHER = 100_000  # reconciled at once
 VERSION = version("batchbook")
 
 
@@ -155,8 +159,16 @@ def reconcile_run(run: Run) -> pl.DataFrame:
         `unreadable` (lines), `manifest_success` and `manifest_error` (of all tries; missing without a manifest),
         `agrees` (whether manifest and lines have the same counts; missing without a manifest).
     """
-    records = run.read_records()
-    outputs = run.scan_outputs().select("record_id", "job_id", "file", "error_kind", "error_code").collect()
+    records = pl.read_parquet(run.folder / "records.parquet", columns=["record_id", "job_key"])
+    keys = list_job_keys(run)
+    parts = list_parts(run, keys)
+    counted = [count_records(sent, read_parts(parts, sent), keys) for sent in split_by_job(records)]
+    jobs, failures, lines = (pl.concat(frames) for frames in zip(*counted, strict=True))
+    return add_manifests(run, add_why(run, jobs, failures), join_manifests(run, lines))
+
+
+def count_records(records: pl.DataFrame, outputs: pl.DataFrame, keys: dict[str, str]) -> tuple[pl.DataFrame, ...]:
+    """Count what came back of the records of some jobs, why records failed, and the lines of each try."""
     matched = records.join(count_lines(outputs), on="record_id", how="left").with_columns(
         pl.col("answers", "outputs", "repeated").fill_null(0).cast(pl.Int64)
     )
@@ -169,12 +181,44 @@ def reconcile_run(run: Run) -> pl.DataFrame:
         unanswered=(~answered).sum(),
         repeated=pl.col("repeated").sum(),
     )
-    unreadable = outputs.filter(error_kind="unreadable").group_by(select_job_key(run)).agg(unreadable=pl.len())
+    unreadable = outputs.filter(error_kind="unreadable").group_by(select_job_key(keys)).agg(unreadable=pl.len())
     jobs = jobs.join(unreadable, on="job_key", how="left", maintain_order="left")
     jobs = jobs.with_columns(pl.exclude("job_key").fill_null(0).cast(pl.Int64))
     failed = matched.filter(~answered & returned).select("record_id", "job_key")
-    jobs = add_why(run, jobs, explain_failures(failed, outputs))
-    return add_manifests(run, jobs, compare_manifests(run, outputs))
+    return jobs, explain_failures(failed, outputs), count_by_try(outputs)
+
+
+def split_by_job(records: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield the records of some jobs together, a hundred thousand or a little more, which bounds the memory."""
+    # The records of a job follow each other, as their lines do in its files.
+    start = end = 0
+    for count in records["job_key"].rle().struct.field("len"):
+        end += count
+        if end - start >= RECORDS_TOGETHER:
+            yield records.slice(start, end - start)
+            start = end
+    if end > start or not end:
+        yield records.slice(start)
+
+
+def list_parts(run: Run, keys: dict[str, str]) -> dict[str, list[Path]]:
+    """List the parts of each planned job; those of jobs that the ledger does not know have an empty key."""
+    parts: dict[str, list[Path]] = defaultdict(list)
+    for part in sorted((run.folder / "outputs").glob("*.parquet")):
+        # A part has the name of its output file with "-" in the place of "/".
+        is_on_demand = part.name.startswith(f"{ON_DEMAND}-")
+        first = part.name.removeprefix(f"{ON_DEMAND}-").split("-")[0]
+        parts[first if is_on_demand else keys.get(first, "")].append(part)
+    return parts
+
+
+def read_parts(parts: dict[str, list[Path]], records: pl.DataFrame) -> pl.DataFrame:
+    """Read from the parts of the jobs of some records what reconciling needs."""
+    # Outputs of a job that the ledger lost may answer any record.
+    files = [part for key in ("", *records["job_key"].unique().sort()) for part in parts.get(key, [])]
+    if not files:
+        return pl.DataFrame(schema={name: OUTPUT_SCHEMA[name] for name in RECONCILED})
+    return pl.scan_parquet(files).select(RECONCILED).collect()
 
 
 def add_why(run: Run, jobs: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame:
@@ -206,24 +250,33 @@ def explain_failures(failed: pl.DataFrame, outputs: pl.DataFrame) -> pl.DataFram
     return kinds.group_by("job_key", maintain_order=True).agg(failures=text.str.join("; "))
 
 
-def select_job_key(run: Run) -> pl.Expr:
+def select_job_key(keys: dict[str, str]) -> pl.Expr:
     """Return an expression for the planned job of each output; names of files from `invoke` begin with its key."""
     on_demand = pl.col("file").str.extract(f"^{ON_DEMAND}/([^-]+)-")
-    known = pl.col("job_id").replace_strict(list_job_keys(run), default=None, return_dtype=pl.String)
+    known = pl.col("job_id").replace_strict(keys, default=None, return_dtype=pl.String)
     return pl.coalesce(known, on_demand).alias("job_key")
 
 
 def compare_manifests(run: Run, outputs: pl.DataFrame) -> pl.DataFrame:
     """Compare the manifest of each created job, earlier tries included, with its lines; one row per job and try."""
-    created = [
-        (state.job_key, state.job_try, state.job_id, state.status) for state in run.ledger.replay() if state.job_arn
-    ]
-    schema = {"job_key": pl.String, "job_try": pl.Int64, "job_id": pl.String, "status": pl.String}
-    lines = outputs.group_by("job_id").agg(
+    return join_manifests(run, count_by_try(outputs))
+
+
+def count_by_try(outputs: pl.DataFrame) -> pl.DataFrame:
+    """Count answers, errors and unreadable lines of each job id."""
+    return outputs.group_by("job_id").agg(
         read_success=pl.col("error_kind").is_null().sum().cast(pl.Int64),
         read_error=pl.col("error_kind").is_not_null().sum().cast(pl.Int64),
         unreadable=(pl.col("error_kind") == "unreadable").sum().cast(pl.Int64),
     )
+
+
+def join_manifests(run: Run, lines: pl.DataFrame) -> pl.DataFrame:
+    """Join the counts of lines of each try that Bedrock created to those of its manifest."""
+    created = [
+        (state.job_key, state.job_try, state.job_id, state.status) for state in run.ledger.replay() if state.job_arn
+    ]
+    schema = {"job_key": pl.String, "job_try": pl.Int64, "job_id": pl.String, "status": pl.String}
     manifests = pl.read_parquet(run.folder / "manifests.parquet").select(
         "job_id", "file", "error_message", manifest_success="success_records", manifest_error="error_records"
     )

@@ -2,6 +2,7 @@ import json
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from analysis import collect, count_errors, invoke, load_answers, load_jobs, load_manifests, prepare, submit
 from analysis.errors import RunError
@@ -165,6 +166,21 @@ def test_jobs_are_in_the_order_of_their_numbers(tmp_path):
     keys = [f"job{number:02}" for number in range(1, 102)]
     assert load_jobs(run)["job_key"].to_list() == keys
     assert reconcile_run(run)["job_key"].to_list() == keys
+
+
+def test_jobs_reconciled_one_by_one_or_together_have_the_same_counts(set_up_emulator, tmp_path, monkeypatch):
+    set_up_emulator(faults={"job-stopped": 0.5, "record-500": 0.2, "line-unreadable": 0.1, "record-repeated": 0.1})
+    quotas = {"records_per_job": 100}
+    run = prepare(make_calls(400), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
+    submit(run)
+    together = collect(run)
+    monkeypatch.setattr(collection, "RECORDS_TOGETHER", 100)
+    read = []
+    scan = pl.scan_parquet
+    monkeypatch.setattr(pl, "scan_parquet", lambda files: read.append(files) or scan(files))
+    assert_frame_equal(reconcile_run(run), together)
+    assert [len(files) for files in read] == [1, 1, 1, 1]
+    assert together.select(pl.col("missing", "failed", "unreadable", "repeated").sum() > 0).row(0) == (True,) * 4
 
 
 def test_what_was_not_sent_cannot_be_collected(run):
