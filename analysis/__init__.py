@@ -36,6 +36,7 @@ __all__ = [
     "read_calls",
     "read_prices",
     "read_prompts",
+    "scan_answers",
     "scan_outputs",
     "share_truncated",
     "show_table",

@@ -28,6 +28,7 @@ from .runs import load_answers as load_answers
 from .runs import load_jobs as load_jobs
 from .runs import open_run as open_run
 from .runs import prepare as prepare
+from .runs import scan_answers as scan_answers
 from .runs import stop as stop
 from .runs import submit as submit
 from .synthetic import make_calls as make_calls

@@ -1,7 +1,8 @@
 """Runs: one folder each, prepared, submitted or invoked, collected, opened again and listed."""
 
+from analysis.runs.answers import load_answers, scan_answers
 from analysis.runs.budget import confirm_cost
-from analysis.runs.collection import collect, compare_manifests, load_answers, reconcile_run
+from analysis.runs.collection import collect, compare_manifests, reconcile_run
 from analysis.runs.folder import Run, list_runs, open_run
 from analysis.runs.outcomes import describe_outcomes
 from analysis.runs.preparation import prepare
@@ -23,6 +24,7 @@ __all__ = [
     "open_run",
     "prepare",
     "reconcile_run",
+    "scan_answers",
     "stop",
     "submit",
 ]

@@ -13,10 +13,8 @@ import polars as pl
 
 from analysis.aws.session import make_client, open_session
 from analysis.aws.storage import StoredFile
-from analysis.errors import RunError
 from analysis.files import replace_when_whole
 from analysis.outputs import OUTPUT_SCHEMA, index_records, list_outputs, read_stamp, write_part
-from analysis.outputs.answers import pick_answers
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.runs.folder import Run
 from analysis.runs.outcomes import explain_missing
@@ -113,37 +111,6 @@ def find_job_key(file: StoredFile, keys: dict[str, str]) -> str:
 def list_job_keys(run: Run) -> dict[str, str]:
     """Return the planned job of each job id, earlier tries included."""
     return {state.job_id: state.job_key for state in run.ledger.replay() if state.job_arn}
-
-
-def load_answers(run: Run) -> pl.DataFrame:
-    """Load the answers of a run that has been collected.
-
-    Returns
-    -------
-    frame
-        One row per call, variant and sample, in the order of the records, from `pick_answers`:
-        the winning output, or `error_kind` `missing` and how its job ended, and the call's own columns.
-
-    Raises
-    ------
-    RunError
-        The run has not been collected.
-    """
-    if not (run.folder / "manifests.parquet").exists():
-        raise RunError(run.folder, "has not been collected", "call collect(run) first")
-    records = run.read_records()
-    answers = pick_answers(run.read_outputs(), records, run.read_calls())
-    return add_reasons(run, answers, records) if (answers["error_kind"] == "missing").any() else answers
-
-
-def add_reasons(run: Run, answers: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
-    """Set the error message of each missing answer to how its job ended."""
-    keys = ["call_id", "variant", "sample"]
-    latest = records.sort("attempt", maintain_order=True).unique(keys, keep="last", maintain_order=True)
-    job_keys = answers.select(keys).join(latest.select(*keys, "job_key"), on=keys, how="left", maintain_order="left")
-    how = job_keys["job_key"].replace_strict(explain_missing(run), default=None, return_dtype=pl.String)
-    message = pl.when(pl.col("error_kind") == "missing").then(how).otherwise("error_message")
-    return answers.with_columns(error_message=message)
 
 
 def reconcile_run(run: Run) -> pl.DataFrame:

@@ -1,0 +1,133 @@
+"""Answers of a run: the winning output of each call, variant and sample beside the call, loaded or scanned lazily."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import polars as pl
+
+from analysis.errors import RunError
+from analysis.outputs.answers import KEYS, pick_answers
+from analysis.runs.folder import Run
+from analysis.runs.outcomes import explain_missing
+
+ROW_BYTES = 1_400  # of an answer in memory while answers are picked, beside its texts; measured with a million records
+BEST = ("_failed", "attempt", "file", "line")
+
+
+def load_answers(run: Run) -> pl.DataFrame:
+    """Load the answers of a run that has been collected.
+
+    Returns
+    -------
+    frame
+        One row per call, variant and sample, in the order of the records, from `pick_answers`:
+        the winning output, or `error_kind` `missing` and how its job ended, and the call's own columns.
+
+    Raises
+    ------
+    RunError
+        The run has not been collected, or its answers need more memory than there is.
+    """
+    check_collected(run)
+    check_memory(run)
+    records = run.read_records()
+    answers = pick_answers(run.read_outputs(), records, run.read_calls())
+    return add_reasons(run, answers, records) if (answers["error_kind"] == "missing").any() else answers
+
+
+def add_reasons(run: Run, answers: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
+    """Set the error message of each missing answer to how its job ended."""
+    keys = ["call_id", "variant", "sample"]
+    latest = records.sort("attempt", maintain_order=True).unique(keys, keep="last", maintain_order=True)
+    job_keys = answers.select(keys).join(latest.select(*keys, "job_key"), on=keys, how="left", maintain_order="left")
+    how = job_keys["job_key"].replace_strict(explain_missing(run), default=None, return_dtype=pl.String)
+    message = pl.when(pl.col("error_kind") == "missing").then(how).otherwise("error_message")
+    return answers.with_columns(error_message=message)
+
+
+def scan_answers(run: Run) -> pl.LazyFrame:
+    """Scan the answers of a run lazily: the rows of `load_answers`, of which a query reads only the columns it uses.
+
+    Collect it with `engine="streaming"`, or write it by `sink_parquet`, where the answers do not fit into memory.
+
+    Raises
+    ------
+    RunError
+        The run has not been collected.
+    """
+    check_collected(run)
+    records, calls = (pl.scan_parquet(run.folder / f"{name}.parquet") for name in ("records", "calls"))
+    latest = pl.col("job_key").sort_by("attempt").last()
+    asked = records.group_by(KEYS, maintain_order=True).agg(latest)
+    answers = asked.join(scan_winners(run), on=KEYS, how="left", maintain_order="left")
+    is_missing = pl.col("record_id").is_null()
+    how = pl.col("job_key").replace_strict(explain_missing(run), default=None, return_dtype=pl.String)
+    answers = answers.with_columns(
+        error_kind=pl.when(is_missing).then(pl.lit("missing")).otherwise("error_kind"),
+        error_message=pl.when(is_missing).then(how).otherwise("error_message"),
+    ).drop("job_key")
+    taken = {*answers.collect_schema()} - {"call_id"}
+    clashes = {name: f"{name}_call" for name in calls.collect_schema() if name in taken}
+    return answers.join(calls.rename(clashes), on="call_id", how="left", maintain_order="left")
+
+
+def scan_winners(run: Run) -> pl.LazyFrame:
+    """Scan the best output of each call, variant and sample; see `pick_answers`."""
+    outputs = run.scan_outputs()
+    # Only these columns are sorted, never the texts; file and line name an output.
+    ranked = outputs.select(*KEYS, *BEST[1:], _failed=pl.col("error_kind").is_not_null())
+    ranked = ranked.sort(BEST, descending=[False, True, False, False], nulls_last=True)
+    best = ranked.unique(KEYS, keep="first", maintain_order=True)
+    return outputs.join(best, on=["file", "line"], how="semi")
+
+
+def check_collected(run: Run) -> None:
+    """Raise for a run whose outputs have not been read."""
+    if not (run.folder / "manifests.parquet").exists():
+        raise RunError(run.folder, "has not been collected", "call collect(run) first")
+
+
+def check_memory(run: Run) -> None:
+    """Raise where the answers would not fit into the memory that is available, before they are read."""
+    needed, available = estimate_memory(run), find_available_memory()
+    if available is not None and needed > available:
+        reason = f"its answers need about {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are available"
+        cure = 'take what you need of scan_answers(run), such as .select(...).collect(engine="streaming")'
+        raise RunError(run.folder, reason, cure)
+
+
+def estimate_memory(run: Run) -> int:
+    """Estimate the bytes that `load_answers` takes, from the metadata of the Parquet files."""
+    rows, content = 0, 0
+    for path in [*(run.folder / "outputs").glob("*.parquet"), run.folder / "calls.parquet"]:
+        file_rows, file_bytes = measure_parquet(path)
+        content += file_bytes
+        rows += file_rows if path.name != "calls.parquet" else 0
+    asked, _ = measure_parquet(run.folder / "records.parquet")
+    return max(rows, asked) * ROW_BYTES + content
+
+
+def measure_parquet(path: Path) -> tuple[int, int]:
+    """Return the rows of a Parquet file, and the bytes of its columns before compression."""
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path)
+    return metadata.num_rows, sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+
+
+def find_available_memory() -> int | None:
+    """Return the bytes of memory that are available, or None where the system does not say."""
+    available = []
+    with suppress(OSError, ValueError, AttributeError):  # Windows has no sysconf
+        available.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with suppress(OSError, StopIteration):  # Linux counts what it can free of its cache
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        available = [int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024]
+    with suppress(OSError, ValueError):  # a container may have less than its machine; "max" where it has not
+        group = Path("/sys/fs/cgroup")
+        limit, used = (int((group / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
+        available.append(limit - used)
+    return min(available, default=None)
