@@ -5,7 +5,7 @@ CALLS = $(SYNTHETIC)
 PROMPTS = notebooks/prompts/paragraph.md notebooks/prompts/headings.md
 RUN =
 
-.PHONY: run test test-browser test-crt check bench tour sample-report lab format clean
+.PHONY: run test test-browser test-crt test-wheel check bench tour sample-report lab format clean
 
 run: $(STAMP) $(filter $(SYNTHETIC),$(CALLS))
 	@$(BIN)/batchbook run --calls "$(CALLS)" \
@@ -22,6 +22,10 @@ test-browser: $(STAMP)
 test-crt: $(STAMP)
 	$(BIN)/pip install --quiet --target build/crt --upgrade awscrt
 	PYTHONPATH=build/crt $(BIN)/python -m pytest -m crt
+
+# Builds the wheel, and installs it into new environments from the index: the core alone, and with notebooks.
+test-wheel: $(STAMP)
+	$(BIN)/python -m pytest -m wheel
 
 check: $(STAMP)
 	$(BIN)/ruff check
