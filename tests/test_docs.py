@@ -38,7 +38,7 @@ FOREIGN = {
     "Failed", "Expired", "InvokeModel", "Converse", "GetModelInvocationJob", "status", "before-send", "parameters",
     "batchbook", "CI", "Unreleased",
 }  # fmt: skip
-MADE = ("runs/", "reports/release", "build/", ".venv", "input/", "output/", "outputs/", "state/", "calls/")
+MADE = ("runs/", "build/", ".venv", "input/", "output/", "outputs/", "state/", "calls/")
 
 
 def read(path):
@@ -157,7 +157,7 @@ def resolves(name):
 def list_commands():
     """List the commands of `batchbook` with their options."""
     group = typer.main.get_command(app)
-    found = dict(group.commands)
+    found = {"": group, **group.commands}
     found |= {f"facts {name}": command for name, command in found["facts"].commands.items()}
     return {name: {option for param in command.params for option in param.opts} for name, command in found.items()}
 
