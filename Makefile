@@ -41,6 +41,7 @@ bench: $(STAMP)
 	@$(BIN)/python benchmarks/reading.py
 	@$(BIN)/python benchmarks/writing.py
 	@$(BIN)/python benchmarks/million.py
+	@$(BIN)/python benchmarks/many_jobs.py
 
 # The tour is committed as it ran, in a fresh folder and on a fresh emulator; a bar would show how long that took.
 tour: $(STAMP)
