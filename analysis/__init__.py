@@ -34,6 +34,7 @@ __all__ = [
     "preview",
     "project_costs",
     "read_calls",
+    "read_cost_columns",
     "read_prices",
     "read_prompts",
     "scan_answers",

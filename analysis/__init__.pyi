@@ -5,6 +5,7 @@ from .facts.prices import read_prices as read_prices
 from .metrics.costs import add_costs as add_costs
 from .metrics.costs import compare_invocations as compare_invocations
 from .metrics.costs import project_costs as project_costs
+from .metrics.costs import read_cost_columns as read_cost_columns
 from .metrics.costs import sum_costs as sum_costs
 from .metrics.estimates import compare_estimate as compare_estimate
 from .metrics.estimates import estimate_costs as estimate_costs

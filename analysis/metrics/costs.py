@@ -19,6 +19,7 @@ MILLION = 1_000_000
 RATE_KEYS = ("model_id", "invocation")
 RATES = ("input_usd_per_million", "output_usd_per_million")
 TOKENS = ("model_id", "invocation", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+COST_COLUMNS = ("record_id", "call_id", "variant", *TOKENS, "stop", "error_kind")
 PRICED_TOKENS = ("_input_tokens", "_output_tokens")  # those that are priced; no column of an output begins so
 INPUT_USD, OUTPUT_USD = (f"_{name}" for name in RATES)
 COUNTS = ("outputs", "answered", "failed", "truncated", "unpriced", "estimated", "priced_truncated", "priced_failed")
@@ -96,6 +97,27 @@ def add_costs(
     counted = add_rates(count_tokens(frame, records), list_rates(frame, prices))
     priced = counted.with_columns(cost_usd=price_tokens(*PRICED_TOKENS))
     return nw.maybe_reset_index(priced.select(*frame.columns, "cost_usd", "tokens_estimated")).to_native()
+
+
+def read_cost_columns(outputs: pl.LazyFrame) -> pl.DataFrame:
+    """Read from scanned outputs what costs need: texts only where tokens have to be estimated from them.
+
+    Parameters
+    ----------
+    outputs
+        One row per output, from `run.scan_outputs()` or `scan_outputs`.
+
+    Returns
+    -------
+    frame
+        The same rows, for `add_costs`, `sum_costs`, `project_costs` and `compare_invocations`; `text` is missing
+        where the answer gives its tokens.
+    """
+    is_silent = pl.col("error_kind").is_null() & pl.any_horizontal(pl.col("input_tokens", "output_tokens").is_null())
+    # Asked first: most runs have no such answer, and then no text is read at all.
+    any_silent = outputs.select(is_silent.any()).collect().item()
+    text = pl.when(is_silent).then("text") if any_silent else pl.lit(None, pl.String)
+    return outputs.select(*COST_COLUMNS, text.alias("text")).collect(engine="streaming")
 
 
 def sum_costs(costed: IntoDataFrameT, *, by: str | Sequence[str] = "variant") -> IntoDataFrameT:

@@ -14,13 +14,15 @@ import polars as pl
 from analysis.aws.session import EMULATOR
 from analysis.display import usd
 from analysis.facts.prices import find_prices
-from analysis.metrics.costs import add_costs, sum_costs
+from analysis.metrics.costs import add_costs, read_cost_columns, sum_costs
 from analysis.metrics.stop_reasons import TRUNCATED, count_stop_reasons, share_truncated
 from analysis.outputs.answers import count_errors
 from analysis.reports.notebooks import render_page
 from analysis.reports.notices import list_notices, list_unpriced
 from analysis.reports.stages import STAGES
-from analysis.runs import Run, load_answers, reconcile_run
+from analysis.runs import Run, reconcile_run, scan_answers
+
+ANSWER_COLUMNS = ("variant", "stop", "error_kind", "error_code", "error_message")  # those that the first page counts
 
 
 def write_index(findings: Mapping[str, Any], report: Path) -> Path:
@@ -52,7 +54,8 @@ def write_index(findings: Mapping[str, Any], report: Path) -> Path:
 
 def compute_findings(run: Run) -> dict[str, Any]:
     """Compute what the first page of a collected run shows: counts, costs, shares, and the prices and versions used."""
-    answers, outputs, sending = load_answers(run), run.read_outputs(), run.read_sending()
+    answers, sending = scan_answers(run).select(ANSWER_COLUMNS).collect(), run.read_sending()
+    outputs = read_cost_columns(run.scan_outputs())
     models = outputs["model_id"].drop_nulls().unique().sort().to_list()
     prices = find_prices(models, region=run.region)
     outputs = add_costs(outputs, prices, records=run.read_records())

@@ -7,7 +7,7 @@ from polars.testing import assert_frame_equal
 
 from analysis.errors import ColumnError
 from analysis.facts.prices import PRICE_SCHEMA
-from analysis.metrics.costs import add_costs, compare_invocations, project_costs, sum_costs
+from analysis.metrics.costs import add_costs, compare_invocations, project_costs, read_cost_columns, sum_costs
 
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"  # batch 0.55 / 2.75, on demand 1.10 / 5.50
 OUTPUTS = {
@@ -196,6 +196,24 @@ def test_pricing_twice_is_refused(kind):
 def test_a_missing_column_is_named(kind):
     with pytest.raises(ColumnError, match="costed outputs: no column 'tokens_estimated'; there are record_id, call_id"):
         sum_costs(kind.make(frame(output())))
+
+
+def test_costs_of_the_columns_that_are_read_for_them_are_those_of_all_columns():
+    outputs = frame_with_texts(output(**SILENT), output("c2"), output("c3", **FAILED), output("c4", stop="length"))
+    estimates = records(**{"r-c1": 1000})
+    read = read_cost_columns(outputs.with_columns(top_k=pl.lit(5)).lazy())
+    assert read["text"].to_list() == [SILENT["text"], None, None, None]
+    assert "top_k" not in read.columns
+    assert_frame_equal(sum_costs(add_costs(read, records=estimates)), sum_costs(add_costs(outputs, records=estimates)))
+
+
+def test_no_text_is_read_where_every_answer_gives_its_tokens():
+    def fail(text):
+        raise AssertionError(text)
+
+    text = pl.col("text").map_elements(fail, return_dtype=pl.String)
+    outputs = frame_with_texts(output(), output("c2", **FAILED)).lazy().with_columns(text)
+    assert read_cost_columns(outputs)["text"].to_list() == [None, None]
 
 
 def list_costs(costed):
