@@ -14,7 +14,7 @@ from bedrock_local.emulator import Emulator
 from bedrock_local.faults import find_request_fault
 from bedrock_local.protocol.errors import ServiceError, form_error, json_error, xml_error
 from bedrock_local.protocol.messages import Request, Response, TruncatedBody
-from bedrock_local.protocol.routing import MODELLED, OPERATIONS, ResolvedRequest, resolve
+from bedrock_local.protocol.routing import BEDROCK_ROUTES, OPERATIONS, ResolvedRequest, resolve
 from bedrock_local.protocol.shapes import check_address
 from bedrock_local.s3 import bucket_api, list_api, multipart_api, object_api
 
@@ -123,7 +123,7 @@ def check_target(request: ResolvedRequest) -> None:
     """Check path, query and headers, before the body is read."""
     if request.service == "s3":
         bucket_api.check_target(request)
-    elif request.service in MODELLED:
+    elif request.service in BEDROCK_ROUTES:
         check_address(request)
 
 

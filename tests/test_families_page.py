@@ -30,7 +30,7 @@ def test_the_family_of_the_page_is_read_beside_the_others(names):
     line = b'{"recordId":"r1","modelInput":{"heat":0.5},"modelOutput":{"reply":"A refund."}}'
     (shape,) = (shape for shape in shapes if names["ACME"] in shape.families)
     assert shape.decode(line).modelOutput.parse().text == "A refund."
-    assert shape.decode(line).modelInput.has_signature()
+    assert shape.decode(line).modelInput.has_own_field()
 
 
 def test_every_family_is_in_the_table():

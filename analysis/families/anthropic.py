@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, complete
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, finish_body
 from analysis.prompts import Prompt
 
 STOPS = {
@@ -35,7 +35,7 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
         "top_k": prompt.top_k,
         "stop_sequences": list(prompt.stop_sequences),
     }
-    return complete(fields, prompt)
+    return finish_body(fields, prompt)
 
 
 class AnthropicRequest(Struct, gc=False):
@@ -47,7 +47,7 @@ class AnthropicRequest(Struct, gc=False):
     top_p: float | None = None
     top_k: Count | None = None
 
-    def has_signature(self) -> bool:
+    def has_own_field(self) -> bool:
         """Return whether the required `anthropic_version` is there; other formats have max_tokens too."""
         return self.anthropic_version is not None
 

@@ -23,7 +23,7 @@ class TextRequest(Struct):
     top_p: float | None = None
     top_k: Count | None = None
 
-    def has_signature(self) -> bool:
+    def has_own_field(self) -> bool:
         """Return whether `max_tokens_to_sample` is there, which only this format has."""
         return self.max_tokens_to_sample is not None
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, complete, join_parts
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, finish_body, join_system_and_user
 from analysis.prompts import Prompt
 
 # STOP_SEQUENCE is not in the documentation; recorded answers have it.
@@ -25,7 +25,7 @@ STOPS = {
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
     """Build the body of one request; the format has no system text, so it goes in front."""
-    return complete({"prompt": join_parts(prompt, text), **write_sampling(prompt)}, prompt)
+    return finish_body({"prompt": join_system_and_user(prompt, text), **write_sampling(prompt)}, prompt)
 
 
 def write_sampling(prompt: Prompt) -> dict[str, Any]:
@@ -47,7 +47,7 @@ class CohereRequest(Struct):
     p: float | None = None
     k: Count | None = None
 
-    def has_signature(self) -> bool:
+    def has_own_field(self) -> bool:
         """Return whether `p` or `k` is there, names that only Cohere uses."""
         return self.p is not None or self.k is not None
 

@@ -12,13 +12,13 @@ from typing import Any
 from msgspec import Struct
 
 from analysis.families.cohere import STOPS, CohereRequest, write_sampling
-from analysis.families.family import Count, Family, Limits, ParsedAnswer, complete
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, finish_body
 from analysis.prompts import Prompt
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
     """Build the body of one request."""
-    return complete({"message": text, "preamble": prompt.system, **write_sampling(prompt)}, prompt)
+    return finish_body({"message": text, "preamble": prompt.system, **write_sampling(prompt)}, prompt)
 
 
 class CohereRRequest(CohereRequest):
@@ -26,7 +26,7 @@ class CohereRRequest(CohereRequest):
 
     message: str | None = None
 
-    def has_signature(self) -> bool:
+    def has_own_field(self) -> bool:
         """Return whether the required `message` is there, which no other format has."""
         return self.message is not None
 

@@ -80,7 +80,7 @@ class ConverseRequest(Struct, gc=False, rename="camel"):
     additional_model_request_fields: AdditionalFields | None = None
     schema_version: str | None = None
 
-    def has_signature(self) -> bool:
+    def has_own_field(self) -> bool:
         """Return whether one of the fields is there that only Converse and Nova have."""
         places = (self.inference_config, self.additional_model_request_fields, self.schema_version)
         return any(place is not None for place in places)

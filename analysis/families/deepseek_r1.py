@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, break_tokens, complete
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, break_tokens, finish_body
 from analysis.prompts import Prompt
 
 STOPS = {"stop": "end", "length": "length", "content_filter": "filtered"}
@@ -31,7 +31,7 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
         "top_p": prompt.top_p,
         "stop": list(prompt.stop_sequences),
     }
-    return complete(fields, prompt)
+    return finish_body(fields, prompt)
 
 
 class CompletionRequest(Struct):
@@ -42,7 +42,7 @@ class CompletionRequest(Struct):
     top_p: float | None = None
     top_k: Count | None = None
 
-    def has_signature(self) -> bool:
+    def has_own_field(self) -> bool:
         """Return False: other formats have all of these fields too."""
         return False
 

@@ -56,7 +56,7 @@ class Limits(NamedTuple):
 class Request(Protocol):
     """A request that an output line echoes: only the inference parameters are decoded."""
 
-    def has_signature(self) -> bool:
+    def has_own_field(self) -> bool:
         """Return whether the request has a field that only this family's requests have."""
 
     def sampling(self) -> Sampling:
@@ -119,8 +119,8 @@ def only_read(prompt: Prompt, text: str) -> dict[str, Any]:  # noqa: ARG001
     raise ModelError(prompt.model_id, "requests in its own format cannot be written", "set invocation_type to Converse")
 
 
-def complete(fields: Mapping[str, Any], prompt: Prompt) -> dict[str, Any]:
-    """Drop the fields that are not set and add the prompt's `additional_fields`, merging object by object."""
+def finish_body(fields: Mapping[str, Any], prompt: Prompt) -> dict[str, Any]:
+    """Finish a body: drop the fields that are not set and merge in the prompt's `additional_fields`."""
     return add_fields(drop_unset(fields), prompt.additional_fields)
 
 
@@ -145,8 +145,8 @@ def join_texts(texts: list[str]) -> str | None:
     return "".join(texts) if texts else None
 
 
-def join_parts(prompt: Prompt, text: str) -> str:
-    """Join the system text and the user's text, for formats that have one text only."""
+def join_system_and_user(prompt: Prompt, text: str) -> str:
+    """Join the system text and the user's text of a request, for formats that have one text only."""
     return f"{prompt.system}\n\n{text}" if prompt.system else text
 
 

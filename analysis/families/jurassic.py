@@ -21,7 +21,7 @@ class JurassicRequest(Struct, rename="camel"):
     temperature: float | None = None
     top_p: float | None = None
 
-    def has_signature(self) -> bool:
+    def has_own_field(self) -> bool:
         """Return whether `maxTokens` is there, which only this format has at the top level."""
         return self.max_tokens is not None
 

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from analysis.facts.models import find_model
-from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, break_tokens, complete
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, break_tokens, finish_body
 from analysis.prompts import Prompt
 
 STOPS = {"stop": "end", "length": "length"}
@@ -27,7 +27,7 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
         "temperature": prompt.temperature,
         "top_p": prompt.top_p,
     }
-    return complete(fields, prompt)
+    return finish_body(fields, prompt)
 
 
 def write_turns(prompt: Prompt, text: str) -> str:
@@ -52,7 +52,7 @@ class LlamaRequest(Struct):
     temperature: float | None = None
     top_p: float | None = None
 
-    def has_signature(self) -> bool:
+    def has_own_field(self) -> bool:
         """Return whether `max_gen_len` is there, which only Llama has."""
         return self.max_gen_len is not None
 

@@ -10,7 +10,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, break_tokens, complete, join_parts
+from analysis.families.family import (
+    Count,
+    Family,
+    Limits,
+    ParsedAnswer,
+    Sampling,
+    break_tokens,
+    finish_body,
+    join_system_and_user,
+)  # fmt: skip
 from analysis.prompts import Prompt
 
 STOPS = {"stop": "end", "length": "length", "model_length": "length", "tool_calls": "tool"}
@@ -21,14 +30,14 @@ TOKENS = re.compile(r"</?s>|\[/?[A-Z][A-Z_]+\]|<</?SYS>>")
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
     """Build the body of one request, with the texts between [INST] and [/INST]."""
     fields = {
-        "prompt": f"<s>[INST] {break_tokens(TOKENS, join_parts(prompt, text))} [/INST]",
+        "prompt": f"<s>[INST] {break_tokens(TOKENS, join_system_and_user(prompt, text))} [/INST]",
         "max_tokens": prompt.max_tokens,
         "temperature": prompt.temperature,
         "top_p": prompt.top_p,
         "top_k": prompt.top_k,
         "stop": list(prompt.stop_sequences),
     }
-    return complete(fields, prompt)
+    return finish_body(fields, prompt)
 
 
 class MistralRequest(Struct):
@@ -39,7 +48,7 @@ class MistralRequest(Struct):
     top_p: float | None = None
     top_k: Count | None = None
 
-    def has_signature(self) -> bool:
+    def has_own_field(self) -> bool:
         """Return False: other formats have all of these fields too."""
         return False
 

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from analysis.families.converse import STOPS, ConverseAnswer, ConverseRequest, is_converse
-from analysis.families.family import Family, Limits, complete, drop_unset
+from analysis.families.family import Family, Limits, drop_unset, finish_body
 from analysis.prompts import Prompt
 
 
@@ -28,7 +28,7 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
         "messages": [{"role": "user", "content": [{"text": text}]}],
         "inferenceConfig": drop_unset(inference),
     }
-    return complete(fields, prompt)
+    return finish_body(fields, prompt)
 
 
 def is_nova(echo: ConverseRequest | None) -> bool:

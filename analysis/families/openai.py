@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from analysis.facts.models import find_model
-from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, complete
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, finish_body
 from analysis.prompts import Prompt
 
 STOPS = {
@@ -37,7 +37,7 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
         "top_p": prompt.top_p,
         "stop": list(prompt.stop_sequences),
     }
-    return complete(fields, prompt)
+    return finish_body(fields, prompt)
 
 
 def write_messages(prompt: Prompt, text: str) -> list[dict[str, str]]:
@@ -55,7 +55,7 @@ class ChatRequest(Struct):
     top_p: float | None = None
     top_k: Count | None = None
 
-    def has_signature(self) -> bool:
+    def has_own_field(self) -> bool:
         """Return whether `max_completion_tokens` is there, which only OpenAI has; others have max_tokens too."""
         return self.max_completion_tokens is not None
 

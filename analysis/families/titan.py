@@ -10,7 +10,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, complete, drop_unset, join_parts
+from analysis.families.family import (
+    Count,
+    Family,
+    Limits,
+    ParsedAnswer,
+    Sampling,
+    drop_unset,
+    finish_body,
+    join_system_and_user,
+)  # fmt: skip
 from analysis.prompts import Prompt
 
 STOPS = {
@@ -30,7 +39,8 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
         "topP": prompt.top_p,
         "stopSequences": list(prompt.stop_sequences),
     }
-    return complete({"inputText": join_parts(prompt, text), "textGenerationConfig": drop_unset(generation)}, prompt)
+    fields = {"inputText": join_system_and_user(prompt, text), "textGenerationConfig": drop_unset(generation)}
+    return finish_body(fields, prompt)
 
 
 class TitanGenerationConfig(Struct, rename={"max_tokens": "maxTokenCount", "top_p": "topP"}):
@@ -46,7 +56,7 @@ class TitanRequest(Struct, rename={"generation": "textGenerationConfig"}):
 
     generation: TitanGenerationConfig | None = None
 
-    def has_signature(self) -> bool:
+    def has_own_field(self) -> bool:
         """Return whether `textGenerationConfig` is there, which only Titan has."""
         return self.generation is not None
 

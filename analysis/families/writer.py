@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from analysis.families.family import Family, Limits, complete
+from analysis.families.family import Family, Limits, finish_body
 from analysis.families.openai import STOPS, ChatAnswer, ChatRequest, write_messages
 from analysis.prompts import Prompt
 
@@ -23,7 +23,7 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
         "top_p": prompt.top_p,
         "stop": list(prompt.stop_sequences),
     }
-    return complete(fields, prompt)
+    return finish_body(fields, prompt)
 
 
 WRITER = Family(

@@ -211,7 +211,7 @@ def find_request_family(echoes: Iterable[tuple[Shape, Any]], base: str) -> tuple
     """Find the family of a request: by fields that only one format has, else by the model that was asked."""
     unclaimed = []
     for shape, echo in echoes:
-        if echo is not None and echo.has_signature():
+        if echo is not None and echo.has_own_field():
             return choose_family(shape, echo, None, base)[0], NO_ANSWER, echo.sampling()
         if echo is not None:
             unclaimed += [(family, echo) for family in shape.families]

@@ -18,7 +18,7 @@ from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes
 Keys = Mapping[str, Raw]
 ENDING = r"(?i)[.]json([.]gz)?$"
 DECODE_ERRORS = (ValueError, OverflowError, RecursionError)
-KNOWN = "Transcribe, Call Analytics, Contact Lens and Data Automation can be read; convert others to .jsonl or .txt"
+READABLE = "Transcribe, Call Analytics, Contact Lens and Data Automation can be read; convert others to .jsonl or .txt"
 
 
 class ParticipantId(Struct, rename="pascal"):
@@ -74,14 +74,14 @@ def find_format(label: str, text: str) -> tuple[str, Any]:
         # Raw leaves values undecoded: the keys are enough to recognize the format.
         keys = msgspec.json.decode(text, type=dict[str, Raw] | list[dict[str, Raw]])
     except msgspec.ValidationError as error:
-        raise CallsError(label, f"not a transcript ({error})", KNOWN) from error
+        raise CallsError(label, f"not a transcript ({error})", READABLE) from error
     except DECODE_ERRORS as error:
         raise CallsError(label, *explain(text, error)) from error
     first = keys if isinstance(keys, dict) else (keys or [{}])[0]
     for title, fits, kind in FORMATS:
         if fits(first):
             return title, kind if isinstance(keys, dict) else list[kind]  # type: ignore[valid-type]
-    raise CallsError(label, f"not a transcript of a known format (its fields: {show_first(first) or 'none'})", KNOWN)
+    raise CallsError(label, f"not a transcript of a known format (its fields: {show_first(first) or 'none'})", READABLE)
 
 
 def explain(text: str, error: Exception) -> tuple[str, str]:

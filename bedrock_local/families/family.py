@@ -29,7 +29,7 @@ class Family:
     Attributes
     ----------
     name
-        What the documentation calls the format.
+        Key of the tests' tables of families. `analysis` has names of its own: `mistral` for `mistral-prompt`, for one.
     models
         Pattern of the base ids of its models.
     schema

@@ -23,7 +23,7 @@ class Request:
     Attributes
     ----------
     service
-        `bedrock`, `bedrock-runtime` or `s3`.
+        `bedrock`, `bedrock-runtime`, `s3` or `sts`.
     path
         As sent, still percent-encoded.
     query

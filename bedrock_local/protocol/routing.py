@@ -19,7 +19,7 @@ HOST = re.compile(
 )
 
 # Routes of Bedrock. An id may be an ARN, and that with its slash and colons as they are, percent-encoded, or so twice.
-MODELLED = {
+BEDROCK_ROUTES = {
     "bedrock": [
         ("POST", re.compile(r"/model-invocation-job"), "CreateModelInvocationJob"),
         ("GET", re.compile(r"/model-invocation-jobs"), "ListModelInvocationJobs"),
@@ -38,7 +38,9 @@ MODELLED = {
         ("POST", re.compile(r"/model/(.+)/count-tokens"), "CountTokens"),
     ],
 }
-FIRST_WORDS = {path.pattern.split("/")[1]: service for service, routes in MODELLED.items() for _, path, _ in routes}
+FIRST_WORDS = {
+    path.pattern.split("/")[1]: service for service, routes in BEDROCK_ROUTES.items() for _, path, _ in routes
+}
 
 # Method, words that the query or the headers must have, operation. The first match wins: the plain method is last.
 S3_BUCKET = [
@@ -81,7 +83,7 @@ FORM_ACTIONS = {"sts": ["GetCallerIdentity"]}
 FORM_BYTES = 10_000
 
 OPERATIONS = {
-    **{service: [name for _, _, name in routes] for service, routes in MODELLED.items()},
+    **{service: [name for _, _, name in routes] for service, routes in BEDROCK_ROUTES.items()},
     "s3": ["ListBuckets", *(name for _, _, name in (*S3_BUCKET, *S3_OBJECT))],
     **FORM_ACTIONS,
 }
@@ -122,13 +124,13 @@ def resolve(request: Request) -> ResolvedRequest:
 
 def match_route(request: Request) -> tuple[str, str]:
     """Return the operation of Bedrock for a method and a path, and the id in the path; both may be empty."""
-    for method, path, name in MODELLED.get(request.service, []):
+    for method, path, name in BEDROCK_ROUTES.get(request.service, []):
         if method == request.method and (found := path.fullmatch(request.path)):
             return name, unquote(unquote("".join(found.groups())))
     return "", ""
 
 
-def find_modelled(path: str) -> str:
+def find_bedrock_service(path: str) -> str:
     """Return the service of Bedrock whose paths begin like this one; empty for none."""
     return FIRST_WORDS.get(path.split("/")[1], "")
 

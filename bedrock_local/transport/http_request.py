@@ -18,7 +18,7 @@ from bedrock_local.dispatch import handle, write_error
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError, SettingsError
 from bedrock_local.protocol.messages import Request, Response, full_headers
-from bedrock_local.protocol.routing import find_modelled
+from bedrock_local.protocol.routing import find_bedrock_service
 from bedrock_local.settings import report_once
 
 LOOPBACK = re.compile(r"127\.0\.0\.1|::1|(?:.+\.)?localhost")
@@ -100,5 +100,5 @@ def read_http_request(method: str, target: str, headers: dict[str, str], body: A
 def find_service(signing_name: str, path: str) -> str:
     """Return the service that a request was signed for; `bedrock` signs for two, which differ in their paths."""
     if signing_name in ("", "bedrock"):
-        return find_modelled(path) or signing_name or "s3"
+        return find_bedrock_service(path) or signing_name or "s3"
     return signing_name

@@ -49,11 +49,11 @@ def test_what_the_prompt_sets_is_sent_in_a_fixed_order():
 def test_the_inference_parameters_of_a_request_are_read_back():
     echo = msgspec.convert(ANTHROPIC.write_request(FULL, "Hello"), AnthropicRequest)
     assert echo.sampling() == Sampling(max_tokens=400, temperature=0.0, top_p=0.9, top_k=5)
-    assert echo.has_signature()
+    assert echo.has_own_field()
 
 
-def test_a_converse_request_has_no_signature_of_this_family():
-    assert not msgspec.convert({"messages": [], "inferenceConfig": {"maxTokens": 4}}, AnthropicRequest).has_signature()
+def test_a_converse_request_has_no_field_of_this_family_alone():
+    assert not msgspec.convert({"messages": [], "inferenceConfig": {"maxTokens": 4}}, AnthropicRequest).has_own_field()
 
 
 def test_text_blocks_are_joined_and_other_blocks_are_not_text():

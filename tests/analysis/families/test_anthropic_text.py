@@ -13,7 +13,7 @@ def test_the_inference_parameters_of_a_request_are_read(echo):
     request = echo(
         ANTHROPIC_TEXT, {"prompt": "\n\nHuman: Hello\n\nAssistant:", "max_tokens_to_sample": 200, "top_k": 5}
     )
-    assert request.has_signature()
+    assert request.has_own_field()
     assert request.sampling() == Sampling(200, None, None, 5)
 
 

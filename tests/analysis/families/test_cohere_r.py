@@ -18,7 +18,7 @@ def test_a_request_has_a_message_and_a_preamble(make_prompt):
 
 def test_the_inference_parameters_of_a_request_are_read_back(make_prompt, echo):
     request = echo(COHERE_R, COHERE_R.write_request(make_prompt(PLUS), "Hello"))
-    assert request.has_signature()
+    assert request.has_own_field()
     assert request.sampling() == Sampling(400, 0.5, 0.9)
 
 

@@ -31,7 +31,7 @@ def test_no_text_adds_a_token(text):
 def test_the_inference_parameters_of_a_request_are_read_back(make_prompt, echo):
     request = echo(DEEPSEEK_R1, DEEPSEEK_R1.write_request(make_prompt(R1), "Hello"))
     assert request.sampling() == Sampling(400, 0.5, 0.9)
-    assert not request.has_signature()
+    assert not request.has_own_field()
 
 
 @pytest.mark.parametrize(

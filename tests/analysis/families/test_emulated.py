@@ -15,8 +15,8 @@ from analysis.outputs.lines import read_lines
 from analysis.prompts import Prompt
 from analysis.requests.prompt_checks import NO_STOP, NO_SYSTEM, check_settings
 
-# One of each family, beside those that take batch jobs.
-OTHERS = [
+# A model of each family that has none in models.csv.
+NOT_IN_FACTS = [
     "amazon.titan-text-express-v1",
     "ai21.jamba-1-5-mini-v1:0",
     "cohere.command-light-text-v14",
@@ -27,7 +27,7 @@ OTHERS = [
 ]
 ONLY_BY_PROFILE = ("anthropic.claude-", "amazon.nova-", "meta.llama", "deepseek.r1", "writer.")
 CALL = "Agent: Hello. Customer: I want a refund of 30 dollars. Agent: You will have it in 5 days."
-BASES = [*read_facts("models")["model"], *(model_id.removeprefix("us.") for model_id in OTHERS)]
+BASES = [*read_facts("models")["model"], *(model_id.removeprefix("us.") for model_id in NOT_IN_FACTS)]
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_a_request_is_accepted_and_its_answer_is_read(runtime, base, invocation_
 
 
 @pytest.mark.parametrize("invocation_type", ["InvokeModel", "Converse"])
-@pytest.mark.parametrize("base", ["anthropic.claude-3-haiku-20240307-v1:0", "amazon.nova-lite-v1:0", *OTHERS])
+@pytest.mark.parametrize("base", ["anthropic.claude-3-haiku-20240307-v1:0", "amazon.nova-lite-v1:0", *NOT_IN_FACTS])
 def test_a_truncated_answer_has_the_stop_length(runtime, base, invocation_type):
     _, row = answer(runtime, make_prompt(base.removeprefix("us."), invocation_type, max_tokens=2))
     assert row["stop"] == "length"

@@ -19,7 +19,7 @@ def test_an_answer_without_completions_has_no_text(read, completions):
 
 def test_the_inference_parameters_of_a_request_are_read(echo):
     request = echo(JURASSIC, {"prompt": "Hello", "maxTokens": 200, "temperature": 0.5, "topP": 0.5})
-    assert request.has_signature()
+    assert request.has_own_field()
     assert request.sampling() == Sampling(200, 0.5, 0.5)
 
 

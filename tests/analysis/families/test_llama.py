@@ -51,7 +51,7 @@ def test_no_text_adds_a_token(text):
 
 def test_the_inference_parameters_of_a_request_are_read_back(make_prompt, echo):
     request = echo(LLAMA, LLAMA.write_request(make_prompt(LLAMA_3), "Hello"))
-    assert request.has_signature()
+    assert request.has_own_field()
     assert request.sampling() == Sampling(400, 0.5, 0.9)
 
 

@@ -39,7 +39,7 @@ def test_brackets_that_are_not_tokens_stay(make_prompt):
 def test_the_inference_parameters_of_a_request_are_read_back(make_prompt, echo):
     request = echo(MISTRAL, MISTRAL.write_request(make_prompt(SMALL, top_k=5), "Hello"))
     assert request.sampling() == Sampling(400, 0.5, 0.9, 5)
-    assert not request.has_signature()
+    assert not request.has_own_field()
 
 
 def test_an_answer_has_no_tokens(read):

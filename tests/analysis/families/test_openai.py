@@ -32,9 +32,9 @@ def test_a_request_of_another_model_has_max_tokens(make_prompt, echo):
     assert echo(OPENAI, request).sampling() == Sampling(400, 0.5, 0.9)
 
 
-@pytest.mark.parametrize(("model_id", "has_signature"), [(OSS, True), (QWEN, False)])
-def test_only_requests_of_gpt_oss_have_a_signature(make_prompt, echo, model_id, has_signature):
-    assert echo(OPENAI, OPENAI.write_request(make_prompt(model_id), "Hello")).has_signature() == has_signature
+@pytest.mark.parametrize(("model_id", "has_own_field"), [(OSS, True), (QWEN, False)])
+def test_only_requests_of_gpt_oss_have_a_field_of_their_own(make_prompt, echo, model_id, has_own_field):
+    assert echo(OPENAI, OPENAI.write_request(make_prompt(model_id), "Hello")).has_own_field() == has_own_field
 
 
 def test_an_answer_is_read_in_full(read):

@@ -15,7 +15,7 @@ def test_a_request_has_one_text_with_the_system_text_first(make_prompt):
 
 def test_the_inference_parameters_of_a_request_are_read_back(make_prompt, echo):
     request = echo(TITAN, TITAN.write_request(make_prompt(LITE), "Hello"))
-    assert request.has_signature()
+    assert request.has_own_field()
     assert request.sampling() == Sampling(400, 0.5, 0.9)
 
 

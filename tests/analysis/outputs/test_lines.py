@@ -398,7 +398,7 @@ def answer_converse(text, tokens, reason):
     return {"output": {"message": {"content": [{"text": text}]}}, "stopReason": reason, "usage": usage}
 
 
-WRITTEN = {
+ANSWERS = {
     "anthropic": (
         "anthropic.claude-3-haiku-20240307-v1:0",
         lambda text, tokens, reason: {
@@ -462,7 +462,7 @@ WITHOUT_TOP_K = {"openai", "mistral_chat", "jamba", "writer", "llama", "titan", 
 
 
 def test_every_family_that_writes_is_written_and_read_back():
-    assert set(WRITTEN) == {family.name for family in FAMILIES if family.write_request is not only_read}
+    assert set(ANSWERS) == {family.name for family in FAMILIES if family.write_request is not only_read}
 
 
 PROMPTS = st.builds(
@@ -481,11 +481,11 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 COUNT = st.none() | st.integers(0, 2**63 - 1)
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", ANSWERS)
 @given(prompt=PROMPTS, call=TEXT, text=TEXT, tokens=COUNT, reason=TEXT)
 def test_what_was_written_is_read_back(name, prompt, call, text, tokens, reason):
     (family,) = (family for family in FAMILIES if family.name == name)
-    model_id, answer = WRITTEN[name]
+    model_id, answer = ANSWERS[name]
     prompt = msgspec.structs.replace(prompt, model_id=model_id)
     line = {
         "recordId": "r1",
@@ -504,20 +504,20 @@ def test_what_was_written_is_read_back(name, prompt, call, text, tokens, reason)
 def write_line(name: str, prompt: Prompt, call: str, text: str) -> bytes:
     """Write an output line of a family, with a long request."""
     (family,) = (family for family in FAMILIES if family.name == name)
-    model_id, answer = WRITTEN[name]
+    model_id, answer = ANSWERS[name]
     request = family.write_request(msgspec.structs.replace(prompt, model_id=model_id), call + "Agent: hello.\n" * 50)
     return json.dumps({"modelInput": request, "modelOutput": answer(text, 5, "stop"), "recordId": "r1"}).encode()
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", ANSWERS)
 @given(prompt=PROMPTS, calls=st.lists(TEXT, min_size=2, max_size=2), text=TEXT)
 def test_a_line_of_any_family_says_the_same_without_the_long_text_of_its_request(name, prompt, calls, text):
     first, second = (write_line(name, prompt, call, text) for call in calls)
-    model_id, _ = WRITTEN[name]
+    model_id, _ = ANSWERS[name]
     assert read_all(first + b"\n" + second, model_id)[1] == read_one(second, model_id) | {"line": 2}
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", ANSWERS)
 def test_the_long_text_of_a_request_of_any_family_is_found(name):
     prompt = Prompt(name="short", model_id=HAIKU, template="x", system="Write notes.", max_tokens=5)
     first, second = (write_line(name, prompt, call, "Hi.") for call in ("Hello.", "Well."))
@@ -526,11 +526,11 @@ def test_the_long_text_of_a_request_of_any_family_is_found(name):
     assert len(echoes.shorten(second)) < len(second) - 700
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", ANSWERS)
 @given(prompt=PROMPTS)
 def test_what_a_failed_record_asked_for_is_read_back(name, prompt):
     (family,) = (family for family in FAMILIES if family.name == name)
-    prompt = msgspec.structs.replace(prompt, model_id=WRITTEN[name][0])
+    prompt = msgspec.structs.replace(prompt, model_id=ANSWERS[name][0])
     line = {"recordId": "r1", "modelInput": family.write_request(prompt, "Hello"), "error": {"errorCode": 400}}
     row = read_one(msgspec.json.encode(line), prompt.model_id)
     assert (row["family"], row["error_code"]) == (name, 400)

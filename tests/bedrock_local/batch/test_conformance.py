@@ -27,9 +27,11 @@ from bedrock_local.protocol.patterns import is_match
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 ROLE = "arn:aws:iam::123456789012:role/batch"
 NOVA = "amazon.nova-lite-v1:0"
-BATCH = ("CreateModelInvocationJob", "GetModelInvocationJob", "ListModelInvocationJobs", "StopModelInvocationJob")
-TAGGING = ("ListTagsForResource", "TagResource", "UntagResource")
-ON_DEMAND = ("Converse", "CountTokens", "InvokeModel")
+BEDROCK_OPERATIONS = (
+    "CreateModelInvocationJob", "GetModelInvocationJob", "ListModelInvocationJobs", "StopModelInvocationJob",
+    "ListTagsForResource", "TagResource", "UntagResource",
+)  # fmt: skip
+RUNTIME_OPERATIONS = ("Converse", "CountTokens", "InvokeModel")
 PLACES = ("uri", "querystring", "header")
 PLACE = re.compile(r" at '(.*?)' failed to satisfy constraint: ", re.DOTALL)
 ITEM, KEY, VALUE = "[item]", "[key]", "[value]"
@@ -68,7 +70,7 @@ several = settings(few, max_examples=25)
 
 @cache
 def operation_model(name):
-    service = "bedrock-runtime" if name in ON_DEMAND else "bedrock"
+    service = "bedrock-runtime" if name in RUNTIME_OPERATIONS else "bedrock"
     return get_session().get_service_model(service).operation_model(name)
 
 
@@ -262,7 +264,7 @@ class Wire:
 
     def send_raw(self, operation, address, body=b"", headers=None):
         """Send a request of which the test wrote address and body."""
-        client = self.clients["bedrock-runtime" if operation in ON_DEMAND else "bedrock"]
+        client = self.clients["bedrock-runtime" if operation in RUNTIME_OPERATIONS else "bedrock"]
         self.sent = {"url": f"{client.meta.endpoint_url}{address}", "body": body, "headers": headers or {}}
         members = operation_model(operation).input_shape.members
         try:
@@ -295,10 +297,10 @@ def wire(tmp_path_factory, open_held):
 
 def known_model(operation, path=()):
     """Replace the model id by one that exists, unless its rules are what is broken: models are checked first."""
-    return {"modelId": NOVA} if operation in ON_DEMAND and path != ("modelId",) else {}
+    return {"modelId": NOVA} if operation in RUNTIME_OPERATIONS and path != ("modelId",) else {}
 
 
-@pytest.mark.parametrize("operation", [*BATCH, *TAGGING])
+@pytest.mark.parametrize("operation", [*BEDROCK_OPERATIONS])
 @several
 @given(data=st.data())
 def test_a_request_of_the_right_shape_is_accepted_or_refused_for_its_meaning(wire, operation, data):
@@ -306,7 +308,7 @@ def test_a_request_of_the_right_shape_is_accepted_or_refused_for_its_meaning(wir
     assert not reason or reason.startswith(MEANINGS)
 
 
-@pytest.mark.parametrize("operation", ON_DEMAND)
+@pytest.mark.parametrize("operation", RUNTIME_OPERATIONS)
 @several
 @given(data=st.data())
 def test_a_model_does_not_refuse_a_request_of_the_right_shape_for_its_shape(wire, operation, data):
@@ -314,7 +316,7 @@ def test_a_model_does_not_refuse_a_request_of_the_right_shape_for_its_shape(wire
     assert not PLACE.findall(wire.send(operation, parameters).get("Message", ""))
 
 
-@pytest.mark.parametrize(("operation", "path", "rule", "shape"), sites_of(*BATCH, *TAGGING, *ON_DEMAND))
+@pytest.mark.parametrize(("operation", "path", "rule", "shape"), sites_of(*BEDROCK_OPERATIONS, *RUNTIME_OPERATIONS))
 @few
 @given(data=st.data())
 def test_a_request_that_breaks_one_rule_is_refused_by_name(wire, operation, path, rule, shape, data):

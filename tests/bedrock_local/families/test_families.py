@@ -18,7 +18,7 @@ from bedrock_local.protocol.errors import ServiceError
 CHAT = {"messages": [{"role": "user", "content": "hello"}]}
 PROMPT = {"prompt": "hello"}
 # A model of each family, a body that it takes, and its words for end, length, stop_sequence and filtered.
-TABLE = {
+FAMILY_CASES = {
     "anthropic": (
         "anthropic.claude-haiku-4-5-20251001-v1:0",
         {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50, **CHAT},
@@ -54,8 +54,10 @@ LIMITS = {
     "mistral-chat": 8_192, "mistral-prompt": 512, "nova": 5_000, "openai": 32_768, "titan": 512, "writer": 16,
 }  # fmt: skip
 # Some families have the same body; Nova's is that of Converse.
-FOREIGN = [(name, other) for name in TABLE for other in TABLE if TABLE[name][1] != TABLE[other][1]]
-NOT_LIKE_CONVERSE = [name for name in TABLE if name != "nova"]
+FOREIGN = [
+    (name, other) for name in FAMILY_CASES for other in FAMILY_CASES if FAMILY_CASES[name][1] != FAMILY_CASES[other][1]
+]
+NOT_LIKE_CONVERSE = [name for name in FAMILY_CASES if name != "nova"]
 STOPS = ("end", "length", "stop_sequence", "filtered")
 NAMES = ("stop_reason", "stopReason", "finish_reason", "completionReason")
 
@@ -69,19 +71,19 @@ def find_stop(answer):
 
 
 def test_every_module_of_a_family_is_listed():
-    assert sorted(TABLE) == sorted(family.name for family in FAMILIES)
+    assert sorted(FAMILY_CASES) == sorted(family.name for family in FAMILIES)
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", FAMILY_CASES)
 def test_the_default_limit_is_the_familys(question, name):
-    base, body, _ = TABLE[name]
+    base, body, _ = FAMILY_CASES[name]
     assert question(base, body).max_tokens == LIMITS[name]
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", FAMILY_CASES)
 @pytest.mark.parametrize("place", range(4), ids=STOPS)
 def test_each_stop_reason_has_the_familys_own_word(answer, name, place):
-    base, body, words = TABLE[name]
+    base, body, words = FAMILY_CASES[name]
     assert find_stop(answer(base, body, stop=STOPS[place])) == [words[place]]
 
 
@@ -97,28 +99,28 @@ def test_an_embedding_model_has_no_family():
 
 @pytest.mark.parametrize(("name", "other"), FOREIGN)
 def test_a_body_of_another_family_is_refused(refusal, name, other):
-    assert refusal(TABLE[name][0], TABLE[other][1])
+    assert refusal(FAMILY_CASES[name][0], FAMILY_CASES[other][1])
 
 
 @pytest.mark.parametrize("name", NOT_LIKE_CONVERSE)
 def test_a_body_of_converse_is_refused_in_a_job_of_native_ones(refusal, name):
-    assert refusal(TABLE[name][0], TABLE["nova"][1] | {"inferenceConfig": {"maxTokens": 5}})
+    assert refusal(FAMILY_CASES[name][0], FAMILY_CASES["nova"][1] | {"inferenceConfig": {"maxTokens": 5}})
 
 
 @pytest.mark.parametrize("name", NOT_LIKE_CONVERSE)
 def test_a_native_body_is_refused_in_a_job_of_converse(converse_refusal, name):
-    assert converse_refusal(TABLE[name][0], TABLE[name][1])
+    assert converse_refusal(FAMILY_CASES[name][0], FAMILY_CASES[name][1])
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", FAMILY_CASES)
 def test_the_same_body_has_the_same_answer(answer, name):
-    base, body, _ = TABLE[name]
+    base, body, _ = FAMILY_CASES[name]
     assert answer(base, body) == answer(base, dict(body))
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", FAMILY_CASES)
 def test_the_analysis_package_reads_the_answers(tmp_path, name):
-    base, body, _ = TABLE[name]
+    base, body, _ = FAMILY_CASES[name]
     line = json.dumps({"recordId": "r1", "modelInput": body}).encode()
     record = read_record(line)
     outcome = answer_record(record, MODELS[base], invocation_type="InvokeModel", responder=refund, number=1)
@@ -144,10 +146,12 @@ CHANGES = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=4)
 
 @settings(max_examples=300)
 @given(
-    name=st.sampled_from(sorted(TABLE)), changes=CHANGES, invocation_type=st.sampled_from(["InvokeModel", "Converse"])
+    name=st.sampled_from(sorted(FAMILY_CASES)),
+    changes=CHANGES,
+    invocation_type=st.sampled_from(["InvokeModel", "Converse"]),
 )
 def test_any_body_is_answered_or_refused_with_400(name, changes, invocation_type):
-    base, body, _ = TABLE[name]
+    base, body, _ = FAMILY_CASES[name]
     line = answer_any(base, {**body, **changes}, invocation_type)
     assert line.get("error", {}).get("errorCode", 400) == 400
     assert "modelOutput" in line or line["error"]["errorMessage"]
@@ -156,7 +160,7 @@ def test_any_body_is_answered_or_refused_with_400(name, changes, invocation_type
 @settings(max_examples=100)
 @given(base=st.sampled_from(sorted(MODELS)), changes=CHANGES)
 def test_any_change_of_a_conversation_is_answered_or_refused_with_400(base, changes):
-    line = answer_any(base, TABLE["nova"][1] | changes, "Converse")
+    line = answer_any(base, FAMILY_CASES["nova"][1] | changes, "Converse")
     assert line.get("error", {}).get("errorCode", 400) == 400
 
 
