@@ -6,7 +6,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# A module imports what stands in a lower row of its package; a folder is one module.
+# A room, which is a file or folder at the top of a package, imports only rooms in a row above its own.
 LAYERS = {
     "analysis": (
         {"errors", "files", "surrogates"},

@@ -41,13 +41,13 @@ class ParsedAnswer(Struct, gc=False):
 class Limits(NamedTuple):
     """The smallest and largest value of each inference parameter that a family accepts.
 
-    `top_k` is None where the family has no such parameter. `stop_sequences` is the number of them that a request may
-    have: 0 where the format has none, None where no limit is documented. `max_tokens` is the ceiling of the family, for
-    models whose own is not known.
+    `temperature`, `top_p` and `top_k` are None where the format has no such parameter; prompts that set it are refused.
+    `stop_sequences` is the number of them that a request may have: 0 where the format has none, None where no limit is
+    documented. `max_tokens` is the ceiling of the family, for models whose own is not known.
     """
 
-    temperature: tuple[float, float] = (0, 1)
-    top_p: tuple[float, float] = (0, 1)
+    temperature: tuple[float, float] | None = (0, 1)
+    top_p: tuple[float, float] | None = (0, 1)
     top_k: tuple[int, int] | None = None
     stop_sequences: int | None = None
     max_tokens: int | None = None

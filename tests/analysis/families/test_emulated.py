@@ -45,8 +45,8 @@ def make_prompt(base, invocation_type, **fields):
     """Make a prompt with every inference parameter that the family has and the model accepts."""
     model = find_model(base)
     family = find_family(model, "InvokeModel")
-    settings = {"temperature": 0.5} if model.sampling != "none" else {}
-    settings |= {"top_p": 0.9} if model.sampling == "free" else {}
+    settings = {"temperature": 0.5} if family.limits.temperature and model.sampling != "none" else {}
+    settings |= {"top_p": 0.9} if family.limits.top_p and model.sampling == "free" else {}
     settings |= {"top_k": 20} if family.limits.top_k and model.sampling != "none" else {}
     is_converse = invocation_type == "Converse"
     has_stop = family.limits.stop_sequences != 0 and not (is_converse and NO_STOP.match(base))

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from analysis.aws.storage import StoredFile
+from analysis.facts.models import find_model
 from analysis.families import FAMILIES
-from analysis.families.family import only_read
+from analysis.families.family import Family, only_read
 from analysis.outputs import OUTPUT_SCHEMA, load_outputs
 from analysis.outputs.frames import list_columns, make_frame
 from analysis.outputs.lines import read_lines
 from analysis.outputs.request_echo import EchoShortener
 from analysis.prompts import Prompt
+from analysis.requests.prompt_checks import find_top_k_range
 
 ECHO = '"modelInput":{"anthropic_version":"bedrock-2023-05-31","max_tokens":400,"messages":[]}'
 USAGE = '"usage":{"input_tokens":210,"output_tokens":9}'
@@ -408,7 +410,7 @@ ANSWERS = {
             "usage": {"input_tokens": tokens, "output_tokens": tokens},
         },
     ),
-    "converse": ("zai.glm-4.7", answer_converse),
+    "converse": (HAIKU, answer_converse),
     "nova": ("us.amazon.nova-lite-v1:0", answer_converse),
     "openai": ("openai.gpt-oss-20b-1:0", answer_chat),
     "mistral_chat": (
@@ -458,7 +460,6 @@ ANSWERS = {
     ),
 }
 WITHOUT_TOKENS = {"mistral", "cohere", "deepseek_r1"}
-WITHOUT_TOP_K = {"openai", "mistral_chat", "jamba", "writer", "llama", "titan", "deepseek_r1"}
 
 
 def test_every_family_that_writes_is_written_and_read_back():
@@ -481,6 +482,12 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 COUNT = st.none() | st.integers(0, 2**63 - 1)
 
 
+def list_sent_sampling(family: Family, prompt: Prompt) -> dict[str, float | None]:
+    """List the sampling parameters that a family sends of a prompt: those that its limits allow."""
+    limits = family.limits._asdict() | {"top_k": find_top_k_range(find_model(prompt.model_id), family)}
+    return {name: limits[name] and getattr(prompt, name) for name in ("temperature", "top_p", "top_k")}
+
+
 @pytest.mark.parametrize("name", ANSWERS)
 @given(prompt=PROMPTS, call=TEXT, text=TEXT, tokens=COUNT, reason=TEXT)
 def test_what_was_written_is_read_back(name, prompt, call, text, tokens, reason):
@@ -495,8 +502,7 @@ def test_what_was_written_is_read_back(name, prompt, call, text, tokens, reason)
     known = None if name in WITHOUT_TOKENS else tokens
     expected = {"record_id": "r1", "family": name, "text": text, "stop_reason": reason, "error_kind": None}
     expected |= {"input_tokens": known, "output_tokens": known, "error_message": None}
-    expected |= {name: getattr(prompt, name) for name in ("max_tokens", "temperature", "top_p", "top_k")}
-    expected |= {"top_k": None} if name in WITHOUT_TOP_K else {}
+    expected |= {"max_tokens": prompt.max_tokens, **list_sent_sampling(family, prompt)}
     for encoded in (msgspec.json.encode(line), json.dumps(line).encode()):
         assert read_one(encoded, model_id).items() >= expected.items()
 
@@ -534,7 +540,8 @@ def test_what_a_failed_record_asked_for_is_read_back(name, prompt):
     line = {"recordId": "r1", "modelInput": family.write_request(prompt, "Hello"), "error": {"errorCode": 400}}
     row = read_one(msgspec.json.encode(line), prompt.model_id)
     assert (row["family"], row["error_code"]) == (name, 400)
-    assert (row["max_tokens"], row["temperature"]) == (prompt.max_tokens, prompt.temperature)
+    assert row["max_tokens"] == prompt.max_tokens
+    assert row["temperature"] == list_sent_sampling(family, prompt)["temperature"]
 
 
 CHAT = '{"recordId":"r1","modelOutput":{"choices":[{"message":{"content":"Hi."},"finish_reason":"stop"}]%s}}'

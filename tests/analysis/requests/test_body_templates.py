@@ -24,6 +24,7 @@ from analysis.requests.body_templates import (
     count_columns,
     make_body_template,
 )
+from analysis.requests.prompt_checks import check_settings
 from analysis.requests.records import describe_record, write_records
 
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
@@ -142,6 +143,35 @@ def test_every_family_that_is_written_is_compared():
     written = {family.name for family in FAMILIES if family.write_request is not only_read}
     assert MODELS.keys() | {"converse"} == written
     assert all(find_family(find_model(model), "InvokeModel").name == name for name, model in MODELS.items())
+
+
+def list_values(body):
+    """List the values in a body that are neither objects nor lists, at any depth."""
+    if isinstance(body, dict | list):
+        return [value for part in (body.values() if isinstance(body, dict) else body) for value in list_values(part)]
+    return [body]
+
+
+def is_refused(prompt):
+    """Return whether `prepare` would refuse the settings of a prompt."""
+    try:
+        check_settings(prompt)
+    except PromptError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sent"),
+    [("temperature", 0.5, 0.5), ("top_p", 0.9, 0.9), ("top_k", 20, 20), ("stop_sequences", ("END",), "END")],
+)
+@pytest.mark.parametrize("name", [*MODELS, "converse"])
+def test_a_setting_is_refused_or_is_in_the_body(name, setting, value, sent):
+    (family,) = (family for family in FAMILIES if family.name == name)
+    invocation_type = "Converse" if name == "converse" else "InvokeModel"
+    prompt = Prompt(name="short", model_id=MODELS.get(name, HAIKU), template="x", **{setting: value})
+    prompt = structs.replace(prompt, invocation_type=invocation_type)
+    assert is_refused(prompt) != (sent in list_values(family.write_request(prompt, "Hello")))
 
 
 @pytest.mark.parametrize(

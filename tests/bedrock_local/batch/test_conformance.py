@@ -300,7 +300,7 @@ def known_model(operation, path=()):
     return {"modelId": NOVA} if operation in RUNTIME_OPERATIONS and path != ("modelId",) else {}
 
 
-@pytest.mark.parametrize("operation", [*BEDROCK_OPERATIONS])
+@pytest.mark.parametrize("operation", BEDROCK_OPERATIONS)
 @several
 @given(data=st.data())
 def test_a_request_of_the_right_shape_is_accepted_or_refused_for_its_meaning(wire, operation, data):
