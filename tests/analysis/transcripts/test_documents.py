@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import zipfile
 
 import pandas as pd
@@ -12,6 +13,7 @@ from analysis import Prompt, as_pandas, pick_calls, prepare
 from analysis.errors import CallsError
 from analysis.transcripts import calls as calls_module
 from analysis.transcripts import read_calls
+from analysis.transcripts.documents import READABLE
 
 ODD = ["a\r\nb", "line\u2028and\u0085paragraph", "nul\0here", "😀 مرحبا", '{"Agent": "{{ x }}"}', "Agent: \\ud83d"]
 
@@ -111,10 +113,7 @@ def test_services_may_be_mixed(write_json, tmp_path):
         (b" \n", "the file is empty; download it again"),
         (b"\xff\xfe{\x00", "not UTF-8 at byte 0"),
         (b'{"JobName": "call-1", "Transcript": "\\ud83d"}', r"half of a surrogate pair .*write U\+FFFD"),
-        (
-            b'"words"',
-            r"not a transcript \(.*\); Transcribe, Call Analytics, Contact Lens and Data Automation can be read",
-        ),
+        (b'"words"', rf"not a transcript \(.*\); {re.escape(READABLE)}"),
         (b"[]", r"not a transcript of a known format \(its fields: none\)"),
         (b'{"calls": 1, "b": 2}', r"a known format \(its fields: calls, b\); .*convert others to .jsonl or .txt"),
         (b'[{"call_id": "a", "transcript": "x"}]', r"a known format \(its fields: call_id, transcript\)"),
