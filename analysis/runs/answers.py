@@ -23,7 +23,7 @@ def load_answers(run: Run) -> pl.DataFrame:
     Returns
     -------
     frame
-        One row per call, variant and sample, in the order of the records, from `pick_answers`:
+        One row per call, variant and sample, in the order of the calls that were prepared, from `pick_answers`:
         the winning output, or `error_kind` `missing` and how its job ended, and the call's own columns.
 
     Raises
@@ -33,9 +33,20 @@ def load_answers(run: Run) -> pl.DataFrame:
     """
     check_collected(run)
     check_memory(run)
-    records = run.read_records()
-    answers = pick_answers(run.read_outputs(), records, run.read_calls())
+    calls = run.read_calls()
+    records = order_by_calls(run.read_records().lazy(), calls.lazy()).collect()
+    answers = pick_answers(run.read_outputs(), records, calls)
     return add_reasons(run, answers, records) if (answers["error_kind"] == "missing").any() else answers
+
+
+def order_by_calls(records: pl.LazyFrame, calls: pl.LazyFrame) -> pl.LazyFrame:
+    """Sort records as their calls were given: files of records follow `call_id` by bytes."""
+    given = calls.select("call_id").with_row_index("_given")
+    return (
+        records.join(given, on="call_id", how="left", maintain_order="left")
+        .sort("_given", maintain_order=True)
+        .drop("_given")
+    )
 
 
 def add_reasons(run: Run, answers: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
@@ -61,7 +72,7 @@ def scan_answers(run: Run) -> pl.LazyFrame:
     check_collected(run)
     records, calls = (pl.scan_parquet(run.folder / f"{name}.parquet") for name in ("records", "calls"))
     latest = pl.col("job_key").sort_by("attempt").last()
-    asked = records.group_by(KEYS, maintain_order=True).agg(latest)
+    asked = order_by_calls(records, calls).group_by(KEYS, maintain_order=True).agg(latest)
     answers = asked.join(scan_winners(run), on=KEYS, how="left", maintain_order="left")
     is_missing = pl.col("record_id").is_null()
     how = pl.col("job_key").replace_strict(explain_missing(run), default=None, return_dtype=pl.String)

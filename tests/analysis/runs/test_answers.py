@@ -22,7 +22,7 @@ FAULTS = {
 def collected(set_up_emulator, tmp_path):
     """A run of two prompts of which some answers failed, are missing or repeated; a column of its calls clashes."""
     set_up_emulator(faults=FAULTS)
-    calls = make_calls(150).with_columns(line=pl.int_range(150), queue=pl.lit("billing"))
+    calls = make_calls(150).with_columns(line=pl.int_range(150), queue=pl.lit("billing")).reverse()
     prompts = [make_prompt(), make_prompt("long", samples=2)]
     quotas = {"records_per_job": 150}
     run = prepare(calls, prompts, into=tmp_path / "runs", name="demo", quotas=quotas)
@@ -36,6 +36,11 @@ def test_answers_are_the_same_loaded_and_scanned(collected, engine):
     loaded = load_answers(collected)
     assert {"missing", "service", None} <= set(loaded["error_kind"])
     assert_frame_equal(scan_answers(collected).collect(engine=engine), loaded)
+
+
+def test_answers_keep_the_order_of_the_calls(collected):
+    call_ids = load_answers(collected)["call_id"].unique(maintain_order=True)
+    assert call_ids.to_list() == collected.read_calls()["call_id"].to_list() == [f"c{n}" for n in reversed(range(150))]
 
 
 def test_a_scan_reads_only_the_columns_that_a_query_uses(collected):

@@ -36,7 +36,7 @@ def stored(sent, tmp_path):
 def test_every_answer_is_joined_to_its_call(sent):
     assert read_counts(sent) == (100, 100, 0, 0, 0, 0, True)
     answers = load_answers(sent)
-    assert answers["call_id"].to_list() == sorted(f"c{index}" for index in range(100))
+    assert answers["call_id"].to_list() == [f"c{index}" for index in range(100)]
     assert all(f"Line {call_id[1:]} " in text for call_id, text in answers.select("call_id", "text").rows())
 
 
@@ -196,8 +196,8 @@ def test_what_was_not_collected_has_no_answers(sent):
 def test_the_run_folder_contains_the_documented_files(sent):
     collect(sent)
     names = {path.name for path in sent.folder.iterdir() if path.suffix != ".lock"}
-    wanted = {"run.json", "calls.parquet", "records.parquet", "input", "ledger.jsonl", "output", "outputs"}
-    assert names == wanted | {"manifests.parquet"}
+    prepared = {"run.json", "calls.parquet", "records.parquet", "files.parquet", "input"}
+    assert names == prepared | {"ledger.jsonl", "output", "outputs", "manifests.parquet"}
     assert load_manifests(sent.folder / "output")["success_records"].to_list() == [100]
 
 
