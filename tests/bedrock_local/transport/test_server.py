@@ -16,6 +16,7 @@ from botocore.exceptions import ResponseStreamingError
 
 from bedrock_local import open_session, serve
 from bedrock_local.batch import background
+from bedrock_local.files import write_file
 from bedrock_local.inference import Reply
 from bedrock_local.s3 import checksums
 from bedrock_local.settings import change_settings
@@ -303,7 +304,9 @@ def test_settings_that_cannot_be_read_are_told_to_the_client_and_on_the_terminal
 
 def test_settings_that_cannot_be_read_are_told_in_one_sentence_once(ask, client_of, server, request_of, capfd):
     client_of("bedrock").create_model_invocation_job(**request_of())  # on which the server works by itself
-    (server.emulator.folder / "settings.json").write_text('{"clock": "fast"}')
+    write_file(
+        server.emulator.folder / "settings.json", b'{"clock": "fast"}'
+    )  # whole: the server may read at any moment
     for _ in range(3):
         assert ask("GET", "/model-invocation-jobs")[0] == 500
     assert [line.partition(": ")[0] for line in capfd.readouterr().err.splitlines()] == ["bedrock_local"]
