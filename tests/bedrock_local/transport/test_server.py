@@ -304,9 +304,7 @@ def test_settings_that_cannot_be_read_are_told_to_the_client_and_on_the_terminal
 
 def test_settings_that_cannot_be_read_are_told_in_one_sentence_once(ask, client_of, server, request_of, capfd):
     client_of("bedrock").create_model_invocation_job(**request_of())  # on which the server works by itself
-    write_file(
-        server.emulator.folder / "settings.json", b'{"clock": "fast"}'
-    )  # whole: the server may read at any moment
+    write_file(server.emulator.folder / "settings.json", b'{"clock": "fast"}')  # whole: the server may be reading
     for _ in range(3):
         assert ask("GET", "/model-invocation-jobs")[0] == 500
     assert [line.partition(": ")[0] for line in capfd.readouterr().err.splitlines()] == ["bedrock_local"]
