@@ -40,7 +40,7 @@ FOREIGN = {
 }  # fmt: skip
 # The files of the family that docs/families.md shows how to add.
 TO_WRITE = {"analysis/families/parrot.py", "tests/analysis/families/test_parrot.py"}
-MADE = ("runs/", "build/", ".venv", "input/", "output/", "outputs/", "state/", "calls/")
+MADE = ("runs/", "reports/release", "build/", ".venv", "input/", "output/", "outputs/", "state/", "calls/")
 
 
 def read(path):
