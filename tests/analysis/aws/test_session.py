@@ -110,7 +110,7 @@ def test_only_a_model_may_be_silent_for_an_hour(service, seconds):
 
 def test_wrong_settings_of_the_emulator_are_told_in_a_sentence(emulator, tmp_path):
     (tmp_path / "emulator" / "settings.json").write_text('{"clock": "fast"}')
-    with pytest.raises(StorageError, match=r"settings\.json: clock: Invalid enum value 'fast'; it can be instant"):
+    with pytest.raises(StorageError, match=r"settings\.json: clock: Invalid enum value 'fast'; choose from instant"):
         open_session("emulator")
 
 
