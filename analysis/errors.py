@@ -9,6 +9,7 @@ AnalysisError
 ├── QuotaError       Amazon Bedrock would not accept the records in a batch job
 ├── BudgetError      sending the records would cost more than was agreed to
 ├── JobError         a batch job was refused, or ended in a way that needs a decision
+│   └── InputError   an input file is not as it was prepared, so that its job was not created
 ├── StorageError     a file, folder or s3:// address cannot be read or written
 ├── NotebookError    a notebook does not have a parameter, or failed in a cell
 └── ExtraError       a library of an extra, such as `notebooks`, is not installed
@@ -77,6 +78,10 @@ class BudgetError(AnalysisError):
 
 class JobError(AnalysisError):
     """A batch job was refused, or ended in a way that needs a decision of a person."""
+
+
+class InputError(JobError):
+    """An input file of the job `where` is not as it was prepared: nothing was sent."""
 
 
 class StorageError(AnalysisError):

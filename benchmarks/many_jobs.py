@@ -23,7 +23,7 @@ from measuring import cpu_seconds, describe_machine, peak_bytes, table, tell
 
 from analysis import Prompt, collect, load_jobs, open_run, prepare
 from analysis.jobs.steps import Account, take_step
-from analysis.runs.status import plan_jobs
+from analysis.runs.state import plan_jobs
 
 MODEL = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:model-invocation-job"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from analysis.aws.session import CREDENTIAL_ERRORS, NETWORK_ERRORS, is_busy
-from analysis.errors import JobError
+from analysis.errors import InputError, JobError
 from analysis.jobs.ledger import JobState, Ledger
 from analysis.jobs.statuses import INTENDED
 
@@ -102,6 +102,25 @@ class PlannedJob:
         if not state.folder:
             return self.files
         return tuple(sorted((self.files[0].parents[1] / state.folder).glob("*.jsonl")))
+
+    def check_files(self, state: JobState) -> None:
+        """Compare the input files of a try with their digests from when they were written.
+
+        Raises
+        ------
+        InputError
+            A file is missing, or its content is another one.
+        """
+        try:
+            hashes = [hash_file(file) for file in self.files_of(state)]
+        except FileNotFoundError as error:
+            raise InputError(self.key, f"its input file {error.filename} is missing") from error
+        if state.folder:
+            is_same = bool(hashes) and self.digest_hashes(hashes) == (state.digest or self.digest_hashes(hashes))
+        else:
+            is_same = not self.sha256 or tuple(hashes) == self.sha256
+        if not is_same:
+            raise InputError(self.key, f"its input in {state.folder or self.key} is not as it was prepared")
 
     @property
     def prefix(self) -> str:

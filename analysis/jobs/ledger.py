@@ -29,9 +29,9 @@ class JobState:
         The planned job.
     job_try
         1, and one more after each unproductive end.
-    folder, records
-        Of a further try: its folder of input files, and how many records they have, which earlier tries left without
-        an answer. Empty and None where the try sends the whole planned job.
+    folder, records, digest
+        Of a further try: its folder of input files, how many records they have, which earlier tries left without an
+        answer, and the SHA-256 of `PlannedJob.digest_files`. Empty and None where the try sends the whole planned job.
     status
         `planned`, `intended` (Bedrock may or may not have received the request), one of Bedrock's ten, or `refused`.
     job_name, token, input_uri, output_uri
@@ -52,6 +52,7 @@ class JobState:
     job_try: int = 1
     folder: str = ""
     records: int | None = None
+    digest: str = ""
     status: str = PLANNED
     job_name: str = ""
     token: str = ""
@@ -80,11 +81,51 @@ class JobState:
         return self.status in UNPRODUCTIVE
 
 
-@dataclass(frozen=True)
+class Event(msgspec.Struct):
+    """The types that the fields of an event must have for it to be replayed; others may stand beside them."""
+
+    event: str
+    job_key: str = ""
+    job_try: int = 0
+    folder: str = ""
+    records: int | None = None
+    digest: str = ""
+    status: str = ""
+    job_name: str = ""
+    token: str = ""
+    input_uri: str = ""
+    output_uri: str = ""
+    job_arn: str = ""
+    message: str = ""
+    counts: dict[str, int] = {}
+    left: int | None = None
+    submitted_at: str = ""
+    ended_at: str = ""
+    invocation: str = ""
+    profile: str = ""
+    region: str = ""
+
+
+@dataclass(eq=False)
 class Ledger:
-    """The file `ledger.jsonl` of a run folder."""
+    """The file `ledger.jsonl` of a run folder, and what it has been read to say: each replay reads on from there.
+
+    Attributes
+    ----------
+    file
+        May be missing: then nothing has happened.
+    position
+        Bytes that have been read.
+    tries
+        Each try of each job by job key and try, in the order of their first events.
+    sending
+        How the run was last sent: the last event `sending`; empty before that.
+    """
 
     file: Path
+    position: int = 0
+    tries: dict[tuple[str, int], JobState] = field(default_factory=dict)
+    sending: dict[str, Any] = field(default_factory=dict)
 
     def lock(self) -> BaseFileLock:
         """Return the lock between processes: to be held for one step, never while waiting."""
@@ -104,25 +145,40 @@ class Ledger:
             os.fsync(file.fileno())
 
     def read(self) -> list[dict[str, Any]]:
-        """Read the events; a line that a crash cut off is skipped, and its job is found again by listing."""
-        return list(self.read_lines())
+        """Read all events; a line that a crash cut off, or of another shape, is skipped: its job is found again."""
+        return [event for _, event in self.read_lines(0)]
 
-    def read_lines(self) -> Iterator[dict[str, Any]]:
-        """Yield the events one by one, since all those of ten thousand jobs take hundreds of megabytes."""
-        decoder = msgspec.json.Decoder(dict[str, Any])
-        if self.file.exists():
-            with self.file.open("rb") as lines:
-                for line in lines:
-                    with suppress(msgspec.DecodeError):
-                        yield decoder.decode(line)
+    def read_lines(self, position: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the events from a position on, each with the position after its line.
+
+        One by one, since all those of ten thousand jobs take hundreds of megabytes.
+        """
+        decoder, shape = msgspec.json.Decoder(dict[str, Any]), msgspec.json.Decoder(Event)
+        if not self.file.exists():
+            return
+        with self.file.open("rb") as lines:
+            lines.seek(position)
+            for line in lines:
+                # A last line without its end may still be cut off, and is read again.
+                position += len(line) if line.endswith(b"\n") else 0
+                with suppress(msgspec.DecodeError):
+                    shape.decode(line)
+                    yield position, decoder.decode(line)
 
     def replay(self) -> list[JobState]:
-        """List every try of every job, in the order of their first events."""
+        """List every try of every job, in the order of their first events; lines of earlier replays are not read."""
+        if self.position and (not self.file.exists() or self.file.stat().st_size < self.position):
+            self.position, self.tries, self.sending = 0, {}, {}  # the file was replaced
         fields: dict[tuple[str, int], dict[str, Any]] = {}
-        for event in self.read_lines():
-            if "job_key" in event:
+        for position, event in self.read_lines(self.position):
+            self.position = position
+            if event["event"] == "sending":
+                self.sending = event
+            if "job_key" in event and "job_try" in event:
                 fields.setdefault((event["job_key"], event["job_try"]), {}).update(event)
-        return [apply_event(JobState(*key), merged) for key, merged in fields.items()]
+        for key, merged in fields.items():
+            self.tries[key] = apply_event(self.tries.get(key) or JobState(*key), merged)
+        return list(self.tries.values())
 
     def latest(self) -> dict[str, JobState]:
         """Return the latest try of each job by its key."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -77,6 +76,8 @@ def take_step(
     ------
     JobError
         The account's jobs cannot be read. Temporary errors are raised as botocore has them.
+    InputError
+        An input file is not as it was prepared: its job is not created.
     """
     with ledger.lock():
         states = dict(zip(planned, refresh_jobs(planned, ledger, account.bedrock, is_first=is_first), strict=True))
@@ -107,13 +108,10 @@ def count_unfinished(account: Account) -> Counter[str]:
 
 def create_job(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -> JobState:
     """Upload the input files and create the job; the intent is in the ledger before the request is sent."""
-    files = job.files_of(state)
-    if not files:
-        cure = "prepare what is left as a run of its own; docs/unanswered.md says how"
-        raise JobError(job.key, f"the input folder {state.folder} of try {state.job_try} is gone", cure)
-    uri = input_uri(job, state, files, account)
+    uri = input_uri(job, state, account)
     if state.input_uri != uri:  # else they were uploaded before, when the quota had no room
-        for file in files:
+        job.check_files(state)
+        for file in job.files_of(state):
             storage.put_file(file, f"{uri}{file.name}", s3=account.s3)
     request = create_request(job, state.job_try, uri, account)
     intent = {"job_name": request["jobName"], "token": request["clientRequestToken"]}
@@ -201,9 +199,9 @@ def stop_job(state: JobState, ledger: Ledger, bedrock: BedrockClient) -> None:
     fetch_job(state, ledger, bedrock)
 
 
-def input_uri(job: PlannedJob, state: JobState, files: Sequence[Path], account: Account) -> str:
+def input_uri(job: PlannedJob, state: JobState, account: Account) -> str:
     """Return the S3 folder of a try's input files; its name has a digest of their content."""
-    digest = job.digest_files(files) if state.folder else job.digest
+    digest = (state.digest or job.digest_files(job.files_of(state))) if state.folder else job.digest
     return f"{account.uri}input/{state.folder or job.key}-{digest[:8]}/"
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from analysis.display import count
 from analysis.jobs.statuses import COMPLETED
-from analysis.runs import Run, compare_manifests, describe_outcomes, reconcile_run
+from analysis.runs import Run, compare_manifests, describe_outcomes, read_state, reconcile_run
 
 UNKNOWN_MODEL = "an unknown model"
 
@@ -30,7 +30,7 @@ def list_notices(run: Run) -> list[str]:
     columns = ("record_id", "call_id", "job_id", "file", "error_kind", "error_code", "stop")
     outputs = run.scan_outputs().select(columns).collect()
     return [
-        *describe_outcomes(run),
+        *describe_outcomes(read_state(run)),
         *describe_lines(run, outputs),
         *describe_manifests(compare_manifests(run, outputs)),
     ]

@@ -6,11 +6,13 @@ from analysis.runs.collection import collect, compare_manifests, reconcile_run
 from analysis.runs.folder import Run, list_runs, open_run
 from analysis.runs.outcomes import describe_outcomes
 from analysis.runs.preparation import prepare
+from analysis.runs.state import RunState, read_state
 from analysis.runs.status import is_collected, is_finished, load_jobs
 from analysis.runs.submission import invoke, stop, submit
 
 __all__ = [
     "Run",
+    "RunState",
     "collect",
     "compare_manifests",
     "confirm_cost",
@@ -23,6 +25,7 @@ __all__ = [
     "load_jobs",
     "open_run",
     "prepare",
+    "read_state",
     "reconcile_run",
     "scan_answers",
     "stop",

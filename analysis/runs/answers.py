@@ -12,6 +12,7 @@ from analysis.errors import RunError
 from analysis.outputs.answers import KEYS, pick_answers
 from analysis.runs.folder import Run
 from analysis.runs.outcomes import explain_missing
+from analysis.runs.state import read_state
 
 ROW_BYTES = 1_400  # of an answer in memory while answers are picked, beside its texts; measured with a million records
 BEST = ("_failed", "attempt", "file", "line")
@@ -54,7 +55,7 @@ def add_reasons(run: Run, answers: pl.DataFrame, records: pl.DataFrame) -> pl.Da
     keys = ["call_id", "variant", "sample"]
     latest = records.sort("attempt", maintain_order=True).unique(keys, keep="last", maintain_order=True)
     job_keys = answers.select(keys).join(latest.select(*keys, "job_key"), on=keys, how="left", maintain_order="left")
-    how = job_keys["job_key"].replace_strict(explain_missing(run), default=None, return_dtype=pl.String)
+    how = job_keys["job_key"].replace_strict(explain_missing(read_state(run)), default=None, return_dtype=pl.String)
     message = pl.when(pl.col("error_kind") == "missing").then(how).otherwise("error_message")
     return answers.with_columns(error_message=message)
 
@@ -75,7 +76,7 @@ def scan_answers(run: Run) -> pl.LazyFrame:
     asked = order_by_calls(records, calls).group_by(KEYS, maintain_order=True).agg(latest)
     answers = asked.join(scan_winners(run), on=KEYS, how="left", maintain_order="left")
     is_missing = pl.col("record_id").is_null()
-    how = pl.col("job_key").replace_strict(explain_missing(run), default=None, return_dtype=pl.String)
+    how = pl.col("job_key").replace_strict(explain_missing(read_state(run)), default=None, return_dtype=pl.String)
     answers = answers.with_columns(
         error_kind=pl.when(is_missing).then(pl.lit("missing")).otherwise("error_kind"),
         error_message=pl.when(is_missing).then(how).otherwise("error_message"),

@@ -8,15 +8,8 @@ from collections.abc import Callable, Mapping
 from analysis.aws.session import EMULATOR, find_region
 from analysis.errors import BudgetError, RunError
 from analysis.runs.folder import Run
-from analysis.runs.status import (
-    has_job_output,
-    has_jobs,
-    has_on_demand_output,
-    is_finished,
-    is_settled,
-    list_latest,
-    plan_jobs,
-)
+from analysis.runs.state import RunState, read_state
+from analysis.runs.status import has_ended, has_job_output, has_on_demand_output
 
 
 def confirm_cost(
@@ -50,13 +43,27 @@ def confirm_cost(
     BudgetError
         The estimate is above the budget, is not known, or was not confirmed.
     """
-    region = find_region(profile, region)
-    check_target(run, {"invocation": invocation, "profile": profile, "region": region})
-    if budget_usd == math.inf or (budget_usd is None and profile == EMULATOR) or is_fully_sent(run, invocation):
+    check_cost(
+        read_state(run),
+        {"invocation": invocation, "profile": profile, "region": find_region(profile, region)},
+        budget_usd=budget_usd,
+        ask=ask,
+    )
+
+
+def check_cost(
+    state: RunState, target: Mapping[str, str], *, budget_usd: float | None, ask: Callable[[str], str]
+) -> None:
+    """Do what `confirm_cost` does, by a state that has been read, for an invocation, a profile and a region."""
+    check_target(state, target)
+    run, invocation = state.run, target["invocation"]
+    if budget_usd == math.inf or (budget_usd is None and target["profile"] == EMULATOR):
         return
-    plan = run.plan(invocation=invocation, region=region)
+    if is_fully_sent(state, invocation):
+        return
+    plan = run.plan(invocation=invocation, region=target["region"] or str(state.sending.get("region", "")))
     if budget_usd is None:
-        is_begun = has_jobs(run) or has_on_demand_output(run)
+        is_begun = state.has_jobs or has_on_demand_output(run)
         which = "those of these records that have no answer" if is_begun else "these records"
         ask_for_yes(run, f"{plan}\n\nSend {which} to AWS? [y/N] ", ask)
     else:
@@ -73,13 +80,13 @@ def check_budget(run: Run, most_usd: float | None, budget_usd: float) -> None:
         raise BudgetError(run.name, reason, "raise budget_usd, lower max_tokens, or send fewer calls")
 
 
-def check_target(run: Run, target: Mapping[str, str]) -> None:
+def check_target(state: RunState, target: Mapping[str, str]) -> None:
     """Raise for a run that has been sent with another invocation, profile or region."""
-    before = run.read_sending()
+    run, before = state.run, state.sending
     if not before and target["invocation"] == "on_demand" and has_job_output(run):
         cure = "put ledger.jsonl back, or submit the run as before, which finds its jobs"
         raise RunError(run.folder, "has the output of batch jobs but no ledger of them", cure)
-    if not (has_jobs(run) or has_on_demand_output(run)):
+    if not (state.has_jobs or has_on_demand_output(run)):
         return
     if not before and has_on_demand_output(run):
         cure = "put ledger.jsonl back, or move output/on-demand away"
@@ -92,13 +99,13 @@ def check_target(run: Run, target: Mapping[str, str]) -> None:
         raise RunError(run.folder, reason, "send it as before, or prepare it under another name to pay for it again")
 
 
-def is_fully_sent(run: Run, invocation: str) -> bool:
+def is_fully_sent(state: RunState, invocation: str) -> bool:
     """Whether nothing of the run is left to send by this invocation."""
     if invocation == "on_demand":
-        return is_finished(run)
-    planned = plan_jobs(run)
-    pairs = zip(planned, list_latest(run, planned), strict=True)
-    return all(is_settled(run, job, state) or (state.job_arn and not state.is_unproductive) for job, state in pairs)
+        return has_ended(state)
+    return all(
+        state.is_settled(job, latest) or (latest.job_arn and not latest.is_unproductive) for job, latest in state.pairs
+    )
 
 
 def ask_for_yes(run: Run, question: str, ask: Callable[[str], str]) -> None:

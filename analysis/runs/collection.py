@@ -19,9 +19,11 @@ from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.runs.folder import Run
 from analysis.runs.outcomes import explain_missing
 from analysis.runs.retries import download_job
+from analysis.runs.state import RunState, read_state
 from analysis.runs.status import ON_DEMAND, sort_by_job
 
 JOINED = ("record_id", "call_id", "variant", "sample", "attempt", "model_id")  # columns of records that outputs need
+RECORD_KEYS = ("record_id", "job_key")
 RECONCILED = ("record_id", "job_id", "file", "error_kind", "error_code")  # columns of outputs that reconciling needs
 RECORDS_TOGETHER = 100_000  # reconciled at once
 VERSION = version("batchbook")
@@ -49,16 +51,17 @@ def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     RunError
         Nothing has been sent.
     """
-    profile, region = run.find_account(profile, region)
+    state = read_state(run)
+    profile, region = state.find_account(profile, region)
     (run.folder / "output").mkdir(exist_ok=True)  # a job that was stopped early leaves no file
-    jobs = [state for state in run.ledger.replay() if state.job_arn]
-    if jobs:
+    if state.job_keys:
         s3 = make_client(open_session(profile, region=region), "s3")
-        for job in jobs:
-            download_job(run, job, s3)
-    write_parts(run)
+        for jobs in state.created.values():
+            for job in jobs:
+                download_job(run, job, s3)
+    records = write_parts(state)
     write_manifests(run)
-    return reconcile_run(run)
+    return reconcile_records(state, records)
 
 
 def write_manifests(run: Run) -> None:
@@ -70,11 +73,17 @@ def write_manifests(run: Run) -> None:
         manifests.write_parquet(unfinished)
 
 
-def write_parts(run: Run) -> None:
-    """Read each new or changed output file into a Parquet part: one row per output, joined to its record."""
-    changed = list_changed(run)
+def write_parts(state: RunState) -> pl.DataFrame:
+    """Read each new or changed output file into a Parquet part: one row per output, joined to its record.
+
+    Returns
+    -------
+    records
+        `record_id` and `job_key` of each record, since the table can be too large to be read again.
+    """
+    run, changed = state.run, list_changed(state)
     if not changed:
-        return
+        return read_record_keys(run)
     records = run.read_records().select(*JOINED, "job_key")
     # Divided once: a filter for each job would read all records as often as there are jobs.
     by_job = {key: sent for (key,), sent in records.partition_by("job_key", as_dict=True).items()}
@@ -85,13 +94,19 @@ def write_parts(run: Run) -> None:
         model_id = sent.item(0, "model_id") if len(sent) else None
         for _, file, stamp in of_job:
             write_part(file, name_part(run, file), records=index, model_id=model_id, stamp=stamp)
+    return records.select(RECORD_KEYS)
 
 
-def list_changed(run: Run) -> list[tuple[str, StoredFile, str]]:
+def read_record_keys(run: Run) -> pl.DataFrame:
+    """Read the id and the job of each record."""
+    return pl.read_parquet(run.folder / "records.parquet", columns=list(RECORD_KEYS))
+
+
+def list_changed(state: RunState) -> list[tuple[str, StoredFile, str]]:
     """List the output files whose part is not up to date, each with its job key and the stamp of its part."""
-    keys, folder = list_job_keys(run), run.folder / "output"
+    run, folder = state.run, state.run.folder / "output"
     about = (run.folder / "records.parquet").stat().st_mtime_ns
-    files = [(find_job_key(file, keys), file) for file in (list_outputs(folder) if folder.exists() else [])]
+    files = [(find_job_key(file, state.job_keys), file) for file in (list_outputs(folder) if folder.exists() else [])]
     # What a part is made of: the file, the records that are joined, and what this version makes of them.
     stamped = [(key, file, f"{VERSION} {key} {about} {file.bytes} {file.modified_s}") for key, file in files]
     return [each for each in stamped if read_stamp(name_part(run, each[1])) != each[2]]
@@ -108,11 +123,6 @@ def find_job_key(file: StoredFile, keys: dict[str, str]) -> str:
     return keys.get(job_id, name.split("-")[0])
 
 
-def list_job_keys(run: Run) -> dict[str, str]:
-    """Return the planned job of each job id, earlier tries included."""
-    return {state.job_id: state.job_key for state in run.ledger.replay() if state.job_arn}
-
-
 def reconcile_run(run: Run) -> pl.DataFrame:
     """Compare what was prepared with what came back.
 
@@ -126,12 +136,16 @@ def reconcile_run(run: Run) -> pl.DataFrame:
         `unreadable` (lines), `manifest_success` and `manifest_error` (of all tries; missing without a manifest),
         `agrees` (whether manifest and lines have the same counts; missing without a manifest).
     """
-    records = pl.read_parquet(run.folder / "records.parquet", columns=["record_id", "job_key"])
-    keys = list_job_keys(run)
-    parts = list_parts(run, keys)
+    return reconcile_records(read_state(run), read_record_keys(run))
+
+
+def reconcile_records(state: RunState, records: pl.DataFrame) -> pl.DataFrame:
+    """Do what `reconcile_run` does, by a state that has been read and the id and job of each record."""
+    keys = state.job_keys
+    parts = list_parts(state.run, keys)
     counted = [count_records(sent, read_parts(parts, sent), keys) for sent in split_by_job(records)]
     jobs, failures, lines = (pl.concat(frames) for frames in zip(*counted, strict=True))
-    return add_manifests(run, add_why(run, jobs, failures), join_manifests(run, lines))
+    return add_manifests(state, add_why(state, jobs, failures), join_manifests(state, lines))
 
 
 def count_records(records: pl.DataFrame, outputs: pl.DataFrame, keys: dict[str, str]) -> tuple[pl.DataFrame, ...]:
@@ -188,10 +202,10 @@ def read_parts(parts: dict[str, list[Path]], records: pl.DataFrame) -> pl.DataFr
     return pl.scan_parquet(files).select(RECONCILED).collect()
 
 
-def add_why(run: Run, jobs: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame:
+def add_why(state: RunState, jobs: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame:
     """Add to each job, in words, why records have no answer; missing where all have one."""
     jobs = jobs.join(failures, on="job_key", how="left", maintain_order="left")
-    reason = pl.col("job_key").replace_strict(explain_missing(run), default=None, return_dtype=pl.String)
+    reason = pl.col("job_key").replace_strict(explain_missing(state), default=None, return_dtype=pl.String)
     missing = pl.when(pl.col("missing") > 0).then(pl.format("{} missing: {}", "missing", reason))
     why = pl.concat_str(missing, "failures", separator="; ", ignore_nulls=True)
     return jobs.with_columns(why=why.replace("", None))
@@ -226,7 +240,7 @@ def select_job_key(keys: dict[str, str]) -> pl.Expr:
 
 def compare_manifests(run: Run, outputs: pl.DataFrame) -> pl.DataFrame:
     """Compare the manifest of each created job, earlier tries included, with its lines; one row per job and try."""
-    return join_manifests(run, count_by_try(outputs))
+    return join_manifests(read_state(run), count_by_try(outputs))
 
 
 def count_by_try(outputs: pl.DataFrame) -> pl.DataFrame:
@@ -238,13 +252,11 @@ def count_by_try(outputs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def join_manifests(run: Run, lines: pl.DataFrame) -> pl.DataFrame:
+def join_manifests(state: RunState, lines: pl.DataFrame) -> pl.DataFrame:
     """Join the counts of lines of each try that Bedrock created to those of its manifest."""
-    created = [
-        (state.job_key, state.job_try, state.job_id, state.status) for state in run.ledger.replay() if state.job_arn
-    ]
+    created = [(each.job_key, each.job_try, each.job_id, each.status) for each in state.tries if each.job_arn]
     schema = {"job_key": pl.String, "job_try": pl.Int64, "job_id": pl.String, "status": pl.String}
-    manifests = pl.read_parquet(run.folder / "manifests.parquet").select(
+    manifests = pl.read_parquet(state.run.folder / "manifests.parquet").select(
         "job_id", "file", "error_message", manifest_success="success_records", manifest_error="error_records"
     )
     frame = pl.DataFrame(created, schema, orient="row").join(lines, on="job_id", how="left", maintain_order="left")
@@ -253,9 +265,9 @@ def join_manifests(run: Run, lines: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(agrees=agrees)
 
 
-def add_manifests(run: Run, jobs: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
+def add_manifests(state: RunState, jobs: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
     """Add each job's status, the counts of its manifests, and whether they agree with its lines."""
-    statuses = {key: state.status for key, state in run.ledger.latest().items() if state.job_arn}
+    statuses = {job.key: latest.status for job, latest in state.pairs if latest.job_arn}
     counts = ("manifest_success", "manifest_error")
     sums = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in counts]
     agrees = pl.when(pl.col("agrees").count() > 0).then(pl.col("agrees").all())

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from analysis.aws.session import EMULATOR
 from analysis.errors import RunError
 from analysis.facts.quotas import Quotas
 from analysis.jobs.ledger import Ledger
@@ -50,7 +49,7 @@ class Run:
 
     @property
     def ledger(self) -> Ledger:
-        """The log of what was planned, created, seen and ended."""
+        """The log of what was planned, created, seen and ended; each has to be read from its start once."""
         return Ledger(self.folder / "ledger.jsonl")
 
     def read_request(self) -> dict[str, Any]:
@@ -98,25 +97,9 @@ class Run:
 
     def read_sending(self) -> dict[str, Any]:
         """Read how the run was last sent: `invocation`, `profile`, `region`, `versions`; empty before that."""
-        events = [event for event in self.ledger.read() if event["event"] == "sending"]
-        return events[-1] if events else {}
-
-    def find_account(self, profile: str, region: str) -> tuple[str, str]:
-        """Return profile and region, an empty one replaced by what the run was last sent with.
-
-        Raises
-        ------
-        RunError
-            Nothing has been sent, or one of the two profiles is the emulator and the other is not.
-        """
-        sent = self.read_sending()
-        if not sent:
-            raise RunError(self.folder, "nothing has been sent", "submit or invoke the run first")
-        # Two profiles of AWS may belong to one account; the emulator never has the jobs of AWS, nor AWS the emulator's.
-        if profile and EMULATOR in {profile, sent["profile"]} and profile != sent["profile"]:
-            reason = f"was sent with profile {sent['profile']!r}, not {profile!r}"
-            raise RunError(self.folder, reason, "leave the profile out")
-        return profile or sent["profile"], region or sent["region"]
+        ledger = self.ledger
+        ledger.replay()
+        return ledger.sending
 
     @property
     def region(self) -> str:

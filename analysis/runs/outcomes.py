@@ -2,52 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from analysis.errors import JobError
 from analysis.jobs.batch import MOST_TRIES, PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
 from analysis.jobs.statuses import COMPLETED, REFUSED
-from analysis.runs.folder import Run
-from analysis.runs.status import find_min_records, has_jobs, is_settled, list_latest, plan_jobs
+from analysis.runs.state import RunState
 
 CURE = "see docs/unanswered.md to send them"
 
 
-def describe_outcomes(run: Run) -> list[str]:
+def describe_outcomes(state: RunState) -> list[str]:
     """Return a sentence for each job that ended for good and left records without an answer."""
-    settled = [(job, state) for job, state in list_pairs(run, plan_jobs(run)) if is_settled(run, job, state)]
-    return [sentence for job, state in settled if (sentence := describe_outcome(run, job, state))]
+    settled = [(job, latest) for job, latest in state.pairs if state.is_settled(job, latest)]
+    return [sentence for job, latest in settled if (sentence := describe_outcome(state, job, latest))]
 
 
-def describe_errors(run: Run) -> list[str]:
+def describe_errors(state: RunState) -> list[str]:
     """Return a sentence for each job of which Bedrock counts failed records."""
-    failed = [(job, state, state.counts.get("error")) for job, state in list_pairs(run, plan_jobs(run))]
+    failed = [(job, latest, latest.counts.get("error")) for job, latest in state.pairs]
     return [
-        f"{job.key}: {errors:,} of {count_sent(job, state):,} records failed; collect(run) shows why, {CURE}."
-        for job, state, errors in failed
-        if errors and not state.is_unproductive
+        f"{job.key}: {errors:,} of {count_sent(job, latest):,} records failed; collect(run) shows why, {CURE}."
+        for job, latest, errors in failed
+        if errors and not latest.is_unproductive
     ]
 
 
-def check_outcomes(run: Run, planned: Sequence[PlannedJob]) -> None:
+def check_outcomes(state: RunState) -> None:
     """Raise for jobs that ended early and can be tried again."""
-    failed = [(job, state) for job, state in list_pairs(run, planned) if state.is_unproductive]
-    failed = [(job, state) for job, state in failed if not is_settled(run, job, state)]
+    failed = [
+        (job, latest) for job, latest in state.pairs if latest.is_unproductive and not state.is_settled(job, latest)
+    ]
     if failed:
-        reason = "; ".join(describe_failure(job, state) for job, state in failed)
-        unanswered = sum(job.records if state.left is None else state.left for job, state in failed)
-        was_accepted = any(state.status != REFUSED for _, state in failed)
+        reason = "; ".join(describe_failure(job, latest) for job, latest in failed)
+        unanswered = sum(job.records if latest.left is None else latest.left for job, latest in failed)
+        was_accepted = any(latest.status != REFUSED for _, latest in failed)
         what = f"only the {unanswered:,} records without an answer are sent" if was_accepted else "nothing was sent"
         cure = f"remove the cause and submit again: {what}"
-        raise JobError(", ".join(state.job_name for _, state in failed), reason, cure)
+        raise JobError(", ".join(latest.job_name for _, latest in failed), reason, cure)
 
 
-def explain_missing(run: Run) -> dict[str, str]:
+def explain_missing(state: RunState) -> dict[str, str]:
     """Return, by job key, why records of a planned job may have no line in its output."""
-    if not has_jobs(run):
-        return {job.key: "it was not answered on demand" for job in plan_jobs(run)}
-    return {job.key: describe_status(state) for job, state in list_pairs(run, plan_jobs(run))}
+    if not state.has_jobs:
+        return {job.key: "it was not answered on demand" for job in state.planned}
+    return {job.key: describe_status(latest) for job, latest in state.pairs}
 
 
 def describe_status(state: JobState) -> str:
@@ -58,11 +56,6 @@ def describe_status(state: JobState) -> str:
     if state.is_finished:
         return f"{state.job_key} {'was' if state.status == REFUSED else 'ended'} {state.status}{why}"
     return f"{state.job_key} has not ended: {state.status}"
-
-
-def list_pairs(run: Run, planned: Sequence[PlannedJob]) -> list[tuple[PlannedJob, JobState]]:
-    """List each job with its latest try."""
-    return list(zip(planned, list_latest(run, planned), strict=True))
 
 
 def describe_failure(job: PlannedJob, state: JobState) -> str:
@@ -78,11 +71,11 @@ def describe_failure(job: PlannedJob, state: JobState) -> str:
     return reason + kept + (lost if counted > answered else "")
 
 
-def describe_outcome(run: Run, job: PlannedJob, state: JobState) -> str:
+def describe_outcome(run_state: RunState, job: PlannedJob, state: JobState) -> str:
     """Describe how a job ended that is not tried again; empty where each record was processed."""
     if state.is_unproductive:
         why = f": {state.message}" if state.message else ""
-        return f"{job.key} ended {state.status}{why.rstrip('.')}. {describe_unanswered(run, job, state)}"
+        return f"{job.key} ended {state.status}{why.rstrip('.')}. {describe_unanswered(run_state, job, state)}"
     sent, processed = count_sent(job, state), state.counts.get("processed")
     if state.status != COMPLETED and (processed is None or processed < sent):
         done = f" after {processed:,} of {sent:,} records" if processed is not None else ""
@@ -90,12 +83,12 @@ def describe_outcome(run: Run, job: PlannedJob, state: JobState) -> str:
     return ""
 
 
-def describe_unanswered(run: Run, job: PlannedJob, state: JobState) -> str:
+def describe_unanswered(run_state: RunState, job: PlannedJob, state: JobState) -> str:
     """Describe how many records of a job stay without an answer, and why they are not sent again."""
     unanswered = state.left or 0
     if not unanswered:
         return "All of its records had been answered."
     last = f"this was the last of {MOST_TRIES} tries"
-    small = f"a batch job needs at least {find_min_records(run, job):,} records"
+    small = f"a batch job needs at least {run_state.min_records[job.model_id]:,} records"
     why = last if state.job_try >= MOST_TRIES else small
     return f"{unanswered:,} of its {job.records:,} records have no answer and are not sent again: {why}; {CURE}."

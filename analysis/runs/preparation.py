@@ -21,7 +21,8 @@ from analysis.files import flush_folder, flush_path
 from analysis.prompts import Prompt, check_name, check_template
 from analysis.requests.records import write_records
 from analysis.runs.folder import FORMAT, RUN_FILE, Run
-from analysis.runs.status import has_jobs, has_on_demand_output
+from analysis.runs.state import read_state
+from analysis.runs.status import has_on_demand_output
 from analysis.surrogates import has_lone_surrogates
 
 GROUP_BYTES = 4 << 20  # text in a row group of calls.parquet
@@ -223,7 +224,7 @@ def check_same(run: Run, request: Mapping[str, Any]) -> Run:
         cure = "give the request another run name, or open the run to collect it"
         raise RunError(run.folder, "was prepared before the first release", cure)
     now["name"] = run.name  # another one than the folder's where that has been renamed
-    if has_jobs(run) or has_on_demand_output(run):
+    if read_state(run).has_jobs or has_on_demand_output(run):
         now["quotas"] = before["quotas"]  # its files have been sent, whatever the quotas are today
     changes = list_changes(list_settings(before), list_settings(now))
     if changes:

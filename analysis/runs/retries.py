@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,63 +13,70 @@ import polars as pl
 from analysis.aws.storage import fetch_files, list_prefix
 from analysis.files import flush_folder, flush_path
 from analysis.jobs.batch import PlannedJob
-from analysis.jobs.ledger import JobState
+from analysis.jobs.ledger import JobState, Ledger
 from analysis.jobs.on_demand import InputLine
 from analysis.jobs.statuses import PLANNED, REFUSED
 from analysis.outputs import list_outputs, scan_outputs
 from analysis.runs.folder import Run
-from analysis.runs.status import is_settled, list_latest
+from analysis.runs.state import RunState
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 
-def plan_retries(run: Run, planned: Sequence[PlannedJob], s3: S3Client) -> None:
-    """Plan one more try of each job that ended early, with its records that have no answer.
+def plan_retries(state: RunState, s3: S3Client) -> RunState:
+    """Plan one more try of each job that ended early, with its records that have no answer; return the new state.
 
     A refused job is tried again under the same number, and so with the same token: if Bedrock did create it, there is
     one job. The caller holds the sending lock.
     """
-    count_unanswered(run, planned, s3)
-    created = list_created_tries(run)
-    for job, state in zip(planned, list_latest(run, planned), strict=True):
-        if state.status == REFUSED:
-            plan_try(run, state, state.job_try)
-        elif state.is_unproductive and not is_settled(run, job, state):
-            retry = write_retry_input(run, job, state, read_answered(run, job, created[job.key]))
-            unanswered = retry.get("records", job.records)
-            if unanswered == state.left:
-                plan_try(run, state, state.job_try + 1, **retry)
-            else:  # output has arrived since it was counted: the next call plans with the new count
-                run.ledger.append("left", job_key=job.key, job_try=state.job_try, left=unanswered)
+    state = count_unanswered(state, s3)
+    for job, latest in state.pairs:
+        if latest.status == REFUSED:
+            plan_try(state.ledger, latest, latest.job_try)
+        elif latest.is_unproductive and not state.is_settled(job, latest):
+            plan_next_try(state, job, latest)
+    return state.read_on()
 
 
-def count_unanswered(run: Run, planned: Sequence[PlannedJob], s3: S3Client) -> None:
-    """Download the output of jobs that ended early, and write to the ledger how many records have no answer."""
-    created = list_created_tries(run)
-    for job, state in zip(planned, list_latest(run, planned), strict=True):
-        if state.is_unproductive and state.job_arn:
-            for each in created[job.key]:
-                download_job(run, each, s3)
-            answered = read_answered(run, job, created[job.key])
+def plan_next_try(state: RunState, job: PlannedJob, latest: JobState) -> None:
+    """Write the input of a job's next try, and plan it in the ledger."""
+    retry = write_retry_input(state, job, latest.job_try + 1)
+    unanswered = retry.get("records", job.records)
+    if unanswered == latest.left:
+        plan_try(state.ledger, latest, latest.job_try + 1, **retry)
+    else:  # output has arrived since it was counted: the next call plans with the new count
+        state.ledger.append("left", job_key=job.key, job_try=latest.job_try, left=unanswered)
+
+
+def count_unanswered(state: RunState, s3: S3Client) -> RunState:
+    """Download the output of jobs that ended early, and count their records without an answer; return the new state."""
+    for job, latest in state.pairs:
+        if latest.is_unproductive and latest.job_arn:
+            created = state.created[job.key]
+            for each in created:
+                download_job(state.run, each, s3)
+            answered = read_answered(state.run, job, created)
             unanswered = sum(1 for file in job.files for _ in read_unanswered(file, answered))
-            if unanswered != state.left:
-                run.ledger.append("left", job_key=job.key, job_try=state.job_try, left=unanswered)
+            if unanswered != latest.left:
+                state.ledger.append("left", job_key=job.key, job_try=latest.job_try, left=unanswered)
+    return state.read_on()
 
 
-def plan_try(run: Run, state: JobState, job_try: int, **fields: Any) -> None:
+def plan_try(ledger: Ledger, state: JobState, job_try: int, **fields: Any) -> None:
     """Write a planned try to the ledger; the next step creates its job."""
-    with run.ledger.lock():
-        run.ledger.append("planned", job_key=state.job_key, job_try=job_try, status=PLANNED, message="", **fields)
+    with ledger.lock():
+        ledger.append("planned", job_key=state.job_key, job_try=job_try, status=PLANNED, message="", **fields)
 
 
-def write_retry_input(run: Run, job: PlannedJob, state: JobState, answered: Set[str]) -> dict[str, Any]:
-    """Write the input files of the next try, and return `folder` and `records` for the ledger.
+def write_retry_input(state: RunState, job: PlannedJob, job_try: int) -> dict[str, Any]:
+    """Write the input files of a further try, and return `folder`, `records` and `digest` for the ledger.
 
     Where no record has an answer, the files of the first try are sent again: nothing is written or returned.
     """
-    folder = f"{job.key}-{state.job_try + 1}"
-    draft, final = run.folder / "input" / f".{folder}", run.folder / "input" / folder
+    answered = read_answered(state.run, job, state.created[job.key])
+    folder, inputs = f"{job.key}-{job_try}", state.run.folder / "input"
+    draft, final = inputs / f".{folder}", inputs / folder
     for leftover in (draft, final):
         shutil.rmtree(leftover, ignore_errors=True)  # of a process that was killed before it wrote to the ledger
     draft.mkdir()
@@ -78,11 +84,12 @@ def write_retry_input(run: Run, job: PlannedJob, state: JobState, answered: Set[
     if records == job.records:
         shutil.rmtree(draft)
         return {}
+    digest = job.digest_files(sorted(draft.iterdir()))
     # The ledger names the folder next, and no other step makes it again.
     flush_folder(draft)
     draft.rename(final)
     flush_path(final.parent)
-    return {"folder": folder, "records": records}
+    return {"folder": folder, "records": records, "digest": digest}
 
 
 def copy_unanswered(source: Path, target: Path, answered: Set[str]) -> int:
@@ -113,15 +120,6 @@ def read_answered(run: Run, job: PlannedJob, created: Sequence[JobState]) -> set
             outputs = scan_outputs(folder, model_id=job.model_id).filter(pl.col("error_kind").is_null())
             answered |= set(outputs.select("record_id").collect()["record_id"])
     return answered
-
-
-def list_created_tries(run: Run) -> dict[str, list[JobState]]:
-    """List the tries that Bedrock has created, by the key of their job; an absent job has none."""
-    created: dict[str, list[JobState]] = defaultdict(list)
-    for state in run.ledger.replay():
-        if state.job_arn:
-            created[state.job_key].append(state)
-    return created
 
 
 def download_job(run: Run, state: JobState, s3: S3Client) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from analysis.jobs.batch import MOST_TRIES, PlannedJob, count_sent
+from analysis.jobs.batch import PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
 from analysis.jobs.on_demand import read_output_lines
-from analysis.jobs.statuses import PLANNED, PRODUCTIVE, REFUSED
 from analysis.runs.folder import Run
+from analysis.runs.state import RunState, read_state
 
 ON_DEMAND = "on-demand"  # folder below output/ of the answers to invoke()
 
@@ -46,11 +45,15 @@ def load_jobs(run: Run) -> pl.DataFrame:
         `processed_records`, `success_records`, `error_records` (missing where Bedrock gave none), `submitted_at`,
         `ended_at` (UTC), `job_name`, `job_arn`.
     """
-    planned = {job.key: job for job in plan_jobs(run)}
-    states = run.ledger.replay()
-    seen = {state.job_key for state in states}
-    states += [JobState(key) for key in planned if key not in seen]
-    rows = [describe_job(state, planned[state.job_key]) for state in states]
+    return tabulate_jobs(read_state(run))
+
+
+def tabulate_jobs(state: RunState) -> pl.DataFrame:
+    """Build the frame of `load_jobs`."""
+    planned = {job.key: job for job in state.planned}
+    seen = {each.job_key for each in state.tries}
+    tries = [*state.tries, *(JobState(key) for key in planned if key not in seen)]
+    rows = [describe_job(each, planned[each.job_key]) for each in tries]
     return sort_by_job(pl.DataFrame(rows, schema=JOB_SCHEMA), "job_try")
 
 
@@ -81,51 +84,6 @@ def read_time(text: str) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def plan_jobs(run: Run) -> list[PlannedJob]:
-    """List the jobs that a run needs, from the table of its input files."""
-    # The order of the files is that of the table, since the digest of a job depends on it.
-    jobs = (
-        run.read_files()
-        .group_by("job_key", maintain_order=True)
-        .agg(pl.col("model_id", "invocation_type").first(), pl.col("records").sum(), pl.col("file", "sha256"))
-    )
-    planned = []
-    for key, model_id, invocation_type, records, names, digests in jobs.rows():
-        paths = tuple(run.folder / "input" / key / name for name in names)
-        known = () if None in digests else tuple(digests)
-        planned.append(PlannedJob(key, run.name, model_id, invocation_type, paths, records, known))
-    return planned
-
-
-def list_latest(run: Run, planned: Sequence[PlannedJob]) -> list[JobState]:
-    """List the latest try of each job in the ledger; `planned` for a job that is not there."""
-    states = run.ledger.latest()
-    return [states.get(job.key, JobState(job.key)) for job in planned]
-
-
-def is_settled(run: Run, job: PlannedJob, state: JobState) -> bool:
-    """Whether a job has ended and is not tried again.
-
-    A job that ended Failed or Expired is tried again while tries are left and enough records have no answer.
-    """
-    if not state.is_unproductive:
-        return state.status in PRODUCTIVE
-    if state.status == REFUSED or state.left is None:
-        return False
-    return state.job_try >= MOST_TRIES or state.left < max(1, find_min_records(run, job))
-
-
-def find_min_records(run: Run, job: PlannedJob) -> int:
-    """Return the fewest records that a batch job of this model may have."""
-    return run.read_quotas()[job.model_id].min_records
-
-
-def has_jobs(run: Run) -> bool:
-    """Whether Bedrock has, or may have, a job of the run."""
-    # The request of an intended job may have arrived although no answer came back.
-    return any(state.job_arn or state.status not in {PLANNED, REFUSED} for state in run.ledger.replay())
-
-
 def has_on_demand_output(run: Run) -> bool:
     """Whether records have been sent on demand."""
     return any(file.stat().st_size for file in on_demand_files(run))
@@ -139,11 +97,22 @@ def has_job_output(run: Run) -> bool:
 
 def is_finished(run: Run) -> bool:
     """Whether nothing more will come back: each job, or each record on demand, has ended for good."""
-    if has_jobs(run):
-        planned = plan_jobs(run)
-        return all(is_settled(run, job, state) for job, state in zip(planned, list_latest(run, planned), strict=True))
-    settled = {line.record_id for file in on_demand_files(run) for line in read_output_lines(file) if line.is_settled}
-    return settled >= set(run.read_records()["record_id"])
+    return has_ended(read_state(run))
+
+
+def has_ended(state: RunState) -> bool:
+    """Whether nothing more will come back, by a state that has been read."""
+    if state.has_jobs:
+        return all(state.is_settled(job, latest) for job, latest in state.pairs)
+    files = on_demand_files(state.run)
+    settled = {line.record_id for file in files for line in read_output_lines(file) if line.is_settled}
+    # Counted first, since the table of records can be large.
+    return len(settled) >= count_planned(state) and settled >= set(state.run.read_records()["record_id"])
+
+
+def count_planned(state: RunState) -> int:
+    """Count the records of all planned jobs."""
+    return sum(job.records for job in state.planned)
 
 
 def is_collected(run: Run) -> bool:

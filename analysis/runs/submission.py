@@ -27,16 +27,15 @@ from analysis.aws.session import (
 from analysis.errors import JobError, QuotaError, RunError
 from analysis.facts.models import find_model
 from analysis.jobs import steps
-from analysis.jobs.batch import PlannedJob
-from analysis.jobs.ledger import JobState
 from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
 from analysis.jobs.statuses import INTENDED
 from analysis.jobs.steps import Account
-from analysis.runs.budget import check_target, confirm_cost
+from analysis.runs.budget import check_cost, check_target
 from analysis.runs.folder import Run
-from analysis.runs.outcomes import check_outcomes, describe_errors, describe_outcomes, list_pairs
+from analysis.runs.outcomes import check_outcomes, describe_errors, describe_outcomes
 from analysis.runs.retries import count_unanswered, plan_retries
-from analysis.runs.status import ON_DEMAND, find_min_records, load_jobs, plan_jobs
+from analysis.runs.state import RunState, read_state
+from analysis.runs.status import ON_DEMAND, tabulate_jobs
 from analysis.runs.waiting import take_first_step, wait_for_jobs
 
 
@@ -108,13 +107,13 @@ def submit(
         The run was answered on demand, or sent with another profile or region, before; or it was prepared before the
         first release and has no job. Of such a run the jobs that its ledger names are waited for, and none is created.
     """
-    planned = list_named_jobs(run) if run.is_early else plan_jobs(run)
+    state = read_state(run)
     # Before the question about the cost, so that nobody confirms a run that cannot be sent.
-    check_min_records(run, planned)
+    check_min_records(keep_named_jobs(state) if run.is_early else state)
     bucket, role_arn = choose_bucket_and_role(run, profile=profile, bucket=bucket, role_arn=role_arn)
-    region = find_region(profile, region)
+    target = {"invocation": "batch", "profile": profile, "region": find_region(profile, region)}
     if not run.is_early:  # nothing more is paid for such a run
-        confirm_cost(run, profile=profile, region=region, budget_usd=budget_usd, ask=ask)
+        check_cost(state, target, budget_usd=budget_usd, ask=ask)
     fields = build_fields(
         role_arn=role_arn,
         timeout_hours=timeout_hours,
@@ -124,17 +123,10 @@ def submit(
         security_group_ids=security_group_ids,
         tags=tags or {},
     )
-    account = open_account(run, bucket=bucket, profile=profile, region=region, prefix=prefix, fields=fields)
+    account = open_account(run, target, bucket=bucket, prefix=prefix, fields=fields)
     pause = default_pause_s(profile) if pause_s is None else pause_s
-    target = {"invocation": "batch", "profile": profile, "region": region}
-    if run.is_early:
-        follow_jobs(run, planned, account, target, pause=pause if wait else None, sleep=sleep)
-        return load_jobs(run)
-    states = start_jobs(run, planned, account, target, wait_s=pause if wait else None, sleep=sleep)
-    if wait:
-        wait_for_jobs(run, planned, account, states, pause=pause, sleep=sleep)
-    report_outcomes(run, planned, account)
-    return load_jobs(run)
+    send = follow_jobs if run.is_early else send_jobs
+    return tabulate_jobs(send(state, account, target, pause=pause if wait else None, sleep=sleep))
 
 
 def build_fields(
@@ -158,73 +150,82 @@ def build_fields(
     return {"shared": shared, "input": owner, "output": owner | {"s3EncryptionKeyId": kms_key_id}}
 
 
-def start_jobs(
-    run: Run,
-    planned: Sequence[PlannedJob],
+def send_jobs(
+    state: RunState,
     account: Account,
     target: Mapping[str, str],
     *,
-    wait_s: float | None,
+    pause: float | None,
     sleep: Callable[[float], None],
-) -> Sequence[JobState]:
-    """Plan the retries and take the first step, while no other process can send the run."""
-    with lock_sending(run, wait_s=-1), explain_outage(run):
-        write_sending(run, **target)
-        plan_retries(run, planned, account.s3)
-        return take_first_step(planned, run, account, wait_s=wait_s, sleep=sleep)
+) -> RunState:
+    """Create the jobs, wait for them where there is a pause between two steps, and report how they ended."""
+    with lock_sending(state.run, wait_s=-1), explain_outage(state.run):
+        # Another process may have sent the run while this one waited for a yes or for the lock.
+        state = state.read_on()
+        write_sending(state, **target)
+        state = plan_retries(state, account.s3)
+        latest = take_first_step(state, account, wait_s=pause, sleep=sleep)
+    if pause is not None:
+        wait_for_jobs(state, account, latest, pause=pause, sleep=sleep)
+    with explain_outage(state.run):
+        state = count_unanswered(state.read_on(), account.s3)
+    print_outcomes(state)
+    check_outcomes(state)
+    return state
 
 
-def list_named_jobs(run: Run) -> list[PlannedJob]:
-    """List the jobs whose latest try the ledger says Bedrock has, or may have.
+def keep_named_jobs(state: RunState) -> RunState:
+    """Keep the planned jobs whose latest try the ledger says Bedrock has, or may have.
 
     Raises
     ------
     RunError
         There is none.
     """
-    named = [job for job, state in list_pairs(run, plan_jobs(run)) if state.job_arn or state.status == INTENDED]
+    named = tuple(job for job, latest in state.pairs if latest.job_arn or latest.status == INTENDED)
     if not named:
         reason = "was prepared before the first release, and no job of it was created"
-        raise RunError(run.folder, reason, "prepare the calls again under another name")
-    return named
+        raise RunError(state.run.folder, reason, "prepare the calls again under another name")
+    return replace(state, planned=named)
 
 
 def follow_jobs(
-    run: Run,
-    planned: Sequence[PlannedJob],
+    state: RunState,
     account: Account,
     target: Mapping[str, str],
     *,
     pause: float | None,
     sleep: Callable[[float], None],
-) -> None:
+) -> RunState:
     """Go on with the jobs of a run that was prepared before the first release, and create none.
 
     Its records, and so its jobs, would be others today; whoever prepares its calls again pays for what is left.
     """
+    run = state.run
     # An intended job that Bedrock does not list is not sent again where the account has no room.
     full = replace(account, unfinished_jobs=lambda _: 0)
     with lock_sending(run, wait_s=-1), explain_outage(run):
-        write_sending(run, **target)
-        states = take_first_step(planned, run, full, wait_s=pause, sleep=sleep)
-    created = {job: state for job, state in zip(planned, states, strict=True) if state.job_arn}
+        state = state.read_on()
+        write_sending(state, **target)
+        named = keep_named_jobs(state)
+        latest = take_first_step(named, full, wait_s=pause, sleep=sleep)
+    created = {job: each for job, each in zip(named.planned, latest, strict=True) if each.job_arn}
     if pause is not None and created:
-        wait_for_jobs(run, [*created], full, [*created.values()], pause=pause, sleep=sleep)
-    for sentence in [*describe_outcomes(run), *describe_errors(run)]:
-        print(sentence)
-    pairs = list_pairs(run, plan_jobs(run))
-    left = sum(not state.job_arn or state.is_unproductive for _, state in pairs)
+        wait_for_jobs(replace(named, planned=(*created,)), full, [*created.values()], pause=pause, sleep=sleep)
+    state = state.read_on()
+    print_outcomes(state)
+    left = sum(not each.job_arn or each.is_unproductive for _, each in state.pairs)
     if left:
-        print(f"{run.name} was prepared before the first release: no job is created for {left} of its {len(pairs)}.")
+        print(
+            f"{run.name} was prepared before the first release: no job is created for {left} of its {len(state.pairs)}."
+        )
+    return state
 
 
-def report_outcomes(run: Run, planned: Sequence[PlannedJob], account: Account) -> None:
-    """Print how jobs ended that left records without an answer, and raise for those that can be tried again."""
-    with explain_outage(run):
-        count_unanswered(run, planned, account.s3)
-    for sentence in [*describe_outcomes(run), *describe_errors(run)]:
+def print_outcomes(state: RunState) -> None:
+    """Print a sentence for each job that left records without an answer or has failed records."""
+    for sentence in [*describe_outcomes(state), *describe_errors(state)]:
         print(sentence)
-    check_outcomes(run, planned)
 
 
 def invoke(
@@ -258,16 +259,18 @@ def invoke(
     RunError
         Another process is answering this run, or it was sent to batch jobs or with another profile before.
     """
-    region = find_region(profile, region)
-    confirm_cost(run, invocation="on_demand", profile=profile, region=region, budget_usd=budget_usd, ask=ask)
-    client = make_client(open_session(profile, region=region), "bedrock-runtime")
+    state = read_state(run)
+    target = {"invocation": "on_demand", "profile": profile, "region": find_region(profile, region)}
+    check_cost(state, target, budget_usd=budget_usd, ask=ask)
+    client = make_client(open_session(profile, region=target["region"]), "bedrock-runtime")
     with lock_sending(run, wait_s=0):
-        write_sending(run, invocation="on_demand", profile=profile, region=region)
-        for job in plan_jobs(run):
+        state = state.read_on()
+        write_sending(state, **target)
+        for job in state.planned:
             ask_model = make_invoke(client, job.model_id, job.invocation_type)
             for file in job.files:
-                target = run.folder / "output" / ON_DEMAND / f"{job.key}-{file.name}.out"
-                invoke_file(file, target, invoke=ask_model, at_once=at_once)
+                output = run.folder / "output" / ON_DEMAND / f"{job.key}-{file.name}.out"
+                invoke_file(file, output, invoke=ask_model, at_once=at_once)
 
 
 @contextmanager
@@ -314,11 +317,12 @@ def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     RunError
         Nothing has been sent.
     """
-    profile, region = run.find_account(profile, region)
+    state = read_state(run)
+    profile, region = state.find_account(profile, region)
     bedrock = make_client(open_session(profile, region=region), "bedrock")
     with explain_outage(run):
-        steps.stop_jobs(plan_jobs(run), run.ledger, bedrock)
-    return load_jobs(run)
+        steps.stop_jobs(state.planned, state.ledger, bedrock)
+    return tabulate_jobs(state.read_on())
 
 
 def choose_bucket_and_role(run: Run, *, profile: str, bucket: str, role_arn: str) -> tuple[str, str]:
@@ -331,10 +335,10 @@ def choose_bucket_and_role(run: Run, *, profile: str, bucket: str, role_arn: str
 
 
 def open_account(
-    run: Run, *, bucket: str, profile: str, region: str, prefix: str, fields: Mapping[str, Mapping[str, Any]]
+    run: Run, target: Mapping[str, str], *, bucket: str, prefix: str, fields: Mapping[str, Mapping[str, Any]]
 ) -> Account:
     """Open the clients, and put the run's folder in the bucket and the fields that are not empty beside them."""
-    session = open_session(profile, region=region)
+    session = open_session(target["profile"], region=target["region"])
     quotas = {find_model(model_id).base: quotas for model_id, quotas in run.read_quotas().items()}
     folder = "/".join(part for part in (bucket, prefix.strip("/"), run.name) if part)
     return Account(
@@ -351,21 +355,20 @@ def drop_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def check_min_records(run: Run, planned: Sequence[PlannedJob]) -> None:
+def check_min_records(state: RunState) -> None:
     """Raise for a job with fewer records than Bedrock takes."""
-    for job in planned:
-        least = find_min_records(run, job)
+    for job in state.planned:
+        least = state.min_records[job.model_id]
         if job.records < least:
             reason = f"{job.key} of {job.model_id} has {job.records} records, and a batch job takes at least {least}"
             cure = "add calls, use one model for several prompts, ask for several samples, or answer now by invoke(run)"
-            raise QuotaError(run.name, reason, cure)
+            raise QuotaError(state.run.name, reason, cure)
 
 
-def write_sending(run: Run, **target: str) -> None:
+def write_sending(state: RunState, **target: str) -> None:
     """Write to the ledger how, where and with which versions the run is sent, once per change."""
-    check_target(run, target)
+    check_target(state, target)
     versions = {name: version(name) for name in ("batchbook", "boto3")} | {"python": platform.python_version()}
     sending: dict[str, Any] = {**target, "versions": versions}
-    before = run.read_sending()
-    if any(before.get(name) != value for name, value in sending.items()):
-        run.ledger.append("sending", **sending)
+    if any(state.sending.get(name) != value for name, value in sending.items()):
+        state.ledger.append("sending", **sending)

@@ -8,51 +8,59 @@ from collections.abc import Callable, Sequence
 from botocore.exceptions import ClientError
 
 from analysis.aws.session import NETWORK_ERRORS, is_passing
-from analysis.errors import StorageError
+from analysis.errors import InputError, StorageError
 from analysis.jobs import steps
 from analysis.jobs.batch import PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
 from analysis.jobs.statuses import PLANNED
 from analysis.jobs.steps import Account
-from analysis.runs.folder import Run
+from analysis.runs.inputs import restore_input
+from analysis.runs.state import RunState
 
 
 def wait_for_jobs(
-    run: Run,
-    planned: Sequence[PlannedJob],
-    account: Account,
-    states: Sequence[JobState],
-    *,
-    pause: float,
-    sleep: Callable[[float], None],
+    state: RunState, account: Account, latest: Sequence[JobState], *, pause: float, sleep: Callable[[float], None]
 ) -> Sequence[JobState]:
-    """Take steps until every job has ended; the bar shows the records that Bedrock reports as processed."""
+    """Take steps until every job has ended; the bar shows the records that Bedrock reports as processed.
+
+    Parameters
+    ----------
+    state
+        Its planned jobs are waited for.
+    account
+        Where the jobs are.
+    latest
+        The latest try of each planned job, from the step before.
+    pause, sleep
+        Seconds between two steps, and the function that sleeps.
+    """
     from tqdm import tqdm
 
-    total = sum(count_sent(job, state) for job, state in zip(planned, states, strict=True))
+    planned, name = state.planned, state.run.name
+    total = sum(count_sent(job, each) for job, each in zip(planned, latest, strict=True))
     reported = {""}
-    with tqdm(desc=run.name, total=total, unit="record", mininterval=1, file=sys.stdout) as bar:
+    with tqdm(desc=name, total=total, unit="record", mininterval=1, file=sys.stdout) as bar:
         while True:
-            report_waiting(run, states, reported)
-            bar.set_postfix_str(count_statuses(states), refresh=False)
-            bar.update(count_processed(planned, states) - bar.n)
-            if all(state.is_finished for state in states):
-                return states
+            report_waiting(name, latest, reported)
+            bar.set_postfix_str(count_statuses(latest), refresh=False)
+            bar.update(count_processed(planned, latest) - bar.n)
+            if all(each.is_finished for each in latest):
+                return latest
             sleep(pause)
-            states = take_step_if_possible(planned, run, account) or states
+            latest = take_step_if_possible(state, account) or latest
 
 
-def report_waiting(run: Run, states: Sequence[JobState], reported: set[str]) -> None:
+def report_waiting(run: str, states: Sequence[JobState], reported: set[str]) -> None:
     """Print, once each, why jobs cannot be created yet."""
     from tqdm import tqdm
 
     for reason in {state.message for state in states if state.status == PLANNED} - reported:
         reported.add(reason)
-        tqdm.write(f"{run.name} is waiting until the account has room for another job: {reason}", file=sys.stdout)
+        tqdm.write(f"{run} is waiting until the account has room for another job: {reason}", file=sys.stdout)
 
 
 def take_first_step(
-    planned: Sequence[PlannedJob], run: Run, account: Account, *, wait_s: float | None, sleep: Callable[[float], None]
+    state: RunState, account: Account, *, wait_s: float | None, sleep: Callable[[float], None]
 ) -> Sequence[JobState]:
     """Take a step; with `wait_s`, again and again while the service is busy.
 
@@ -60,7 +68,7 @@ def take_first_step(
     """
     while True:
         try:
-            return steps.take_step(planned, run.ledger, account)
+            return take_step(state, account, is_first=True)
         except (ClientError, StorageError) as error:
             cause = error.__cause__ if isinstance(error, StorageError) else error
             if wait_s is None or not isinstance(cause, ClientError) or not is_passing(cause):
@@ -69,10 +77,19 @@ def take_first_step(
             sleep(wait_s)
 
 
-def take_step_if_possible(planned: Sequence[PlannedJob], run: Run, account: Account) -> Sequence[JobState]:
+def take_step(state: RunState, account: Account, *, is_first: bool) -> Sequence[JobState]:
+    """Take a step; input files that are not as they were prepared are written anew, and it is taken again."""
+    while True:
+        try:
+            return steps.take_step(state.planned, state.ledger, account, is_first=is_first)
+        except InputError as error:
+            restore_input(state, error.where)
+
+
+def take_step_if_possible(state: RunState, account: Account) -> Sequence[JobState]:
     """Take a further step; return no states when a service is busy or the network is away, as with a closed laptop."""
     try:
-        return steps.take_step(planned, run.ledger, account, is_first=False)
+        return take_step(state, account, is_first=False)
     except (*NETWORK_ERRORS, ClientError, StorageError) as error:
         # Nothing is printed here: the clients print a notice when an outage lasts.
         if is_passing(error) or is_passing(error.__cause__):

@@ -4,6 +4,8 @@ import sys
 import filelock
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analysis.jobs.ledger import JobState, Ledger
 
@@ -145,3 +147,75 @@ def test_a_status_says_whether_it_will_change_and_left_outputs(status, is_finish
 
 def test_the_id_of_a_job_is_the_end_of_its_arn():
     assert (JobState("job01", job_arn=ARN).job_id, JobState("job01").job_id) == ("a1b2c3d4e5f6", "")
+
+
+def test_a_replay_reads_on_from_the_one_before(ledger, monkeypatch):
+    ledger.append("intended", job_key="job01", job_try=1, status="intended")
+    assert [state.status for state in ledger.replay()] == ["intended"]
+    positions, read_lines = [], Ledger.read_lines
+    monkeypatch.setattr(Ledger, "read_lines", lambda *given: positions.append(given[1]) or read_lines(*given))
+    read = ledger.file.stat().st_size
+    Ledger(ledger.file).append("seen", job_key="job01", job_try=1, status="InProgress")
+    Ledger(ledger.file).append("intended", job_key="job02", job_try=1, status="intended")
+    assert [state.status for state in ledger.replay()] == ["InProgress", "intended"]
+    assert positions == [read]
+
+
+def test_a_line_that_is_still_being_written_is_read_when_it_is_whole(ledger):
+    ledger.append("intended", job_key="job01", job_try=1, status="intended")
+    whole = b'{"event":"created","job_key":"job01","job_try":1,"status":"Submitted"}\n'
+    for end in (20, len(whole) - 1, len(whole)):
+        ledger.file.write_bytes(ledger.file.read_bytes().splitlines(keepends=True)[0] + whole[:end])
+        assert [state.status for state in ledger.replay()] == ["intended" if end == 20 else "Submitted"]
+    assert ledger.position == ledger.file.stat().st_size
+
+
+def test_a_ledger_that_was_cut_is_read_from_its_start(ledger):
+    for key in ("job01", "job02"):
+        ledger.append("intended", job_key=key, job_try=1, status="intended")
+    assert len(ledger.replay()) == 2
+    ledger.file.write_bytes(ledger.file.read_bytes().splitlines(keepends=True)[0])
+    assert [state.job_key for state in ledger.replay()] == ["job01"]
+    ledger.file.unlink()
+    assert ledger.replay() == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.integers(1, 2), st.sampled_from(["seen", "ended"])), max_size=12),
+    st.data(),
+)
+@settings(deadline=None)
+def test_replays_in_parts_give_what_one_gives(tmp_path_factory, events, data):
+    file = tmp_path_factory.mktemp("ledger") / "ledger.jsonl"
+    ledger = Ledger(file)
+    for job, job_try, status in events:
+        ledger.append(status, job_key=f"job{job}", job_try=job_try, status=status)
+        if data.draw(st.booleans()):
+            ledger.replay()
+    assert ledger.replay() == Ledger(file).replay()
+
+
+ODD_LINES = [
+    {"job_key": "job01", "job_try": 1, "status": "Failed"},
+    {"event": "ended", "job_key": 1, "job_try": 1, "status": "Failed"},
+    {"event": "ended", "job_key": "job01", "job_try": "1", "status": "Failed"},
+    {"event": "ended", "job_key": "job01", "job_try": 1, "status": None},
+    {"event": "ended", "job_key": "job01", "job_try": 1, "status": "Failed", "counts": 3},
+    {"event": "ended", "job_key": "job01", "job_try": 1, "status": "Failed", "left": "all"},
+    {"event": "sending", "profile": 1},
+    ["ended"],
+    None,
+]
+
+
+@pytest.mark.parametrize("line", ODD_LINES)
+def test_a_line_of_another_shape_is_skipped_as_one_that_was_cut_off(ledger, line):
+    ledger.append("intended", job_key="job01", job_try=1, status="intended")
+    with ledger.file.open("ab") as file:
+        file.write(msgspec.json.encode(line) + b"\n")
+    assert ([state.status for state in ledger.replay()], ledger.sending) == (["intended"], {})
+
+
+def test_an_event_of_a_job_without_its_try_is_skipped(ledger):
+    ledger.append("ended", job_key="job01", status="Failed")
+    assert ledger.replay() == []

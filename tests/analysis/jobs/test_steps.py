@@ -10,7 +10,7 @@ from analysis.errors import JobError
 from analysis.jobs import batch
 from analysis.jobs.steps import count_unfinished, stop_jobs, take_step
 from analysis.runs.retries import plan_retries
-from analysis.runs.status import plan_jobs
+from analysis.runs.state import plan_jobs, read_state
 from analysis.runs.submission import explain_outage, open_account
 from analysis.runs.waiting import take_first_step, wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
@@ -39,13 +39,13 @@ def run(tmp_path, emulator):
 @pytest.fixture
 def account(run):
     shared = {"shared": {"roleArn": EMULATOR_ROLE}}
-    return open_account(run, bucket="batchbook", profile="emulator", region="", prefix="p", fields=shared)
+    return open_account(run, {"profile": "emulator", "region": ""}, bucket="batchbook", prefix="p", fields=shared)
 
 
 def finish(run, account):
     planned = plan_jobs(run)
     states = take_step(planned, run.ledger, account)
-    return wait_for_jobs(run, planned, account, states, pause=0.05, sleep=lambda seconds: None)
+    return wait_for_jobs(read_state(run), account, states, pause=0.05, sleep=lambda seconds: None)
 
 
 def list_names(account):
@@ -56,7 +56,11 @@ def test_jobs_are_named_without_reading_their_files(run, account, monkeypatch):
     (job,) = plan_jobs(run)
     assert job.digest == replace(job, sha256=()).digest
     monkeypatch.setattr(batch, "hash_file", pytest.fail)
+    assert job.name(1) == replace(job, files=()).name(1)
+    monkeypatch.undo()
     finish(run, account)
+    monkeypatch.setattr(batch, "hash_file", pytest.fail)
+    take_step(plan_jobs(run), run.ledger, account)
     assert list_names(account) == [job.name(1)]
 
 
@@ -163,7 +167,7 @@ def test_a_refusal_that_made_the_job_after_all_is_one_job(run, account):
     changed = Changed(bedrock, create_model_invocation_job=create, get_paginator=lambda name: Late())
     planned = plan_jobs(run)
     assert take_step(planned, run.ledger, replace(account, bedrock=changed))[0].status == "refused"
-    plan_retries(run, planned, account.s3)
+    plan_retries(read_state(run), account.s3)
     (state,) = finish(run, account)
     assert (state.status, state.job_try) == ("Completed", 1)
     assert len(list_names(account)) == 1
@@ -237,14 +241,14 @@ def busy_at_first(account, operation, times):
 
 def test_a_service_that_is_busy_at_first_is_waited_for(run, account):
     busy = busy_at_first(account, "get_paginator", 3)
-    (state,) = take_first_step(plan_jobs(run), run, busy, wait_s=0, sleep=lambda seconds: None)
+    (state,) = take_first_step(read_state(run), busy, wait_s=0, sleep=lambda seconds: None)
     assert state.job_arn
     assert len(list_names(account)) == 1
 
 
 def test_nobody_waits_for_a_busy_service_in_a_single_step(run, account):
     with pytest.raises(ClientError):
-        take_first_step(plan_jobs(run), run, busy_at_first(account, "get_paginator", 1), wait_s=None, sleep=print)
+        take_first_step(read_state(run), busy_at_first(account, "get_paginator", 1), wait_s=None, sleep=print)
 
 
 def test_a_network_that_is_away_at_first_may_be_a_wrong_region(run, account):
@@ -253,7 +257,7 @@ def test_a_network_that_is_away_at_first_may_be_a_wrong_region(run, account):
 
     away = replace(account, bedrock=Changed(account.bedrock, get_paginator=fail))
     with pytest.raises(JobError, match=r"us-esat-1.*check the network and the region's name"), explain_outage(run):
-        take_first_step(plan_jobs(run), run, away, wait_s=0, sleep=lambda seconds: None)
+        take_first_step(read_state(run), away, wait_s=0, sleep=lambda seconds: None)
 
 
 def test_a_listing_that_is_refused_for_a_while_is_waited_out(run, account):
@@ -261,7 +265,7 @@ def test_a_listing_that_is_refused_for_a_while_is_waited_out(run, account):
     states = take_step(planned, run.ledger, account)
     run.ledger.file.unlink()  # so that the job has to be looked for
     busy = busy_at_first(account, "get_paginator", 3)
-    (state,) = wait_for_jobs(run, planned, busy, states, pause=0.05, sleep=lambda seconds: None)
+    (state,) = wait_for_jobs(read_state(run), busy, states, pause=0.05, sleep=lambda seconds: None)
     assert state.status == "Completed"
 
 
@@ -353,7 +357,7 @@ def test_every_file_of_a_job_is_sent(run, account, tmp_path):
 def test_of_several_tries_that_the_ledger_lost_the_last_is_adopted(run, account, tmp_path):
     write_settings(tmp_path / "emulator", Settings(min_records=101))
     for _ in range(2):
-        plan_retries(run, plan_jobs(run), account.s3)
+        plan_retries(read_state(run), account.s3)
         finish(run, account)
     run.ledger.file.unlink()
     (state,) = finish(run, account)
@@ -386,6 +390,6 @@ def test_a_job_that_ends_before_it_can_be_stopped_is_no_error(run, account, tmp_
 def test_a_job_that_ended_with_output_is_not_sent_again(run, account, tmp_path, fault, end):
     write_settings(tmp_path / "emulator", Settings(faults={fault: 1}))
     for _ in range(2):
-        plan_retries(run, plan_jobs(run), account.s3)
+        plan_retries(read_state(run), account.s3)
         (state,) = finish(run, account)
         assert (state.status, len(list_names(account))) == (end, 1)

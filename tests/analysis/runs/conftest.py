@@ -1,8 +1,9 @@
 import polars as pl
 import pytest
 
-from analysis import Prompt, prepare
+from analysis import Prompt, prepare, submit
 from analysis.aws.session import open_session
+from analysis.errors import JobError
 from bedrock_local.settings import Settings, write_settings
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -41,3 +42,22 @@ def make_prompt(name="short", model_id=HAIKU, **fields):
 def run(tmp_path):
     """A run of 100 records in one job."""
     return prepare(make_calls(100), make_prompt(), into=tmp_path / "runs", name="demo")
+
+
+@pytest.fixture
+def half_done(set_up_emulator, tmp_path):
+    """A run of 200 records whose job failed after 100, on an account that has no faults any more."""
+    set_up_emulator(faults={"job-failed": 1})
+    run = prepare(make_calls(200), make_prompt(), into=tmp_path / "runs", name="demo")
+    with pytest.raises(JobError):
+        submit(run)
+    set_up_emulator()
+    return run
+
+
+@pytest.fixture
+def list_account(emulator):
+    """List the names of the account's jobs, the first one first."""
+    return lambda: sorted(
+        job["jobName"] for job in emulator.client("bedrock").list_model_invocation_jobs()["invocationJobSummaries"]
+    )

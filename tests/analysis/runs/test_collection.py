@@ -8,6 +8,7 @@ from analysis import collect, count_errors, invoke, load_answers, load_jobs, loa
 from analysis.errors import RunError
 from analysis.runs import collection, is_collected, is_finished, reconcile_run
 from analysis.runs.collection import write_manifests, write_parts
+from analysis.runs.state import read_state
 
 from .conftest import NOVA, make_calls, make_prompt
 
@@ -121,7 +122,7 @@ def test_collecting_again_reads_only_the_output_that_changed(emulator, tmp_path,
     assert [given[0].name for given, _ in written] == [f"on-demand/{outputs[1].name}"]
     written.clear()
     records.clear()
-    write_parts(run)
+    write_parts(read_state(run))
     assert (written, records) == ([], [])
 
 
@@ -154,7 +155,7 @@ def test_the_records_are_divided_into_jobs_once_whatever_the_number_of_jobs(emul
     run = prepare(make_calls(40), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
     invoke(run)
     filters, divisions = count_calls(pl.DataFrame, "filter"), count_calls(pl.DataFrame, "partition_by")
-    write_parts(run)
+    write_parts(read_state(run))
     assert (len(filters), len(divisions)) == (0, 1)
     assert run.read_outputs()["call_id"].n_unique() == 40
 

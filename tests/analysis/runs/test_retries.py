@@ -13,7 +13,7 @@ from analysis.aws.session import open_session
 from analysis.errors import JobError
 from analysis.jobs.ledger import Ledger
 from analysis.runs import confirm_cost, is_finished, retries
-from analysis.runs.status import plan_jobs
+from analysis.runs.state import read_state
 
 from .conftest import make_calls, make_prompt
 
@@ -21,25 +21,6 @@ PAGE = Path(__file__).parents[3] / "docs" / "unanswered.md"
 COUNTS = ("prepared", "answered", "failed", "missing", "repeated")
 ANSWER = {"content": [{"type": "text", "text": "Late."}], "usage": {"input_tokens": 9, "output_tokens": 2}}
 SUBMIT = "import sys; from analysis import open_run, submit; submit(open_run(sys.argv[1]))"
-
-
-@pytest.fixture
-def half_done(set_up_emulator, tmp_path):
-    """A run of 200 records whose job failed after 100, on an account that has no faults any more."""
-    set_up_emulator(faults={"job-failed": 1})
-    run = prepare(make_calls(200), make_prompt(), into=tmp_path / "runs", name="demo")
-    with pytest.raises(JobError):
-        submit(run)
-    set_up_emulator()
-    return run
-
-
-@pytest.fixture
-def list_account(emulator):
-    """List the names of the account's jobs, the first one first."""
-    return lambda: sorted(
-        job["jobName"] for job in emulator.client("bedrock").list_model_invocation_jobs()["invocationJobSummaries"]
-    )
 
 
 def test_a_failed_job_says_what_it_left_and_what_is_sent_next(set_up_emulator, tmp_path):
@@ -146,7 +127,7 @@ def test_the_ledger_is_replayed_as_often_for_many_failed_jobs_as_for_one(set_up_
         with pytest.raises(JobError):
             submit(run)
         calls = count_calls(Ledger, "replay")
-        retries.plan_retries(run, plan_jobs(run), open_session("emulator").client("s3"))
+        retries.plan_retries(read_state(run), open_session("emulator").client("s3"))
         replays.append(len(calls))
     assert load_jobs(run)["job_try"].to_list() == [1, 2] * 4
     assert replays[0] == replays[1]
@@ -197,12 +178,13 @@ def test_output_that_comes_late_is_not_paid_for_again(half_done, tmp_path, list_
 def test_output_that_comes_while_a_retry_is_written_is_not_paid_for_again(half_done, list_account, monkeypatch):
     count_unanswered = retries.count_unanswered
 
-    def count_early(run, planned, s3):
-        count_unanswered(run, planned, s3)
-        (folder,) = (run.folder / "output").iterdir()
-        lines = [json.loads(line) for file in planned[0].files for line in file.read_bytes().splitlines()]
+    def count_early(state, s3):
+        counted = count_unanswered(state, s3)
+        (folder,) = (state.run.folder / "output").iterdir()
+        lines = [json.loads(line) for file in state.planned[0].files for line in file.read_bytes().splitlines()]
         answers = [json.dumps({"recordId": line["recordId"], "modelOutput": ANSWER}) + "\n" for line in lines]
         (folder / "late.jsonl.out").write_text("".join(answers))
+        return counted
 
     monkeypatch.setattr(retries, "count_unanswered", count_early)
     submit(half_done)

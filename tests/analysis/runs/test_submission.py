@@ -15,7 +15,7 @@ from analysis.aws.session import EMULATOR_ROLE as ROLE
 from analysis.errors import BudgetError, JobError, QuotaError, RunError
 from analysis.jobs.steps import take_step
 from analysis.runs import confirm_cost, is_finished, stop
-from analysis.runs.status import plan_jobs
+from analysis.runs.state import read_state
 from analysis.runs.submission import open_account
 from analysis.runs.waiting import wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
@@ -346,12 +346,11 @@ class Flaky:
 
 
 def test_waiting_survives_a_network_outage(run, emulator):
-    planned = plan_jobs(run)
-    account = open_account(
-        run, bucket="batchbook", profile="emulator", region="", prefix="p", fields={"shared": {"roleArn": ROLE}}
-    )
+    state, target = read_state(run), {"profile": "emulator", "region": ""}
+    account = open_account(run, target, bucket="batchbook", prefix="p", fields={"shared": {"roleArn": ROLE}})
     flaky = replace(account, bedrock=Flaky(account.bedrock))
-    states = wait_for_jobs(run, planned, flaky, take_step(planned, run.ledger, account), pause=0.1, sleep=time.sleep)
+    first = take_step(state.planned, state.ledger, account)
+    states = wait_for_jobs(state, flaky, first, pause=0.1, sleep=time.sleep)
     assert [state.status for state in states] == ["Completed"]
     assert flaky.bedrock.calls >= 3
 

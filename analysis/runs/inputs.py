@@ -1,0 +1,63 @@
+"""Input files that are damaged: written anew from the calls and prompts of their run before they are sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from analysis.errors import RunError
+from analysis.facts.models import find_model
+from analysis.files import replace_when_whole
+from analysis.jobs.batch import PlannedJob, hash_file
+from analysis.jobs.ledger import JobState
+from analysis.requests.records import write_records
+from analysis.runs.folder import Run
+from analysis.runs.retries import plan_try, write_retry_input
+from analysis.runs.state import RunState
+
+
+def restore_input(state: RunState, job_key: str) -> None:
+    """Write the input of a job's latest try anew, since it is not as it was prepared.
+
+    Raises
+    ------
+    RunError
+        The calls or the prompts of the run have changed as well, so that other bytes would be written.
+    """
+    job, latest = next((job, latest) for job, latest in state.read_on().pairs if job.key == job_key)
+    print(f"{state.run.name}: the input of {job_key} is not as it was prepared, and is written anew.")
+    write_first_input(state.run, job)
+    if latest.folder:
+        restore_retry(state.read_on(), job, latest)
+
+
+def write_first_input(run: Run, job: PlannedJob) -> None:
+    """Write the files of a planned job anew, if they are not as they were prepared."""
+    changed = [
+        (file, digest)
+        for file, digest in zip(job.files, job.sha256, strict=True)
+        if not file.exists() or hash_file(file) != digest
+    ]
+    if not changed:
+        return
+    quotas = {find_model(model_id).base: values for model_id, values in run.read_quotas().items()}
+    with TemporaryDirectory(prefix=".input-", dir=run.folder) as draft:
+        write_records(
+            run.read_calls().sort("call_id"), run.read_prompts(), into=Path(draft), find_quotas=quotas.__getitem__
+        )
+        for file, digest in changed:
+            replace_file(Path(draft) / job.key / file.name, file, digest)
+
+
+def replace_file(written: Path, file: Path, digest: str) -> None:
+    """Replace a file by one that was written anew, if that has the digest of before."""
+    if not written.exists() or hash_file(written) != digest:
+        reason = "is not as it was prepared, and cannot be written anew: the calls or prompts have changed as well"
+        raise RunError(file, reason, "put the run's folder back from a copy, or prepare again under another name")
+    with replace_when_whole(file) as unfinished:
+        written.rename(unfinished)
+
+
+def restore_retry(state: RunState, job: PlannedJob, latest: JobState) -> None:
+    """Write the input of a further try anew; output that has come meanwhile is not sent again."""
+    plan_try(state.ledger, latest, latest.job_try, **write_retry_input(state, job, latest.job_try))

@@ -1,0 +1,129 @@
+"""The state of a run: what it has planned and every try of it, read once for all that one step decides."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from analysis.aws.session import EMULATOR
+from analysis.errors import RunError
+from analysis.jobs.batch import MOST_TRIES, PlannedJob
+from analysis.jobs.ledger import JobState, Ledger
+from analysis.jobs.statuses import PLANNED, PRODUCTIVE, REFUSED
+from analysis.runs.folder import Run
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a run has planned and every try of it, as its folder had it at one moment.
+
+    Attributes
+    ----------
+    run
+        The run.
+    ledger
+        Where the tries were read, and where what follows is written.
+    min_records
+        The fewest records that a batch job may have, by model id.
+    planned
+        The jobs that the run needs.
+    tries
+        Every try of every job, in the order of their first events.
+    sending
+        How the run was last sent: `invocation`, `profile`, `region`, `versions`; empty before that.
+    """
+
+    run: Run
+    ledger: Ledger
+    min_records: Mapping[str, int]
+    planned: tuple[PlannedJob, ...]
+    tries: tuple[JobState, ...]
+    sending: Mapping[str, Any]
+
+    def read_on(self) -> RunState:
+        """Return the state with what has been added to the ledger since."""
+        tries = tuple(self.ledger.replay())
+        return replace(self, tries=tries, sending=self.ledger.sending)
+
+    @cached_property
+    def pairs(self) -> list[tuple[PlannedJob, JobState]]:
+        """Each planned job with its latest try; one that the ledger does not have is `planned`."""
+        latest = {state.job_key: state for state in sorted(self.tries, key=lambda state: state.job_try)}
+        return [(job, latest.get(job.key, JobState(job.key))) for job in self.planned]
+
+    @cached_property
+    def created(self) -> dict[str, list[JobState]]:
+        """The tries that Bedrock has created, by the key of their job; an absent job has none."""
+        created: dict[str, list[JobState]] = defaultdict(list)
+        for state in self.tries:
+            if state.job_arn:
+                created[state.job_key].append(state)
+        return created
+
+    @cached_property
+    def job_keys(self) -> dict[str, str]:
+        """The planned job of each job id, earlier tries included."""
+        return {state.job_id: state.job_key for state in self.tries if state.job_arn}
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether Bedrock has, or may have, a job of the run."""
+        # The request of an intended job may have arrived although no answer came back.
+        return any(state.job_arn or state.status not in {PLANNED, REFUSED} for state in self.tries)
+
+    def is_settled(self, job: PlannedJob, state: JobState) -> bool:
+        """Whether a job has ended and is not tried again.
+
+        A job that ended Failed or Expired is tried again while tries are left and enough records have no answer.
+        """
+        if not state.is_unproductive:
+            return state.status in PRODUCTIVE
+        if state.status == REFUSED or state.left is None:
+            return False
+        return state.job_try >= MOST_TRIES or state.left < max(1, self.min_records[job.model_id])
+
+    def find_account(self, profile: str, region: str) -> tuple[str, str]:
+        """Return profile and region, an empty one replaced by what the run was last sent with.
+
+        Raises
+        ------
+        RunError
+            Nothing has been sent, or one of the two profiles is the emulator and the other is not.
+        """
+        folder, sent = self.run.folder, self.sending
+        if not sent:
+            raise RunError(folder, "nothing has been sent", "submit or invoke the run first")
+        # Two profiles of AWS may belong to one account; the emulator never has the jobs of AWS, nor AWS the emulator's.
+        if profile and EMULATOR in {profile, sent["profile"]} and profile != sent["profile"]:
+            reason = f"was sent with profile {sent['profile']!r}, not {profile!r}"
+            raise RunError(folder, reason, "leave the profile out")
+        return profile or sent["profile"], region or sent["region"]
+
+
+def read_state(run: Run) -> RunState:
+    """Read what a run has planned and, from its ledger, every try of it."""
+    minima = {model_id: quotas.min_records for model_id, quotas in run.read_quotas().items()}
+    ledger = run.ledger
+    tries = tuple(ledger.replay())
+    return RunState(run, ledger, minima, tuple(plan_jobs(run)), tries, ledger.sending)
+
+
+def plan_jobs(run: Run) -> list[PlannedJob]:
+    """List the jobs that a run needs, from the table of its input files."""
+    # The order of the files is that of the table, since the digest of a job depends on it.
+    jobs = (
+        run.read_files()
+        .group_by("job_key", maintain_order=True)
+        .agg(pl.col("model_id", "invocation_type").first(), pl.col("records").sum(), pl.col("file", "sha256"))
+    )
+    planned = []
+    for key, model_id, invocation_type, records, names, digests in jobs.rows():
+        paths = tuple(run.folder / "input" / key / name for name in names)
+        known = () if None in digests else tuple(digests)
+        planned.append(PlannedJob(key, run.name, model_id, invocation_type, paths, records, known))
+    return planned
