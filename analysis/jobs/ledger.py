@@ -104,6 +104,8 @@ class Event(msgspec.Struct):
     invocation: str = ""
     profile: str = ""
     region: str = ""
+    host: str = ""
+    until: str = ""
 
 
 @dataclass(eq=False)
@@ -118,14 +120,19 @@ class Ledger:
         Bytes that have been read.
     tries
         Each try of each job by job key and try, in the order of their first events.
-    sending
-        How the run was last sent: the last event `sending`; empty before that.
+    last
+        The last event of each kind that is about no job, by its name: `sending`, `answering`.
     """
 
     file: Path
     position: int = 0
     tries: dict[tuple[str, int], JobState] = field(default_factory=dict)
-    sending: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def sending(self) -> dict[str, Any]:
+        """How the run was last sent; empty before that."""
+        return self.last.get("sending", {})
 
     def lock(self) -> BaseFileLock:
         """Return the lock between processes: to be held for one step, never while waiting."""
@@ -168,13 +175,13 @@ class Ledger:
     def replay(self) -> list[JobState]:
         """List every try of every job, in the order of their first events; lines of earlier replays are not read."""
         if self.position and (not self.file.exists() or self.file.stat().st_size < self.position):
-            self.position, self.tries, self.sending = 0, {}, {}  # the file was replaced
+            self.position, self.tries, self.last = 0, {}, {}  # the file was replaced
         fields: dict[tuple[str, int], dict[str, Any]] = {}
         for position, event in self.read_lines(self.position):
             self.position = position
-            if event["event"] == "sending":
-                self.sending = event
-            if "job_key" in event and "job_try" in event:
+            if "job_key" not in event:
+                self.last[event["event"]] = event
+            elif "job_try" in event:
                 fields.setdefault((event["job_key"], event["job_try"]), {}).update(event)
         for key, merged in fields.items():
             self.tries[key] = apply_event(self.tries.get(key) or JobState(*key), merged)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import islice
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from types_boto3_bedrock_runtime import BedrockRuntimeClient
 
 AT_ONCE = 8
+WITHDRAWN = "-"  # before the id of a record that was asked for and refused without a charge; ids have none
 # Errors that are due to the caller, not to a record: every further record would fail alike.
 CALLER_ERRORS = {
     "AccessDeniedException": "allow the caller bedrock:InvokeModel on the model and its inference profile",
@@ -43,6 +46,7 @@ class OutputError(msgspec.Struct, rename="camel"):
     """Why a record has no answer."""
 
     retryable: bool = True
+    may_be_charged: bool = False
 
 
 class OutputLine(msgspec.Struct, rename="camel"):
@@ -56,6 +60,11 @@ class OutputLine(msgspec.Struct, rename="camel"):
     def is_answered(self) -> bool:
         """Whether the record has its answer."""
         return bytes(self.model_output) != b"null"
+
+    @property
+    def may_be_charged(self) -> bool:
+        """Whether the network broke off while the record was being answered."""
+        return self.error is not None and self.error.may_be_charged
 
     @property
     def is_settled(self) -> bool:
@@ -89,13 +98,65 @@ def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes],
     target.parent.mkdir(parents=True, exist_ok=True)
     answered = {line.record_id for line in read_output_lines(target) if line.is_answered}
     records = [record for record in read_records(source) if record.record_id not in answered]
-    with target.open("ab") as file, ThreadPoolExecutor(at_once) as pool:
+    with target.open("ab") as file, name_intents(target).open("ab") as intents, ThreadPoolExecutor(at_once) as pool:
         if file.tell() and not ends_line(target):
             file.write(b"\n")  # a crash cut the last line off; its record is sent again
         write = LineWriter(file)
-        tasks = run_concurrently(pool, lambda record: write(answer_record(record, invoke)), records, at_once)
+        note = IntentWriter(intents)
+
+        def answer(record: InputLine) -> None:
+            try:
+                write(answer_record(record, invoke))
+            except JobError:
+                note.withdraw(record)  # refused as every other request of this caller would be: nothing was charged
+                raise
+
+        tasks = run_concurrently(pool, answer, note.note_each(records), at_once)
         for _ in tqdm(tasks, "answering on demand", len(records), unit="record", delay=1, file=sys.stdout):
             pass
+
+
+def name_intents(target: Path) -> Path:
+    """Return the file beside an output file that has the id of each record before it is asked, one per line."""
+    return target.with_suffix(".asked")
+
+
+class IntentWriter:
+    """Writes the id of each record before it is asked, since after a crash it may have been paid for."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.lock = file, Lock()
+
+    def note_each(self, records: Iterable[InputLine]) -> Iterator[InputLine]:
+        """Yield the records, each after its id is on the disk."""
+        for record in records:
+            self.write(record.record_id)
+            yield record
+
+    def withdraw(self, record: InputLine) -> None:
+        """Write that a record was not answered and not paid for."""
+        self.write(f"{WITHDRAWN}{record.record_id}")
+
+    def write(self, text: str) -> None:
+        """Write a line and flush it to the disk."""
+        with self.lock:
+            self.file.write(text.encode() + b"\n")
+            self.file.flush()
+            os.fsync(self.file.fileno())
+
+
+def count_unanswered_requests(targets: Iterable[Path]) -> int:
+    """Count the requests that were made and of which no line came back: each may have been paid for."""
+    return sum(count_lost(name_intents(target), target) for target in targets)
+
+
+def count_lost(intents: Path, target: Path) -> int:
+    """Count the requests noted in one file that have no line in the other."""
+    noted = intents.read_text("utf-8").split("\n")[:-1] if intents.exists() else []
+    asked = Counter(line for line in noted if not line.startswith(WITHDRAWN))
+    withdrawn = Counter(line.removeprefix(WITHDRAWN) for line in noted if line.startswith(WITHDRAWN))
+    back = Counter(line.record_id for line in read_output_lines(target) if not line.may_be_charged)
+    return (asked - withdrawn - back).total()
 
 
 def make_invoke(client: BedrockRuntimeClient, model_id: str, invocation_type: str) -> Callable[[bytes], bytes]:
@@ -124,7 +185,7 @@ def answer_record(record: InputLine, invoke: Callable[[bytes], bytes]) -> bytes:
         # ServiceQuotaExceededException is a 400 too, but passes.
         result = error_json(status, error.response["Error"]["Message"], retryable=code != "ValidationException")
     except NETWORK_ERRORS as error:
-        result = error_json(503, str(error), retryable=True)
+        result = error_json(503, str(error), retryable=True, may_be_charged=True)
     except BotoCoreError as error:
         raise JobError("on demand", str(error), "boto3 sent nothing: sign in, or correct the request") from error
     record_id = msgspec.json.encode(record.record_id)
@@ -136,9 +197,10 @@ def put_on_one_line(answer: bytes) -> bytes:
     return msgspec.json.format(answer, indent=-1) if b"\n" in answer else answer
 
 
-def error_json(code: int, message: str, *, retryable: bool) -> bytes:
-    """Write the error of a record as a batch job does, and whether sending it again may help."""
-    return b'"error":' + msgspec.json.encode({"errorCode": code, "errorMessage": message, "retryable": retryable})
+def error_json(code: int, message: str, *, retryable: bool, may_be_charged: bool = False) -> bytes:
+    """Write the error of a record as a batch job does, with whether sending it again may help, and may be charged."""
+    error = {"errorCode": code, "errorMessage": message, "retryable": retryable}
+    return b'"error":' + msgspec.json.encode(error | ({"mayBeCharged": True} if may_be_charged else {}))
 
 
 def read_records(source: Path) -> Iterator[InputLine]:
@@ -172,16 +234,15 @@ class LineWriter:
 
 
 def run_concurrently(
-    pool: ThreadPoolExecutor, work: Callable[[InputLine], None], records: list[InputLine], at_once: int
+    pool: ThreadPoolExecutor, work: Callable[[InputLine], None], records: Iterator[InputLine], at_once: int
 ) -> Iterator[None]:
     """Process records with at most `at_once` in progress; the first exception ends it."""
-    waiting = iter(records)
-    tasks = {pool.submit(work, record) for record in islice(waiting, at_once)}
+    tasks = {pool.submit(work, record) for record in islice(records, at_once)}
     while tasks:
         done, tasks = wait(tasks, return_when=FIRST_COMPLETED)
         for task in done:
             yield task.result()
-        tasks |= {pool.submit(work, record) for record in islice(waiting, len(done))}
+        tasks |= {pool.submit(work, record) for record in islice(records, len(done))}
 
 
 def invoke_once(client: BedrockRuntimeClient, model_id: str, invocation_type: str, request: Mapping[str, Any]) -> bytes:

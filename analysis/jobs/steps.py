@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 QUOTA_REACHED = "ServiceQuotaExceededException"  # no room for another job: no job was made
 
 
+CostCheck = Callable[[Sequence[JobState], Sequence[tuple[PlannedJob, JobState]]], None]
+
+
+def accept_any_cost(tries: Sequence[JobState], chosen: Sequence[tuple[PlannedJob, JobState]]) -> None:
+    """Raise nothing, whatever the jobs cost."""
+
+
 @dataclass(frozen=True)
 class Account:
     """Where jobs are created: two clients, a folder in S3, and the fields that every request shares.
@@ -40,6 +47,9 @@ class Account:
         Fields of CreateModelInvocationJob that all jobs have alike: `roleArn`, `tags`, `vpcConfig`, ...
     input, output
         Further fields of `s3InputDataConfig` and `s3OutputDataConfig`: the owner of the bucket, the KMS key.
+    check_cost
+        Gets every try of the ledger and the jobs that are to be created next, each with its latest try; raises where
+        these would cost more than was agreed to.
     """
 
     bedrock: BedrockClient
@@ -49,6 +59,7 @@ class Account:
     shared: Mapping[str, Any] = field(default_factory=dict)
     input: Mapping[str, Any] = field(default_factory=dict)
     output: Mapping[str, Any] = field(default_factory=dict)
+    check_cost: CostCheck = accept_any_cost
 
 
 def take_step(
@@ -78,11 +89,16 @@ def take_step(
         The account's jobs cannot be read. Temporary errors are raised as botocore has them.
     InputError
         An input file is not as it was prepared: its job is not created.
+    BudgetError
+        The jobs that could be created may cost more than was agreed to: none is.
     """
     with ledger.lock():
         states = dict(zip(planned, refresh_jobs(planned, ledger, account.bedrock, is_first=is_first), strict=True))
-        for job in choose_jobs_to_create(states, account):
-            states[job] = create_job(states[job], job, ledger, account)
+        chosen = [(job, states[job]) for job in choose_jobs_to_create(states, account)]
+        if chosen:
+            account.check_cost(ledger.replay(), chosen)
+        for job, state in chosen:
+            states[job] = create_job(state, job, ledger, account)
     return list(states.values())
 
 

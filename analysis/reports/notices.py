@@ -8,7 +8,8 @@ import polars as pl
 
 from analysis.display import count
 from analysis.jobs.statuses import COMPLETED
-from analysis.runs import Run, compare_manifests, describe_outcomes, read_state, reconcile_run
+from analysis.runs import Run, RunState, compare_manifests, describe_outcomes, read_state, reconcile_run
+from analysis.runs.status import count_lost_requests
 
 UNKNOWN_MODEL = "an unknown model"
 
@@ -27,13 +28,23 @@ def list_notices(run: Run) -> list[str]:
         Sentences on jobs that ended early, lines that cannot be read, that are repeated or that belong to no record,
         answers that are refusals, and manifests that are missing, unreadable or have other counts.
     """
+    state = read_state(run)
     columns = ("record_id", "call_id", "job_id", "file", "error_kind", "error_code", "stop")
     outputs = run.scan_outputs().select(columns).collect()
     return [
-        *describe_outcomes(read_state(run)),
+        *describe_outcomes(state),
+        *describe_lost_requests(state),
         *describe_lines(run, outputs),
         *describe_manifests(compare_manifests(run, outputs)),
     ]
+
+
+def describe_lost_requests(state: RunState) -> Iterator[str]:
+    """Yield a sentence where a process ended between a request on demand and its answer."""
+    if lost := count_lost_requests(state):
+        were, their = ("was", "its") if lost == 1 else ("were", "their")
+        what = f"{count(lost, 'request')} on demand {were} made before a process ended or the network broke off"
+        yield f"{what}: {their} cost may be charged, and is not included."
 
 
 def describe_lines(run: Run, outputs: pl.DataFrame) -> Iterator[str]:

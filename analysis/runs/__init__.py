@@ -4,11 +4,12 @@ from analysis.runs.answers import load_answers, scan_answers
 from analysis.runs.budget import confirm_cost
 from analysis.runs.collection import collect, compare_manifests, reconcile_run
 from analysis.runs.folder import Run, list_runs, open_run
+from analysis.runs.invocation import invoke
 from analysis.runs.outcomes import describe_outcomes
 from analysis.runs.preparation import prepare
 from analysis.runs.state import RunState, read_state
 from analysis.runs.status import is_collected, is_finished, load_jobs
-from analysis.runs.submission import invoke, stop, submit
+from analysis.runs.submission import stop, submit
 
 __all__ = [
     "Run",

@@ -3,13 +3,57 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from analysis.aws.session import EMULATOR, find_region
+from analysis.display import usd
 from analysis.errors import BudgetError, RunError
+from analysis.jobs.batch import PlannedJob, count_sent
+from analysis.jobs.ledger import JobState
 from analysis.runs.folder import Run
+from analysis.runs.spending import (
+    Spending,
+    add_known,
+    find_known_costs,
+    find_spending,
+    find_upper_ends,
+    sum_tries,
+)
 from analysis.runs.state import RunState, read_state
 from analysis.runs.status import has_ended, has_job_output, has_on_demand_output
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The most that a run may cost in all, whatever it has cost so far.
+
+    Attributes
+    ----------
+    usd
+        Infinite where any cost was accepted.
+    region
+        The AWS Region whose prices count.
+    """
+
+    usd: float
+    region: str
+
+    def check_run(self, state: RunState) -> None:
+        """Raise where what the run has cost and what is left to send may cost more, both at the upper end."""
+        if self.usd != math.inf:
+            check_budget(state.run, find_spending(state, "batch", self.region), self.usd)
+
+    def check_jobs(
+        self, state: RunState, tries: Sequence[JobState], chosen: Sequence[tuple[PlannedJob, JobState]]
+    ) -> None:
+        """Raise where what the tries so far and the jobs that are created next may cost is more."""
+        if self.usd == math.inf:
+            return
+        ends = find_upper_ends(state, "batch", self.region)
+        spent = sum_tries(state, tries, ends, find_known_costs(replace(state, tries=tuple(tries)), self.region))
+        left = add_known(ends[job.key].find_most(count_sent(job, latest)) for job, latest in chosen)
+        check_budget(state.run, Spending(spent, left), self.usd)
 
 
 def confirm_cost(
@@ -20,7 +64,7 @@ def confirm_cost(
     region: str = "",
     budget_usd: float | None = None,
     ask: Callable[[str], str] = input,
-) -> None:
+) -> Budget:
     """Check the estimate against a budget, or ask for a yes to the plan, before anything is sent.
 
     Parameters
@@ -32,9 +76,15 @@ def confirm_cost(
     profile, region
         Where it will be sent. The emulator costs nothing, so without a budget no question is asked there.
     budget_usd
-        The most that the upper end of the estimate may be; infinite to accept any cost.
+        The most that the run may cost in all, by the upper end of what is not known; infinite to accept any cost.
+        Tries that failed, answers that were lost and requests without an answer count.
     ask
         Prints a question and returns what was typed.
+
+    Returns
+    -------
+    budget
+        What the run may cost from now on: `budget_usd`, or what the plan that was confirmed says.
 
     Raises
     ------
@@ -43,40 +93,43 @@ def confirm_cost(
     BudgetError
         The estimate is above the budget, is not known, or was not confirmed.
     """
-    check_cost(
-        read_state(run),
-        {"invocation": invocation, "profile": profile, "region": find_region(profile, region)},
-        budget_usd=budget_usd,
-        ask=ask,
-    )
+    target = {"invocation": invocation, "profile": profile, "region": find_region(profile, region)}
+    return check_cost(read_state(run), target, budget_usd=budget_usd, ask=ask)
 
 
 def check_cost(
     state: RunState, target: Mapping[str, str], *, budget_usd: float | None, ask: Callable[[str], str]
-) -> None:
+) -> Budget:
     """Do what `confirm_cost` does, by a state that has been read, for an invocation, a profile and a region."""
     check_target(state, target)
     run, invocation = state.run, target["invocation"]
+    region = target["region"] or str(state.sending.get("region", ""))
     if budget_usd == math.inf or (budget_usd is None and target["profile"] == EMULATOR):
-        return
+        return Budget(math.inf, region)
     if is_fully_sent(state, invocation):
-        return
-    plan = run.plan(invocation=invocation, region=target["region"] or str(state.sending.get("region", "")))
-    if budget_usd is None:
-        is_begun = state.has_jobs or has_on_demand_output(run)
-        which = "those of these records that have no answer" if is_begun else "these records"
-        ask_for_yes(run, f"{plan}\n\nSend {which} to AWS? [y/N] ", ask)
-    else:
-        check_budget(run, plan.cost_usd_high, budget_usd)
+        return Budget(math.inf if budget_usd is None else budget_usd, region)
+    spending = find_spending(state, invocation, region)
+    if budget_usd is not None:
+        check_budget(run, spending, budget_usd)
+        return Budget(budget_usd, region)
+    is_begun = state.has_jobs or has_on_demand_output(run)
+    which = "those of these records that have no answer" if is_begun else "these records"
+    ask_for_yes(run, f"{run.plan(invocation=invocation, region=region)}\n\nSend {which} to AWS? [y/N] ", ask)
+    return Budget(math.inf if spending.most_usd is None else spending.most_usd, region)
 
 
-def check_budget(run: Run, most_usd: float | None, budget_usd: float) -> None:
-    """Raise for an estimate whose upper end is above the budget or not known."""
+def check_budget(run: Run, spending: Spending, budget_usd: float) -> None:
+    """Raise where something is left to send, and the upper end of the run's cost is above the budget or not known."""
+    most_usd = spending.most_usd
+    if spending.left_usd == 0:
+        return  # nothing more is sent, whatever has been spent
     if most_usd is None:
         reason = "no price is known for a model, so its cost cannot be checked against a budget"
         raise BudgetError(run.name, reason, "leave the budget out and confirm the plan instead")
     if not most_usd <= budget_usd:  # false for a budget of NaN too
-        reason = f"may cost up to {most_usd:,.2f} USD, and the budget is {budget_usd:,.2f} USD"
+        parts = f" ({usd(spending.spent_usd)} for what was sent, {usd(spending.left_usd)} for the rest)"
+        reason = f"may cost up to {most_usd:,.2f} USD{parts if spending.spent_usd else ''}"
+        reason += f", and the budget is {budget_usd:,.2f} USD"
         raise BudgetError(run.name, reason, "raise budget_usd, lower max_tokens, or send fewer calls")
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from analysis.jobs.batch import PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
-from analysis.jobs.on_demand import read_output_lines
+from analysis.jobs.on_demand import count_unanswered_requests, read_output_lines
 from analysis.runs.folder import Run
 from analysis.runs.state import RunState, read_state
 
@@ -126,3 +126,18 @@ def is_collected(run: Run) -> bool:
 def on_demand_files(run: Run) -> list[Path]:
     """List the output files of answers on demand."""
     return sorted((run.folder / "output" / ON_DEMAND).glob("*.out"))
+
+
+def list_on_demand_outputs(run: Run, job: PlannedJob) -> list[Path]:
+    """List the output files on demand of one planned job that are there."""
+    return [path for file in job.files if (path := name_on_demand_output(run, job, file)).exists()]
+
+
+def name_on_demand_output(run: Run, job: PlannedJob, file: Path) -> Path:
+    """Return the path of the answers on demand to an input file of a job."""
+    return run.folder / "output" / ON_DEMAND / f"{job.key}-{file.name}.out"
+
+
+def count_lost_requests(state: RunState) -> int:
+    """Count the requests on demand whose answer was not read: a process ended, or the network broke off."""
+    return sum(count_unanswered_requests(list_on_demand_outputs(state.run, job)) for job in state.planned)

@@ -1,41 +1,36 @@
-"""Sending: the jobs of a run on Amazon Bedrock, or the same records answered now."""
+"""Submitting: the jobs of a run on Amazon Bedrock, created, waited for and stopped."""
 
 from __future__ import annotations
 
-import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
+from functools import partial
 from typing import Any
 
 import polars as pl
-from botocore.exceptions import ClientError
 
 from analysis.aws.session import (
     EMULATOR,
     EMULATOR_BUCKET,
     EMULATOR_ROLE,
-    NETWORK_ERRORS,
     default_pause_s,
     find_region,
-    is_passing,
     make_client,
     open_session,
 )
 from analysis.errors import JobError, QuotaError, RunError
 from analysis.facts.models import find_model
 from analysis.jobs import steps
-from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
 from analysis.jobs.statuses import INTENDED
 from analysis.jobs.steps import Account
-from analysis.runs.budget import check_cost, check_target
+from analysis.runs.budget import Budget, check_cost
 from analysis.runs.folder import Run
 from analysis.runs.outcomes import check_outcomes, describe_errors, describe_outcomes
 from analysis.runs.retries import count_unanswered, plan_retries
+from analysis.runs.sending import explain_outage, lock_sending, write_sending
 from analysis.runs.state import RunState, read_state
-from analysis.runs.status import ON_DEMAND, tabulate_jobs
+from analysis.runs.status import tabulate_jobs
 from analysis.runs.waiting import take_first_step, wait_for_jobs
 
 
@@ -77,8 +72,9 @@ def submit(
     prefix
         Folder in the bucket under which the run gets its own.
     budget_usd
-        The most that the run may cost by the upper end of its estimate. Off the emulator, without a budget,
-        the plan is printed and has to be confirmed.
+        The most that the run may cost in all: what has been sent counts as well, at the upper end of its estimate where
+        its cost is not known, and no job is created that could go over. Off the emulator, without a budget, the plan
+        is printed and has to be confirmed.
     wait
         Whether to stay until all jobs have ended; otherwise one step is taken, for a scheduler that calls again.
     timeout_hours
@@ -112,8 +108,8 @@ def submit(
     check_min_records(keep_named_jobs(state) if run.is_early else state)
     bucket, role_arn = choose_bucket_and_role(run, profile=profile, bucket=bucket, role_arn=role_arn)
     target = {"invocation": "batch", "profile": profile, "region": find_region(profile, region)}
-    if not run.is_early:  # nothing more is paid for such a run
-        check_cost(state, target, budget_usd=budget_usd, ask=ask)
+    # Of an early run nothing more is paid for.
+    budget = None if run.is_early else check_cost(state, target, budget_usd=budget_usd, ask=ask)
     fields = build_fields(
         role_arn=role_arn,
         timeout_hours=timeout_hours,
@@ -125,8 +121,9 @@ def submit(
     )
     account = open_account(run, target, bucket=bucket, prefix=prefix, fields=fields)
     pause = default_pause_s(profile) if pause_s is None else pause_s
-    send = follow_jobs if run.is_early else send_jobs
-    return tabulate_jobs(send(state, account, target, pause=pause if wait else None, sleep=sleep))
+    if budget is None:
+        return tabulate_jobs(follow_jobs(state, account, target, pause=pause if wait else None, sleep=sleep))
+    return tabulate_jobs(send_jobs(state, account, target, budget, pause=pause if wait else None, sleep=sleep))
 
 
 def build_fields(
@@ -154,6 +151,7 @@ def send_jobs(
     state: RunState,
     account: Account,
     target: Mapping[str, str],
+    budget: Budget,
     *,
     pause: float | None,
     sleep: Callable[[float], None],
@@ -164,6 +162,8 @@ def send_jobs(
         state = state.read_on()
         write_sending(state, **target)
         state = plan_retries(state, account.s3)
+        budget.check_run(state)
+        account = replace(account, check_cost=partial(budget.check_jobs, state))
         latest = take_first_step(state, account, wait_s=pause, sleep=sleep)
     if pause is not None:
         wait_for_jobs(state, account, latest, pause=pause, sleep=sleep)
@@ -228,75 +228,6 @@ def print_outcomes(state: RunState) -> None:
         print(sentence)
 
 
-def invoke(
-    run: Run,
-    *,
-    profile: str = EMULATOR,
-    region: str = "",
-    budget_usd: float | None = None,
-    at_once: int = AT_ONCE,
-    ask: Callable[[str], str] = input,
-) -> None:
-    """Answer the records of a run now, by InvokeModel or Converse, at twice the batch price.
-
-    For runs below the batch minimum. A record that has an answer is not sent again, so this can be repeated.
-
-    Parameters
-    ----------
-    run
-        From `prepare` or `open_run`.
-    profile, region, budget_usd, ask
-        As in `submit`; the estimate is at on-demand prices.
-    at_once
-        How many requests are made at the same time.
-
-    Raises
-    ------
-    BudgetError
-        The estimate is above the budget, is not known, or was not confirmed.
-    JobError
-        Every record would be refused: no access, no such model, expired credentials.
-    RunError
-        Another process is answering this run, or it was sent to batch jobs or with another profile before.
-    """
-    state = read_state(run)
-    target = {"invocation": "on_demand", "profile": profile, "region": find_region(profile, region)}
-    check_cost(state, target, budget_usd=budget_usd, ask=ask)
-    client = make_client(open_session(profile, region=target["region"]), "bedrock-runtime")
-    with lock_sending(run, wait_s=0):
-        state = state.read_on()
-        write_sending(state, **target)
-        for job in state.planned:
-            ask_model = make_invoke(client, job.model_id, job.invocation_type)
-            for file in job.files:
-                output = run.folder / "output" / ON_DEMAND / f"{job.key}-{file.name}.out"
-                invoke_file(file, output, invoke=ask_model, at_once=at_once)
-
-
-@contextmanager
-def lock_sending(run: Run, *, wait_s: float) -> Iterator[None]:
-    """Allow one process at a time to send a run: two would pay for it twice."""
-    from filelock import FileLock, Timeout
-
-    try:
-        with FileLock(run.folder / "sending.lock", timeout=wait_s):
-            yield
-    except Timeout as error:
-        raise RunError(run.folder, "another process is sending this run", "wait for it, or stop it") from error
-
-
-@contextmanager
-def explain_outage(run: Run) -> Iterator[None]:
-    """Raise a JobError that says how to continue when there is no network, or Bedrock has been too busy for minutes."""
-    try:
-        yield
-    except (*NETWORK_ERRORS, ClientError) as error:
-        if not is_passing(error):
-            raise
-        cause = "the service is busy" if isinstance(error, ClientError) else "check the network and the region's name"
-        raise JobError(run.name, str(error), f"{cause}; do the same again later, nothing is sent twice") from error
-
-
 def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     """Stop the jobs of a run that have not ended; what was processed until then is charged, and can be collected.
 
@@ -346,7 +277,9 @@ def open_account(
         s3=make_client(session, "s3"),
         uri=f"s3://{folder}/",
         unfinished_jobs=lambda base: quotas[base].unfinished_jobs,
-        **{kind: drop_empty(group) for kind, group in fields.items()},
+        shared=drop_empty(fields["shared"]),
+        input=drop_empty(fields.get("input", {})),
+        output=drop_empty(fields.get("output", {})),
     )
 
 
@@ -363,12 +296,3 @@ def check_min_records(state: RunState) -> None:
             reason = f"{job.key} of {job.model_id} has {job.records} records, and a batch job takes at least {least}"
             cure = "add calls, use one model for several prompts, ask for several samples, or answer now by invoke(run)"
             raise QuotaError(state.run.name, reason, cure)
-
-
-def write_sending(state: RunState, **target: str) -> None:
-    """Write to the ledger how, where and with which versions the run is sent, once per change."""
-    check_target(state, target)
-    versions = {name: version(name) for name in ("batchbook", "boto3")} | {"python": platform.python_version()}
-    sending: dict[str, Any] = {**target, "versions": versions}
-    if any(state.sending.get(name) != value for name, value in sending.items()):
-        state.ledger.append("sending", **sending)

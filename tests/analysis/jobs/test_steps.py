@@ -10,8 +10,9 @@ from analysis.errors import JobError
 from analysis.jobs import batch
 from analysis.jobs.steps import count_unfinished, stop_jobs, take_step
 from analysis.runs.retries import plan_retries
+from analysis.runs.sending import explain_outage
 from analysis.runs.state import plan_jobs, read_state
-from analysis.runs.submission import explain_outage, open_account
+from analysis.runs.submission import open_account
 from analysis.runs.waiting import take_first_step, wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
 

@@ -1,0 +1,175 @@
+"""Invoking: the records of a run answered now, by one process on one machine."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from analysis.aws.session import EMULATOR, find_region, make_client, open_session
+from analysis.display import count
+from analysis.errors import RunError
+from analysis.jobs.ledger import Ledger
+from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
+from analysis.runs.budget import check_cost
+from analysis.runs.folder import Run
+from analysis.runs.sending import lock_sending, write_sending
+from analysis.runs.state import RunState, read_state
+from analysis.runs.status import count_lost_requests, name_on_demand_output
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+BEAT_S = 60  # a process that answers writes to the ledger that it is alive
+ALIVE_S = 3 * BEAT_S  # after which another machine takes it for dead
+
+
+def invoke(
+    run: Run,
+    *,
+    profile: str = EMULATOR,
+    region: str = "",
+    bucket: str = "",
+    prefix: str = "batchbook",
+    budget_usd: float | None = None,
+    at_once: int = AT_ONCE,
+    ask: Callable[[str], str] = input,
+) -> None:
+    """Answer the records of a run now, by InvokeModel or Converse, at twice the batch price.
+
+    For runs below the batch minimum. A record that has an answer is not sent again, so this can be repeated. What was
+    asked for when a process was killed may have been paid for, and is asked again: a line says how many records that
+    were, and both requests count against the budget.
+
+    Parameters
+    ----------
+    run
+        From `prepare` or `open_run`.
+    profile, region, budget_usd, ask
+        As in `submit`; the estimate is at on-demand prices.
+    bucket, prefix
+        An S3 bucket, and a folder in it, by which another machine that has a copy of the run learns that this one
+        answers it. Without a bucket only processes that share the run's folder know of each other.
+    at_once
+        How many requests are made at the same time.
+
+    Raises
+    ------
+    BudgetError
+        The estimate is above the budget, is not known, or was not confirmed.
+    JobError
+        Every record would be refused: no access, no such model, expired credentials.
+    RunError
+        Another process, machine or copy of the folder is answering this run, or it was sent to batch jobs or with
+        another profile before.
+    """
+    state = read_state(run)
+    target = {"invocation": "on_demand", "profile": profile, "region": find_region(profile, region)}
+    check_cost(state, target, budget_usd=budget_usd, ask=ask)
+    session = open_session(profile, region=target["region"])
+    client = make_client(session, "bedrock-runtime")
+    with lock_sending(run, wait_s=0):
+        state = state.read_on()
+        write_sending(state, **target)
+        if bucket:
+            claim_run(run, make_client(session, "s3"), bucket, prefix)
+        report_lost_requests(state)
+        with keep_alive(state):
+            for job in state.planned:
+                ask_model = make_invoke(client, job.model_id, job.invocation_type)
+                for file in job.files:
+                    invoke_file(file, name_on_demand_output(run, job, file), invoke=ask_model, at_once=at_once)
+
+
+@contextmanager
+def keep_alive(state: RunState) -> Iterator[None]:
+    """Write to the ledger every minute that this machine is answering, and at the end that it has stopped.
+
+    Raises
+    ------
+    RunError
+        Another machine has written so in the last three minutes: a lock on a file does not reach it on every network
+        drive.
+    """
+    check_alone(state)
+    over = Event()
+    thread = Thread(target=beat, args=(state.ledger, over), daemon=True)
+    write_beat(state.ledger, ALIVE_S)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        write_beat(state.ledger, 0)
+
+
+def beat(ledger: Ledger, over: Event) -> None:
+    """Write every minute that this machine is answering, until it is over."""
+    while not over.wait(BEAT_S):
+        write_beat(ledger, ALIVE_S)
+
+
+def write_beat(ledger: Ledger, seconds: float) -> None:
+    """Write until when this machine has to be taken as answering."""
+    until = datetime.now(UTC) + timedelta(seconds=seconds)
+    with ledger.lock():
+        ledger.append("answering", host=platform.node(), until=until.isoformat(timespec="seconds"))
+
+
+def check_alone(state: RunState) -> None:
+    """Raise where another machine is answering the run; on this one the sending lock has been taken."""
+    last = state.ledger.last.get("answering", {})
+    host, until = last.get("host", ""), last.get("until", "")
+    if host and host != platform.node() and datetime.now(UTC) < datetime.fromisoformat(until):
+        reason = f"the machine {host} is answering this run"
+        raise RunError(state.run.folder, reason, f"wait for it; if it was stopped, do the same again after {until}")
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Who answers the records of a run on demand: a folder on a machine."""
+
+    host: str
+    folder: str
+    at: str = ""
+
+    @property
+    def place(self) -> str:
+        """The folder, after the name of its machine."""
+        return f"{self.host}:{self.folder}"
+
+
+def claim_run(run: Run, s3: S3Client, bucket: str, prefix: str) -> None:
+    """Put into the bucket that this folder answers the run, unless another one has put so.
+
+    Raises
+    ------
+    RunError
+        Another machine, or a copy of the folder, answers the run or has answered it.
+    """
+    key = "/".join(part for part in (prefix.strip("/"), run.name, "on-demand.json") if part)
+    own = Claim(platform.node(), str(run.folder.resolve()), datetime.now(UTC).isoformat(timespec="seconds"))
+    try:
+        s3.put_object(Bucket=bucket, Key=key, Body=msgspec.json.encode(own), IfNoneMatch="*")
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"PreconditionFailed", "ConditionalRequestConflict"}:
+            raise
+        theirs = msgspec.json.decode(s3.get_object(Bucket=bucket, Key=key)["Body"].read(), type=Claim)
+        if theirs.place != own.place:
+            reason = f"is answered on demand from {theirs.place} since {theirs.at}"
+            cure = f"copy the answers from there; if that folder was moved here, delete s3://{bucket}/{key}"
+            raise RunError(run.folder, reason, cure) from error
+
+
+def report_lost_requests(state: RunState) -> None:
+    """Print how many requests were made whose answer was not read."""
+    if lost := count_lost_requests(state):
+        was, their = ("was", "its") if lost == 1 else ("were", "their")
+        what = f"{count(lost, 'request')} {was} made before a process ended or the network broke off"
+        print(f"{state.run.name}: {what}. {their.capitalize()} cost may be charged; what has no answer is asked again.")

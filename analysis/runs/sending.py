@@ -1,0 +1,50 @@
+"""Sending: one process at a time, to one account, with errors of the network that say how to go on."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from analysis.aws.session import NETWORK_ERRORS, is_passing
+from analysis.errors import JobError, RunError
+from analysis.runs.budget import check_target
+from analysis.runs.folder import Run
+from analysis.runs.state import RunState
+
+
+@contextmanager
+def lock_sending(run: Run, *, wait_s: float) -> Iterator[None]:
+    """Allow one process at a time to send a run: two would pay for it twice."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(run.folder / "sending.lock", timeout=wait_s):
+            yield
+    except Timeout as error:
+        raise RunError(run.folder, "another process is sending this run", "wait for it, or stop it") from error
+
+
+@contextmanager
+def explain_outage(run: Run) -> Iterator[None]:
+    """Raise a JobError that says how to continue when there is no network, or Bedrock has been too busy for minutes."""
+    try:
+        yield
+    except (*NETWORK_ERRORS, ClientError) as error:
+        if not is_passing(error):
+            raise
+        cause = "the service is busy" if isinstance(error, ClientError) else "check the network and the region's name"
+        raise JobError(run.name, str(error), f"{cause}; do the same again later, nothing is sent twice") from error
+
+
+def write_sending(state: RunState, **target: str) -> None:
+    """Write to the ledger how, where and with which versions the run is sent, once per change."""
+    check_target(state, target)
+    versions = {name: version(name) for name in ("batchbook", "boto3")} | {"python": platform.python_version()}
+    sending: dict[str, Any] = {**target, "versions": versions}
+    if any(state.sending.get(name) != value for name, value in sending.items()):
+        state.ledger.append("sending", **sending)

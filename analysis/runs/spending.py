@@ -1,0 +1,178 @@
+"""Spending: what the tries of a run have cost and what is left to send will cost, at the upper end where unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from analysis.facts.prices import find_prices
+from analysis.jobs.batch import PlannedJob, count_sent
+from analysis.jobs.ledger import JobState
+from analysis.jobs.on_demand import count_unanswered_requests, read_output_lines
+from analysis.jobs.statuses import INTENDED, PLANNED, REFUSED
+from analysis.metrics.costs import add_costs, read_cost_columns
+from analysis.metrics.estimates import estimate_costs
+from analysis.outputs import scan_outputs
+from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
+from analysis.runs.state import RunState
+from analysis.runs.status import list_on_demand_outputs
+
+WHOLE, RECORD = "whole", "record"
+
+
+class UpperEnd(NamedTuple):
+    """What a planned job, and one of its records, may cost at most; missing where a price is not known."""
+
+    job_usd: float | None
+    record_usd: float | None
+
+    def find_most(self, records: int) -> float | None:
+        """Return what so many records of the job may cost."""
+        if self.job_usd is None or self.record_usd is None:
+            return None
+        return min(self.job_usd, records * self.record_usd)
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a run has spent and has left to spend, at the upper end where it is not known.
+
+    Attributes
+    ----------
+    spent_usd
+        Of everything that was sent, whatever came back.
+    left_usd
+        Of what is still to be sent. Either is missing where a price is not known.
+    """
+
+    spent_usd: float | None
+    left_usd: float | None
+
+    @property
+    def most_usd(self) -> float | None:
+        """Both together."""
+        return add_known([self.spent_usd, self.left_usd])
+
+
+def find_spending(state: RunState, invocation: str, region: str) -> Spending:
+    """Find what a run has spent and has left to spend by an invocation, `batch` or `on_demand`."""
+    ends = find_upper_ends(state, invocation, region)
+    if invocation == "on_demand":
+        return find_on_demand_spending(state, ends, region)
+    known = find_known_costs(state, region)
+    left = [
+        ends[job.key].find_most(count_left(job, latest))
+        for job, latest in state.pairs
+        if not state.is_settled(job, latest) and (latest.is_unproductive or not latest.job_arn)
+    ]
+    return Spending(sum_tries(state, state.tries, ends, known), add_known(left))
+
+
+def sum_tries(
+    state: RunState, tries: Iterable[JobState], ends: Mapping[str, UpperEnd], known: Mapping[str, float]
+) -> float | None:
+    """Sum the cost of some tries: by their manifests where these are known by job id, else at the upper end."""
+    jobs = {job.key: job for job in state.planned}
+    return add_known(
+        known.get(each.job_id, ends[each.job_key].find_most(count_sent(jobs[each.job_key], each)))
+        for each in tries
+        # An intended one may have arrived; a refused one and one without room were not created.
+        if each.job_key in jobs and (each.job_arn or each.status not in {PLANNED, REFUSED, INTENDED})
+    )
+
+
+def count_left(job: PlannedJob, latest: JobState) -> int:
+    """Count the records of a job that its next try sends."""
+    if latest.is_unproductive and latest.left is not None:
+        return latest.left
+    return count_sent(job, latest)
+
+
+def find_upper_ends(state: RunState, invocation: str, region: str) -> dict[str, UpperEnd]:
+    """Find the upper end of the cost of each planned job and of its dearest record, by job key."""
+    files, prompts = state.run.read_files(), state.run.read_prompts()
+    about = pl.DataFrame(
+        [(each.name, each.max_tokens) for each in prompts], {"variant": pl.String, "max_tokens": pl.Int64}, orient="row"
+    )
+    parts = files.select("job_key", "model_id", "variants").explode("variants").unnest("variants")
+    parts = parts.join(about, on="variant", how="left", maintain_order="left")
+    whole = parts.with_columns(pl.col("max_tokens") * pl.col("records"), of=pl.lit(WHOLE))
+    longest = parts.with_columns(input_tokens_estimate="longest_input_tokens", of=pl.lit(RECORD))
+    # Estimates are made for each variant: here for each job, and for each variant's longest record of a job.
+    asked = pl.concat([whole, longest]).with_columns(
+        variant=pl.when(of=WHOLE).then("job_key").otherwise(pl.format("{} {}", "job_key", "variant"))
+    )
+    prices = find_prices(files["model_id"].unique(maintain_order=True), region=region)
+    highs = dict(estimate_costs(asked, prices, invocation=invocation).select("variant", "cost_usd_high").rows())
+    dearest: dict[str, list[float | None]] = {}
+    for key, high in highs.items():
+        job_key, _, variant = key.partition(" ")
+        if variant:
+            dearest.setdefault(job_key, []).append(high)
+    return {
+        key: UpperEnd(highs[key], None if None in each else max(usd for usd in each if usd is not None))
+        for key, each in dearest.items()
+    }
+
+
+def find_known_costs(state: RunState, region: str) -> dict[str, float]:
+    """Find by job id what tries cost whose manifest is here; one without tokens or a price is absent."""
+    tries = {each.job_id: each for each in state.tries if each.job_arn and each.is_finished}
+    manifests = read_local_manifests(state, tries)
+    if manifests.is_empty():
+        return {}
+    models = {job.key: job.model_id for job in state.planned}
+    by_id = {job_id: models.get(each.job_key) for job_id, each in tries.items()}
+    tokens = manifests.with_columns(
+        model_id=pl.col("job_id").replace_strict(by_id, default=None, return_dtype=pl.String),
+        invocation=pl.lit("batch"),
+    )
+    prices = find_prices([model_id for model_id in dict.fromkeys(by_id.values()) if model_id], region=region)
+    return dict(add_costs(tokens, prices).select("job_id", "cost_usd").drop_nulls().rows())
+
+
+def read_local_manifests(state: RunState, tries: Mapping[str, JobState]) -> pl.DataFrame:
+    """Read the manifests of some tries by job id: those that were collected, and those that a retry has fetched."""
+    table = state.run.folder / "manifests.parquet"
+    collected = pl.read_parquet(table) if table.exists() else pl.DataFrame(schema=MANIFEST_SCHEMA)
+    folders = [
+        state.run.folder / "output" / job_id
+        for job_id in sorted(tries.keys() - set(collected["job_id"]))
+        if tries[job_id].is_unproductive
+    ]
+    fetched = [load_manifests(folder) for folder in folders if folder.exists() and any(folder.rglob("manifest*"))]
+    return pl.concat([collected, *fetched]).filter(pl.col("job_id").is_in(list(tries)))
+
+
+def find_on_demand_spending(state: RunState, ends: Mapping[str, UpperEnd], region: str) -> Spending:
+    """Find what answers on demand have cost, requests without an answer included, and what the rest may cost."""
+    prices = find_prices(dict.fromkeys(job.model_id for job in state.planned), region=region)
+    spent: list[float | None] = []
+    left: list[float | None] = []
+    for job in state.planned:
+        files = list_on_demand_outputs(state.run, job)
+        lines = [line for file in files for line in read_output_lines(file)]
+        answered = {line.record_id for line in lines if line.is_answered}
+        costs = [cost for file in files for cost in price_answers(file, job, prices)]
+        unknown = sum(cost is None for cost in costs) + count_unanswered_requests(files)
+        spent += [sum(cost for cost in costs if cost is not None), ends[job.key].find_most(unknown)]
+        left += [ends[job.key].find_most(job.records - len(answered))]
+    return Spending(add_known(spent), add_known(left))
+
+
+def price_answers(file: Path, job: PlannedJob, prices: pl.DataFrame) -> list[float | None]:
+    """Price each answer of an output file on demand; None where its cost is not known."""
+    outputs = read_cost_columns(scan_outputs(file, model_id=job.model_id))
+    answers = outputs.filter(pl.col("error_kind").is_null())
+    asked = answers.with_columns(model_id=pl.lit(job.model_id), invocation=pl.lit("on_demand"))
+    return add_costs(asked, prices)["cost_usd"].to_list()
+
+
+def add_known(costs: Iterable[float | None] | Sequence[float | None]) -> float | None:
+    """Add costs; missing where one of them is."""
+    known = list(costs)
+    return None if any(cost is None for cost in known) else float(sum(cost for cost in known if cost is not None))
