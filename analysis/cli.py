@@ -13,7 +13,7 @@ import typer
 from typer import Argument, Option
 
 from analysis.aws.session import EMULATOR, emulator_folder, find_region, open_session
-from analysis.errors import AnalysisError, CallsError, check_extra
+from analysis.errors import AnalysisError, CallsError, check_extra, escape_controls
 from analysis.facts.quotas import LATEST
 
 STILL_RUNNING = 3
@@ -47,7 +47,7 @@ app.add_typer(facts, name="facts")
 def show_version(wanted: bool) -> None:  # noqa: FBT001 -- typer's way
     """Print the version of the installed package and exit."""
     if wanted:
-        typer.echo(f"batchbook {version('batchbook')}")
+        say(f"batchbook {version('batchbook')}")
         raise typer.Exit
 
 
@@ -70,8 +70,8 @@ def new(
 
     copies = copy_notebooks(folder)
     notebooks = sum(copy.suffix == ".ipynb" for copy in copies)
-    typer.echo(f"{notebooks} notebooks and {len(copies) - notebooks} prompts in {folder / 'notebooks'}")
-    typer.echo(NEXT_STEPS.format(folder=shlex.quote(str(folder))))
+    say(f"{notebooks} notebooks and {len(copies) - notebooks} prompts in {folder / 'notebooks'}")
+    say(NEXT_STEPS.format(folder=shlex.quote(str(folder))))
 
 
 @app.command()
@@ -115,7 +115,7 @@ def run(
     call_frame = read_calls(calls, **columns, empty=empty, profile=profile, region=region)
     prepared = prepare(call_frame, read_prompts(prompts), into=runs, name=run, quota_year=quota_year)
     plan = prepared.plan(region=find_region(profile, region))
-    typer.echo(f"{plan}\n")
+    say(f"{plan}\n")
     invocation = "on_demand" if plan.is_too_small else "batch"
     confirm_cost(
         prepared,
@@ -132,7 +132,7 @@ def run(
     report = reports / prepared.name
     execute_stages(prepared.folder, values, report)
     findings = compute_findings(prepared)
-    typer.echo("\n".join(["", summarize(findings), *findings["notices"], f"Report: {write_index(findings, report)}"]))
+    say("\n".join(["", summarize(findings), *findings["notices"], f"Report: {write_index(findings, report)}"]))
 
 
 def read_columns(pairs: list[str]) -> dict[str, Any]:
@@ -161,12 +161,12 @@ def execute_stages(run_folder: Path, values: dict[str, Any], report: Path) -> No
     from analysis.reports.stages import run_stages
 
     try:
-        is_complete = run_stages(run_folder, values, report, echo=typer.echo)
+        is_complete = run_stages(run_folder, values, report, echo=say)
     except KeyboardInterrupt as error:
-        typer.echo("\nInterrupted. Run the same command again to continue; nothing is sent twice.")
+        say("\nInterrupted. Run the same command again to continue; nothing is sent twice.")
         raise typer.Exit(INTERRUPTED) from error
     if not is_complete:
-        typer.echo("Jobs are running on AWS. Run the same command again later to continue; nothing is sent twice.")
+        say("Jobs are running on AWS. Run the same command again later to continue; nothing is sent twice.")
         raise typer.Exit(STILL_RUNNING)
 
 
@@ -196,7 +196,7 @@ def write_synthetic_calls(
 
     out.parent.mkdir(parents=True, exist_ok=True)
     make_calls(calls, seed=seed).write_parquet(out)
-    typer.echo(f"{calls:,} calls in {out}")
+    say(f"{calls:,} calls in {out}")
 
 
 @app.command()
@@ -243,14 +243,14 @@ def emulator(
     folder = folder or emulator_folder()
     try:
         if work:
-            run_work(folder, options, say=typer.echo, tell=show_progress)
+            run_work(folder, options, say=say, tell=show_progress)
         else:
-            run_server(folder, port, options, say=typer.echo)
+            run_server(folder, port, options, say=say)
     except CommandError as error:
-        typer.echo(f"batchbook: {error}", err=True)
+        say(f"batchbook: {error}", err=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        typer.echo("\nInterrupted. Run the same command again to continue.")
+        say("\nInterrupted. Run the same command again to continue.")
         raise typer.Exit(INTERRUPTED) from error
 
 
@@ -267,9 +267,14 @@ def update(
     from analysis.facts.update import update_account
 
     done = update_account(profile, region=region)
-    typer.echo(done)
+    say(done)
     if not done.files:
         raise typer.Exit(1)
+
+
+def say(text: object, *, err: bool = False) -> None:
+    """Print a text; names of files, calls and columns in it cannot command the terminal."""
+    typer.echo(escape_controls(str(text)), err=err)
 
 
 def show_progress(line: str) -> None:
@@ -283,5 +288,5 @@ def main() -> None:
     try:
         app()
     except AnalysisError as error:
-        typer.echo(f"batchbook: {error}", err=True)
+        say(f"batchbook: {error}", err=True)
         sys.exit(1)

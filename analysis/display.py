@@ -11,7 +11,7 @@ from narwhals.typing import IntoDataFrame
 from polars.selectors import date, datetime
 
 from analysis.columns import as_pandas
-from analysis.errors import needs_extra
+from analysis.errors import CONTROLS, escape_controls, needs_extra
 
 MISSING = "\N{EN DASH}"
 LEFT = "text-align: left; white-space: pre-wrap"
@@ -19,18 +19,18 @@ LEFT = "text-align: left; white-space: pre-wrap"
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """A frame that a notebook shows as a formatted table."""
+    """A frame that a notebook shows as a formatted table, and a terminal as text that cannot command it."""
 
     frame: IntoDataFrame
 
     def __repr__(self) -> str:
-        return repr(self.frame)
+        return escape_controls(repr(self.frame))
 
     def _repr_html_(self) -> str:
         with needs_extra("notebooks", "show_table"):
             from pandas.io.formats.style import Styler
 
-        frame = nw.from_native(self.frame, eager_only=True).to_polars()
+        frame = escape_texts(nw.from_native(self.frame, eager_only=True).to_polars())
         shown = as_pandas(frame.with_columns(datetime().dt.to_string("%Y-%m-%d %H:%M"), date().cast(pl.String)))
         is_text = [dtype == "str" for dtype in shown.dtypes]
         left = ", ".join(f".col{position}" for position, text in enumerate(is_text) if text)
@@ -41,6 +41,13 @@ class Table:
         styler.format_index(escape="html", axis="columns")
         styler.hide(axis="index").set_table_styles([{"selector": left or ".none", "props": LEFT}])
         return str(styler.to_html())
+
+
+def escape_texts(frame: pl.DataFrame) -> pl.DataFrame:
+    """Escape the controls in texts and in names of columns; lists are shown by `repr`, which escapes them anyway."""
+    texts = [column for column in frame.select(pl.col(pl.String)) if column.str.contains(f"[{CONTROLS}]").any()]
+    escaped = [column.map_elements(escape_controls, return_dtype=pl.String) for column in texts]
+    return frame.with_columns(escaped).rename(escape_controls)
 
 
 def choose_formats(frame: pl.DataFrame) -> dict[str, str]:
@@ -59,6 +66,9 @@ def count_digits(numbers: pl.Series) -> int:
 
 def show_table(frame: IntoDataFrame) -> Table:
     """Format a frame as a table: texts complete and left-aligned, thousands separated, missing as a dash, all escaped.
+
+    In a terminal, `print(show_table(frame))` writes the frame as text, and escapes what a terminal would obey: texts
+    of calls and answers can hold such sequences, which `print(frame)` of polars and pandas passes on.
 
     Parameters
     ----------

@@ -19,12 +19,18 @@ A bad record in a batch raises none of these: it is a row of the outputs whose `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
 # Modules of an extra that the package imports, or that a kernel of its notebooks needs.
 EXTRAS = {"notebooks": ("ipykernel", "matplotlib", "nbconvert", "nbformat", "pandas", "papermill")}
+# What a terminal obeys (all controls but tab and line feed), line ends that only some programs know, and what reorders
+# the text around it: Unicode Standard Annex 9, "Directional Formatting Characters".
+CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+# No terminal can be sent a half of a surrogate pair, which stands for a byte in the name of a file.
+CONTROL = re.compile(f"[{CONTROLS}\ud800-\udfff]")
 
 
 class AnalysisError(Exception):
@@ -45,7 +51,9 @@ class AnalysisError(Exception):
         self.where, self.reason, self.cure = str(where), reason, cure
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.reason}" + (f"; {self.cure}" if self.cure else "")
+        # A name of a file can hold a line feed, and would then write a line of its own.
+        where = self.where.replace("\n", r"\n")
+        return escape_controls(f"{where}: {self.reason}" + (f"; {self.cure}" if self.cure else ""))
 
 
 class CallsError(AnalysisError):
@@ -94,6 +102,13 @@ class NotebookError(AnalysisError):
 
 class ExtraError(AnalysisError, ImportError):
     """A library of an extra is not installed."""
+
+
+def escape_controls(text: str) -> str:
+    r"""Replace the characters that a terminal obeys and those that reorder a line by escapes, such as `\x1b`."""
+    if text.isascii() and text.isprintable():
+        return text
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import msgspec
 import polars as pl
 
 from analysis.aws.session import make_client, open_session
-from analysis.errors import PromptError
+from analysis.errors import PromptError, escape_controls
 from analysis.facts.models import find_model
 from analysis.families import ParsedAnswer, find_family
 from analysis.jobs.on_demand import invoke_once
@@ -65,11 +65,12 @@ class Preview:
         return {**system, "User": self.text, **answer}
 
     def __repr__(self) -> str:
-        return "\n\n".join([self.heading(), *(f"--- {title}\n{text}" for title, text in self.list_parts().items())])
+        parts = (f"--- {title}\n{text}" for title, text in self.list_parts().items())
+        return escape_controls("\n\n".join([self.heading(), *parts]))
 
     def _repr_html_(self) -> str:
         shown = "".join(
-            f"<h4>{escape(title)}</h4><pre style='{LONG}'>{escape(text)}</pre>"
+            f"<h4>{escape(title)}</h4><pre style='{LONG}'>{escape(escape_controls(text))}</pre>"
             for title, text in self.list_parts().items()
         )
         return f"<p>{escape(self.heading())}</p>{shown}"

@@ -10,6 +10,7 @@ from html import escape
 import polars as pl
 
 from analysis.display import count, show_table
+from analysis.errors import escape_controls
 from analysis.facts.models import find_model, list_models
 from analysis.facts.prices import find_prices
 from analysis.facts.quotas import Quotas
@@ -69,7 +70,8 @@ class Plan:
         return None if highs.null_count() else float(highs.sum())
 
     def __repr__(self) -> str:
-        return "\n".join([self.heading(), "", *self.job_lines(), "", *self.cost_lines(), "", *self.limit_lines()])
+        lines = [self.heading(), "", *self.job_lines(), "", *self.cost_lines(), "", *self.limit_lines()]
+        return escape_controls("\n".join(lines))
 
     def _repr_html_(self) -> str:
         shown = [show_table(table)._repr_html_() for table in (self.jobs, self.costs(), self.limits) if len(table)]

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from analysis.display import show_table
+from analysis.errors import CONTROL
 
 
 def read_cells(frame):
@@ -60,3 +61,19 @@ def test_the_same_table_is_the_same_page(kind):
 def test_as_text_a_table_is_its_frame():
     frame = pl.DataFrame({"variant": ["a"]})
     assert repr(show_table(frame)) == repr(frame)
+
+
+HOSTILE = pl.DataFrame({"id\x1b[31m": ["a\x1b]0;x\x07\u202eb", None], "tags": [["\x9b1m\u2066"], None], "n": [1, 2]})
+
+
+def test_a_table_never_commands_a_terminal_or_reorders_a_line(kind):
+    table = show_table(kind.make(HOSTILE))
+    for shown in (repr(table), table._repr_html_()):
+        assert not CONTROL.search(shown)
+        assert r"id\x1b[31m" in shown
+        assert r"a\x1b]0;x\x07\u202eb" in shown
+
+
+def test_a_table_without_controls_keeps_every_script():
+    frame = pl.DataFrame({"text": ["مرحبا\tשבת\n要約 👩\u200d🚀"]})
+    assert read_cells(frame) == [["مرحبا\tשבת\n要約 👩\u200d🚀"]]

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from analysis import as_pandas, errors, show_table
-from analysis.errors import EXTRAS, AnalysisError, ExtraError, check_extra
+from analysis.errors import EXTRAS, AnalysisError, ExtraError, check_extra, escape_controls
 from analysis.reports.notebooks import export_page, find_notebooks, run_notebook
 
 ROOT = Path(__file__).parents[2]
@@ -80,3 +80,25 @@ def test_modules_of_an_extra_are_installed_by_it():
     for extra, modules in EXTRAS.items():
         listed = {re.split(r"\W", line)[0] for line in extras[extra]}
         assert set(modules) - listed <= {"ipykernel"}, "JupyterLab brings the kernel"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("\x9b31m", r"\x9b31m"),
+        ("a\rb\x7f\x00", r"a\rb\x7f\x00"),
+        ("abc\u202ecba\u2066x\u2069\u200f\u061c", r"abc\u202ecba\u2066x\u2069\u200f\u061c"),
+        ("line\u2028line\u0085", r"line\u2028line\x85"),
+        ("caf\udce9.txt", r"caf\udce9.txt"),
+        ("a\tb\nسعيد 👩\u200d🚀 \ufeff", "a\tb\nسعيد 👩\u200d🚀 \ufeff"),
+    ],
+)
+def test_what_a_terminal_obeys_is_escaped(text, shown):
+    assert escape_controls(text) == shown
+
+
+def test_an_error_never_commands_a_terminal():
+    error = AnalysisError("a\x1b[2J\nb.csv", "no column '\u202emutcnart'", "there are \x9bH")
+    assert str(error) == r"a\x1b[2J\nb.csv: no column '\u202emutcnart'; there are \x9bH"
+    assert error.where == "a\x1b[2J\nb.csv"

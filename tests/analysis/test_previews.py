@@ -26,6 +26,14 @@ def test_a_preview_shows_what_the_model_would_see():
     assert repr(shown).split("\n\n")[1:] == ["--- System\nBe brief.", "--- User\nSummarize: AGENT: <b>Hello</b>"]
 
 
+def test_a_preview_never_commands_a_terminal():
+    shown = preview(make_prompt(), CALL | {"transcript": "Hi\x1b[2J\u202e"})
+    assert shown.text.endswith("Hi\x1b[2J\u202e")
+    for text in (repr(shown), shown._repr_html_()):
+        assert r"Hi\x1b[2J\u202e" in text
+        assert "\x1b" not in text
+
+
 def test_a_preview_shows_the_highest_cost_in_a_batch():
     shown = preview(make_prompt(template="{{ transcript }}"), CALL | {"transcript": "x" * 400})
     # 100 tokens plus a quarter at 0.50, and 400 at 2.50 USD per million

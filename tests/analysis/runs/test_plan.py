@@ -179,6 +179,14 @@ def test_what_comes_from_calls_is_escaped_in_html():
     assert "Run &lt;b&gt;:" in shown
 
 
+def test_what_comes_from_calls_never_commands_a_terminal():
+    prompt = make_prompt()
+    records = make_records(prompt, [500_000, 10]).with_columns(call_id=pl.lit("c\x1b]0;x\x07\u202e"))
+    for shown in (repr(plan(records, prompt)), plan(records, prompt)._repr_html_()):
+        assert r"c\x1b]0;x\x07\u202e" in shown
+        assert "\x1b" not in shown
+
+
 def test_limits_are_shown_to_their_end_in_html():
     prompt = make_prompt()
     names = pl.Series("call_id", [f"a-call-with-a-long-name-{number}" for number in range(1, 6)])
