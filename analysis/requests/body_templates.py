@@ -126,7 +126,7 @@ class BodyTemplate(NamedTuple):
     source
         Where the values between the pieces come from.
     text_bytes
-        Size of the texts that are equal for every call, for the estimate of tokens.
+        Size of the texts and additional fields that are equal for every call, for the estimate of tokens.
     """
 
     prompt: Prompt
@@ -171,7 +171,7 @@ def make_body_template(prompt: Prompt, columns: Mapping[str, ColumnCounts]) -> B
         A model whose requests this package cannot write.
     """
     place, parts = find_surroundings(prompt), split_template(prompt.template)
-    system_bytes = count_bytes(prompt.system)
+    system_bytes = count_fixed_bytes(prompt)
     if place is None:
         return BodyTemplate(prompt, (b"", b""), WholeBody(prompt), system_bytes)
     before, after = place
@@ -226,6 +226,12 @@ def count_column(column: pl.Series) -> ColumnCounts:
     blank = int((~column.str.contains(WORDS)).sum()) if kind == pl.String else 0
     other = 0 if kind in {pl.String, pl.Boolean} or kind.is_numeric() else len(column)
     return ColumnCounts(column.null_count(), blank, other)
+
+
+def count_fixed_bytes(prompt: Prompt) -> int:
+    """Count the bytes that the model reads with every call: the system text, and tools and schemas among the fields."""
+    fields = len(encode(prompt.additional_fields)) if prompt.additional_fields else 0
+    return count_bytes(prompt.system) + fields
 
 
 def make_values(values: Iterable[bytes], text_bytes: Iterable[int]) -> BodyValues:

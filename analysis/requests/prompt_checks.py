@@ -1,17 +1,22 @@
 """Checks of prompts: settings that a model would refuse, found before anything is sent.
 
 The service finds them record by record, in a job that waits for hours and then ends Completed. Sources: the families'
-own pages, and facts/models.csv. `additional_fields` are sent unchanged: the way around a rule that no longer holds.
+own pages, and facts/models.csv. `additional_fields` are the way around a rule that no longer holds, but none around the
+plan: what would replace a field of the body, or cost more than the plan reckons with, is refused.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from analysis.errors import PromptError
+from msgspec.structs import replace
+
+from analysis.errors import ModelError, PromptError
 from analysis.facts.models import Model, find_model
 from analysis.families import FAMILIES, Family, find_family
+from analysis.families.family import add_fields
 from analysis.prompts import Prompt
 
 Violation = tuple[str, str]  # reason and cure
@@ -24,6 +29,25 @@ NO_STOP = re.compile(r"openai\.|qwen\.|deepseek\.v3")
 NO_SYSTEM = re.compile(r"amazon\.titan-t|cohere\.command-(text|light)|mistral\.(mistral-7b|mixtral)|ai21\.j2")
 # The model is a field of the job, and a batch job cannot stream.
 FOREIGN = ("model", "modelId", "stream")
+# Every name that a format has, or has had, for the most tokens of an answer; a format may know two of them.
+MOST_TOKENS = {
+    "max_tokens", "max_completion_tokens", "max_gen_len", "max_length", "max_new_tokens", "max_output_tokens",
+    "max_tokens_to_sample", "maxNewTokens", "maxOutputTokens", "maxTokenCount", "maxTokens",
+}  # fmt: skip
+# How many answers one request asks for, each of up to max_tokens: OpenAI and Jamba, Cohere, Jurassic, and servers of
+# imported models.
+ANSWERS = {"n", "best_of", "num_generations", "num_return_sequences", "numResults"}
+# Classes of service with prices of their own; a batch job takes none.
+PRICED = {"service_tier", "serviceTier", "performanceConfig", "speed"}
+TEXTS = {"messages", "message", "prompt", "inputText", "chat_history"}
+# Where the header, or the text below it, sets what a body calls otherwise.
+OWN_KEYS = {
+    **dict.fromkeys(MOST_TOKENS, "max_tokens"),
+    **dict.fromkeys(("topP", "p"), "top_p"),
+    **dict.fromkeys(("topK", "k"), "top_k"),
+    **dict.fromkeys(("stop", "stopSequences"), "stop_sequences"),
+    **dict.fromkeys(("temperature", "top_p", "top_k", "stop_sequences")),
+}
 
 
 def check_settings(prompt: Prompt) -> None:
@@ -41,6 +65,8 @@ def check_settings(prompt: Prompt) -> None:
     family = find_family(model, prompt.invocation_type)
     violations = (
         *check_fields(prompt),
+        *check_replaced(prompt, family),
+        *check_output(prompt, model),
         *check_max_tokens(prompt, model, family),
         *check_ranges(prompt, model, family),
         *check_stop_sequences(prompt, model, family),
@@ -57,6 +83,72 @@ def check_fields(prompt: Prompt) -> Iterator[Violation]:
     for name in FOREIGN:
         if name in prompt.additional_fields:
             yield f"additional_fields has {name!r}, which no record of a batch job may have", f"leave {name!r} out"
+
+
+def check_replaced(prompt: Prompt, family: Family) -> Iterator[Violation]:
+    """Find fields that would replace what the prompt's own text and parameters have put into the body."""
+    bare = replace(prompt, additional_fields={})
+    body = family.write_request(bare, "text")
+    if prompt.invocation_type == "Converse":
+        # Converse refuses a name that its own body has in another place: "The additional field system conflicts with an
+        # existing field" (danny-avila/LibreChat#14246).
+        more = body.get("additionalModelRequestFields", {})
+        body = dict.fromkeys(TEXTS) | add_fields(add_fields(body, write_native_body(bare)), more)
+    for path in find_shared(prompt.additional_fields, body):
+        name = path.rpartition(".")[2]
+        yield f"additional_fields has {path!r}, which the body has already", cure_replaced(name)
+
+
+def write_native_body(prompt: Prompt) -> dict[str, Any]:
+    """Write the body that a prompt would have by InvokeModel; empty where that format is not known."""
+    try:
+        family = find_family(find_model(prompt.model_id), "InvokeModel")
+    except ModelError:
+        return {}
+    return family.write_request(replace(prompt, invocation_type="InvokeModel"), "text")
+
+
+def find_shared(fields: Mapping[str, Any], body: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the dotted paths of the fields that a body has too; an object of both is searched further."""
+    for name, value in fields.items():
+        if isinstance(value, dict) and isinstance(body.get(name), dict):
+            yield from find_shared(value, body[name], f"{path}{name}.")
+        elif name in body:
+            yield f"{path}{name}"
+
+
+def cure_replaced(name: str) -> str:
+    """Return where a prompt sets what a field of the body holds."""
+    if name in TEXTS:
+        return "write the text under '# User'"
+    if name in {"system", "preamble"}:
+        return "write the text under '# System'"
+    return f"set {OWN_KEYS[name] or name} in the header" if name in OWN_KEYS else f"leave {name!r} out"
+
+
+def check_output(prompt: Prompt, model: Model) -> Iterator[Violation]:
+    """Find fields by which an answer may have more tokens than max_tokens, or tokens another price."""
+    for path, value in walk_fields(prompt.additional_fields):
+        name = path.rpartition(".")[2]
+        if name in MOST_TOKENS and isinstance(value, int | float):
+            reason = f"additional_fields has {path!r}, a second limit beside max_tokens, by which the plan reckons"
+            yield reason, "set max_tokens in the header"
+        elif name in ANSWERS and value != 1 and isinstance(value, int | float):
+            reason = f"additional_fields has {path!r}, which asks for several answers at once, and the plan reckons one"
+            yield reason, "set samples in the header"
+        elif name in PRICED:
+            yield f"additional_fields has {path!r}, which changes the price that the plan reckons with", "leave it out"
+        elif name == "maxReasoningEffort" and value == "high" and model.provider == "amazon":
+            # Amazon Nova 2 User Guide, "Extended thinking": such an answer may have 128,000 tokens, whatever is asked.
+            yield f"{model.base} takes no max_tokens where {name} is high", "write low or medium"
+
+
+def walk_fields(fields: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every field of nested objects with its dotted path; lists hold tools and schemas, not parameters."""
+    for name, value in fields.items():
+        yield f"{path}{name}", value
+        if isinstance(value, dict):
+            yield from walk_fields(value, f"{path}{name}.")
 
 
 def check_max_tokens(prompt: Prompt, model: Model, family: Family) -> Iterator[Violation]:

@@ -25,6 +25,7 @@ from analysis.requests.body_templates import (
     ValueSource,
     count_bytes,
     count_columns,
+    count_fixed_bytes,
     digest_prompts,
     make_body_template,
     write_request,
@@ -171,7 +172,7 @@ def describe_record(prompt: Prompt, call: Mapping[str, Any]) -> tuple[str, int, 
         The template does not fit the call, or makes a text of white space only, which every model refuses.
     """
     text = write_text(prompt, call)
-    return text, estimate_tokens(count_bytes(text) + count_bytes(prompt.system)), write_request(prompt, text)
+    return text, estimate_tokens(count_bytes(text) + count_fixed_bytes(prompt)), write_request(prompt, text)
 
 
 def collect_frames(

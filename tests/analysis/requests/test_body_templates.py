@@ -204,13 +204,6 @@ def test_missing_and_blank_values_and_those_that_str_writes_otherwise_are_counte
     assert count_columns(frame) == {"text": ColumnCounts(1, 2, 0), "day": ColumnCounts(3, 0, 4), "n": ColumnCounts()}
 
 
-def test_fields_of_the_prompt_that_take_the_place_of_the_text_stay(tmp_path):
-    prompt = Prompt(name="a", model_id=HAIKU, template="{{ transcript }}", additional_fields={"messages": ["mine"]})
-    records = write(pl.DataFrame({"call_id": ["c1"], "transcript": ["yes"]}), [prompt], tmp_path)
-    (line,) = read_lines(tmp_path, records)
-    assert msgspec.json.decode(line)["modelInput"]["messages"] == ["mine"]
-
-
 @pytest.mark.parametrize(
     ("template", "reason"),
     [

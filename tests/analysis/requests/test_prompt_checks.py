@@ -113,6 +113,82 @@ def test_what_the_model_takes_is_not_refused(model_id, settings):
     check(model_id, **settings)
 
 
+NOVA_2 = "us.amazon.nova-2-lite-v1:0"
+QWEN = "qwen.qwen3-32b-v1:0"
+JAMBA = "ai21.jamba-1-5-mini-v1:0"
+
+
+@pytest.mark.parametrize(
+    ("model_id", "fields", "reason"),
+    [
+        (HAIKU, {"max_tokens": 64_000}, "has 'max_tokens', which the body has already; set max_tokens in the header"),
+        (HAIKU, {"max_tokens": None}, "has 'max_tokens', which the body has already"),
+        (HAIKU, {"messages": []}, "has 'messages', which the body has already; write the text under '# User'"),
+        (HAIKU, {"system": "Hi"}, "has 'system', which the body has already; write the text under '# System'"),
+        (HAIKU, {"temperature": 0.5}, "has 'temperature', which .* already; set temperature in the header"),
+        (HAIKU, {"anthropic_version": "x"}, "has 'anthropic_version', .* leave 'anthropic_version' out"),
+        (NOVA, {"inferenceConfig": {"maxTokens": 9000}}, r"has 'inferenceConfig\.maxTokens', .* set max_tokens in the"),
+        (NOVA, {"inferenceConfig": {"max_new_tokens": 9000}}, r"'inferenceConfig\.max_new_tokens', a second limit"),
+        (
+            NOVA,
+            {"inferenceConfig": []},
+            "has 'inferenceConfig', which the body has already; leave 'inferenceConfig' out",
+        ),
+        (TITAN, {"textGenerationConfig": {"maxTokenCount": 9}}, r"has 'textGenerationConfig\.maxTokenCount'"),
+        (TITAN, {"inputText": "mine"}, "has 'inputText', .* write the text under '# User'"),
+        (LLAMA, {"max_gen_len": 2048}, "has 'max_gen_len', .* set max_tokens in the header"),
+        (LLAMA, {"prompt": "mine"}, "has 'prompt', .* write the text under '# User'"),
+        (OSS, {"max_completion_tokens": 9}, "has 'max_completion_tokens', which the body has already"),
+        (OSS, {"max_tokens": 64_000}, "has 'max_tokens', a second limit beside max_tokens, by which the plan reckons"),
+        (QWEN, {"max_completion_tokens": 64_000}, "has 'max_completion_tokens', a second limit"),
+        (QWEN, {"reasoning": {"max_tokens": 64_000}}, r"has 'reasoning\.max_tokens', a second limit"),
+        (QWEN, {"n": 16}, "has 'n', which asks for several answers at once, .* set samples in the header"),
+        (JAMBA, {"n": 16}, "has 'n', which asks for several answers"),
+        ("cohere.command-text-v14", {"num_generations": 5}, "'num_generations', which asks for several answers"),
+        (COHERE, {"message": "mine"}, "has 'message', .* write the text under '# User'"),
+        (COHERE, {"preamble": "mine"}, "has 'preamble', .* write the text under '# System'"),
+        (OSS, {"service_tier": "priority"}, "has 'service_tier', which changes the price .*; leave it out"),
+        (HAIKU, {"speed": "fast"}, "has 'speed', which changes the price"),
+        (
+            NOVA_2,
+            {"inferenceConfig": {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "high"}}},
+            "takes no max_tokens where maxReasoningEffort is high; write low or medium",
+        ),
+    ],
+)
+@pytest.mark.parametrize("invocation_type", ["InvokeModel", "Converse"])
+def test_additional_fields_do_not_go_around_the_plan(invocation_type, model_id, fields, reason):
+    own = {"system": "" if "titan" in model_id or "command-text" in model_id else "Be brief.", "temperature": 0.9}
+    if invocation_type == "Converse" and set(fields) & {"anthropic_version", "textGenerationConfig", "inferenceConfig"}:
+        reason = "additional_fields has|takes no max_tokens"
+    with pytest.raises(PromptError, match=reason):
+        check(model_id, additional_fields=fields, invocation_type=invocation_type, **own)
+
+
+@pytest.mark.parametrize("model_id", [HAIKU, NOVA, LLAMA, SMALL, OSS, R1, COHERE, TITAN, JAMBA, "acme.talker-v1:0"])
+@pytest.mark.parametrize("name", ["messages", "prompt", "inputText", "message"])
+def test_a_record_of_converse_has_one_text(model_id, name):
+    with pytest.raises(PromptError, match=f"has '{name}', which the body has already"):
+        check(model_id, additional_fields={name: "mine"}, invocation_type="Converse")
+
+
+@pytest.mark.parametrize(
+    ("model_id", "fields"),
+    [
+        (
+            HAIKU,
+            {"tools": [{"name": "a", "input_schema": {"properties": {"max_tokens": {"type": "integer"}, "n": 5}}}]},
+        ),
+        (HAIKU, {"output_config": {"effort": "max"}}),
+        (QWEN, {"n": 1, "reasoning_effort": "high", "response_format": {"type": "json_object"}}),
+        (NOVA, {"inferenceConfig": {"topK": 5}}),
+        (NOVA_2, {"inferenceConfig": {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "low"}}}),
+    ],
+)
+def test_fields_that_change_no_limit_are_sent(model_id, fields):
+    check(model_id, additional_fields=fields)
+
+
 def test_additional_fields_are_the_way_around_a_rule():
     check(HAIKU, temperature=0.5, additional_fields={"top_p": 0.5})
 

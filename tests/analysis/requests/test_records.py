@@ -69,6 +69,12 @@ def test_each_record_has_one_row(tmp_path):
     assert_frame_equal(records, pl.DataFrame(rows, RECORD_SCHEMA, orient="row"))
 
 
+def test_tools_and_schemas_are_reckoned_as_input(tmp_path):
+    # {"a":["bcdefgh"]} is 17 bytes and "abc" 3: 5 tokens
+    records = write(tmp_path, make_calls("abc"), make_prompt(additional_fields={"a": ["bcdefgh"]}))
+    assert records["input_tokens_estimate"].to_list() == [5]
+
+
 def test_a_line_is_the_request_of_its_record(tmp_path):
     prompt = make_prompt(system="Leave {{ braces }} alone.", template="<t>{{ transcript }}</t>", max_tokens=7)
     (line,) = read_lines(tmp_path, records := write(tmp_path, make_calls("Hello"), prompt))
