@@ -7,15 +7,18 @@ does not load what sends them.
 import lazy_loader
 
 __all__ = [
+    "Metric",
     "Prompt",
     "add_costs",
     "as_pandas",
     "collect",
     "compare_estimate",
     "compare_invocations",
+    "compare_variants",
     "count_errors",
     "count_stop_reasons",
     "count_stop_reasons_by_length",
+    "describe_comparison",
     "drop_empty_calls",
     "estimate_costs",
     "find_prices",

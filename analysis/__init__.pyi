@@ -1,4 +1,7 @@
 from .columns import as_pandas as as_pandas
+from .comparison.metric import Metric as Metric
+from .comparison.sentences import describe_comparison as describe_comparison
+from .comparison.variants import compare_variants as compare_variants
 from .display import show_table as show_table
 from .facts.prices import find_prices as find_prices
 from .facts.prices import read_prices as read_prices

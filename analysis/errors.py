@@ -15,6 +15,7 @@ AnalysisError
 └── ExtraError       a library of an extra, such as `notebooks`, is not installed
 
 A bad record in a batch raises none of these: it is a row of the outputs whose `error_message` says what happened.
+What a reader must know beside numbers that are right as such is a warning, ComparisonNotice.
 """
 
 from __future__ import annotations
@@ -102,6 +103,10 @@ class NotebookError(AnalysisError):
 
 class ExtraError(AnalysisError, ImportError):
     """A library of an extra is not installed."""
+
+
+class ComparisonNotice(UserWarning):
+    """What must be known beside the numbers of a comparison: they are right, and may mean something else."""
 
 
 def escape_controls(text: str) -> str:

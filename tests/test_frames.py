@@ -8,6 +8,7 @@ from analysis import (
     collect,
     compare_estimate,
     compare_invocations,
+    compare_variants,
     count_errors,
     count_stop_reasons,
     count_stop_reasons_by_length,
@@ -72,6 +73,7 @@ def frames(tmp_path_factory):
         "truncated": share_truncated(answers),
         "suggestion": suggest_max_tokens(answers),
         "errors": count_errors(answers),
+        "comparisons": compare_variants(costed, "cost_usd"),
     }
 
 

@@ -15,7 +15,7 @@ LAYERS = {
         {"facts", "transcripts"},
         {"families", "jobs", "metrics"},
         {"requests", "outputs"},
-        {"previews"},
+        {"comparison", "previews"},
         {"runs"},
         {"plots"},
         {"reports"},

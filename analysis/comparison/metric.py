@@ -1,0 +1,104 @@
+"""Metrics: columns that variants are compared by, which direction is better, and which difference matters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Literal
+
+from analysis.errors import AnalysisError
+
+ANSWERED = "answered"
+# Names that end so are costs: less is better, and a few dear calls make their means slow to settle.
+COST_ENDINGS = ("_usd", "_tokens")
+FEW_CALLS, FEW_CALLS_OF_COSTS = 100, 300
+DIRECTIONS = ("higher", "lower")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column that variants are compared by.
+
+    Attributes
+    ----------
+    name
+        The column: Boolean for a share of calls, a number for a mean.
+    better
+        `higher` or `lower`.
+    margin
+        The largest difference that does not matter, in units of the column (0.02 is 2 points of a share); chosen
+        before the results are seen. Without one there is no verdict `equivalent` or `not_worse`.
+
+    Raises
+    ------
+    AnalysisError
+        `better` is another word, or the margin is not above 0.
+    """
+
+    name: str
+    better: Literal["higher", "lower"] = "higher"
+    margin: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.better not in DIRECTIONS:
+            raise AnalysisError(f"metric {self.name!r}", f"better={self.better!r}", "use 'higher' or 'lower'")
+        if self.margin is not None and not (isfinite(self.margin) and self.margin > 0):
+            cure = "give a difference above 0 that does not matter, or none"
+            raise AnalysisError(f"metric {self.name!r}", f"margin={self.margin!r}", cure)
+
+    @property
+    def sign(self) -> int:
+        """Return 1 where a higher value is better, -1 where a lower one is."""
+        return 1 if self.better == "higher" else -1
+
+    @property
+    def enough_calls(self) -> int:
+        """Return the number of calls from which the interval holds what it says; costs are skewed and need more."""
+        return FEW_CALLS_OF_COSTS if is_cost(self.name) else FEW_CALLS
+
+
+def is_cost(name: str) -> bool:
+    """Return whether a column is a cost or a count of tokens, by its name."""
+    return name.endswith(COST_ENDINGS)
+
+
+def is_declared(metric: str | Metric) -> bool:
+    """Return whether the direction of a metric is known: given, or told by its name."""
+    return isinstance(metric, Metric) or metric == ANSWERED or is_cost(metric)
+
+
+def list_metrics(metrics: str | Metric | Sequence[str | Metric]) -> list[str | Metric]:
+    """Return a list of metrics for one or several."""
+    return [metrics] if isinstance(metrics, str | Metric) else list(metrics)
+
+
+def find_metric(metric: str | Metric) -> Metric:
+    """Return a metric with its direction: of a name alone, costs and tokens are better low, all others high."""
+    if isinstance(metric, Metric):
+        return metric
+    return Metric(metric, "lower" if is_cost(metric) else "higher")
+
+
+def find_metrics(
+    metrics: str | Metric | Sequence[str | Metric], margins: Mapping[str, float] | None = None
+) -> list[Metric]:
+    """Return metrics with their directions and margins, in the order given.
+
+    Raises
+    ------
+    AnalysisError
+        A metric is given twice, a margin is of none of them, or a metric has two margins.
+    """
+    found = {metric.name: metric for metric in map(find_metric, list_metrics(metrics))}
+    if len(found) < len(list_metrics(metrics)):
+        raise AnalysisError("metrics", "a metric is given twice", f"there are {', '.join(found)}")
+    for name, margin in (margins or {}).items():
+        if name not in found and name != ANSWERED:
+            raise AnalysisError("margins", f"no metric {name!r}", f"there are {', '.join(found) or 'none'}")
+        metric = found.get(name, Metric(name))
+        if metric.margin is not None:
+            raise AnalysisError("margins", f"metric {name!r} has a margin of its own", "leave one of them out")
+        if name in found:
+            found[name] = replace(metric, margin=margin)
+    return list(found.values())

@@ -1,0 +1,136 @@
+import polars as pl
+import pytest
+
+from analysis import Metric, compare_variants, describe_comparison
+from analysis.comparison.sentences import count_calls_to_decide
+from analysis.errors import ColumnError
+
+ROW = {
+    "metric": "kept",
+    "variant": "short",
+    "baseline": "long",
+    "calls": 1000,
+    "unpaired_calls": 0,
+    "clusters": None,
+    "value": 0.029,
+    "baseline_value": 0.031,
+    "difference": -0.002,
+    "low": -0.007,
+    "high": 0.003,
+    "ratio": None,
+    "ratio_low": None,
+    "ratio_high": None,
+    "margin": 0.02,
+    "verdict": "equivalent",
+    "detectable": 0.01,
+    "method": "share: Tango, 95 %",
+    "few_calls": False,
+}
+COST = {
+    "metric": "price_usd",
+    "value": 0.0062,
+    "baseline_value": 0.01,
+    "difference": -0.0038,
+    "low": -0.0041,
+    "high": -0.0035,
+    "ratio": 0.62,
+    "ratio_low": 0.59,
+    "ratio_high": 0.65,
+    "margin": None,
+    "verdict": "better",
+    "method": "mean: t, 95 %",
+}
+ANSWERED = {"metric": "answered", "value": 1.0, "baseline_value": 1.0, "difference": 0.0, "low": -0.004, "high": 0.004}
+ANSWERED |= {"margin": None, "verdict": "undecided"}
+
+
+def describe(*rows):
+    return describe_comparison(pl.DataFrame([ROW | row for row in rows], infer_schema_length=None))
+
+
+def test_what_is_decided_stands_in_one_sentence_what_speaks_against_first():
+    some = {"metric": "words", "value": 80.0, "baseline_value": 75.0, "difference": 5.0, "low": 4.0, "high": 6.0}
+    some |= {"verdict": "worse", "method": "mean: t, 95 %", "margin": None}
+    assert describe(ANSWERED, COST, {}, some) == [
+        "`short` is worse than `long` in words (80 against 75: +5, +4 to +6), is better than `long` in price_usd "
+        "(38 % less, 35 to 41) and is equivalent to `long` in kept (2.9 % of calls against 3.1 %: -0.2 points, "
+        "-0.7 to +0.3; margin 2 points), on 1,000 calls."
+    ]
+
+
+def test_a_cost_that_rose_is_so_much_more():
+    (sentence,) = describe(COST | {"ratio": 1.5, "ratio_low": 1.2, "ratio_high": 1.9, "verdict": "worse"})
+    assert "is worse than `long` in price_usd (50 % more, 20 to 90)" in sentence
+
+
+def test_clusters_are_counted():
+    assert describe({"clusters": 48})[0].endswith("on 1,000 calls in 48 clusters.")
+
+
+def test_what_is_undecided_says_how_many_more_calls_would_tell():
+    # 1,000 calls find .01; half of that takes 4,000.
+    row = {"verdict": "undecided", "difference": -0.005, "margin": None}
+    assert describe(row) == [
+        "`short` and `long` are undecided in kept (2.9 % of calls against 3.1 %: -0.5 points, -0.7 to +0.3): "
+        "about 3,000 more calls would tell."
+    ]
+
+
+def test_a_margin_may_be_easier_to_find_than_the_difference():
+    # From -.001 to the margin of .005 it is .004: (.01 / .004)² = 6.25 times 1,000 calls.
+    row = ROW | {"difference": -0.001, "margin": 0.005}
+    assert count_calls_to_decide(row) == 5_300
+
+
+def test_no_number_of_calls_shows_that_there_is_no_difference():
+    (sentence,) = describe({"verdict": "undecided", "difference": 0.0, "margin": None})
+    assert sentence.endswith("more than 100 times as many calls; a margin would say whether it matters.")
+
+
+def test_a_verdict_that_is_withheld_says_who_answers_fewer():
+    fewer = ANSWERED | {"value": 0.9, "difference": -0.1, "low": -0.12, "high": -0.08, "verdict": "worse"}
+    worse, withheld = describe(fewer, COST | {"verdict": "undecided"})
+    assert worse.startswith("`short` is worse than `long` in answered (90.0 % of calls against 100.0 %: -10.0 points")
+    assert withheld == (
+        "`short` and `long` are undecided in price_usd (38 % less, 35 to 41): `short` answers fewer calls, and may "
+        "have failed on those that are hard."
+    )
+
+
+def test_what_no_call_has_of_both_is_said():
+    row = dict.fromkeys(("value", "baseline_value", "difference", "low", "high", "detectable"))
+    assert describe(row | {"verdict": "undecided", "calls": 0})[0].endswith("in kept: no call has a value of both.")
+
+
+def test_one_call_shows_no_spread():
+    row = {"calls": 1, "low": None, "high": None, "detectable": None, "verdict": "undecided"}
+    assert describe(row)[0] == "`short` and `long` are undecided in kept: how much it varies cannot be seen on 1 call."
+
+
+def test_few_calls_and_calls_of_one_alone_are_said():
+    lines = describe(ANSWERED, {"few_calls": True, "unpaired_calls": 1}, COST | {"unpaired_calls": 12})
+    assert lines[-3:] == [
+        "Few calls for kept: the intervals may be too narrow.",
+        "1 call has kept of `short` or `long` alone, and is left out.",
+        "12 calls have price_usd of `short` or `long` alone, and are left out.",
+    ]
+
+
+def test_each_pair_has_its_sentences_in_the_order_of_the_rows():
+    lines = describe({"variant": "b", "baseline": "a"}, {"variant": "c", "baseline": "a"}, {"verdict": "better"})
+    assert [line.split("`")[1] for line in lines] == ["b", "c", "short"]
+
+
+def test_of_no_rows_there_is_nothing_to_say(kind, measure):
+    assert describe_comparison(compare_variants(kind.make(measure(a=[1.0])), Metric("score"))) == []
+
+
+def test_a_comparison_is_described_as_pandas_and_as_polars(kind, measure):
+    some = kind.make(measure("price_usd", a=[1.0, 2.0], b=[2.0, 4.5]))
+    lines = describe_comparison(compare_variants(some, "price_usd"))
+    assert lines[0].startswith("`b` and `a` are undecided in price_usd (117 % more")
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(ColumnError, match="comparisons: no column 'verdict'"):
+        describe_comparison(pl.DataFrame([ROW]).drop("verdict"))
