@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from analysis import (
@@ -12,15 +13,19 @@ from analysis import (
     count_errors,
     count_stop_reasons,
     count_stop_reasons_by_length,
+    drop_losers,
     find_prices,
     invoke,
+    list_flips,
     list_runs,
     load_answers,
     load_jobs,
     load_manifests,
     make_calls,
+    plan_calls,
     prepare,
     project_costs,
+    rank_variants,
     read_calls,
     read_prompts,
     share_truncated,
@@ -52,6 +57,7 @@ def frames(tmp_path_factory):
     answers, outputs = load_answers(run), run.read_outputs()
     prices = find_prices(outputs["model_id"].unique())
     costed = add_costs(outputs, prices)
+    twice = pl.concat([answers, answers.with_columns(variant=pl.lit("b"))])
     return {
         "calls": calls,
         "calls from AWS": read_aws(folder),
@@ -74,6 +80,10 @@ def frames(tmp_path_factory):
         "suggestion": suggest_max_tokens(answers),
         "errors": count_errors(answers),
         "comparisons": compare_variants(costed, "cost_usd"),
+        "ranks": rank_variants(compare_variants(costed, "cost_usd")),
+        "flips": list_flips(twice, "answered", ("b", "paragraph")),
+        "plan of calls": plan_calls(costed, "cost_usd", 0.01),
+        "look": drop_losers(costed, "cost_usd", look=1),
     }
 
 

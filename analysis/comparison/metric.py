@@ -83,7 +83,7 @@ def find_metric(metric: str | Metric) -> Metric:
 def find_metrics(
     metrics: str | Metric | Sequence[str | Metric], margins: Mapping[str, float] | None = None
 ) -> list[Metric]:
-    """Return metrics with their directions and margins, in the order given.
+    """Return metrics with their directions and margins, in the order given but for `answered`, which is first.
 
     Raises
     ------
@@ -101,4 +101,5 @@ def find_metrics(
             raise AnalysisError("margins", f"metric {name!r} has a margin of its own", "leave one of them out")
         if name in found:
             found[name] = replace(metric, margin=margin)
-    return list(found.values())
+    # What was answered comes first, wherever it is given.
+    return sorted(found.values(), key=lambda metric: metric.name != ANSWERED)

@@ -22,6 +22,7 @@ def make_frame(
 
 
 def make_column(name: str, values: list[Any], dtype: Any, like: nw.DataFrame[Any]) -> nw.Series[Any]:
-    """Make a column; whole numbers go in as fractions, since those of pandas cannot be missing."""
+    """Make a column; whole numbers of which some are missing go in as fractions, since those of pandas cannot be."""
     known = [None if isinstance(value, float) and isnan(value) else value for value in values]
-    return nw.new_series(name, known, FRACTION if dtype == WHOLE else dtype, backend=like.implementation)
+    entered = FRACTION if dtype == WHOLE and None in known else dtype
+    return nw.new_series(name, known, entered, backend=like.implementation)

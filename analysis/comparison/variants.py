@@ -9,7 +9,7 @@ from typing import Any
 from narwhals.typing import IntoDataFrameT
 
 from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, read_columns
-from analysis.comparison.call_values import read_call_values, tells_answers
+from analysis.comparison.call_values import CallValues, read_call_values, tells_answers
 from analysis.comparison.metric import ANSWERED, Metric, find_metrics
 from analysis.comparison.notices import list_doubts, warn
 from analysis.comparison.pairs import Pair, compare_pair, list_pairs
@@ -120,33 +120,45 @@ def compare_variants(
     test that it inverts, clusters CR3. Shares of several samples are treated as means. No interval is by one method
     and its p by another.
     """
-    if not 0 < confidence < 1:
-        raise AnalysisError("confidence", f"{confidence} is not between 0 and 1", "0.95 gives 95 % intervals")
+    check_confidence(confidence)
     frame = read_columns(measured, (), of="measured")
     given = find_metrics(metrics, margins)
-    compared = add_answered(given, frame.columns, margins)
-    values = read_call_values(measured, [metric.name for metric in compared], cluster=cluster)
+    gate = find_gate(given, frame.columns, margins)
+    values = read_call_values(measured, [metric.name for metric in (*gate, *given)], cluster=cluster)
     warn(list_doubts(measured, metrics, values))
     alpha = round(1 - confidence, 12)  # 1 - 0.95 is not 0.05 in binary
+    return make_frame(compare_values(values, gate, given, baseline, alpha), COMPARISONS, like=frame)
+
+
+def check_confidence(confidence: float) -> None:
+    """Raise for a confidence that is none."""
+    if not 0 < confidence < 1:
+        raise AnalysisError("confidence", f"{confidence} is not between 0 and 1", "0.95 gives 95 % intervals")
+
+
+def compare_values(
+    values: CallValues, gate: list[Metric], given: list[Metric], baseline: str | None, alpha: float
+) -> list[dict[str, Any]]:
+    """Make the row of each metric and pair; the gate is counted apart, or it would cost the metrics given power."""
     names = list_pairs(values.variants, baseline)
-    pairs = [compare_pair(values, metric, *pair, alpha) for metric in compared for pair in names]
-    deciding = {metric.name for metric in given}
-    # `answered` is a gate, not a decision: counted with the others it would cost them power.
-    families = [[pair for pair in pairs if (pair.metric.name in deciding) is decides] for decides in (False, True)]
-    rows = [row for family in families for row in judge_family(family, alpha)]
-    return make_frame(hold_back_rows(rows), COMPARISONS, like=frame)
+    families = [
+        [compare_pair(values, metric, *pair, alpha) for metric in metrics for pair in names]
+        for metrics in (gate, given)
+    ]
+    return hold_back_rows([row for family in families for row in judge_family(family, alpha)])
 
 
-def add_answered(given: list[Metric], columns: list[str], margins: Mapping[str, float] | None) -> list[Metric]:
-    """Put `answered` before the metrics given, where the frame tells which rows are answers."""
+def find_gate(given: list[Metric], columns: Sequence[str], margins: Mapping[str, float] | None = None) -> list[Metric]:
+    """Return `answered` where the frame tells which rows are answers and it is not given as a metric."""
     if any(metric.name == ANSWERED for metric in given):
-        return sorted(given, key=lambda metric: metric.name != ANSWERED)
-    if not tells_answers(columns):
-        if margins and ANSWERED in margins:
-            reason = "a margin of 'answered', but no column tells which rows are answers"
-            raise AnalysisError("margins", reason, "keep error_kind and text, or a Boolean column answered")
-        return given
-    return [Metric(ANSWERED, margin=(margins or {}).get(ANSWERED)), *given]
+        return []
+    margin = (margins or {}).get(ANSWERED)
+    if tells_answers(columns):
+        return [Metric(ANSWERED, margin=margin)]
+    if margin is not None:
+        reason = "a margin of 'answered', but no column tells which rows are answers"
+        raise AnalysisError("margins", reason, "keep error_kind and text, or a Boolean column answered")
+    return []
 
 
 def judge_family(pairs: list[Pair], alpha: float) -> list[dict[str, Any]]:
