@@ -45,7 +45,8 @@ def core(monkeypatch):
     imported = {name for name in sys.modules if name.split(".")[0] in EXTRAS["notebooks"]}
     for name in imported.union(EXTRAS["notebooks"]):
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "analysis.plots", raising=False)
+    for name in [name for name in sys.modules if name.startswith("analysis.plots")]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 @pytest.mark.parametrize(

@@ -1,43 +1,36 @@
-"""Plots of calls, costs, stop reasons and lengths; each takes the frame of an analysis function and returns axes."""
+"""Plots of a run: calls, costs, stop reasons and lengths."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from analysis.columns import read_columns
-from analysis.errors import needs_extra
-
-with needs_extra("notebooks", "analysis.plots"):
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+from analysis.plots.axes import (
+    INK,
+    PALE,
+    PERCENT,
+    STOP_COLOURS,
+    USD,
+    add_legend,
+    finish_axes,
+    open_axes,
+    write_beside,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from narwhals.typing import IntoDataFrame
 
-# The palette of Okabe and Ito, safe for colour-blind readers; truncation, which can be cured, has the warmest colour.
-STOP_COLOURS = {
-    "end": "#0072B2",
-    "stop_sequence": "#56B4E9",
-    "tool": "#009E73",
-    "other": "#F0E442",
-    "filtered": "#CC79A7",
-    "length": "#D55E00",
-    "failed": "#4D4D4D",
-}
 STOP_LABELS = {"length": "length (truncated)", "stop_sequence": "stop sequence", "failed": "no answer"}
-INK, PALE = "#333333", "#C9CDD2"
 NO_KEY = "none"  # the label of rows without a variant
 BINS = 40
 RIDGE = 0.8  # height of a histogram, as a share of the distance between two variants
 RIDGE_LABELS = ("ended by itself", "truncated", "max_tokens")
-LEGEND_COLUMNS = 3
-LEGEND_LINE = 17  # points
-PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.3g} %")
-USD = FuncFormatter(lambda usd, _: f"{usd:,.6g}")
 
 
 def plot_lengths(calls: IntoDataFrame, ax: Axes | None = None) -> Axes:
@@ -212,16 +205,6 @@ def format_label(keys: dict[str, Any]) -> str:
     return " · ".join(text for text in texts.values() if text)
 
 
-def open_axes(ax: Axes | None, labels: Any, *, room: float = 0.45) -> Axes:
-    """Prepare axes with one row per label, the first on top; make a new figure if there are none."""
-    if ax is None:
-        _, ax = plt.subplots(figsize=(9, 1.9 + room * max(1, len(labels))), layout="constrained")
-    ax.set_yticks(range(len(labels)), list(labels))
-    # The axis is inverted, so that the first row is on top.
-    ax.set_ylim(max(0, len(labels) - 1) + 0.6, -0.6)
-    return ax
-
-
 def stack_bars(ax: Axes, parts: list[tuple[str, str, Any]]) -> None:
     """Draw parts (colour, label, widths) side by side, one bar per row."""
     left: Any = 0
@@ -250,32 +233,3 @@ def draw_ridge(ax: Axes, row: int, group: pl.DataFrame, *, bin_tokens: float) ->
     ceilings = group["max_tokens"].drop_nulls().unique().to_list()
     ax.vlines(ceilings, base, base - RIDGE, color=INK, linewidth=1.5, linestyle=(0, (2, 1.5)), label=labels[2])
     ax.axhline(base, color=PALE, linewidth=0.8, zorder=0)
-
-
-def write_beside(ax: Axes, x: float, row: int, text: str) -> None:
-    """Write a text to the right of a point of a row."""
-    ax.annotate(text, (x, row), (5, 0), textcoords="offset points", va="center", color=INK, fontsize=9)
-
-
-def add_legend(ax: Axes, order: list[str]) -> None:
-    """Add the legend between title and axes, where it cannot cover a bar."""
-    handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    shown = [label for label in order if label in handles]
-    if shown:
-        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
-        ax.legend([handles[label] for label in shown], shown, ncols=LEGEND_COLUMNS, frameon=False, **place)
-
-
-def finish_axes(ax: Axes, title: str, x_label: str) -> Axes:
-    """Set title and axis label, and remove lines that carry no information."""
-    ax.set_xlabel(x_label, color=INK)
-    legend = ax.get_legend()
-    lines = -(-len(legend.get_texts()) // LEGEND_COLUMNS) if legend else 0
-    ax.set_title(title, loc="left", color=INK, fontweight="bold", pad=8 + LEGEND_LINE * lines)
-    ax.xaxis.set_major_locator(MaxNLocator(6))
-    ax.grid(axis="x", color="#E6E8EB", linewidth=0.8)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.spines["bottom"].set_color(PALE)
-    ax.tick_params(length=0, labelcolor=INK)
-    return ax
