@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+ABANDONED_S = 3600  # without a change, after which an unfinished file is taken for one of a killed process
+READ_WRITE = 0o666  # what a file may have that is not a program
+LOCK = "draft.lock"
+DRAFT = ".draft"  # what the names of unfinished folders end with
 
 
 @contextmanager
@@ -26,10 +36,11 @@ def replace_when_whole(path: Path, *, flush: bool = True) -> Iterator[Path]:
     OSError
         The file cannot be written; nothing is left under the temporary name.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     unfinished = name_unfinished(path)
     try:
         yield unfinished
+        share_like_folder(unfinished)
         if flush:
             flush_path(unfinished)
         unfinished.replace(path)
@@ -60,3 +71,77 @@ def flush_folder(folder: Path) -> None:
     """Flush a folder and all files below it to the disk."""
     for path in [*folder.rglob("*"), folder]:
         flush_path(path)
+
+
+def make_private(folder: Path, above: Path) -> None:
+    """Let the user alone use a folder and all below it and, where `above` lets its group write, the group as well."""
+    mode = stat.S_IRWXU | group_bits(above)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(mode if path.is_dir() else mode & READ_WRITE)
+
+
+def group_bits(folder: Path) -> int:
+    """Return what the group may do with a folder that a team shares; 0 for any other, such as `/tmp`."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    return mode & stat.S_IRWXG if mode & stat.S_IWGRP and not mode & stat.S_IWOTH else 0
+
+
+def share_like_folder(path: Path) -> None:
+    """Let nobody use a new file or folder who may not use its folder, and let a team use it that shares its folder."""
+    with suppress(OSError):  # a file system without permissions
+        bits = stat.S_IRWXG if path.is_dir() else READ_WRITE & stat.S_IRWXG
+        mode = stat.S_IMODE(path.stat().st_mode) & stat.S_IMODE(path.parent.stat().st_mode)
+        path.chmod(mode | (group_bits(path.parent) & bits))
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each with the permissions of the one above."""
+    if not folder.exists():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        share_like_folder(folder)
+
+
+def open_to_append(path: Path) -> BinaryIO:
+    """Open a file to add to its end; one that is made now gets the permissions of its folder."""
+    is_new = not path.exists()
+    file = path.open("ab")
+    if is_new:
+        share_like_folder(path)
+    return file
+
+
+@contextmanager
+def make_draft(folder: Path, prefix: str) -> Iterator[Path]:
+    """Make a hidden folder in another one, and delete it and what is still in it at the end."""
+    from filelock import FileLock
+
+    # The system lets go of the lock when the process is killed, by which others see that nobody needs the draft.
+    with TemporaryDirectory(prefix=f".{prefix}-", suffix=DRAFT, dir=folder) as draft, FileLock(Path(draft) / LOCK):
+        yield Path(draft)
+
+
+def sweep_drafts(folder: Path) -> None:
+    """Delete the drafts in a folder whose process was killed."""
+    from filelock import FileLock, Timeout
+
+    for draft in folder.glob(f".*{DRAFT}"):
+        # One without a lock may have been made a moment ago.
+        if (draft / LOCK).exists() or is_abandoned(draft):
+            with suppress(OSError, Timeout), FileLock(draft / LOCK, timeout=0):
+                shutil.rmtree(draft)
+
+
+def sweep_parts(folder: Path) -> None:
+    """Delete the temporary files of `replace_when_whole` below a folder that nobody wrote to for an hour."""
+    for path in folder.rglob(".*.part"):
+        if is_abandoned(path):
+            with suppress(OSError):  # another process may sweep as well
+                path.unlink()
+
+
+def is_abandoned(path: Path) -> bool:
+    """Return whether nobody has changed a file or folder for an hour."""
+    with suppress(OSError):
+        return path.stat().st_mtime < time.time() - ABANDONED_S
+    return False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analysis.aws.storage import ends_line
+from analysis.files import open_to_append
 from analysis.jobs.statuses import FINISHED, PLANNED, UNPRODUCTIVE
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class Ledger:
     def append(self, event: str, **facts: Any) -> None:
         """Write one line and flush it to the disk."""
         line = msgspec.json.encode({"event": event, "at": datetime.now(UTC).isoformat(timespec="seconds")} | facts)
-        with self.file.open("ab") as file:
+        with open_to_append(self.file) as file:
             # A crash may have cut off the last line: the new one must not be appended to its rest.
             if file.tell() and not ends_line(self.file):
                 file.write(b"\n")

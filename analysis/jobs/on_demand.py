@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from analysis.aws.session import NETWORK_ERRORS
 from analysis.aws.storage import ends_line
 from analysis.errors import JobError
+from analysis.files import make_folder, open_to_append
 
 if TYPE_CHECKING:
     from types_boto3_bedrock_runtime import BedrockRuntimeClient
@@ -95,10 +96,11 @@ def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes],
     """
     from tqdm import tqdm
 
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     answered = {line.record_id for line in read_output_lines(target) if line.is_answered}
     records = [record for record in read_records(source) if record.record_id not in answered]
-    with target.open("ab") as file, name_intents(target).open("ab") as intents, ThreadPoolExecutor(at_once) as pool:
+    noted = name_intents(target)
+    with open_to_append(target) as file, open_to_append(noted) as intents, ThreadPoolExecutor(at_once) as pool:
         if file.tell() and not ends_line(target):
             file.write(b"\n")  # a crash cut the last line off; its record is sent again
         write = LineWriter(file)

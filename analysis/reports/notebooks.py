@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.errors import NotebookError, StorageError, needs_extra
+from analysis.files import make_private
 
 # Otherwise the kernel prints a warning that its connection is not encrypted.
 QUIET = ["--IPKernelApp.log_level=50"]
@@ -100,7 +101,9 @@ def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> P
         from nbclient.exceptions import DeadKernelError
 
     check_parameters(notebook, parameters)
-    into.mkdir(parents=True, exist_ok=True)
+    if not into.exists():
+        into.mkdir(parents=True)
+        make_private(into, into.parent)  # executed notebooks show transcripts
     copy = into / notebook.name
     try:
         papermill.execute_notebook(

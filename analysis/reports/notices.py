@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
 from analysis.display import count
+from analysis.errors import escape_controls
 from analysis.jobs.statuses import COMPLETED
 from analysis.runs import Run, RunState, compare_manifests, describe_outcomes, read_state, reconcile_run
+from analysis.runs.collection import list_strange_files
 from analysis.runs.status import count_lost_requests
 
 UNKNOWN_MODEL = "an unknown model"
+LISTED = 5  # files that are named
 
 
 def list_notices(run: Run) -> list[str]:
@@ -34,6 +37,7 @@ def list_notices(run: Run) -> list[str]:
     return [
         *describe_outcomes(state),
         *describe_lost_requests(state),
+        *describe_strange_files(list_strange_files(state)),
         *describe_lines(run, outputs),
         *describe_manifests(compare_manifests(run, outputs)),
     ]
@@ -45,6 +49,15 @@ def describe_lost_requests(state: RunState) -> Iterator[str]:
         were, their = ("was", "its") if lost == 1 else ("were", "their")
         what = f"{count(lost, 'request')} on demand {were} made before a process ended or the network broke off"
         yield f"{what}: {their} cost may be charged, and is not included."
+
+
+def describe_strange_files(files: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence where there are output files that no job of the run wrote."""
+    if files:
+        shown = ", ".join(escape_controls(file) for file in files[:LISTED]) + (", ..." if len(files) > LISTED else "")
+        was, they_are = ("was", "it is") if len(files) == 1 else ("were", "they are")
+        what = f"{count(len(files), 'file')} of output {was} written by no job of this run"
+        yield f"{what}, and {they_are} not counted: {shown}."
 
 
 def describe_lines(run: Run, outputs: pl.DataFrame) -> Iterator[str]:

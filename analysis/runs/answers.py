@@ -10,7 +10,7 @@ import polars as pl
 
 from analysis.errors import RunError
 from analysis.outputs.answers import KEYS, pick_answers
-from analysis.runs.folder import Run
+from analysis.runs.folder import Run, is_whole
 from analysis.runs.outcomes import explain_missing
 from analysis.runs.state import read_state
 
@@ -113,19 +113,19 @@ def check_memory(run: Run) -> None:
 
 def estimate_memory(run: Run) -> int:
     """Estimate the bytes that `load_answers` takes, from the metadata of the Parquet files."""
-    rows, content = 0, 0
-    for path in [*(run.folder / "outputs").glob("*.parquet"), run.folder / "calls.parquet"]:
-        file_rows, file_bytes = measure_parquet(path)
-        content += file_bytes
-        rows += file_rows if path.name != "calls.parquet" else 0
+    parts = [measure_parquet(part) for part in run.list_parts()]
+    _, of_calls = measure_parquet(run.folder / "calls.parquet")
     asked, _ = measure_parquet(run.folder / "records.parquet")
-    return max(rows, asked) * ROW_BYTES + content
+    rows = sum(rows for rows, _ in parts)
+    return max(rows, asked) * ROW_BYTES + sum(content for _, content in parts) + of_calls
 
 
 def measure_parquet(path: Path) -> tuple[int, int]:
-    """Return the rows of a Parquet file, and the bytes of its columns before compression."""
+    """Return the rows of a Parquet file, and the bytes of its columns before compression; 0 for a damaged file."""
     import pyarrow.parquet as pq
 
+    if not is_whole(path):
+        return 0, 0  # an error of the reader says so next
     metadata = pq.read_metadata(path)
     return metadata.num_rows, sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from analysis.aws.session import make_client, open_session
 from analysis.aws.storage import StoredFile
-from analysis.files import replace_when_whole
+from analysis.files import make_folder, replace_when_whole, sweep_drafts, sweep_parts
 from analysis.outputs import OUTPUT_SCHEMA, index_records, list_outputs, read_stamp, write_part
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
-from analysis.runs.folder import Run
+from analysis.runs.folder import PARTS_FILE, Run
 from analysis.runs.outcomes import explain_missing
 from analysis.runs.retries import download_job
 from analysis.runs.state import RunState, read_state
@@ -53,7 +54,9 @@ def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     """
     state = read_state(run)
     profile, region = state.find_account(profile, region)
-    (run.folder / "output").mkdir(exist_ok=True)  # a job that was stopped early leaves no file
+    make_folder(run.folder / "output")  # a job that was stopped early leaves no file
+    sweep_parts(run.folder)
+    sweep_drafts(run.folder)
     if state.job_keys:
         s3 = make_client(open_session(profile, region=region), "s3")
         for jobs in state.created.values():
@@ -81,46 +84,66 @@ def write_parts(state: RunState) -> pl.DataFrame:
     records
         `record_id` and `job_key` of each record, since the table can be too large to be read again.
     """
-    run, changed = state.run, list_changed(state)
-    if not changed:
-        return read_record_keys(run)
-    records = run.read_records().select(*JOINED, "job_key")
+    run = state.run
+    outputs = list_own_outputs(state)
+    changed = list_changed(run, outputs)
+    records = run.read_records(*JOINED, "job_key") if changed else run.read_records(*RECORD_KEYS)
     # Divided once: a filter for each job would read all records as often as there are jobs.
-    by_job = {key: sent for (key,), sent in records.partition_by("job_key", as_dict=True).items()}
+    by_job = {key: sent for (key,), sent in records.partition_by("job_key", as_dict=True).items()} if changed else {}
     # Files are listed by name, so those of one job follow each other.
     for job_key, of_job in groupby(changed, itemgetter(0)):
-        sent = by_job.get(job_key, records.clear())
-        index = index_records(sent)
-        model_id = sent.item(0, "model_id") if len(sent) else None
+        index = index_records(by_job[job_key])
+        model_id = by_job[job_key].item(0, "model_id")
         for _, file, stamp in of_job:
-            write_part(file, name_part(run, file), records=index, model_id=model_id, stamp=stamp)
+            write_part(file, run.folder / "outputs" / name_part(file), records=index, model_id=model_id, stamp=stamp)
+    with replace_when_whole(run.folder / PARTS_FILE, flush=False) as unfinished:
+        unfinished.write_bytes(msgspec.json.encode([name_part(file) for _, file in outputs]))
     return records.select(RECORD_KEYS)
 
 
-def read_record_keys(run: Run) -> pl.DataFrame:
-    """Read the id and the job of each record."""
-    return pl.read_parquet(run.folder / "records.parquet", columns=list(RECORD_KEYS))
+def list_own_outputs(state: RunState) -> list[tuple[str, StoredFile]]:
+    """List the output files that a job of the run wrote, or `invoke`, each with the key of its planned job."""
+    found = [(find_job_key(file, state.job_keys), file) for file in list_output_files(state.run)]
+    planned = {job.key for job in state.planned}
+    return [(key, file) for key, file in found if key in planned]
 
 
-def list_changed(state: RunState) -> list[tuple[str, StoredFile, str]]:
+def list_output_files(run: Run) -> list[StoredFile]:
+    """List all output files in the folder of the run."""
+    folder = run.folder / "output"
+    return list_outputs(folder) if folder.exists() else []
+
+
+def list_strange_files(state: RunState) -> list[str]:
+    """List the files in `output/` and `outputs/` that no job of the run wrote, by their paths in the run's folder."""
+    own = list_own_outputs(state)
+    names, parts = {file.name for _, file in own}, {name_part(file) for _, file in own}
+    outputs = [f"output/{file.name}" for file in list_output_files(state.run) if file.name not in names]
+    return outputs + [
+        f"outputs/{path.name}"
+        for path in sorted((state.run.folder / "outputs").glob("*.parquet"))
+        if path.name not in parts
+    ]
+
+
+def list_changed(run: Run, outputs: Sequence[tuple[str, StoredFile]]) -> list[tuple[str, StoredFile, str]]:
     """List the output files whose part is not up to date, each with its job key and the stamp of its part."""
-    run, folder = state.run, state.run.folder / "output"
     about = (run.folder / "records.parquet").stat().st_mtime_ns
-    files = [(find_job_key(file, state.job_keys), file) for file in (list_outputs(folder) if folder.exists() else [])]
     # What a part is made of: the file, the records that are joined, and what this version makes of them.
-    stamped = [(key, file, f"{VERSION} {key} {about} {file.bytes} {file.modified_s}") for key, file in files]
-    return [each for each in stamped if read_stamp(name_part(run, each[1])) != each[2]]
+    stamped = [(key, file, f"{VERSION} {key} {about} {file.bytes} {file.modified_s}") for key, file in outputs]
+    return [each for each in stamped if read_stamp(run.folder / "outputs" / name_part(each[1])) != each[2]]
 
 
-def name_part(run: Run, file: StoredFile) -> Path:
-    """Return the path of the part of an output file."""
-    return run.folder / "outputs" / f"{file.name.removesuffix('.out').replace('/', '-')}.parquet"
+def name_part(file: StoredFile) -> str:
+    """Return the name of the part of an output file."""
+    return f"{file.name.removesuffix('.out').replace('/', '-')}.parquet"
 
 
 def find_job_key(file: StoredFile, keys: dict[str, str]) -> str:
-    """Find the planned job of an output file; the names of files from `invoke` begin with the job's key."""
-    job_id, _, name = file.name.partition("/")
-    return keys.get(job_id, name.split("-")[0])
+    """Find the planned job of an output file; empty for a job that the ledger does not have."""
+    folder, _, name = file.name.partition("/")
+    # Names of files from `invoke` begin with the job's key.
+    return name.split("-")[0] if folder == ON_DEMAND else keys.get(folder, "")
 
 
 def reconcile_run(run: Run) -> pl.DataFrame:
@@ -136,7 +159,7 @@ def reconcile_run(run: Run) -> pl.DataFrame:
         `unreadable` (lines), `manifest_success` and `manifest_error` (of all tries; missing without a manifest),
         `agrees` (whether manifest and lines have the same counts; missing without a manifest).
     """
-    return reconcile_records(read_state(run), read_record_keys(run))
+    return reconcile_records(read_state(run), run.read_records(*RECORD_KEYS))
 
 
 def reconcile_records(state: RunState, records: pl.DataFrame) -> pl.DataFrame:
@@ -183,9 +206,9 @@ def split_by_job(records: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def list_parts(run: Run, keys: dict[str, str]) -> dict[str, list[Path]]:
-    """List the parts of each planned job; those of jobs that the ledger does not know have an empty key."""
+    """List the parts of each planned job."""
     parts: dict[str, list[Path]] = defaultdict(list)
-    for part in sorted((run.folder / "outputs").glob("*.parquet")):
+    for part in run.list_parts():
         # A part has the name of its output file with "-" in the place of "/".
         is_on_demand = part.name.startswith(f"{ON_DEMAND}-")
         first = part.name.removeprefix(f"{ON_DEMAND}-").split("-")[0]
@@ -195,8 +218,7 @@ def list_parts(run: Run, keys: dict[str, str]) -> dict[str, list[Path]]:
 
 def read_parts(parts: dict[str, list[Path]], records: pl.DataFrame) -> pl.DataFrame:
     """Read from the parts of the jobs of some records what reconciling needs."""
-    # Outputs of a job that the ledger lost may answer any record.
-    files = [part for key in ("", *records["job_key"].unique().sort()) for part in parts.get(key, [])]
+    files = [part for key in records["job_key"].unique().sort() for part in parts.get(key, [])]
     if not files:
         return pl.DataFrame(schema={name: OUTPUT_SCHEMA[name] for name in RECONCILED})
     return pl.scan_parquet(files).select(RECONCILED).collect()
@@ -261,6 +283,8 @@ def join_manifests(state: RunState, lines: pl.DataFrame) -> pl.DataFrame:
     )
     frame = pl.DataFrame(created, schema, orient="row").join(lines, on="job_id", how="left", maintain_order="left")
     frame = frame.join(manifests, on="job_id", how="left", maintain_order="left")
+    # A job whose lines are all lost has counts too: the worst disagreement.
+    frame = frame.with_columns(pl.col("read_success", "read_error", "unreadable").fill_null(0))
     agrees = (pl.col("manifest_success") == pl.col("read_success")) & (pl.col("manifest_error") == pl.col("read_error"))
     return frame.with_columns(agrees=agrees)
 

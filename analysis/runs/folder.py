@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,8 @@ from analysis.requests.input_files import describe_files
 from analysis.runs.plan import Plan, make_plan
 
 RUN_FILE = "run.json"
+PARTS_FILE = "parts.json"  # the names of the parts in outputs/ that collect has made
+PARQUET_END = b"PAR1"
 FORMAT = 1  # of the run folder; each later one has to open those before
 
 
@@ -30,8 +33,7 @@ class Run:
     ----------
     folder
         Has `run.json`, `calls.parquet`, `records.parquet`, `files.parquet` and `input/` from `prepare`; `ledger.jsonl`
-        from `submit`;
-        `output/`, `outputs/` and `manifests.parquet` from `collect`.
+        from `submit`; `output/`, `outputs/`, `parts.json` and `manifests.parquet` from `collect`.
     """
 
     folder: Path
@@ -71,17 +73,17 @@ class Run:
 
     def read_calls(self) -> pl.DataFrame:
         """Read the calls, one row each."""
-        return pl.read_parquet(self.folder / "calls.parquet")
+        return read_table(self.folder / "calls.parquet")
 
-    def read_records(self) -> pl.DataFrame:
-        """Read the records, one row each."""
-        return pl.read_parquet(self.folder / "records.parquet")
+    def read_records(self, *columns: str) -> pl.DataFrame:
+        """Read the records, one row each, with all columns or some."""
+        return read_table(self.folder / "records.parquet", columns)
 
     def read_files(self) -> pl.DataFrame:
         """Read the input files, one row each, with the sums over their records."""
         file = self.folder / "files.parquet"
         if file.exists():
-            return pl.read_parquet(file)
+            return read_table(file)
         # A run that was prepared before there was such a file; its digests are taken where they are needed.
         parts = self.read_records().partition_by("job_key", "file", maintain_order=True)
         return describe_files(parts, [None] * len(parts))
@@ -91,9 +93,25 @@ class Run:
         return self.scan_outputs().collect()
 
     def scan_outputs(self) -> pl.LazyFrame:
-        """Scan the outputs lazily: only the columns and rows that a query uses are read."""
-        parts = sorted((self.folder / "outputs").glob("*.parquet"))
+        """Scan the outputs lazily: only the columns and rows that a query uses are read.
+
+        Raises
+        ------
+        RunError
+            A part of the outputs is missing or damaged.
+        """
+        parts = self.list_parts()
+        for part in parts:
+            if not is_whole(part):
+                raise RunError(part, "is missing or damaged", "call collect(run), which makes it again from output/")
         return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=OUTPUT_SCHEMA)
+
+    def list_parts(self) -> list[Path]:
+        """List the Parquet parts that `collect` made of output files; other files in `outputs/` are not counted."""
+        folder, listing = self.folder / "outputs", self.folder / PARTS_FILE
+        if listing.exists():
+            return [folder / name for name in msgspec.json.decode(listing.read_bytes(), type=list[str])]
+        return sorted(folder.glob("*.parquet"))  # collected by an early version
 
     def read_sending(self) -> dict[str, Any]:
         """Read how the run was last sent: `invocation`, `profile`, `region`, `versions`; empty before that."""
@@ -134,6 +152,30 @@ class Run:
 
     def _repr_html_(self) -> str:
         return self.plan()._repr_html_()
+
+
+def read_table(path: Path, columns: Sequence[str] = ()) -> pl.DataFrame:
+    """Read a Parquet file of the run.
+
+    Raises
+    ------
+    RunError
+        It is missing or damaged.
+    """
+    try:
+        return pl.read_parquet(path, columns=list(columns) or None)
+    except (FileNotFoundError, pl.exceptions.PolarsError) as error:
+        cure = "put the run's folder back from a copy, or prepare the same calls and prompts under another name"
+        raise RunError(path, "is missing or damaged", cure) from error
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether a Parquet file is there and has its end, which is written last."""
+    if not path.exists() or path.stat().st_size < len(PARQUET_END):
+        return False
+    with path.open("rb") as file:
+        file.seek(-len(PARQUET_END), 2)
+        return file.read() == PARQUET_END
 
 
 def open_run(folder: str | Path) -> Run:

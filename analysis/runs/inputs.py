@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from analysis.errors import RunError
 from analysis.facts.models import find_model
-from analysis.files import replace_when_whole
+from analysis.files import make_draft, replace_when_whole
 from analysis.jobs.batch import PlannedJob, hash_file
 from analysis.jobs.ledger import JobState
 from analysis.requests.records import write_records
@@ -41,12 +40,10 @@ def write_first_input(run: Run, job: PlannedJob) -> None:
     if not changed:
         return
     quotas = {find_model(model_id).base: values for model_id, values in run.read_quotas().items()}
-    with TemporaryDirectory(prefix=".input-", dir=run.folder) as draft:
-        write_records(
-            run.read_calls().sort("call_id"), run.read_prompts(), into=Path(draft), find_quotas=quotas.__getitem__
-        )
+    with make_draft(run.folder, "input") as draft:
+        write_records(run.read_calls().sort("call_id"), run.read_prompts(), into=draft, find_quotas=quotas.__getitem__)
         for file, digest in changed:
-            replace_file(Path(draft) / job.key / file.name, file, digest)
+            replace_file(draft / job.key / file.name, file, digest)
 
 
 def replace_file(written: Path, file: Path, digest: str) -> None:

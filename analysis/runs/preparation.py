@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ from narwhals.typing import IntoDataFrame
 from analysis.errors import CallsError, PromptError, RunError
 from analysis.facts.models import find_model
 from analysis.facts.quotas import LATEST, Quotas, find_quotas
-from analysis.files import flush_folder, flush_path
+from analysis.files import flush_folder, flush_path, make_draft, make_private, sweep_drafts
 from analysis.prompts import Prompt, check_name, check_template
 from analysis.requests.records import write_records
 from analysis.runs.folder import FORMAT, RUN_FILE, Run
@@ -93,8 +92,9 @@ def prepare(
         return check_same(run, request)
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     # Written beside its place and renamed, so that no other process sees half a run.
-    with TemporaryDirectory(prefix=f".{name}-", dir=run.folder.parent) as unfinished:
-        draft = Path(unfinished) / name
+    sweep_drafts(run.folder.parent)
+    with make_draft(run.folder.parent, name) as unfinished:
+        draft = unfinished / name
         write_run(draft, frame, by_id, variants, request)
         if not move_into_place(draft, run.folder):
             return check_same(run, request)
@@ -136,6 +136,7 @@ def write_run(
     tables.records.write_parquet(folder / "records.parquet")
     tables.files.write_parquet(folder / "files.parquet")
     (folder / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(request), indent=2) + b"\n")
+    make_private(folder, folder.parents[1])
     # Before the rename, since files.parquet vouches for the input files, and the calls may be nowhere else.
     flush_folder(folder)
 

@@ -11,7 +11,7 @@ import msgspec
 import polars as pl
 
 from analysis.aws.storage import fetch_files, list_prefix
-from analysis.files import flush_folder, flush_path
+from analysis.files import flush_folder, flush_path, make_folder, share_like_folder
 from analysis.jobs.batch import PlannedJob
 from analysis.jobs.ledger import JobState, Ledger
 from analysis.jobs.on_demand import InputLine
@@ -79,7 +79,7 @@ def write_retry_input(state: RunState, job: PlannedJob, job_try: int) -> dict[st
     draft, final = inputs / f".{folder}", inputs / folder
     for leftover in (draft, final):
         shutil.rmtree(leftover, ignore_errors=True)  # of a process that was killed before it wrote to the ledger
-    draft.mkdir()
+    make_folder(draft)
     records = sum(copy_unanswered(file, draft / file.name, answered) for file in job.files)
     if records == job.records:
         shutil.rmtree(draft)
@@ -96,6 +96,7 @@ def copy_unanswered(source: Path, target: Path, answered: Set[str]) -> int:
     """Copy the lines of an input file whose records have no answer, and return how many there are."""
     records = 0
     with target.open("wb") as file:
+        share_like_folder(target)
         for line in read_unanswered(source, answered):
             file.write(line)
             records += 1

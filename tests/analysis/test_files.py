@@ -1,9 +1,20 @@
 import os
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from analysis.files import flush_folder, replace_when_whole
+from analysis.files import (
+    flush_folder,
+    make_draft,
+    make_private,
+    open_to_append,
+    replace_when_whole,
+    sweep_drafts,
+    sweep_parts,
+)
 
 
 @pytest.fixture
@@ -71,3 +82,97 @@ def test_a_folder_is_flushed_with_all_that_is_in_it(tmp_path, flushed):
     flush_folder(tmp_path)
     assert set(flushed) == {tmp_path / "input" / "00000.jsonl", tmp_path / "input", tmp_path}
     assert flushed[-1] == tmp_path
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from analysis.files import make_draft
+with make_draft(Path(sys.argv[1]), "run") as draft:
+    (draft / "calls").write_text("secret")
+    print(draft, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other_draft(tmp_path):
+    """A draft that another process holds, and the process."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    yield Path(process.stdout.readline().strip()), process
+    process.kill()
+    process.communicate()
+
+
+def test_a_draft_is_deleted_at_the_end(tmp_path):
+    with make_draft(tmp_path, "run") as draft:
+        (draft / "calls").write_text("a call")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_draft_of_a_process_that_lives_stays(tmp_path, other_draft):
+    draft, _ = other_draft
+    sweep_drafts(tmp_path)
+    assert (draft / "calls").read_text() == "secret"
+
+
+def test_the_draft_of_a_killed_process_is_swept(tmp_path, other_draft):
+    draft, process = other_draft
+    process.kill()
+    process.wait()
+    assert (draft / "calls").exists()
+    sweep_drafts(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_draft_without_a_lock_may_be_new_and_stays_for_an_hour(tmp_path):
+    draft = tmp_path / ".run-1.draft"
+    draft.mkdir()
+    sweep_drafts(tmp_path)
+    assert draft.exists()
+    os.utime(draft, (0, 0))
+    sweep_drafts(tmp_path)
+    assert not draft.exists()
+
+
+def test_parts_that_nobody_writes_to_are_swept(tmp_path):
+    old, new, other = (tmp_path / name for name in (".a.json.1f.part", ".b.json.2f.part", "c.part"))
+    for path in (old, new, other):
+        path.write_text("half")
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    sweep_parts(tmp_path)
+    assert sorted(tmp_path.iterdir()) == [new, other]
+
+
+@pytest.fixture
+def umask():
+    """The usual setting, by which new files can be read by all users."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.parametrize(
+    ("above", "folder", "file"), [(0o755, 0o700, 0o600), (0o770, 0o770, 0o660), (0o777, 0o700, 0o600)]
+)
+def test_a_private_folder_is_open_to_the_group_that_shares_the_one_above(tmp_path, umask, above, folder, file):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "runs" / "a" / "calls").write_text("secret")
+    (tmp_path / "runs").chmod(above)
+    make_private(tmp_path / "runs" / "a", tmp_path / "runs")
+    with replace_when_whole(tmp_path / "runs" / "a" / "more" / "b") as path:
+        path.write_text("secret")
+    with open_to_append(tmp_path / "runs" / "a" / "log") as log:
+        log.write(b"secret")
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "runs").rglob("*")}
+    assert modes == {"a": folder, "more": folder, "calls": file, "b": file, "log": file}
+
+
+def test_a_file_elsewhere_keeps_what_the_process_sets(tmp_path, umask):
+    tmp_path.chmod(0o777)
+    with replace_when_whole(tmp_path / "a") as path:
+        path.write_text("prices")
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o644

@@ -1,11 +1,24 @@
 import json
+import shutil
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from analysis import collect, count_errors, invoke, load_answers, load_jobs, load_manifests, prepare, submit
+from analysis import (
+    add_costs,
+    collect,
+    count_errors,
+    invoke,
+    load_answers,
+    load_jobs,
+    load_manifests,
+    prepare,
+    submit,
+    sum_costs,
+)
 from analysis.errors import RunError
+from analysis.reports.notices import list_notices
 from analysis.runs import collection, is_collected, is_finished, reconcile_run
 from analysis.runs.collection import write_manifests, write_parts
 from analysis.runs.state import read_state
@@ -123,7 +136,7 @@ def test_collecting_again_reads_only_the_output_that_changed(emulator, tmp_path,
     written.clear()
     records.clear()
     write_parts(read_state(run))
-    assert (written, records) == ([], [])
+    assert (written, [given[1:] for given, _ in records]) == ([], [("record_id", "job_key")])
 
 
 def test_a_part_that_a_crash_cut_short_is_made_again(sent):
@@ -198,7 +211,7 @@ def test_the_run_folder_contains_the_documented_files(sent):
     collect(sent)
     names = {path.name for path in sent.folder.iterdir() if path.suffix != ".lock"}
     prepared = {"run.json", "calls.parquet", "records.parquet", "files.parquet", "input"}
-    assert names == prepared | {"ledger.jsonl", "output", "outputs", "manifests.parquet"}
+    assert names == prepared | {"ledger.jsonl", "output", "outputs", "manifests.parquet", "parts.json"}
     assert load_manifests(sent.folder / "output")["success_records"].to_list() == [100]
 
 
@@ -283,3 +296,54 @@ def test_records_of_running_jobs_are_missing_with_a_reason(run, set_up_emulator)
     set_up_emulator(seconds={"Scheduled": 3600})
     submit(run, wait=False)
     assert collect(run)["why"][0].startswith("100 missing: job01 has not ended: ")
+
+
+def test_a_job_whose_lines_are_all_lost_does_not_agree_with_its_manifest(set_up_emulator, tmp_path):
+    set_up_emulator(faults={"record-lost": 1.0})
+    run = prepare(make_calls(100), make_prompt(), into=tmp_path / "runs", name="demo")
+    submit(run)
+    collected = collect(run)
+    assert collected.select("missing", "manifest_success", "agrees").row(0) == (100, 100, False)
+    assert any("counts 100 answers and 0 errors, but its lines are 0 answers" in each for each in list_notices(run))
+
+
+def test_what_no_job_of_the_run_wrote_is_named_and_not_counted(sent, emulator):
+    before = collect(sent)
+    (part,) = (sent.folder / "outputs").iterdir()
+    (output,) = (sent.folder / "output").glob("*/*.jsonl.out")
+    shutil.copy(part, part.with_name("copy.parquet"))
+    shutil.copytree(output.parent, sent.folder / "output" / "xyz")
+    assert collect(sent).equals(before)
+    assert len(sent.read_outputs()) == 100
+    assert sum_costs(add_costs(sent.read_outputs()))["outputs"].to_list() == [100]
+    (notice,) = (each for each in list_notices(sent) if "no job of this run" in each)
+    assert notice == (
+        "2 files of output were written by no job of this run, and they are not counted: "
+        f"output/xyz/{output.name}, outputs/copy.parquet."
+    )
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"PAR1 half")])
+def test_a_damaged_part_is_made_again_by_collecting(sent, emulator, damage):
+    collect(sent)
+    (part,) = (sent.folder / "outputs").iterdir()
+    damage(part)
+    with pytest.raises(RunError, match=r"is missing or damaged; call collect\(run\), which makes it again"):
+        load_answers(sent)
+    collect(sent)
+    assert load_answers(sent)["error_kind"].null_count() == 100
+
+
+@pytest.mark.parametrize("name", ["records", "calls", "files"])
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"PAR1 half"), lambda path: path.write_bytes(b"")])
+def test_a_damaged_table_is_an_error_with_a_cure(sent, emulator, name, damage):
+    collect(sent)
+    damage(sent.folder / f"{name}.parquet")
+    with pytest.raises(RunError, match=f"{name}.parquet: is missing or damaged; put the run's folder back"):
+        load_jobs(sent) if name == "files" else load_answers(sent)
+
+
+def test_a_run_that_an_early_version_collected_has_all_parts(sent, emulator):
+    collect(sent)
+    (sent.folder / "parts.json").unlink()
+    assert len(sent.read_outputs()) == 100

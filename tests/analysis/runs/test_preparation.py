@@ -1,5 +1,7 @@
 import json
+import os
 import re
+import stat
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +17,8 @@ from polars.testing import assert_frame_equal
 from analysis import Prompt, invoke, list_runs, load_jobs, open_run, prepare
 from analysis.errors import CallsError, PromptError, QuotaError, RunError
 from analysis.runs import preparation
+
+from .conftest import make_calls
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
 NOVA = "us.amazon.nova-micro-v1:0"
@@ -337,3 +341,22 @@ def test_the_error_for_a_lone_surrogate_gives_its_call(tmp_path):
 def test_ids_that_pandas_made_floats_become_whole_numbers(tmp_path):
     calls = CALLS.with_columns(call_id=pl.Series([1.0, 2.0, 3.0]))
     assert prepare(calls, make_prompt(), into=tmp_path).read_calls()["call_id"].to_list() == ["1", "2", "3"]
+
+
+def test_the_folder_of_a_run_is_its_user_s_alone(tmp_path):
+    before = os.umask(0o022)
+    try:
+        run = prepare(make_calls(3), make_prompt(), into=tmp_path / "runs", name="demo")
+    finally:
+        os.umask(before)
+    modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in [run.folder, *run.folder.rglob("*")]}
+    assert modes == {(True, 0o700), (False, 0o600)}
+
+
+def test_the_draft_of_a_killed_process_is_deleted_by_the_next_prepare(tmp_path):
+    draft = tmp_path / "runs" / ".demo-a1b2c3.draft"
+    draft.mkdir(parents=True)
+    (draft / "draft.lock").touch()
+    (draft / "calls.parquet").write_bytes(b"secret")
+    run = prepare(make_calls(3), make_prompt(), into=tmp_path / "runs", name="demo")
+    assert list((tmp_path / "runs").iterdir()) == [run.folder]
