@@ -21,15 +21,18 @@ What a reader must know beside numbers that are right as such is a warning, Comp
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import islice
 
 # Modules of an extra that the package imports, or that a kernel of its notebooks needs.
 EXTRAS = {"notebooks": ("ipykernel", "matplotlib", "nbconvert", "nbformat", "pandas", "papermill")}
 # What a terminal obeys (all controls but tab and line feed), line ends that only some programs know, and what reorders
 # the text around it: Unicode Standard Annex 9, "Directional Formatting Characters".
 CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+# A name that is longer is a text: the first line of a table without a header, or a transcript given as an id.
+NAME_CHARS = 80
 # No terminal can be sent a half of a surrogate pair, which stands for a byte in the name of a file.
 CONTROL = re.compile(f"[{CONTROLS}\ud800-\udfff]")
 
@@ -114,6 +117,19 @@ def escape_controls(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def show_names(names: Iterable[object], *, most: int = 20) -> str:
+    """Format the first of some names for a message; a long one is not quoted, since it may be a transcript."""
+    remaining = iter(names)
+    shown = [show_name(name) for name in islice(remaining, most)]
+    return ", ".join(shown) + (", ..." if next(remaining, None) is not None else "")
+
+
+def show_name(name: object) -> str:
+    """Format an id or the name of a column for a message, on one line."""
+    text = escape_controls(str(name)).replace("\n", r"\n")
+    return text if len(text) <= NAME_CHARS else f"a text of {len(text):,} characters"
 
 
 @contextmanager

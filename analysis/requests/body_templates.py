@@ -22,6 +22,8 @@ PROBES = (
     "what the call says",
     " \r\n\t<|eot_id|><|eot|></s>[INST]<<SYS>>[/INST]<\uff5cUser\uff5c>\n\nHuman: {{ É }} <b>&amp;</b> \\ \"'\0🙂\n ",
 )
+# Of a text with several columns: {{ transcript }} a thousand times would be read as often into memory.
+MOST_BYTES = 100_000_000
 # All but Python's white space; a regular expression's lacks the first four.
 WORDS = r"[^\x1c-\x1f\s]"
 
@@ -87,6 +89,9 @@ class ColumnValues:
         values, digests, value_bytes, text_bytes = zip(*columns, strict=True)
         together = [hashlib.sha256(b"".join(of_call)).digest() for of_call in zip(*digests, strict=True)]
         sums = [list(map(sum, zip(*sizes, strict=True))) for sizes in (value_bytes, text_bytes)]
+        if (longest := max(sums[0], default=0)) > MOST_BYTES:
+            reason = f"{len(self.names):,} variables make a text of {longest:,} bytes for one call"
+            raise PromptError("prompts", reason, "write each column once in a template")
         return BodyValues(tuple(places for (places,) in values), together, *sums)
 
 

@@ -204,12 +204,19 @@ def test_missing_and_blank_values_and_those_that_str_writes_otherwise_are_counte
     assert count_columns(frame) == {"text": ColumnCounts(1, 2, 0), "day": ColumnCounts(3, 0, 4), "n": ColumnCounts()}
 
 
+def test_a_text_that_a_template_repeats_beyond_measure_is_refused(tmp_path):
+    calls = pl.DataFrame({"call_id": ["c1"], "transcript": ["x" * 100_001]})
+    prompt = Prompt(name="a", model_id=HAIKU, template="{{ transcript }}" * 1000)
+    with pytest.raises(PromptError, match="1,000 variables make a text of 100,001,000 bytes for one call; write each"):
+        write(calls, [prompt], tmp_path)
+
+
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
         ("{{ transcrip }}", "no variable 'transcrip'; a template can use call_id, transcript, mood"),
-        ("{{ transcript }} {{ mood }}", "the template fails on call 'c2': a value is missing"),
-        ("{{ range }}{{ self }}{{ transcrip }}", "no variable 'transcrip'"),
+        ("{{ transcript }} {{ mood }}", "the template fails on call 'c2', line 1: a value is missing"),
+        ("{{ range(1)|list }}{{ self }}{{ transcrip }}", "no variable 'transcrip'"),
     ],
 )
 def test_a_template_that_does_not_fit_is_refused_by_the_name_of_what_is_missing(tmp_path, template, reason):

@@ -1,0 +1,132 @@
+"""Prompt files: Markdown with a header between `---` lines."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from analysis.errors import PromptError
+from analysis.prompts.prompt import HEADER_KEYS, MOST_DEPTH, MOST_FIELDS, Prompt
+
+MOST_BYTES = 10_000_000  # of a prompt file; a million tokens are about four million
+HEADER = re.compile(r"\A---\n(.*?)\n---[ \t]*\n(.*)\Z", re.DOTALL)
+PARTS = re.compile(
+    r"\A\s*(?:# System[ \t]*\n(?P<system>.*?)^)?# User[ \t]*\n(?P<template>.*)\Z", re.DOTALL | re.MULTILINE
+)
+
+
+def read_prompts(where: str | Path | Iterable[str | Path]) -> list[Prompt]:
+    """Read prompt files.
+
+    Parameters
+    ----------
+    where
+        A file, a folder (its `*.md` files by name), or several of these.
+
+    Returns
+    -------
+    prompts
+        In the order given.
+
+    Raises
+    ------
+    PromptError
+        There is no file, a header is invalid, or two prompts have one name; the error names the file.
+    """
+    places = [where] if isinstance(where, str | Path) else list(where)
+    files = [file for place in places for file in list_prompt_files(Path(place))]
+    prompts = [read_prompt(file) for file in files]
+    names = [prompt.name for prompt in prompts]
+    for file, name in zip(files, names, strict=True):
+        if names.count(name) > 1:
+            raise PromptError(file, f"the name {name!r} is used by {names.count(name)} prompts", "give each its own")
+    return prompts
+
+
+def list_prompt_files(place: Path) -> list[Path]:
+    """List the prompt files of a folder, or the one file."""
+    try:
+        # Not by glob, which passes over a folder that it may not read.
+        files = sorted(file for file in place.iterdir() if file.match("*.md")) if place.is_dir() else [place]
+    except (OSError, ValueError) as error:
+        raise PromptError(place, f"cannot be read ({error})") from error
+    if not files:
+        raise PromptError(place, "no prompt files", "put .md files there")
+    return files
+
+
+def read_text(file: Path) -> str:
+    """Read the text of a prompt file, without the byte order mark that editors on Windows put in front."""
+    try:
+        about = file.stat()
+        if not stat.S_ISREG(about.st_mode):
+            # A prompt is read again by every step of a run, and its file's name is its name.
+            raise PromptError(file, "not a file but a pipe, a device or a folder", "save the prompt as a .md file")
+        if about.st_size > MOST_BYTES:
+            raise PromptError(file, f"has {about.st_size:,} bytes", f"a prompt file has at most {MOST_BYTES:,}")
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise PromptError(file, f"cannot be read ({error})") from error
+
+
+def read_prompt(file: Path) -> Prompt:
+    """Read one prompt file: a header between `---` lines, then `# System` (may be left out) and `# User`."""
+    text = read_text(file)
+    header = HEADER.match(text)
+    parts = PARTS.match(header[2]) if header else None
+    if not header or not parts:
+        raise PromptError(file, "not a prompt file", "write a header between '---' lines, '# System', then '# User'")
+    try:
+        check_yaml(header[1])
+        fields = msgspec.yaml.decode(header[1], type=dict[str, Any])
+        check_header(fields)
+        texts = {"system": (parts["system"] or "").strip(), "template": parts["template"].strip()}
+        return msgspec.convert({"name": file.stem} | fields | texts, Prompt)
+    except (msgspec.MsgspecError, ValueError) as error:  # a date such as 2026-13-45 is a ValueError
+        raise PromptError(file, str(error), f"the header can have {', '.join(HEADER_KEYS)}") from error
+    except PromptError as error:
+        raise PromptError(file, error.reason, error.cure) from error
+
+
+def check_header(fields: Mapping[str, Any]) -> None:
+    """Raise an error for a text in the header, which the one below the header would replace without notice."""
+    for field, title in {"system": "# System", "template": "# User"}.items():
+        if field in fields:
+            raise PromptError("header", f"{field!r} is not a field of the header", f"write it under '{title}'")
+
+
+def check_yaml(text: str) -> None:
+    """Raise an error for a header whose anchors and aliases stand for very many values, or that is nested very deeply.
+
+    Ten aliases of ten aliases, nine times over, are a few lines and a billion values. Counted here as they are parsed,
+    before any is made.
+    """
+    import yaml  # type: ignore[import-untyped]
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    sizes: dict[str, int] = {}
+    open_nodes: list[tuple[str | None, int]] = []
+    total = 0
+    try:
+        for event in yaml.parse(text, Loader=loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_nodes.append((event.anchor, total))
+            if isinstance(event, yaml.CollectionEndEvent):
+                anchor, before = open_nodes.pop()
+                sizes |= {anchor: total - before} if anchor else {}
+            elif isinstance(event, yaml.AliasEvent):
+                # Of an anchor that is still open the size is not known: it would hold itself.
+                total += sizes.get(event.anchor, MOST_FIELDS + 1)
+            elif isinstance(event, yaml.NodeEvent):
+                total += 1
+                sizes |= {event.anchor: 1} if event.anchor and isinstance(event, yaml.ScalarEvent) else {}
+            if total > MOST_FIELDS or len(open_nodes) > MOST_DEPTH:
+                reason = f"has more than {MOST_FIELDS:,} values, or is nested more than {MOST_DEPTH} deep"
+                raise PromptError("header", reason, "write less, with fewer aliases (*) and brackets")
+    except yaml.YAMLError:
+        return  # said by the decoder, with the line

@@ -1,0 +1,160 @@
+"""A prompt, and the text that it renders for a call."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from analysis.errors import AnalysisError, PromptError, show_name, show_names
+from analysis.prompts.templates import (
+    TemplateError,
+    UnknownVariableError,
+    compile_text,
+    find_variables,
+    render_text,
+)
+from analysis.surrogates import has_lone_surrogates
+
+MOST_SAMPLES = 1000
+MOST_TOKENS = 10**9  # of an answer; more than any model has, and sums of many fit 64 bits
+MOST_FIELDS = 10_000  # values in additional_fields, each as often as it occurs
+MOST_DEPTH = 32
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model is asked about each call, and with which parameters.
+
+    Attributes
+    ----------
+    name
+        The name of the variant: lower-case letters, digits and `-`, at most 40 characters.
+    model_id
+        The id of a foundation model or inference profile, as Bedrock spells it.
+    template
+        The user's text as a jinja2 template; it can use `{{ transcript }}` and every other column of a call.
+    system
+        The system text; sent unchanged.
+    invocation_type
+        `InvokeModel` (the model's own request format) or `Converse` (one format for all models).
+    max_tokens
+        The most tokens an answer may have.
+    temperature, top_p, top_k
+        Sampling parameters; not sent when None, and refused by newer models.
+    stop_sequences
+        Texts at which an answer ends.
+    samples
+        The number of answers to the same call.
+    repeat
+        1; a higher number gives every record another id, so that what has been answered is asked again.
+    additional_fields
+        Further fields of the request body, as the model names them.
+    """
+
+    name: str
+    model_id: str
+    template: str
+    system: str = ""
+    invocation_type: Literal["InvokeModel", "Converse"] = "InvokeModel"
+    max_tokens: int = 1024
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop_sequences: tuple[str, ...] = ()
+    samples: int = 1
+    repeat: int = 1
+    additional_fields: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "the prompt's name")
+        if not self.template.strip():
+            raise PromptError(
+                self.name, "the template is empty", "write the text for the model, with {{ transcript }} in it"
+            )
+        if not (1 <= self.max_tokens <= MOST_TOKENS and 1 <= self.samples <= MOST_SAMPLES):
+            reason = f"max_tokens must be 1 to {MOST_TOKENS:,}, samples 1 to {MOST_SAMPLES}"
+            raise PromptError(self.name, reason)
+        if not 1 <= self.repeat <= MOST_TOKENS:
+            raise PromptError(self.name, f"repeat is {self.repeat}", "write 1, or a higher number to ask again")
+        if any(map(has_lone_surrogates, (self.template, self.system, self.model_id, *self.stop_sequences))):
+            raise PromptError(self.name, "a text has half of a surrogate pair, which is not a character", "remove it")
+        check_json(self.name, self.additional_fields)
+        try:
+            compile_text(self.template)
+        except TemplateError as error:
+            raise PromptError(self.name, str(error)) from error.__cause__
+
+
+HEADER_KEYS = [name for name in Prompt.__struct_fields__ if name not in {"system", "template"}]
+
+
+def check_name(name: str, of_what: str, *, error: type[AnalysisError] = PromptError) -> None:
+    """Raise an error for a name that job names and S3 keys do not allow."""
+    if not NAME.fullmatch(name):
+        cure = "use at most 40 lower-case letters, digits and '-', beginning with a letter or digit"
+        raise error(of_what, f"{name!r} cannot be used in job names and S3 keys", cure)
+
+
+def check_template(prompt: Prompt) -> None:
+    """Raise an error for a template that makes the same text of every call.
+
+    Raises
+    ------
+    PromptError
+        The template uses no column of a call, as when `{{ transcript }}` is misspelt `{ transcript }`.
+    """
+    if not find_variables(prompt.template):
+        reason = "the template uses no column of a call, so every call would get the same request"
+        raise PromptError(prompt.name, reason, "write {{ transcript }} where the transcript belongs")
+
+
+def check_json(name: str, fields: Mapping[str, Any]) -> None:
+    """Raise an error for fields that JSON cannot hold, or that have more values than a request could."""
+    inside: list[tuple[Any, int]] = [(fields, 0)]
+    for _ in range(MOST_FIELDS):
+        if not inside:
+            return
+        value, depth = inside.pop()
+        if depth > MOST_DEPTH:
+            raise PromptError(name, f"additional_fields are nested more than {MOST_DEPTH} deep", "nest them less")
+        if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+            inside += [(child, depth + 1) for child in value.values()]
+        elif isinstance(value, list | tuple):
+            inside += [(child, depth + 1) for child in value]
+        elif not is_json(value):
+            cure = "write texts, numbers, true, false, lists and objects; a date in quotes"
+            raise PromptError(name, f"additional_fields have a {type(value).__name__}, which JSON cannot hold", cure)
+    raise PromptError(name, f"additional_fields have more than {MOST_FIELDS:,} values", "send fewer")
+
+
+def is_json(value: Any) -> bool:
+    """Return whether a value that holds no others is one of JSON, within 64 bits."""
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**64
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or (isinstance(value, str) and not has_lone_surrogates(value))
+
+
+def render(prompt: Prompt, call: Mapping[str, Any]) -> str:
+    """Render the user's text for one call.
+
+    Values of the call are inserted unchanged: braces, tags and quotes in a transcript are not interpreted.
+
+    Raises
+    ------
+    PromptError
+        The template uses a variable that the call does not have, and the error lists those that it has; or it fails on
+        this call, or would not end. No error quotes the call.
+    """
+    try:
+        return render_text(prompt.template, call)
+    except UnknownVariableError as error:
+        raise PromptError(prompt.name, str(error), f"a template can use {show_names(call)}") from None
+    except TemplateError as error:
+        call_id = show_name(call.get("call_id"))
+        raise PromptError(prompt.name, f"the template fails on call {call_id!r}, {error}") from None
