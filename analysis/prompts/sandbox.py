@@ -54,7 +54,8 @@ class Work:
         """Count one step that makes some characters."""
         self.left -= chars + STEP
         self.turns += 1
-        if self.left < 0 or (self.turns % LOOKS == 0 and time.thread_time() > self.end_s):
+        if self.left < 0 or chars > MOST_CHARS or (self.turns % LOOKS == 0 and time.thread_time() > self.end_s):
+            check_size(chars)
             raise TemplateLimitError("it does not come to an end: loop over less, or join less text")
 
 
@@ -153,13 +154,13 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def checked(self, _: Context, value: Any) -> Any:
         """Return what a filter is given; raise for a function, whose text is an address."""
-        if callable(value) and not isinstance(value, Undefined):
+        if type(value) is not str and callable(value) and not isinstance(value, Undefined):
             check_written(value)
         return value
 
     def measured(self, context: Context, value: Any) -> Any:
         """Count the size of a value, and return it."""
-        find_work(context).spend(measure(value))
+        context.parent[WORK].spend(len(value) if type(value) is str else measure(value))
         return value
 
     def count_turns(self, context: Context, values: Iterable[Any], chars: int = 0) -> Iterator[Any]:
@@ -223,6 +224,9 @@ def find_work(context: Context) -> Work:
 @pass_context
 def finish(context: Context, value: Any) -> Any:
     """Return a value that is to be written; raise for one that has no text of its own."""
+    if type(value) is str:  # nearly every value
+        context.parent[WORK].spend(len(value))
+        return value
     if value is None:
         raise TemplateLimitError('a value is missing; write {{ name or "not known" }} where it can be missing')
     if not isinstance(value, Undefined):
