@@ -14,8 +14,9 @@ from pathlib import Path
 import s3transfer.manager  # noqa: F401 (outside the clock, as all imports are)
 from measuring import cpu_seconds, peak_bytes
 
+from analysis.aws.downloads import fetch_files
 from analysis.aws.session import make_client, open_session
-from analysis.aws.storage import fetch_files, list_files, parse_s3_uri, put_file
+from analysis.aws.storage import list_files, parse_s3_uri, put_file
 
 BLOCK_BYTES = 1 << 20
 

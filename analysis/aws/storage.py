@@ -5,54 +5,19 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from analysis.aws.session import CONNECTIONS, NETWORK_ERRORS, make_client, open_session
+from analysis.aws.cures import NOTHING, s3_errors
+from analysis.aws.session import make_client, open_session
 from analysis.errors import StorageError
-from analysis.files import name_unfinished, replace_when_whole
+from analysis.files import replace_when_whole
 
 if TYPE_CHECKING:
-    from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import GetObjectRequestTypeDef, ObjectTypeDef
-
-CONNECTION_ERRORS = (ConnectionError, TimeoutError)
-AT_ONCE = CONNECTIONS
-RANGE_BYTES = 16 * 2**20
-BLOCK_BYTES = 2**20
-FILES_TOGETHER = 1_000
-MOST_READS = 10
-AGAIN = "check the network, then run it again: files that were downloaded are kept"
-SIGN_IN = "sign in to AWS again (`aws sso login`, `aws configure`), or work on the emulator"
-ALLOW = "the profile needs s3:ListBucket on the bucket, s3:GetObject and s3:PutObject on its objects, and its KMS key"
-NOTHING = "check the spelling, upper and lower case included"
-# S3 answers a HEAD with a status and no code.
-CURES = {
-    "NoSuchBucket": ("no such bucket", "check the spelling and the account of the profile"),
-    "InvalidBucketName": ("not a bucket's name", "write s3://bucket/key"),
-    "NoSuchKey": ("no such object", NOTHING),
-    "404": ("no such object", NOTHING),
-    "AccessDenied": ("access denied", ALLOW),
-    "403": ("access denied", ALLOW),
-    "PreconditionFailed": ("the object changed since it was listed", "list and fetch it again"),
-    "IncompleteReadError": ("the connection breaks off repeatedly", AGAIN),
-    "ResponseStreamingError": ("the connection breaks off repeatedly", AGAIN),
-    "ReadTimeoutError": ("S3 stops responding repeatedly", AGAIN),
-    "FlexibleChecksumError": ("the downloaded bytes do not match their checksum", AGAIN),
-    "ExpiredToken": ("the credentials have expired", SIGN_IN),
-    "InvalidAccessKeyId": ("AWS does not know the access key", SIGN_IN),
-    "SignatureDoesNotMatch": ("the secret key does not belong to the access key", SIGN_IN),
-    "NoCredentialsError": ("no AWS credentials", SIGN_IN),
-    "TokenRetrievalError": ("the credentials have expired", SIGN_IN),
-    "SSOTokenLoadError": ("not signed in", SIGN_IN),
-    "UnauthorizedSSOTokenError": ("the credentials have expired", SIGN_IN),
-    "EndpointConnectionError": ("S3 cannot be reached", "check the network, the region and AWS_ENDPOINT_URL"),
-}
+    from types_boto3_s3.type_defs import ObjectTypeDef
 
 
 @dataclass(frozen=True)
@@ -119,30 +84,6 @@ def list_entries(uri: str, s3: S3Client) -> list[ObjectTypeDef]:
     with s3_errors(uri):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
         return [entry for page in pages for entry in page.get("Contents", [])]
-
-
-def fetch_file(file: StoredFile, into: str | Path, *, s3: S3Client | None = None) -> Path:
-    """Return the path of a local copy of one listed file; see `fetch_files`."""
-    return fetch_files([file], into, s3=s3)[0]
-
-
-def fetch_files(files: Sequence[StoredFile], into: str | Path, *, s3: S3Client | None = None) -> list[Path]:
-    """Download listed objects and return a local path for every listed file.
-
-    A local file stays where it is. An object is downloaded to its name below the folder `into`, many at once, large
-    ones in ranges; one that is there already, with the same size and time, is kept. A file appears under its name
-    when it is complete.
-
-    Raises
-    ------
-    StorageError
-        An object is gone or cannot be read.
-    """
-    paths = [target_path(file, Path(into)) for file in files]
-    missing = [(file, path) for file, path in zip(files, paths, strict=True) if not is_same(file, path)]
-    if missing:
-        download(missing, need_client(missing[0][0].uri, s3))
-    return paths
 
 
 def put_file(path: str | Path, uri: str | Path, *, s3: S3Client | None = None) -> None:
@@ -259,93 +200,6 @@ def stored_object(bucket: str, entry: ObjectTypeDef, prefix: str) -> StoredFile:
     return StoredFile(f"s3://{bucket}/{entry['Key']}", name, entry["Size"], modified_s, entry["ETag"])
 
 
-def target_path(file: StoredFile, into: Path) -> Path:
-    """Return the local path that a file has, or will have once it is downloaded."""
-    if not is_s3_uri(file.uri):
-        return Path(file.uri)
-    # A key may contain "..", which would write outside of the folder.
-    if {"", ".", ".."} & set(file.name.split("/")):
-        raise StorageError(file.uri, "the key has an empty part, '.' or '..', which no file can have", "rename it")
-    return into / file.name
-
-
-def is_same(file: StoredFile, path: Path) -> bool:
-    """Return whether a local copy of the same size and time exists."""
-    if not is_s3_uri(file.uri):
-        return True
-    stat = path.stat() if path.is_file() else None
-    # S3 gives times in whole seconds.
-    return stat is not None and stat.st_size == file.bytes and int(stat.st_mtime) == int(file.modified_s)
-
-
-def download(files: Sequence[tuple[StoredFile, Path]], s3: S3Client) -> None:
-    """Download objects in ranges, many at once; each is renamed to its path when it is complete."""
-    with s3_errors(files[0][0].uri), ThreadPoolExecutor(AT_ONCE) as pool:
-        # Every queued range takes memory, so a million files are queued some at a time.
-        for first in range(0, len(files), FILES_TOGETHER):
-            download_together(files[first : first + FILES_TOGETHER], s3, pool)
-
-
-def download_together(files: Sequence[tuple[StoredFile, Path]], s3: S3Client, pool: ThreadPoolExecutor) -> None:
-    """Download some files; when one fails, those that are not complete are deleted."""
-    parts = [name_unfinished(path) for _, path in files]
-    try:
-        started = [start_part(file, part, s3, pool) for (file, _), part in zip(files, parts, strict=True)]
-        for (file, path), part, ranges in zip(files, parts, started, strict=True):
-            for each in ranges:
-                each.result()
-            os.utime(part, (file.modified_s, file.modified_s))
-            # Not flushed, since S3 has the object: a file that a crash cut short has another size and is fetched again.
-            part.replace(path)
-    except BaseException:
-        pool.shutdown(cancel_futures=True)
-        for part in parts:
-            with suppress(OSError):
-                part.unlink()
-        raise
-
-
-def start_part(file: StoredFile, part: Path, s3: S3Client, pool: ThreadPoolExecutor) -> list[Future[None]]:
-    """Create the temporary file of an object and queue the download of all its ranges."""
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_bytes(b"")  # each range opens it by "r+b", which creates nothing
-    starts = range(0, file.bytes or 1, RANGE_BYTES)
-    return [pool.submit(fetch_range, file, part, start, s3) for start in starts]
-
-
-def fetch_range(file: StoredFile, part: Path, start: int, s3: S3Client) -> None:
-    """Download one range of an object to its place in a file, and retry when the connection breaks off."""
-    from botocore.exceptions import FlexibleChecksumError
-
-    bucket, key = parse_s3_uri(file.uri)
-    end = min(start + RANGE_BYTES, file.bytes)
-    request: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": key, "IfMatch": file.etag}
-    # botocore checks the checksum of a whole object; a range has none.
-    if end - start < file.bytes:
-        request["Range"] = f"bytes={start}-{end - 1}"
-    with s3_errors(file.uri):
-        for tries_left in reversed(range(MOST_READS)):
-            body = s3.get_object(**request)["Body"]
-            try:
-                write_range(body, part, start, end)
-                break
-            except (*NETWORK_ERRORS, *CONNECTION_ERRORS, FlexibleChecksumError):
-                if not tries_left:
-                    raise
-
-
-def write_range(body: StreamingBody, part: Path, start: int, end: int) -> None:
-    """Write a response's body to its place in a file, a block at a time."""
-    from botocore.exceptions import IncompleteReadError
-
-    with part.open("r+b", buffering=0) as copy:
-        copy.seek(start)
-        for block in body.iter_chunks(BLOCK_BYTES):
-            copy.write(block)
-        if copy.tell() != end:
-            raise IncompleteReadError(actual_bytes=copy.tell() - start, expected_bytes=end - start)
-
-
 def upload(path: str | Path, uri: str, s3: S3Client) -> None:
     """Upload a file, in parts when it is large."""
     from boto3.s3.transfer import TransferConfig, create_transfer_manager
@@ -371,19 +225,3 @@ def need_client(uri: str, s3: S3Client | None) -> S3Client:
     if s3 is None:
         raise StorageError(uri, "an S3 address needs a client", "give s3=, from boto3.Session(...).client('s3')")
     return s3
-
-
-@contextmanager
-def s3_errors(uri: str) -> Iterator[None]:
-    """Convert errors of S3, the network and the local disk to a StorageError with a cure."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except (BotoCoreError, ClientError, *CONNECTION_ERRORS) as error:
-        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-        reason, cure = CURES.get(code, (str(error), ""))
-        raise StorageError(uri, reason, cure) from error
-    except OSError as error:
-        reason = f"the local copy cannot be read or written ({error.strerror})"
-        raise StorageError(uri, reason, "check free space and permissions of its folder") from error

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from analysis.aws.storage import StoredFile, fetch_files, list_files, open_s3
+from analysis.aws.downloads import fetch_files
+from analysis.aws.storage import StoredFile, list_files, open_s3
 from analysis.families.family import Count
 from analysis.outputs import MANIFEST, find_job_id
 

@@ -24,7 +24,8 @@ from typing import IO, TYPE_CHECKING, cast
 import msgspec
 import polars as pl
 
-from analysis.aws.storage import StoredFile, fetch_files
+from analysis.aws.downloads import fetch_files
+from analysis.aws.storage import StoredFile
 from analysis.outputs.frames import ALL, gather_frames, read_frames
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import polars as pl
 
-from analysis.aws.storage import fetch_files, list_prefix
+from analysis.aws.downloads import fetch_files
+from analysis.aws.storage import list_prefix
 from analysis.files import flush_folder, flush_path, make_folder, share_like_folder
 from analysis.jobs.batch import PlannedJob
 from analysis.jobs.ledger import JobState, Ledger

@@ -12,7 +12,8 @@ import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoDataFrameT
 
-from analysis.aws.storage import fetch_files, list_files, open_s3
+from analysis.aws.downloads import fetch_files
+from analysis.aws.storage import list_files, open_s3
 from analysis.errors import CallsError, StorageError
 from analysis.transcripts.data_automation import CUSTOM
 from analysis.transcripts.documents import read_documents

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import polars as pl
@@ -52,6 +53,27 @@ def test_every_answer_is_joined_to_its_call(sent):
     answers = load_answers(sent)
     assert answers["call_id"].to_list() == [f"c{index}" for index in range(100)]
     assert all(f"Line {call_id[1:]} " in text for call_id, text in answers.select("call_id", "text").rows())
+
+
+def test_a_damaged_copy_of_the_output_is_downloaded_again_and_nothing_is_lost(sent):
+    collect(sent)
+    (copy,) = (sent.folder / "output").rglob("*.jsonl.out")
+    stat, content = copy.stat(), copy.read_bytes()
+    copy.write_bytes(b"#" * 1000 + content[1000:])
+    os.utime(copy, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    for part in (sent.folder / "outputs").iterdir():
+        part.unlink()
+    assert read_counts(sent) == (100, 100, 0, 0, 0, 0, True)
+    assert copy.read_bytes() == content
+
+
+def test_a_part_that_was_made_of_a_damaged_copy_is_made_again(sent):
+    collect(sent)
+    (copy,) = (sent.folder / "output").rglob("*.jsonl.out")
+    copy.write_bytes(b"#" * 1000 + copy.read_bytes()[1000:])
+    write_parts(read_state(sent))
+    assert load_answers(sent)["text"].null_count() > 0
+    assert read_counts(sent) == (100, 100, 0, 0, 0, 0, True)
 
 
 def test_a_lost_line_is_a_missing_answer(sent, stored):

@@ -1,0 +1,111 @@
+"""Local copies of objects, and the notes on them by which a damaged one is found without reading the whole ones."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from analysis.files import replace_when_whole
+
+NOTES = ".copies.json"
+BLOCK_BYTES = 2**20
+# The clock of a file system may move in steps as long as this: a file that was changed less than one step before it
+# was noted can be changed once more and show the same time.
+STEP_NS = 20_000_000
+
+
+class Copy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a local copy was when it was last read and compared.
+
+    Attributes
+    ----------
+    etag
+        S3's identifier of the object.
+    computed
+        The ETag that the content has by S3's rule; where S3 gives another, as for an object under a KMS key, what was
+        downloaded is known by this one.
+    part_bytes
+        The size of a part, by which `computed` was reckoned; None for an object in one piece.
+    bytes, modified_ns, changed_ns, inode
+        Of the file. No program sets `changed_ns`: it moves with each change of content, name or times.
+    noted_ns
+        When this was noted, in nanoseconds since 1970.
+    """
+
+    etag: str
+    computed: str
+    part_bytes: int | None
+    bytes: int
+    modified_ns: int
+    changed_ns: int
+    inode: int
+    noted_ns: int
+
+    def is_unchanged(self, stat: os.stat_result) -> bool:
+        """Whether a file cannot have changed since it was noted."""
+        noted = (self.bytes, self.modified_ns, self.changed_ns, self.inode)
+        is_same = noted == (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+        return is_same and self.changed_ns + STEP_NS < self.noted_ns
+
+
+def note_copy(path: Path, etag: str, computed: str, part_bytes: int | None) -> Copy:
+    """Describe a copy whose content has just been read."""
+    stat = path.stat()
+    return Copy(
+        etag=etag,
+        computed=computed,
+        part_bytes=part_bytes,
+        bytes=stat.st_size,
+        modified_ns=stat.st_mtime_ns,
+        changed_ns=stat.st_ctime_ns,
+        inode=stat.st_ino,
+        noted_ns=time.time_ns(),
+    )
+
+
+def read_copies(folder: Path) -> dict[str, Copy]:
+    """Read the notes on the copies in a folder, by name; none where they are missing or damaged."""
+    try:
+        return msgspec.json.decode((folder / NOTES).read_bytes(), type=dict[str, Copy])
+    except (OSError, msgspec.DecodeError, ValueError):
+        return {}
+
+
+def write_copies(folder: Path, copies: Mapping[str, Copy]) -> None:
+    """Write the notes on the copies in a folder; where that cannot be done, the copies are read again next time."""
+    with suppress(OSError), replace_when_whole(folder / NOTES, flush=False) as unfinished:
+        unfinished.write_bytes(msgspec.json.encode(copies))
+
+
+def compute_etag(path: Path, part_bytes: int | None = None) -> str:
+    """Compute the ETag that S3 gives to an object with a file's content, without its quotes.
+
+    The MD5 of the content; of an object that was uploaded in parts the MD5 of their MD5s, and how many they are. Not
+    that of an object under a KMS key or in a directory bucket. Source: Amazon S3 API Reference, "Object".
+    """
+    with path.open("rb") as file:
+        if part_bytes is None:
+            return hashlib.file_digest(file, make_md5).hexdigest()
+        parts = [hash_part(file, part_bytes) for _ in range(0, path.stat().st_size or 1, part_bytes)]
+    return f"{make_md5(b''.join(parts)).hexdigest()}-{len(parts)}"
+
+
+def hash_part(file: BinaryIO, part_bytes: int) -> bytes:
+    """Return the MD5 of the next part of a file."""
+    digest, left = make_md5(), part_bytes
+    while left and (block := file.read(min(left, BLOCK_BYTES))):
+        digest.update(block)
+        left -= len(block)
+    return digest.digest()
+
+
+def make_md5(content: bytes = b"") -> hashlib._Hash:
+    """Start an MD5, which here tells damage and not forgery."""
+    return hashlib.md5(content, usedforsecurity=False)
