@@ -83,7 +83,7 @@ def handle(request: Request, emulator: Emulator) -> Response:
         if fault in REFUSALS:
             raise refusal(fault, request)
         handler = find_handler(resolved)
-        check_target(resolved)
+        check_target(resolved, emulator)
         response = handler(resolved, emulator)
         return apply_response_fault(response, fault, request) if fault else response
     except ServiceError as error:
@@ -119,10 +119,10 @@ def find_handler(request: ResolvedRequest) -> Handler:
     raise ServiceError("UnknownOperationException", f"The emulator has {names}, but no {asked}")
 
 
-def check_target(request: ResolvedRequest) -> None:
+def check_target(request: ResolvedRequest, emulator: Emulator) -> None:
     """Check path, query and headers, before the body is read."""
     if request.service == "s3":
-        bucket_api.check_target(request)
+        bucket_api.check_target(request, emulator)
     elif request.service in BEDROCK_ROUTES:
         check_address(request)
 

@@ -20,6 +20,7 @@ from bedrock_local.files import link_or_copy, write_file, write_json
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import CHUNK_BYTES
 from bedrock_local.s3 import store
+from bedrock_local.s3.encryption import ALGORITHM, KEY
 from bedrock_local.s3.key_paths import key_path
 from bedrock_local.s3.store import ObjectMetadata
 from bedrock_local.settings import Settings
@@ -70,7 +71,9 @@ def update_metadata(folder: Path, job: Job, partial: Path, name: str, make_metad
         path = key_path(store.bucket_folder(folder, bucket), key)
         is_own = path.is_file() and path.samefile(partial)
         if is_own:
-            write_json(store.metadata_path(folder, bucket, key), [make_metadata(path, key)], flush=False)
+            write_json(
+                store.metadata_path(folder, bucket, key), [add_encryption(job, make_metadata(path, key))], flush=False
+            )
         return is_own
 
 
@@ -108,7 +111,17 @@ def publish(folder: Path, job: Job, path: Path, name: str, make_metadata: MakeMe
     bucket, key = output_object(job, name)
     with store.temporary_object(folder) as temporary:
         link_or_copy(path, temporary)
-        store.store_object(folder, bucket, key, temporary=temporary, metadata=make_metadata(temporary, key))
+        metadata = add_encryption(job, make_metadata(temporary, key))
+        store.store_object(folder, bucket, key, temporary=temporary, metadata=metadata)
+
+
+def add_encryption(job: Job, metadata: ObjectMetadata) -> ObjectMetadata:
+    """Add the KMS key that the job's request names to the metadata of an output, whose ETag is then no MD5."""
+    key_id = job.output_config.get("s3EncryptionKeyId")
+    if not key_id:
+        return metadata
+    etag = hashlib.md5(f"{key_id} {metadata.etag}".encode(), usedforsecurity=False).hexdigest()
+    return msgspec.structs.replace(metadata, etag=etag, encryption={ALGORITHM: "aws:kms", KEY: key_id})
 
 
 def output_object(job: Job, name: str) -> tuple[str, str]:

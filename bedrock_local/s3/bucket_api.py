@@ -5,6 +5,7 @@ Source: Amazon S3 API Reference.
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 
 from bedrock_local.emulator import ACCOUNT, Emulator
@@ -12,16 +13,36 @@ from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Response
 from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.timestamps import iso_time
-from bedrock_local.s3 import list_api, multipart_api, store
+from bedrock_local.s3 import list_api, multipart_api, object_api, store
+from bedrock_local.s3.encryption import check_encryption
 from bedrock_local.s3.store import Bucket
 from bedrock_local.s3.xml import read_document, xml_response
 
+ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
-def check_target(request: ResolvedRequest) -> None:
-    """Refuse a version id, as no object here has one, and a key that is too long."""
+
+def check_target(request: ResolvedRequest, emulator: Emulator) -> None:
+    """Refuse a version id, as no object here has one, a key that is too long, and the bucket of another account."""
     if request.query.get("versionId", "null") != "null":
         raise ServiceError("InvalidArgument", "Invalid version id specified")
     store.check_key(request.key)
+    check_encryption(request)
+    check_owner(request.headers.get("x-amz-expected-bucket-owner"), emulator, request.bucket)
+    if "x-amz-copy-source" in request.headers:
+        source, _ = object_api.read_copy_source(request)
+        check_owner(request.headers.get("x-amz-source-expected-bucket-owner"), emulator, source)
+
+
+def check_owner(expected: str | None, emulator: Emulator, bucket: str) -> None:
+    """Refuse a bucket whose owner is not the expected one: "Verifying bucket ownership with bucket owner condition"."""
+    if expected is None:
+        return
+    if not ACCOUNT_ID.fullmatch(expected):
+        reason = "The value of the expected bucket owner parameter must be an AWS account ID"
+        raise ServiceError("InvalidBucketOwnerAWSAccountID", reason, BucketOwner=expected)
+    store.bucket_folder(emulator.folder, bucket)
+    if expected != ACCOUNT:
+        raise ServiceError("AccessDenied", "Access Denied")
 
 
 def list_buckets(request: ResolvedRequest, emulator: Emulator) -> Response:

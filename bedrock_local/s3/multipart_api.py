@@ -24,6 +24,7 @@ from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.timestamps import iso_time
 from bedrock_local.s3 import store
 from bedrock_local.s3.checksums import Received, receive, write_chunks
+from bedrock_local.s3.encryption import encryption_headers, make_etag, read_encryption
 from bedrock_local.s3.list_api import encode_key, read_count
 from bedrock_local.s3.multipart_checksums import check_listed, check_part, check_plan, find_sums
 from bedrock_local.s3.object_api import (
@@ -57,6 +58,8 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
         Of the checksums of its parts, in lower case; empty for none.
     checksum_type
         `COMPOSITE` or `FULL_OBJECT`.
+    encryption
+        As of the object that it becomes.
     """
 
     bucket: str
@@ -66,6 +69,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     user_metadata: dict[str, str] = msgspec.field(name="metadata")
     algorithm: str
     checksum_type: str
+    encryption: dict[str, str] = {}
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,13 +95,14 @@ def create_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
         user_metadata=read_user_metadata(request),
         algorithm=algorithm,
         checksum_type=kind,
+        encryption=read_encryption(request),
     )
     upload_id = secrets.token_hex(16)
     # Uploads and their parts are not flushed: what a power loss takes, a client uploads anew.
     write_json(uploads_folder(emulator.folder) / upload_id / "upload.json", upload, flush=False)
     response = xml_response("InitiateMultipartUploadResult", {"Bucket": bucket, "Key": key, "UploadId": upload_id})
     sums = {"x-amz-checksum-algorithm": algorithm.upper(), "x-amz-checksum-type": kind} if algorithm else {}
-    return Response(200, {**response.headers, **sums}, response.body)
+    return Response(200, {**response.headers, **sums, **encryption_headers(upload.encryption)}, response.body)
 
 
 def upload_part(request: ResolvedRequest, emulator: Emulator) -> Response:
@@ -112,7 +117,7 @@ def upload_part(request: ResolvedRequest, emulator: Emulator) -> Response:
     if is_copy:
         return xml_response("CopyPartResult", {**copy_elements(metadata), **part_checksum_elements(metadata)})
     headers = {k: v for k, v in checksum_headers(metadata).items() if k != "x-amz-checksum-type"}
-    return Response(200, {"etag": f'"{metadata.etag}"', **headers})
+    return Response(200, {"etag": f'"{metadata.etag}"', **headers, **encryption_headers(upload.encryption)})
 
 
 def keep_part(folder: Path, upload: Upload, number: int, received: Received) -> ObjectMetadata:
@@ -145,9 +150,10 @@ def complete_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
         keep_object(request, emulator, path, metadata)
     shutil.rmtree(folder, ignore_errors=True)
     fields = {"Location": f"https://{bucket}.s3.amazonaws.com/{key}", "Bucket": bucket, "Key": key}
-    return xml_response(
+    response = xml_response(
         "CompleteMultipartUploadResult", {**fields, "ETag": f'"{metadata.etag}"', **checksum_elements(metadata)}
     )
+    return Response(200, {**response.headers, **encryption_headers(metadata.encryption)}, response.body)
 
 
 def describe_joined(
@@ -159,12 +165,13 @@ def describe_joined(
     return ObjectMetadata(
         size=received.size,
         modified_ns=received.modified_ns,
-        etag=f"{etag}-{len(parts)}",
+        etag=make_etag(f"{etag}-{len(parts)}", upload.encryption),
         headers=upload.headers,
         user_metadata=upload.user_metadata,
         checksums=find_sums(request, upload.algorithm, upload.checksum_type, parts, received.checksums),
         checksum_type=upload.checksum_type,
         part_sizes=tuple(part.size for part in parts),
+        encryption=upload.encryption,
     )
 
 

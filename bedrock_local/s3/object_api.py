@@ -23,6 +23,7 @@ from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.timestamps import http_time, iso_time
 from bedrock_local.s3 import store
 from bedrock_local.s3.checksums import Received, receive, write_chunks
+from bedrock_local.s3.encryption import encryption_headers, make_etag, read_encryption
 from bedrock_local.s3.store import ObjectMetadata
 from bedrock_local.s3.xml import malformed, read_document, xml_response
 
@@ -41,9 +42,10 @@ def put_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     store.bucket_folder(emulator.folder, request.bucket)
     headers, own = read_kept_headers(request), read_user_metadata(request)
     with store.temporary_object(emulator.folder) as path:
-        metadata = describe_received(receive(request, path), headers, own)
+        metadata = describe_received(receive(request, path), headers, own, read_encryption(request))
         keep_object(request, emulator, path, metadata)
-    return Response(200, {"etag": f'"{metadata.etag}"', **checksum_headers(metadata)})
+    told = encryption_headers(metadata.encryption)
+    return Response(200, {"etag": f'"{metadata.etag}"', **checksum_headers(metadata), **told})
 
 
 def get_object(request: ResolvedRequest, emulator: Emulator) -> Response:
@@ -94,22 +96,24 @@ def copy_object(request: ResolvedRequest, emulator: Emulator) -> Response:
             raise ServiceError("InvalidRequest", reason)
         received = write_chunks(iter(stream), path, set(old.checksums))
         of_copy = (headers, own) if is_replaced else (old.headers, old.user_metadata)
-        metadata = describe_received(received, *of_copy)
+        metadata = describe_received(received, *of_copy, read_encryption(request))
         keep_object(request, emulator, path, metadata)
-    return xml_response("CopyObjectResult", {**copy_elements(metadata), **checksum_elements(metadata)})
+    response = xml_response("CopyObjectResult", {**copy_elements(metadata), **checksum_elements(metadata)})
+    return Response(200, {**response.headers, **encryption_headers(metadata.encryption)}, response.body)
 
 
 def describe_received(
-    received: Received, headers: Mapping[str, str], user_metadata: Mapping[str, str]
+    received: Received, headers: Mapping[str, str], user_metadata: Mapping[str, str], encryption: Mapping[str, str]
 ) -> ObjectMetadata:
     """Return the metadata of an object that was uploaded in one piece."""
     return ObjectMetadata(
         size=received.size,
         modified_ns=received.modified_ns,
-        etag=received.etag,
+        etag=make_etag(received.etag, encryption),
         headers=headers,
         user_metadata=user_metadata,
         checksums=received.checksums,
+        encryption=encryption,
     )
 
 
@@ -296,6 +300,7 @@ def object_headers(request: Request, metadata: ObjectMetadata) -> dict[str, str]
         "content-type": "binary/octet-stream",
         "etag": f'"{metadata.etag}"',
         "last-modified": http_time(metadata.modified_ns / 1e9),
+        **encryption_headers(metadata.encryption),
     }
     headers |= metadata.headers
     headers |= {META + name: value for name, value in metadata.user_metadata.items()}

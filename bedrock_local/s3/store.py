@@ -47,6 +47,8 @@ class ObjectMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         `FULL_OBJECT` or `COMPOSITE`.
     part_sizes
         Bytes of each part of an object that was uploaded in parts.
+    encryption
+        The headers that name its KMS key; empty for S3's own keys.
     inode
         Of a file to which a job appends: bytes beyond `size` do not belong to the object yet.
     """
@@ -59,6 +61,7 @@ class ObjectMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     checksums: Mapping[str, str] = {}
     checksum_type: str = "FULL_OBJECT"
     part_sizes: tuple[int, ...] = ()
+    encryption: Mapping[str, str] = {}
     inode: int | None = None
 
 

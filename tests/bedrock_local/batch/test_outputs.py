@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from itertools import pairwise
@@ -239,3 +240,14 @@ def test_files_are_answered_side_by_side(running, record, clock):
     clock.move(50)
     job = jobs.get(arn)
     assert len(jobs.outputs(job)) + len(jobs.outputs(job, "deep/more.jsonl.out")) == 100
+
+
+def test_outputs_are_under_the_key_that_the_job_names(jobs, record):
+    key = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+    config = {"s3OutputDataConfig": {"s3Uri": "s3://calls/out/", "s3EncryptionKeyId": key}}
+    job = jobs.run([record(1)], outputDataConfig=config)
+    for name in jobs.names(job):
+        got = jobs.s3.get_object(Bucket="calls", Key=f"out/{job['jobArn'][-12:]}/{name}")
+        assert (got["ServerSideEncryption"], got["SSEKMSKeyId"]) == ("aws:kms", key)
+        content = got["Body"].read()
+        assert got["ETag"] != f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
