@@ -95,7 +95,9 @@ def explain_refusal(response: Mapping[str, Any]) -> tuple[str, str]:
         return f"the bucket is in region {region}", f"give region={region!r}: jobs and bucket need the same"
     if code.startswith("KMS."):
         return f"its KMS key cannot be used ({code}: {message})", "check kms_key_id, and the caller's rights on the key"
-    return CURES.get(code, (f"{code}: {message}" if code else message, ""))
+    reason, cure = CURES.get(code, (f"{code}: {message}" if code else message, ""))
+    # S3 may say who lacks which right, on the bucket or on its key.
+    return (f"{reason}: {message}" if "not authorized" in message and message not in reason else reason), cure
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     ConnectTimeoutError,
     CredentialRetrievalError,
@@ -108,6 +109,19 @@ def emulator_folder() -> Path:
 def find_region(profile: str, region: str) -> str:
     """Return `region`, or where it is empty the profile's or the environment's; empty where none is configured."""
     return region or str(open_session(profile).region_name or "")
+
+
+def find_account_id(session: boto3.Session) -> str:
+    """Ask STS for the number of the caller's account; empty where that is denied or cannot be asked."""
+    from botocore.config import Config
+
+    # Some networks reach S3 and Bedrock and not STS: a run does without, after some seconds.
+    config = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=5, read_timeout=5)
+    try:
+        return session.client("sts", config=config).get_caller_identity()["Account"]
+    # What is wrong with credentials or region is said by the request that needs them.
+    except (BotoCoreError, ClientError, KeyError):
+        return ""
 
 
 @overload

@@ -5,17 +5,19 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.aws.cures import NOTHING, s3_errors
-from analysis.aws.session import make_client, open_session
+from analysis.aws.session import find_account_id, make_client, open_session
 from analysis.errors import StorageError
 from analysis.files import replace_when_whole
 
 if TYPE_CHECKING:
+    import boto3
+    from botocore.model import OperationModel
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import ObjectTypeDef
 
@@ -125,6 +127,35 @@ def is_s3_uri(where: str | Path) -> bool:
 def open_s3(where: str | Path, *, profile: str = "", region: str = "") -> S3Client | None:
     """Make the S3 client that a place needs; None for a local one."""
     return make_client(open_session(profile, region=region), "s3") if is_s3_uri(where) else None
+
+
+def open_bucket(session: boto3.Session, *, owner: str, kms_key_id: str = "") -> S3Client:
+    """Make an S3 client for the bucket of a run: S3 refuses its requests where the bucket is of another account.
+
+    Parameters
+    ----------
+    session
+        From `open_session`.
+    owner
+        The account that the bucket has to belong to; where it is empty that of the caller, or any where STS does not
+        tell it.
+    kms_key_id
+        The key that encrypts what is uploaded; empty for the default of the bucket.
+    """
+    s3 = make_client(session, "s3")
+    asked = {"ExpectedBucketOwner": owner or find_account_id(session)}
+    if kms_key_id:
+        asked |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
+    known = {name: value for name, value in asked.items() if value}
+
+    def add_parameters(params: dict[str, Any], model: OperationModel, **_: object) -> dict[str, Any]:
+        taken = model.input_shape.members if model.input_shape else {}
+        return {name: value for name, value in known.items() if name in taken} | params
+
+    # For all requests alike, those of an upload in parts included; what is returned replaces the parameters.
+    add: Callable[..., Any] = add_parameters
+    s3.meta.events.register("provide-client-params.s3", add)
+    return s3
 
 
 def list_paths(where: str | Path) -> Iterator[StoredFile]:

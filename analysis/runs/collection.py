@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from analysis.aws.session import make_client, open_session
-from analysis.aws.storage import StoredFile
+from analysis.aws.session import open_session
+from analysis.aws.storage import StoredFile, open_bucket
 from analysis.files import make_folder, replace_when_whole, sweep_drafts, sweep_parts
 from analysis.outputs import OUTPUT_SCHEMA, index_records, list_outputs, read_stamp, write_part
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
@@ -30,7 +30,7 @@ RECORDS_TOGETHER = 100_000  # reconciled at once
 VERSION = version("batchbook")
 
 
-def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
+def collect(run: Run, *, profile: str = "", region: str = "", bucket_owner: str = "") -> pl.DataFrame:
     """Download what came back, read it, join it to calls and variants, and count what is missing.
 
     Can be called while jobs are running, and again: it reads the output that is new or has changed by then.
@@ -41,6 +41,8 @@ def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
         A run that has been submitted, or invoked.
     profile, region
         As in `submit`; empty for those that the run was sent with.
+    bucket_owner
+        As in `submit`; empty for that which the run was sent with, or else the caller's account.
 
     Returns
     -------
@@ -58,7 +60,8 @@ def collect(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     sweep_parts(run.folder)
     sweep_drafts(run.folder)
     if state.job_keys:
-        s3 = make_client(open_session(profile, region=region), "s3")
+        owner = bucket_owner or str(state.sending.get("bucket_owner", ""))
+        s3 = open_bucket(open_session(profile, region=region), owner=owner)
         for jobs in state.created.values():
             for job in jobs:
                 download_job(run, job, s3)

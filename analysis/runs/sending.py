@@ -41,10 +41,10 @@ def explain_outage(run: Run) -> Iterator[None]:
         raise JobError(run.name, str(error), f"{cause}; do the same again later, nothing is sent twice") from error
 
 
-def write_sending(state: RunState, **target: str) -> None:
+def write_sending(state: RunState, *, bucket_owner: str = "", **target: str) -> None:
     """Write to the ledger how, where and with which versions the run is sent, once per change."""
     check_target(state, target)
     versions = {name: version(name) for name in ("batchbook", "boto3")} | {"python": platform.python_version()}
-    sending: dict[str, Any] = {**target, "versions": versions}
+    sending: dict[str, Any] = {**target, "bucket_owner": bucket_owner, "versions": versions}
     if any(state.sending.get(name) != value for name, value in sending.items()):
         state.ledger.append("sending", **sending)

@@ -19,6 +19,7 @@ from analysis.aws.session import (
     make_client,
     open_session,
 )
+from analysis.aws.storage import open_bucket
 from analysis.errors import JobError, QuotaError, RunError
 from analysis.facts.models import find_model
 from analysis.jobs import steps
@@ -79,7 +80,11 @@ def submit(
         Whether to stay until all jobs have ended; otherwise one step is taken, for a scheduler that calls again.
     timeout_hours
         24 to 168: what is not processed by then is not processed.
-    kms_key_id, bucket_owner, subnet_ids, security_group_ids, tags
+    kms_key_id
+        KMS key that encrypts the input and the output; empty for the default of the bucket.
+    bucket_owner
+        Account that the bucket belongs to; empty for the caller's own. S3 refuses a bucket of another one.
+    subnet_ids, security_group_ids, tags
         As CreateModelInvocationJob takes them; not sent when empty.
     pause_s, sleep, ask
         Seconds between two status checks (30; 0.1 on the emulator), and the functions that sleep and that ask for a
@@ -160,7 +165,7 @@ def send_jobs(
     with lock_sending(state.run, wait_s=-1), explain_outage(state.run):
         # Another process may have sent the run while this one waited for a yes or for the lock.
         state = state.read_on()
-        write_sending(state, **target)
+        write_sending(state, **target, bucket_owner=account.input.get("s3BucketOwner", ""))
         state = plan_retries(state, account.s3)
         budget.check_run(state)
         account = replace(account, check_cost=partial(budget.check_jobs, state))
@@ -206,7 +211,7 @@ def follow_jobs(
     full = replace(account, unfinished_jobs=lambda _: 0)
     with lock_sending(run, wait_s=-1), explain_outage(run):
         state = state.read_on()
-        write_sending(state, **target)
+        write_sending(state, **target, bucket_owner=account.input.get("s3BucketOwner", ""))
         named = keep_named_jobs(state)
         latest = take_first_step(named, full, wait_s=pause, sleep=sleep)
     created = {job: each for job, each in zip(named.planned, latest, strict=True) if each.job_arn}
@@ -272,9 +277,10 @@ def open_account(
     session = open_session(target["profile"], region=target["region"])
     quotas = {find_model(model_id).base: quotas for model_id, quotas in run.read_quotas().items()}
     folder = "/".join(part for part in (bucket, prefix.strip("/"), run.name) if part)
+    given = fields.get("output", {})
     return Account(
         bedrock=make_client(session, "bedrock"),
-        s3=make_client(session, "s3"),
+        s3=open_bucket(session, owner=given.get("s3BucketOwner", ""), kms_key_id=given.get("s3EncryptionKeyId", "")),
         uri=f"s3://{folder}/",
         unfinished_jobs=lambda base: quotas[base].unfinished_jobs,
         shared=drop_empty(fields["shared"]),

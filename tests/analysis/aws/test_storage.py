@@ -5,7 +5,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError
 
-from analysis.aws.storage import list_files, parse_s3_uri, put_file
+from analysis.aws.storage import list_files, open_bucket, parse_s3_uri, put_file
 from analysis.errors import StorageError
 
 
@@ -194,3 +194,72 @@ def test_what_is_no_s3_address_is_refused(uri):
 
 def test_paths_may_be_given_as_text(folder):
     assert list_files(str(folder)) == list_files(Path(folder))
+
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+
+
+def open_calls(session, **options):
+    s3 = open_bucket(session, **options)
+    s3.create_bucket(Bucket="calls")
+    return s3
+
+
+def deny_identity(session):
+    """Let STS refuse to say who asks."""
+
+    def refuse(**_):
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetCallerIdentity")
+
+    session.events.register("before-call.sts", refuse)
+
+
+def list_owners(session, s3):
+    """Return the owners that a listing and a put expect."""
+    owners = []
+    s3.meta.events.register(
+        "before-call.s3", lambda params, **_: owners.append(params["headers"].get("x-amz-expected-bucket-owner"))
+    )
+    s3.list_objects_v2(Bucket="calls")
+    s3.put_object(Bucket="calls", Key="a")
+    return owners
+
+
+def test_requests_to_a_bucket_of_a_run_expect_the_callers_account(emulator):
+    assert list_owners(emulator, open_calls(emulator, owner="")) == ["123456789012"] * 2
+
+
+def test_without_a_right_to_ask_who_calls_no_owner_is_expected(emulator):
+    deny_identity(emulator)
+    assert list_owners(emulator, open_calls(emulator, owner="")) == [None] * 2
+
+
+def test_the_account_is_asked_for_once_and_not_where_the_owner_is_given(emulator):
+    asked = []
+    emulator.events.register("before-call.sts", lambda model, **_: asked.append(model.name))
+    list_owners(emulator, open_calls(emulator, owner="123456789012"))
+    assert asked == []
+    list_owners(emulator, open_calls(emulator, owner=""))
+    assert asked == ["GetCallerIdentity"]
+
+
+def test_a_bucket_of_another_account_is_refused_with_what_helps(emulator):
+    s3 = open_bucket(emulator, owner="210987654321")
+    with pytest.raises(StorageError, match=r"access denied; .*for a bucket of another account, give bucket_owner"):
+        list_files("s3://batchbook/run/", s3=s3)
+
+
+@pytest.mark.parametrize("size", [10, 9 * 2**20])
+def test_uploads_are_under_the_key_of_the_bucket(emulator, tmp_path, size):
+    s3 = open_calls(emulator, owner="", kms_key_id=KEY)
+    (tmp_path / "a").write_bytes(bytes(size))
+    put_file(tmp_path / "a", "s3://calls/a", s3=s3)
+    head = s3.head_object(Bucket="calls", Key="a")
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", KEY)
+
+
+def test_without_a_key_the_bucket_decides(emulator, tmp_path):
+    s3 = open_calls(emulator, owner="")
+    (tmp_path / "a").touch()
+    put_file(tmp_path / "a", "s3://calls/a", s3=s3)
+    assert s3.head_object(Bucket="calls", Key="a")["ServerSideEncryption"] == "AES256"

@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from analysis import collect, invoke, load_jobs, open_run, prepare, submit
 from analysis.aws.session import EMULATOR_ROLE as ROLE
-from analysis.errors import BudgetError, JobError, QuotaError, RunError
+from analysis.errors import BudgetError, JobError, QuotaError, RunError, StorageError
 from analysis.jobs.steps import take_step
 from analysis.runs import confirm_cost, is_finished, stop
 from analysis.runs.state import read_state
@@ -21,6 +21,8 @@ from analysis.runs.waiting import wait_for_jobs
 from bedrock_local.settings import Settings, write_settings
 
 from .conftest import HAIKU, NOVA, make_calls, make_prompt
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
 
 
 def list_account(session):
@@ -70,11 +72,10 @@ def test_one_step_does_not_wait(run, set_up_emulator):
 
 
 def test_a_job_has_the_given_options(run, emulator):
-    key = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
     submit(
         run,
         timeout_hours=48,
-        kms_key_id=key,
+        kms_key_id=KEY,
         bucket_owner="123456789012",
         subnet_ids=["subnet-1"],
         security_group_ids=["sg-1"],
@@ -85,9 +86,36 @@ def test_a_job_has_the_given_options(run, emulator):
     target = job["outputDataConfig"]["s3OutputDataConfig"]
     assert job["timeoutDurationInHours"] == 48
     assert job["vpcConfig"] == {"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"]}
-    assert (target["s3EncryptionKeyId"], target["s3BucketOwner"]) == (key, "123456789012")
+    assert (target["s3EncryptionKeyId"], target["s3BucketOwner"]) == (KEY, "123456789012")
     assert job["inputDataConfig"]["s3InputDataConfig"]["s3BucketOwner"] == "123456789012"
     assert job["jobName"].startswith("demo-job01-1-")
+    s3 = emulator.client("s3")
+    keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket="batchbook")["Contents"]]
+    heads = [s3.head_object(Bucket="batchbook", Key=name) for name in keys]
+    assert {head["SSEKMSKeyId"] for head in heads} == {KEY}
+    assert {name.split("/")[2] for name in keys} == {"input", "output"}
+
+
+def test_output_under_a_key_is_collected_once_and_again_where_a_copy_is_damaged(run, emulator):
+    submit(run, kms_key_id=KEY)
+    collect(run)
+    for copy in (run.folder / "output").rglob("*.out"):
+        copy.write_bytes(b"#" + copy.read_bytes()[1:])
+    assert collect(run)["answered"].to_list() == [100]
+
+
+def test_a_bucket_of_another_account_than_said_is_refused_before_a_job_is_created(run, emulator):
+    with pytest.raises(StorageError, match=r"access denied; .*give bucket_owner"):
+        submit(run, bucket_owner="210987654321")
+    assert list_account(emulator) == []
+
+
+def test_collect_expects_the_owner_that_the_run_was_sent_with(run, emulator):
+    submit(run, bucket_owner="123456789012")
+    assert read_state(run).sending["bucket_owner"] == "123456789012"
+    with pytest.raises(StorageError, match=r"access denied; .*give bucket_owner"):
+        collect(run, bucket_owner="210987654321")
+    assert collect(run)["answered"].to_list() == [100]
 
 
 def test_two_models_make_two_jobs(emulator, tmp_path):
