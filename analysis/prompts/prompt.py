@@ -26,6 +26,34 @@ MOST_DEPTH = 32
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
+class Expectations(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the answers to a prompt shall be like. Nothing of it is sent.
+
+    Attributes
+    ----------
+    max_words
+        The most words, divided at white space.
+    headings
+        Texts that each begin a line.
+    json_keys
+        Keys of the one JSON object that an answer is.
+    forbidden_openings
+        Texts with which no answer begins, in any case.
+    """
+
+    max_words: int | None = None
+    headings: tuple[str, ...] = ()
+    json_keys: tuple[str, ...] = ()
+    forbidden_openings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.max_words is not None and self.max_words < 1:
+            raise PromptError("expects", f"max_words is {self.max_words}", "write 1 or more")
+        for name in ("headings", "json_keys", "forbidden_openings"):
+            if not all(text.strip() for text in getattr(self, name)):
+                raise PromptError("expects", f"a text of {name} is empty", "leave it out")
+
+
 class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a model is asked about each call, and with which parameters.
 
@@ -53,6 +81,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         1; a higher number gives every record another id, so that what has been answered is asked again.
     additional_fields
         Further fields of the request body, as the model names them.
+    expects
+        What the answers shall be like; not sent, and no part of a record's id.
     """
 
     name: str
@@ -68,6 +98,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     samples: int = 1
     repeat: int = 1
     additional_fields: dict[str, Any] = {}
+    expects: Expectations | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "the prompt's name")

@@ -191,12 +191,20 @@ def build_request(
             "columns": calls.columns,
             "digest": digest_calls(calls),
         },
-        "prompts": msgspec.to_builtins(list(prompts)),
+        "prompts": [describe_prompt(prompt) for prompt in prompts],
         "quotas": {
             model_id: msgspec.to_builtins(find_quotas(base, year=quota_year, **own))
             for model_id, base in models.items()
         },
     }
+
+
+def describe_prompt(prompt: Prompt) -> dict[str, Any]:
+    """Convert a prompt to builtins; without `expects` where nothing is expected, as runs from before it have it."""
+    fields: dict[str, Any] = msgspec.to_builtins(prompt)
+    if prompt.expects is None:
+        del fields["expects"]
+    return fields
 
 
 def digest_calls(calls: pl.DataFrame) -> str:

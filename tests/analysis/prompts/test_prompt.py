@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from analysis.errors import PromptError, RunError
-from analysis.prompts import Prompt, check_name, read_prompts, render
+from analysis.prompts import Expectations, Prompt, check_name, read_prompts, render
 
 MODEL = "anthropic.claude-3-haiku-20240307-v1:0"
 CALL = {"call_id": "c1", "transcript": "AGENT: Hello", "duration_s": 61}
@@ -42,6 +42,16 @@ def test_a_file_gives_its_header_and_its_texts(tmp_path):
             additional_fields={"thinking": {"type": "disabled"}},
         )
     ]
+
+
+def test_a_header_says_what_is_expected_of_the_answers(tmp_path):
+    header = (
+        f"{HEADER}expects:\n  max_words: 90\n  headings: [Reason, Outcome]\n"
+        "  json_keys: [reason]\n  forbidden_openings: [Sure, Here is]\n"
+    )
+    (prompt,) = read_prompts(write(tmp_path, FILE.replace(HEADER, header)))
+    expected = {"max_words": 90, "headings": ("Reason", "Outcome"), "json_keys": ("reason",)}
+    assert prompt.expects == Expectations(**expected, forbidden_openings=("Sure", "Here is"))
 
 
 def test_a_prompt_without_a_name_is_named_for_its_file(tmp_path):
@@ -94,6 +104,9 @@ def test_several_places_keep_their_order(tmp_path):
         (HEADER + "max_tokens: 0\n", "max_tokens must be 1 to 1,000,000,000, samples 1 to 1000"),
         (HEADER + "samples: 0\n", "max_tokens must be 1 to 1,000,000,000, samples 1 to 1000"),
         (HEADER + "repeat: 0\n", "repeat is 0; write 1, or a higher number to ask again"),
+        (HEADER + "expects: {most_words: 90}\n", "unknown field `most_words`"),
+        (HEADER + "expects: {max_words: 0}\n", "max_words is 0; write 1 or more"),
+        (HEADER + "expects: {headings: [Reason, ' ']}\n", "a text of headings is empty; leave it out"),
         (HEADER + "stop_sequences: END\n", "Expected `array`, got `str`"),
         (HEADER + "invocation_type: Batch\n", "Invalid enum value 'Batch'"),
         (HEADER + "name: Short Notes\n", "'Short Notes' cannot be used in job names"),

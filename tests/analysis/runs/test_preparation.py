@@ -16,6 +16,7 @@ from polars.testing import assert_frame_equal
 
 from analysis import Prompt, invoke, list_runs, load_jobs, open_run, prepare
 from analysis.errors import CallsError, PromptError, QuotaError, RunError
+from analysis.prompts import Expectations
 from analysis.runs import preparation
 
 from .conftest import make_calls
@@ -88,6 +89,21 @@ def test_the_same_request_gives_the_same_bytes_in_two_folders(tmp_path):
     one, two = (prepare(CALLS, prompts, into=tmp_path / into) for into in "12")
     assert one.name == two.name
     assert read_files(one.folder) == read_files(two.folder)
+
+
+def test_what_is_expected_of_answers_changes_no_record_and_no_byte_that_is_sent(tmp_path):
+    expects = Expectations(max_words=90, headings=("Reason",), json_keys=("reason",), forbidden_openings=("Sure",))
+    one = prepare(CALLS, make_prompt(), into=tmp_path / "1", name="trial")
+    two = prepare(CALLS, make_prompt(expects=expects), into=tmp_path / "2", name="trial")
+    assert read_files(one.folder, "run.json") == read_files(two.folder, "run.json")
+    assert two.read_prompts()[0].expects == expects
+
+
+def test_a_prompt_that_expects_nothing_is_written_as_before_there_was_expects(tmp_path):
+    run = prepare(CALLS, make_prompt(), into=tmp_path)
+    (prompt,) = run.read_request()["prompts"]
+    assert "expects" not in prompt
+    assert run.read_prompts() == [make_prompt()]
 
 
 def test_pandas_and_polars_give_the_same_run(tmp_path):
