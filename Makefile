@@ -42,6 +42,7 @@ bench: $(STAMP)
 	@$(BIN)/python benchmarks/writing.py
 	@$(BIN)/python benchmarks/million.py
 	@$(BIN)/python benchmarks/many_jobs.py
+	@$(BIN)/python benchmarks/calibration.py
 
 # The tour is committed as it ran, in a fresh folder and on a fresh emulator; a bar would show how long that took.
 tour: $(STAMP)

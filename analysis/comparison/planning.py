@@ -10,7 +10,7 @@ from narwhals.typing import IntoDataFrameT
 from analysis.columns import FRACTION, TEXT, WHOLE, read_columns
 from analysis.comparison.call_values import CallValues, read_call_values
 from analysis.comparison.clusters import find_design_effect
-from analysis.comparison.means import find_spread
+from analysis.comparison.means import find_quantile, find_spread
 from analysis.comparison.metric import Metric, find_metric, is_cost
 from analysis.comparison.pairs import list_pairs
 from analysis.comparison.rows import make_frame
@@ -76,10 +76,11 @@ def plan_calls(
 
     Notes
     -----
-    Means take ((z + z of the power) * spread / difference)² calls, and 15 % more for costs and tokens, whose spread a
-    pilot shows too small. Shares take Connor's number (1987), which needs the share of calls that change. With several
-    pairs each is planned as one of as many tests. With clusters the number grows by what they did to the pilot:
-    further calls have to come from further agents or customers.
+    Means take ((t + t of the power) * spread / difference)² calls, with the degrees of freedom of the pilot, and 15 %
+    more for costs and tokens, whose spread a pilot shows too small. Shares take Connor's number (1987), which needs
+    the share of calls that change, in the pilot and one call more. With several pairs each is planned as one of as
+    many tests. With clusters the number grows by what they did to the pilot: further calls have to come from further
+    agents or customers.
     """
     check_plan(difference, power, confidence)
     found, frame = find_metric(metric), read_columns(measured, (), of="measured")
@@ -132,17 +133,18 @@ def plan_pair(
 
 def plan_means(differences: NDArray[np.float64], difference: float, power: float, alpha: float) -> tuple[float, float]:
     """Return the standard deviation of differences and the calls by which a mean difference is found."""
-    from scipy.special import ndtri
-
-    spread = find_spread(differences)
+    spread, freedom = find_spread(differences), len(differences) - 1.0
     if not spread > 0:
         return spread, nan
-    return spread, float(((ndtri(1 - alpha / 2) + ndtri(power)) * spread / difference) ** 2)
+    errors = find_quantile(freedom, 1 - alpha / 2) + find_quantile(freedom, power)
+    return spread, (errors * spread / difference) ** 2
 
 
 def plan_shares(differences: NDArray[np.float64], difference: float, power: float, alpha: float) -> tuple[float, float]:
     """Return the share of calls that changed and the calls by which a difference of shares is found."""
     if len(differences) < 2:
         return nan, nan
-    changed = float((differences != 0).mean())
-    return changed, plan_share(changed, difference, alpha, power)
+    changed = int((differences != 0).sum())
+    # One more, since a pilot may have none of the rare calls that change.
+    expected = (changed + 1) / (len(differences) + 1)
+    return changed / len(differences), plan_share(expected, difference, alpha, power)

@@ -1,6 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import t
 
 from analysis import Metric, plan_calls
 from analysis.errors import AnalysisError
@@ -20,31 +21,32 @@ PLAN = {
 
 def test_a_mean_takes_the_square_of_quantiles_and_spread(kind, measure):
     some = measure(a=[0.0, 2.0] * 50, b=[1.0, 1.0] * 50)
-    # Differences 1 and -1: spread sqrt(100 / 99). (1.959964 + .841621)² 100 / 99 / .01 = 792.8.
-    wanted = [("score", "b", "a", 0.1, 0.8, 100, np.sqrt(100 / 99), 793, 693)]
+    # Differences 1 and -1: spread sqrt(100 / 99). t with 99 degrees: (1.984217 + .845267)² 100 / 99 / .01 = 808.7.
+    wanted = [("score", "b", "a", 0.1, 0.8, 100, np.sqrt(100 / 99), 809, 709)]
     kind.check(plan_calls(kind.make(some), "score", 0.1), wanted, PLAN)
 
 
 def test_a_share_takes_connors_number(kind, measure):
-    some = measure("kept", a=[True] * 100, b=[False] * 8 + [True] * 92)
-    # See test_shares: 8 % of calls changed, 2 points.
-    kind.check(plan_calls(kind.make(some), "kept", 0.02), [("kept", "b", "a", 0.02, 0.8, 100, 0.08, 1568, 1468)], PLAN)
+    some = measure("kept", a=[True] * 99, b=[False] * 7 + [True] * 92)
+    # See test_shares: 2 points where 8 of 100 calls change, one more than was seen.
+    wanted = [("kept", "b", "a", 0.02, 0.8, 99, 7 / 99, 1568, 1469)]
+    kind.check(plan_calls(kind.make(some), "kept", 0.02), wanted, PLAN)
 
 
 def test_a_cost_takes_15_percent_more(measure):
     some = measure("price_usd", a=[0.0, 2.0] * 50, b=[1.0, 1.0] * 50)
-    # 792.8 * 1.15 = 911.7
-    assert plan_calls(some, "price_usd", 0.1)["calls"].to_list() == [912]
+    # 808.7 * 1.15 = 930.0
+    assert plan_calls(some, "price_usd", 0.1)["calls"].to_list() == [930]
 
 
 def test_several_pairs_are_planned_as_so_many_tests(measure):
     some = measure(a=[0.0, 2.0] * 50, b=[1.0, 1.0] * 50, c=[2.0, 0.0] * 50)
     plan = plan_calls(some, "score", 0.1)
-    # .05 / 3: (2.393980 + .841621)² = 10.46912 times 100 / 99 / .01
-    assert plan.select("variant", "calls").row(0) == ("b", 1058)
+    # Quantiles of t with 99 degrees at .05 / 3 and, with a baseline, .05 / 2 of chance.
+    three, two = ((t(99).ppf(1 - 0.05 / tests / 2) + t(99).ppf(0.8)) ** 2 * 100 / 99 / 0.01 for tests in (3, 2))
+    assert plan.select("variant", "calls").row(0) == ("b", np.ceil(three))
     assert len(plan) == 3
-    # With a baseline two: (2.241403 + .841621)² = 9.505037
-    assert plan_calls(some, "score", 0.1, baseline="b")["calls"].to_list() == [961, 961]
+    assert plan_calls(some, "score", 0.1, baseline="b")["calls"].to_list() == [np.ceil(two)] * 2
 
 
 def test_clusters_multiply_the_calls_by_what_they_did_to_the_pilot(measure):
@@ -66,7 +68,8 @@ def test_without_spread_no_number_is_known(kind, measure, a, b):
 
 
 def test_shares_of_which_none_changed_take_as_many_as_if_all_changed_one_way(measure):
-    plan = plan_calls(measure("kept", a=[True] * 100, b=[True] * 100), "kept", 0.02)
+    # One of 1,001 is less than the difference itself.
+    plan = plan_calls(measure("kept", a=[True] * 1000, b=[True] * 1000), "kept", 0.02)
     # (1.959964 sqrt(.02) + .841621 sqrt(.02 - .0004))² / .0004 = .395008² / .0004 = 390.1
     assert plan["calls"].to_list() == [391]
 

@@ -1,0 +1,69 @@
+"""Made-up calls whose truth is known: what `calibration.py` compares. Each draw gives the values of some variants."""
+
+import numpy as np
+
+DEAR_SHARE, DEAR_TIMES = 0.02, 10
+MEAN_TOKENS = 150 * np.exp((0.5**2 + 0.4**2) / 2)
+
+
+def draw_tokens(random, calls, variants=2):
+    """Draw tokens of equal mean: a long call has long answers, and each answer a length of its own."""
+    lengths = random.normal(0, 0.5, calls)
+    return 150 * np.exp(lengths + random.normal(0, 0.4, (variants, calls)))
+
+
+def draw_scores(random, calls, variants=2, gain=0.0):
+    """Draw scores of 1 to 5 that follow the call; those of the first variant rise by a gain on average."""
+    ease = random.normal(3.5, 0.7, calls)
+    scores = np.clip(np.round(ease + random.normal(0, 0.8, (variants, calls))), 1, 5)
+    # A share of the calls gains one; what was 5 is then 6, so that no gain is lost.
+    scores[0] += random.random(calls) < gain
+    return scores
+
+
+def draw_shares(random, calls, variants=2, shares=None, own=1.0):
+    """Draw Boolean values of one share each; each variant follows the call but on a share of calls of its `own`."""
+    shares = np.full(variants, 0.3) if shares is None else np.array(shares)
+    ease = np.tile(random.random(calls), (len(shares), 1))
+    ease = np.where(random.random(ease.shape) < own, random.random(ease.shape), ease)
+    return (ease < shares[:, None]).astype(float)
+
+
+def draw_dear(random, calls, variants=2):
+    """Draw costs of equal mean, of which the first variant's are ten times as high on 2 % of the calls."""
+    base = random.lognormal(0, 0.3, (variants, calls))
+    rises = np.where(random.random(calls) < DEAR_SHARE, DEAR_TIMES, 1.0)
+    base[0] *= rises
+    base[1:] *= 1 + DEAR_SHARE * (DEAR_TIMES - 1)
+    return base
+
+
+def draw_one_sided(random, calls, sigma):
+    """Draw values whose difference is skewed to one side, of equal mean."""
+    return np.stack([random.lognormal(0, sigma, calls), np.full(calls, np.exp(sigma**2 / 2))])
+
+
+def draw_heavy(random, calls):
+    """Draw values whose difference has heavy tails on both sides: Student's t with 3 degrees of freedom."""
+    return np.stack([random.standard_t(3, calls), np.zeros(calls)])
+
+
+def draw_clusters(random, clusters, calls_each=50):
+    """Draw the cluster of each call; sizes are uneven (lognormal, sigma 1)."""
+    sizes = np.maximum(1, random.lognormal(np.log(calls_each) - 0.5, 1, clusters).round().astype(int))
+    return np.repeat(np.arange(clusters), sizes)
+
+
+def draw_clustered_scores(random, clusters, alike):
+    """Draw scores of equal mean whose difference is alike within a cluster: `alike` is the correlation of two calls."""
+    calls, among = len(clusters), clusters.max() + 1
+    differences = np.sqrt(alike) * random.normal(size=among)[clusters] + np.sqrt(1 - alike) * random.normal(size=calls)
+    common = random.normal(3, 1, calls)
+    return np.stack([common + differences, common])
+
+
+def draw_clustered_shares(random, clusters, share, alike):
+    """Draw Boolean values of one share whose chance differs from cluster to cluster (beta-binomial)."""
+    size = (1 - alike) / alike
+    chances = random.beta(share * size, (1 - share) * size, (2, clusters.max() + 1))
+    return (random.random((2, len(clusters))) < chances[:, clusters]).astype(float)
