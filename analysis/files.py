@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -13,7 +15,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
+from analysis.errors import AnalysisError, StorageError, show_name
+
 ABANDONED_S = 3600  # without a change, after which an unfinished file is taken for one of a killed process
+AGAIN = "then do the same again: what was written is used, and nothing is sent twice"
+ROOM = f"free some space on that disk, {AGAIN}"
+RIGHTS = f"give this user the right to read and write there, {AGAIN}"
+FILE_CURES = {
+    errno.ENOSPC: ROOM,
+    errno.EDQUOT: ROOM,
+    errno.EACCES: RIGHTS,
+    errno.EPERM: RIGHTS,
+    errno.EROFS: f"that disk can only be read: move the folder to another one, {AGAIN}",
+    errno.ENAMETOOLONG: "use a shorter name, or a folder with a shorter path",
+}
 READ_WRITE = 0o666  # what a file may have that is not a program
 LOCK = "draft.lock"
 DRAFT = ".draft"  # what the names of unfinished folders end with
@@ -145,3 +160,33 @@ def is_abandoned(path: Path) -> bool:
     with suppress(OSError):
         return path.stat().st_mtime < time.time() - ABANDONED_S
     return False
+
+
+@contextmanager
+def explain_file_errors() -> Iterator[None]:
+    """Convert what a user's file system can refuse to a StorageError with a cure; also a decorator of functions.
+
+    Raises
+    ------
+    StorageError
+        The disk is full, or a file may not be read or written, or has a name that is too long.
+    """
+    try:
+        yield
+    except AnalysisError:
+        raise
+    except Exception as error:  # polars has classes of its own
+        number = find_errno(error)
+        if number not in FILE_CURES:
+            raise
+        where = getattr(error, "filename", None)
+        raise StorageError(
+            show_name(where) if where else "a file of the run", os.strerror(number).lower(), FILE_CURES[number]
+        ) from error
+
+
+def find_errno(error: Exception) -> int:
+    """Return the number of an operating system's error, which polars and pyarrow write into the text; 0 for others."""
+    number = error.errno if isinstance(error, OSError) else None
+    found = re.search(r"os error (\d+)", str(error))
+    return number or (int(found[1]) if found else 0)

@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[1]
 # A room, which is a file or folder at the top of a package, imports only rooms in a row above its own.
 LAYERS = {
     "analysis": (
-        {"errors", "files", "surrogates"},
-        {"columns"},
+        {"errors", "surrogates"},
+        {"columns", "files"},
         {"display", "aws", "prompts", "synthetic"},
         {"facts", "transcripts"},
         {"families", "jobs", "metrics"},

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from analysis.errors import RunError
+from analysis.files import explain_file_errors
 from analysis.outputs.answers import KEYS, pick_answers
 from analysis.runs.folder import Run, is_whole
 from analysis.runs.outcomes import explain_missing
@@ -18,6 +19,7 @@ ROW_BYTES = 1_400  # of an answer in memory while answers are picked, beside its
 BEST = ("_failed", "attempt", "file", "line")
 
 
+@explain_file_errors()
 def load_answers(run: Run) -> pl.DataFrame:
     """Load the answers of a run that has been collected.
 

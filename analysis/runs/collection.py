@@ -14,7 +14,7 @@ import polars as pl
 
 from analysis.aws.session import open_session
 from analysis.aws.storage import StoredFile, open_bucket
-from analysis.files import make_folder, replace_when_whole, sweep_drafts, sweep_parts
+from analysis.files import explain_file_errors, make_folder, replace_when_whole, sweep_drafts, sweep_parts
 from analysis.outputs import OUTPUT_SCHEMA, index_records, list_outputs, read_stamp, write_part
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.runs.folder import PARTS_FILE, Run
@@ -30,6 +30,7 @@ RECORDS_TOGETHER = 100_000  # reconciled at once
 VERSION = version("batchbook")
 
 
+@explain_file_errors()
 def collect(run: Run, *, profile: str = "", region: str = "", bucket_owner: str = "") -> pl.DataFrame:
     """Download what came back, read it, join it to calls and variants, and count what is missing.
 
@@ -149,6 +150,7 @@ def find_job_key(file: StoredFile, keys: dict[str, str]) -> str:
     return name.split("-")[0] if folder == ON_DEMAND else keys.get(folder, "")
 
 
+@explain_file_errors()
 def reconcile_run(run: Run) -> pl.DataFrame:
     """Compare what was prepared with what came back.
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from analysis.errors import RunError
 from analysis.facts.quotas import Quotas
+from analysis.files import explain_file_errors
 from analysis.jobs.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA
 from analysis.prompts import Prompt
@@ -178,6 +179,7 @@ def is_whole(path: Path) -> bool:
         return file.read() == PARQUET_END
 
 
+@explain_file_errors()
 def open_run(folder: str | Path) -> Run:
     """Open a run that has been prepared.
 
@@ -199,6 +201,7 @@ def open_run(folder: str | Path) -> Run:
     return run
 
 
+@explain_file_errors()
 def list_runs(folder: str | Path = "runs") -> pl.DataFrame:
     """List the runs in a folder: the log of experiments.
 

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from analysis.aws.session import EMULATOR, find_region, make_client, open_session
 from analysis.display import count
 from analysis.errors import RunError
+from analysis.files import explain_file_errors
 from analysis.jobs.ledger import Ledger
 from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
 from analysis.runs.budget import check_cost
@@ -30,6 +31,7 @@ BEAT_S = 60  # a process that answers writes to the ledger that it is alive
 ALIVE_S = 3 * BEAT_S  # after which another machine takes it for dead
 
 
+@explain_file_errors()
 def invoke(
     run: Run,
     *,

@@ -16,7 +16,7 @@ from narwhals.typing import IntoDataFrame
 from analysis.errors import CallsError, PromptError, RunError
 from analysis.facts.models import find_model
 from analysis.facts.quotas import LATEST, Quotas, find_quotas
-from analysis.files import flush_folder, flush_path, make_draft, make_private, sweep_drafts
+from analysis.files import explain_file_errors, flush_folder, flush_path, make_draft, make_private, sweep_drafts
 from analysis.prompts import Prompt, check_name, check_template
 from analysis.requests.records import write_records
 from analysis.runs.folder import FORMAT, RUN_FILE, Run
@@ -28,6 +28,7 @@ GROUP_BYTES = 4 << 20  # text in a row group of calls.parquet
 SHOWN, LEAD = 40, 12  # characters of a changed value in an error, and how many of them precede the change
 
 
+@explain_file_errors()
 def prepare(
     calls: IntoDataFrame,
     prompts: Prompt | Sequence[Prompt],

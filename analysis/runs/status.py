@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from analysis.files import explain_file_errors
 from analysis.jobs.batch import PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
 from analysis.jobs.on_demand import count_unanswered_requests, read_output_lines
@@ -34,6 +35,7 @@ JOB_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 
 
+@explain_file_errors()
 def load_jobs(run: Run) -> pl.DataFrame:
     """Load the jobs of a run with the status that the ledger last saw.
 

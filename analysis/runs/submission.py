@@ -22,6 +22,7 @@ from analysis.aws.session import (
 from analysis.aws.storage import open_bucket
 from analysis.errors import JobError, QuotaError, RunError
 from analysis.facts.models import find_model
+from analysis.files import explain_file_errors
 from analysis.jobs import steps
 from analysis.jobs.statuses import INTENDED
 from analysis.jobs.steps import Account
@@ -35,6 +36,7 @@ from analysis.runs.status import tabulate_jobs
 from analysis.runs.waiting import take_first_step, wait_for_jobs
 
 
+@explain_file_errors()
 def submit(
     run: Run,
     *,
@@ -233,6 +235,7 @@ def print_outcomes(state: RunState) -> None:
         print(sentence)
 
 
+@explain_file_errors()
 def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     """Stop the jobs of a run that have not ended; what was processed until then is charged, and can be collected.
 

@@ -3,10 +3,16 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
+from analysis import Prompt, prepare
+from analysis.errors import StorageError
 from analysis.files import (
+    explain_file_errors,
     flush_folder,
     make_draft,
     make_private,
@@ -176,3 +182,81 @@ def test_a_file_elsewhere_keeps_what_the_process_sets(tmp_path, umask):
     with replace_when_whole(tmp_path / "a") as path:
         path.write_text("prices")
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o644
+
+
+def write_with_polars(path):
+    pl.DataFrame({"a": [1]}).write_parquet(path)
+
+
+def write_with_pyarrow(path):
+    pq.write_table(pl.DataFrame({"a": [1]}).to_arrow(), path)
+
+
+def write_with_python(path):
+    path.write_text("a")
+
+
+@pytest.mark.parametrize("write", [write_with_polars, write_with_pyarrow, write_with_python])
+def test_a_full_disk_is_said_with_a_cure_whoever_writes(tmp_path, write):
+    # A link, since pyarrow deletes what it could not write, the device included.
+    (tmp_path / "full").symlink_to("/dev/full")
+    with pytest.raises(StorageError, match="no space left on device; free some space"), explain_file_errors():
+        write(tmp_path / "full")
+
+
+def test_a_name_that_is_too_long_is_said_without_the_whole_of_it(tmp_path):
+    too_long = pytest.raises(StorageError, match=r"a text of .* characters: file name too long; use a shorter name")
+    with too_long, explain_file_errors():
+        (tmp_path / ("x" * 300)).touch()
+
+
+def test_other_errors_stay_as_they_are():
+    with pytest.raises(FileNotFoundError), explain_file_errors():
+        Path("/nowhere/a").read_text()
+    with pytest.raises(ZeroDivisionError), explain_file_errors():
+        raise ZeroDivisionError
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+import boto3, filelock, polars, pyarrow.parquet, tqdm
+from analysis import Prompt, collect, invoke, open_run, prepare
+from analysis.aws.session import open_session
+from analysis.errors import AnalysisError
+calls = polars.DataFrame({"call_id": ["a"], "transcript": ["Hello."]})
+prompt = Prompt(name="p", model_id="amazon.nova-micro-v1:0", template="{{ transcript }}")
+folder = Path(sys.argv[1])
+prepare(calls, prompt, into=folder.parents[1] / "warm")  # imports everything
+open_session("emulator").client("bedrock-runtime")
+if os.getuid() == 0:  # root may write everywhere
+    os.setegid(65534)
+    os.seteuid(65534)
+verbs = {
+    "prepare": lambda: prepare(calls, prompt, into=folder.parent, name="new"),
+    "invoke": lambda: invoke(open_run(folder)),
+    "collect": lambda: collect(open_run(folder)),
+}
+try:
+    verbs[sys.argv[2]]()
+except AnalysisError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("verb", ["prepare", "invoke", "collect"])
+def test_a_folder_that_may_not_be_written_is_said_with_a_cure(verb):
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        calls = pl.DataFrame({"call_id": ["a"], "transcript": ["Hello."]})
+        prompt = Prompt(name="p", model_id="amazon.nova-micro-v1:0", template="{{ transcript }}")
+        run = prepare(calls, prompt, into=place / "runs", name="demo")
+        run.ledger.append("sending", invocation="on_demand", profile="emulator", region="us-east-1", versions={})
+        place.chmod(0o755)
+        for path in [run.folder.parent, *run.folder.parent.rglob("*")]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        command = [sys.executable, "-c", AS_NOBODY, str(run.folder), verb]
+        environment = os.environ | {"BEDROCK_LOCAL": str(place / "emulator"), "HOME": folder}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        run.folder.chmod(0o755)
+    assert "permission denied; give this user the right to read and write there" in done.stdout, done.stderr
