@@ -31,8 +31,8 @@ EXTRAS = {"notebooks": ("ipykernel", "matplotlib", "nbconvert", "nbformat", "pan
 # What a terminal obeys (all controls but tab and line feed), line ends that only some programs know, and what reorders
 # the text around it: Unicode Standard Annex 9, "Directional Formatting Characters".
 CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
-# A name that is longer is a text: the first line of a table without a header, or a transcript given as an id.
-NAME_CHARS = 80
+# What is longer is no name but a text: the first line of a table without a header, or a transcript given as an id.
+NAME_CHARS, NAME_SPACES = 80, 6
 # No terminal can be sent a half of a surrogate pair, which stands for a byte in the name of a file.
 CONTROL = re.compile(f"[{CONTROLS}\ud800-\udfff]")
 
@@ -129,7 +129,7 @@ def show_names(names: Iterable[object], *, most: int = 20) -> str:
 def show_name(name: object) -> str:
     """Format an id or the name of a column for a message, on one line."""
     text = escape_controls(str(name)).replace("\n", r"\n")
-    return text if len(text) <= NAME_CHARS else f"a text of {len(text):,} characters"
+    return text if len(text) <= NAME_CHARS and text.count(" ") <= NAME_SPACES else f"a text of {len(text):,} characters"
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from analysis.transcripts.turns import format_lines
 # Amazon Connect API Reference, RealTimeContactAnalysisSegmentTranscript: ParticipantRole.
 ROLES = {"AGENT", "CUSTOMER", "SYSTEM", "CUSTOM_BOT", "SUPERVISOR"}
 CALLS_AT_ONCE = 256  # as Python objects; all other calls are in a frame, which is many times smaller
-Millis = Annotated[int, Meta(gt=-(2**53), lt=2**53)]
+MOST_MILLIS = 2**53
+Millis = Annotated[int, Meta(gt=-MOST_MILLIS, lt=MOST_MILLIS)]
 
 TURN_SCHEMA = {
     "speaker": pl.String(),

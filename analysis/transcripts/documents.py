@@ -17,7 +17,7 @@ from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes
 
 Keys = Mapping[str, Raw]
 ENDING = r"(?i)[.]json([.]gz)?$"
-DECODE_ERRORS = (ValueError, OverflowError, RecursionError)
+DECODE_ERRORS = (ValueError, OverflowError, RecursionError, OSError)  # OSError: a time that the system cannot count
 READABLE = "Transcribe, Call Analytics, Contact Lens and Data Automation can be read; convert others to .jsonl or .txt"
 
 
@@ -65,7 +65,9 @@ def read_document(label: str, content: bytes) -> list[Call]:
     except CallsError as error:
         raise CallsError(label, error.reason, error.cure) from error
     except DECODE_ERRORS as error:
-        raise CallsError(label, f"looks like {title}, but cannot be read: {error}", "leave the file out") from error
+        # Without the cause where Python's text quotes the value, which may be what somebody said.
+        reason = f"looks like {title}, but cannot be read: {explain_decoding(error)}"
+        raise CallsError(label, reason, "leave the file out") from None
 
 
 def find_format(label: str, text: str) -> tuple[str, Any]:
@@ -93,7 +95,14 @@ def explain(text: str, error: Exception) -> tuple[str, str]:
             f"not JSON ({error}); it may have half of a surrogate pair (\\ud800 to \\udfff), which is not a character"
         )
         return reason, CURE
-    return f"not JSON ({error})", "download it again, or leave it out"
+    return f"not JSON ({explain_decoding(error)})", "download it again, or leave it out"
+
+
+def explain_decoding(error: Exception) -> str:
+    """Return what is wrong with JSON, in words that quote no value."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error) if isinstance(error, msgspec.MsgspecError) else "a number or time in it is out of range"
 
 
 def has_field(keys: Keys, name: str, field: str) -> bool:

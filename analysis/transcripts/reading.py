@@ -6,24 +6,22 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoDataFrameT
 
-from analysis.aws.downloads import fetch_files
-from analysis.aws.storage import list_files, open_s3
-from analysis.errors import CallsError, StorageError
+from analysis.aws.storage import open_s3
+from analysis.columns import read_columns
+from analysis.errors import CallsError, show_name
 from analysis.transcripts.data_automation import CUSTOM
 from analysis.transcripts.documents import read_documents
-from analysis.transcripts.sources import KINDS, ColumnNames, Source, choose_sources, find_kind_of_file, show_first
+from analysis.transcripts.listing import find_sources
+from analysis.transcripts.sources import KINDS, ColumnNames, Source, find_kind_of_file, show_first
 from analysis.transcripts.tables import read_csv, read_jsonl, read_parquet, read_tables
 from analysis.transcripts.texts import read_texts
 from analysis.transcripts.zips import read_zips
-
-if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
 
 # To add a kind of file, add a function that reads a list of them, and the endings of their names to KINDS.
 READERS: dict[str, Callable[[list[Source], ColumnNames], pl.DataFrame]] = {
@@ -85,7 +83,11 @@ def read_calls(
     s3 = open_s3(where, profile=profile, region=region)
     with tempfile.TemporaryDirectory() as folder:
         sources = find_sources(where, folder, s3)
-        calls = READERS[find_kind(where, sources)](sources, columns)
+        read = READERS[find_kind(where, sources)]
+        try:
+            calls = read(sources, columns)
+        except MemoryError as error:
+            raise CallsError(where, "does not fit into memory", "read a part of the files at a time") from error
     calls = drop_empty_calls(calls) if empty == "drop" else calls
     check_calls(where, calls)
     return calls
@@ -93,30 +95,16 @@ def read_calls(
 
 def drop_empty_calls(calls: IntoDataFrameT) -> IntoDataFrameT:
     """Drop the calls whose transcript has no words."""
-    frame = nw.from_native(calls, eager_only=True)
+    frame = read_columns(calls, ("transcript",), of="calls")
     has_words = nw.col("transcript").str.contains(r"\S").fill_null(value=False)
     return nw.maybe_reset_index(frame.filter(has_words)).to_native()
 
 
-def find_sources(where: str | Path, folder: str, s3: S3Client | None) -> list[Source]:
-    """List the files to read, without the marker files of Spark and macOS (`_SUCCESS`, `__MACOSX`)."""
-    try:
-        listed = list_files(where, s3=s3)
-        picked = choose_sources(file.name for file in listed)
-        files = [file for file in listed if len(listed) == 1 or file.name in picked]
-        paths = fetch_files(files, folder, s3=s3)
-    except StorageError as error:
-        raise CallsError(error.where, error.reason, error.cure) from error
-    return [Source(file.uri, file.name, path) for file, path in zip(files, paths, strict=True)]
-
-
 def find_kind(where: str | Path, sources: list[Source]) -> str:
     """Return the kind of the files; all must be of one kind."""
-    if not sources:
-        raise CallsError(where, "no calls: the folder is empty", f"files that can be read: {', '.join(KINDS)}")
     kinds = {find_kind_of_file(source.name): source.name for source in sources}
     if len(kinds) > 1:
-        reason = f"several kinds of files: {' and '.join(sorted(kinds.values()))}"
+        reason = f"several kinds of files: {' and '.join(map(show_name, sorted(kinds.values())))}"
         raise CallsError(where, reason, "put each kind into its own folder, or give a local glob such as calls/*.txt")
     if "unknown" in kinds:
         raise CallsError(sources[0].label, "not a kind of file that can be read", f"those are {', '.join(KINDS)}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import gzip
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 
-from analysis.errors import CallsError
+from analysis.errors import NAME_CHARS, CallsError, show_names
+from analysis.transcripts.unpacking import Unpacking, gunzip
 
 KINDS = {
     ".parquet": "Parquet",
@@ -22,7 +23,7 @@ KINDS = {
     ".txt": "text",
     ".zip": "zip",
 }
-SUBTITLES = (".vtt", ".srt")
+COMPARED = 1000  # columns, for one that is like a misspelt one
 
 
 @dataclass(frozen=True)
@@ -38,26 +39,22 @@ class ColumnNames:
 
 @dataclass(frozen=True)
 class Source:
-    """A file of calls: its label for messages, its name relative to the place that was read, and its local path."""
+    """A file of calls.
+
+    Attributes
+    ----------
+    label, name
+        Its place for messages, and its name relative to the place that was read.
+    path
+        Its local path.
+    unpacking
+        Counts what the files of one reading unpack to.
+    """
 
     label: str
     name: str
     path: Path
-
-
-def is_source(name: str) -> bool:
-    """Return whether a file may have calls: hidden files and marker files have none."""
-    return not any(part.startswith((".", "_")) for part in PurePosixPath(name).parts)
-
-
-def choose_sources(names: Iterable[str]) -> set[str]:
-    """Choose the files of calls.
-
-    Subtitles beside JSON are left out: Amazon Transcribe writes them of the same words.
-    """
-    found = {name for name in names if is_source(name)}
-    subtitled = any(find_kind_of_file(name) == "JSON" for name in found)
-    return {name for name in found if not (subtitled and name.lower().endswith(SUBTITLES))}
+    unpacking: Unpacking = field(default_factory=Unpacking, compare=False)
 
 
 def find_kind_of_file(name: str) -> str:
@@ -69,7 +66,9 @@ def read_bytes(source: Source) -> bytes:
     """Read a whole file; a `.gz` is decompressed."""
     try:
         content = source.path.read_bytes()
-        return gzip.decompress(content) if source.name.lower().endswith(".gz") else content
+        if not source.name.lower().endswith(".gz"):
+            return content
+        return gunzip(content, source.unpacking.open(source.label, len(content)))
     except (OSError, EOFError, zlib.error) as error:
         raise CallsError(source.label, f"cannot be read ({error})") from error
 
@@ -85,14 +84,14 @@ def decode(label: str, content: bytes) -> str:
 
 def show_first(values: Iterable[object]) -> str:
     """Format the first three values of a list."""
-    shown = [str(value) for value in values]
-    return ", ".join(shown[:3]) + (", ..." if len(shown) > 3 else "")
+    return show_names(values, most=3)
 
 
-def suggest_columns(name: str, columns: Iterable[str]) -> str:
+def suggest_columns(name: str, columns: Sequence[str]) -> str:
     """Format the columns that exist as a suggestion, the one most like a name first."""
     # Compared without case and underscores, so that CallID is like call_id.
-    plain = {column.lower().replace("_", ""): column for column in columns}
+    short = islice((column for column in columns if len(column) <= NAME_CHARS), COMPARED)
+    plain = {column.lower().replace("_", ""): column for column in short}
     near = difflib.get_close_matches(name.lower().replace("_", ""), plain, n=1, cutoff=0.7)
-    listed = f"it has {', '.join(plain.values()) or 'no columns'}"
+    listed = f"it has {show_names(columns) or 'no columns'}"
     return f"did you mean {plain[near[0]]!r}? {listed}" if near else listed

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from analysis.errors import CallsError
+from analysis.errors import CallsError, show_name
 from analysis.surrogates import CURE, has_escaped_surrogates
 from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes, show_first, suggest_columns
 from analysis.transcripts.turns import join_turns
@@ -18,6 +19,10 @@ from analysis.transcripts.turns import join_turns
 WHOLE = r"^-?(0|[1-9]\d{0,17})$"
 DECIMAL = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$"
 DEFAULTS = ColumnNames()
+MOST_DEPTH = 32  # of a value of JSON lines; what builds a column of it takes time by the third power of its depth
+NESTED = (dict, list)
+TOO_DEEP = (f"a field is nested more than {MOST_DEPTH} deep", "leave the field out, or write it as text")
+MOST_COLUMNS = 5000  # of JSON lines, where each line may bring names of its own
 
 
 def read_tables(
@@ -35,7 +40,9 @@ def read_tables(
     try:
         table = pl.concat(named.values(), how="diagonal_relaxed")
     except pl.exceptions.PolarsError as error:
-        raise CallsError(first, f"another file has other columns ({error})", "read them separately") from error
+        raise CallsError(
+            first, f"another file has other columns ({show_name(error)})", "read them separately"
+        ) from None
     return table if calls else join_turns(first, table)
 
 
@@ -43,8 +50,10 @@ def read_parquet(source: Source, _: ColumnNames) -> pl.DataFrame:
     """Read one Parquet file."""
     try:
         return pl.read_parquet(source.path, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise CallsError(source.label, f"cannot be read as Parquet ({error})") from error
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        # polars panics, which is no Exception, over some damages that it does not look for.
+        reason = f"cannot be read as Parquet ({str(error).splitlines()[0] if str(error) else 'damaged'})"
+        raise CallsError(source.label, reason, "write or download it again: it may be half of the file") from error
 
 
 def read_csv(source: Source, columns: ColumnNames) -> pl.DataFrame:
@@ -57,8 +66,10 @@ def read_csv(source: Source, columns: ColumnNames) -> pl.DataFrame:
     except pl.exceptions.NoDataError:
         return pl.DataFrame()
     except pl.exceptions.PolarsError as error:
-        cure = "put text with commas, quotes or line breaks between quotes"
-        raise CallsError(source.label, f"cannot be read as CSV ({str(error).splitlines()[0]})", cure) from error
+        # Not in the words of polars, and without the cause: it quotes the field.
+        why = "a line has more fields than the first" if "more fields" in str(error) else "a quote within a field"
+        cure = "put text with commas, quotes or line breaks between quotes, and write a quote in it twice"
+        raise CallsError(source.label, f"cannot be read as CSV ({why})", cure) from None
     words = {columns.call_id, columns.transcript, columns.speaker, columns.text}
     numbers = [read_numbers(table[name]) for name in table.columns if name not in words]
     # polars reads an empty line that ends in CR LF as a row.
@@ -77,11 +88,16 @@ def read_jsonl(source: Source, _: ColumnNames) -> pl.DataFrame:
     """Read one file of JSON lines; a field that a line does not have is missing there."""
     rows = list(read_lines(source.label, read_bytes(source)))
     names = dict.fromkeys(name for row in rows for name in row)
-    fields = {name: unify_kinds([row.get(name) for row in rows]) for name in names}
+    if len(names) > MOST_COLUMNS:
+        reason = f"has {len(names):,} different fields, of which each would be a column"
+        raise CallsError(source.label, reason, "put fields that are named by their content into one list")
+    fields = {name: unify_kinds(source.label, [row.get(name) for row in rows]) for name in names}
     try:
         return pl.DataFrame(fields, strict=False)
-    except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
-        raise CallsError(source.label, f"the lines do not fit one table ({error})") from error
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, TypeError, ValueError, OverflowError) as error:
+        # Without the cause, which quotes values.
+        reason = f"the lines do not fit one table ({type(error).__name__})"
+        raise CallsError(source.label, reason, "give each field values of one kind") from None
 
 
 def read_lines(label: str, content: bytes) -> Iterator[dict[str, Any]]:
@@ -94,6 +110,8 @@ def read_lines(label: str, content: bytes) -> Iterator[dict[str, Any]]:
                 yield decoder.decode(line)
         except msgspec.DecodeError as error:
             raise CallsError(f"{label}, line {number}", *explain_line(line, error)) from error
+        except RecursionError:
+            raise CallsError(f"{label}, line {number}", *TOO_DEEP) from None
 
 
 def explain_line(line: bytes, error: msgspec.DecodeError) -> tuple[str, str]:
@@ -107,16 +125,30 @@ def is_json(line: bytes) -> bool:
     """Return whether the line is an object for Python's parser, which accepts half of a surrogate pair."""
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
-def unify_kinds(values: list[Any]) -> list[Any]:
-    """Convert values of several types, such as 7 and "007", to text, so that none is lost."""
+def unify_kinds(label: str, values: list[Any]) -> list[Any]:
+    """Convert values of several types, such as 7 and "007", to text, so that none is lost; refuse very deep ones."""
     kinds = {float if kind is int else kind for kind in map(type, values)} - {type(None)}
+    if kinds & {list, dict} and is_deep(values):
+        number = next(number for number, value in enumerate(values, start=1) if is_deep([value]))
+        raise CallsError(f"{label}, object {number:,}", *TOO_DEEP)
     if len(kinds) <= 1:
         return values
     return [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+
+
+def is_deep(values: Iterable[Any]) -> bool:
+    """Return whether a value is nested deeper than a column can be; all values are looked at level by level."""
+    level = list(values)
+    for _ in range(MOST_DEPTH):
+        objects = [value.values() if isinstance(value, dict) else value for value in level if type(value) in NESTED]
+        level = list(chain.from_iterable(objects))
+        if not level:
+            return False
+    return any(type(value) in NESTED for value in level)
 
 
 def rename_columns(label: str, table: pl.DataFrame, columns: ColumnNames) -> pl.DataFrame:
@@ -176,4 +208,5 @@ def read_as_text(label: str, column: pl.Series) -> pl.Series:
         whole = column.cast(pl.Int128, strict=False)
         if (whole == column).all():
             return whole.cast(pl.String)
-    raise CallsError(label, f"the column of {column.name} has the type {dtype}", "it must be text")
+    # Without what the type holds: of a struct these are all its fields.
+    raise CallsError(label, f"the column of {column.name} has the type {dtype.base_type()}", "it must be text")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from analysis.errors import CallsError
-from analysis.transcripts.calls import Call, Turn, check_status
+from analysis.transcripts.calls import MOST_MILLIS, Call, Turn, check_status
 
 Seconds = str | float  # Transcribe writes text; tools that rewrite its files may write numbers
 
@@ -226,8 +226,11 @@ def find_span(words: list[Word]) -> tuple[int | None, int | None]:
 
 
 def to_ms(time: Seconds | None) -> int | None:
-    """Convert seconds to milliseconds."""
-    return None if time is None else round(float(time) * 1000)
+    """Convert seconds to milliseconds; raise a ValueError or OverflowError for a time that no recording has."""
+    millis = None if time is None else round(float(time) * 1000)
+    if millis is not None and abs(millis) >= MOST_MILLIS:
+        raise OverflowError("a time is out of range")
+    return millis
 
 
 def find_language(results: TranscribeResults) -> str | None:

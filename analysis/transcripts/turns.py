@@ -37,7 +37,7 @@ def read_order(where: str, turns: pl.DataFrame) -> pl.Series:
     """Return the column `turn` as numbers or times; as text, 10 would come before 9."""
     turn = turns["turn"].cast(pl.Float64, strict=False) if turns["turn"].dtype == pl.String else turns["turn"]
     if not (turn.dtype.is_numeric() or turn.dtype.is_temporal()):
-        raise CallsError(where, f"the column of turn has the type {turn.dtype}", IN_FILE_ORDER)
+        raise CallsError(where, f"the column of turn has the type {turn.dtype.base_type()}", IN_FILE_ORDER)
     unknown = turns.filter(turn.is_null())["call_id"].unique(maintain_order=True)
     if len(unknown):
         raise CallsError(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import io
+import lzma
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -12,63 +12,77 @@ import polars as pl
 
 from analysis.errors import CallsError
 from analysis.transcripts.documents import parse_documents
-from analysis.transcripts.sources import ColumnNames, Source, choose_sources, find_kind_of_file
+from analysis.transcripts.listing import choose
+from analysis.transcripts.sources import ColumnNames, Source, find_kind_of_file
 from analysis.transcripts.texts import parse_texts
+from analysis.transcripts.unpacking import PackedFile, gunzip
 
-# The most of one transcript in a zip; an hour of talk is about 0.1 MB of text or 20 MB of JSON.
-MEMBER_BYTES = 100 * 2**20
+# What zipfile raises for a zip that is damaged, encrypted or packed in a way that it does not know.
+ZIP_ERRORS = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError, OverflowError
+)  # fmt: skip
 
 
 def read_zips(sources: list[Source], _: ColumnNames) -> pl.DataFrame:
     """Read zips of text files or of JSON files as one row per call."""
-    members = [(source, info.filename) for source in sources for info in list_members(source)]
-    kinds = {find_kind_of_file(name): f"{source.label}, {name}" for source, name in members}
+    zips = [(source, list_members(source)) for source in sources]
+    kinds = {find_kind_of_file(info.filename): label_member(source, info) for source, infos in zips for info in infos}
     for kind in kinds.keys() - {"text", "JSON"}:
         cure = "a zip may have only .txt files or only .json files"
         raise CallsError(kinds[kind], "not a text or JSON file", cure)
     if len(kinds) > 1:
         reason = f"several kinds of files: {' and '.join(sorted(kinds.values()))}"
         raise CallsError(sources[0].label, reason, "make a zip of each kind, and read them separately")
-    contents = (member for source in sources for member in read_members(source))
+    contents = (member for source, infos in zips for member in read_members(source, infos))
     return parse_documents(contents) if "JSON" in kinds else parse_texts(contents)
 
 
+def label_member(source: Source, info: zipfile.ZipInfo) -> str:
+    """Return the label of a file in a zip."""
+    return f"{source.label}, {info.filename}"
+
+
 def list_members(source: Source) -> list[zipfile.ZipInfo]:
-    """List the files of calls in a zip, sorted by name."""
+    """List the files of calls in a zip, sorted by name, and print which others are passed over."""
     try:
         with zipfile.ZipFile(source.path) as archive:
-            infos = [info for info in archive.infolist() if not info.is_dir()]
-            picked = choose_sources(info.filename for info in infos)
-            return sorted((info for info in infos if info.filename in picked), key=lambda info: info.filename)
-    except (zipfile.BadZipFile, OSError) as error:
+            infos = archive.infolist()
+    except ZIP_ERRORS as error:
         raise CallsError(source.label, f"cannot be read as a zip ({error})") from error
+    for info in infos:
+        check_member(source, info)
+    files = [info for info in infos if not info.is_dir()]
+    chosen = set(choose(source.label, {info.filename for info in files}))
+    return sorted((info for info in files if info.filename in chosen), key=lambda info: info.filename)
 
 
-def read_members(source: Source) -> Iterator[tuple[str, str, bytes]]:
+def check_member(source: Source, info: zipfile.ZipInfo) -> None:
+    """Raise for a name that leads out of the zip, and for a link: nobody makes such a zip by chance."""
+    # Windows divides names by backslashes, and begins them with a drive.
+    parts = info.filename.replace("\\", "/").split("/")
+    if ".." in parts or not parts[0] or parts[0].endswith(":"):
+        label = label_member(source, info)
+        raise CallsError(label, "its name leads out of the zip", "make the zip anew, from within the folder of calls")
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise CallsError(label_member(source, info), "a link, not a file", "put the file itself into the zip")
+
+
+def read_members(source: Source, infos: list[zipfile.ZipInfo]) -> Iterator[tuple[str, str, bytes]]:
     """Yield label, name and bytes of the files of calls in a zip, one at a time."""
+    packed = source.unpacking.open(source.label, source.path.stat().st_size)
+    # The stated sizes can be trusted: zipfile never reads more than they say.
+    packed.check(sum(info.file_size for info in infos))
+    with zipfile.ZipFile(source.path) as archive:
+        for info in infos:
+            label = label_member(source, info)
+            yield label, f"{source.name}/{info.filename}", read_member(label, archive, info, packed)
+
+
+def read_member(label: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, packed: PackedFile) -> bytes:
+    """Read one file, decompressed if it is a `.gz`."""
     try:
-        with zipfile.ZipFile(source.path) as archive:
-            for info in list_members(source):
-                label = f"{source.label}, {info.filename}"
-                yield label, f"{source.name}/{info.filename}", read_member(label, archive, info)
-    except (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error, OSError) as error:
-        raise CallsError(source.label, f"cannot be read as a zip ({error})") from error
-
-
-def read_member(label: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """Read one file, decompressed if it is a `.gz`; raise an error for one too large to be a transcript."""
-    # The stated size can be trusted: zipfile never reads more than it.
-    check_size(label, info.file_size)
-    content = archive.read(info)
-    if info.filename.lower().endswith(".gz"):
-        content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(MEMBER_BYTES + 1)
-        check_size(label, len(content))
-    return content
-
-
-def check_size(label: str, size: int) -> None:
-    """Raise an error for a file that is too large to be a transcript."""
-    if size > MEMBER_BYTES:
-        raise CallsError(
-            label, f"{size:,} bytes are too many for a transcript", f"the most in a zip is {MEMBER_BYTES:,}"
-        )
+        content = archive.read(info)
+        packed.add(len(content))
+        return gunzip(content, packed) if info.filename.lower().endswith(".gz") else content
+    except ZIP_ERRORS as error:
+        raise CallsError(label, f"cannot be read ({error})") from error

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from analysis import as_pandas, errors, show_table
-from analysis.errors import EXTRAS, AnalysisError, ExtraError, check_extra, escape_controls
+from analysis.errors import EXTRAS, AnalysisError, ExtraError, check_extra, escape_controls, show_name, show_names
 from analysis.reports.notebooks import export_page, find_notebooks, run_notebook
 
 ROOT = Path(__file__).parents[2]
@@ -103,3 +103,24 @@ def test_an_error_never_commands_a_terminal():
     error = AnalysisError("a\x1b[2J\nb.csv", "no column '\u202emutcnart'", "there are \x9bH")
     assert str(error) == r"a\x1b[2J\nb.csv: no column '\u202emutcnart'; there are \x9bH"
     assert error.where == "a\x1b[2J\nb.csv"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("call-1", "call-1"),
+        ("How satisfied were you (1 to 5)?", "How satisfied were you (1 to 5)?"),
+        ("a\nb\x1b", r"a\nb\x1b"),
+        ("x" * 81, "a text of 81 characters"),
+        ("Agent: my name is Anna Maier from Bremen", "a text of 40 characters"),
+        (7, "7"),
+    ],
+)
+def test_a_long_name_is_not_quoted_since_it_may_be_a_transcript(name, shown):
+    assert show_name(name) == shown
+
+
+def test_of_many_names_the_first_are_listed():
+    assert show_names(range(3), most=3) == "0, 1, 2"
+    assert show_names(range(4), most=3) == "0, 1, 2, ..."
+    assert show_names([]) == ""

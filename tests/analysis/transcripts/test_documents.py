@@ -125,7 +125,7 @@ def test_services_may_be_mixed(write_json, tmp_path):
             b'{"JobName": "a", "Transcript": [{"BeginOffsetMillis": 1e99}]}',
             "looks like Call Analytics, but cannot be read",
         ),
-        (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion"),
+        (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
     ],
 )
 def test_a_file_that_is_not_a_transcript_is_refused_with_its_name(write_json, tmp_path, content, text):
