@@ -9,7 +9,8 @@ AnalysisError
 ├── QuotaError       Amazon Bedrock would not accept the records in a batch job
 ├── BudgetError      sending the records would cost more than was agreed to
 ├── JobError         a batch job was refused, or ended in a way that needs a decision
-│   └── InputError   an input file is not as it was prepared, so that its job was not created
+│   ├── InputError   an input file is not as it was prepared, so that its job was not created
+│   └── WaitError    jobs have not ended, or not been created, in the time that they were to be waited for
 ├── StorageError     a file, folder or s3:// address cannot be read or written
 ├── NotebookError    a notebook does not have a parameter, or failed in a cell
 └── ExtraError       a library of an extra, such as `notebooks`, is not installed
@@ -94,6 +95,10 @@ class JobError(AnalysisError):
 
 class InputError(JobError):
     """An input file of the job `where` is not as it was prepared: nothing was sent."""
+
+
+class WaitError(JobError):
+    """Jobs have not ended, or not been created, in the time that they were to be waited for; they go on without us."""
 
 
 class StorageError(AnalysisError):

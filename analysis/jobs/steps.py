@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types_boto3_bedrock import BedrockClient
     from types_boto3_s3 import S3Client
 
+THROTTLED = "ThrottlingException"
 QUOTA_REACHED = "ServiceQuotaExceededException"  # no room for another job: no job was made
 
 
@@ -99,6 +100,8 @@ def take_step(
             account.check_cost(ledger.replay(), chosen)
         for job, state in chosen:
             states[job] = create_job(state, job, ledger, account)
+            if states[job].message.startswith(THROTTLED):
+                break  # after minutes of trying, which further jobs would only repeat
     return list(states.values())
 
 
@@ -152,7 +155,8 @@ def handle_refusal(state: JobState, job: PlannedJob, error: ClientError, ledger:
         ledger.append("planned", **key, status=PLANNED, message=message)
         return replace(state, status=PLANNED, message=message)
     if is_busy(error.response):
-        return state  # the job may exist all the same: the next step finds it, or sends the same token again
+        # The job may exist all the same: the next step finds it, or sends the same token again.
+        return replace(state, message=f"{code}: {message}")
     adopted = adopt(state, job, list_jobs(account.bedrock, nameContains=job.prefix), ledger)
     if adopted is not None:
         return adopted

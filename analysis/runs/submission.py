@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +34,7 @@ from analysis.runs.retries import count_unanswered, plan_retries
 from analysis.runs.sending import explain_outage, lock_sending, write_sending
 from analysis.runs.state import RunState, read_state
 from analysis.runs.status import tabulate_jobs
-from analysis.runs.waiting import take_first_step, wait_for_jobs
+from analysis.runs.waiting import Limit, check_created, take_first_step, wait_for_jobs
 
 
 @explain_file_errors()
@@ -47,6 +48,7 @@ def submit(
     prefix: str = "batchbook",
     budget_usd: float | None = None,
     wait: bool = True,
+    wait_hours: float = math.inf,
     timeout_hours: int = 24,
     kms_key_id: str = "",
     bucket_owner: str = "",
@@ -55,6 +57,7 @@ def submit(
     tags: Mapping[str, str] | None = None,
     pause_s: float | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.monotonic,
     ask: Callable[[str], str] = input,
 ) -> pl.DataFrame:
     """Make the jobs on Amazon Bedrock match the run, and wait until they have ended.
@@ -80,6 +83,9 @@ def submit(
         is printed and has to be confirmed.
     wait
         Whether to stay until all jobs have ended; otherwise one step is taken, for a scheduler that calls again.
+    wait_hours
+        How long to stay at most; 0 takes one step, as `wait=False` does. Without it there is no end, however long a
+        service is busy or a quota full.
     timeout_hours
         24 to 168: what is not processed by then is not processed.
     kms_key_id
@@ -88,9 +94,9 @@ def submit(
         Account that the bucket belongs to; empty for the caller's own. S3 refuses a bucket of another one.
     subnet_ids, security_group_ids, tags
         As CreateModelInvocationJob takes them; not sent when empty.
-    pause_s, sleep, ask
-        Seconds between two status checks (30; 0.1 on the emulator), and the functions that sleep and that ask for a
-        yes.
+    pause_s, sleep, now, ask
+        Seconds between two status checks (30; 0.1 on the emulator), and the functions that sleep, that return the time
+        in seconds and that ask for a yes.
 
     Returns
     -------
@@ -106,10 +112,13 @@ def submit(
     JobError
         Bedrock refused a job, or one ended Failed or Expired; its message is given. Calling again tries again: a job
         that is not tried again raises nothing.
+    WaitError
+        Jobs have not ended in `wait_hours`, or Bedrock was too busy to confirm one; both go on when called again.
     RunError
         The run was answered on demand, or sent with another profile or region, before; or it was prepared before the
         first release and has no job. Of such a run the jobs that its ledger names are waited for, and none is created.
     """
+    limit = Limit(run.name, wait_hours, now)
     state = read_state(run)
     # Before the question about the cost, so that nobody confirms a run that cannot be sent.
     check_min_records(keep_named_jobs(state) if run.is_early else state)
@@ -128,9 +137,10 @@ def submit(
     )
     account = open_account(run, target, bucket=bucket, prefix=prefix, fields=fields)
     pause = default_pause_s(profile) if pause_s is None else pause_s
+    steps_on = pause if wait and wait_hours else None
     if budget is None:
-        return tabulate_jobs(follow_jobs(state, account, target, pause=pause if wait else None, sleep=sleep))
-    return tabulate_jobs(send_jobs(state, account, target, budget, pause=pause if wait else None, sleep=sleep))
+        return tabulate_jobs(follow_jobs(state, account, target, pause=steps_on, sleep=sleep, limit=limit))
+    return tabulate_jobs(send_jobs(state, account, target, budget, pause=steps_on, sleep=sleep, limit=limit))
 
 
 def build_fields(
@@ -162,6 +172,7 @@ def send_jobs(
     *,
     pause: float | None,
     sleep: Callable[[float], None],
+    limit: Limit,
 ) -> RunState:
     """Create the jobs, wait for them where there is a pause between two steps, and report how they ended."""
     with lock_sending(state.run, wait_s=-1), explain_outage(state.run):
@@ -171,9 +182,11 @@ def send_jobs(
         state = plan_retries(state, account.s3)
         budget.check_run(state)
         account = replace(account, check_cost=partial(budget.check_jobs, state))
-        latest = take_first_step(state, account, wait_s=pause, sleep=sleep)
-    if pause is not None:
-        wait_for_jobs(state, account, latest, pause=pause, sleep=sleep)
+        latest = take_first_step(state, account, wait_s=pause, sleep=sleep, limit=limit)
+    if pause is None:
+        check_created(state.run.name, latest)
+    else:
+        wait_for_jobs(state, account, latest, pause=pause, sleep=sleep, limit=limit)
     with explain_outage(state.run):
         state = count_unanswered(state.read_on(), account.s3)
     print_outcomes(state)
@@ -203,6 +216,7 @@ def follow_jobs(
     *,
     pause: float | None,
     sleep: Callable[[float], None],
+    limit: Limit,
 ) -> RunState:
     """Go on with the jobs of a run that was prepared before the first release, and create none.
 
@@ -215,10 +229,11 @@ def follow_jobs(
         state = state.read_on()
         write_sending(state, **target, bucket_owner=account.input.get("s3BucketOwner", ""))
         named = keep_named_jobs(state)
-        latest = take_first_step(named, full, wait_s=pause, sleep=sleep)
+        latest = take_first_step(named, full, wait_s=pause, sleep=sleep, limit=limit)
     created = {job: each for job, each in zip(named.planned, latest, strict=True) if each.job_arn}
     if pause is not None and created:
-        wait_for_jobs(replace(named, planned=(*created,)), full, [*created.values()], pause=pause, sleep=sleep)
+        waited = replace(named, planned=(*created,))
+        wait_for_jobs(waited, full, [*created.values()], pause=pause, sleep=sleep, limit=limit)
     state = state.read_on()
     print_outcomes(state)
     left = sum(not each.job_arn or each.is_unproductive for _, each in state.pairs)
