@@ -18,6 +18,7 @@ __all__ = [
     "count_errors",
     "count_stop_reasons",
     "count_stop_reasons_by_length",
+    "count_unpriced",
     "describe_comparison",
     "drop_empty_calls",
     "drop_losers",
@@ -52,6 +53,8 @@ __all__ = [
     "submit",
     "suggest_max_tokens",
     "sum_costs",
+    "sum_lost_costs",
+    "sum_run_costs",
 ]
 
 __getattr__, __dir__, _ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,11 +9,12 @@ from .comparison.variants import compare_variants as compare_variants
 from .display import show_table as show_table
 from .facts.prices import find_prices as find_prices
 from .facts.prices import read_prices as read_prices
+from .metrics.bills import compare_invocations as compare_invocations
+from .metrics.bills import project_costs as project_costs
+from .metrics.bills import sum_costs as sum_costs
 from .metrics.costs import add_costs as add_costs
-from .metrics.costs import compare_invocations as compare_invocations
-from .metrics.costs import project_costs as project_costs
+from .metrics.costs import count_unpriced as count_unpriced
 from .metrics.costs import read_cost_columns as read_cost_columns
-from .metrics.costs import sum_costs as sum_costs
 from .metrics.estimates import compare_estimate as compare_estimate
 from .metrics.estimates import estimate_costs as estimate_costs
 from .metrics.stop_reasons import count_stop_reasons as count_stop_reasons
@@ -39,6 +40,8 @@ from .runs import prepare as prepare
 from .runs import scan_answers as scan_answers
 from .runs import stop as stop
 from .runs import submit as submit
+from .runs import sum_lost_costs as sum_lost_costs
+from .runs import sum_run_costs as sum_run_costs
 from .synthetic import make_calls as make_calls
 from .transcripts import drop_empty_calls as drop_empty_calls
 from .transcripts import pick_calls as pick_calls

@@ -62,6 +62,11 @@ def aggregate(frame: nw.DataFrame[IntoDataFrameT], keys: Sequence[str], *sums: n
     return frame.group_by(*keys).agg(*sums).sort(*keys, nulls_last=True)
 
 
+def count_where(condition: nw.Expr) -> nw.Expr:
+    """Return 1 where a condition holds, 0 where it does not or is missing."""
+    return nw.when(condition).then(1).otherwise(0)
+
+
 def as_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     """Convert to pandas; integers with missing values stay integers (`Int64`, ...), and texts are `str`."""
     import pyarrow as pa

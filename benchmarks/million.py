@@ -20,7 +20,6 @@ import polars as pl
 from measuring import cpu_seconds, describe_machine, peak_bytes, table, tell
 
 from analysis import (
-    add_costs,
     collect,
     count_stop_reasons,
     load_answers,
@@ -28,7 +27,7 @@ from analysis import (
     prepare,
     read_prompts,
     submit,
-    sum_costs,
+    sum_run_costs,
 )
 from analysis.synthetic import make_calls
 from bedrock_local import Settings, open_session
@@ -89,7 +88,7 @@ def bring_back(folder, number):
 
 def bill(folder, _):
     """Sum the costs."""
-    sum_costs(add_costs(open_run(folder / "million").read_outputs()))
+    sum_run_costs(open_run(folder / "million"))
 
 
 def answer(folder, _):
@@ -102,7 +101,7 @@ STAGES = {
     "`prepare`": write_records,
     "`submit`, until the jobs have ended": send,
     "`collect`": bring_back,
-    "`add_costs`, `sum_costs`": bill,
+    "`sum_run_costs`": bill,
     "`load_answers`, `count_stop_reasons`": answer,
 }
 

@@ -13,6 +13,7 @@ from analysis import (
     count_errors,
     count_stop_reasons,
     count_stop_reasons_by_length,
+    count_unpriced,
     drop_losers,
     find_prices,
     invoke,
@@ -31,6 +32,7 @@ from analysis import (
     share_truncated,
     suggest_max_tokens,
     sum_costs,
+    sum_lost_costs,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -70,6 +72,8 @@ def frames(tmp_path_factory):
         "runs": list_runs(folder),
         "estimate": run.plan().estimate,
         "bill": sum_costs(costed),
+        "unpriced": count_unpriced(costed, prices),
+        "lost answers": sum_lost_costs(run),
         "prices": prices,
         "estimate and bill": compare_estimate(run.plan().estimate, sum_costs(costed)),
         "projection": project_costs(costed, 1_000_000),

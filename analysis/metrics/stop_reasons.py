@@ -11,7 +11,7 @@ import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoDataFrameT
 
-from analysis.columns import FRACTION, TEXT, WHOLE, aggregate, finish_frame, list_keys, read_columns
+from analysis.columns import FRACTION, TEXT, WHOLE, aggregate, count_where, finish_frame, list_keys, read_columns
 from analysis.errors import AnalysisError
 
 TRUNCATED = "length"
@@ -177,11 +177,6 @@ def suggest_max_tokens(
         new_column(groups, "reason", [reason for _, reason in suggestions], TEXT),
     )
     return finish_frame(suggested, keys, SUGGESTIONS)
-
-
-def count_where(condition: nw.Expr) -> nw.Expr:
-    """Return 1 where a condition holds, 0 where it does not or is missing."""
-    return nw.when(condition).then(1).otherwise(0)
 
 
 def share_counts(counts: nw.DataFrame[IntoDataFrameT], keys: Sequence[str]) -> nw.DataFrame[IntoDataFrameT]:

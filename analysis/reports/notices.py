@@ -9,6 +9,7 @@ import polars as pl
 from analysis.display import count
 from analysis.errors import escape_controls
 from analysis.jobs.statuses import COMPLETED
+from analysis.metrics.costs import UNREADABLE, count_unpriced
 from analysis.runs import Run, RunState, compare_manifests, describe_outcomes, read_state, reconcile_run
 from analysis.runs.collection import list_strange_files
 from analysis.runs.status import count_lost_requests
@@ -32,14 +33,12 @@ def list_notices(run: Run) -> list[str]:
         answers that are refusals, and manifests that are missing, unreadable or have other counts.
     """
     state = read_state(run)
-    columns = ("record_id", "call_id", "job_id", "file", "error_kind", "error_code", "stop")
-    outputs = run.scan_outputs().select(columns).collect()
     return [
         *describe_outcomes(state),
         *describe_lost_requests(state),
         *describe_strange_files(list_strange_files(state)),
-        *describe_lines(run, outputs),
-        *describe_manifests(compare_manifests(run, outputs)),
+        *describe_lines(run),
+        *describe_manifests(compare_manifests(run, run.scan_outputs().select("job_id", "error_kind").collect())),
     ]
 
 
@@ -60,21 +59,29 @@ def describe_strange_files(files: Sequence[str]) -> Iterator[str]:
         yield f"{what}, and {they_are} not counted: {shown}."
 
 
-def describe_lines(run: Run, outputs: pl.DataFrame) -> Iterator[str]:
+def describe_lines(run: Run) -> Iterator[str]:
     """Yield a sentence for each kind of line that is not the one answer or error of a record."""
-    if unreadable := outputs.filter(error_kind="unreadable").height:
+    unreadable, strange, refused = count_lines(run)
+    if unreadable:
         yield f"{count(unreadable, 'line')} of the output cannot be read: the answer is lost, and may be charged."
     if repeated := int(reconcile_run(run)["repeated"].sum()):
         kind = "is a repeated line of its record" if repeated == 1 else "are repeated lines of their records"
         yield f"{count(repeated, 'line')} of the output {kind}: the first answer is used, and every line is charged."
-    # A comparison with a missing kind is itself missing, so answers need a test of their own.
-    is_read = pl.col("error_kind").is_null() | (pl.col("error_kind") != "unreadable")
-    if strange := outputs.filter(pl.col("call_id").is_null(), is_read).height:
+    if strange:
         belong, whose = ("belongs", "its") if strange == 1 else ("belong", "their")
         yield f"{count(strange, 'line')} of the output {belong} to no record of this run: {whose} cost is included."
-    if refused := outputs.filter(stop="filtered")["record_id"].n_unique():
+    if refused:
         what = "was refused" if refused == 1 else "were refused"
         yield f"{count(refused, 'answer')} {what} by the model or a content filter (stop: filtered), and charged."
+
+
+def count_lines(run: Run) -> tuple[int, int, int]:
+    """Count the lines that cannot be read, those of no record of the run, and the records that were refused."""
+    is_unreadable = (pl.col("error_kind") == UNREADABLE).fill_null(value=False)
+    is_strange = pl.col("call_id").is_null() & ~is_unreadable
+    refused = pl.col("record_id").filter(pl.col("stop") == "filtered").n_unique()
+    counts = run.scan_outputs().select(is_unreadable.sum(), is_strange.sum().alias("strange"), refused)
+    return counts.collect(engine="streaming").row(0)
 
 
 def describe_manifests(compared: pl.DataFrame) -> Iterator[str]:
@@ -108,25 +115,21 @@ def list_unpriced(costed: pl.DataFrame, prices: pl.DataFrame) -> list[str]:
     prices
         From `find_prices`: the prices that were passed to `add_costs`.
     """
-    # An error without tokens was not charged; one with tokens was.
-    was_paid = pl.col("error_kind").is_null() | pl.col("input_tokens").is_not_null()
-    unpriced = costed.filter(was_paid, pl.col("cost_usd").is_null()).with_columns(
-        pl.col("model_id").fill_null(UNKNOWN_MODEL)
-    )
-    rates = ("input_usd_per_million", "output_usd_per_million")
-    known = prices.drop_nulls(rates).select("model_id", "invocation", has_price=pl.lit(value=True))
-    used_cache = pl.any_horizontal(pl.col("cache_read_tokens", "cache_write_tokens").fill_null(0) > 0)
-    cause = (
-        pl.when(used_cache).then(pl.lit("cache")).when("has_price").then(pl.lit("tokens")).otherwise(pl.lit("price"))
-    )
-    causes = unpriced.join(known, on=["model_id", "invocation"], how="left").group_by("model_id", cause.alias("cause"))
-    return [describe_unpriced(*row) for row in causes.agg(pl.len()).sort("cause", "model_id").rows()]
+    return describe_unpriced(count_unpriced(costed, prices))
 
 
-def describe_unpriced(model_id: str, cause: str, outputs: int) -> str:
+def describe_unpriced(unpriced: pl.DataFrame) -> list[str]:
+    """Return a sentence for each row of `count_unpriced`."""
+    named = unpriced.with_columns(pl.col("model_id").fill_null(UNKNOWN_MODEL)).sort("cause", "model_id")
+    return [describe_cause(*row) for row in named.rows()]
+
+
+def describe_cause(model_id: str, cause: str, outputs: int) -> str:
     """Return a sentence on why costs of outputs of a model are missing."""
     which = f"{count(outputs, 'answer')} of {model_id}"
     has, lost = ("has", "its cost is") if outputs == 1 else ("have", "their costs are")
+    if cause == UNREADABLE:
+        return f"{count(outputs, 'line')} of the output cannot be read: {lost} missing here."
     if cause == "cache":
         return f"{which} used a cache, which has no published batch price: {lost} missing here."
     if cause == "tokens":

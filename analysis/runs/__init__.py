@@ -3,6 +3,7 @@
 from analysis.runs.answers import load_answers, scan_answers
 from analysis.runs.budget import confirm_cost
 from analysis.runs.collection import collect, compare_manifests, reconcile_run
+from analysis.runs.costs import RunCosts, find_run_prices, sum_lost_costs, sum_run_costs
 from analysis.runs.folder import Run, list_runs, open_run
 from analysis.runs.invocation import invoke
 from analysis.runs.outcomes import describe_outcomes
@@ -13,11 +14,13 @@ from analysis.runs.submission import stop, submit
 
 __all__ = [
     "Run",
+    "RunCosts",
     "RunState",
     "collect",
     "compare_manifests",
     "confirm_cost",
     "describe_outcomes",
+    "find_run_prices",
     "invoke",
     "is_collected",
     "is_finished",
@@ -31,4 +34,6 @@ __all__ = [
     "scan_answers",
     "stop",
     "submit",
+    "sum_lost_costs",
+    "sum_run_costs",
 ]

@@ -7,7 +7,8 @@ from polars.testing import assert_frame_equal
 
 from analysis.errors import ColumnError
 from analysis.facts.prices import PRICE_SCHEMA
-from analysis.metrics.costs import add_costs, compare_invocations, project_costs, read_cost_columns, sum_costs
+from analysis.metrics.bills import compare_invocations, project_costs, sum_costs
+from analysis.metrics.costs import add_costs, count_unpriced, read_cost_columns
 
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"  # batch 0.55 / 2.75, on demand 1.10 / 5.50
 OUTPUTS = {
@@ -32,6 +33,7 @@ SUMMARY = {
     "truncated": pl.Int64,
     "unpriced": pl.Int64,
     "estimated": pl.Int64,
+    "without_tokens": pl.Int64,
     "input_tokens": pl.Int64,
     "output_tokens": pl.Int64,
     "cost_usd": pl.Float64,
@@ -257,13 +259,13 @@ def test_records_need_their_estimates(kind):
 def test_the_bill_says_how_many_costs_are_estimated(kind):
     outputs = kind.make(frame_with_texts(output(**SILENT), output("c2")))
     bill = sum_costs(add_costs(outputs, records=records(**{"r-c1": 1000})))
-    rows = [("short", 2, 2, 2, 0, 0, 0, 1, 1000, 100, 0.00165, 0.825, 0.0, 0.0)]
+    rows = [("short", 2, 2, 2, 0, 0, 0, 1, 1, 1000, 100, 0.00165, 0.825, 0.0, 0.0)]
     kind.check(bill, rows, SUMMARY)
 
 
 def test_an_answer_without_tokens_or_cost_is_unpriced(kind):
     bill = sum_costs(add_costs(kind.make(frame(output(input_tokens=None, output_tokens=None)))))
-    rows = [("short", 1, 1, 1, 0, 0, 1, 0, None, None, None, None, 0.0, 0.0)]
+    rows = [("short", 1, 1, 1, 0, 0, 1, 0, 1, None, None, None, None, 0.0, 0.0)]
     kind.check(bill, rows, SUMMARY)
 
 
@@ -280,8 +282,8 @@ def test_the_bill_counts_and_adds_by_variant(kind):
     )
     # 2000 x 0.55 + 300 x 2.75 = 1925 millionths; (825 + 1925) / 2 calls with an answer x 1000.
     rows = [
-        ("long", 3, 3, 2, 1, 1, 0, 0, 3000, 400, 0.00275, 1.375, 0.001925, None),
-        ("short", 1, 1, 1, 0, 0, 0, 0, 1000, 100, 0.000825, 0.825, 0.0, 0.0),
+        ("long", 3, 3, 2, 1, 1, 0, 0, 0, 3000, 400, 0.00275, 1.375, 0.001925, None),
+        ("short", 1, 1, 1, 0, 0, 0, 0, 0, 1000, 100, 0.000825, 0.825, 0.0, 0.0),
     ]
     kind.check(sum_costs(costed), rows, SUMMARY)
 
@@ -290,37 +292,37 @@ def test_what_bought_no_answer_is_paid_by_the_calls_that_got_one(kind):
     paid_for_nothing = FAILED | {"input_tokens": 1000, "output_tokens": 100}
     costed = add_costs(kind.make(frame(output(), output("c2"), output("c3", **paid_for_nothing))))
     # 3 x 825 millionths / 2 calls x 1000
-    rows = [("short", 3, 3, 2, 1, 0, 0, 0, 3000, 300, 0.002475, 1.2375, 0.0, 0.000825)]
+    rows = [("short", 3, 3, 2, 1, 0, 0, 0, 0, 3000, 300, 0.002475, 1.2375, 0.0, 0.000825)]
     kind.check(sum_costs(costed), rows, SUMMARY)
 
 
 def test_repairs_are_paid_for_but_are_no_further_calls(kind):
     costed = add_costs(kind.make(frame(output(stop="length"), output(record_id="r-again"))))
-    rows = [("short", 1, 2, 2, 0, 1, 0, 0, 2000, 200, 0.00165, 1.65, 0.000825, 0.0)]
+    rows = [("short", 1, 2, 2, 0, 1, 0, 0, 0, 2000, 200, 0.00165, 1.65, 0.000825, 0.0)]
     kind.check(sum_costs(costed), rows, SUMMARY)
 
 
 def test_without_a_price_the_bill_is_missing_and_says_how_many(kind):
     costed = add_costs(kind.make(frame(output(model_id="a.b", stop="length"), output("c2", model_id="a.b"))))
-    kind.check(sum_costs(costed), [("short", 2, 2, 2, 0, 1, 2, 0, 2000, 200, None, None, None, 0.0)], SUMMARY)
+    kind.check(sum_costs(costed), [("short", 2, 2, 2, 0, 1, 2, 0, 0, 2000, 200, None, None, None, 0.0)], SUMMARY)
 
 
 def test_a_bill_of_failures_has_no_tokens_rather_than_none(kind):
     costed = add_costs(kind.make(frame(output(**FAILED), output("c2", **FAILED))))
-    kind.check(sum_costs(costed), [("short", 2, 2, 0, 2, 0, 0, 0, None, None, None, None, 0.0, None)], SUMMARY)
+    kind.check(sum_costs(costed), [("short", 2, 2, 0, 2, 0, 0, 0, 0, None, None, None, None, 0.0, None)], SUMMARY)
 
 
 def test_outputs_of_no_run_are_calls_by_record_id(kind):
     nobodys = output(variant=None) | {"call_id": None}
     costed = add_costs(kind.make(frame(nobodys, nobodys | {"record_id": "other"}, output(**FAILED | NOBODYS))))
-    rows = [(None, 2, 3, 2, 1, 0, 0, 0, 2000, 200, 0.00165, 0.825, 0.0, None)]
+    rows = [(None, 2, 3, 2, 1, 0, 0, 0, 0, 2000, 200, 0.00165, 0.825, 0.0, None)]
     kind.check(sum_costs(costed), rows, SUMMARY)
 
 
 def test_without_groups_the_whole_bill_is_one_row(kind):
     costed = add_costs(kind.make(frame(output(), output("c1", "long"))))
     whole = {name: dtype for name, dtype in SUMMARY.items() if name != "variant"}
-    kind.check(sum_costs(costed, by=[]), [(1, 2, 2, 0, 0, 0, 0, 2000, 200, 0.00165, 1.65, 0.0, 0.0)], whole)
+    kind.check(sum_costs(costed, by=[]), [(1, 2, 2, 0, 0, 0, 0, 0, 2000, 200, 0.00165, 1.65, 0.0, 0.0)], whole)
 
 
 def test_the_bill_can_be_made_by_several_columns(kind):
@@ -377,7 +379,7 @@ def test_no_outputs_give_the_columns_with_their_dtypes(kind):
 def test_the_whole_bill_of_nothing_is_one_row(kind):
     costed = add_costs(kind.make(frame()))
     whole = {name: dtype for name, dtype in SUMMARY.items() if name != "variant"}
-    kind.check(sum_costs(costed, by=[]), [(0, 0, 0, 0, 0, 0, 0, None, None, None, None, 0.0, 0.0)], whole)
+    kind.check(sum_costs(costed, by=[]), [(0, 0, 0, 0, 0, 0, 0, 0, None, None, None, None, None, None)], whole)
 
 
 def test_outputs_of_several_variants_are_projected_together(kind):
@@ -386,3 +388,85 @@ def test_outputs_of_several_variants_are_projected_together(kind):
     kind.check(project_costs(costed, 10, by=[]), [(1, 0.00165, 10, 0.0165, None, None)], whole)
     nothing = add_costs(kind.make(frame()))
     kind.check(project_costs(nothing, 10, by=[]), [(0, None, 10, None, None, None)], whole)
+
+
+UNPRICED = {"cache_read_tokens": 980}
+UNREADABLE = NOBODYS | {"stop": None, "input_tokens": None, "output_tokens": None, "error_kind": "unreadable"}
+
+
+def bill_of(kind, *outputs):
+    """Give the whole bill as a row of plain values, missing as None."""
+    bill = sum_costs(add_costs(kind.make(frame(*outputs))), by=[])
+    row = bill.to_dict("records")[0] if isinstance(bill, pd.DataFrame) else bill.row(0, named=True)
+    return {name: None if pd.isna(value) else value for name, value in row.items()}
+
+
+def test_what_is_known_is_divided_by_the_calls_it_is_known_for(kind):
+    calls = [output(f"c{number}", **UNPRICED) for number in range(8)]
+    bill = bill_of(kind, output("c8"), output("c9"), *calls)
+    # Two calls of 825 millionths; eight more would make 0.165 of it.
+    assert [bill["cost_usd"], bill["cost_usd_per_1000_calls"]] == pytest.approx([0.00165, 0.825])
+    assert [bill["calls"], bill["answered"], bill["unpriced"]] == [10, 10, 8]
+
+
+def test_a_call_with_an_unpriced_output_is_none_whose_cost_is_known(kind):
+    outputs = [output("c1"), output("c1", record_id="again", **UNPRICED), output("c2", input_tokens=2000)]
+    # c2: 2000 x 0.55 + 100 x 2.75 = 1375 millionths.
+    assert bill_of(kind, *outputs)["cost_usd_per_1000_calls"] == pytest.approx(1.375)
+    projected = project_costs(add_costs(kind.make(frame(*outputs))), 10)
+    kind.check(projected, [("short", 1, 0.001375, 10, 0.01375, None, None)], PROJECTION)
+
+
+def test_no_call_of_known_cost_gives_no_cost_of_calls(kind):
+    assert bill_of(kind, output(), output(record_id="again", **UNPRICED))["cost_usd_per_1000_calls"] is None
+
+
+def test_a_projection_is_of_calls_and_of_nothing_that_nobody_asked_for(kind):
+    costed = add_costs(kind.make(frame(output(), output(call_id=None, record_id=None))))
+    kind.check(project_costs(costed, 10), [("short", 1, 0.000825, 10, 0.00825, None, None)], PROJECTION)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "truncated", "failed"),
+    [
+        ([], None, None),
+        ([output(), output("c2", stop="length")], 0.000825, 0.0),
+        ([output(stop="length"), output("c2", stop="length", **UNPRICED)], None, 0.0),
+        ([output(), output("c2", stop=None)], None, 0.0),
+        ([output(stop="length"), UNREADABLE], None, None),
+        ([output(), output("c2", **FAILED | {"input_tokens": 5})], 0.0, None),
+        ([output(), output("c2", **FAILED | {"input_tokens": 1000, "output_tokens": 100})], 0.0, 0.000825),
+        ([output(), output("c2", **FAILED)], 0.0, None),
+    ],
+    ids=["nothing", "known", "truncated-unpriced", "no-stop", "unreadable", "failed-unpriced", "failed", "not-charged"],
+)
+def test_a_part_of_the_cost_that_cannot_be_known_is_missing(kind, outputs, truncated, failed):
+    bill = bill_of(kind, *(dict.fromkeys(OUTPUTS) | each for each in outputs))
+    assert [bill["truncated_cost_usd"], bill["failed_cost_usd"]] == [truncated, pytest.approx(failed)]
+
+
+def test_a_line_that_cannot_be_read_may_have_been_charged(kind):
+    bill = bill_of(kind, output(), dict.fromkeys(OUTPUTS) | UNREADABLE)
+    assert [bill["outputs"], bill["unpriced"], bill["without_tokens"]] == [2, 1, 1]
+    assert bill["cost_usd"] == pytest.approx(0.000825)
+
+
+def test_unpriced_outputs_are_counted_by_model_and_cause(kind):
+    own = price_list((HAIKU, "batch", 0.55, 2.75), ("known", "on_demand", 1.0, 1.0), ("half", "batch", 1.0, None))
+    unpriced = [
+        output(**UNPRICED),
+        output(input_tokens=None),
+        output(model_id="known"),
+        output(model_id="half"),
+        output(model_id="half", input_tokens=None),
+        dict.fromkeys(OUTPUTS) | UNREADABLE,
+    ]
+    costed = add_costs(kind.make(frame(output(), output("c2", **FAILED), *unpriced)), own)
+    rows = [("half", "price", 2), ("known", "price", 1), (HAIKU, "cache", 1), (HAIKU, "tokens", 1)]
+    rows.append((None, "unreadable", 1))
+    kind.check(count_unpriced(costed, own), rows, {"model_id": pl.String, "cause": pl.String, "outputs": pl.Int64})
+    kind.check(
+        count_unpriced(add_costs(kind.make(frame(output())), own), own),
+        [],
+        {"model_id": pl.String, "cause": pl.String, "outputs": pl.Int64},
+    )

@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from analysis import collect, invoke, load_jobs, open_run, prepare, submit
+from analysis import collect, invoke, load_jobs, load_manifests, open_run, prepare, submit
+from analysis.display import usd
 from analysis.errors import NotebookError
 from analysis.reports.front_page import compute_findings, write_index
 from analysis.reports.notebooks import find_notebooks, list_parameters
@@ -262,9 +263,8 @@ def own_account(tmp_path, monkeypatch):
     monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "account"))
 
 
-@pytest.mark.parametrize("fault", ["record-500", "line-unreadable", "record-lost"])
-def test_a_run_of_which_nothing_was_answered_says_so(own_account, make_run, make_prompt, tmp_path, fault):
-    text = write_faulty({fault: 1}, make_run(100, make_prompt()), tmp_path)
+def test_a_run_of_which_nothing_was_answered_says_so(own_account, make_run, make_prompt, tmp_path):
+    text = write_faulty({"record-500": 1}, make_run(100, make_prompt()), tmp_path)
     for finding in (
         'Total cost <b>unknown</b> <span class="soft">no answer came back</span>',
         'Per 1,000 answered calls <b>unknown</b> <span class="soft">no call has an answer</span>',
@@ -273,6 +273,17 @@ def test_a_run_of_which_nothing_was_answered_says_so(own_account, make_run, make
     ):
         assert finding in text
     assert text.count("<figure>") == 1
+
+
+@pytest.mark.parametrize("fault", ["line-unreadable", "record-lost"])
+def test_what_was_paid_for_lost_answers_is_in_the_total(own_account, make_run, make_prompt, tmp_path, fault):
+    run = make_run(100, make_prompt())
+    text = write_faulty({fault: 1}, run, tmp_path)
+    tokens = load_manifests(run.folder / "output").row(0, named=True)
+    cost = usd((tokens["input_tokens"] * 0.5 + tokens["output_tokens"] * 2.5) / 1e6)
+    paid = f"{cost} of it for 100 answers that Bedrock counts and whose lines are lost"
+    assert f'Total cost <b>{cost}</b> <span class="soft">at least; {paid}' in text
+    assert 'Per 1,000 answered calls <b>unknown</b> <span class="soft">no call has an answer</span>' in text
 
 
 def test_each_variant_counts_its_records_and_not_its_lines(own_account, make_run, make_prompt, tmp_path):
