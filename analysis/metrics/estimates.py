@@ -68,7 +68,8 @@ def estimate_costs(
     -------
     frame
         One row per variant, by name: `records`, `invocation`, and `input_tokens`, `output_tokens`, `cost_usd`,
-        each also as `_low` and `_high`. Costs are missing unless the price of every record is known.
+        each also as `_low` and `_high`. Costs are missing unless the price of every record is known, and tokens unless
+        its text and `max_tokens` are.
 
     Notes
     -----
@@ -86,15 +87,14 @@ def estimate_costs(
         columns[name_column("input_tokens", end)] = sent
         columns[name_column("output_tokens", end)] = answer
         columns[name_column("cost_usd", end)] = (sent * nw.col(INPUT_USD) + answer * nw.col(OUTPUT_USD)) / MILLION
-    is_priced = ~nw.col("cost_usd").is_null()
     priced = add_rates(frame.with_columns(invocation=nw.lit(invocation)), list_rates(frame, prices))
     estimated = priced.with_columns(**columns)
-    estimated = estimated.with_columns(priced=nw.when(is_priced).then(1).otherwise(0))
-    sums = aggregate(estimated, ["variant"], nw.col(*columns, "priced").sum())
-    all_priced = nw.col("priced") == nw.col("records")
-    costs = (nw.when(all_priced).then(nw.col(name)).alias(name) for name in columns if name.startswith("cost"))
-    tokens = (nw.col(name).round() for name in columns if "tokens" in name)
-    return finish_frame(sums.with_columns(*costs, *tokens, invocation=nw.lit(invocation)), ["variant"], ESTIMATE)
+    counts = nw.col(*columns).count().name.suffix("_known")
+    sums = aggregate(estimated, ["variant"], nw.col(*columns).sum(), counts)
+    # A sum that leaves a record out is too low, and does not look it.
+    known = {name: nw.when(nw.col(f"{name}_known") == nw.col("records")).then(nw.col(name)) for name in columns}
+    rounded = {name: total.round() if "tokens" in name else total for name, total in known.items()}
+    return finish_frame(sums.with_columns(**rounded, invocation=nw.lit(invocation)), ["variant"], ESTIMATE)
 
 
 def compare_estimate(estimate: IntoDataFrameT, bill: IntoDataFrameT) -> IntoDataFrameT:
@@ -113,18 +113,27 @@ def compare_estimate(estimate: IntoDataFrameT, bill: IntoDataFrameT) -> IntoData
         One row per variant of either, by name: `records` and `outputs`; tokens and cost as estimated and as billed;
         `input_ratio`, `output_ratio`, `cost_ratio` (billed / estimated, so above 1 is more than estimated);
         `was_within`, whether the bill lies between `cost_usd_low` and `cost_usd_high`.
-        What one side does not have is missing.
+        What one side does not have is missing. Where the bill is a lower bound nothing is compared with it: the ratios
+        of tokens are missing where outputs are `without_tokens`, that of the cost where any is `unpriced`; there, and
+        where there are fewer outputs than records, `was_within` is missing, or false where the bill is above all.
     """
     shared = ("input_tokens", "output_tokens", "cost_usd")
     needed = ("variant", "records", *shared, "cost_usd_low", "cost_usd_high")
+    billed_columns = ("variant", "outputs", "unpriced", "without_tokens", *shared)
     estimated = read_columns(estimate, needed, of="estimate").select(*needed)
-    billed = read_columns(bill, ("variant", "outputs", *shared), of="bill").select("variant", "outputs", *shared)
+    billed = read_columns(bill, billed_columns, of="bill").select(*billed_columns)
     both = estimated.rename({name: f"{name}_estimate" for name in shared}).join(
         billed.rename({"variant": "billed_variant"}), left_on="variant", right_on="billed_variant", how="full"
     )
-    ratios = {f"{name.split('_')[0]}_ratio": nw.col(name) / nw.col(f"{name}_estimate") for name in shared}
     cost, low, high = (nw.col(name) for name in ("cost_usd", "cost_usd_low", "cost_usd_high"))
-    is_known = ~(cost.is_null() | low.is_null())
+    is_priced, has_tokens = nw.col("unpriced") == 0, nw.col("without_tokens") == 0
+    whole = {"input_tokens": has_tokens, "output_tokens": has_tokens, "cost_usd": is_priced}
+    ratios = {
+        f"{name.split('_')[0]}_ratio": nw.when(is_whole).then(nw.col(name) / nw.col(f"{name}_estimate"))
+        for name, is_whole in whole.items()
+    }
+    is_whole_bill = is_priced & (nw.col("outputs") >= nw.col("records"))
+    is_known = ~(cost.is_null() | low.is_null()) & (is_whole_bill | (cost > high))
     compared = both.with_columns(
         **ratios,
         variant=nw.coalesce("variant", "billed_variant"),

@@ -12,7 +12,8 @@ TOKENS = ("input_tokens", "input_tokens_low", "input_tokens_high")
 ESTIMATE = {"variant": pl.String, "records": pl.Int64, "invocation": pl.String}
 ESTIMATE |= {name.replace("input", which): pl.Int64 for which in ("input", "output") for name in TOKENS}
 ESTIMATE |= dict.fromkeys(["cost_usd", "cost_usd_low", "cost_usd_high"], pl.Float64)
-BILL = {"variant": pl.String, "outputs": pl.Int64, "input_tokens": pl.Int64, "output_tokens": pl.Int64}
+BILL = {"variant": pl.String, "outputs": pl.Int64, "unpriced": pl.Int64, "without_tokens": pl.Int64}
+BILL |= {"input_tokens": pl.Int64, "output_tokens": pl.Int64}
 BILL |= {"cost_usd": pl.Float64}
 COMPARISON = {
     "variant": pl.String,
@@ -82,20 +83,45 @@ def test_no_records_give_the_columns_with_their_dtypes(kind):
 
 
 def test_the_bill_is_held_against_the_estimate(kind):
-    bill = pl.DataFrame([("short", 2, 5000, 100, 0.0030)], BILL, orient="row")
+    bill = pl.DataFrame([("short", 2, 0, 0, 5000, 100, 0.0030)], BILL, orient="row")
     rows = [("short", 2, 2, 4000, 5000, 1.25, 400, 100, 0.25, 0.0033, 0.00187, 0.00495, 0.003, 0.003 / 0.0033, True)]
     kind.check(compare_estimate(estimate_costs(kind.make(TWO)), kind.make(bill)), rows, COMPARISON)
 
 
 @pytest.mark.parametrize(("cost", "within"), [(0.0018, False), (0.0019, True), (0.0049, True), (0.0050, False)])
 def test_a_bill_outside_the_interval_is_marked(kind, cost, within):
-    bill = pl.DataFrame([("short", 2, 5000, 100, cost)], BILL, orient="row")
+    bill = pl.DataFrame([("short", 2, 0, 0, 5000, 100, cost)], BILL, orient="row")
     compared = compare_estimate(estimate_costs(kind.make(TWO)), kind.make(bill))
     assert compared["was_within"].to_list() == [within]
 
 
+@pytest.mark.parametrize(
+    ("outputs", "unpriced", "without_tokens", "cost", "ratios", "within"),
+    [
+        (2, 1, 0, 0.0030, [1.25, 0.25, None], None),
+        (2, 1, 0, 0.0050, [1.25, 0.25, None], False),
+        (2, 0, 1, 0.0030, [None, None, 0.003 / 0.0033], True),
+        (1, 0, 0, 0.0030, [1.25, 0.25, 0.003 / 0.0033], None),
+    ],
+    ids=["unpriced", "above-already", "estimated", "line-lost"],
+)
+def test_nothing_is_compared_with_a_lower_bound(kind, outputs, unpriced, without_tokens, cost, ratios, within):
+    bill = pl.DataFrame([("short", outputs, unpriced, without_tokens, 5000, 100, cost)], BILL, orient="row")
+    compared = compare_estimate(estimate_costs(kind.make(TWO)), kind.make(bill))
+    found = [compared[f"{name}_ratio"].to_list()[0] for name in ("input", "output", "cost")]
+    assert [None if pd.isna(ratio) else pytest.approx(ratio) for ratio in found] == ratios
+    assert [None if pd.isna(value) else value for value in compared["was_within"].to_list()] == [within]
+
+
+def test_tokens_are_missing_where_a_record_does_not_tell_them(kind):
+    unknown = records(("short", HAIKU, 1000, None), ("short", HAIKU, 3000, 400))
+    estimate = estimate_costs(kind.make(unknown))
+    found = [estimate[name].to_list()[0] for name in ("input_tokens", "output_tokens", "cost_usd", "cost_usd_high")]
+    assert [None if pd.isna(value) else value for value in found] == [4000, None, None, None]
+
+
 def test_what_one_side_lacks_is_missing(kind):
-    bill = pl.DataFrame([("extra", 1, 10, 5, None)], BILL, orient="row")
+    bill = pl.DataFrame([("extra", 1, 1, 0, 10, 5, None)], BILL, orient="row")
     rows = [
         ("extra", None, 1, None, 10, None, None, 5, None, None, None, None, None, None, None),
         ("short", 2, None, 4000, None, None, 400, None, None, 0.0033, 0.00187, 0.00495, None, None, None),
