@@ -72,7 +72,10 @@ def plot_costs(summary: IntoDataFrame, ax: Axes | None = None) -> Axes:
     frame = frame.sort("cost_usd", descending=True, nulls_last=True, maintain_order=True)
     ax = open_axes(ax, frame["label"])
     wasted = [frame[name].fill_null(0) for name in ("truncated_cost_usd", "failed_cost_usd")]
-    parts = [("end", "whole answers", frame["cost_usd"].fill_null(0) - wasted[0] - wasted[1])]
+    rest = frame["cost_usd"].fill_null(0) - wasted[0] - wasted[1]
+    # Answers that do not say how they ended may be truncated.
+    untold = rest.zip_with(frame["truncated_cost_usd"].is_null(), rest * 0)
+    parts = [("end", "whole answers", rest - untold), ("other", "whole or truncated", untold)]
     parts += [("length", "truncated answers", wasted[0]), ("failed", "failed records", wasted[1])]
     shown = [part for part in parts if part[0] == "end" or part[2].sum() > 0]
     stack_bars(ax, [(STOP_COLOURS[stop], label, widths.to_numpy()) for stop, label, widths in shown])

@@ -98,6 +98,13 @@ def test_costs_are_sorted_and_labelled_where_nothing_was_wasted(kind):
     assert ax.get_xlim()[0] == 0
 
 
+def test_answers_that_may_be_truncated_are_not_drawn_as_whole(kind):
+    ax = plot_costs(kind.make(frame(COSTS, ("a", 5, 2.0, None, 0.5), ("b", 5, 1.0, 0.0, 0.0))))
+    parts = ["end", "end", "other", "other", "failed", "failed"]
+    assert bars_of(ax) == list(zip([STOP_COLOURS[part] for part in parts], [0.0, 1.0, 1.5, 0.0, 0.5, 0.0], strict=True))
+    assert legend_of(ax) == ["whole answers", "whole or truncated", "failed records"]
+
+
 def test_wasted_cost_is_a_part_of_the_bar_with_a_legend_and_no_labels(kind):
     ax = plot_costs(kind.make(frame(COSTS, ("a", 5, 2.0, 0.5, None))))
     assert bars_of(ax) == [(STOP_COLOURS["end"], 1.5), (STOP_COLOURS["length"], 0.5)]
