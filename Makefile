@@ -5,7 +5,7 @@ CALLS = $(SYNTHETIC)
 PROMPTS = notebooks/prompts/paragraph.md notebooks/prompts/headings.md
 RUN =
 
-.PHONY: run test test-browser test-crt test-wheel check bench tour sample-report lab format clean
+.PHONY: run test test-browser test-crt test-wheel check crash bench tour sample-report lab format clean
 
 run: $(STAMP) $(filter $(SYNTHETIC),$(CALLS))
 	@$(BIN)/batchbook run --calls "$(CALLS)" \
@@ -31,6 +31,10 @@ check: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# Kills a run at every write, flush, rename and service call in turn: docs/reliability.md has what it printed.
+crash: $(STAMP)
+	@$(BIN)/python tests/reliability/crash.py
 
 # Tables in Markdown, from a machine that does nothing else; benchmarks/README.md says what they show.
 bench: $(STAMP)

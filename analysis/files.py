@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import re
 import secrets
 import shutil
 import stat
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +31,7 @@ FILE_CURES = {
     errno.EROFS: f"that disk can only be read: move the folder to another one, {AGAIN}",
     errno.ENAMETOOLONG: "use a shorter name, or a folder with a shorter path",
 }
+WRITER = re.compile(r"\.(?P<host>[0-9a-f]{8})-(?P<process>[0-9]+)-[0-9a-f]+\.part$")
 READ_WRITE = 0o666  # what a file may have that is not a program
 LOCK = "draft.lock"
 DRAFT = ".draft"  # what the names of unfinished folders end with
@@ -68,8 +71,13 @@ def replace_when_whole(path: Path, *, flush: bool = True) -> Iterator[Path]:
 
 
 def name_unfinished(path: Path) -> Path:
-    """Make up a hidden name beside a file that no other process writes to."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    """Make up a hidden name beside a file that no other process writes to; it tells which process writes."""
+    return path.with_name(f".{path.name}.{name_host()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def name_host() -> str:
+    """Return a short name of this machine, for names of files."""
+    return f"{zlib.crc32(platform.node().encode()):08x}"
 
 
 def flush_path(path: Path) -> None:
@@ -148,11 +156,25 @@ def sweep_drafts(folder: Path) -> None:
 
 
 def sweep_parts(folder: Path) -> None:
-    """Delete the temporary files of `replace_when_whole` below a folder that nobody wrote to for an hour."""
+    """Delete the temporary files below a folder whose process has ended, or that nobody wrote to for an hour."""
     for path in folder.rglob(".*.part"):
-        if is_abandoned(path):
-            with suppress(OSError):  # another process may sweep as well
-                path.unlink()
+        found = WRITER.search(path.name)
+        is_over = found is not None and found["host"] == name_host() and not is_running(int(found["process"]))
+        if is_over or is_abandoned(path):
+            path.unlink(missing_ok=True)  # another process may sweep as well
+
+
+def is_running(process: int) -> bool:
+    """Return whether a process of this machine runs; True where that is not known."""
+    if os.name != "posix":
+        return True  # there os.kill would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
 
 
 def is_abandoned(path: Path) -> bool:

@@ -16,6 +16,7 @@ from analysis.files import (
     flush_folder,
     make_draft,
     make_private,
+    name_unfinished,
     open_to_append,
     replace_when_whole,
     sweep_drafts,
@@ -151,6 +152,19 @@ def test_parts_that_nobody_writes_to_are_swept(tmp_path):
         os.utime(path, (0, 0))
     sweep_parts(tmp_path)
     assert sorted(tmp_path.iterdir()) == [new, other]
+
+
+def test_the_part_of_a_killed_process_is_swept_at_once(tmp_path):
+    die = "import sys, os; from pathlib import Path; from analysis.files import name_unfinished; "
+    die += "name_unfinished(Path(sys.argv[1]) / 'a').write_text('half'); os._exit(9)"
+    subprocess.run([sys.executable, "-c", die, str(tmp_path)], check=False)
+    own = name_unfinished(tmp_path / "a")
+    own.write_text("half")
+    elsewhere = tmp_path / ".a.00000000-1-1f.part"  # of a machine that shares the folder
+    elsewhere.write_text("half")
+    assert len(list(tmp_path.iterdir())) == 3
+    sweep_parts(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([own, elsewhere])
 
 
 @pytest.fixture
