@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from analysis.errors import CallsError, show_name
+from analysis.errors import CallsError
 from analysis.surrogates import CURE, has_escaped_surrogates
 from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes, show_first, suggest_columns
 from analysis.transcripts.turns import join_turns
@@ -39,10 +39,9 @@ def read_tables(
         raise CallsError(calls[0], "a row is a call here and a turn in another file", "read them separately")
     try:
         table = pl.concat(named.values(), how="diagonal_relaxed")
-    except pl.exceptions.PolarsError as error:
-        raise CallsError(
-            first, f"another file has other columns ({show_name(error)})", "read them separately"
-        ) from None
+    except pl.exceptions.PolarsError:
+        reason = "another file has other columns: a name that both have, with values of other types"
+        raise CallsError(first, reason, "read them separately") from None
     return table if calls else join_turns(first, table)
 
 
