@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from analysis.errors import needs_extra
+import polars as pl
+
+from analysis.errors import ColumnError, escape_controls, needs_extra
 
 with needs_extra("notebooks", "analysis.plots"):
     import matplotlib.pyplot as plt
+    from matplotlib.text import Text
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ STOP_COLOURS = {
     "failed": "#4D4D4D",
 }
 INK, PALE = "#333333", "#C9CDD2"
+LABEL_CHARS = 60
 LEGEND_COLUMNS = 3
 LEGEND_LINE = 17  # points
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.3g} %")
@@ -34,10 +39,34 @@ def open_axes(ax: Axes | None, labels: Any, *, room: float = 0.45) -> Axes:
     """Prepare axes with one row per label, the first on top; make a new figure if there are none."""
     if ax is None:
         _, ax = plt.subplots(figsize=(9, 1.9 + room * max(1, len(labels))), layout="constrained")
-    ax.set_yticks(range(len(labels)), list(labels))
+    ax.set_yticks(range(len(labels)), [shorten_label(label) for label in labels])
     # The axis is inverted, so that the first row is on top.
     ax.set_ylim(max(0, len(labels) - 1) + 0.6, -0.6)
     return ax
+
+
+def shorten_label(label: str) -> str:
+    """Format a label on one line of bounded length; a long one would leave no room for the plot."""
+    text = escape_controls(label).replace("\n", " ")
+    return text if len(text) <= LABEL_CHARS else f"{text[: LABEL_CHARS - 3]}..."
+
+
+def read_numbers(table: pl.DataFrame, names: Iterable[str], *, of: str) -> pl.DataFrame:
+    """Check the columns that are drawn; what is not finite has no place on an axis, and becomes missing.
+
+    Raises
+    ------
+    ColumnError
+        A column has no numbers; `of` is what the error calls the frame.
+    """
+    for name in names:
+        kind = table[name].dtype
+        if not (kind.is_numeric() or kind == pl.Null):
+            reason = f"{name!r} has the type {kind.base_type()}, not numbers"
+            raise ColumnError(of, reason, "pass the frame as the function before has returned it")
+        if kind.is_float():
+            table = table.with_columns(pl.when(pl.col(name).is_finite()).then(name).alias(name))
+    return table
 
 
 def write_beside(ax: Axes, x: float, row: int, text: str) -> None:
@@ -66,4 +95,13 @@ def finish_axes(ax: Axes, title: str, x_label: str) -> Axes:
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.spines["bottom"].set_color(PALE)
     ax.tick_params(length=0, labelcolor=INK)
+    write_as_text(ax)
     return ax
+
+
+def write_as_text(ax: Axes) -> None:
+    """Keep matplotlib from reading names between dollar signs as formulas, which may be none and raise an error."""
+    for text in ax.findobj(Text):
+        if isinstance(text, Text):
+            text.set_parse_math(False)
+            text.set_usetex(False)

@@ -21,6 +21,7 @@ from analysis.plots.axes import (
     add_legend,
     finish_axes,
     open_axes,
+    shorten_label,
     write_beside,
 )
 
@@ -94,9 +95,9 @@ def plot_cost_and_quality(comparisons: IntoDataFrame, quality: str | Metric, ax:
         draw_point(ax, name, cost, score)
     best = find_best([(cost[0], score[0], metric.sign * score[0]) for _, cost, score in rows])
     ax.plot([cost for cost, _ in best], [score for _, score in best], color=PALE, linewidth=1.5, zorder=1)
+    ax.set_ylabel(shorten_label(f"{metric.name} ({metric.better} is better)"), color=INK)
     finish_axes(ax, "Cost and quality", "cost in USD of 1,000 calls, with the interval of its difference")
     ax.xaxis.set_major_formatter(USD)
-    ax.set_ylabel(f"{metric.name} ({metric.better} is better)", color=INK)
     if is_any_share(frame, metric.name):
         ax.yaxis.set_major_formatter(PERCENT)
     return ax
@@ -153,7 +154,7 @@ def draw_point(ax: Axes, name: str, cost: list[float], score: list[float]) -> No
         ax.hlines(score[0], cost[1], cost[2], **line)
     if len(score) > 1:
         ax.vlines(cost[0], score[1], score[2], **line)
-    ax.annotate(name, (cost[0], score[0]), (6, 6), textcoords="offset points", color=INK, fontsize=9)
+    ax.annotate(shorten_label(name), (cost[0], score[0]), (6, 6), textcoords="offset points", color=INK, fontsize=9)
 
 
 def find_best(points: list[tuple[float, float, float]]) -> list[tuple[float, float]]:

@@ -10,6 +10,7 @@ import polars as pl
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from analysis.columns import read_columns
+from analysis.errors import ColumnError
 from analysis.plots.axes import (
     INK,
     PALE,
@@ -19,6 +20,7 @@ from analysis.plots.axes import (
     add_legend,
     finish_axes,
     open_axes,
+    read_numbers,
     write_beside,
 )
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from narwhals.typing import IntoDataFrame
 
 STOP_LABELS = {"length": "length (truncated)", "stop_sequence": "stop sequence", "failed": "no answer"}
+COST_PARTS = ("cost_usd", "truncated_cost_usd", "failed_cost_usd")
 NO_KEY = "none"  # the label of rows without a variant
 BINS = 40
 RIDGE = 0.8  # height of a histogram, as a share of the distance between two variants
@@ -44,6 +47,9 @@ def plot_lengths(calls: IntoDataFrame, ax: Axes | None = None) -> Axes:
         The axes to draw on; a new figure when left out.
     """
     texts = read_columns(calls, ("transcript",), of="calls").select("transcript").to_polars()["transcript"]
+    if texts.dtype != pl.String:
+        reason = f"'transcript' has the type {texts.dtype.base_type()}, not text"
+        raise ColumnError("calls", reason, "pass the calls of read_calls")
     lengths = texts.str.len_chars().drop_nulls().to_numpy()
     if ax is None:
         _, ax = plt.subplots(figsize=(9, 3), layout="constrained")
@@ -67,7 +73,7 @@ def plot_costs(summary: IntoDataFrame, ax: Axes | None = None) -> Axes:
     ax
         The axes to draw on; a new figure when left out.
     """
-    frame = label_rows(summary, before="calls", of="summary", needed=("truncated_cost_usd", "failed_cost_usd"))
+    frame = label_rows(summary, before="calls", of="summary", needed=COST_PARTS)
     frame = frame.filter((pl.col("label") != NO_KEY) | pl.col("cost_usd").is_not_null())  # unreadable lines
     frame = frame.sort("cost_usd", descending=True, nulls_last=True, maintain_order=True)
     ax = open_axes(ax, frame["label"])
@@ -150,7 +156,8 @@ def plot_output_tokens(answers: IntoDataFrame, ax: Axes | None = None) -> Axes:
         The axes to draw on; a new figure when left out.
     """
     needed = ("variant", "stop", "output_tokens", "max_tokens")
-    frame = read_columns(answers, needed, of="answers").select(*needed).to_polars().filter(pl.col("output_tokens") >= 0)
+    frame = read_columns(answers, needed, of="answers").select(*needed).to_polars()
+    frame = read_numbers(frame, needed[2:], of="answers").filter(pl.col("output_tokens") >= 0)
     frame = frame.with_columns(label=pl.col("variant").fill_null(NO_KEY))
     medians = frame.group_by("label").agg(pl.median("output_tokens"))
     labels = medians.sort("output_tokens", "label", descending=[True, False])["label"]
@@ -194,6 +201,7 @@ def plot_estimate(comparison: IntoDataFrame, ax: Axes | None = None) -> Axes:
 def label_rows(frame: IntoDataFrame, *, before: str, of: str, needed: tuple[str, ...]) -> pl.DataFrame:
     """Add a label to each row, made of its keys: the columns before the column `before`."""
     table = read_columns(frame, (before, *needed), of=of).to_polars()
+    table = read_numbers(table, (name for name in needed if name != "stop"), of=of)
     keys = table.columns[: table.columns.index(before)]
     labels = [format_label(row) for row in table.select(keys).iter_rows(named=True)] if keys else ["all"] * len(table)
     return table.with_columns(pl.Series("label", labels, pl.String))

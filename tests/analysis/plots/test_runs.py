@@ -1,8 +1,10 @@
+import io
 import subprocess
 import sys
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import polars as pl
 import pytest
 from matplotlib.colors import to_hex
@@ -209,3 +211,51 @@ def test_a_missing_column_is_named(plot):
 def test_the_package_comes_without_matplotlib():
     code = "import sys, analysis.metrics.costs, analysis.metrics.stop_reasons; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+HOSTILE = [r"$\frac{1}{0$", "$x$", "a$", r"\$5 to \$6", "{}%s", "$" * 9, "a\x1b[31m\u202eb\nc", "x" * 5000, "", " "]
+
+
+def draw(plot, label):
+    """Draw one row whose key is hostile, to a file as the first page does."""
+    rows = {
+        plot_costs: (label, 5, 1.0, 0.2, 0.1),
+        plot_stop_reasons: (label, "end", 5, 1.0),
+        plot_truncation: (label, 5, 0.5, 0.4, 0.6),
+        plot_output_tokens: (label, "end", 5, 10),
+        plot_estimate: (label, 5, 1.0, 0.5, 2.0, 1.5),
+    }
+    ax = plot(frame(PLOTS[plot], rows[plot]))
+    ax.figure.savefig(io.BytesIO(), format="png")
+    return ax
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+@pytest.mark.parametrize("plot", PLOTS)
+def test_a_label_is_text_and_no_formula(plot, label):
+    (text,) = draw(plot, label).get_yticklabels()
+    expected = label.replace("\x1b", r"\x1b").replace("\u202e", r"\u202e").replace("\n", " ")
+    assert text.get_text() == (expected if len(label) < 60 else "x" * 57 + "...")
+    assert not text.get_parse_math()
+    assert not text.get_usetex()
+
+
+@pytest.mark.parametrize("plot", [plot_costs, plot_truncation, plot_output_tokens, plot_estimate])
+def test_a_column_without_numbers_is_refused(plot):
+    schema = {name: pl.String if kind == pl.Float64 or "tokens" in name else kind for name, kind in PLOTS[plot].items()}
+    with pytest.raises(ColumnError, match=r"has the type String, not numbers; pass the frame as the function"):
+        plot(pl.DataFrame(schema=schema))
+
+
+@pytest.mark.parametrize("plot", [plot_costs, plot_truncation, plot_estimate])
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_what_is_not_finite_is_not_known(plot, value):
+    row = [value if kind == pl.Float64 else 5 if kind == pl.Int64 else "a" for kind in PLOTS[plot].values()]
+    ax = plot(frame(PLOTS[plot], tuple(row)))
+    ax.figure.savefig(io.BytesIO(), format="png")
+    assert all(np.isfinite(ax.get_xlim()))
+
+
+def test_lengths_are_those_of_texts():
+    with pytest.raises(ColumnError, match="'transcript' has the type Binary, not text"):
+        plot_lengths(pl.DataFrame({"transcript": [b"x"]}))
