@@ -13,7 +13,7 @@ import typer
 from typer import Argument, Option
 
 from analysis.aws.session import EMULATOR, emulator_folder, find_region, open_session
-from analysis.errors import AnalysisError, CallsError, check_extra, escape_controls
+from analysis.errors import AnalysisError, CallsError, JobError, NotebookError, WaitError, check_extra, escape_controls
 from analysis.facts.quotas import LATEST
 
 STILL_RUNNING = 3
@@ -83,6 +83,20 @@ def run(
     region: Annotated[str, Option(help="AWS region; by default the profile's.")] = "",
     bucket: Annotated[str, Option(help="S3 bucket for input and output; not needed on the emulator.")] = "",
     role_arn: Annotated[str, Option(help="Service role of the jobs; not needed on the emulator.")] = "",
+    bucket_owner: Annotated[str, Option(help="Account that the bucket belongs to; by default the caller's.")] = "",
+    kms_key_id: Annotated[
+        str, Option(help="KMS key that encrypts input and output; by default as the bucket does.")
+    ] = "",
+    timeout_hours: Annotated[int, Option(min=24, max=168, help="After these hours Bedrock ends a job.")] = 24,
+    subnet_id: Annotated[list[str] | None, Option(help="VPC subnet of the jobs; can be given several times.")] = None,
+    security_group_id: Annotated[
+        list[str] | None, Option(help="Security group of the jobs in the VPC; can be given several times.")
+    ] = None,
+    tag: Annotated[list[str] | None, Option(help="Tag of the jobs, as team=calls; can be given several times.")] = None,
+    wait_hours: Annotated[
+        float | None,
+        Option(min=0, help="Hours to wait for the jobs; by default none on AWS, and without end on the emulator."),
+    ] = None,
     budget_usd: Annotated[
         float,
         Option(help="The most the run may cost; without it, AWS runs ask for a yes.", show_default=False),
@@ -101,8 +115,8 @@ def run(
     Executes the notebooks, from prepare to the last report. Steps that are done are skipped: after an interruption, run
     the same command again to continue.
 
-    On AWS the command does not wait for the jobs: it ends with exit code 3 while they are running. Run it again later
-    to continue. A run with too few records for a batch job is answered on demand.
+    On AWS the command waits for the jobs only as long as --wait-hours says, and ends with exit code 3 while they are
+    running. Run it again later to continue. A run with too few records for a batch job is answered on demand.
     """
     from analysis.prompts import read_prompts
     from analysis.reports.front_page import compute_findings, write_index
@@ -111,7 +125,7 @@ def run(
 
     check_extra("notebooks", "batchbook run")  # before anything is written or sent, as is the next line
     open_session(profile, region=region)  # raises for an unknown profile before anything is written
-    columns = read_columns(column or [])
+    columns, tags = read_columns(column or []), read_tags(tag or [])
     call_frame = read_calls(calls, **columns, empty=empty, profile=profile, region=region)
     prepared = prepare(call_frame, read_prompts(prompts), into=runs, name=run, quota_year=quota_year)
     plan = prepared.plan(region=find_region(profile, region))
@@ -127,7 +141,10 @@ def run(
     )
     asked: dict[str, Any] = {"calls": calls, "columns": columns, "empty": empty, "prompts": prompts}
     asked |= {"runs": runs, "run": prepared.name, "quota_year": quota_year}
-    account = {"profile": profile, "region": region, "bucket": bucket, "role_arn": role_arn}
+    account: dict[str, Any] = {"profile": profile, "region": region, "bucket": bucket, "role_arn": role_arn}
+    account |= {"bucket_owner": bucket_owner, "kms_key_id": kms_key_id, "timeout_hours": timeout_hours, "tags": tags}
+    account |= {"subnet_ids": subnet_id or [], "security_group_ids": security_group_id or []}
+    account |= {"wait_hours": (math.inf if profile == EMULATOR else 0.0) if wait_hours is None else wait_hours}
     values = list_values(prepared.folder, asked, account, on_demand=invocation == "on_demand")
     report = reports / prepared.name
     execute_stages(prepared.folder, values, report)
@@ -144,6 +161,14 @@ def read_columns(pairs: list[str]) -> dict[str, Any]:
     return columns
 
 
+def read_tags(pairs: list[str]) -> dict[str, str]:
+    """Parse pairs such as `team=calls`; the value may be empty."""
+    for pair in pairs:
+        if not pair.partition("=")[0] or "=" not in pair:
+            raise JobError("--tag", f"{pair!r} is no tag", "write it as team=calls")
+    return dict(pair.partition("=")[::2] for pair in pairs)
+
+
 def list_values(run_folder: Path, asked: dict[str, Any], account: dict[str, Any], *, on_demand: bool) -> dict[str, Any]:
     """Return the values of the notebooks' parameters; each stage takes those that it declares."""
     from analysis.reports.stages import relative_to_notebooks
@@ -152,7 +177,7 @@ def list_values(run_folder: Path, asked: dict[str, Any], account: dict[str, Any]
     paths |= {"prompts": [relative_to_notebooks(path) for path in asked["prompts"]]}
     paths |= {"run_folder": relative_to_notebooks(run_folder)}
     # The cost was agreed to before the first notebook: a kernel cannot ask.
-    sending = {"budget_usd": math.inf, "wait": account["profile"] == EMULATOR, "on_demand": on_demand}
+    sending = {"budget_usd": math.inf, "on_demand": on_demand}
     return asked | paths | account | sending
 
 
@@ -165,6 +190,11 @@ def execute_stages(run_folder: Path, values: dict[str, Any], report: Path) -> No
     except KeyboardInterrupt as error:
         say("\nInterrupted. Run the same command again to continue; nothing is sent twice.")
         raise typer.Exit(INTERRUPTED) from error
+    except NotebookError as error:
+        if WaitError.__name__ not in error.reason:
+            raise
+        say(str(error))
+        is_complete = False
     if not is_complete:
         say("Jobs are running on AWS. Run the same command again later to continue; nothing is sent twice.")
         raise typer.Exit(STILL_RUNNING)

@@ -54,6 +54,7 @@ class Stage:
 
 
 ACCOUNT = ("profile", "region")
+JOB_OPTIONS = ("timeout_hours", "kms_key_id", "bucket_owner", "subnet_ids", "security_group_ids", "tags")
 
 # All that is said of a notebook: a further one needs its file and a line here.
 STAGES = (
@@ -66,11 +67,11 @@ STAGES = (
     Stage(
         "submit",
         "How the jobs went",
-        ("run_folder", *ACCOUNT, "bucket", "role_arn", "budget_usd", "wait", "on_demand"),
+        ("run_folder", *ACCOUNT, "bucket", "role_arn", "budget_usd", "wait_hours", "on_demand", *JOB_OPTIONS),
         lambda run, _: is_finished(run),
         awaits_jobs=True,
     ),
-    Stage("collect", "What came back", ("run_folder", *ACCOUNT), lambda run, _: is_collected(run)),
+    Stage("collect", "What came back", ("run_folder", *ACCOUNT, "bucket_owner"), lambda run, _: is_collected(run)),
     Stage("costs", "What it cost"),
     Stage("stop_reasons", "Why answers ended"),
 )

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from analysis import load_answers, open_run
+from analysis.aws.session import open_session
 from analysis.cli import app, main
 from analysis.errors import StorageError
 from analysis.reports.notebooks import find_notebooks
@@ -56,7 +57,7 @@ def test_help_names_the_commands_and_what_they_do():
 def test_help_explains_every_option(command):
     text = call(command, "--help").stdout
     options = re.findall(r"^  --\S+", text, re.MULTILINE)
-    assert len(options) == len(re.findall(r"^  --\S+( <\S+>)?  +[A-Z]", text, re.MULTILINE)) >= 4
+    assert len(options) == len(re.findall(r"^  --\S+( <[^>]+>)?\s+[A-Z]", text, re.MULTILINE)) >= 4
 
 
 def test_the_version_is_that_of_the_installed_package():
@@ -157,6 +158,65 @@ def test_a_job_that_failed_half_way_is_printed_and_reported(account, folder, mak
     assert result.exit_code == 0
     assert "50 answered, 0 failed, 50 missing (see docs/unanswered.md to send these)" in result.stdout
     assert "job01 ended Failed: The job failed due to an internal error. Try again. 50 of its 100" in result.stdout
+
+
+@pytest.fixture
+def run_hundred(folder, make_calls, monkeypatch):
+    """Run the command on 100 calls against an account with these settings."""
+
+    def run(*options, **settings):
+        monkeypatch.setenv("BEDROCK_LOCAL", str(folder / "account"))
+        (folder / "account").mkdir()
+        write_settings(folder / "account", Settings(**settings))
+        make_calls(100).write_parquet("calls.parquet")
+        prompt = find_notebooks() / "prompts" / "paragraph.md"
+        return call("run", "--calls", "calls.parquet", "--prompts", prompt, "--run", "demo", *options)
+
+    return run
+
+
+def test_every_option_of_a_job_can_be_given(run_hundred):
+    key = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+    owner, network = (
+        "123456789012",
+        ["--subnet-id", "subnet-1", "--subnet-id", "subnet-2", "--security-group-id", "sg-1"],
+    )
+    options = [
+        "--timeout-hours",
+        48,
+        "--kms-key-id",
+        key,
+        "--bucket-owner",
+        owner,
+        "--tag",
+        "team=calls",
+        "--tag",
+        "x=",
+    ]
+    result = run_hundred(*options, *network)
+    assert result.exit_code == 0, result.output
+    bedrock = open_session("emulator").client("bedrock")
+    (summary,) = bedrock.list_model_invocation_jobs()["invocationJobSummaries"]
+    job = bedrock.get_model_invocation_job(jobIdentifier=summary["jobArn"])
+    assert job["timeoutDurationInHours"] == 48
+    assert job["vpcConfig"] == {"subnetIds": ["subnet-1", "subnet-2"], "securityGroupIds": ["sg-1"]}
+    target = job["outputDataConfig"]["s3OutputDataConfig"]
+    assert (target["s3EncryptionKeyId"], target["s3BucketOwner"]) == (key, owner)
+    tags = bedrock.list_tags_for_resource(resourceARN=summary["jobArn"])["tags"]
+    assert tags == [{"key": "team", "value": "calls"}, {"key": "x", "value": ""}]
+
+
+@pytest.mark.parametrize("hours", [0, 0.0001])
+def test_jobs_that_have_not_ended_in_time_end_the_command_with_a_code_of_their_own(run_hundred, hours):
+    result = run_hundred("--wait-hours", hours, seconds={"Submitted": 10**6})
+    assert result.exit_code == 3
+    assert "Run the same command again later to continue; nothing is sent twice." in result.stdout
+
+
+@pytest.mark.parametrize("tag", ["team", "=calls"])
+def test_a_tag_without_name_or_value_is_refused(folder, tag):
+    result = call("run", "--calls", "x", "--prompts", "y", "--tag", tag)
+    assert str(result.exception) == f"--tag: {tag!r} is no tag; write it as team=calls"
 
 
 def test_a_name_taken_by_another_run_is_refused_in_one_sentence(finished, monkeypatch, capsys):

@@ -45,7 +45,8 @@ def read_outputs(copy):
 
 
 def digest_files(folder):
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    # Hidden files note when something was looked at.
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

@@ -113,7 +113,7 @@ def test_a_report_waits_for_jobs_that_run(go_on, make_run, make_prompt, tmp_path
     (tmp_path / "account").mkdir()
     write_settings(tmp_path / "account", Settings(seconds={"Submitted": 3600}))
     run = make_run(100, make_prompt())
-    is_complete, said = go_on(run, wait=False)
+    is_complete, said = go_on(run, wait_hours=0.0)
     assert (is_complete, said) == (False, ["[1/5] prepare: already done", "[2/5] submit"])
     assert load_jobs(run)["status"].to_list() == ["Submitted"]
 
