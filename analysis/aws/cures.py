@@ -22,6 +22,7 @@ NOTHING = "check the spelling, upper and lower case included"
 REGION = "give the region of the bucket: `aws s3api get-bucket-location --bucket NAME` tells it, and jobs need the same"
 PROXY = "check HTTPS_PROXY and NO_PROXY, and whether the proxy wants you to sign in"
 CONFIGURATION = "correct ~/.aws/config and ~/.aws/credentials, or AWS_CONFIG_FILE: `aws configure list` reads them too"
+REQUEST_IDS = frozenset({"x-amz-request-id", "x-amzn-requestid", "x-amz-id-2"})
 # By the code of the service, which for a HEAD of S3 is its status, or the class of botocore's error.
 CURES = {
     "NoSuchBucket": ("no such bucket", "check the spelling and the account of the profile"),
@@ -82,6 +83,26 @@ def find_cure(error: Exception) -> tuple[str, str]:
     if found := next((CURES[name] for name in names if name in CURES), None):
         return found
     return str(error), next((CURES_ALONE[name] for name in names if name in CURES_ALONE), "")
+
+
+def check_response(event_name: str, response_dict: Mapping[str, Any], **_: object) -> None:
+    """Refuse what no service of AWS sent, such as the login page of a proxy; botocore calls this for each response.
+
+    Parsed as a list of objects, such a page is an empty one.
+
+    Raises
+    ------
+    StorageError
+        Names the operation, and what to look at.
+    """
+    headers, status = response_dict["headers"], response_dict["status_code"]
+    service, operation = event_name.split(".")[-2:]
+    is_page = str(headers.get("content-type", "")).startswith("text/html")
+    # Storage that speaks S3 may not number its responses; load balancers of AWS do not where they are busy.
+    if status < 500 and not REQUEST_IDS & {name.lower() for name in headers} and (is_page or service != "s3"):
+        what = "a page of HTML" if is_page else "no response of AWS"
+        reason = f"got {what} (status {status}), as from a proxy that wants you to sign in"
+        raise StorageError(f"{operation} of {service}", reason, PROXY)
 
 
 def explain_refusal(response: Mapping[str, Any]) -> tuple[str, str]:

@@ -25,6 +25,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from analysis.aws.cures import check_response
 from analysis.errors import StorageError
 
 if TYPE_CHECKING:
@@ -163,6 +164,8 @@ def make_client(session: boto3.Session, service: Any, *, region: str = "") -> An
         cure = "name one, such as us-east-1, or give the profile one by `aws configure`"
         raise StorageError(f"profile {session.profile_name!r}", "no region is known", cure) from error
     client.meta.events.register("response-received", RetryNotice())
+    if service in ("s3", "bedrock", "bedrock-runtime"):
+        client.meta.events.register("before-parse", check_response)
     return client
 
 
