@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -19,13 +21,13 @@ from botocore.exceptions import (
     HTTPClientError,
     IncompleteReadError,
     NoCredentialsError,
-    NoRegionError,
     PartialCredentialsError,
+    ProxyConnectionError,
     SSOError,
     TokenRetrievalError,
 )
 
-from analysis.aws.cures import check_response
+from analysis.aws.cures import CONFIGURATION, check_response, find_cure
 from analysis.errors import StorageError
 
 if TYPE_CHECKING:
@@ -41,7 +43,13 @@ EMULATOR_BUCKET = "batchbook"
 EMULATOR_ROLE = "arn:aws:iam::123456789012:role/batchbook"
 CONNECTIONS = 32  # of one client to one service
 # Temporary errors: trying again later helps. Other errors of botocore (no credentials, a wrong parameter) stay.
-NETWORK_ERRORS = (HTTPClientError, ConnectTimeoutError, EndpointConnectionError, IncompleteReadError)
+NETWORK_ERRORS = (
+    HTTPClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    IncompleteReadError,
+    ProxyConnectionError,
+)
 CREDENTIAL_ERRORS = (
     NoCredentialsError,
     PartialCredentialsError,
@@ -75,17 +83,44 @@ def open_session(profile: str = "", *, region: str = "") -> boto3.Session:
     Raises
     ------
     StorageError
-        No such profile.
+        No such profile or region, or the AWS configuration cannot be read.
     """
     if profile == EMULATOR:
         return open_emulator()
     import boto3
-    from botocore.exceptions import ProfileNotFound
 
+    with configuration_errors(profile):
+        session = boto3.Session(profile_name=profile or None, region_name=region or None)
+        check_region(session)
+    return session
+
+
+def check_region(session: boto3.Session) -> None:
+    """Raise for a region that AWS does not have: its name may resolve all the same, and a run would be sent there."""
+    region = session.region_name
+    # Another service may call its region as it likes.
+    if not region or any(name.startswith("AWS_ENDPOINT_URL") for name in os.environ):
+        return
+    known = {
+        each
+        for partition in session.get_available_partitions()
+        for service in ("ec2", "s3")
+        for each in session.get_available_regions(service, partition)
+    }
+    if region not in known:
+        near = ", ".join(difflib.get_close_matches(region, sorted(known)))
+        cure = f"did you mean {near}? " if near else "write it as AWS does, such as us-east-1; "
+        raise StorageError(f"region {region!r}", "AWS has no such region", f"{cure}a new one needs a newer boto3")
+
+
+@contextmanager
+def configuration_errors(profile: str) -> Iterator[None]:
+    """Convert errors of the AWS configuration to a StorageError with a cure."""
     try:
-        return boto3.Session(profile_name=profile or None, region_name=region or None)
-    except ProfileNotFound as error:
-        raise StorageError(f"profile {profile!r}", str(error), "see `aws configure list-profiles`") from error
+        yield
+    except (BotoCoreError, ValueError) as error:  # ValueError: AWS_ENDPOINT_URL is none
+        reason, cure = find_cure(error)
+        raise StorageError(f"profile {profile!r}", reason, cure or CONFIGURATION) from error
 
 
 def open_emulator() -> boto3.Session:
@@ -109,7 +144,8 @@ def emulator_folder() -> Path:
 
 def find_region(profile: str, region: str) -> str:
     """Return `region`, or where it is empty the profile's or the environment's; empty where none is configured."""
-    return region or str(open_session(profile).region_name or "")
+    configured = open_session(profile, region=region).region_name  # raises for a region that AWS does not have
+    return region or str(configured or "")
 
 
 def find_account_id(session: boto3.Session) -> str:
@@ -147,7 +183,7 @@ def make_client(session: boto3.Session, service: Any, *, region: str = "") -> An
     Raises
     ------
     StorageError
-        No region is known.
+        No region is known, or the AWS configuration or its credentials cannot be used.
     """
     from botocore.config import Config
 
@@ -158,11 +194,8 @@ def make_client(session: boto3.Session, service: Any, *, region: str = "") -> An
         read_timeout=read_timeout_s,
         max_pool_connections=CONNECTIONS,
     )
-    try:
+    with configuration_errors(session.profile_name):
         client = session.client(service, config=config, region_name=region or session.region_name)
-    except NoRegionError as error:
-        cure = "name one, such as us-east-1, or give the profile one by `aws configure`"
-        raise StorageError(f"profile {session.profile_name!r}", "no region is known", cure) from error
     client.meta.events.register("response-received", RetryNotice())
     if service in ("s3", "bedrock", "bedrock-runtime"):
         client.meta.events.register("before-parse", check_response)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from analysis.aws.cures import find_cure
 from analysis.aws.session import CREDENTIAL_ERRORS, NETWORK_ERRORS, is_busy
 from analysis.errors import InputError, JobError
 from analysis.jobs.ledger import JobState, Ledger
@@ -262,8 +263,8 @@ def bedrock_errors(where: str) -> Iterator[None]:
         code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
         raise JobError(where, f"{code}: {message}", CURES.get(code, "see docs/aws.md")) from error
     except BotoCoreError as error:
-        cure = SIGN_IN if isinstance(error, CREDENTIAL_ERRORS) else "see docs/aws.md"
-        raise JobError(where, str(error), cure) from error
+        cure = SIGN_IN if isinstance(error, CREDENTIAL_ERRORS) else find_cure(error)[1]
+        raise JobError(where, str(error), cure or "see docs/aws.md") from error
 
 
 def read_try(name: str, job: PlannedJob) -> int:

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ProxyConnectionError
 
+from analysis.aws.cures import PROXY
 from analysis.aws.session import NETWORK_ERRORS, is_passing
 from analysis.errors import JobError, RunError
 from analysis.runs.budget import check_target
@@ -37,7 +38,8 @@ def explain_outage(run: Run) -> Iterator[None]:
     except (*NETWORK_ERRORS, ClientError) as error:
         if not is_passing(error):
             raise
-        cause = "the service is busy" if isinstance(error, ClientError) else "check the network and the region's name"
+        network = PROXY if isinstance(error, ProxyConnectionError) else "check the network and the region's name"
+        cause = "the service is busy" if isinstance(error, ClientError) else network
         raise JobError(run.name, str(error), f"{cause}; do the same again later, nothing is sent twice") from error
 
 

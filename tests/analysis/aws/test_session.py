@@ -2,7 +2,7 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from analysis.aws.session import RetryNotice, make_client, open_session
+from analysis.aws.session import RetryNotice, find_region, make_client, open_session
 from analysis.errors import StorageError
 from bedrock_local.settings import Settings, write_settings
 
@@ -117,3 +117,78 @@ def test_wrong_settings_of_the_emulator_are_told_in_a_sentence(emulator, tmp_pat
 def test_the_emulator_opens_under_throttling(emulator, tmp_path):
     write_settings(tmp_path / "emulator", Settings(faults={"throttled": 0.5}))
     assert open_session("emulator")
+
+
+@pytest.fixture
+def configure(tmp_path, monkeypatch):
+    """Write the AWS configuration of a profile `p`, without the user's own."""
+
+    def write(*lines, content=None):
+        text = "\n".join(["[profile p]", *lines]).encode()
+        (tmp_path / "config").write_bytes(text if content is None else content)
+
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    return write
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        (["region = us east/1"], r"region 'us east/1': AWS has no such region; did you mean .*us-east-1"),
+        (
+            ["region = us-esat-1"],
+            r"AWS has no such region; did you mean .*us-east-1.*\? a new one needs a newer boto3",
+        ),
+        (["region = mars"], "region 'mars': AWS has no such region; write it as AWS does"),
+        (
+            ["region = us-east-1", "credential_process = false"],
+            "Error when retr.*run the command of credential",
+        ),
+        (
+            ["region = us-east-1", "role_arn = x", "source_profile = q"],
+            'source_profile "q".*not exist.*; correct ~',
+        ),
+        (["region = us-east-1", "sso_session = q", "sso_account_id = 1"], 'sso-session does not exist: "q"; correct ~'),
+        (["region = us-east-1", "aws_access_key_id = a"], "Partial credentials found.*; correct ~/.aws/config"),
+        (["region = us-east-1", "s3 =", "  addressing_style = odd"], "addressing style odd.*; correct ~/.aws/config"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_said_in_a_sentence(configure, lines, text):
+    configure(*lines)
+    with pytest.raises(StorageError, match=text):
+        make_client(open_session("p"), "s3")
+
+
+@pytest.mark.parametrize("content", [b"broken [", b"[profile p]\nregion = \xff\xfe\n"])
+def test_a_configuration_that_cannot_be_read_is_said_in_a_sentence(configure, content):
+    configure(content=content)
+    with pytest.raises(StorageError, match=r"profile 'p': Unable to parse config file: .*; correct"):
+        open_session("p")
+
+
+def test_a_wrong_endpoint_is_said_in_a_sentence(configure, monkeypatch):
+    configure("region = us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "not a url")
+    with pytest.raises(StorageError, match="Invalid endpoint: not a url; correct"):
+        make_client(open_session("p"), "s3")
+
+
+def test_another_service_may_call_its_region_as_it_likes(configure, monkeypatch):
+    configure("region = garage")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    assert make_client(open_session("p"), "s3").meta.region_name == "garage"
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-2", "us-gov-west-1", "cn-north-1", "ap-southeast-7"])
+def test_regions_of_all_partitions_are_known(configure, region):
+    configure()
+    assert find_region("p", region) == region
+
+
+def test_a_misspelt_region_is_refused_where_it_is_given(configure):
+    configure("region = us-east-1")
+    with pytest.raises(StorageError, match=r"did you mean .*eu-west-1"):
+        find_region("p", "eu-wset-1")

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, SSLError, SSOTokenLoadError
+from botocore.exceptions import ClientError, EndpointConnectionError, ProxyConnectionError, SSLError, SSOTokenLoadError
 
 from analysis import Prompt, prepare
 from analysis.aws.session import EMULATOR_ROLE
@@ -199,7 +199,7 @@ def test_a_busy_answer_that_made_the_job_after_all_is_one_job(run, account, code
         (ClientError({"Error": {"Code": "AccessDeniedException", "Message": "No."}}, "List"), "PassRole on the role"),
         (ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "Old."}}, "List"), "sign in to AWS again"),
         (SSOTokenLoadError(error_msg="expired"), "sign in to AWS again"),
-        (SSLError(endpoint_url="https://bedrock", error="self-signed"), "self-signed.*see docs/aws.md"),
+        (SSLError(endpoint_url="https://bedrock", error="self-signed"), "self-signed.*AWS_CA_BUNDLE"),
     ],
 )
 def test_what_the_account_refuses_comes_with_a_cure(run, account, error, text):
@@ -258,6 +258,15 @@ def test_a_network_that_is_away_at_first_may_be_a_wrong_region(run, account):
 
     away = replace(account, bedrock=Changed(account.bedrock, get_paginator=fail))
     with pytest.raises(JobError, match=r"us-esat-1.*check the network and the region's name"), explain_outage(run):
+        take_first_step(read_state(run), away, wait_s=0, sleep=lambda seconds: None)
+
+
+def test_a_proxy_that_is_away_is_named(run, account):
+    def fail(name):
+        raise ProxyConnectionError(proxy_url="http://proxy:3128")
+
+    away = replace(account, bedrock=Changed(account.bedrock, get_paginator=fail))
+    with pytest.raises(JobError, match=r"proxy:3128.*; check HTTPS_PROXY.*nothing is sent twice"), explain_outage(run):
         take_first_step(read_state(run), away, wait_s=0, sleep=lambda seconds: None)
 
 
