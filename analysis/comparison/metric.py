@@ -12,6 +12,10 @@ from analysis.errors import AnalysisError
 ANSWERED = "answered"
 # Names that end so are costs: less is better, and a few dear calls make their means slow to settle.
 COST_ENDINGS = ("_usd", "_tokens")
+# Measures of this package whose direction their names tell.
+BETTER_LOW = {"has_unsupported", "unsupported_claims", "repeated_share", "truncated"}
+BETTER_HIGH = {ANSWERED, "as_expected", "coverage"}
+KEPT = "kept_"
 FEW_CALLS, FEW_CALLS_OF_COSTS = 100, 300
 DIRECTIONS = ("higher", "lower")
 
@@ -65,7 +69,9 @@ def is_cost(name: str) -> bool:
 
 def is_declared(metric: str | Metric) -> bool:
     """Return whether the direction of a metric is known: given, or told by its name."""
-    return isinstance(metric, Metric) or metric == ANSWERED or is_cost(metric)
+    if isinstance(metric, Metric):
+        return True
+    return is_cost(metric) or metric in BETTER_LOW | BETTER_HIGH or metric.startswith(KEPT)
 
 
 def list_metrics(metrics: str | Metric | Sequence[str | Metric]) -> list[str | Metric]:
@@ -74,10 +80,10 @@ def list_metrics(metrics: str | Metric | Sequence[str | Metric]) -> list[str | M
 
 
 def find_metric(metric: str | Metric) -> Metric:
-    """Return a metric with its direction: of a name alone, costs and tokens are better low, all others high."""
+    """Return a metric with its direction: of a name alone, costs and faults are better low, all others high."""
     if isinstance(metric, Metric):
         return metric
-    return Metric(metric, "lower" if is_cost(metric) else "higher")
+    return Metric(metric, "lower" if is_cost(metric) or metric in BETTER_LOW else "higher")
 
 
 def find_metrics(

@@ -32,8 +32,8 @@ PLAN = {
     "calls": WHOLE,
     "more_calls": WHOLE,
 }
-# Of a skewed metric a pilot rather shows too small a spread: it has few of the dear calls.
-MORE_FOR_COSTS = 1.15
+# A pilot of 100 may show too small a spread; of costs it rather does, since it has few of the dear calls.
+MORE_FOR_MEANS, MORE_FOR_COSTS = 1.05, 1.15
 
 
 def plan_calls(
@@ -76,11 +76,11 @@ def plan_calls(
 
     Notes
     -----
-    Means take ((t + t of the power) * spread / difference)² calls, with the degrees of freedom of the pilot, and 15 %
-    more for costs and tokens, whose spread a pilot shows too small. Shares take Connor's number (1987), which needs
-    the share of calls that change, in the pilot and one call more. With several pairs each is planned as one of as
-    many tests. With clusters the number grows by what they did to the pilot: further calls have to come from further
-    agents or customers.
+    Means take ((t + t of the power) * spread / difference)² calls, with the degrees of freedom of the pilot, and 5 %
+    more, 15 % for costs and tokens, whose spread a pilot shows too small. Shares take Connor's number (1987), which
+    needs the share of calls that change: that of the pilot with one more call. With several pairs each is planned as
+    one of as many tests. With clusters the number grows by what they did to the pilot: further calls have to come from
+    further agents or customers.
     """
     check_plan(difference, power, confidence)
     found, frame = find_metric(metric), read_columns(measured, (), of="measured")
@@ -115,8 +115,8 @@ def plan_pair(
     spread, calls = (plan_shares if is_share else plan_means)(differences, difference, power, alpha)
     if values.clusters is not None:
         calls *= find_design_effect(differences, values.clusters[both])
-    if is_cost(name):
-        calls *= MORE_FOR_COSTS
+    if not is_share:
+        calls *= MORE_FOR_COSTS if is_cost(name) else MORE_FOR_MEANS
     needed = nan if isnan(calls) else ceil(calls)
     return {
         "metric": name,

@@ -63,9 +63,10 @@ def compare_variants(
         One row per answer: `call_id`, `variant` and the metrics are read. Several rows of a call and variant are its
         samples, which are averaged first: the call is the unit.
     metrics
-        Names of columns, or `Metric` values. A Boolean column is a share of calls, a number a mean; costs and tokens
-        (`..._usd`, `..._tokens`) are better low, and so is what a `Metric` says. Of `price_usd` and `cost_usd` take
-        `price_usd` where there is one: `cost_usd` is 0 for an answer that another run paid for.
+        Names of columns, or `Metric` values. A Boolean column is a share of calls, a number a mean. Costs and tokens
+        (`..._usd`, `..._tokens`), `truncated`, `has_unsupported`, `unsupported_claims` and `repeated_share` are better
+        low, all others high; a `Metric` says what is. Of `price_usd` and `cost_usd` take `price_usd` where there is
+        one: `cost_usd` is 0 for an answer that another run paid for.
     baseline
         The variant that all others are compared with; every pair is where it is left out.
     cluster

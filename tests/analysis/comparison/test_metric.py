@@ -1,6 +1,6 @@
 import pytest
 
-from analysis.comparison.metric import Metric, find_metric, find_metrics, is_cost
+from analysis.comparison.metric import Metric, find_metric, find_metrics, is_cost, is_declared
 from analysis.errors import AnalysisError
 
 
@@ -8,6 +8,19 @@ from analysis.errors import AnalysisError
 def test_costs_and_tokens_are_better_low_by_their_names(name):
     assert is_cost(name)
     assert find_metric(name) == Metric(name, better="lower")
+
+
+@pytest.mark.parametrize("name", ["has_unsupported", "unsupported_claims", "repeated_share", "truncated"])
+def test_faults_are_better_low_by_their_names(name):
+    assert find_metric(name) == Metric(name, better="lower")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_known"),
+    [("answered", True), ("coverage", True), ("kept_amounts", True), ("price_usd", True), ("words", False)],
+)
+def test_the_direction_of_some_names_is_known(name, is_known):
+    assert is_declared(name) is is_known
 
 
 def test_any_other_column_is_taken_to_be_better_high():
