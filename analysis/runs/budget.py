@@ -135,11 +135,12 @@ def check_budget(run: Run, spending: Spending, budget_usd: float) -> None:
 
 def check_target(state: RunState, target: Mapping[str, str]) -> None:
     """Raise for a run that has been sent with another invocation, profile or region."""
-    run, before = state.run, state.sending
+    run, before = state.run, state.sending or state.run.read_sent()
     if not before and target["invocation"] == "on_demand" and has_job_output(run):
         cure = "put ledger.jsonl back, or submit the run as before, which finds its jobs"
         raise RunError(run.folder, "has the output of batch jobs but no ledger of them", cure)
-    if not (state.has_jobs or has_on_demand_output(run)):
+    is_lost = bool(before) and not state.sending  # the ledger: jobs are found again where they were created
+    if not (state.has_jobs or has_on_demand_output(run) or is_lost):
         return
     if not before and has_on_demand_output(run):
         cure = "put ledger.jsonl back, or move output/on-demand away"

@@ -21,6 +21,7 @@ from analysis.requests.input_files import describe_files
 from analysis.runs.plan import Plan, make_plan
 
 RUN_FILE = "run.json"
+SENT_FILE = "sent.json"  # invocation, profile and region that the run was sent with
 PARTS_FILE = "parts.json"  # the names of the parts in outputs/ that collect has made
 PARQUET_END = b"PAR1"
 FORMAT = 1  # of the run folder; each later one has to open those before
@@ -34,7 +35,7 @@ class Run:
     ----------
     folder
         Has `run.json`, `calls.parquet`, `records.parquet`, `files.parquet` and `input/` from `prepare`; `ledger.jsonl`
-        from `submit`; `output/`, `outputs/`, `parts.json` and `manifests.parquet` from `collect`.
+        and `sent.json` from `submit`; `output/`, `outputs/`, `parts.json` and `manifests.parquet` from `collect`.
     """
 
     folder: Path
@@ -124,6 +125,13 @@ class Run:
     def region(self) -> str:
         """The AWS region that the run was last sent to; empty for the profile's own, and before that."""
         return str(self.read_sending().get("region", ""))
+
+    def read_sent(self) -> dict[str, str]:
+        """Read with which invocation, profile and region the run was sent, if its ledger is lost; else empty."""
+        file = self.folder / SENT_FILE
+        if self.read_sending() or not file.exists():
+            return {}
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
 
     def plan(self, *, invocation: str = "", region: str = "") -> Plan:
         """Build the plan of sending the run: records, jobs, tokens, USD and limits.

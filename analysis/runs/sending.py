@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
+import msgspec
 from botocore.exceptions import ClientError, ProxyConnectionError
 
 from analysis.aws.cures import PROXY
 from analysis.aws.session import NETWORK_ERRORS, is_passing
 from analysis.errors import JobError, RunError
+from analysis.files import replace_when_whole
 from analysis.runs.budget import check_target
-from analysis.runs.folder import Run
+from analysis.runs.folder import SENT_FILE, Run
 from analysis.runs.state import RunState
 
 
@@ -49,4 +51,7 @@ def write_sending(state: RunState, *, bucket_owner: str = "", **target: str) -> 
     versions = {name: version(name) for name in ("batchbook", "boto3")} | {"python": platform.python_version()}
     sending: dict[str, Any] = {**target, "bucket_owner": bucket_owner, "versions": versions}
     if any(state.sending.get(name) != value for name, value in sending.items()):
+        # Beside the ledger, so that one that is lost is not taken for one of a run that was never sent.
+        with replace_when_whole(state.run.folder / SENT_FILE) as unfinished:
+            unfinished.write_bytes(msgspec.json.encode(target))
         state.ledger.append("sending", **sending)

@@ -96,6 +96,9 @@ class RunState:
             Nothing has been sent, or one of the two profiles is the emulator and the other is not.
         """
         folder, sent = self.run.folder, self.sending
+        if not sent and self.run.read_sent():
+            cure = "put ledger.jsonl back, or send the run as before, which finds its jobs"
+            raise RunError(folder, "its ledger is lost", cure)
         if not sent:
             raise RunError(folder, "nothing has been sent", "submit or invoke the run first")
         # Two profiles of AWS may belong to one account; the emulator never has the jobs of AWS, nor AWS the emulator's.

@@ -1,6 +1,6 @@
 import pytest
 
-from analysis import invoke, prepare, submit
+from analysis import collect, invoke, prepare, submit
 from analysis.errors import BudgetError, JobError, RunError
 from analysis.runs import confirm_cost
 
@@ -89,3 +89,16 @@ def test_invoke_checks_the_budget_against_on_demand_prices(run):
 def test_what_was_answered_on_demand_costs_nothing_more(run, emulator):
     invoke(run)
     invoke(run, budget_usd=0.0)
+
+
+def test_a_run_whose_ledger_is_lost_is_not_sent_to_another_region(run, emulator):
+    """A job is found by its name in its own region alone: in another one it would be paid for again."""
+    submit(run, region="us-east-1")
+    run.ledger.file.unlink()
+    with pytest.raises(RunError, match="has been sent with region 'us-east-1', not 'eu-west-1'; send it as before"):
+        submit(run, region="eu-west-1")
+    with pytest.raises(RunError, match=r"its ledger is lost; put ledger\.jsonl back, or send the run as before"):
+        collect(run)
+    submit(run, region="us-east-1")
+    assert len(emulator.client("bedrock").list_model_invocation_jobs()["invocationJobSummaries"]) == 1
+    assert collect(run)["answered"].to_list() == [100]

@@ -233,7 +233,7 @@ def test_the_run_folder_contains_the_documented_files(sent):
     collect(sent)
     names = {path.name for path in sent.folder.iterdir() if path.suffix != ".lock"}
     prepared = {"run.json", "calls.parquet", "records.parquet", "files.parquet", "input"}
-    assert names == prepared | {"ledger.jsonl", "output", "outputs", "manifests.parquet", "parts.json"}
+    assert names == prepared | {"ledger.jsonl", "output", "outputs", "manifests.parquet", "parts.json", "sent.json"}
     assert load_manifests(sent.folder / "output")["success_records"].to_list() == [100]
 
 

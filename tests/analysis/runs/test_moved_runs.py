@@ -83,3 +83,14 @@ def test_a_run_of_a_later_format_is_refused(run):
     (run.folder / "run.json").write_text(json.dumps(request | {"format": 2}))
     with pytest.raises(RunError, match="has format 2, and this version knows 1; update batchbook"):
         open_run(run.folder)
+
+
+def test_two_copies_of_a_run_send_one_retry(half_done, tmp_path, list_account):
+    copies = [half_done]
+    for name in ("b", "c"):
+        shutil.copytree(half_done.folder, tmp_path / name / "demo")
+        copies.append(open_run(tmp_path / name / "demo"))
+    for each in copies:
+        submit(each)
+        assert collect(each)["answered"].to_list() == [200]
+    assert len(list_account()) == 2

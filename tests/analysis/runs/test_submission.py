@@ -215,6 +215,9 @@ def test_a_refused_job_does_not_hold_up_the_others(emulator, tmp_path):
 def test_answers_without_a_ledger_are_not_mixed_with_another_account(run, emulator):
     invoke(run)
     run.ledger.file.unlink()
+    with pytest.raises(RunError, match="has been sent with invocation 'on_demand', not 'batch'"):
+        submit(run)
+    (run.folder / "sent.json").unlink()  # as of a run that an early version sent
     with pytest.raises(RunError, match="has answers on demand but no ledger that says with which profile"):
         submit(run)
 
@@ -433,6 +436,9 @@ def test_a_lost_ledger_does_not_pay_again_on_demand(run, emulator):
     submit(run)
     collect(run)
     run.ledger.file.unlink()
+    with pytest.raises(RunError, match="has been sent with invocation 'batch', not 'on_demand'"):
+        invoke(run)
+    (run.folder / "sent.json").unlink()  # as of a run that an early version sent
     with pytest.raises(RunError, match=r"has the output of batch jobs but no ledger of them; put ledger\.jsonl back"):
         invoke(run)
 
