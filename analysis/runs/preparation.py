@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoDataFrame
 
-from analysis.errors import CallsError, PromptError, RunError
+from analysis.errors import PromptError, RunError
 from analysis.facts.models import find_model
 from analysis.facts.quotas import LATEST, Quotas, find_quotas
 from analysis.files import explain_file_errors, flush_folder, flush_path, make_draft, make_private, sweep_drafts
@@ -22,7 +21,7 @@ from analysis.requests.records import write_records
 from analysis.runs.folder import FORMAT, RUN_FILE, Run
 from analysis.runs.state import read_state
 from analysis.runs.status import has_on_demand_output
-from analysis.surrogates import has_lone_surrogates
+from analysis.transcripts.frames import check_frame, read_frame
 
 GROUP_BYTES = 4 << 20  # text in a row group of calls.parquet
 SHOWN, LEAD = 40, 12  # characters of a changed value in an error, and how many of them precede the change
@@ -68,7 +67,7 @@ def prepare(
     Raises
     ------
     CallsError
-        A column is missing, a row has no id or transcript, or two rows have the same id.
+        A column is missing or has another type than text, a row has no id or transcript, or two rows have the same id.
     PromptError
         A template does not fit the calls, a prompt asks for what its model refuses, or two prompts have one name.
     ModelError
@@ -78,7 +77,7 @@ def prepare(
     QuotaError
         One record is larger than an input file may be.
     """
-    frame = check_calls(read_frame(calls))
+    frame = check_frame(read_frame(calls))
     # Ids, names and files come from the calls in this order, so that they depend on the set of calls alone.
     by_id = frame.sort("call_id")
     variants = [prompts] if isinstance(prompts, Prompt) else list(prompts)
@@ -101,17 +100,6 @@ def prepare(
             return check_same(run, request)
     flush_path(run.folder.parent)
     return run
-
-
-def read_frame(calls: IntoDataFrame) -> pl.DataFrame:
-    """Convert a pandas or polars frame to polars; raise for a transcript that is not valid Unicode."""
-    frame = nw.from_native(calls, eager_only=True)
-    try:
-        return frame.to_polars()
-    except UnicodeEncodeError as error:
-        rows = [number for number, text in enumerate(frame["transcript"]) if has_lone_surrogates(str(text))]
-        reason = f"{len(rows)} transcripts contain lone surrogates, such as that of call {frame['call_id'][rows[0]]!r}"
-        raise CallsError("calls", reason, "replace these characters") from error
 
 
 def move_into_place(draft: Path, folder: Path) -> bool:
@@ -146,35 +134,6 @@ def write_calls(path: Path, calls: pl.DataFrame) -> None:
     """Write the calls in row groups of about 4 MiB of text: a writer keeps a whole group in memory."""
     text_bytes = calls.select(pl.sum_horizontal(pl.col(pl.String).str.len_bytes().cast(pl.Int64)).sum()).item()
     calls.write_parquet(path, row_group_size=max(1, len(calls) * GROUP_BYTES // max(text_bytes, GROUP_BYTES)))
-
-
-def check_calls(calls: pl.DataFrame) -> pl.DataFrame:
-    """Raise for a frame without usable calls, and convert its ids to text."""
-    for column in ("call_id", "transcript"):
-        if column not in calls.columns:
-            raise CallsError("calls", f"no column {column!r}", f"there are {', '.join(calls.columns)}; rename one")
-        if missing := calls[column].null_count():
-            raise CallsError("calls", f"{column!r} is missing in {missing} rows", "fill or drop them")
-    if calls.is_empty():
-        raise CallsError("calls", "no rows", "prepare at least one call")
-    calls = calls.with_columns(read_ids(calls["call_id"]))
-    # A regular expression, since stripping would copy every text.
-    empty = calls.filter(~pl.col("transcript").cast(pl.String).str.contains(r"\S"))["call_id"]
-    if len(empty):
-        reason = f"{len(empty)} transcripts are empty, such as that of call {empty[0]!r}"
-        raise CallsError("calls", reason, "leave them out by drop_empty_calls(calls)")
-    repeated = calls.filter(pl.col("call_id").is_duplicated())["call_id"].unique(maintain_order=True)
-    if len(repeated):
-        raise CallsError(
-            "calls", f"{len(repeated)} ids occur more than once, such as {', '.join(repeated[:3])}", "make them unique"
-        )
-    return calls
-
-
-def read_ids(ids: pl.Series) -> pl.Series:
-    """Convert ids to text, via integers where pandas has turned whole numbers into floats."""
-    is_whole = ids.dtype.is_float() and (ids == ids.floor()).all()
-    return (ids.cast(pl.Int64) if is_whole else ids).cast(pl.String)
 
 
 def build_request(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -20,8 +21,9 @@ WHOLE = r"^-?(0|[1-9]\d{0,17})$"
 DECIMAL = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$"
 DEFAULTS = ColumnNames()
 MOST_DEPTH = 32  # of a value of JSON lines; what builds a column of it takes time by the third power of its depth
+SHALLOW = 6  # levels that nearly all values have
 NESTED = (dict, list)
-TOO_DEEP = (f"a field is nested more than {MOST_DEPTH} deep", "leave the field out, or write it as text")
+Scalar = None | bool | int | float | str
 MOST_COLUMNS = 5000  # of JSON lines, where each line may bring names of its own
 
 
@@ -90,7 +92,7 @@ def read_jsonl(source: Source, _: ColumnNames) -> pl.DataFrame:
     if len(names) > MOST_COLUMNS:
         reason = f"has {len(names):,} different fields, of which each would be a column"
         raise CallsError(source.label, reason, "put fields that are named by their content into one list")
-    fields = {name: unify_kinds(source.label, [row.get(name) for row in rows]) for name in names}
+    fields = {name: unify_kinds([row.get(name) for row in rows]) for name in names}
     try:
         return pl.DataFrame(fields, strict=False)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, TypeError, ValueError, OverflowError) as error:
@@ -102,15 +104,38 @@ def read_jsonl(source: Source, _: ColumnNames) -> pl.DataFrame:
 def read_lines(label: str, content: bytes) -> Iterator[dict[str, Any]]:
     """Yield the object of every line that is not blank."""
     decode(label, content)
-    decoder = msgspec.json.Decoder(dict[str, Any])
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         try:
             if line.strip():
-                yield decoder.decode(line)
+                yield read_line(line)
         except msgspec.DecodeError as error:
             raise CallsError(f"{label}, line {number}", *explain_line(line, error)) from error
         except RecursionError:
-            raise CallsError(f"{label}, line {number}", *TOO_DEEP) from None
+            reason = f"a field is nested more than {MOST_DEPTH} deep"
+            raise CallsError(f"{label}, line {number}", reason, "leave the field out, or write it as text") from None
+
+
+def read_line(line: bytes) -> dict[str, Any]:
+    """Decode the object of a line; raise a RecursionError for one that is nested too deeply.
+
+    A type of few levels finds without any further look that a line is not deep: nearly every line.
+    """
+    try:
+        return make_shallow_decoder().decode(line)
+    except msgspec.ValidationError:
+        row: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
+        if is_deep(row.values()):
+            raise RecursionError from None
+        return row
+
+
+@cache
+def make_shallow_decoder() -> msgspec.json.Decoder[dict[str, Any]]:
+    """Make a decoder for objects of few levels; its type doubles with each level."""
+    values: Any = Scalar
+    for _ in range(SHALLOW):
+        values = Scalar | list[values] | dict[str, values]
+    return msgspec.json.Decoder(dict[str, values])
 
 
 def explain_line(line: bytes, error: msgspec.DecodeError) -> tuple[str, str]:
@@ -128,12 +153,9 @@ def is_json(line: bytes) -> bool:
         return False
 
 
-def unify_kinds(label: str, values: list[Any]) -> list[Any]:
-    """Convert values of several types, such as 7 and "007", to text, so that none is lost; refuse very deep ones."""
+def unify_kinds(values: list[Any]) -> list[Any]:
+    """Convert values of several types, such as 7 and "007", to text, so that none is lost."""
     kinds = {float if kind is int else kind for kind in map(type, values)} - {type(None)}
-    if kinds & {list, dict} and is_deep(values):
-        number = next(number for number, value in enumerate(values, start=1) if is_deep([value]))
-        raise CallsError(f"{label}, object {number:,}", *TOO_DEEP)
     if len(kinds) <= 1:
         return values
     return [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]

@@ -286,8 +286,8 @@ def test_leftovers_of_a_killed_prepare_are_ignored(tmp_path):
 @pytest.mark.parametrize(
     ("calls", "reason"),
     [
-        (CALLS.drop("call_id"), "no column 'call_id'; there are transcript, agent"),
-        (CALLS.rename({"transcript": "text"}), "no column 'transcript'; there are .*; rename one"),
+        (CALLS.drop("call_id"), "no column 'call_id'; it has transcript, agent"),
+        (CALLS.rename({"transcript": "text"}), "no column 'transcript'; it has .*; rename one"),
         (CALLS.clear(), "no rows; prepare at least one call"),
         (CALLS.with_columns(transcript=pl.Series(["x", None, None])), "'transcript' is missing in 2 rows"),
         (CALLS.with_columns(call_id=pl.Series(["c1", None, "c2"])), "'call_id' is missing in 1 row"),
@@ -350,7 +350,7 @@ def test_long_calls_are_written_to_parquet_a_few_at_a_time(tmp_path):
 
 def test_the_error_for_a_lone_surrogate_gives_its_call(tmp_path):
     calls = pd.DataFrame({"call_id": ["a", "b"], "transcript": ["Hello.", "half \ud83d"]}, dtype=object)
-    with pytest.raises(CallsError, match="1 transcripts contain lone surrogates, such as that of call 'b'"):
+    with pytest.raises(CallsError, match="halves of surrogate pairs, which are no characters, in transcript of call b"):
         prepare(calls, make_prompt(), into=tmp_path)
 
 
