@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -27,6 +28,7 @@ RANGE_BYTES = 16 * 2**20
 BLOCK_BYTES = 2**20
 FILES_TOGETHER = 1_000
 MOST_READS = 10
+NAME_BYTES = 240  # of the 255 that most file systems take: a name is longer while its file is written
 
 Ranges = list[Future[str]]
 
@@ -63,10 +65,16 @@ def target_path(file: StoredFile, into: Path) -> Path:
     """Return the local path that a file has, or will have once it is downloaded."""
     if not is_s3_uri(file.uri):
         return Path(file.uri)
-    # A key may contain "..", which would write outside of the folder.
-    if {"", ".", ".."} & set(file.name.split("/")):
-        raise StorageError(file.uri, "the key has an empty part, '.' or '..', which no file can have", "rename it")
+    if not can_be_file(file.name):
+        reason = f"the key has a part that no file's name can be: empty, '.', '..', or longer than {NAME_BYTES} bytes"
+        raise StorageError(file.uri, reason, "rename it")
     return into / file.name
+
+
+def can_be_file(name: str) -> bool:
+    """Whether a key can be the name of a file below a folder: with ".." it would be outside of it."""
+    parts = name.split("/")
+    return not {"", ".", ".."} & {*parts} and all(len(os.fsencode(part)) <= NAME_BYTES for part in parts)
 
 
 def update_copies(objects: Sequence[tuple[StoredFile, Path]], into: Path, s3: S3Client | None) -> None:

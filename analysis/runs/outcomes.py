@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
 from analysis.errors import JobError
 from analysis.jobs.batch import MOST_TRIES, PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
 from analysis.jobs.statuses import COMPLETED, REFUSED
 from analysis.runs.state import RunState
 
+MOST_NAMES = 3  # of jobs, in one message
 CURE = "see docs/unanswered.md to send them"
 
 
@@ -33,12 +37,25 @@ def check_outcomes(state: RunState) -> None:
         (job, latest) for job, latest in state.pairs if latest.is_unproductive and not state.is_settled(job, latest)
     ]
     if failed:
-        reason = "; ".join(describe_failure(job, latest) for job, latest in failed)
+        reason = "; ".join(count_reasons(describe_failure(job, latest) for job, latest in failed))
         unanswered = sum(job.records if latest.left is None else latest.left for job, latest in failed)
         was_accepted = any(latest.status != REFUSED for _, latest in failed)
         what = f"only the {unanswered:,} records without an answer are sent" if was_accepted else "nothing was sent"
         cure = f"remove the cause and submit again: {what}"
-        raise JobError(", ".join(latest.job_name for _, latest in failed), reason, cure)
+        raise JobError(name_jobs([latest for _, latest in failed]), reason, cure)
+
+
+def count_reasons(reasons: Iterable[str]) -> list[str]:
+    """Return each reason once, with the number of jobs that have it where they are several."""
+    counts = Counter(reasons)
+    return [reason if count == 1 else f"{reason} (of {count:,} jobs)" for reason, count in counts.items()]
+
+
+def name_jobs(states: Sequence[JobState]) -> str:
+    """Return the names of the first jobs, and how many more there are."""
+    names = [state.job_name for state in states]
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def explain_missing(state: RunState) -> dict[str, str]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import polars as pl
 
-from analysis.aws.downloads import fetch_files
+from analysis.aws.downloads import can_be_file, fetch_files
+from analysis.aws.session import print_beside_bars
 from analysis.aws.storage import list_prefix
 from analysis.files import flush_folder, flush_path, make_folder, share_like_folder
 from analysis.jobs.batch import PlannedJob
@@ -125,9 +126,22 @@ def read_answered(run: Run, job: PlannedJob, created: Sequence[JobState]) -> set
 
 
 def download_job(run: Run, state: JobState, s3: S3Client) -> None:
-    """Download the output files of one job, if there are any yet, except those that are here and unchanged."""
+    """Download the output files of one job, if there are any yet, except those that are here and unchanged.
+
+    What somebody else has put beside them is named and left out: it may have a key that no file can have.
+    """
     files = list_prefix(f"{state.output_uri.rstrip('/')}/{state.job_id}/", s3=s3)
-    fetch_files(files, output_folder(run, state), s3=s3)
+    foreign = [file for file in files if not is_output(file.name)]
+    if foreign:
+        objects = "1 object" if len(foreign) == 1 else f"{len(foreign):,} objects"
+        what = f"{objects} beside its output passed over, such as {foreign[0].uri[:200]!r}"
+        print_beside_bars(f"{state.job_key}: {what}.")
+    fetch_files([file for file in files if is_output(file.name)], output_folder(run, state), s3=s3)
+
+
+def is_output(name: str) -> bool:
+    """Whether Bedrock writes files of such a name into the folder of one of our jobs."""
+    return name.endswith(".out") and "/" not in name and can_be_file(name)
 
 
 def output_folder(run: Run, state: JobState) -> Path:

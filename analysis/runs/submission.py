@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -35,6 +36,9 @@ from analysis.runs.sending import explain_outage, lock_sending, write_sending
 from analysis.runs.state import RunState, read_state
 from analysis.runs.status import tabulate_jobs
 from analysis.runs.waiting import Limit, check_created, take_first_step, wait_for_jobs
+
+# As the pattern of CreateModelInvocationJob has it.
+BUCKET = re.compile(r"[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9]")
 
 
 @explain_file_errors()
@@ -281,6 +285,11 @@ def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
 
 def choose_bucket_and_role(run: Run, *, profile: str, bucket: str, role_arn: str) -> tuple[str, str]:
     """Return bucket and role; the emulator has its own, on AWS both have to be given."""
+    if bucket and not BUCKET.fullmatch(bucket):
+        name, _, folder = bucket.removeprefix("s3://").partition("/")
+        like = f"give bucket={name!r}" + (f" and prefix={folder.strip('/')!r}" if folder.strip("/") else "")
+        cure = like if BUCKET.fullmatch(name) else "a bucket's name has 3 to 63 of a-z, 0-9, '.' and '-'"
+        raise JobError(run.name, f"{bucket!r} is not the name of a bucket", cure)
     if profile == EMULATOR:
         return bucket or EMULATOR_BUCKET, role_arn or EMULATOR_ROLE
     if not bucket or not role_arn:

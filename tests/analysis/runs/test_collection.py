@@ -76,6 +76,15 @@ def test_a_part_that_was_made_of_a_damaged_copy_is_made_again(sent):
     assert read_counts(sent) == (100, 100, 0, 0, 0, 0, True)
 
 
+@pytest.mark.parametrize("name", ["x" * 300 + ".jsonl.out", "a/../b.out", "00000.jsonl.out/deep", "_SUCCESS"])
+def test_a_foreign_object_beside_the_output_is_named_and_stops_nothing(sent, emulator, capsys, name):
+    (latest,) = read_state(sent).tries
+    bucket, _, prefix = latest.output_uri.removeprefix("s3://").partition("/")
+    emulator.client("s3").put_object(Bucket=bucket, Key=f"{prefix}{latest.job_id}/{name}", Body=b"foreign")
+    assert read_counts(sent) == (100, 100, 0, 0, 0, 0, True)
+    assert "job01: 1 object beside its output passed over, such as 's3://batchbook/" in capsys.readouterr().out
+
+
 def test_a_lost_line_is_a_missing_answer(sent, stored):
     lines = stored.read_bytes().splitlines(keepends=True)
     lost = json.loads(lines[0])["recordId"]

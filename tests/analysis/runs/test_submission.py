@@ -470,3 +470,30 @@ def test_a_job_that_may_exist_is_not_recorded_as_stopped(run, emulator, monkeypa
     with pytest.raises(JobError, match="Bedrock may have received this job but does not list it yet; look again"):
         stop(run)
     assert submit(run)["status"].to_list() == ["Completed"]
+
+
+@pytest.mark.parametrize(
+    ("bucket", "cure"),
+    [
+        ("s3://calls", "give bucket='calls'$"),
+        ("s3://calls/runs/a/", "give bucket='calls' and prefix='runs/a'$"),
+        ("calls/runs", "give bucket='calls' and prefix='runs'$"),
+        ("Calls", "a bucket's name has 3 to 63 of a-z"),
+        ("arn:aws:s3:::calls", "a bucket's name has 3 to 63 of a-z"),
+    ],
+)
+def test_an_address_in_place_of_a_buckets_name_is_refused(run, emulator, bucket, cure):
+    with pytest.raises(JobError, match=f"is not the name of a bucket; {cure}"):
+        submit(run, bucket=bucket)
+    assert run.ledger.read() == []
+
+
+def test_jobs_that_are_refused_for_one_reason_say_it_once(emulator, tmp_path):
+    prompt = make_prompt(model_id="anthropic.claude-nobody-knows-v1:0")
+    quotas = {"records_per_job": 100}
+    run = prepare(make_calls(1000), prompt, into=tmp_path / "runs", name="demo", quotas=quotas)
+    with pytest.raises(
+        JobError, match=r"^demo-job01-.*, demo-job02-.*, demo-job03-\S* and 7 more: .*of 10 jobs"
+    ) as caught:
+        submit(run)
+    assert str(caught.value).count("Batch inference is not supported") == 1
