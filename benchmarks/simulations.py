@@ -144,7 +144,7 @@ def to_values(**metrics):
     variants, calls = next(iter(metrics.values())).shape
     shares = {name for name, values in metrics.items() if np.isin(values, (0, 1)).all()}
     ids = pl.int_range(calls, eager=True)
-    return CallValues(ids, [f"v{place}" for place in range(variants)], metrics, shares, set())
+    return CallValues(ids, [f"v{place}" for place in range(variants)], metrics, shares, set(), [calls] * variants)
 
 
 def compare(alpha=ALPHA, **metrics):

@@ -38,6 +38,8 @@ class CallValues:
         The metrics that are Boolean columns.
     sampled
         The metrics of which some call has several values; an array has their mean.
+    calls_with_rows
+        For each variant the number of calls that it has a row of, with a value or without.
     clusters
         A number for each call, the same for calls of one cluster; None where calls are independent.
     cluster
@@ -49,6 +51,7 @@ class CallValues:
     values: dict[str, NDArray[np.float64]]
     shares: set[str]
     sampled: set[str]
+    calls_with_rows: list[int]
     clusters: NDArray[np.int64] | None = None
     cluster: str | None = None
 
@@ -88,7 +91,8 @@ def read_call_values(measured: IntoDataFrame, names: Sequence[str], *, cluster: 
         check_samples(table)
     clusters = None if cluster is None else number_clusters(table, cluster, places[0], calls)
     shares = {name for name in names if table[name].dtype == pl.Boolean}
-    return CallValues(calls, variants.to_list(), values, shares, sampled, clusters, cluster)
+    rows = count_calls(places, shape)
+    return CallValues(calls, variants.to_list(), values, shares, sampled, rows, clusters, cluster)
 
 
 def tells_answers(columns: Sequence[str]) -> bool:
@@ -167,6 +171,17 @@ def average(
     means = np.full(size, np.nan)
     np.divide(sums, counts, out=means, where=counts > 0)
     return means.reshape(shape), int(counts.max(initial=0))
+
+
+def count_calls(places: tuple[Any, Any], shape: tuple[int, int]) -> list[int]:
+    """Count the calls that each variant has a row of."""
+    import numpy as np
+
+    call, variant = places
+    has_row = np.zeros(shape, bool)
+    has_row[variant, call] = True
+    counts: list[int] = has_row.sum(axis=1).tolist()
+    return counts
 
 
 def check_samples(table: pl.DataFrame) -> None:

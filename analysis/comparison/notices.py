@@ -38,6 +38,7 @@ def list_doubts(
         *doubt_directions(metrics),
         *doubt_costs(metrics, frame.columns),
         *doubt_clusters(frame, values),
+        *doubt_rows(values),
         *doubt_answers(frame),
         *doubt_truncation(frame, metrics),
         *doubt_picking(frame),
@@ -73,6 +74,21 @@ def doubt_clusters(frame: nw.DataFrame[IntoDataFrame], values: CallValues) -> It
                 f"{name} looks like a cluster: {groups:,} of them have {len(values.calls):,} calls, which may be "
                 f"alike; pass cluster={name!r}, or the intervals may be too narrow."
             )
+
+
+def doubt_rows(values: CallValues) -> Iterator[str]:
+    """Yield a sentence where variants have no row of some calls, which may be those that they failed on."""
+    all_calls = len(values.calls)
+    lost = [
+        f"{all_calls - calls:,} of {variant}"
+        for variant, calls in zip(values.variants, values.calls_with_rows, strict=True)
+        if calls < all_calls
+    ]
+    if lost:
+        yield (
+            f"Calls without a row ({', '.join(lost)}; {all_calls:,} in all) are left out: where they failed, keep "
+            "their rows, or the comparison favours the variant that fails on hard calls."
+        )
 
 
 def doubt_answers(frame: nw.DataFrame[IntoDataFrame]) -> Iterator[str]:

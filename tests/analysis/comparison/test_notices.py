@@ -69,6 +69,11 @@ def test_answers_that_have_not_come_back_are_noticed(kind, scores):
     assert sentence.startswith("1 answer of 8 is missing: where the job still runs, what came first is no random")
 
 
+def test_calls_without_a_row_are_noticed_by_variant(kind, scores):
+    (sentence,) = doubts(kind.make(scores.filter((pl.col("call_id") != "c00001") | (pl.col("variant") == "a"))))
+    assert sentence.startswith("Calls without a row (1 of b; 4 in all) are left out: where they failed, keep")
+
+
 def test_truncated_answers_are_noticed_by_variant(kind, scores):
     some = kind.make(scores.with_columns(stop=pl.Series(["end", "length", None, "end", *["end"] * 4])))
     (sentence,) = doubts(some)

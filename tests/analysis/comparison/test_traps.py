@@ -66,6 +66,13 @@ def test_a_baseline_that_fails_on_hard_calls_is_not_better_either(measure):
     assert (gate["verdict"], row["verdict"], row["high"] < 0) == ("better", "undecided", True)
 
 
+def test_rows_that_were_dropped_before_are_noticed(measure):
+    some = measure(a=[1.0, 2.0, 3.0], b=[2.0, None, 4.0]).drop_nulls("score")
+    with pytest.warns(ComparisonNotice, match=r"Calls without a row \(1 of b; 3 in all\) are left out"):
+        row = first_of(compare_variants(some, SCORE))
+    assert (row["calls"], row["unpaired_calls"]) == (2, 1)
+
+
 def test_a_few_lost_answers_can_be_allowed_beforehand(measure):
     some = measure(a=[1.0, 1.2] * 500, b=[1.5, 1.6] * 493 + [None] * 14)
     some = some.with_columns(answered=pl.col("score").is_not_null())

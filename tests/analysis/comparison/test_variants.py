@@ -59,6 +59,7 @@ def test_a_share_and_a_mean_by_hand(kind):
         *[(f"c{call}", "long", call != 1, 2.0 * call) for call in (1, 2, 3)],
         *[(f"c{call}", "short", call != 1, 1.0 * call) for call in (1, 2, 3)],
         ("c4", "short", True, None),
+        ("c4", "long", None, None),
     )
     end, half = Z**2 / (3 + Z**2), T / np.sqrt(3)
     share = ("kept", "short", "long", 3, 1, None, 2 / 3, 2 / 3, 0.0, -end, end, None, None, None, 1.0, 1.0, 0, 0, None)
