@@ -12,11 +12,14 @@ from .facts.prices import read_prices as read_prices
 from .metrics.bills import compare_invocations as compare_invocations
 from .metrics.bills import project_costs as project_costs
 from .metrics.bills import sum_costs as sum_costs
+from .metrics.claims import find_unsupported_claims as find_unsupported_claims
+from .metrics.claims import measure_kept as measure_kept
 from .metrics.costs import add_costs as add_costs
 from .metrics.costs import count_unpriced as count_unpriced
 from .metrics.costs import read_cost_columns as read_cost_columns
 from .metrics.estimates import compare_estimate as compare_estimate
 from .metrics.estimates import estimate_costs as estimate_costs
+from .metrics.quality import measure_answers as measure_answers
 from .metrics.stop_reasons import count_stop_reasons as count_stop_reasons
 from .metrics.stop_reasons import count_stop_reasons_by_length as count_stop_reasons_by_length
 from .metrics.stop_reasons import share_truncated as share_truncated

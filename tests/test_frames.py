@@ -16,6 +16,7 @@ from analysis import (
     count_unpriced,
     drop_losers,
     find_prices,
+    find_unsupported_claims,
     invoke,
     list_flips,
     list_runs,
@@ -23,6 +24,8 @@ from analysis import (
     load_jobs,
     load_manifests,
     make_calls,
+    measure_answers,
+    measure_kept,
     plan_calls,
     prepare,
     project_costs,
@@ -88,6 +91,9 @@ def frames(tmp_path_factory):
         "flips": list_flips(twice, "answered", ("b", "paragraph")),
         "plan of calls": plan_calls(costed, "cost_usd", 0.01),
         "look": drop_losers(costed, "cost_usd", look=1),
+        "measures": measure_answers(answers).drop(answers.columns),
+        "kept": measure_kept(answers).drop(answers.columns),
+        "unsupported claims": find_unsupported_claims(answers),
     }
 
 

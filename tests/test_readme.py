@@ -42,6 +42,16 @@ def test_the_preview_of_the_prompts_page_runs(tmp_path, monkeypatch, capsys):
     assert "--- Answer (" in capsys.readouterr().out
 
 
+def test_the_example_of_the_quality_page_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "notebooks/prompts", "notebooks/prompts")
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/quality.md").read_text(encoding="utf-8"), re.DOTALL)
+    names = {}
+    exec(compile(block, "quality.md", "exec"), names)
+    assert len(names["measured"]) == 20
+
+
 def test_every_key_of_the_header_is_documented():
     text = (ROOT / "docs/prompts.md").read_text(encoding="utf-8")
     fields = set(analysis.Prompt.__struct_fields__) - {"template", "system"}

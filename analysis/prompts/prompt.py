@@ -27,7 +27,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
 class Expectations(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the answers to a prompt shall be like. Nothing of it is sent.
+    """What the answers to a prompt shall be like; `measure_answers` says which are not. Nothing of it is sent.
 
     Attributes
     ----------

@@ -1,0 +1,140 @@
+"""Names: capitalized words that nobody writes small, and whether a call has them, also misspelt or spelled out."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from itertools import chain
+from typing import NamedTuple
+
+import polars as pl
+
+from analysis.metrics.claims.vocabulary import MONTH_NUMBERS, WEEKDAY_NUMBERS
+
+WORD = r"\p{Lu}\p{L}*\p{Ll}\p{L}*(?:['\u2019-]\p{L}+)*"
+# What precedes says whether a sentence begins; a colon behind, that this is a label and no name.
+RUN = rf"""(?:[.!?:;\n"“”(\[*#>•|-][ *"_]*)?(?-u:\b){WORD}(?: {WORD})*(?:["*_]*:)?"""
+SMALL_WORD = r"(?-u:\b)\p{Ll}[\p{L}'\u2019-]+"
+SPLIT = re.compile(r"[\s'\u2019-]+")
+POSSESSIVE = re.compile(r"['\u2019]s$")
+AROUND = '.!?:;\n"“”([*#>•|-_ '
+WORDS = re.compile(r"[^\W\d_]{3,}")
+SPELLED = re.compile(r"\b\w\b(?:[ ,.-]{1,2}\w\b){2,}")
+LEAST_LETTERS = 3
+LIKENESS = 82  # of 100, by rapidfuzz: Jon and John, Smith and Smyth
+LEAST_LIKENESS = 60  # of what is shown as nearest
+VOCABULARY_BYTES = 20_000_000  # of answers and of transcripts; a usual word stands in so much text
+DATES = frozenset({*MONTH_NUMBERS, *WEEKDAY_NUMBERS})
+
+
+class Vocabulary(NamedTuple):
+    """Words that are written small somewhere, and words that are capitalized within a sentence."""
+
+    small: frozenset[str]
+    capitalized: frozenset[str]
+
+    def is_name(self, word: str) -> bool:
+        """Return whether a capitalized word is none that is written small, nor a month or weekday."""
+        small = word.lower()
+        if len(word) < LEAST_LETTERS or small in DATES or small.removesuffix("s") in DATES:
+            return False
+        return not any(part in self.small for part in SPLIT.split(small) if len(part) > 1)
+
+
+class NamesOfRuns(dict[str, list[str]]):
+    """The names in each run of capitalized words; each distinct run is read once."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+
+    def __missing__(self, run: str) -> list[str]:
+        names = self[run] = list_names(run, self.vocabulary)
+        return names
+
+
+def list_names(run: str, vocabulary: Vocabulary) -> list[str]:
+    """List the words of a run that are names; the first word of a sentence only where it is one elsewhere."""
+    if run.endswith(":"):
+        return []
+    words = [POSSESSIVE.sub("", word) for word in strip_run(run).split(" ")]
+    if not run[0].isalpha() and words[0] not in vocabulary.capitalized:
+        words = words[1:]
+    return [word for word in words if vocabulary.is_name(word)]
+
+
+def join_names(run: str, names: list[str]) -> str:
+    """Return the words of a run from its first name to its last."""
+    words = strip_run(run)
+    if not names:
+        return words
+    begin = words.index(names[0])
+    return words[begin : words.rindex(names[-1]) + len(names[-1])]
+
+
+def strip_run(run: str) -> str:
+    """Return the words of a run without what stands around them."""
+    return run.strip(AROUND)
+
+
+def list_runs(texts: pl.Series) -> pl.Series:
+    """List the runs of capitalized words of each text, with what shows that a sentence begins or a label ends."""
+    return ("\n" + texts).str.extract_all(RUN)
+
+
+def learn_words(answers: pl.Series, transcripts: pl.Series) -> Vocabulary:
+    """Learn from texts which words are usual; transcripts without capitals say nothing of names."""
+    texts = pl.concat([take_bytes(answers), take_bytes(transcripts.filter(has_capitals(transcripts)))])
+    small = texts.str.extract_all(SMALL_WORD).explode().drop_nulls().unique().to_list()
+    runs = list_runs(texts).explode().drop_nulls().unique().to_list()
+    inner = chain.from_iterable(strip_run(run).split(" ")[not run[0].isalpha() :] for run in runs if run[-1] != ":")
+    return Vocabulary(frozenset(chain.from_iterable(SPLIT.split(word) for word in small)), frozenset(inner))
+
+
+def has_capitals(texts: pl.Series) -> pl.Series:
+    """Return which texts have capitals within a sentence, other than I and what ends with a colon."""
+    return texts.str.contains(r"\p{Ll},? \p{Lu}\p{Ll}+[ .,?!]")
+
+
+def take_bytes(texts: pl.Series) -> pl.Series:
+    """Take evenly spread texts of about a number of bytes."""
+    total = texts.str.len_bytes().sum() or 0
+    return texts.gather_every(max(1, -(-int(total) // VOCABULARY_BYTES))).drop_nulls()
+
+
+class CallNames:
+    """The words of a call, for looking up names."""
+
+    def __init__(self, transcript: str) -> None:
+        self.transcript, self.text = transcript, transcript.lower()
+
+    @cached_property
+    def words(self) -> dict[str, str]:
+        """The words of the call, small and as they are written there."""
+        return {word.lower(): word for word in WORDS.findall(self.transcript)}
+
+    def has(self, name: str) -> bool:
+        """Return whether a word of the call begins like a name, or is spelled much like it."""
+        return self.has_word(name.lower()) or self.find_alike(name, LIKENESS) is not None or self.has_spelled(name)
+
+    def has_word(self, word: str) -> bool:
+        """Return whether a word of the call begins with these letters."""
+        place = self.text.find(word)
+        while place > 0 and self.text[place - 1].isalpha():
+            place = self.text.find(word, place + 1)
+        return place >= 0
+
+    def has_spelled(self, name: str) -> bool:
+        """Return whether the letters of a name are spelled one by one."""
+        return any(name.lower() in "".join(filter(str.isalnum, letters)) for letters in SPELLED.findall(self.text))
+
+    def find_alike(self, name: str, likeness: float) -> str | None:
+        """Find the word that is spelled most like a name; None where none is as like as asked."""
+        from rapidfuzz import fuzz, process
+
+        found = process.extractOne(name.lower(), self.words.keys(), scorer=fuzz.ratio, score_cutoff=likeness)
+        return self.words[found[0]] if found else None
+
+    def find_nearest(self, name: str) -> str | None:
+        """Find the word that is spelled most like a name, if at all."""
+        return self.find_alike(name, LEAST_LIKENESS)

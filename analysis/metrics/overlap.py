@@ -1,0 +1,228 @@
+"""Overlap: what answers copy from their calls, what they say twice, and which key terms of a call they have.
+
+Words are compared by hashes of 64 bits, for a megabyte of texts at a time. The hash of a word, or of its beginning, is
+a difference of two prefix sums of a polynomial over the bytes, so that no word is looked at alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+COPIED_WORDS = 6  # in a row are a copy; fewer are often the only way to say a thing
+REPEATED_WORDS = 4
+STEM_BYTES = 6  # of a word are compared for key terms: "refund" is in "refunded"
+LEAST_STEM_BYTES = 3
+KEY_TERMS = 10
+LEAST_SAID = 2  # times in the call
+MOST_CALLS = 0.2  # of the calls have a key term
+CHUNK_BYTES = 1 << 20  # the arrays of a chunk stay in the processor's cache
+BASE = 0x5851F42D4C957F2D  # odd, so that it has an inverse modulo 2**64
+MIXER = np.uint64(0x9E3779B97F4A7C15)
+IS_WORD = bytes(chr(byte).isalnum() or byte >= 128 for byte in range(256))
+NOT_ASCII_MARK = r"[^\p{L}\p{N}\p{M}\x00-\x7f]"
+
+
+class Words(NamedTuple):
+    """The words of several texts in a row: hashes, hashes of their beginnings (0 for short words), numbers of texts."""
+
+    hashes: Array
+    stems: Array
+    texts: Array
+
+
+class Copies(NamedTuple):
+    """What answers copy and repeat; NaN where an answer is too short for it."""
+
+    copied_share: Array
+    longest_copied: Array
+    repeated_share: Array
+
+
+class KeyTerms(NamedTuple):
+    """The stems of the key terms of calls, sorted by call; several rows for a call."""
+
+    calls: Array
+    stems: Array
+
+
+def measure_overlap(answers: pl.Series, transcripts: pl.Series, calls: pl.Series) -> dict[str, pl.Series]:
+    """Measure answers against their calls.
+
+    Parameters
+    ----------
+    answers
+        One text per answer.
+    transcripts
+        One text per call.
+    calls
+        The number of each answer's call among the transcripts.
+
+    Returns
+    -------
+    columns
+        `copied_share`, `longest_copied`, `repeated_share` and `coverage` of each answer, as fractions; missing where an
+        answer is too short, or its call has no key terms.
+    """
+    order = calls.arg_sort()
+    ordered, numbers = answers.gather(order), calls.gather(order).to_numpy()
+    chunks = list(list_chunks(transcripts, numbers))
+    copies, counts = [], []
+    for first, last, begin, end in chunks:
+        said = hash_words(transcripts[first:last])
+        copies.append(measure_copies(hash_words(ordered[begin:end]), said, numbers[begin:end] - first))
+        counts.append(count_stems(said, first))
+    terms = find_key_terms(counts, len(transcripts))
+    coverage = [
+        measure_coverage(hash_words(ordered[begin:end]), numbers[begin:end], terms) for _, _, begin, end in chunks
+    ]
+    measured = [*(np.concatenate([[], *column]) for column in zip(*copies, strict=True))] or [np.empty(0)] * 3
+    back = order.arg_sort()
+    names = (*Copies._fields, "coverage")
+    columns = (*measured, np.concatenate([np.empty(0), *coverage]))
+    return {
+        name: pl.Series(name, column, pl.Float64, nan_to_null=True).gather(back)
+        for name, column in zip(names, columns, strict=True)
+    }
+
+
+def list_chunks(transcripts: pl.Series, numbers: Array) -> Iterator[tuple[int, int, int, int]]:
+    """Yield pieces of about a megabyte of transcripts, and the answers to them: first and last of either."""
+    ends = np.cumsum(transcripts.str.len_bytes().to_numpy().astype(np.int64))
+    first = 0
+    while first < len(ends):
+        before = ends[first - 1] if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, before + CHUNK_BYTES, side="right")))
+        begin, end = np.searchsorted(numbers, [first, last])
+        yield first, last, int(begin), int(end)
+        first = last
+
+
+def hash_words(texts: pl.Series) -> Words:
+    """Divide texts into words of letters and digits, in small letters, and hash them."""
+    small = texts.str.to_lowercase()
+    if (small.str.len_bytes() != small.str.len_chars()).any():
+        small = small.str.replace_all(NOT_ASCII_MARK, " ")
+    data = (small.str.join("\n").item() or "").encode()
+    begins, ends = find_words(data)
+    powers, inverses = list_powers(max(CHUNK_BYTES, 1 << len(data).bit_length()))
+    sums = np.zeros(len(data) + 1, np.uint64)
+    np.cumsum(np.frombuffer(data, np.uint8) * powers[: len(data)], out=sums[1:])
+    shifts = inverses[begins]
+    stems = (sums[np.minimum(ends, begins + STEM_BYTES)] - sums[begins]) * shifts
+    stems[ends - begins < LEAST_STEM_BYTES] = 0
+    text_ends = np.cumsum(small.str.len_bytes().to_numpy().astype(np.int64) + 1)
+    return Words((sums[ends] - sums[begins]) * shifts, stems, np.searchsorted(text_ends, begins, side="right"))
+
+
+def find_words(data: bytes) -> tuple[Array, Array]:
+    """Find where words begin and end."""
+    is_word = np.frombuffer(b"\0" + data.translate(IS_WORD) + b"\0", np.bool_)
+    edges = np.flatnonzero(is_word[1:] != is_word[:-1])
+    return edges[::2], edges[1::2]
+
+
+@lru_cache(maxsize=2)
+def list_powers(size: int) -> tuple[Array, Array]:
+    """List the powers of the base and of its inverse, modulo 2**64."""
+    inverse = pow(BASE, -1, 1 << 64)
+    powers, inverses = (np.cumprod(np.full(size, base, np.uint64), dtype=np.uint64) for base in (BASE, inverse))
+    return powers, inverses
+
+
+def mix(hashes: Array, owners: Array) -> Array:
+    """Return hashes that are equal only where the owners are, too."""
+    mixed: Array = (hashes ^ ((owners.astype(np.uint64) + np.uint64(1)) * MIXER)) * MIXER
+    return mixed
+
+
+def hash_runs(words: Words, owners: Array, length: int) -> tuple[Array, Array]:
+    """Hash each run of so many words with its owner's number, and return the places where such runs begin."""
+    count = max(0, len(words.texts) - length + 1)
+    hashes = words.hashes[:count].copy()
+    for place in range(1, length):
+        hashes = hashes * np.uint64(BASE) + words.hashes[place : count + place]
+    places = np.flatnonzero(words.texts[:count] == words.texts[length - 1 :])
+    return mix(hashes[places], owners[words.texts[places]]), places
+
+
+def measure_copies(answers: Words, calls: Words, call_of: Array) -> Copies:
+    """Measure how much of each answer stands in its call word for word, and how much it says twice."""
+    count = len(call_of)
+    in_calls, _ = hash_runs(calls, np.arange(int(calls.texts.max(initial=0)) + 1), COPIED_WORDS)
+    runs, places = hash_runs(answers, call_of, COPIED_WORDS)
+    copied = places[np.isin(runs, in_calls)]
+    begins = copied[np.diff(copied, prepend=-2) > 1]
+    ends = copied[np.diff(copied, append=len(answers.texts) + 2) > 1] + COPIED_WORDS
+    longest = np.zeros(count)
+    np.maximum.at(longest, answers.texts[begins], ends - begins)
+    words = np.bincount(answers.texts, minlength=count)
+    covered = count_covered(answers, copied, count)
+    longest[words < COPIED_WORDS] = np.nan
+    return Copies(divide(covered, np.where(words < COPIED_WORDS, 0, words)), longest, measure_repeats(answers, count))
+
+
+def count_covered(words: Words, copied: Array, count: int) -> Array:
+    """Count the words of each text that are in a copied run."""
+    steps = np.zeros(len(words.texts) + 1, np.int32)
+    steps[copied] += 1
+    steps[copied + COPIED_WORDS] -= 1
+    return np.bincount(words.texts[np.cumsum(steps[:-1]) > 0], minlength=count)
+
+
+def measure_repeats(words: Words, count: int) -> Array:
+    """Measure which share of the runs of four words of each text stood there before."""
+    runs, places = hash_runs(words, np.arange(count), REPEATED_WORDS)
+    _, firsts = np.unique(runs, return_index=True)
+    total = np.bincount(words.texts[places], minlength=count)
+    return 1 - divide(np.bincount(words.texts[places[firsts]], minlength=count), total)
+
+
+def divide(part: Array, whole: Array) -> Array:
+    """Divide, with NaN where the whole is 0."""
+    shares: Array = np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return shares
+
+
+def count_stems(words: Words, first: int) -> tuple[Array, Array, Array]:
+    """Count how often each stem is said in each call: calls, stems, counts."""
+    stems, texts = words.stems[words.stems != 0], words.texts[words.stems != 0]
+    _, places, counts = np.unique(mix(stems, texts), return_index=True, return_counts=True)
+    return texts[places] + first, stems[places], counts
+
+
+def find_key_terms(counts: list[tuple[Array, Array, Array]], calls: int) -> KeyTerms:
+    """Find the stems of each call with the highest tf-idf: said twice or more, and in few calls."""
+    if not counts:
+        return KeyTerms(np.empty(0, np.int64), np.empty(0, np.uint64))
+    known, in_calls = np.unique(np.concatenate([stems for _, stems, _ in counts]), return_counts=True)
+    often = [said >= LEAST_SAID for _, _, said in counts]
+    numbers, stems, said = (
+        np.concatenate([column[is_often] for column, is_often in zip(columns, often, strict=True)])
+        for columns in zip(*counts, strict=True)
+    )
+    spread = in_calls[np.searchsorted(known, stems)]
+    is_rare = spread <= MOST_CALLS * calls
+    numbers, stems = numbers[is_rare], stems[is_rare]
+    score = said[is_rare] * np.log(calls / spread[is_rare])
+    order = np.lexsort((stems, -score, numbers))
+    numbers, stems = numbers[order], stems[order]
+    rank = np.arange(len(numbers)) - np.searchsorted(numbers, numbers)
+    return KeyTerms(numbers[rank < KEY_TERMS], stems[rank < KEY_TERMS])
+
+
+def measure_coverage(words: Words, call_of: Array, terms: KeyTerms) -> Array:
+    """Measure which share of the key terms of its call each answer has."""
+    low, high = np.searchsorted(terms.calls, call_of), np.searchsorted(terms.calls, call_of, side="right")
+    begin, end = (low[0], high[-1]) if len(call_of) else (0, 0)
+    wanted = mix(terms.stems[begin:end], terms.calls[begin:end])
+    has = np.isin(mix(words.stems, call_of[words.texts]), wanted) & (words.stems != 0)
+    stems, texts = words.stems[has], words.texts[has]
+    _, firsts = np.unique(mix(stems, texts), return_index=True)
+    return divide(np.bincount(texts[firsts], minlength=len(call_of)), high - low)
