@@ -1,7 +1,8 @@
 """Overlap: what answers copy from their calls, what they say twice, and which key terms of a call they have.
 
-Words are compared by hashes of 64 bits, for a megabyte of texts at a time. The hash of a word, or of its beginning, is
-a difference of two prefix sums of a polynomial over the bytes, so that no word is looked at alone.
+Words are compared by hashes, some hundred kilobytes of texts at a time. The hash of a word, or of its beginning, is a
+difference of two prefix sums of a polynomial over the bytes, so that no word is looked at alone. What is compared
+within an answer or a call is a number of 64 bits, the owner's number before 40 bits of hash: sorting is all it takes.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ LEAST_STEM_BYTES = 3
 KEY_TERMS = 10
 LEAST_SAID = 2  # times in the call
 MOST_CALLS = 0.2  # of the calls have a key term
-CHUNK_BYTES = 1 << 20  # the arrays of a chunk stay in the processor's cache
+CHUNK_BYTES = 1 << 19  # the arrays of a chunk stay in the processor's cache
 BASE = 0x5851F42D4C957F2D  # odd, so that it has an inverse modulo 2**64
 MIXER = np.uint64(0x9E3779B97F4A7C15)
+HASH_BITS = 40
+HASH_MASK = np.uint64((1 << HASH_BITS) - 1)
 IS_WORD = bytes(chr(byte).isalnum() or byte >= 128 for byte in range(256))
 NOT_ASCII_MARK = r"[^\p{L}\p{N}\p{M}\x00-\x7f]"
 
@@ -73,14 +76,16 @@ def measure_overlap(answers: pl.Series, transcripts: pl.Series, calls: pl.Series
     order = calls.arg_sort()
     ordered, numbers = answers.gather(order), calls.gather(order).to_numpy()
     chunks = list(list_chunks(transcripts, numbers))
-    copies, counts = [], []
+    copies, counts, stems = [], [], []
     for first, last, begin, end in chunks:
-        said = hash_words(transcripts[first:last])
-        copies.append(measure_copies(hash_words(ordered[begin:end]), said, numbers[begin:end] - first))
+        said, answered = hash_words(transcripts[first:last]), hash_words(ordered[begin:end])
+        copies.append(measure_copies(answered, said, numbers[begin:end] - first))
         counts.append(count_stems(said, first))
+        stems.append(list_stems(answered)[0])
     terms = find_key_terms(counts, len(transcripts))
     coverage = [
-        measure_coverage(hash_words(ordered[begin:end]), numbers[begin:end], terms) for _, _, begin, end in chunks
+        measure_coverage(some, numbers[begin:end], terms)
+        for some, (_, _, begin, end) in zip(stems, chunks, strict=True)
     ]
     measured = [*(np.concatenate([[], *column]) for column in zip(*copies, strict=True))] or [np.empty(0)] * 3
     back = order.arg_sort()
@@ -107,8 +112,10 @@ def list_chunks(transcripts: pl.Series, numbers: Array) -> Iterator[tuple[int, i
 def hash_words(texts: pl.Series) -> Words:
     """Divide texts into words of letters and digits, in small letters, and hash them."""
     small = texts.str.to_lowercase()
-    if (small.str.len_bytes() != small.str.len_chars()).any():
+    sizes = small.str.len_bytes()
+    if (sizes != small.str.len_chars()).any():
         small = small.str.replace_all(NOT_ASCII_MARK, " ")
+        sizes = small.str.len_bytes()
     data = (small.str.join("\n").item() or "").encode()
     begins, ends = find_words(data)
     powers, inverses = list_powers(max(CHUNK_BYTES, 1 << len(data).bit_length()))
@@ -117,8 +124,8 @@ def hash_words(texts: pl.Series) -> Words:
     shifts = inverses[begins]
     stems = (sums[np.minimum(ends, begins + STEM_BYTES)] - sums[begins]) * shifts
     stems[ends - begins < LEAST_STEM_BYTES] = 0
-    text_ends = np.cumsum(small.str.len_bytes().to_numpy().astype(np.int64) + 1)
-    return Words((sums[ends] - sums[begins]) * shifts, stems, np.searchsorted(text_ends, begins, side="right"))
+    counts = np.diff(np.searchsorted(begins, np.cumsum(sizes.to_numpy().astype(np.int64) + 1)), prepend=0)
+    return Words((sums[ends] - sums[begins]) * shifts, stems, np.repeat(np.arange(len(counts)), counts))
 
 
 def find_words(data: bytes) -> tuple[Array, Array]:
@@ -136,20 +143,41 @@ def list_powers(size: int) -> tuple[Array, Array]:
     return powers, inverses
 
 
-def mix(hashes: Array, owners: Array) -> Array:
-    """Return hashes that are equal only where the owners are, too."""
-    mixed: Array = (hashes ^ ((owners.astype(np.uint64) + np.uint64(1)) * MIXER)) * MIXER
-    return mixed
+def label(hashes: Array, owners: Array) -> Array:
+    """Put the number of its owner before each hash, of which 40 bits are kept."""
+    labelled: Array = (owners.astype(np.uint64) << HASH_BITS) | ((hashes * MIXER) >> (64 - HASH_BITS))
+    return labelled
+
+
+def count_owners(labelled: Array, count: int) -> Array:
+    """Count the hashes of each owner."""
+    return np.bincount((labelled >> HASH_BITS).astype(np.int64), minlength=count)
+
+
+def find_different(labelled: Array) -> tuple[Array, Array]:
+    """Return the different ones in order, and how often each occurs."""
+    ordered = np.sort(labelled)
+    firsts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
+    return ordered[firsts], np.diff(firsts, append=len(ordered))
+
+
+def is_among(labelled: Array, ordered: Array) -> Array:
+    """Return which are among others that are in order."""
+    if not len(ordered):
+        return np.zeros(len(labelled), np.bool_)
+    found: Array = ordered[np.minimum(np.searchsorted(ordered, labelled), len(ordered) - 1)] == labelled
+    return found
 
 
 def hash_runs(words: Words, owners: Array, length: int) -> tuple[Array, Array]:
-    """Hash each run of so many words with its owner's number, and return the places where such runs begin."""
+    """Hash each run of so many words, labelled by its owner, and return the places where such runs begin."""
     count = max(0, len(words.texts) - length + 1)
     hashes = words.hashes[:count].copy()
     for place in range(1, length):
-        hashes = hashes * np.uint64(BASE) + words.hashes[place : count + place]
+        hashes *= np.uint64(BASE)
+        hashes += words.hashes[place : count + place]
     places = np.flatnonzero(words.texts[:count] == words.texts[length - 1 :])
-    return mix(hashes[places], owners[words.texts[places]]), places
+    return label(hashes[places], owners[words.texts[places]]), places
 
 
 def measure_copies(answers: Words, calls: Words, call_of: Array) -> Copies:
@@ -157,7 +185,7 @@ def measure_copies(answers: Words, calls: Words, call_of: Array) -> Copies:
     count = len(call_of)
     in_calls, _ = hash_runs(calls, np.arange(int(calls.texts.max(initial=0)) + 1), COPIED_WORDS)
     runs, places = hash_runs(answers, call_of, COPIED_WORDS)
-    copied = places[np.isin(runs, in_calls)]
+    copied = places[is_among(runs, np.sort(in_calls))]
     begins = copied[np.diff(copied, prepend=-2) > 1]
     ends = copied[np.diff(copied, append=len(answers.texts) + 2) > 1] + COPIED_WORDS
     longest = np.zeros(count)
@@ -178,10 +206,9 @@ def count_covered(words: Words, copied: Array, count: int) -> Array:
 
 def measure_repeats(words: Words, count: int) -> Array:
     """Measure which share of the runs of four words of each text stood there before."""
-    runs, places = hash_runs(words, np.arange(count), REPEATED_WORDS)
-    _, firsts = np.unique(runs, return_index=True)
-    total = np.bincount(words.texts[places], minlength=count)
-    return 1 - divide(np.bincount(words.texts[places[firsts]], minlength=count), total)
+    runs, _ = hash_runs(words, np.arange(count), REPEATED_WORDS)
+    different, _ = find_different(runs)
+    return 1 - divide(count_owners(different, count), count_owners(runs, count))
 
 
 def divide(part: Array, whole: Array) -> Array:
@@ -190,18 +217,23 @@ def divide(part: Array, whole: Array) -> Array:
     return shares
 
 
+def list_stems(words: Words) -> tuple[Array, Array]:
+    """List the different stems of each text, labelled by it, and how often each occurs."""
+    is_stem = words.stems != 0
+    return find_different(label(words.stems[is_stem], words.texts[is_stem]))
+
+
 def count_stems(words: Words, first: int) -> tuple[Array, Array, Array]:
     """Count how often each stem is said in each call: calls, stems, counts."""
-    stems, texts = words.stems[words.stems != 0], words.texts[words.stems != 0]
-    _, places, counts = np.unique(mix(stems, texts), return_index=True, return_counts=True)
-    return texts[places] + first, stems[places], counts
+    different, counts = list_stems(words)
+    return (different >> HASH_BITS).astype(np.int64) + first, different & HASH_MASK, counts
 
 
 def find_key_terms(counts: list[tuple[Array, Array, Array]], calls: int) -> KeyTerms:
     """Find the stems of each call with the highest tf-idf: said twice or more, and in few calls."""
     if not counts:
         return KeyTerms(np.empty(0, np.int64), np.empty(0, np.uint64))
-    known, in_calls = np.unique(np.concatenate([stems for _, stems, _ in counts]), return_counts=True)
+    known, in_calls = find_different(np.concatenate([stems for _, stems, _ in counts]))
     often = [said >= LEAST_SAID for _, _, said in counts]
     numbers, stems, said = (
         np.concatenate([column[is_often] for column, is_often in zip(columns, often, strict=True)])
@@ -217,12 +249,11 @@ def find_key_terms(counts: list[tuple[Array, Array, Array]], calls: int) -> KeyT
     return KeyTerms(numbers[rank < KEY_TERMS], stems[rank < KEY_TERMS])
 
 
-def measure_coverage(words: Words, call_of: Array, terms: KeyTerms) -> Array:
-    """Measure which share of the key terms of its call each answer has."""
+def measure_coverage(stems: Array, call_of: Array, terms: KeyTerms) -> Array:
+    """Measure which share of the key terms of its call each answer has, from its different stems."""
     low, high = np.searchsorted(terms.calls, call_of), np.searchsorted(terms.calls, call_of, side="right")
-    begin, end = (low[0], high[-1]) if len(call_of) else (0, 0)
-    wanted = mix(terms.stems[begin:end], terms.calls[begin:end])
-    has = np.isin(mix(words.stems, call_of[words.texts]), wanted) & (words.stems != 0)
-    stems, texts = words.stems[has], words.texts[has]
-    _, firsts = np.unique(mix(stems, texts), return_index=True)
-    return divide(np.bincount(texts[firsts], minlength=len(call_of)), high - low)
+    begin, end, first = (low[0], high[-1], call_of[0]) if len(call_of) else (0, 0, 0)
+    wanted = ((terms.calls[begin:end] - first).astype(np.uint64) << HASH_BITS) | terms.stems[begin:end]
+    owners = (call_of - first).astype(np.uint64)[(stems >> HASH_BITS).astype(np.int64)]
+    has = is_among((owners << HASH_BITS) | (stems & HASH_MASK), np.sort(wanted))
+    return divide(count_owners(stems[has], len(call_of)), high - low)

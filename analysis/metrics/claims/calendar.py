@@ -13,6 +13,7 @@ NUMBER = re.compile(r"[0-9]+")
 CLOCK = re.compile(r"([0-9]{1,2})(?:[:.]([0-9]{2}))?")
 HALF = re.compile(r"([ap])\.?\s?m\b\.?$")
 PAST = {"half past": (0, 30), "quarter past": (0, 15), "quarter after": (0, 15)}
+LAST_HOUR = 24
 BEFORE = ("quarter to", "quarter of", "quarter till")
 
 
@@ -76,12 +77,14 @@ def read_clock(text: str) -> tuple[int, int] | None:
         if not groups:
             return None
         hour, minute = groups[0], int("".join(map(str, groups[1:])) or 0)
-    return (hour + 11) % 24 if before else hour, 45 if before else minute + after[1]
+    if before:
+        return ((hour + 11) % 24, 45) if hour <= LAST_HOUR else None
+    return hour, minute + after[1]
 
 
 def normalize_time(hour: int, minute: int, half: str) -> tuple[int, int, str] | None:
     """Convert to twelve hours; None where there is no such time."""
-    if hour > 24 or minute > 59:
+    if hour > LAST_HOUR or minute > 59:
         return None
     if half == "?" and (hour > 12 or hour == 0):
         half = "p" if 12 <= hour < 24 else "a"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
@@ -10,8 +9,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from analysis.metrics.claims.mentions import list_mentions, lower
-from analysis.metrics.claims.names import CallNames, NamesOfRuns, join_names, learn_words, list_runs
+from analysis.metrics.claims.mentions import find_places, list_mentions, lower
+from analysis.metrics.claims.names import CallNames, NamesOfRuns, find_names, find_runs, learn_words, list_runs
 from analysis.metrics.claims.support import CallValues, Readings
 
 
@@ -111,12 +110,12 @@ class AnswerCheck:
 
     def list_names(self, checked: CheckedAnswer) -> Iterator[Claim]:
         """Yield the unsupported names of an answer."""
-        text, runs = self.answers[checked.row], self.runs[checked.row]
-        names, known = [self.names[run] for run in runs], checked.call.names
-        places = find_places(text, [join_names(run, words) for run, words in zip(runs, names, strict=True)])
+        text, runs, known = self.answers[checked.row], self.runs[checked.row], checked.call.names
+        places = find_runs(text, runs)
         for number in checked.names:
-            begin, end = places[number]
-            missing = next(word for word in names[number] if not known.has(word))
+            names = self.names[runs[number]]
+            begin, end = (places[number] + place for place in find_names(runs[number], names))
+            missing = next(name for name in names if not known.has(name))
             yield Claim("name", text[begin:end], begin, end, known.find_nearest(missing))
 
 
@@ -126,26 +125,3 @@ def number_calls(transcripts: pl.Series) -> tuple[pl.Series, pl.Series]:
     firsts = hashes.unique("hash", keep="first", maintain_order=True).with_row_index("call")
     numbers = hashes.join(firsts.select("hash", "call"), on="hash", how="left", maintain_order="left")["call"]
     return transcripts.gather(firsts["row"]), numbers
-
-
-def find_places(text: str, mentions: Sequence[str]) -> list[tuple[int, int]]:
-    """Find the places of mentions that follow each other in a text."""
-    places, end = [], 0
-    for mention in mentions:
-        begin = find_word(text, mention, end)
-        end = begin + len(mention)
-        places.append((begin, end))
-    return places
-
-
-def find_word(text: str, word: str, start: int) -> int:
-    """Find a word that does not stand within a longer one."""
-    place = text.index(word, start)
-    while not (is_boundary(text, place) and is_boundary(text, place + len(word))):
-        place = text.index(word, place + 1)
-    return place
-
-
-def is_boundary(text: str, place: int) -> bool:
-    """Return whether a word does not go on from one character to the next."""
-    return not re.fullmatch(r"(?a:\w\w)", text[max(place - 1, 0) : place + 1])

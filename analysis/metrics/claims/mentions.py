@@ -7,7 +7,7 @@ same expression: explicit classes, no look-around, and a boundary that only lett
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import polars as pl
@@ -17,6 +17,7 @@ from analysis.metrics.claims.vocabulary import (
     FRENCH,
     FRENCH_WITHIN,
     GERMAN,
+    GERMAN_MONTHS,
     MONTH_NUMBERS,
     ONES,
     ORDINAL_TENS,
@@ -32,6 +33,7 @@ from analysis.metrics.claims.vocabulary import (
 )
 
 BOUNDARY = "<B>"  # stands for the boundary in the spelling of either engine
+LONG_WHEN_SMALL = ("\u0130", "\u0131")  # the one letter (İ) that becomes two, and a small one in its place
 SPACE = "[ \t\r\n\u00a0\u202f]"
 APOSTROPHE = "['\u2019]"
 
@@ -50,9 +52,13 @@ DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:[.,][0-9]+)*)"
 SCALE = f"(?:{SPACE}?{choose([*SHORT_SCALES, *SCALES])})"
 SMALL = choose([*ONES, *TEENS, *TENS, "zero"])
 ORDINAL = f"(?:{choose(TENS)}[ -]{choose(ORDINALS[:9])}|{choose([*ORDINALS, *ORDINAL_TENS])})"
-FIRST_WORDS = [*ONES, *TEENS, *TENS, *ORDINALS, *ORDINAL_TENS, *SCALES, "zero", "double", "triple"]
+COMPOUND = f"(?:{choose(TENS)}[ -]{choose(ONES)}|{SMALL})"
+CARDINAL = f"(?:{choose(TENS[:2])}[ -]{choose(ONES)}|{choose([*ONES, *TEENS, *TENS[:2]])})"
+FIRST_WORDS = [*ONES, *TEENS, *TENS, *ORDINALS, *ORDINAL_TENS, "zero", "double", "triple"]
 FURTHER_WORDS = [*FIRST_WORDS, "oh", "o", "point", "hundredth", "thousandth"]
-ENGLISH = repeat_words(choose(FIRST_WORDS), choose(FURTHER_WORDS), r"(?:, |[ -])(?:and )?")
+# "And" goes on with a number behind a hundred or a thousand alone: "two and five pm" are two.
+WITH_AND = f"{choose(SCALES)}(?: and {choose([*ONES, *TEENS, *TENS, *ORDINALS, *ORDINAL_TENS])}{BOUNDARY})?"
+ENGLISH = repeat_words(f"(?:{WITH_AND}|{choose(FIRST_WORDS)})", f"(?:{WITH_AND}|{choose(FURTHER_WORDS)})")
 GERMAN_WORD = f"(?:{choose(GERMAN)}{choose([*GERMAN, 'und'])}*)"
 OTHERS = (
     repeat_words(GERMAN_WORD, GERMAN_WORD),
@@ -64,7 +70,7 @@ UNIT = f"(?:{SPACE}?[%€]|[ -]?{WORKDAYS}{choose([*UNIT_NAMES, 'per cent'])}{BO
 CENTS = f"(?: (?:and )?(?:{DIGITS}|{ENGLISH}) cents?{BOUNDARY})"
 MONTH = f"{choose(MONTH_NUMBERS)}{BOUNDARY}"
 LONE_MONTH = choose(MONTH_NUMBERS.keys() - AMBIGUOUS_MONTHS)
-DAY = rf"(?:(?:the )?(?:[0-9]{{1,2}}(?:st|nd|rd|th|er)?|{ORDINAL}){BOUNDARY})"
+DAY = rf"(?:(?:the )?(?:[0-9]{{1,2}}(?: ?(?:st|nd|rd|th)|er)?|{ORDINAL}){BOUNDARY})"
 YEAR = f"(?:,? [0-9]{{4}}{BOUNDARY})"
 HALF_DAY = rf"(?:{SPACE}?[ap](?:\.{SPACE}?m{BOUNDARY}\.?|m{BOUNDARY}))"
 HOUR = f"(?:{choose([*ONES, *TEENS[:3]])}(?:[ -](?:oh[ -])?{SMALL}(?:[ -]{choose(ONES)})?)?|[0-9]{{1,2}})"
@@ -74,8 +80,10 @@ KINDS = {
         f"{BOUNDARY}[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}{BOUNDARY}",
         f"{BOUNDARY}[0-9]{{1,2}}[/.][0-9]{{1,2}}[/.](?:[0-9]{{4}}|[0-9]{{2}}){BOUNDARY}",
         f"{BOUNDARY}[0-9]{{1,2}}/[0-9]{{1,2}}{BOUNDARY}",
-        rf"{BOUNDARY}{DAY}\.?(?: of| de)? {MONTH}{YEAR}?",
+        f"{BOUNDARY}{DAY}(?: of| de)? {MONTH}{YEAR}?",
+        rf"{BOUNDARY}[0-9]{{1,2}}\. {choose(GERMAN_MONTHS)}{BOUNDARY}{YEAR}?",
         rf"{BOUNDARY}{MONTH}\.? {DAY}{YEAR}?",
+        f"{BOUNDARY}{CARDINAL}(?: of)? {LONE_MONTH}{BOUNDARY}{YEAR}?",
     ),
     "time": (
         f"{BOUNDARY}[0-9]{{1,2}}:[0-9]{{2}}(?::[0-9]{{2}})?{BOUNDARY}{HALF_DAY}?",
@@ -92,6 +100,10 @@ KINDS = {
         f"{BOUNDARY}[0-9]{{3,20}}(?:-[0-9]{{2,20}}){{1,8}}{BOUNDARY}",
         f"{BOUNDARY}[0-9]{{4}}(?: [0-9]{{4}}){{1,4}}{BOUNDARY}",
     ),
+    "range": (
+        f"{BOUNDARY}{DIGITS} ?[-\u2013] ?{DIGITS}{UNIT}",
+        f"{BOUNDARY}(?:{DIGITS}|{COMPOUND}) (?:to|or|bis|à) (?:{DIGITS}|{COMPOUND}){UNIT}",
+    ),
     "number": (f"{BOUNDARY}{DIGITS}(?:st|nd|rd|th|{SCALE})?(?:{UNIT}{CENTS}?|{BOUNDARY})",),
     "code": (f"{BOUNDARY}(?:[a-z]{{1,12}}-?)?[0-9][a-z0-9_-]*",),
     "words": (f"{BOUNDARY}(?:{'|'.join([ENGLISH, *OTHERS])}){BOUNDARY}(?:{UNIT}{CENTS}?)?",),
@@ -102,7 +114,25 @@ PATTERN = "|".join(f"(?P<{kind}>{'|'.join(bodies)})" for kind, bodies in KINDS.i
 
 def list_mentions(texts: pl.Series) -> pl.Series:
     """List the mentions of each text in small letters, in order; missing where the text is."""
-    return texts.str.to_lowercase().str.extract_all(PATTERN.replace(BOUNDARY, r"(?-u:\b)"))
+    small = texts.str.replace_all(*LONG_WHEN_SMALL, literal=True).str.to_lowercase()
+    return small.str.extract_all(PATTERN.replace(BOUNDARY, r"(?-u:\b)"))
+
+
+def lower(text: str) -> str:
+    """Convert to small letters as `list_mentions` does, without changing the length."""
+    return text.replace(*LONG_WHEN_SMALL).lower()
+
+
+def find_places(text: str, mentions: Sequence[str]) -> list[tuple[int, int]]:
+    """Find the places of all mentions of a text, in small letters."""
+    places, end, match = [], 0, compile_pattern().match
+    for mention in mentions:
+        begin = text.index(mention, end)
+        while not ((found := match(text, begin)) and found[0] == mention):
+            begin = text.index(mention, begin + 1)
+        end = begin + len(mention)
+        places.append((begin, end))
+    return places
 
 
 def name_kind(mention: str) -> str | None:
@@ -115,9 +145,3 @@ def name_kind(mention: str) -> str | None:
 def compile_pattern() -> re.Pattern[str]:
     """Compile the expression for Python, once per process."""
     return re.compile(PATTERN.replace(BOUNDARY, r"(?a:\b)"))
-
-
-def lower(text: str) -> str:
-    """Convert to small letters without changing the length, which some letters (İ) would."""
-    small = text.lower()
-    return small if len(small) == len(text) else "".join(low if len(low := one.lower()) == 1 else one for one in text)

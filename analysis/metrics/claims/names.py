@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
@@ -13,17 +14,18 @@ from analysis.metrics.claims.vocabulary import MONTH_NUMBERS, WEEKDAY_NUMBERS
 
 WORD = r"\p{Lu}\p{L}*\p{Ll}\p{L}*(?:['\u2019-]\p{L}+)*"
 # What precedes says whether a sentence begins; a colon behind, that this is a label and no name.
-RUN = rf"""(?:[.!?:;\n"“”(\[*#>•|-][ *"_]*)?(?-u:\b){WORD}(?: {WORD})*(?:["*_]*:)?"""
+RUN = rf"""(?:[.!?:;\n"“”(\[*#>•|-][ *"_]*)?\b{WORD}(?: {WORD})*(?:["*_]*:)?"""
 SMALL_WORD = r"(?-u:\b)\p{Ll}[\p{L}'\u2019-]+"
 SPLIT = re.compile(r"[\s'\u2019-]+")
 POSSESSIVE = re.compile(r"['\u2019]s$")
 AROUND = '.!?:;\n"“”([*#>•|-_ '
 WORDS = re.compile(r"[^\W\d_]{3,}")
+INSIDE_WORD = re.compile(r"\w\w")
 SPELLED = re.compile(r"\b\w\b(?:[ ,.-]{1,2}\w\b){2,}")
 LEAST_LETTERS = 3
 LIKENESS = 82  # of 100, by rapidfuzz: Jon and John, Smith and Smyth
 LEAST_LIKENESS = 60  # of what is shown as nearest
-VOCABULARY_BYTES = 20_000_000  # of answers and of transcripts; a usual word stands in so much text
+VOCABULARY_BYTES = 4_000_000  # of answers and of transcripts; a usual word stands in so much text
 DATES = frozenset({*MONTH_NUMBERS, *WEEKDAY_NUMBERS})
 
 
@@ -63,13 +65,11 @@ def list_names(run: str, vocabulary: Vocabulary) -> list[str]:
     return [word for word in words if vocabulary.is_name(word)]
 
 
-def join_names(run: str, names: list[str]) -> str:
-    """Return the words of a run from its first name to its last."""
-    words = strip_run(run)
-    if not names:
-        return words
-    begin = words.index(names[0])
-    return words[begin : words.rindex(names[-1]) + len(names[-1])]
+def find_names(run: str, names: Sequence[str]) -> tuple[int, int]:
+    """Return where in a run its first name begins and its last ends."""
+    begin = re.search(rf"\b{re.escape(names[0])}\b", run)
+    *_, end = re.finditer(rf"\b{re.escape(names[-1])}\b", run)
+    return (begin.start() if begin else 0), end.end()
 
 
 def strip_run(run: str) -> str:
@@ -80,6 +80,18 @@ def strip_run(run: str) -> str:
 def list_runs(texts: pl.Series) -> pl.Series:
     """List the runs of capitalized words of each text, with what shows that a sentence begins or a label ends."""
     return ("\n" + texts).str.extract_all(RUN)
+
+
+def find_runs(text: str, runs: Sequence[str]) -> list[int]:
+    """Find where all runs of a text begin."""
+    places, end, whole = [], 0, f"\n{text}"
+    for run in runs:
+        begin = whole.index(run, end)
+        while run[0].isalpha() and INSIDE_WORD.fullmatch(whole[begin - 1 : begin + 1]):
+            begin = whole.index(run, begin + 1)
+        end = begin + len(run)
+        places.append(begin - 1)
+    return places
 
 
 def learn_words(answers: pl.Series, transcripts: pl.Series) -> Vocabulary:

@@ -14,7 +14,7 @@ LANGUAGES = ("en", "de", "fr", "es")
 REPEATED = re.compile(r"(double|triple)[ -](\w+)")
 OH = re.compile(r"\boh?\b")
 DIGIT_WORD = "(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
-SPELLED_HUNDRED = re.compile(rf"(hundred)(?= {DIGIT_WORD} {DIGIT_WORD}\b)")
+SPELLED_HUNDRED = re.compile(rf"(hundred)(?= {DIGIT_WORD} (?:{DIGIT_WORD}|hundred)\b)")
 MOST_DIGITS = 40  # of a number; a longer row of digits is nothing that is compared by value
 
 

@@ -22,6 +22,7 @@ Option = tuple[Part, ...]  # each of these parts is needed
 LEAST_COUNT = 10  # "two problems" counts what the call has, and the call need not say the number
 LEAST_CODE = 4  # characters
 LONGEST = 400  # characters of a mention that are read
+ALWAYS = "24/7"  # says no date
 YEARS = range(1900, 2100)
 NAMES = "|".join(sorted([*UNIT_NAMES, "per cent"], key=len, reverse=True))
 QUANTITY = re.compile(
@@ -31,6 +32,10 @@ QUANTITY = re.compile(
 DIGITS = re.compile(
     r"(?:us)?(?P<sign>[$€£]?)\s?(?P<number>[0-9][0-9.,]*)\s?(?P<scale>k|m|bn|thousand|million|billion|hundred|grand)?(?:st|nd|rd|th)?"
 )
+
+
+DIGIT_RANGE = re.compile(r"(?P<low>[0-9][0-9.,]*) ?(?:[-\u2013]|to|or|bis|à) ?(?P<high>.+)")
+WORD_RANGE = re.compile(r"(?P<low>.+?) (?:to|or|bis|à) (?P<high>.+)")
 
 
 class Reading(NamedTuple):
@@ -69,6 +74,8 @@ def read_mention(mention: str) -> Reading:
             return read_time_mention(mention)
         case "day":
             return read_day_mention(mention)
+        case "range":
+            return read_range(mention)
         case "number" | "money" | "words":
             return read_quantity(mention[:LONGEST])
         case "groups":
@@ -80,25 +87,34 @@ def read_mention(mention: str) -> Reading:
 def read_date_mention(mention: str) -> Reading:
     """Read a day of a month; what is none, such as 24/7, is two numbers."""
     dates = read_date(mention)
-    if not dates:
-        return read_groups(mention)
+    if not dates or mention == ALWAYS:
+        return read_no_such("date", mention)
     keys: list[str] = []
     for month, day, year in dates:
         keys += (f"d{month}-{day}", f"m{month}", f"day{day}", str(day), *((year, f"{year} ") if year else ()))
-    days = [(f"d{month}-{day}",) for month, day, _ in dates]
-    options = tuple((named, (year,)) if year else (named,) for named, (_, _, year) in zip(days, dates, strict=True))
-    return Reading("date", tuple(keys), options, "".join(re.findall("[0-9]", mention)), days[0][0])
+    options: list[Option] = [((f"d{month}-{day}",), *(((year,),) if year else ())) for month, day, year in dates]
+    numbers = re.findall("[0-9]+", mention)
+    if "/" in mention and len(numbers) == 2:
+        options.append(tuple((simplify(number),) for number in numbers))  # 8/10 is a share as well
+    return Reading("date", tuple(keys), tuple(options), "".join(numbers), options[0][0][0])
 
 
 def read_time_mention(mention: str) -> Reading:
     """Read a time of day."""
     time = read_time(mention)
     if time is None:
-        return read_groups(mention)
+        return read_no_such("time", mention)
     hour, minute, half = time
     name = f"t{hour}:{minute:02d}"
     part = (name,) if half == "?" else (f"{name}{half}", f"{name}?")
     return Reading("time", (name, f"{name}{half}", str(hour)), ((part,),), value=name)
+
+
+def read_no_such(kind: str, mention: str) -> Reading:
+    """Read a day or time that there is not, such as 51 pm: only a call with the same words supports it."""
+    groups = read_groups(mention)
+    options = () if mention == ALWAYS else (((mention,),),)
+    return groups._replace(kind=kind, keys=(*groups.keys, mention), options=options)
 
 
 def read_day_mention(mention: str) -> Reading:
@@ -131,6 +147,18 @@ def read_groups(mention: str) -> Reading:
     joined: list[Option] = [((f"c{digits}",),)] if len(digits) >= LEAST_CODE else []
     apart: list[Option] = [tuple((number,) for number in each)] if len(groups) > 1 else []
     return Reading("code", keys, (*joined, *apart), digits, digits)
+
+
+def read_range(mention: str) -> Reading:
+    """Read two numbers with one unit: `3 to 5 days`."""
+    ends = (DIGIT_RANGE if mention[0].isdigit() else WORD_RANGE).fullmatch(mention)
+    quantity = QUANTITY.fullmatch(ends["high"]) if ends else None
+    if not ends or not quantity:
+        return read_groups(mention)
+    low, high = read_quantity(f"{ends['low']} {quantity['unit']}"), read_quantity(ends["high"])
+    options = [(*one, *other) for one in low.options or [()] for other in high.options or [()]]
+    keys = (*low.keys, f"{low.value} ", *high.keys)
+    return high._replace(keys=keys, options=tuple(filter(None, options)), digits=low.digits + high.digits)
 
 
 def read_quantity(mention: str) -> Reading:
@@ -219,11 +247,11 @@ def add_cents(whole: str, cents: str) -> str:
 
 def list_times(groups: Sequence[str]) -> Iterator[str]:
     """Yield the times of day that bare numbers can stand for: `6`, `9` and `30`, `930`."""
-    hour, minute = (groups[0], "".join(groups[1:])) if len(groups) > 1 else (groups[0][:-2], groups[0][-2:])
-    if len(groups) == 1 and len(groups[0]) < 3:
-        hour, minute = groups[0], ""
-    if not (hour + minute).isdigit() or len(hour + minute) > 4:
+    text = "".join(groups)
+    if not text.isdigit() or len(text) > 4:
         return
+    size = len(groups[0]) if len(groups) > 1 or len(text) < 3 else len(text) - 2
+    hour, minute = text[:size], text[size:]
     if 1 <= int(hour) <= 24 and int(minute or 0) < 60:
         name = f"t{(int(hour) - 1) % 12 + 1}:{int(minute or 0):02d}"
         yield from (name, f"{name}?")

@@ -58,6 +58,8 @@ MONTH_NUMBERS = invert(
         12: "december dec dezember décembre diciembre",
     }
 )
+# "On the 3. May" would be two sentences in English.
+GERMAN_MONTHS = list_words("januar februar märz april mai juni juli august september oktober november dezember")
 # Words that are mostly something else where no day stands beside them.
 AMBIGUOUS_MONTHS = frozenset(list_words("may march mar jan sept sep jun jul aug oct nov dec feb apr mars mai august"))
 WEEKDAY_NUMBERS = invert(

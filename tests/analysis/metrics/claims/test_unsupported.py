@@ -62,6 +62,10 @@ def test_a_missing_column_is_named(kind):
         ("Within 5 weeks.", ["5 weeks"]),
         ("By 6:30, 6:30 pm, 18:30.", []),
         ("By 7:30.", ["7:30"]),
+        ("By 51 pm, at 25:30.", ["51 pm", "25:30"]),
+        ("Within 3 to 5 days, 3-6 days, five to six days.", ["3 to 5 days", "3-6 days", "five to six days"]),
+        ("We are here 24/7.", []),
+        ("It was 23/18/1949.", ["23/18/1949"]),
         ("A fifth is 20%, 20 percent.", []),
         ("It is 25%.", ["25%"]),
         ("Code KR72MP, kr72mp, K-R-7-2-M-P.", []),
@@ -89,6 +93,13 @@ def test_digits_and_words_support_each_other(text, unsupported):
         ("a hundred dollars and fifty cents", "It costs $100.50."),
         ("quarter to ten", "At 9:45."),
         ("at six", "At 6 pm."),
+        ("between two and five p.m.", "2 pm, 5 pm"),
+        ("in three to five business days", "in 3-5 days, 5 days, 3 days"),
+        ("in 3 to 5 days", "in three days"),
+        ("four hundred two hundred", "400, 200"),
+        ("twenty four june", "June 24"),
+        ("the 15 th june", "June 15"),
+        ("eight out of ten", "8/10"),
         ("It is account 88124729.", "It ends in 4729."),
         ("4K dollars", "$4,000"),
         ("the twenty-first of March, twenty nineteen", "On March 21, 2019."),
@@ -137,8 +148,11 @@ def test_a_lone_surrogate_keeps_the_places_of_what_follows():
     assert tuple(found) == ("$8", 7, 9)
 
 
-WORDS = "one twenty-first $45.50 45,50 June 5th the fifth of May 6:30 p.m. K R 7 2 20% hundred Maria and to o'clock 12"
-TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(WORDS.split()), max_size=12).map(" ".join))
+PIECES = """one two 21st twenty-first $45.50 45,50 June 5th the fifth of May 6:30 p.m. 51 pm K R 7 20% hundred thousand
+Maria and to o'clock half past quarter seventy 24/7 99/99/9999 25:99 3-5 days minutes noon double triple oh - cent cents
+dollars €5 5€ $ 1,2,3 1.2.3 555-0123 (555) 000 k 4k und vingt et mil 2026 th 1st İ é \u2013 or zehn y"""
+LISTS = st.lists(st.sampled_from(PIECES.split()), max_size=12)
+TEXTS = st.one_of(st.text(), LISTS.map(" ".join), LISTS.map("".join))
 
 
 @settings(deadline=None)
