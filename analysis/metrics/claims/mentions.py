@@ -92,6 +92,7 @@ KINDS = {
         f"{BOUNDARY}{HOUR}(?: o{APOSTROPHE}?clock{BOUNDARY}|{HALF_DAY})",
         f"{BOUNDARY}(?:noon|midnight){BOUNDARY}",
     ),
+    "item": (r"(?m:^)[ \t]*[0-9]{1,3}[.)][ \t]",),
     "money": (f"(?:us)?[$£€]{SPACE}?{DIGITS}(?:{SCALE}{BOUNDARY})?",),
     "spelled": (f"{BOUNDARY}[a-z0-9](?:[ -][a-z0-9]{BOUNDARY}){{3,40}}",),
     "groups": (

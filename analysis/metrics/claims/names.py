@@ -14,11 +14,11 @@ from analysis.metrics.claims.vocabulary import MONTH_NUMBERS, WEEKDAY_NUMBERS
 
 WORD = r"\p{Lu}\p{L}*\p{Ll}\p{L}*(?:['\u2019-]\p{L}+)*"
 # What precedes says whether a sentence begins; a colon behind, that this is a label and no name.
-RUN = rf"""(?:[.!?:;\n"“”(\[*#>•|-][ *"_]*)?\b{WORD}(?: {WORD})*(?:["*_]*:)?"""
+RUN = rf"""(?:[.!?:;\n"“”()\[*#>•|-][ *"_]*)?\b{WORD}(?: {WORD})*(?:["*_]*:)?"""
 SMALL_WORD = r"(?-u:\b)\p{Ll}[\p{L}'\u2019-]+"
 SPLIT = re.compile(r"[\s'\u2019-]+")
 POSSESSIVE = re.compile(r"['\u2019]s$")
-AROUND = '.!?:;\n"“”([*#>•|-_ '
+AROUND = '.!?:;\n"“”()[*#>•|-_ '
 WORDS = re.compile(r"[^\W\d_]{3,}")
 INSIDE_WORD = re.compile(r"\w\w")
 SPELLED = re.compile(r"\b\w\b(?:[ ,.-]{1,2}\w\b){2,}")

@@ -78,6 +78,8 @@ def read_mention(mention: str) -> Reading:
             return read_range(mention)
         case "number" | "money" | "words":
             return read_quantity(mention[:LONGEST])
+        case "item":  # the number of a line of a list is no claim
+            return read_quantity(mention.strip(" \t.)"))._replace(options=())
         case "groups":
             return read_groups(mention)
         case _:

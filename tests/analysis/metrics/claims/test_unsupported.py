@@ -71,7 +71,7 @@ def test_a_missing_column_is_named(kind):
         ("Code KR72MP, kr72mp, K-R-7-2-M-P.", []),
         ("Code KR27MP.", ["KR27MP"]),
         ("Two problems, 3 calls and 1 refund.", []),
-        ("1. Charged\n2. Refunded", []),
+        ("1. Charged\n 12. Refunded\n13) Closed", []),
         ("Priya helped Maria Lopez.", []),
         ("Then Priya helped Maria Loppez.", []),
         ("Then Priya helped Walter Lopez.", ["Walter Lopez"]),
