@@ -224,8 +224,13 @@ def write_synthetic_calls(
     """
     from analysis.synthetic import make_calls
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    make_calls(calls, seed=seed).write_parquet(out)
+    made = make_calls(calls, seed=seed)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("wb") as file:
+            made.write_parquet(file)
+    except (OSError, ValueError) as error:
+        raise StorageError(out, f"cannot be written ({error})", "give another file as --out") from error
     say(f"{calls:,} calls in {out}")
 
 

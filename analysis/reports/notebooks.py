@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.errors import NotebookError, StorageError, needs_extra
+from analysis.errors import NotebookError, StorageError, escape_controls, needs_extra
 from analysis.files import make_private
 
 # Otherwise the kernel prints a warning that its connection is not encrypted.
@@ -179,7 +179,12 @@ def export_page(copy: Path) -> Path:
 
 
 def render_page(template: str, **values: Any) -> str:
-    """Render a template of the folder `pages`; every value that is not Markup is escaped."""
+    """Render a template of the folder `pages`; every value that is not Markup is escaped, and so are controls."""
     pages = PackageLoader("analysis.reports", "pages")
-    environment = Environment(loader=pages, autoescape=True, undefined=StrictUndefined)
+    environment = Environment(loader=pages, autoescape=True, undefined=StrictUndefined, finalize=escape_text)
     return environment.get_template(template).render(values)
+
+
+def escape_text(value: Any) -> Any:
+    """Escape what would reorder the line of a page; Markup is the package's own."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else escape_controls(value)

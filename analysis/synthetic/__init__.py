@@ -29,6 +29,7 @@ COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
 LANGUAGES = {"english": 95, "spanish": 2, "german": 1.5, "french": 1.5}
 CODES = {"english": "en", "spanish": "es", "german": "de", "french": "fr"}
 SHORTEST, LONGEST = 40, 2500
+MOST_CALLS = 10_000_000  # some 30 GB of talk
 
 
 def make_calls(calls: int, *, seed: int = 0) -> pl.DataFrame:
@@ -40,7 +41,7 @@ def make_calls(calls: int, *, seed: int = 0) -> pl.DataFrame:
     Parameters
     ----------
     calls
-        The number of calls, 0 or more.
+        The number of calls, 0 to ten million.
     seed
         The seed of the random choices.
 
@@ -55,10 +56,10 @@ def make_calls(calls: int, *, seed: int = 0) -> pl.DataFrame:
     Raises
     ------
     CallsError
-        `calls` is below 0.
+        `calls` is below 0, or above ten million.
     """
-    if calls < 0:
-        raise CallsError("make_calls", f"cannot make {calls} calls", "give 0 or more")
+    if not 0 <= calls <= MOST_CALLS:
+        raise CallsError("make_calls", f"cannot make {calls:,} calls", f"give 0 to {MOST_CALLS:,}")
     return pl.DataFrame([make_call(number, seed) for number in range(1, calls + 1)], schema=COLUMNS, orient="row")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import narwhals as nw
 from narwhals.typing import IntoDataFrameT
 
+from analysis.columns import read_columns
 from analysis.errors import CallsError, ColumnError
 from analysis.transcripts.sources import suggest_columns
 
@@ -35,18 +36,18 @@ def pick_calls(calls: IntoDataFrameT, n: int, *, seed: int = 0, by: str | None =
     Raises
     ------
     CallsError
-        `n` is below 1, or there are fewer calls.
+        `n` is below 1 or not whole, or there are fewer calls.
     ColumnError
-        `by` is not a column.
+        `by` is not a column; or it is `length`, and there are no transcripts.
     """
-    frame = nw.from_native(calls, eager_only=True)
-    if not 1 <= n <= len(frame):
+    frame = read_columns(calls, ("transcript",) if by == "length" else (), of="calls")
+    if n != int(n) or not 1 <= n <= len(frame):
         raise CallsError("pick_calls", f"cannot pick {n} of {len(frame)} calls", f"give n from 1 to {len(frame)}")
     strata: dict[str, list[int]] = {}
     for position, label in enumerate(label_calls(frame, by)):
         strata.setdefault(label, []).append(position)
     picks = random.Random(seed)  # noqa: S311 not a secret
-    shares = zip(strata.values(), apportion(n, [len(stratum) for stratum in strata.values()]), strict=True)
+    shares = zip(strata.values(), apportion(int(n), [len(stratum) for stratum in strata.values()]), strict=True)
     chosen = sorted(position for stratum, share in shares for position in picks.sample(stratum, share))
     return nw.maybe_reset_index(frame[chosen]).to_native()
 

@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 import subprocess
@@ -243,3 +244,34 @@ def test_a_file_that_is_not_there_is_one_sentence_and_exit_code_1(folder, monkey
         main()
     said = capsys.readouterr().err
     assert re.fullmatch(rf"batchbook: .*{re.escape(reason)}: .+\n", said)
+
+
+def fail(monkeypatch, capsys, *command):
+    """The one sentence that a command ends with."""
+    monkeypatch.setattr(sys, "argv", ["batchbook", *command])
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    said = capsys.readouterr().err
+    assert said.startswith("batchbook: ")
+    assert said.count("\n") == 1
+    return said
+
+
+def test_a_name_never_commands_the_terminal(folder, monkeypatch, capsys):
+    name = "x\x1b]0;t\x07\u202e\n.csv"
+    (folder / name).write_text("call_id\x1b[31m,words\na,b\n", encoding="utf-8")
+    said = fail(monkeypatch, capsys, "run", "--calls", name, "--prompts", "p.md")
+    assert r"x\x1b]0;t\x07\u202e\n.csv: no column 'transcript'" in said
+    assert r"it has call_id\x1b[31m, words" in said
+
+
+def test_a_pipe_of_calls_is_refused_in_a_sentence(folder, monkeypatch, capsys):
+    os.mkfifo(folder / "calls.csv")
+    assert "a pipe or a device" in fail(monkeypatch, capsys, "run", "--calls", "calls.csv", "--prompts", "p.md")
+
+
+@pytest.mark.parametrize("out", ["/proc/nowhere/calls.parquet", ".", "a\0b", "x" * 300])
+def test_calls_that_cannot_be_written_are_a_sentence(folder, monkeypatch, capsys, out):
+    said = fail(monkeypatch, capsys, "make-calls", "--calls", "2", "--out", out)
+    assert "cannot be written" in said
+    assert said.endswith("; give another file as --out\n")

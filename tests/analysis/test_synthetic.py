@@ -51,9 +51,10 @@ def test_the_given_number_of_calls_is_made_in_fixed_columns(count):
     assert dict(calls.schema) == SCHEMA
 
 
-def test_a_negative_number_of_calls_is_refused():
-    with pytest.raises(CallsError, match="cannot make -1 calls; give 0 or more"):
-        make_calls(-1)
+@pytest.mark.parametrize("calls", [-1, 10_000_001, 10**12])
+def test_a_number_of_calls_that_cannot_be_made_is_refused(calls):
+    with pytest.raises(CallsError, match=rf"cannot make {calls:,} calls; give 0 to 10,000,000"):
+        make_calls(calls)
 
 
 def test_a_call_does_not_depend_on_how_many_are_made(calls):

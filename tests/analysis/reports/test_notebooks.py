@@ -2,11 +2,19 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from markupsafe import Markup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from analysis.errors import NotebookError
 from analysis.reports import notebooks
-from analysis.reports.notebooks import check_parameters, export_page, find_notebooks, list_parameters, run_notebook
+from analysis.reports.notebooks import (
+    check_parameters,
+    escape_text,
+    export_page,
+    find_notebooks,
+    list_parameters,
+    run_notebook,
+)
 
 
 @pytest.fixture
@@ -116,3 +124,9 @@ def test_a_page_says_the_parameters_it_was_made_with(write_notebook):
     text = export_page(path).read_text(encoding="utf-8")
     assert '<tr><td>calls</td><td class="text">7</td></tr>' in text
     assert "&lt;i&gt;x&lt;/i&gt;" in text
+
+
+def test_what_would_reorder_a_line_of_a_page_is_escaped():
+    assert escape_text("a\u202eb\x1b[31m") == r"a\u202eb\x1b[31m"
+    assert escape_text(Markup("<b>\u202e</b>")) == "<b>\u202e</b>"  # the package's own
+    assert escape_text(7) == 7

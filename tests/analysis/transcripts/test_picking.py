@@ -95,3 +95,13 @@ def test_of_no_calls_none_can_be_picked(kind):
 def test_for_a_misspelt_column_the_right_one_is_suggested():
     with pytest.raises(ColumnError, match="no column 'qeue'; give 'length' or did you mean 'queue'"):
         pick_calls(pl.DataFrame(COLUMNS), 2, by="qeue")
+
+
+def test_part_of_a_call_cannot_be_picked():
+    with pytest.raises(CallsError, match=r"cannot pick 1\.5 of 2 calls"):
+        pick_calls(pl.DataFrame({"call_id": ["a", "b"]}), 1.5)
+
+
+def test_lengths_need_transcripts():
+    with pytest.raises(ColumnError, match="no column 'transcript'; there are call_id"):
+        pick_calls(pl.DataFrame({"call_id": ["a", "b"]}), 1, by="length")
