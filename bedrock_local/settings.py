@@ -82,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Where invalid input is found: in validation, which ends as a Failed job, or at Create already.
     name_error, stop_error
         Class of the error for a job name in use, and for a stop of a job that has ended.
+    head_seconds
+        How long the head of a request over HTTP may take to arrive, from its first byte on.
     page_jobs
         Jobs per page of List when the request has no `maxResults`.
     unprocessed_records
@@ -112,6 +114,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     input_check: Literal["validation", "create"] = "validation"
     name_error: Literal["ConflictException", "ValidationException"] = "ConflictException"
     stop_error: Literal["ConflictException", "ValidationException"] = "ConflictException"
+    head_seconds: Annotated[float, msgspec.Meta(gt=0)] = 20.0
     page_jobs: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
     unprocessed_records: Literal["absent", "expired"] = "absent"
     faults: dict[str, Rate] = {}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from typing import Any
@@ -72,6 +73,7 @@ class Connection:
         self._h2 = H2Connection(H2Configuration(client_side=False))
         self._streams: dict[int, Stream] = {}
         self._changed, self._is_over = threading.Condition(), False
+        self._idle_seconds, self._busy_at = client.gettimeout() or STALL_SECONDS, time.monotonic()
 
     def serve(self, preface: bytes, begun: bytes) -> None:
         """Answer until the client hangs up, violates the protocol or is idle; then wait for the requests under way."""
@@ -117,13 +119,21 @@ class Connection:
                 return
 
     def _receive(self) -> bytes:
-        """Read from the socket; return nothing when the client has hung up, or was idle for too long."""
+        """Read from the socket; return nothing when the client has hung up, or had no request for too long.
+
+        Bytes alone do not count: a client that sends parts of a head would hold its connection for ever.
+        """
         while True:
+            left = self._idle_seconds - (time.monotonic() - self._busy_at)
+            if not self._streams and left <= 0:
+                return b""
+            self._client.settimeout(self._idle_seconds if self._streams else left)
             try:
                 return self._client.recv(65_536)
             except TimeoutError:
-                if not self._streams:
-                    return b""
+                continue
+            finally:
+                self._client.settimeout(self._idle_seconds)
 
     def _take_frame(self, frame: bytes) -> None:
         # A client that sends GOAWAY still waits for its open streams, which the library would forget.
@@ -236,6 +246,7 @@ class Connection:
     def _end_stream(self, stream: Stream) -> None:
         """Remove a request, and reset its stream when its response is not complete."""
         with self._changed, suppress(OSError):
+            self._busy_at = time.monotonic()
             del self._streams[stream.number]
             self._changed.notify_all()
             if not (self._is_over or stream.is_reset or stream.is_answered):

@@ -5,6 +5,7 @@ Sources: RFC 9110 and 9112; `http2.py` has the connections that begin with HTTP/
 
 from __future__ import annotations
 
+import io
 import socket
 import socketserver
 import sys
@@ -21,9 +22,10 @@ from typing import Any
 from bedrock_local.batch.background import run_in_background
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.inference import Responder
-from bedrock_local.protocol.errors import ServiceError, json_error
+from bedrock_local.protocol.errors import ServiceError, SettingsError, json_error
 from bedrock_local.protocol.messages import FileSlice, Response, ResponseBody
 from bedrock_local.settings import Settings
+from bedrock_local.transport.deadlines import DeadlineReader
 from bedrock_local.transport.http_body import LINE_BYTES, buffered, open_body
 from bedrock_local.transport.http_request import answer_request, read_headers, response_headers
 
@@ -95,6 +97,14 @@ class Server(socketserver.ThreadingTCPServer):
         self.http2_threads = threading.Semaphore(MOST_THREADS)
         super().__init__((ADDRESS, port), Handler)
         self.port = int(self.server_address[1])
+
+    @property
+    def head_seconds(self) -> float:
+        """How long the head of a request may take; the default where the folder's settings cannot be read."""
+        try:
+            return self.emulator.settings.head_seconds
+        except SettingsError:
+            return Settings().head_seconds
 
     @property
     def url(self) -> str:
@@ -184,11 +194,22 @@ class Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "bedrock_local", ""
     timeout = IDLE_SECONDS
     raw_requestline: bytes
+    rfile: io.BufferedReader
     server: Server
+
+    def setup(self) -> None:
+        """Read through a reader that has a deadline."""
+        super().setup()
+        self.rfile.close()
+        self.reader = DeadlineReader(self.connection)
+        self.rfile = io.BufferedReader(self.reader)
 
     def handle_one_request(self) -> None:
         """Read a request and answer it, whatever its method: the inherited method knows only those with a `do_`."""
         try:
+            self.rfile.peek(1)  # waits for the first byte, as long as a connection may be idle
+            # Not only per read: a client that sends a byte now and then would hold its connection for ever.
+            self.reader.limit(self.server.head_seconds)
             self.raw_requestline = self.rfile.readline(LINE_BYTES + 1)
             if len(self.raw_requestline) > LINE_BYTES:
                 self.requestline = self.request_version = self.command = ""
@@ -208,12 +229,14 @@ class Handler(BaseHTTPRequestHandler):
         from bedrock_local.transport.http2 import Connection
 
         self.close_connection = True
+        self.reader.limit(None)
         connection = Connection(self.connection, self.server.respond, self.server.http2_threads)
         connection.serve(b"".join(PREFACE), self.rfile.read1())
         return False
 
     def answer(self) -> None:
         """Answer one request; close the connection when its body or its response is incomplete."""
+        self.reader.limit(None)
         self.connection.settimeout(STALL_SECONDS)
         headers = read_headers(self.headers.items())
         try:

@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ResponseStreamingError
 
-from bedrock_local import open_session, serve
+from bedrock_local import Settings, open_session, serve
 from bedrock_local.batch import background
 from bedrock_local.files import write_file
 from bedrock_local.inference import Reply
@@ -497,3 +497,66 @@ def test_after_a_kill_the_next_server_goes_on(start, folder, record, request_of)
     lines = say(connection, "GET", f"/calls/out/{arn[-12:]}/calls.jsonl.out").splitlines()
     assert sorted(json.loads(line)["recordId"] for line in lines) == sorted(f"r{n}" for n in range(900))
     assert job["status"] == "Completed"
+
+
+@pytest.fixture
+def drip():
+    """Send the first bytes on a connection, then one byte after the other until the server hangs up."""
+    still_open = []
+    with ExitStack() as stack:
+
+        def open_connection(server, begun, rest):
+            talk = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            talk.sendall(begun)
+
+            def send_bytes():
+                with suppress(OSError):
+                    for _ in range(3_000):
+                        if select.select([talk], [], [], 0.01)[0] and not talk.recv(65_536):
+                            return
+                        talk.sendall(rest)
+                    still_open.append(talk)
+
+            thread = threading.Thread(target=send_bytes)
+            thread.start()
+            stack.callback(thread.join)
+            return thread
+
+        yield open_connection
+    assert still_open == []
+
+
+@pytest.mark.parametrize(
+    ("begun", "rest"),
+    [
+        (b"G", b"E"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ", b"x"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nX: ", b"x"),
+        (PREFACE + b"\0\x40\0\1\0\0\0\0\1", b"x"),  # of HTTP/2, half a frame of headers
+        (PREFACE, b"\0\0\x08\6\0\0\0\0\0" + bytes(8)),  # of HTTP/2, a ping
+    ],
+    ids=["method", "header", "second request", "http2 head", "http2 pings"],
+)
+def test_half_open_heads_keep_nobody_out(folder, monkeypatch, drip, begun, rest):
+    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(server_module.Handler, "timeout", 0.5 if begun.startswith(b"PRI") else 60)
+    with serve(folder, settings=Settings(head_seconds=0.5)) as server:
+        dripping = [drip(server, begun, rest) for _ in range(2)]
+        for thread in dripping:
+            thread.join()
+        with socket.create_connection(("127.0.0.1", server.port)) as talk:
+            talk.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert XML_OF_BUCKETS in talk.recv(65_536)
+
+
+def test_a_head_may_come_in_pieces(server, talk):
+    for piece in (b"GET /", b" HTTP/1.1\r\nHo", b"st: localhost\r\n", b"\r\n"):
+        talk.sendall(piece)
+        assert select.select([talk], [], [], 0.02)[0] == [] or piece == b"\r\n"
+    assert XML_OF_BUCKETS in talk.recv(65_536)
+
+
+def test_settings_that_cannot_be_read_keep_no_connection_from_its_answer(folder, server, talk):
+    write_file(folder / "settings.json", b"{")
+    talk.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert b"settings.json" in talk.recv(65_536)
