@@ -259,10 +259,11 @@ def describe_outage(response: Mapping[str, Any] | None, error: Exception | None)
 
 
 def print_beside_bars(line: str) -> None:
-    """Print a line without breaking a progress bar."""
+    """Print a line without breaking a progress bar; what the output cannot show is escaped, and stops nothing."""
     from tqdm import tqdm
 
-    tqdm.write(line, file=sys.stdout)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    tqdm.write(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stdout)
 
 
 def is_passing(error: BaseException | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -124,9 +124,13 @@ def is_s3_uri(where: str | Path) -> bool:
     return str(where).startswith("s3://")
 
 
-def open_s3(where: str | Path, *, profile: str = "", region: str = "") -> S3Client | None:
-    """Make the S3 client that a place needs; None for a local one."""
-    return make_client(open_session(profile, region=region), "s3") if is_s3_uri(where) else None
+def open_s3(where: str | Path, *, profile: str = "", region: str = "", bucket_owner: str = "") -> S3Client | None:
+    """Make the S3 client that a place needs; None for a local one. S3 refuses a bucket of another owner than given."""
+    if not is_s3_uri(where):
+        return None
+    s3 = make_client(open_session(profile, region=region), "s3")
+    add_parameters(s3, {"ExpectedBucketOwner": bucket_owner})
+    return s3
 
 
 def open_bucket(session: boto3.Session, *, owner: str, kms_key_id: str = "") -> S3Client:
@@ -143,19 +147,22 @@ def open_bucket(session: boto3.Session, *, owner: str, kms_key_id: str = "") -> 
         The key that encrypts what is uploaded; empty for the default of the bucket.
     """
     s3 = make_client(session, "s3")
-    asked = {"ExpectedBucketOwner": owner or find_account_id(session)}
-    if kms_key_id:
-        asked |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
-    known = {name: value for name, value in asked.items() if value}
+    encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id} if kms_key_id else {}
+    add_parameters(s3, {"ExpectedBucketOwner": owner or find_account_id(session)} | encryption)
+    return s3
 
-    def add_parameters(params: dict[str, Any], model: OperationModel, **_: object) -> dict[str, Any]:
+
+def add_parameters(s3: S3Client, added: Mapping[str, str]) -> None:
+    """Add parameters that are not empty to all requests of a client that take them, uploads in parts included."""
+    known = {name: value for name, value in added.items() if value}
+
+    def add(params: dict[str, Any], model: OperationModel, **_: object) -> dict[str, Any]:
         taken = model.input_shape.members if model.input_shape else {}
         return {name: value for name, value in known.items() if name in taken} | params
 
-    # For all requests alike, those of an upload in parts included; what is returned replaces the parameters.
-    add: Callable[..., Any] = add_parameters
-    s3.meta.events.register("provide-client-params.s3", add)
-    return s3
+    # What is returned replaces the parameters.
+    handler: Callable[..., Any] = add
+    s3.meta.events.register("provide-client-params.s3", handler)
 
 
 def list_paths(where: str | Path) -> Iterator[StoredFile]:

@@ -33,7 +33,9 @@ __all__ = [
 MANIFEST = "manifest.json.out"
 
 
-def load_outputs(where: str | Path, *, model_id: str | None = None, profile: str = "") -> pl.DataFrame:
+def load_outputs(
+    where: str | Path, *, model_id: str | None = None, profile: str = "", bucket_owner: str = ""
+) -> pl.DataFrame:
     """Read the outputs of batch jobs.
 
     Parameters
@@ -44,8 +46,8 @@ def load_outputs(where: str | Path, *, model_id: str | None = None, profile: str
     model_id
         The model that the jobs were for: fills the column, since the lines do not have it, and decides between
         families whose answers look alike. For an application inference profile, give the model behind it.
-    profile
-        AWS profile, for `s3://`.
+    profile, bucket_owner
+        AWS profile, for `s3://`, and the account that the bucket has to belong to; empty for any.
 
     Returns
     -------
@@ -62,19 +64,21 @@ def load_outputs(where: str | Path, *, model_id: str | None = None, profile: str
     StorageError
         Nothing is there, or it cannot be read.
     """
-    s3 = open_s3(where, profile=profile)
+    s3 = open_s3(where, profile=profile, bucket_owner=bucket_owner)
     files = list_outputs(where, s3=s3)
     return collect_chunks(read_files(files, s3=s3, model_id=model_id, processes=count_processes(files)))
 
 
-def scan_outputs(where: str | Path, *, model_id: str | None = None, profile: str = "") -> pl.LazyFrame:
+def scan_outputs(
+    where: str | Path, *, model_id: str | None = None, profile: str = "", bucket_owner: str = ""
+) -> pl.LazyFrame:
     """Read the outputs of batch jobs lazily: the rows of `load_outputs`, a thousand at a time.
 
     Files are listed now and read when the frame is collected; columns that a query does not use are never built.
     """
     from polars.io.plugins import register_io_source
 
-    s3 = open_s3(where, profile=profile)
+    s3 = open_s3(where, profile=profile, bucket_owner=bucket_owner)
     files = list_outputs(where, s3=s3)
 
     def read(

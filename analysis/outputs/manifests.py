@@ -42,7 +42,7 @@ class Manifest(msgspec.Struct):
     cache_write_tokens: Count | None = msgspec.field(default=None, name="cacheWriteInputTokenCount")
 
 
-def load_manifests(where: str | Path, *, profile: str = "") -> pl.DataFrame:
+def load_manifests(where: str | Path, *, profile: str = "", bucket_owner: str = "") -> pl.DataFrame:
     """Read the manifests of batch jobs.
 
     A job without a manifest, which failed in validation or still runs, has no row.
@@ -51,8 +51,8 @@ def load_manifests(where: str | Path, *, profile: str = "") -> pl.DataFrame:
     ----------
     where
         A folder, an `s3://` prefix, a file or a glob, whatever program started the jobs.
-    profile
-        AWS profile, for `s3://`.
+    profile, bucket_owner
+        AWS profile, for `s3://`, and the account that the bucket has to belong to; empty for any.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def load_manifests(where: str | Path, *, profile: str = "") -> pl.DataFrame:
     StorageError
         Nothing is there, or it cannot be read.
     """
-    s3 = open_s3(where, profile=profile)
+    s3 = open_s3(where, profile=profile, bucket_owner=bucket_owner)
     files = [file for file in list_files(where, s3=s3) if PurePosixPath(file.name).name == MANIFEST]
     with TemporaryDirectory() as folder:
         paths = fetch_files(files, folder, s3=s3)

@@ -20,6 +20,7 @@ from analysis.aws.session import (
     find_region,
     make_client,
     open_session,
+    print_beside_bars,
 )
 from analysis.aws.storage import open_bucket
 from analysis.errors import JobError, QuotaError, RunError
@@ -251,7 +252,7 @@ def follow_jobs(
 def print_outcomes(state: RunState) -> None:
     """Print a sentence for each job that left records without an answer or has failed records."""
     for sentence in [*describe_outcomes(state), *describe_errors(state)]:
-        print(sentence)
+        print_beside_bars(sentence)
 
 
 @explain_file_errors()

@@ -45,6 +45,7 @@ def read_calls(
     empty: Literal["refuse", "drop"] = "refuse",
     profile: str = "",
     region: str = "",
+    bucket_owner: str = "",
 ) -> pl.DataFrame:
     """Read transcripts, one row per call.
 
@@ -65,6 +66,8 @@ def read_calls(
         What to do with calls without words: `refuse` raises an error, `drop` leaves them out.
     profile, region
         AWS profile and region for reading `s3://`; boto3's default when empty.
+    bucket_owner
+        Account that the bucket has to belong to; empty for any.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def read_calls(
         columns, text that is not UTF-8, JSON of an unknown format or of a job that has not COMPLETED.
     """
     columns = ColumnNames(call_id, transcript, turn or None, speaker or None, text)
-    s3 = open_s3(where, profile=profile, region=region)
+    s3 = open_s3(where, profile=profile, region=region, bucket_owner=bucket_owner)
     with tempfile.TemporaryDirectory() as folder:
         sources = find_sources(where, folder, s3)
         read = READERS[find_kind(where, sources)]

@@ -1,8 +1,10 @@
+import io
+
 import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from analysis.aws.session import RetryNotice, find_region, make_client, open_session
+from analysis.aws.session import RetryNotice, find_region, make_client, open_session, print_beside_bars
 from analysis.errors import StorageError
 from bedrock_local.settings import Settings, write_settings
 
@@ -192,3 +194,11 @@ def test_a_misspelt_region_is_refused_where_it_is_given(configure):
     configure("region = us-east-1")
     with pytest.raises(StorageError, match=r"did you mean .*eu-west-1"):
         find_region("p", "eu-wset-1")
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", rb"\xfc \u202e"), ("utf-8", "ü \u202e".encode())])
+def test_a_line_that_the_terminal_cannot_show_is_escaped(monkeypatch, encoding, shown):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding=encoding, write_through=True))
+    print_beside_bars("ü \u202e")
+    assert written.getvalue() == shown + b"\n"

@@ -5,8 +5,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError
 
+from analysis import load_manifests, load_outputs, read_calls
 from analysis.aws.storage import list_files, open_bucket, parse_s3_uri, put_file
-from analysis.errors import StorageError
+from analysis.errors import CallsError, StorageError
 
 
 def names(where, **options):
@@ -263,3 +264,11 @@ def test_without_a_key_the_bucket_decides(emulator, tmp_path):
     (tmp_path / "a").touch()
     put_file(tmp_path / "a", "s3://calls/a", s3=s3)
     assert s3.head_object(Bucket="calls", Key="a")["ServerSideEncryption"] == "AES256"
+
+
+@pytest.mark.parametrize("read", [read_calls, load_outputs, load_manifests])
+def test_a_reader_expects_an_owner_only_where_one_is_given(emulator, read):
+    emulator.client("s3").put_object(Bucket="batchbook", Key="run/a.txt", Body=b"hello")
+    read("s3://batchbook/run/a.txt", profile="emulator")
+    with pytest.raises((StorageError, CallsError), match=r"access denied; .*give bucket_owner"):
+        read("s3://batchbook/run/a.txt", profile="emulator", bucket_owner="210987654321")
