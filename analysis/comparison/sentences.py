@@ -86,13 +86,19 @@ def describe_difference(row: dict[str, Any]) -> str:
     if is_share(row):
         shares = f"{100 * row['value']:.1f} % of calls against {100 * row['baseline_value']:.1f} %"
         return f"{shares}: {format_signed(row, 'difference')} points, {format_interval(row)}"
-    if is_cost(row["metric"]) and row["ratio_low"] is not None:
-        low, middle, high = (100 * (row[name] - 1) for name in ("ratio_low", "ratio", "ratio_high"))
-        word = "less" if middle < 0 else "more"
-        ends = (-high, -low) if middle < 0 else (low, high)
-        return f"{abs(middle):.0f} % {word}, {ends[0]:.0f} to {ends[1]:.0f}"
+    if is_cost(row["metric"]) and row["ratio_low"] is not None and agrees_with_ratio(row):
+        return describe_ratio(*(100 * (row[name] - 1) for name in ("ratio_low", "ratio", "ratio_high")))
     means = f"{format_number(row['value'])} against {format_number(row['baseline_value'])}"
     return f"{means}: {format_signed(row, 'difference')}, {format_interval(row)}"
+
+
+def describe_ratio(low: float, middle: float, high: float) -> str:
+    """Describe by how many percent a cost is more or less, with signs where the interval has both."""
+    digits = 0 if abs(middle) >= 10 else 1 if abs(middle) >= 1 else 2
+    if low < 0 < high:
+        return f"{middle:+,.{digits}f} %, {low:+,.{digits}f} to {high:+,.{digits}f}"
+    word, ends = ("less", (-high, -low)) if middle < 0 else ("more", (low, high))
+    return f"{abs(middle):,.{digits}f} % {word}, {ends[0]:,.{digits}f} to {ends[1]:,.{digits}f}"
 
 
 def describe_undecided(row: dict[str, Any], answered: dict[str, Any]) -> str:
@@ -110,12 +116,18 @@ def describe_undecided(row: dict[str, Any], answered: dict[str, Any]) -> str:
     if more is None:
         cure = "" if row["margin"] is not None else "; a margin would say whether it matters"
         return f"{start}: so small a difference takes more than {MOST_TIMES} times as many calls{cure}."
-    return f"{start}: about {more:,} more calls would tell."
+    chance = "one of so many comparisons may show as much by chance; " if is_decided(row) else ""
+    return f"{start}: {chance}about {more:,} more calls would tell."
 
 
 def is_decided(row: dict[str, Any]) -> bool:
     """Return whether an interval leaves out 0."""
     return bool(row["low"] > 0 or row["high"] < 0)
+
+
+def agrees_with_ratio(row: dict[str, Any]) -> bool:
+    """Return whether the interval of the ratio leaves out 1 just where that of the difference leaves out 0."""
+    return is_decided(row) is bool(row["ratio_low"] > 1 or row["ratio_high"] < 1)
 
 
 def count_calls_to_decide(row: dict[str, Any]) -> int | None:

@@ -63,6 +63,31 @@ def test_a_cost_that_rose_is_so_much_more():
     assert "is worse than `long` in price_usd (50 % more, 20 to 90)" in sentence
 
 
+@pytest.mark.parametrize(
+    ("ratios", "text"),
+    [
+        ((0.996, 0.9969, 0.9972), "0.31 % less, 0.28 to 0.40"),
+        ((1.031, 1.035, 1.042), "3.5 % more, 3.1 to 4.2"),
+        ((0.964, 1.3, 1.76), "+30 %, -4 to +76"),
+        ((12.0, 15.0, 19.0), "1,400 % more, 1,100 to 1,800"),
+    ],
+)
+def test_a_ratio_has_the_digits_and_signs_that_it_needs(ratios, text):
+    ends = {"low": -1.0, "high": 1.0, "verdict": "not_worse", "margin": 2.0} if ratios[0] < 1 < ratios[2] else {}
+    (sentence,) = describe(COST | ends | dict(zip(("ratio_low", "ratio", "ratio_high"), ratios, strict=True)))
+    assert f"in price_usd ({text}" in sentence
+
+
+def test_a_ratio_whose_interval_says_something_else_than_the_verdict_is_not_given():
+    (sentence,) = describe(COST | {"high": 0.0001, "verdict": "undecided"})
+    assert "in price_usd (0.0062 against 0.01: -0.0038, -0.0041 to +0.0001)" in sentence
+
+
+def test_what_holm_takes_back_says_why():
+    (sentence,) = describe(COST | {"verdict": "undecided"})
+    assert "(38 % less, 35 to 41): one of so many comparisons may show as much by chance; about" in sentence
+
+
 def test_clusters_are_counted():
     assert describe({"clusters": 48})[0].endswith("on 1,000 calls in 48 clusters.")
 
@@ -128,7 +153,7 @@ def test_of_no_rows_there_is_nothing_to_say(kind, measure):
 def test_a_comparison_is_described_as_pandas_and_as_polars(kind, measure):
     some = kind.make(measure("price_usd", a=[1.0, 2.0], b=[2.0, 4.5]))
     lines = describe_comparison(compare_variants(some, "price_usd"))
-    assert lines[0].startswith("`b` and `a` are undecided in price_usd (117 % more")
+    assert lines[0].startswith("`b` and `a` are undecided in price_usd (3.25 against 1.5: ")
 
 
 def test_a_missing_column_is_named():
