@@ -82,6 +82,11 @@ def sum_run_costs(run: Run, prices: pl.DataFrame | None = None) -> RunCosts:
     costs
         The same frames as those that `sum_costs` and the other functions give of all outputs at once; tokens that an
         answer does not say are estimated, as in `add_costs` with `records`.
+
+    Raises
+    ------
+    RunError
+        A part of the outputs is missing or damaged.
     """
     if prices is None:
         prices = find_run_prices(run)
@@ -120,8 +125,8 @@ def list_batches(run: Run) -> Iterator[tuple[list[Path], nw.Expr]]:
     Files follow `call_id` by bytes, so in the order of their first calls few calls wait for further outputs, however
     many jobs there are; in any other order the sums are the same and take more memory.
     """
-    parts = sorted((run.folder / "outputs").glob("*.parquet"))
-    if not parts:
+    run.scan_outputs()  # which says what to do where a part is missing or damaged
+    if not (parts := run.list_parts()):
         return
     first = pl.col("call_id").min()
     survey = pl.scan_parquet(parts, include_file_paths="part").group_by("part").agg(first=first, rows=pl.len())
