@@ -17,6 +17,11 @@ from analysis.files import replace_when_whole
 from analysis.outputs.frames import JOIN_COLUMNS, OUTPUT_SCHEMA, gather_frames, read_frames
 
 STAMP = "batchbook"  # key of the stamp in the metadata of a part
+# Columns that differ from row to row. A dictionary of their values would be no shorter; the other columns are one
+# already, which compression does not make smaller, and each compressed column takes time in every part.
+VARIED = ("record_id", "call_id", "line", "text")
+COMPRESSION = {name: "zstd" if name in (*VARIED, "error_message") else "none" for name in OUTPUT_SCHEMA}
+DICTIONARIES = [name for name in OUTPUT_SCHEMA if name not in VARIED]
 
 
 def write_part(
@@ -52,9 +57,12 @@ def write_part(
 
     frames = gather_frames(read_frames([(file, file.uri)], model_id=model_id))
     joined = frames if records is None else map(records.add_to, frames)
+    # Not flushed: a part that lost its end has no stamp, and is made again from its output file.
     with (
-        replace_when_whole(Path(part)) as unfinished,
-        pq.ParquetWriter(unfinished, make_arrow_schema(), compression="zstd") as writer,
+        replace_when_whole(Path(part), flush=False) as unfinished,
+        pq.ParquetWriter(
+            unfinished, make_arrow_schema(), compression=COMPRESSION, use_dictionary=DICTIONARIES
+        ) as writer,
     ):
         writer.add_key_value_metadata({STAMP: stamp})
         write_while_reading((frame.to_arrow() for frame in joined), writer)
@@ -106,9 +114,13 @@ class RecordIndex:
     def add_to(self, outputs: pl.DataFrame) -> pl.DataFrame:
         """Add the call, variant, sample and attempt that each output answers, and the model that was asked."""
         rows = pl.Series([self.rows.get(record_id) for record_id in outputs["record_id"]], dtype=pl.UInt32)
-        asked = self.frame.select(pl.all().gather(rows))
-        model_id = pl.col("model_id").fill_null(asked["model_id"])
-        return outputs.with_columns(model_id, *asked.select(JOIN_COLUMNS).get_columns())
+        asked = self.frame[rows].to_dict()
+        if outputs["model_id"].null_count():
+            asked["model_id"] = outputs["model_id"].zip_with(outputs["model_id"].is_not_null(), asked["model_id"])
+        else:
+            del asked["model_id"]
+        # Put together anew: a query of polars takes longer than the rows of a small file.
+        return pl.DataFrame([asked.get(column.name, column) for column in outputs.get_columns()])
 
 
 def index_records(records: pl.DataFrame) -> RecordIndex:
@@ -119,9 +131,11 @@ def index_records(records: pl.DataFrame) -> RecordIndex:
     records
         `record_id`, `call_id`, `variant`, `sample`, `attempt`, and `model_id`, which may be left out.
     """
-    latest = records.sort("attempt", maintain_order=True).unique("record_id", keep="last", maintain_order=True)
-    columns = [
-        latest[name] if name in latest.columns else pl.lit(None).alias(name) for name in (*JOIN_COLUMNS, "model_id")
-    ]
-    frame = latest.select(*columns).cast({name: OUTPUT_SCHEMA[name] for name in (*JOIN_COLUMNS, "model_id")})
+    latest = records
+    if records["record_id"].n_unique() < len(records):
+        latest = records.sort("attempt", maintain_order=True).unique("record_id", keep="last", maintain_order=True)
+    dtypes = {name: OUTPUT_SCHEMA[name] for name in (*JOIN_COLUMNS, "model_id")}
+    columns = {name: latest.get_column(name, default=None) for name in dtypes}
+    missing = {name: pl.Series([None] * len(latest), dtype=dtypes[name]) for name in dtypes if columns[name] is None}
+    frame = pl.DataFrame(columns | missing, dtypes)
     return RecordIndex(frame, {record_id: row for row, record_id in enumerate(latest["record_id"])})
