@@ -44,7 +44,8 @@ def count_stop_reasons(answers: IntoDataFrameT, *, by: str | Sequence[str] = "va
     -------
     frame
         One row per group and stop, in that order: `answers` (count) and `share` (of the group's answers, 0 to 1).
-        Failed and missing answers have no stop; they are the row whose `stop` is missing, the last of its group.
+        Failed and missing answers have no stop, and neither have answers that do not say how they ended: they are the
+        row whose `stop` is missing, the last of its group.
     """
     keys = list_keys(by)
     frame = read_columns(answers, [*keys, "stop"], of="answers")

@@ -99,6 +99,21 @@ def test_nothing_is_lost_where_every_line_came_back(finish):
     assert sum_run_costs(run).bill["calls"].to_list() == [100]
 
 
+def test_a_part_that_collect_did_not_make_costs_nothing(finish):
+    run = finish({})
+    (part,) = (run.folder / "outputs").glob("*.parquet")
+    (part.parent / "foreign.parquet").write_bytes(part.read_bytes())
+    assert sum_run_costs(run).bill["outputs"].to_list() == [100]
+
+
+def test_a_damaged_part_is_named(finish):
+    run = finish({})
+    (part,) = (run.folder / "outputs").glob("*.parquet")
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(RunError, match="is missing or damaged; call collect"):
+        sum_run_costs(run)
+
+
 @pytest.mark.parametrize(("fault", "unreadable"), [("record-lost", 0), ("line-unreadable", 100)])
 def test_answers_whose_lines_are_lost_cost_what_the_manifest_says(finish, fault, unreadable):
     run = finish({fault: 1})
