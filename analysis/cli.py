@@ -13,7 +13,16 @@ import typer
 from typer import Argument, Option
 
 from analysis.aws.session import EMULATOR, emulator_folder, find_region, open_session
-from analysis.errors import AnalysisError, CallsError, JobError, NotebookError, WaitError, check_extra, escape_controls
+from analysis.errors import (
+    AnalysisError,
+    CallsError,
+    JobError,
+    NotebookError,
+    StorageError,
+    WaitError,
+    check_extra,
+    escape_controls,
+)
 from analysis.facts.quotas import LATEST
 
 STILL_RUNNING = 3
