@@ -133,11 +133,11 @@ def step(run):
 
 def step_again(run):
     """Take a step that is not the first of its call."""
-    planned = plan_jobs(run)
+    planned, ledger = plan_jobs(run), run.ledger  # which is read on from where it was
     account = Account(bedrock=Bedrock(planned), s3=None, uri="s3://calls/", unfinished_jobs=lambda _: RUNNING)
-    take_step(planned, run.ledger, account)
+    take_step(planned, ledger, account)
     yield
-    take_step(planned, run.ledger, account, is_first=False)
+    take_step(planned, ledger, account, is_first=False)
 
 
 def load(run):

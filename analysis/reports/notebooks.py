@@ -27,6 +27,10 @@ NOT_SHOWN: tuple[Any, ...] = ("", {}, math.inf)  # values left out of a page: em
 LINK = re.compile(r'(<a href="[a-z_]+)\.ipynb"')
 
 
+# For git: calls, runs and reports hold what customers said.
+IGNORED = "/calls/\n/runs/\n/reports/\n.ipynb_checkpoints/\n"
+
+
 def find_notebooks() -> Path:
     """Find the folder of notebooks: `notebooks/` here, or else those that came with the package."""
     here = Path("notebooks").resolve()
@@ -51,6 +55,8 @@ def find_own_notebooks() -> Path:
 def copy_notebooks(folder: Path) -> list[Path]:
     """Copy the notebooks and prompts that came with the package to `notebooks/` in a folder, which may be a new one.
 
+    A `.gitignore` is written where there is none, so that git takes no calls, runs and reports.
+
     Returns
     -------
     copies
@@ -68,6 +74,9 @@ def copy_notebooks(folder: Path) -> list[Path]:
     except OSError as error:
         reason = "exists already" if target.exists() else f"cannot be made ({error.strerror})"
         raise StorageError(target, reason, "choose another folder; nothing was written") from error
+    ignored = folder / ".gitignore"
+    if not ignored.exists():
+        ignored.write_text(IGNORED, encoding="utf-8")
     files = [*sorted(source.glob("*.ipynb")), *sorted(source.glob("prompts/*.md"))]
     # Contents alone: an installed package may be read-only, and its copies are there to be edited.
     return [Path(shutil.copyfile(file, target / file.relative_to(source))) for file in files]

@@ -38,7 +38,7 @@ def list_notices(run: Run) -> list[str]:
         *describe_lost_requests(state),
         *describe_strange_files(list_strange_files(state)),
         *describe_lines(run),
-        *describe_manifests(compare_manifests(run, run.scan_outputs().select("job_id", "error_kind").collect())),
+        *describe_manifests(compare_manifests(run)),
     ]
 
 

@@ -194,7 +194,7 @@ def count_records(records: pl.DataFrame, outputs: pl.DataFrame, keys: dict[str, 
     jobs = jobs.join(unreadable, on="job_key", how="left", maintain_order="left")
     jobs = jobs.with_columns(pl.exclude("job_key").fill_null(0).cast(pl.Int64))
     failed = matched.filter(~answered & returned).select("record_id", "job_key")
-    return jobs, explain_failures(failed, outputs), count_by_try(outputs)
+    return jobs, explain_failures(failed, outputs), count_by_try(outputs.lazy()).collect()
 
 
 def split_by_job(records: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -265,12 +265,12 @@ def select_job_key(keys: dict[str, str]) -> pl.Expr:
     return pl.coalesce(known, on_demand).alias("job_key")
 
 
-def compare_manifests(run: Run, outputs: pl.DataFrame) -> pl.DataFrame:
+def compare_manifests(run: Run) -> pl.DataFrame:
     """Compare the manifest of each created job, earlier tries included, with its lines; one row per job and try."""
-    return join_manifests(read_state(run), count_by_try(outputs))
+    return join_manifests(read_state(run), count_by_try(run.scan_outputs()).collect(engine="streaming"))
 
 
-def count_by_try(outputs: pl.DataFrame) -> pl.DataFrame:
+def count_by_try(outputs: pl.LazyFrame) -> pl.LazyFrame:
     """Count answers, errors and unreadable lines of each job id."""
     return outputs.group_by("job_id").agg(
         read_success=pl.col("error_kind").is_null().sum().cast(pl.Int64),

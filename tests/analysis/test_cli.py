@@ -67,6 +67,7 @@ def test_the_version_is_that_of_the_installed_package():
 
 def test_a_new_folder_gets_the_notebooks_and_the_next_commands(folder):
     said = call("new", "my calls").stdout
+    assert (folder / "my calls" / ".gitignore").read_text().splitlines()[:3] == ["/calls/", "/runs/", "/reports/"]
     assert said.startswith("6 notebooks and 3 prompts in my calls/notebooks\n\nNext:\n    cd 'my calls'\n")
     own = find_notebooks()
     files = {path.relative_to(own): path.read_bytes() for path in [*own.glob("*.ipynb"), *own.glob("prompts/*.md")]}
