@@ -16,11 +16,13 @@ from analysis.errors import CallsError
 from analysis.surrogates import CURE, has_escaped_surrogates
 from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes, show_first, suggest_columns
 from analysis.transcripts.turns import join_turns
+from analysis.transcripts.unpacking import check_ratio
 
 WHOLE = r"^-?(0|[1-9]\d{0,17})$"
 DECIMAL = r"^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$"
 DEFAULTS = ColumnNames()
 MOST_DEPTH = 32  # of a value of JSON lines; what builds a column of it takes time by the third power of its depth
+VALUE_BYTES = 16  # of a text in memory, besides what it says
 SHALLOW = 6  # levels that nearly all values have
 NESTED = (dict, list)
 Scalar = None | bool | int | float | str
@@ -50,11 +52,23 @@ def read_tables(
 def read_parquet(source: Source, _: ColumnNames) -> pl.DataFrame:
     """Read one Parquet file."""
     try:
+        check_rows(source)
         return pl.read_parquet(source.path, glob=False)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         # polars panics, which is no Exception, over some damages that it does not look for.
         reason = f"cannot be read as Parquet ({str(error).splitlines()[0] if str(error) else 'damaged'})"
         raise CallsError(source.label, reason, "write or download it again: it may be half of the file") from error
+
+
+def check_rows(source: Source) -> None:
+    """Raise for a file of very many rows in few bytes: a column of one value takes no room there, in memory it does.
+
+    No such limit for the sum of files: Parquet is how large tables are kept, and not only packed.
+    """
+    table = pl.scan_parquet(source.path, glob=False)
+    values = table.select(pl.len()).collect().item() * len(table.collect_schema())
+    cure = "pass it to prepare as a frame if you trust it"
+    check_ratio(source.label, source.path.stat().st_size, VALUE_BYTES * values, cure=cure)
 
 
 def read_csv(source: Source, columns: ColumnNames) -> pl.DataFrame:

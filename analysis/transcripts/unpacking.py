@@ -45,12 +45,17 @@ class PackedFile:
 
     def check(self, more: int = 0) -> None:
         """Raise a CallsError if more bytes would be too many."""
-        if self.unpacked + more > max(FREE_BYTES, MOST_TIMES * self.packed):
-            reason = f"unpacks to more than {MOST_TIMES} times its {self.packed:,} bytes, which text does not"
-            raise CallsError(self.label, reason, YOURSELF)
+        check_ratio(self.label, self.packed, self.unpacked + more)
         if self.reading.unpacked + more > MOST_BYTES:
             reason = f"more than {MOST_BYTES:,} bytes are unpacked with this file"
             raise CallsError(self.label, reason, f"read fewer at a time, or {YOURSELF}")
+
+
+def check_ratio(label: str, packed: int, unpacked: int, *, cure: str = YOURSELF) -> None:
+    """Raise a CallsError for a file that stands for very many times its own bytes."""
+    if unpacked > max(FREE_BYTES, MOST_TIMES * packed):
+        reason = f"unpacks to more than {MOST_TIMES} times its {packed:,} bytes, which text does not"
+        raise CallsError(label, reason, cure)
 
 
 def gunzip(content: bytes, into: PackedFile) -> bytes:

@@ -6,6 +6,7 @@ import random
 import zipfile
 import zlib
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +87,19 @@ def test_the_sum_of_all_files_is_bounded(tmp_path, small):
         (tmp_path / f"{number}.csv.gz").write_bytes(gzip.compress(CSV + b"\n" * 900))
     with pytest.raises(CallsError, match=r"3\.csv\.gz: more than 3,000 bytes are unpacked with this file; read fewer"):
         read_calls(tmp_path)
+
+
+def test_a_parquet_file_of_very_many_equal_rows_is_refused_unread(tmp_path):
+    rows = pl.select(call_id=pl.repeat(0, 3_000_000), transcript=pl.repeat("Hi.", 3_000_000))
+    rows.write_parquet(tmp_path / "c.parquet", row_group_size=3_000_000)
+    with pytest.raises(CallsError, match=r"c\.parquet: unpacks to more than 100 times its"):
+        read_calls(tmp_path / "c.parquet")
+
+
+def test_a_parquet_file_of_calls_is_far_from_the_limit(tmp_path):
+    rows = pl.select(call_id=pl.int_range(300_000), transcript=pl.lit("Hi."))
+    rows.write_parquet(tmp_path / "c.parquet")
+    assert len(read_calls(tmp_path / "c.parquet")) == 300_000
 
 
 def test_files_that_are_not_compressed_have_no_limit(tmp_path, small):
