@@ -27,7 +27,11 @@ def estimate_share(gained: float, lost: float, calls: float, alpha: float) -> Es
 
 def find_limits(gained: Any, lost: Any, calls: Any, z: float) -> tuple[Any, Any]:
     """Find Tango's interval: all differences whose score lies within z; of numbers or of arrays."""
-    return find_lower_limit(gained, lost, calls, z), -find_lower_limit(lost, gained, calls, z)
+    import numpy as np
+
+    # The upper limit is the lower one the other way round.
+    low, turned = find_lower_limit(np.stack([gained, lost]), np.stack([lost, gained]), calls, z)
+    return low, -turned
 
 
 def find_lower_limit(gained: Any, lost: Any, calls: Any, z: float) -> Any:
@@ -52,8 +56,8 @@ def find_score(gained: Any, lost: Any, calls: Any, difference: Any) -> Any:
     constant = -lost * difference * (1 - difference)
     root = np.sqrt(np.maximum(linear**2 - 8 * calls * constant, 0))
     # Of the two forms of the root, the one that does not take a number from one nearly equal.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        only_baseline = np.where(linear > 0, -2 * constant / (root + linear), (root - linear) / (4 * calls))
+    is_small = linear > 0
+    only_baseline = np.where(is_small, -2 * constant, root - linear) / np.where(is_small, root + linear, 4 * calls)
     variance = calls * (2 * only_baseline + difference * (1 - difference))
     return (gained - lost - calls * difference) / np.sqrt(np.maximum(variance, np.finfo(float).tiny))
 
