@@ -52,6 +52,20 @@ def test_the_example_of_the_quality_page_runs(tmp_path, monkeypatch, capsys):
     assert len(names["measured"]) == 20
 
 
+def test_the_example_of_the_page_on_comparing_runs_and_says_what_it_shows(tmp_path, monkeypatch):
+    monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "notebooks/prompts", "notebooks/prompts")
+    page = (ROOT / "docs/comparing.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = {}
+    exec(compile(block, "comparing.md", "exec"), names)
+    printed = analysis.describe_comparison(names["comparisons"])
+    shown = re.findall(r"^    (.+)$", page.split("```")[2], re.MULTILINE)
+    # The numbers may move with the measures and prompts; what is better and worse may not.
+    assert [line.partition("(")[0] for line in printed] == [line.partition("(")[0] for line in shown]
+
+
 def test_every_key_of_the_header_is_documented():
     text = (ROOT / "docs/prompts.md").read_text(encoding="utf-8")
     fields = set(analysis.Prompt.__struct_fields__) - {"template", "system"}
