@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoDataFrame
 
@@ -73,7 +74,7 @@ def read_call_values(measured: IntoDataFrame, names: Sequence[str], *, cluster: 
     Raises
     ------
     ColumnError
-        A column is missing, or is neither Boolean nor a number.
+        A column is missing, has values of several types, or a metric is neither Boolean nor a number.
     AnalysisError
         A sample occurs twice, a call is in two clusters, or a value is infinite.
     """
@@ -107,12 +108,31 @@ def read_table(measured: IntoDataFrame, names: Sequence[str], cluster: str | Non
     given = [name for name in names if not (works_out and name == ANSWERED)]
     read_columns(measured, [*given, *([cluster] if cluster else [])], of="measured")
     wanted = {*KEYS, "sample", *given, cluster} | ({"error_kind", "text", "tool_calls"} if works_out else set())
-    table = frame.select([name for name in frame.columns if name in wanted]).to_polars()
+    table = convert(frame.select([name for name in frame.columns if name in wanted]))
     if works_out:
         table = table.with_columns(is_answer(table).alias(ANSWERED))
     for name in names:
         check_dtype(table[name])
     return table.with_columns(pl.col("variant").cast(pl.String)).drop_nulls(KEYS)
+
+
+def convert(frame: nw.DataFrame[Any]) -> pl.DataFrame:
+    """Convert a frame to polars; the error names a column of mixed types, and quotes no value."""
+    try:
+        return frame.to_polars()
+    except Exception:  # of pandas, pyarrow and polars, each by its own class
+        mixed = [name for name in frame.columns if not is_convertible(frame, name)]
+        reason = f"values of several types in {', '.join(map(repr, mixed)) or 'a column'}"
+        raise ColumnError("measured", reason, "give each column values of one type") from None
+
+
+def is_convertible(frame: nw.DataFrame[Any], name: str) -> bool:
+    """Return whether a column can be converted to polars."""
+    try:
+        frame.select(name).to_polars()
+    except Exception:
+        return False
+    return True
 
 
 def is_answer(table: pl.DataFrame) -> pl.Expr:

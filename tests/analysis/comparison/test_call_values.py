@@ -75,6 +75,15 @@ def test_a_text_is_no_metric(kind, measure):
         values_of(some)
 
 
+def test_a_column_of_mixed_types_is_named_and_no_value_is_quoted():
+    scores = pd.Series([1.0, "secret"], dtype="object")
+    some = pd.DataFrame({"call_id": ["c1", "c2"], "variant": ["a", "a"], "score": scores})
+    with pytest.raises(ColumnError, match="values of several types in 'score'; give each") as raised:
+        values_of(some)
+    assert "secret" not in str(raised.value)
+    assert raised.value.__suppress_context__
+
+
 def test_an_infinite_value_is_refused(measure):
     with pytest.raises(AnalysisError, match="column 'score': 1 value is infinite; make it missing"):
         values_of(measure(a=[1.0, float("inf")]))
