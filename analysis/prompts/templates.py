@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from analysis.prompts.sandbox import BoundedEnvironment
 
+MOST_TAGS = 10_000  # variables and statements; each is compiled to some lines of Python
 UNDEFINED = re.compile(r"'(\w+)' is undefined")
 # What jinja2 says of a name that stands in the template. Where an item is looked up by a value, the name is that value.
 NAMED = re.compile(
@@ -103,6 +104,9 @@ def compile_text(template: str) -> jinja2.Template:
     """
     from jinja2 import TemplateSyntaxError
 
+    tags = template.count("{{") + template.count("{%")
+    if tags > MOST_TAGS:
+        raise TemplateError(f"the template has {tags:,} tags, and may have {MOST_TAGS:,}: loop over a column instead")
     try:
         return make_environment().from_string(template)
     except TemplateSyntaxError as error:

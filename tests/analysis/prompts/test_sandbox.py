@@ -126,6 +126,12 @@ def test_a_template_that_is_nested_too_deeply_is_refused(template):
         write(template)
 
 
+@pytest.mark.parametrize("tag", ["{{ n }}", "{% if n %}", "{%- set a = 1 %}"])
+def test_a_template_of_very_many_tags_is_refused(tag):
+    with pytest.raises(PromptError, match="short: the template has 10,001 tags, and may have 10,000"):
+        write(tag * 10_001)
+
+
 @pytest.mark.parametrize(
     "template",
     [
