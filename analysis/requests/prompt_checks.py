@@ -38,7 +38,8 @@ MOST_TOKENS = {
 # imported models.
 ANSWERS = {"n", "best_of", "num_generations", "num_return_sequences", "numResults"}
 # Classes of service with prices of their own; a batch job takes none.
-PRICED = {"service_tier", "serviceTier", "performanceConfig", "speed"}
+PRICED = {"service_tier", "serviceTier", "performanceConfig", "speed", "inference_geo"}
+LONG_CONTEXT = "context-1m"  # the beta of Claude by which a request of more than 200,000 tokens has a higher price
 TEXTS = {"messages", "message", "prompt", "inputText", "chat_history"}
 # Where the header, or the text below it, sets what a body calls otherwise.
 OWN_KEYS = {
@@ -138,9 +139,17 @@ def check_output(prompt: Prompt, model: Model) -> Iterator[Violation]:
             yield reason, "set samples in the header"
         elif name in PRICED:
             yield f"additional_fields has {path!r}, which changes the price that the plan reckons with", "leave it out"
+        elif name == "anthropic_beta" and any(str(beta).startswith(LONG_CONTEXT) for beta in as_list(value)):
+            reason = f"additional_fields have the beta {LONG_CONTEXT}, with a price that the plan does not reckon with"
+            yield reason, "leave it out: newer models have the context without it"
         elif name == "maxReasoningEffort" and value == "high" and model.provider == "amazon":
             # Amazon Nova 2 User Guide, "Extended thinking": such an answer may have 128,000 tokens, whatever is asked.
             yield f"{model.base} takes no max_tokens where {name} is high", "write low or medium"
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a list, or a single value as one."""
+    return value if isinstance(value, list) else [value]
 
 
 def walk_fields(fields: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -150,6 +150,11 @@ JAMBA = "ai21.jamba-1-5-mini-v1:0"
         (OSS, {"service_tier": "priority"}, "has 'service_tier', which changes the price .*; leave it out"),
         (HAIKU, {"speed": "fast"}, "has 'speed', which changes the price"),
         (
+            HAIKU,
+            {"anthropic_beta": ["context-1m-2025-08-07"]},
+            "have the beta context-1m, with a price .* leave it",
+        ),
+        (
             NOVA_2,
             {"inferenceConfig": {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "high"}}},
             "takes no max_tokens where maxReasoningEffort is high; write low or medium",
