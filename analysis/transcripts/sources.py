@@ -23,6 +23,8 @@ KINDS = {
     ".txt": "text",
     ".zip": "zip",
 }
+CHECK_FILE = "check that the file is still there, and its permissions"
+GET_AGAIN = "write or download it again: it may be half of the file"
 COMPARED = 1000  # columns, for one that is like a misspelt one
 
 
@@ -69,8 +71,10 @@ def read_bytes(source: Source) -> bytes:
         if not source.name.lower().endswith(".gz"):
             return content
         return gunzip(content, source.unpacking.open(source.label, len(content)))
-    except (OSError, EOFError, zlib.error) as error:
-        raise CallsError(source.label, f"cannot be read ({error})") from error
+    except OSError as error:
+        raise CallsError(source.label, f"cannot be read ({error})", CHECK_FILE) from error
+    except (EOFError, zlib.error) as error:
+        raise CallsError(source.label, f"cannot be read ({error})", GET_AGAIN) from error
 
 
 def decode(label: str, content: bytes) -> str:

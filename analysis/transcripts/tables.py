@@ -14,7 +14,16 @@ import polars as pl
 
 from analysis.errors import CallsError
 from analysis.surrogates import CURE, has_escaped_surrogates
-from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes, show_first, suggest_columns
+from analysis.transcripts.sources import (
+    CHECK_FILE,
+    GET_AGAIN,
+    ColumnNames,
+    Source,
+    decode,
+    read_bytes,
+    show_first,
+    suggest_columns,
+)
 from analysis.transcripts.turns import join_turns
 from analysis.transcripts.unpacking import check_ratio
 
@@ -57,7 +66,8 @@ def read_parquet(source: Source, _: ColumnNames) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         # polars panics, which is no Exception, over some damages that it does not look for.
         reason = f"cannot be read as Parquet ({str(error).splitlines()[0] if str(error) else 'damaged'})"
-        raise CallsError(source.label, reason, "write or download it again: it may be half of the file") from error
+        cure = CHECK_FILE if isinstance(error, PermissionError | FileNotFoundError) else GET_AGAIN
+        raise CallsError(source.label, reason, cure) from error
 
 
 def check_rows(source: Source) -> None:

@@ -13,7 +13,7 @@ import polars as pl
 from analysis.errors import CallsError
 from analysis.transcripts.documents import parse_documents
 from analysis.transcripts.listing import choose
-from analysis.transcripts.sources import ColumnNames, Source, find_kind_of_file
+from analysis.transcripts.sources import CHECK_FILE, GET_AGAIN, ColumnNames, Source, find_kind_of_file
 from analysis.transcripts.texts import parse_texts
 from analysis.transcripts.unpacking import PackedFile, gunzip
 
@@ -48,7 +48,8 @@ def list_members(source: Source) -> list[zipfile.ZipInfo]:
         with zipfile.ZipFile(source.path) as archive:
             infos = archive.infolist()
     except ZIP_ERRORS as error:
-        raise CallsError(source.label, f"cannot be read as a zip ({error})") from error
+        cure = CHECK_FILE if isinstance(error, PermissionError | FileNotFoundError) else GET_AGAIN
+        raise CallsError(source.label, f"cannot be read as a zip ({error})", cure) from error
     for info in infos:
         check_member(source, info)
     files = [info for info in infos if not info.is_dir()]
@@ -85,4 +86,4 @@ def read_member(label: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, pac
         packed.add(len(content))
         return gunzip(content, packed) if info.filename.lower().endswith(".gz") else content
     except ZIP_ERRORS as error:
-        raise CallsError(label, f"cannot be read ({error})") from error
+        raise CallsError(label, f"cannot be read ({error})", GET_AGAIN) from error

@@ -9,6 +9,8 @@ import pytest
 
 from analysis.errors import CallsError
 from analysis.transcripts import read_calls
+from analysis.transcripts.reading import READERS
+from analysis.transcripts.sources import ColumnNames, Source, find_kind_of_file
 
 needs_rights = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 
@@ -201,3 +203,10 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
 def test_hidden_files_of_a_zip_are_named(tmp_path, capsys):
     assert list_ids(write_zip(tmp_path / "c.zip", ["a.txt", "_b.txt", "__MACOSX/a.txt"])) == ["a"]
     assert "c.zip: 1 file is passed over: 1 with a name that begins with '.' or '_' (_b.txt)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["c.parquet", "c.csv", "c.csv.gz", "c.jsonl", "c.json", "c.txt", "c.zip"])
+def test_a_file_that_is_gone_before_it_is_read_is_an_error_with_a_cure(tmp_path, name):
+    source = Source(name, name, tmp_path / name)
+    with pytest.raises(CallsError, match=rf"^{name}: cannot be read.*; check that the file is still there"):
+        READERS[find_kind_of_file(name)]([source], ColumnNames())
