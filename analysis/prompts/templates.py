@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from analysis.prompts.bounds import TemplateLimitError, check_size
+
 if TYPE_CHECKING:
     import jinja2
     from jinja2 import nodes
@@ -42,7 +44,7 @@ def render_text(template: str, values: Mapping[str, Any]) -> str:
     TemplateError
         The template fails on these values, or would not end.
     """
-    from analysis.prompts.sandbox import WORK, Work, check_size
+    from analysis.prompts.sandbox import WORK, Work
 
     compiled = compile_text(template)
     pieces, chars = [], 0
@@ -71,8 +73,6 @@ def describe_failure(compiled: jinja2.Template, template: str, error: Exception)
 
 def describe_error(template: str, error: Exception) -> str:
     """Return the text of an error as far as it holds no value of the call."""
-    from analysis.prompts.sandbox import TemplateLimitError
-
     kind, text = type(error).__name__, str(error)
     named = NAMED.fullmatch(text)
     if isinstance(error, TemplateLimitError) or (named and is_word_of(named[named.lastindex or 1], template)):
