@@ -28,7 +28,7 @@ RANGE_BYTES = 16 * 2**20
 BLOCK_BYTES = 2**20
 FILES_TOGETHER = 1_000
 MOST_READS = 10
-NAME_BYTES = 240  # of the 255 that most file systems take: a name is longer while its file is written
+NAME_BYTES = 220  # of the 255 that most file systems take: a name is longer while its file is written
 
 Ranges = list[Future[str]]
 

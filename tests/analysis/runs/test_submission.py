@@ -188,7 +188,7 @@ def test_a_stopped_run_keeps_what_was_finished(run, set_up_emulator):
     assert collect(run).select("prepared", "answered", "missing").row(0) == (100, 0, 100)
 
 
-@pytest.mark.parametrize("given", [{}, {"bucket": "b"}, {"role_arn": "r"}])
+@pytest.mark.parametrize("given", [{}, {"bucket": "calls"}, {"role_arn": "r"}])
 def test_off_the_emulator_bucket_and_role_are_needed(run, given):
     with pytest.raises(JobError, match="demo: no bucket or no role_arn; give both"):
         submit(run, profile="production", **given)
@@ -235,7 +235,7 @@ def test_what_was_never_sent_cannot_be_stopped(run):
 
 def test_off_the_emulator_the_plan_has_to_be_confirmed(run):
     with pytest.raises(BudgetError, match="not confirmed"):
-        submit(run, profile="production", bucket="b", role_arn="r", ask=lambda question: "n")
+        submit(run, profile="production", bucket="calls", role_arn="r", ask=lambda question: "n")
     assert not run.ledger.file.exists()
 
 
@@ -273,7 +273,7 @@ def test_a_run_that_was_sent_costs_nothing_more(run, emulator):
 def test_a_run_that_was_sent_is_not_sent_to_another_account(run, emulator):
     submit(run)
     with pytest.raises(RunError, match=r"has been sent with profile 'emulator', not 'production'; .*another name"):
-        submit(run, profile="production", bucket="b", role_arn="r", ask=lambda question: "y")
+        submit(run, profile="production", bucket="calls", role_arn="r", ask=lambda question: "y")
 
 
 def test_a_submitted_run_is_not_invoked_too(run, emulator):
@@ -294,7 +294,7 @@ def test_a_run_that_is_invoked_during_the_question_is_not_submitted_too(run, emu
         return "yes"
 
     with pytest.raises(RunError, match="has been sent with invocation 'on_demand', not 'batch'"):
-        submit(run, profile="production", bucket="b", role_arn="r", ask=answer_meanwhile)
+        submit(run, profile="production", bucket="calls", role_arn="r", ask=answer_meanwhile)
 
 
 def test_on_demand_the_budget_is_checked_against_on_demand_prices(run):
