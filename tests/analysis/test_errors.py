@@ -34,9 +34,12 @@ def test_the_place_of_an_error_is_text(tmp_path):
 
 
 def test_the_tree_in_the_docstring_is_the_tree_of_the_classes():
-    drawn = re.findall(r"[├└]── (\w+)", errors.__doc__)
-    assert ["AnalysisError", *drawn] == [kind.__name__ for kind in CLASSES]
-    assert {kind.__bases__[0] for kind in CLASSES} == {AnalysisError, Exception}
+    drawn, parents = {"AnalysisError": "Exception"}, ["AnalysisError"]
+    for bars, name in re.findall(r"(?m)^((?:│   )*)[├└]── (\w+)", errors.__doc__):
+        level = len(bars) // 4
+        drawn[name] = parents[level]
+        parents[level + 1 :] = [name]
+    assert [*drawn.items()] == [(kind.__name__, kind.__bases__[0].__name__) for kind in CLASSES]
 
 
 @pytest.fixture
