@@ -56,7 +56,7 @@ class CallValues:
     clusters: NDArray[np.int64] | None = None
     cluster: str | None = None
 
-    def of(self, metric: str, variant: str) -> NDArray[np.float64]:
+    def select(self, metric: str, variant: str) -> NDArray[np.float64]:
         """Return the values of a metric that a variant has, call by call."""
         found: NDArray[np.float64] = self.values[metric][self.variants.index(variant)]
         return found

@@ -10,7 +10,7 @@ from narwhals.typing import IntoDataFrameT
 from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, read_columns
 from analysis.comparison.call_values import read_call_values
 from analysis.comparison.metric import Metric, find_metric
-from analysis.comparison.notices import list_doubts, warn
+from analysis.comparison.notices import find_notices, warn
 from analysis.comparison.rows import make_frame
 from analysis.comparison.variants import check_confidence, compare_values, find_gate
 from analysis.comparison.verdicts import BETTER, WORSE
@@ -80,12 +80,12 @@ def drop_losers(
     found, frame = find_metric(metric), read_columns(measured, (), of="measured")
     gate = find_gate([found], frame.columns)
     values = read_call_values(measured, [each.name for each in (*gate, found)], cluster=cluster)
-    warn(list_doubts(measured, metric, values))
+    warn(find_notices(measured, metric, values))
     rows = compare_values(values, gate, [found], None, (1 - confidence) / looks)
     beaten = collect_beaten([row for row in rows if row["metric"] == found.name])
     dropped = [
         {"metric": found.name, "variant": variant, "look": look, "looks": looks}
-        | summarize(values.of(found.name, variant))
+        | summarize(values.select(found.name, variant))
         | {"beaten_by": ", ".join(sorted(beaten.get(variant, ()))) or None, "is_dropped": variant in beaten}
         for variant in values.variants
     ]

@@ -50,7 +50,7 @@ def list_flips(measured: IntoDataFrameT, metric: str, variants: tuple[str, str])
     if metric not in values.shares:
         raise ColumnError("measured", f"column {metric!r} is not Boolean", "a flip is a call that has it or has not")
     variant, baseline = check_variants(variants, values.variants)
-    ours, theirs = (values.of(metric, name) - HALF for name in (variant, baseline))
+    ours, theirs = (values.select(metric, name) - HALF for name in (variant, baseline))
     # Where one is missing or half, the product is not below 0.
     flipped = values.calls.to_frame().with_columns(gained=pl.Series(ours > theirs)).filter(pl.Series(ours * theirs < 0))
     named = flipped.with_columns(

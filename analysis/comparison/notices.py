@@ -29,23 +29,23 @@ def warn(sentences: Sequence[str]) -> None:
         warnings.warn(sentence, ComparisonNotice, stacklevel=3)
 
 
-def list_doubts(
+def find_notices(
     measured: IntoDataFrame, metrics: str | Metric | Sequence[str | Metric], values: CallValues
 ) -> list[str]:
     """List what may make a comparison of these answers mean something else than it seems; empty where nothing does."""
     frame = read_columns(measured, (), of="measured")
     return [
-        *doubt_directions(metrics),
-        *doubt_costs(metrics, frame.columns),
-        *doubt_clusters(frame, values),
-        *doubt_rows(values),
-        *doubt_answers(frame),
-        *doubt_truncation(frame, metrics),
-        *doubt_picking(frame),
+        *notice_directions(metrics),
+        *notice_costs(metrics, frame.columns),
+        *notice_clusters(frame, values),
+        *notice_rows(values),
+        *notice_answers(frame),
+        *notice_truncation(frame, metrics),
+        *notice_picking(frame),
     ]
 
 
-def doubt_directions(metrics: str | Metric | Sequence[str | Metric]) -> Iterator[str]:
+def notice_directions(metrics: str | Metric | Sequence[str | Metric]) -> Iterator[str]:
     """Yield a sentence for the metrics whose direction nobody gave."""
     unknown = [str(metric) for metric in list_metrics(metrics) if not is_declared(metric)]
     if unknown:
@@ -53,13 +53,13 @@ def doubt_directions(metrics: str | Metric | Sequence[str | Metric]) -> Iterator
         yield f"Higher is taken to be better of {names}: say so by Metric(name, better='higher') or 'lower'."
 
 
-def doubt_costs(metrics: str | Metric | Sequence[str | Metric], columns: Sequence[str]) -> Iterator[str]:
+def notice_costs(metrics: str | Metric | Sequence[str | Metric], columns: Sequence[str]) -> Iterator[str]:
     """Yield a sentence where what the run paid is compared, not what answers are worth."""
     if "cost_usd" in [find_metric(metric).name for metric in list_metrics(metrics)] and "price_usd" in columns:
         yield "cost_usd is what this run paid, 0 for answers taken from another: compare price_usd."
 
 
-def doubt_clusters(frame: nw.DataFrame[IntoDataFrame], values: CallValues) -> Iterator[str]:
+def notice_clusters(frame: nw.DataFrame[IntoDataFrame], values: CallValues) -> Iterator[str]:
     """Yield a sentence for each column that looks like a cluster and is not used, and for calls in no cluster."""
     if values.cluster is not None:
         if lost := int(frame[values.cluster].is_null().sum()):
@@ -76,7 +76,7 @@ def doubt_clusters(frame: nw.DataFrame[IntoDataFrame], values: CallValues) -> It
             )
 
 
-def doubt_rows(values: CallValues) -> Iterator[str]:
+def notice_rows(values: CallValues) -> Iterator[str]:
     """Yield a sentence where variants have no row of some calls, which may be those that they failed on."""
     all_calls = len(values.calls)
     lost = [
@@ -91,7 +91,7 @@ def doubt_rows(values: CallValues) -> Iterator[str]:
         )
 
 
-def doubt_answers(frame: nw.DataFrame[IntoDataFrame]) -> Iterator[str]:
+def notice_answers(frame: nw.DataFrame[IntoDataFrame]) -> Iterator[str]:
     """Yield a sentence where answers have not come back: what comes first is no random sample."""
     if missing := count_equal(frame, "error_kind", "missing"):
         are = "is" if missing == 1 else "are"
@@ -101,7 +101,7 @@ def doubt_answers(frame: nw.DataFrame[IntoDataFrame]) -> Iterator[str]:
         )
 
 
-def doubt_truncation(
+def notice_truncation(
     frame: nw.DataFrame[IntoDataFrame], metrics: str | Metric | Sequence[str | Metric]
 ) -> Iterator[str]:
     """Yield a sentence where answers were cut off and that is not compared itself."""
@@ -119,7 +119,7 @@ def doubt_truncation(
         )
 
 
-def doubt_picking(frame: nw.DataFrame[IntoDataFrame]) -> Iterator[str]:
+def notice_picking(frame: nw.DataFrame[IntoDataFrame]) -> Iterator[str]:
     """Yield a sentence where calls were picked because variants disagree on them."""
     if picked := count_equal(frame, "picked", "disagreement"):
         were = "was" if picked == 1 else "were"

@@ -49,7 +49,7 @@ def compare_pair(values: CallValues, metric: Metric, variant: str, baseline: str
     """Compare two variants by one metric, on the calls that both have."""
     import numpy as np
 
-    ours, theirs = (values.of(metric.name, name) for name in (variant, baseline))
+    ours, theirs = (values.select(metric.name, name) for name in (variant, baseline))
     has_ours, has_theirs = ~np.isnan(ours), ~np.isnan(theirs)
     both = has_ours & has_theirs
     clusters = None if values.clusters is None else values.clusters[both]

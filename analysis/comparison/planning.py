@@ -106,7 +106,7 @@ def plan_pair(
     """Plan the calls for one pair of variants."""
     import numpy as np
 
-    ours, theirs = (values.of(name, variant) for variant in pair)
+    ours, theirs = (values.select(name, variant) for variant in pair)
     both = ~np.isnan(ours - theirs)
     differences = (ours - theirs)[both]
     is_share = name in values.shares and name not in values.sampled

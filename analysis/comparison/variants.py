@@ -11,7 +11,7 @@ from narwhals.typing import IntoDataFrameT
 from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, read_columns
 from analysis.comparison.call_values import CallValues, read_call_values, tells_answers
 from analysis.comparison.metric import ANSWERED, Metric, find_metrics
-from analysis.comparison.notices import list_doubts, warn
+from analysis.comparison.notices import find_notices, warn
 from analysis.comparison.pairs import Pair, compare_pair, list_pairs
 from analysis.comparison.rows import make_frame
 from analysis.comparison.verdicts import adjust_p, find_verdict, hold_back
@@ -126,7 +126,7 @@ def compare_variants(
     given = find_metrics(metrics, margins)
     gate = find_gate(given, frame.columns, margins)
     values = read_call_values(measured, [metric.name for metric in (*gate, *given)], cluster=cluster)
-    warn(list_doubts(measured, metrics, values))
+    warn(find_notices(measured, metrics, values))
     alpha = round(1 - confidence, 12)  # 1 - 0.95 is not 0.05 in binary
     return make_frame(compare_values(values, gate, given, baseline, alpha), COMPARISONS, like=frame)
 
