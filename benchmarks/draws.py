@@ -62,8 +62,8 @@ def draw_clustered_scores(random, clusters, alike):
     return np.stack([common + differences, common])
 
 
-def draw_clustered_shares(random, clusters, share, alike):
-    """Draw Boolean values of one share whose chance differs from cluster to cluster (beta-binomial)."""
-    size = (1 - alike) / alike
-    chances = random.beta(share * size, (1 - share) * size, (2, clusters.max() + 1))
+def draw_clustered_shares(random, clusters, share, alike, gain=0.0):
+    """Draw Boolean values whose chance differs from cluster to cluster (beta-binomial); the first's mean is higher."""
+    size, means = (1 - alike) / alike, np.array([[share + gain], [share]])
+    chances = random.beta(means * size, (1 - means) * size, (2, clusters.max() + 1))
     return (random.random((2, len(clusters))) < chances[:, clusters]).astype(float)
