@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 POWER = 0.8
 MOST_EXPONENT = 700
+NOISE = 1e-12
 
 
 def estimate_mean(
@@ -27,11 +28,12 @@ def estimate_mean(
     The ratio has the interval of its logarithm by the delta method, whose error is that of the mean of
     value / mean(values) - baseline / mean(baseline). It is not known where a value is negative or a mean is 0.
     """
-    differences = values - baseline
+    means = float(values.mean()), float(baseline.mean())
+    differences, noise = values - baseline, find_noise(*means)
     difference = float(differences.mean())
     error, freedom = find_error(differences, clusters)
+    difference, error = (0.0 if abs(number) <= noise else number for number in (difference, error))
     half = find_quantile(freedom, 1 - alpha / 2) * error
-    means = float(values.mean()), float(baseline.mean())
     has_ratio = min(means) > 0 and values.min() >= 0 and baseline.min() >= 0
     ratios = find_ratio(values, baseline, clusters, alpha) if has_ratio else (nan, nan, nan)
     p = find_p(difference, error, freedom)
@@ -51,6 +53,11 @@ def find_ratio(
     # With a handful of clusters the quantile may be so large that exp would overflow.
     high = inf if middle + half > MOST_EXPONENT else exp(middle + half)
     return mean / baseline_mean, exp(middle - half), high
+
+
+def find_noise(mean: float, baseline_mean: float) -> float:
+    """Find below which size a difference of two values is no difference: sums in another order differ as much."""
+    return NOISE * max(abs(mean), abs(baseline_mean))
 
 
 def find_quantile(freedom: float, probability: float) -> float:

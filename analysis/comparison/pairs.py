@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.comparison.call_values import CallValues
 from analysis.comparison.clusters import FEW_CLUSTERS, count_clusters
 from analysis.comparison.estimate import Estimate
-from analysis.comparison.means import estimate_mean
+from analysis.comparison.means import estimate_mean, find_noise
 from analysis.comparison.metric import Metric
 from analysis.comparison.shares import estimate_share
 from analysis.errors import AnalysisError
@@ -55,6 +55,8 @@ def compare_pair(values: CallValues, metric: Metric, variant: str, baseline: str
     clusters = None if values.clusters is None else values.clusters[both]
     ours, theirs = ours[both], theirs[both]
     calls, groups = len(ours), None if clusters is None else count_clusters(clusters)
+    means = (float(ours.mean()), float(theirs.mean())) if calls else (nan, nan)
+    gains, noise = metric.sign * (ours - theirs), find_noise(*means)
     counts = {
         "metric": metric.name,
         "variant": variant,
@@ -62,10 +64,10 @@ def compare_pair(values: CallValues, metric: Metric, variant: str, baseline: str
         "calls": calls,
         "unpaired_calls": int((has_ours ^ has_theirs).sum()),
         "clusters": groups,
-        "value": float(ours.mean()) if calls else nan,
-        "baseline_value": float(theirs.mean()) if calls else nan,
-        "better_calls": int((ours > theirs if metric.sign > 0 else ours < theirs).sum()),
-        "worse_calls": int((ours < theirs if metric.sign > 0 else ours > theirs).sum()),
+        "value": means[0],
+        "baseline_value": means[1],
+        "better_calls": int((gains > noise).sum()),
+        "worse_calls": int((gains < -noise).sum()),
         "few_calls": calls < metric.enough_calls or (groups is not None and groups < FEW_CLUSTERS),
     }
     kind = "share" if metric.name in values.shares else "mean"

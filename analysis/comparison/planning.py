@@ -10,7 +10,7 @@ from narwhals.typing import IntoDataFrameT
 from analysis.columns import FRACTION, TEXT, WHOLE, read_columns
 from analysis.comparison.call_values import CallValues, read_call_values
 from analysis.comparison.clusters import find_design_effect
-from analysis.comparison.means import find_quantile, find_spread
+from analysis.comparison.means import find_noise, find_quantile, find_spread
 from analysis.comparison.metric import Metric, find_metric, is_cost
 from analysis.comparison.pairs import list_pairs
 from analysis.comparison.rows import make_frame
@@ -109,6 +109,8 @@ def plan_pair(
     ours, theirs = (values.select(name, variant) for variant in pair)
     both = ~np.isnan(ours - theirs)
     differences = (ours - theirs)[both]
+    if len(differences):
+        differences[np.abs(differences) <= find_noise(ours[both].mean(), theirs[both].mean())] = 0
     is_share = name in values.shares and name not in values.sampled
     if is_share and difference >= 1:
         raise AnalysisError("difference", f"{difference} of a share is not below 1", "0.02 is 2 points")

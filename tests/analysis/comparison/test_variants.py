@@ -156,6 +156,15 @@ def test_several_samples_of_a_call_are_one_unit(measure):
     assert_frame_equal(compared, compare_variants(once, SCORE))
 
 
+def test_samples_in_another_order_are_equal():
+    # .1 + .2 + .3 is not .3 + .2 + .1 in binary.
+    draws = [("a", 1, 0.1), ("a", 2, 0.2), ("a", 3, 0.3), ("b", 1, 0.3), ("b", 2, 0.2), ("b", 3, 0.1)]
+    rows = [(f"c{call}", *draw) for call in range(50) for draw in draws]
+    some = pl.DataFrame(rows, ["call_id", "variant", "sample", "score"], orient="row")
+    names = ("difference", "low", "high", "p", "better_calls", "worse_calls", "verdict")
+    assert rows_of(compare_variants(some, SCORE), *names) == [(0, 0, 0, 1, 0, 0, "undecided")]
+
+
 def test_a_missing_sample_is_left_out_of_the_mean_of_its_call():
     rows = [("c1", "a", 1, 4.0), ("c1", "a", 2, None), ("c1", "b", 1, 1.0), ("c1", "b", 2, 3.0)]
     some = pl.DataFrame(rows, ["call_id", "variant", "sample", "score"], orient="row")
