@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from typing import NamedTuple
 
 import polars as pl
@@ -23,6 +23,8 @@ WORDS = re.compile(r"[^\W\d_]{3,}")
 INSIDE_WORD = re.compile(r"\w\w")
 SPELLED = re.compile(r"\b\w\b(?:[ ,.-]{1,2}\w\b){2,}")
 LEAST_LETTERS = 3
+MOST_WORDS = 50_000  # of a call, the longest of which have half as many
+MOST_RUNS = 100_000  # kept at a time
 LIKENESS = 82  # of 100, by rapidfuzz: Jon and John, Smith and Smyth
 LEAST_LIKENESS = 60  # of what is shown as nearest
 VOCABULARY_BYTES = 4_000_000  # of answers and of transcripts; a usual word stands in so much text
@@ -44,13 +46,15 @@ class Vocabulary(NamedTuple):
 
 
 class NamesOfRuns(dict[str, list[str]]):
-    """The names in each run of capitalized words; each distinct run is read once."""
+    """The names in each run of capitalized words, read as `Readings` are."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.vocabulary = vocabulary
 
     def __missing__(self, run: str) -> list[str]:
+        if len(self) >= MOST_RUNS:
+            self.clear()
         names = self[run] = list_names(run, self.vocabulary)
         return names
 
@@ -119,15 +123,25 @@ class CallNames:
 
     def __init__(self, transcript: str) -> None:
         self.transcript, self.text = transcript, transcript.lower()
+        self.known: dict[str, bool] = {}
 
     @cached_property
     def words(self) -> dict[str, str]:
         """The words of the call, small and as they are written there."""
-        return {word.lower(): word for word in WORDS.findall(self.transcript)}
+        return dict(islice(((word.lower(), word) for word in WORDS.findall(self.transcript)), MOST_WORDS))
+
+    @cached_property
+    def spelled(self) -> str:
+        """All names that are spelled letter by letter, as words."""
+        return " ".join("".join(filter(str.isalnum, letters)) for letters in SPELLED.findall(self.text))
 
     def has(self, name: str) -> bool:
-        """Return whether a word of the call begins like a name, or is spelled much like it."""
-        return self.has_word(name.lower()) or self.find_alike(name, LIKENESS) is not None or self.has_spelled(name)
+        """Return whether a word of the call begins like a name or is spelled much like it, or its letters are."""
+        if name not in self.known:
+            small = name.lower()
+            alike = self.has_word(small) or small in self.spelled or self.find_alike(name, LIKENESS)
+            self.known[name] = bool(alike)
+        return self.known[name]
 
     def has_word(self, word: str) -> bool:
         """Return whether a word of the call begins with these letters."""
@@ -135,10 +149,6 @@ class CallNames:
         while place > 0 and self.text[place - 1].isalpha():
             place = self.text.find(word, place + 1)
         return place >= 0
-
-    def has_spelled(self, name: str) -> bool:
-        """Return whether the letters of a name are spelled one by one."""
-        return any(name.lower() in "".join(filter(str.isalnum, letters)) for letters in SPELLED.findall(self.text))
 
     def find_alike(self, name: str, likeness: float) -> str | None:
         """Find the word that is spelled most like a name; None where none is as like as asked."""

@@ -11,12 +11,15 @@ from analysis.metrics.claims.readings import Reading, read_mention
 from analysis.metrics.claims.vocabulary import ONES
 
 LEAST_STREAM = 5  # digits; fewer would be found by chance in the row of all digits of a call
+LONGEST_STREAM = 100_000  # characters in which codes are looked for, and
+MOST_VALUES = 1_000  # of one unit among which the nearest is looked for: bounds for texts that are not calls
+MOST_READINGS = 100_000  # kept at a time
 NOT_ALNUM = re.compile(r"[\W_]+")
-DIGIT_WORDS = {word: str(digit) for digit, word in enumerate(["zero", *ONES])}
-DIGIT_WORDS["oh"] = "0"
+DIGIT_WORDS = {word: str(digit) for digit, word in enumerate(["zero", *ONES])} | {"oh": "0"}
 DIGIT_WORD = re.compile(rf"\b(?:{'|'.join(DIGIT_WORDS)})\b")
 SAME_UNIT, NO_UNIT = 80, 30  # of 100 that values are more alike where the units do not differ
-ALIKE = dict.fromkeys(("amount", "number", "percent"), frozenset({"amount", "number", "percent", "code"}))
+NUMERIC = "number"  # stands for all kinds that are compared as numbers
+NUMERIC_KINDS = frozenset({"amount", "number", "percent"})
 
 
 def squeeze(text: str) -> str:
@@ -25,22 +28,19 @@ def squeeze(text: str) -> str:
     return NOT_ALNUM.sub("", digits).upper()
 
 
-def is_spelled_code(reading: Reading) -> bool:
-    """Return whether a code has letters, so that no number is like it."""
-    return reading.kind == "code" and not reading.value.isdigit()
-
-
-def compare_units(one: Reading, other: Reading) -> int:
+def compare_units(one: str, other: str) -> int:
     """Return by how much two values are more alike for their units."""
-    if one.unit and other.unit:
-        return SAME_UNIT if one.unit == other.unit else 0
+    if one and other:
+        return SAME_UNIT if one == other else 0
     return NO_UNIT
 
 
 class Readings(dict[str, Reading]):
-    """The reading of each mention; each distinct one is read once."""
+    """The reading of each mention; each distinct one is read once, or again after a hundred thousand others."""
 
     def __missing__(self, mention: str) -> Reading:
+        if len(self) >= MOST_READINGS:
+            self.clear()
         reading = self[mention] = read_mention(mention)
         return reading
 
@@ -56,17 +56,36 @@ class CallValues:
     @cached_property
     def digits(self) -> str:
         """All digits in order, since a number may be said in parts."""
-        return "".join(reading.digits for reading in self.said)
+        return "".join(reading.digits for reading in self.said)[:LONGEST_STREAM]
 
     @cached_property
     def numbers(self) -> str:
         """The digits of each mention, apart: four of them may be the end of a longer number."""
-        return "|".join(reading.digits for reading in self.said)
+        return "|".join(reading.digits for reading in self.said)[:LONGEST_STREAM]
 
     @cached_property
     def squeezed(self) -> str:
         """Letters and digits alone, for codes that were spelled."""
-        return squeeze(self.transcript)
+        return squeeze(self.transcript)[:LONGEST_STREAM]
+
+    @cached_property
+    def small(self) -> str:
+        """The call in small letters."""
+        return lower(self.transcript)
+
+    @cached_property
+    def values(self) -> dict[tuple[str, str], dict[str, str]]:
+        """What may be the nearest: by kind and unit, the mention of each value."""
+        values: dict[tuple[str, str], dict[str, str]] = {}
+        for said, mention in zip(self.said, self.mentions, strict=True):
+            kinds = {NUMERIC} if said.kind in NUMERIC_KINDS else {said.kind}
+            if said.kind == "code" and said.value.isdigit():
+                kinds.add(NUMERIC)
+            for kind in kinds if said.options else ():
+                group = values.setdefault((kind, said.unit), {})
+                if len(group) < MOST_VALUES:
+                    group.setdefault(said.value, mention)
+        return values
 
     def supports(self, reading: Reading) -> bool:
         """Return whether the call says what a mention says."""
@@ -83,17 +102,20 @@ class CallValues:
 
     def find_nearest(self, reading: Reading) -> str | None:
         """Find what the call says of the same kind whose value is spelled most alike; None where it has nothing."""
-        from rapidfuzz import fuzz
+        from rapidfuzz import fuzz, process
 
-        kinds = ALIKE.get(reading.kind, {reading.kind})
-        alike = [
-            (fuzz.ratio(reading.value, said.value) + compare_units(said, reading), -number)
-            for number, said in enumerate(self.said)
-            if said.options and said.kind in kinds and (reading.kind == "code" or not is_spelled_code(said))
-        ]
-        return self.spell(self.mentions[-max(alike)[1]]) if alike else None
+        wanted = NUMERIC if reading.kind in NUMERIC_KINDS else reading.kind
+        best, nearest = -1.0, None
+        for (kind, unit), mentions in self.values.items():
+            if kind != wanted:
+                continue
+            value, likeness, _ = process.extractOne(reading.value, mentions.keys(), scorer=fuzz.ratio)
+            likeness += compare_units(unit, reading.unit)
+            if likeness > best:
+                best, nearest = likeness, mentions[value]
+        return nearest and self.spell(nearest)
 
     def spell(self, mention: str) -> str:
         """Return a mention with the capitals that it has in the call."""
-        place = lower(self.transcript).find(mention)
+        place = self.small.find(mention)
         return self.transcript[place : place + len(mention)] if place >= 0 else mention

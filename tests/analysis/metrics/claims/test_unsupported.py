@@ -141,6 +141,11 @@ def test_hostile_texts_are_read(text):
     find("12 and $7, on June 5.", call=text)
 
 
+def test_a_mention_is_not_placed_within_a_word():
+    found = find_unsupported_claims(answers("Of xeleven and mcBerta, eleven met Berta.", call="Agent: Hello."))
+    assert found.select("mention", "begin", "end").rows() == [("eleven", 24, 30), ("Berta", 35, 40)]
+
+
 def test_a_lone_surrogate_keeps_the_places_of_what_follows():
     frame = answers("x").to_pandas()
     frame["text"] = pd.Series(["\ud800 paid $8."], dtype=object)
