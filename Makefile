@@ -47,6 +47,7 @@ bench: $(STAMP)
 	@$(BIN)/python benchmarks/million.py
 	@$(BIN)/python benchmarks/many_jobs.py
 	@$(BIN)/python benchmarks/calibration.py
+	@$(BIN)/python benchmarks/claims.py
 
 # The tour is committed as it ran, in a fresh folder and on a fresh emulator; a bar would show how long that took.
 tour: $(STAMP)

@@ -70,7 +70,9 @@ def inject(answers, claims):
     rng = random.Random(SEED)
     texts = dict(answers.select("call_id", "text").rows())
     rows = []
-    chosen = claims.sample(fraction=1, shuffle=True, seed=SEED).unique(["call_id", "kind"], keep="first")
+    chosen = claims.sample(fraction=1, shuffle=True, seed=SEED).unique(
+        ["call_id", "kind"], keep="first", maintain_order=True
+    )
     for number, (call_id, kind, mention, begin, end) in enumerate(
         chosen.sort("call_id", "kind").select("call_id", "kind", "mention", "begin", "end").iter_rows()
     ):
