@@ -10,7 +10,7 @@ import analysis
 
 HEAVY = (
     *("boto3", "botocore.session", "filelock", "IPython", "ipywidgets", "jinja2", "matplotlib"),
-    *("pandas", "papermill", "pyarrow", "scipy", "tqdm"),
+    *("numpy", "pandas", "papermill", "pyarrow", "rapidfuzz", "scipy", "text_to_num", "tqdm"),
 )
 
 
