@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 import polars as pl
-from errors import make_error
 from measuring import describe_machine, table, tell
 from spelling import spell_out
+from wrong_claims import make_error
 
 from analysis import find_unsupported_claims, make_calls, measure_answers, measure_kept
 from analysis.metrics.claims.checks import AnswerCheck, number_calls

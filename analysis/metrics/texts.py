@@ -45,6 +45,13 @@ def make_column(frame: nw.DataFrame[Any], name: str, values: pl.Series | Sequenc
     return nw.maybe_set_index(column, index=nw.maybe_get_index(frame))
 
 
+def refuse_columns(frame: nw.DataFrame[Any], names: Collection[str]) -> None:
+    """Raise a ColumnError where a frame has columns that would be added."""
+    clashes = [name for name in frame.columns if name in names]
+    if clashes:
+        raise ColumnError("answers", f"has {', '.join(clashes)} already", "drop these columns to measure the answers")
+
+
 def rename_clashes(frame: nw.DataFrame[IntoDataFrameT], names: Collection[str]) -> nw.DataFrame[IntoDataFrameT]:
     """Rename columns of calls that have the name of a measure to `<name>_call`, as `load_answers` does.
 
@@ -55,6 +62,5 @@ def rename_clashes(frame: nw.DataFrame[IntoDataFrameT], names: Collection[str]) 
     """
     clashes = [name for name in frame.columns if name in names]
     if len(clashes) == len(names):
-        reason = f"has {', '.join(clashes)} already"
-        raise ColumnError("answers", reason, "drop these columns to measure the answers again")
+        refuse_columns(frame, names)
     return frame.rename({name: f"{name}_call" for name in clashes})

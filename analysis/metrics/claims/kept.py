@@ -13,7 +13,7 @@ from analysis.metrics.claims.checks import number_calls
 from analysis.metrics.claims.mentions import list_mentions
 from analysis.metrics.claims.readings import Reading
 from analysis.metrics.claims.support import CallValues, Readings, squeeze
-from analysis.metrics.texts import add_columns, read_texts, rename_clashes
+from analysis.metrics.texts import add_columns, read_texts, refuse_columns
 
 KINDS = {"kept_amounts": "amount", "kept_dates": "date", "kept_codes": "code"}
 
@@ -38,18 +38,17 @@ def measure_kept(answers: IntoDataFrameT, columns: str | Sequence[str] = ()) -> 
           codes is kept when the answer has all of these, in digits or words; another when its words stand in the
           answer, whatever their case.
 
-        Missing without an answer or a transcript, and where the call has nothing of the kind. A column of the call with
-        one of these names is called `<name>_call`.
+        Missing without an answer or a transcript, and where the call has nothing of the kind.
 
     Raises
     ------
     ColumnError
-        `answers` lacks a column, or was measured before.
+        `answers` lacks a column, or has one of these already.
     """
     known = {f"kept_{name}_known": name for name in list_keys(columns)}
     frame = read_columns(answers, ["text", "transcript", *known.values()], of="answers")
     dtypes = dict.fromkeys([*KINDS, *known], FRACTION)
-    frame = rename_clashes(frame, dtypes)
+    refuse_columns(frame, dtypes)
     texts = read_texts(frame, "text", "transcript")
     measured = measure_said(texts)
     for name, column in known.items():

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from analysis.metrics.claims.calendar import read_date, read_month, read_time, read_weekday
 from analysis.metrics.claims.mentions import WORKDAYS, name_kind
 from analysis.metrics.claims.numerals import combine, divide_by_100, multiply, read_digits, read_words, simplify
-from analysis.metrics.claims.vocabulary import MONEY, SIGNS, UNIT_NAMES
+from analysis.metrics.claims.vocabulary import MONEY, SCALES, SHORT_SCALES, SIGNS, UNIT_NAMES
 
 Part = tuple[str, ...]  # one of these keys is enough
 Option = tuple[Part, ...]  # each of these parts is needed
@@ -30,10 +30,9 @@ QUANTITY = re.compile(
     re.DOTALL,
 )
 DIGITS = re.compile(
-    r"(?:us)?(?P<sign>[$€£]?)\s?(?P<number>[0-9][0-9.,]*)\s?(?P<scale>k|m|bn|thousand|million|billion|hundred|grand)?(?:st|nd|rd|th)?"
+    r"(?:us)?(?P<sign>[$€£]?)\s?(?P<number>[0-9][0-9.,]*)"
+    rf"\s?(?P<scale>{'|'.join([*SHORT_SCALES, *SCALES])})?(?:st|nd|rd|th)?"
 )
-
-
 DIGIT_RANGE = re.compile(r"(?P<low>[0-9][0-9.,]*) ?(?:[-\u2013]|to|or|bis|à) ?(?P<high>.+)")
 WORD_RANGE = re.compile(r"(?P<low>.+?) (?:to|or|bis|à) (?P<high>.+)")
 
@@ -87,7 +86,7 @@ def read_mention(mention: str) -> Reading:
 
 
 def read_date_mention(mention: str) -> Reading:
-    """Read a day of a month; what is none, such as 24/7, is two numbers."""
+    """Read a day of a month."""
     dates = read_date(mention)
     if not dates or mention == ALWAYS:
         return read_no_such("date", mention)
@@ -170,22 +169,27 @@ def read_quantity(mention: str) -> Reading:
     digits = DIGITS.fullmatch(number)
     if digits:
         unit = SIGNS.get(digits["sign"], unit)
-        values = read_digits(digits["number"].rstrip(".,"))
-        groups = [values[0]]
-        values = [multiply(values[0], digits["scale"]), *values] if digits["scale"] else values
-        written = digits["number"]
-    else:
-        groups = read_words(number)
-        values = [simplify(groups[0])] if len(groups) == 1 else list(combine(groups))
-        written = "".join(groups)
-    if not values:
-        values = groups[:1]
+    values, groups = list_values(digits["number"], digits["scale"]) if digits else list_word_values(number)
     if not values:
         return Reading("number")
+    written = digits["number"] if digits else "".join(groups)
     if quantity and quantity["cents"] and (cents := read_quantity(quantity["cents"]).value):
         values = [add_cents(value, cents) for value in values]
         groups = values[:1]
     return build_quantity(values, groups, unit, written)
+
+
+def list_values(digits: str, scale: str | None) -> tuple[list[str], list[str]]:
+    """List the values that digits can have, and the one group that they are: `1.5` and `k` are 1500 or 1.5."""
+    values = read_digits(digits.rstrip(".,"))
+    return ([multiply(values[0], scale), *values] if scale else values), values[:1]
+
+
+def list_word_values(words: str) -> tuple[list[str], list[str]]:
+    """List the values that number words can have together, and the groups of digits that they are."""
+    groups = read_words(words)
+    values = [simplify(groups[0])] if len(groups) == 1 else list(combine(groups))
+    return values or groups[:1], groups
 
 
 def build_quantity(values: Sequence[str], groups: Sequence[str], unit: str, written: str) -> Reading:

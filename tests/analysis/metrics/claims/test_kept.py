@@ -71,7 +71,7 @@ def test_an_answer_that_is_the_call_keeps_all_of_it():
 
 def test_measuring_twice_is_refused(kind):
     with pytest.raises(ColumnError, match="has kept_amounts, kept_dates, kept_codes already; drop these columns"):
-        measure_kept(measure_kept(kind.make(answers(("a", "b", [], "c")))))
+        measure_kept(measure_kept(kind.make(answers(("a", "b", [], "c")))), "city")
 
 
 def test_a_missing_column_is_named(kind):
