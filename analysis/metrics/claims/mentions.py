@@ -58,7 +58,9 @@ FIRST_WORDS = [*ONES, *TEENS, *TENS, *ORDINALS, *ORDINAL_TENS, "zero", "double",
 FURTHER_WORDS = [*FIRST_WORDS, "oh", "o", "point", "hundredth", "thousandth"]
 # "And" goes on with a number behind a hundred or a thousand alone: "two and five pm" are two.
 WITH_AND = f"{choose(SCALES)}(?: and {choose([*ONES, *TEENS, *TENS, *ORDINALS, *ORDINAL_TENS])}{BOUNDARY})?"
-ENGLISH = repeat_words(f"(?:{WITH_AND}|{choose(FIRST_WORDS)})", f"(?:{WITH_AND}|{choose(FURTHER_WORDS)})")
+FIRST_WORD = f"(?:{WITH_AND}|{choose(FIRST_WORDS)}|point {choose([*ONES, 'zero'])})"
+HALF = f"(?: and a half{BOUNDARY})"
+ENGLISH = f"{repeat_words(FIRST_WORD, f'(?:{WITH_AND}|{choose(FURTHER_WORDS)})')}{HALF}?"
 GERMAN_WORD = f"(?:{choose(GERMAN)}{choose([*GERMAN, 'und'])}*)"
 OTHERS = (
     repeat_words(GERMAN_WORD, GERMAN_WORD),
@@ -79,11 +81,11 @@ KINDS = {
     "date": (
         f"{BOUNDARY}[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}{BOUNDARY}",
         f"{BOUNDARY}[0-9]{{1,2}}[/.][0-9]{{1,2}}[/.](?:[0-9]{{4}}|[0-9]{{2}}){BOUNDARY}",
-        f"{BOUNDARY}[0-9]{{1,2}}/[0-9]{{1,2}}{BOUNDARY}",
+        f"{BOUNDARY}[0-9]{{1,2}}/(?:[0-9]{{1,2}}|[0-9]{{4}}){BOUNDARY}",
         f"{BOUNDARY}{DAY}(?: of| de)? {MONTH}{YEAR}?",
         rf"{BOUNDARY}[0-9]{{1,2}}\. {choose(GERMAN_MONTHS)}{BOUNDARY}{YEAR}?",
         rf"{BOUNDARY}{MONTH}\.? {DAY}{YEAR}?",
-        f"{BOUNDARY}{CARDINAL}(?: of)? {LONE_MONTH}{BOUNDARY}{YEAR}?",
+        f"{BOUNDARY}{CARDINAL} {LONE_MONTH}{BOUNDARY}{YEAR}?",
     ),
     "time": (
         f"{BOUNDARY}[0-9]{{1,2}}:[0-9]{{2}}(?::[0-9]{{2}})?{BOUNDARY}{HALF_DAY}?",
@@ -105,7 +107,7 @@ KINDS = {
         f"{BOUNDARY}{DIGITS} ?[-\u2013] ?{DIGITS}{UNIT}",
         f"{BOUNDARY}(?:{DIGITS}|{COMPOUND}) (?:to|or|bis|à) (?:{DIGITS}|{COMPOUND}){UNIT}",
     ),
-    "number": (f"{BOUNDARY}{DIGITS}(?:st|nd|rd|th|{SCALE})?(?:{UNIT}{CENTS}?|{BOUNDARY})",),
+    "number": (f"{BOUNDARY}{DIGITS}(?:st|nd|rd|th|{SCALE}|{HALF})?(?:{UNIT}{CENTS}?|{BOUNDARY})",),
     "code": (f"{BOUNDARY}(?:[a-z]{{1,12}}-?)?[0-9][a-z0-9_-]*",),
     "words": (f"{BOUNDARY}(?:{'|'.join([ENGLISH, *OTHERS])}){BOUNDARY}(?:{UNIT}{CENTS}?)?",),
     "day": (f"{BOUNDARY}(?:{choose(WEEKDAY_NUMBERS)}s?|{LONE_MONTH}){BOUNDARY}",),

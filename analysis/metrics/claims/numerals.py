@@ -62,6 +62,8 @@ def read_words(words: str) -> list[str]:
     """Read number words as groups of digits: `four fifty` is `4` and `50`, `twenty-first` is `21`."""
     from text_to_num import alpha2digit
 
+    if words.startswith("point "):
+        words = f"zero {words}"
     said = REPEATED.sub(lambda match: " ".join([match[2]] * (2 if match[1] == "double" else 3)), words)
     # With a comma text2num keeps "five hundred" and "five five" apart, which a phone number needs.
     said = SPELLED_HUNDRED.sub(r"\1,", OH.sub("zero", said))

@@ -22,6 +22,8 @@ Option = tuple[Part, ...]  # each of these parts is needed
 LEAST_COUNT = 10  # "two problems" counts what the call has, and the call need not say the number
 LEAST_CODE = 4  # characters
 LONGEST = 400  # characters of a mention that are read
+HALF = " and a half"
+MONTH_OF_YEAR = re.compile("([0-9]{1,2})/([0-9]{4})")
 ALWAYS = "24/7"  # says no date
 YEARS = range(1900, 2100)
 NAMES = "|".join(sorted([*UNIT_NAMES, "per cent"], key=len, reverse=True))
@@ -87,6 +89,8 @@ def read_mention(mention: str) -> Reading:
 
 def read_date_mention(mention: str) -> Reading:
     """Read a day of a month."""
+    if of_year := MONTH_OF_YEAR.fullmatch(mention):
+        return read_month_of_year(f"m{int(of_year[1])}", of_year[2])
     dates = read_date(mention)
     if not dates or mention == ALWAYS:
         return read_no_such("date", mention)
@@ -98,6 +102,11 @@ def read_date_mention(mention: str) -> Reading:
     if "/" in mention and len(numbers) == 2:
         options.append(tuple((simplify(number),) for number in numbers))  # 8/10 is a share as well
     return Reading("date", tuple(keys), tuple(options), "".join(numbers), options[0][0][0])
+
+
+def read_month_of_year(month: str, year: str) -> Reading:
+    """Read a month with its year: 06/2021."""
+    return Reading("date", (month, year, f"{year} "), (((month,), (year,)),), year, month)
 
 
 def read_time_mention(mention: str) -> Reading:
@@ -166,6 +175,8 @@ def read_quantity(mention: str) -> Reading:
     """Read a number in digits or words, with its unit where one follows."""
     quantity = QUANTITY.fullmatch(mention)
     number, unit = (quantity["number"], name_unit(quantity["unit"])) if quantity else (mention, "")
+    if number.endswith(HALF):
+        return read_half(number.removesuffix(HALF), unit)
     digits = DIGITS.fullmatch(number)
     if digits:
         unit = SIGNS.get(digits["sign"], unit)
@@ -177,6 +188,13 @@ def read_quantity(mention: str) -> Reading:
         values = [add_cents(value, cents) for value in values]
         groups = values[:1]
     return build_quantity(values, groups, unit, written)
+
+
+def read_half(number: str, unit: str) -> Reading:
+    """Read a number and a half."""
+    whole = read_quantity(number).value
+    values = [f"{whole}.5"] if whole.isdigit() else [whole]
+    return build_quantity(values, values, unit, values[0])
 
 
 def list_values(digits: str, scale: str | None) -> tuple[list[str], list[str]]:

@@ -65,7 +65,7 @@ def test_a_missing_column_is_named(kind):
         ("By 51 pm, at 25:30.", ["51 pm", "25:30"]),
         ("Within 3 to 5 days, 3-6 days, five to six days.", ["3 to 5 days", "3-6 days", "five to six days"]),
         ("We are here 24/7.", []),
-        ("It was 23/18/1949.", ["23/18/1949"]),
+        ("It was 23/18/1949, 07/2021.", ["23/18/1949", "07/2021"]),
         ("A fifth is 20%, 20 percent.", []),
         ("It is 25%.", ["25%"]),
         ("Code KR72MP, kr72mp, K-R-7-2-M-P.", []),
@@ -100,6 +100,10 @@ def test_digits_and_words_support_each_other(text, unsupported):
         ("twenty four june", "June 24"),
         ("the 15 th june", "June 15"),
         ("eight out of ten", "8/10"),
+        ("point five percent, and two and a half hours", "0.5 %, 2.5 hours"),
+        ("one and a half thousand dollars, or 3 and a half", "$1.5, 3.5"),
+        ("last june, in 2021", "06/2021"),
+        ("in the first week or two of June", "two weeks, or June"),
         ("It is account 88124729.", "It ends in 4729."),
         ("4K dollars", "$4,000"),
         ("the twenty-first of March, twenty nineteen", "On March 21, 2019."),
@@ -155,7 +159,8 @@ def test_a_lone_surrogate_keeps_the_places_of_what_follows():
 
 PIECES = """one two 21st twenty-first $45.50 45,50 June 5th the fifth of May 6:30 p.m. 51 pm K R 7 20% hundred thousand
 Maria and to o'clock half past quarter seventy 24/7 99/99/9999 25:99 3-5 days minutes noon double triple oh - cent cents
-dollars €5 5€ $ 1,2,3 1.2.3 555-0123 (555) 000 k 4k und vingt et mil 2026 th 1st İ é \u2013 or zehn y"""
+dollars €5 5€ $ 1,2,3 1.2.3 555-0123 (555) 000 k 4k und vingt et mil 2026 th 1st İ é \u2013 or zehn y half
+a 06/2021 point"""
 LISTS = st.lists(st.sampled_from(PIECES.split()), max_size=12)
 TEXTS = st.one_of(st.text(), LISTS.map(" ".join), LISTS.map("".join))
 
