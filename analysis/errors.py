@@ -56,9 +56,7 @@ class AnalysisError(Exception):
         self.where, self.reason, self.cure = str(where), reason, cure
 
     def __str__(self) -> str:
-        # A name of a file can hold a line feed, and would then write a line of its own.
-        where = self.where.replace("\n", r"\n")
-        return escape_controls(f"{where}: {self.reason}" + (f"; {self.cure}" if self.cure else ""))
+        return escape_controls(f"{show_path(self.where)}: {self.reason}" + (f"; {self.cure}" if self.cure else ""))
 
 
 class CallsError(AnalysisError):
@@ -131,9 +129,14 @@ def show_names(names: Iterable[object], *, most: int = 20) -> str:
     return ", ".join(shown) + (", ..." if next(remaining, None) is not None else "")
 
 
+def show_path(path: object) -> str:
+    r"""Format the path of a file for a message, whole: a line feed in it would write a line of its own."""
+    return escape_controls(str(path)).replace("\n", r"\n")
+
+
 def show_name(name: object) -> str:
     """Format an id or the name of a column for a message, on one line."""
-    text = escape_controls(str(name)).replace("\n", r"\n")
+    text = show_path(name)
     return text if len(text) <= NAME_CHARS and text.count(" ") <= NAME_SPACES else f"a text of {len(text):,} characters"
 
 

@@ -17,12 +17,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from analysis.errors import AnalysisError, StorageError, show_name
+from analysis.errors import AnalysisError, StorageError, show_name, show_path
 
 ABANDONED_S = 3600  # without a change, after which an unfinished file is taken for one of a killed process
 AGAIN = "then do the same again: what was written is used, and nothing is sent twice"
 ROOM = f"free some space on that disk, {AGAIN}"
 RIGHTS = f"give this user the right to read and write there, {AGAIN}"
+LONGEST_PATH = 255  # characters of a path that is shown whole
 FILE_CURES = {
     errno.ENOSPC: ROOM,
     errno.EDQUOT: ROOM,
@@ -202,9 +203,14 @@ def explain_file_errors() -> Iterator[None]:
         if number not in FILE_CURES:
             raise
         where = getattr(error, "filename", None)
-        raise StorageError(
-            show_name(where) if where else "a file of the run", os.strerror(number).lower(), FILE_CURES[number]
-        ) from error
+        raise StorageError(show_place(where), os.strerror(number).lower(), FILE_CURES[number]) from error
+
+
+def show_place(where: object) -> str:
+    """Format the file that an error is about; one whose name is too long would fill the screen."""
+    if not where:
+        return "a file of the run"
+    return show_path(where) if len(str(where)) <= LONGEST_PATH else show_name(where)
 
 
 def find_errno(error: Exception) -> int:

@@ -14,7 +14,7 @@ from analysis.aws.cures import NOTHING
 from analysis.aws.downloads import fetch_files
 from analysis.aws.storage import is_s3_uri, list_files
 from analysis.display import count
-from analysis.errors import CallsError, StorageError, show_names
+from analysis.errors import CallsError, StorageError, show_path
 from analysis.surrogates import has_lone_surrogates
 from analysis.transcripts.sources import KINDS, Source, find_kind_of_file
 from analysis.transcripts.unpacking import Unpacking
@@ -188,7 +188,7 @@ def choose(where: str | Path, names: Iterable[str], odd: dict[str, list[str]] | 
         reason = f"no calls: {told}" if told else "no calls: the folder is empty"
         raise CallsError(where, reason, f"files that can be read: {', '.join(KINDS)}")
     if told:
-        print(f"{show_names([where])}: {told}")
+        print(f"{show_path(where)}: {told}")
     return chosen
 
 
@@ -203,8 +203,12 @@ def divide(names: Iterable[str], keep: Callable[[str], bool]) -> tuple[list[str]
 
 def describe_passed(passed: dict[str, list[str]]) -> str:
     """Count and name the files that are passed over; empty where there are none."""
-    parts = [
-        f"{len(names):,} {reason} ({show_names(sorted(names), most=3)})" for reason, names in passed.items() if names
-    ]
+    parts = [f"{len(names):,} {reason} ({show_files(names)})" for reason, names in passed.items() if names]
     total = sum(map(len, passed.values()))
     return f"{count(total, 'file')} {'is' if total == 1 else 'are'} passed over: {', '.join(parts)}" if parts else ""
+
+
+def show_files(names: Iterable[str]) -> str:
+    """Format the first three of some files, sorted."""
+    shown = sorted(names)
+    return ", ".join(map(show_path, shown[:3])) + (", ..." if len(shown) > 3 else "")

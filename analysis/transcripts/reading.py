@@ -14,7 +14,7 @@ from narwhals.typing import IntoDataFrameT
 
 from analysis.aws.storage import open_s3
 from analysis.columns import read_columns
-from analysis.errors import CallsError, show_name
+from analysis.errors import CallsError, show_name, show_path
 from analysis.transcripts.data_automation import CUSTOM
 from analysis.transcripts.documents import read_documents
 from analysis.transcripts.listing import find_sources
@@ -107,7 +107,7 @@ def find_kind(where: str | Path, sources: list[Source]) -> str:
     """Return the kind of the files; all must be of one kind."""
     kinds = {find_kind_of_file(source.name): source.name for source in sources}
     if len(kinds) > 1:
-        reason = f"several kinds of files: {' and '.join(map(show_name, sorted(kinds.values())))}"
+        reason = f"several kinds of files: {' and '.join(map(show_path, sorted(kinds.values())))}"
         raise CallsError(where, reason, "put each kind into its own folder, or give a local glob such as calls/*.txt")
     if "unknown" in kinds:
         raise CallsError(sources[0].label, "not a kind of file that can be read", f"those are {', '.join(KINDS)}")
@@ -120,20 +120,20 @@ def check_calls(where: str | Path, calls: pl.DataFrame) -> None:
         raise CallsError(where, "no calls", "every call needs an id and a transcript")
     blank = calls.filter(~pl.col("transcript").fill_null("").str.contains(r"\S"))
     if len(blank):
-        raise CallsError(
-            where, f"{len(blank)} empty transcripts ({show_first(label_blanks(blank))})", explain_blanks(blank)
-        )
+        raise CallsError(where, f"{len(blank)} empty transcripts ({label_blanks(blank)})", explain_blanks(blank))
     repeated = calls.filter(pl.col("call_id").is_duplicated())["call_id"].unique(maintain_order=True)
     if len(repeated):
         cure = "give each call its own id; where a row is a turn, give the column of its words as text="
         raise CallsError(where, f"{len(repeated)} ids belong to more than one call ({show_first(repeated)})", cure)
 
 
-def label_blanks(blank: pl.DataFrame) -> list[str]:
-    """List the ids of calls without words, with their files where the ids do not come from file names."""
+def label_blanks(blank: pl.DataFrame) -> str:
+    """Format the first three ids of calls without words, with their files where the ids do not come from file names."""
     if "source_file" not in blank.columns:
-        return blank["call_id"].to_list()
-    return [f"{call_id} in {file}" for call_id, file in blank.select("call_id", "source_file").iter_rows()]
+        return show_first(blank["call_id"])
+    named = blank.head(3).select("call_id", "source_file").iter_rows()
+    labels = [f"{show_name(call_id)} in {show_path(file)}" for call_id, file in named]
+    return ", ".join(labels) + (", ..." if len(blank) > len(labels) else "")
 
 
 def explain_blanks(blank: pl.DataFrame) -> str:

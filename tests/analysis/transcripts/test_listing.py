@@ -210,3 +210,14 @@ def test_a_file_that_is_gone_before_it_is_read_is_an_error_with_a_cure(tmp_path,
     source = Source(name, name, tmp_path / name)
     with pytest.raises(CallsError, match=rf"^{name}: cannot be read.*; check that the file is still there"):
         READERS[find_kind_of_file(name)]([source], ColumnNames())
+
+
+def test_paths_are_named_whole(tmp_path, capsys):
+    folder = tmp_path / "calls of the first and the second week of may in the year" / ("x" * 100)
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text("Hi.")
+    (folder / "_call with mr smith on the third of may.txt").write_text("Hi.")
+    assert list_ids(folder) == ["a"]
+    said = capsys.readouterr().out
+    assert said.startswith(f"{folder}: 1 file is passed over: ")
+    assert said.endswith("(_call with mr smith on the third of may.txt)\n")
