@@ -34,7 +34,8 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     part_bytes
         The size of a part, by which `computed` was reckoned; None for an object in one piece.
     bytes, modified_ns, changed_ns, inode
-        Of the file. No program sets `changed_ns`: it moves with each change of content, name or times.
+        Of the file. No program sets `changed_ns`: it moves with each change of content, name or times (on Windows it is
+        when the file was made, so only its size and time tell a change there).
     noted_ns
         When this was noted, in nanoseconds since 1970.
     """

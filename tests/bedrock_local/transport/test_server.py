@@ -544,6 +544,7 @@ def test_half_open_heads_keep_nobody_out(folder, monkeypatch, drip, begun, rest)
         dripping = [drip(server, begun, rest) for _ in range(2)]
         for thread in dripping:
             thread.join()
+        monkeypatch.setattr(server_module.Handler, "timeout", 60)
         with socket.create_connection(("127.0.0.1", server.port)) as talk:
             talk.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert XML_OF_BUCKETS in talk.recv(65_536)
