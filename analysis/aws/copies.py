@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
@@ -86,25 +85,46 @@ def write_copies(folder: Path, copies: Mapping[str, Copy]) -> None:
 
 
 def compute_etag(path: Path, part_bytes: int | None = None) -> str:
-    """Compute the ETag that S3 gives to an object with a file's content, without its quotes.
+    """Compute the ETag that S3 gives to an object with a file's content; see `Etag`."""
+    etag = Etag(part_bytes)
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            etag.update(block)
+    return etag.text
+
+
+class Etag:
+    """The ETag that S3 gives to an object, computed while its content comes.
 
     The MD5 of the content; of an object that was uploaded in parts the MD5 of their MD5s, and how many they are. Not
     that of an object under a KMS key or in a directory bucket. Source: Amazon S3 API Reference, "Object".
     """
-    with path.open("rb") as file:
-        if part_bytes is None:
-            return hashlib.file_digest(file, make_md5).hexdigest()
-        parts = [hash_part(file, part_bytes) for _ in range(0, path.stat().st_size or 1, part_bytes)]
-    return f"{make_md5(b''.join(parts)).hexdigest()}-{len(parts)}"
 
+    def __init__(self, part_bytes: int | None = None) -> None:
+        self._part_bytes, self._parts = part_bytes, list[bytes]()
+        self._part, self._left = make_md5(), part_bytes or 0
 
-def hash_part(file: BinaryIO, part_bytes: int) -> bytes:
-    """Return the MD5 of the next part of a file."""
-    digest, left = make_md5(), part_bytes
-    while left and (block := file.read(min(left, BLOCK_BYTES))):
-        digest.update(block)
-        left -= len(block)
-    return digest.digest()
+    def update(self, block: bytes) -> None:
+        """Add the next bytes of the content."""
+        if self._part_bytes is None:
+            self._part.update(block)
+            return
+        view = memoryview(block)
+        while view:
+            if not self._left:
+                self._parts.append(self._part.digest())
+                self._part, self._left = make_md5(), self._part_bytes
+            self._part.update(view[: self._left])
+            taken = min(self._left, len(view))
+            view, self._left = view[taken:], self._left - taken
+
+    @property
+    def text(self) -> str:
+        """The ETag of what has come, without its quotes."""
+        if self._part_bytes is None:
+            return self._part.hexdigest()
+        parts = [*self._parts, self._part.digest()]
+        return f"{make_md5(b''.join(parts)).hexdigest()}-{len(parts)}"
 
 
 def make_md5(content: bytes = b"") -> hashlib._Hash:

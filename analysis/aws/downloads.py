@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, FlexibleChecksumError, IncompleteReadError
 
-from analysis.aws.copies import Copy, compute_etag, note_copy, read_copies, write_copies
+from analysis.aws.copies import Copy, Etag, compute_etag, note_copy, read_copies, write_copies
 from analysis.aws.cures import AGAIN, CONNECTION_ERRORS, s3_errors
 from analysis.aws.session import CONNECTIONS, NETWORK_ERRORS
 from analysis.aws.storage import StoredFile, is_s3_uri, need_client, parse_s3_uri
@@ -165,18 +165,27 @@ def complete_part(
     StorageError
         The second download is neither what the ETag says nor the same as the first.
     """
-    encryption, *_ = [each.result() for each in ranges]
     part_bytes = find_part_bytes(file, s3)
-    computed = compute_etag(part, part_bytes)
+    encryption, computed = read_ranges(part, ranges, part_bytes)
     if f'"{computed}"' == file.etag or not is_computable(file, encryption):
         return computed, part_bytes
-    for each in start_part(file, part, s3, pool):
-        each.result()
-    again = compute_etag(part, part_bytes)
+    _, again = read_ranges(part, start_part(file, part, s3, pool), part_bytes)
     # The same content twice: the storage has ETags of another kind.
     if again != computed and f'"{again}"' != file.etag:
         raise StorageError(file.uri, "the downloaded bytes are not those that its ETag says, twice", AGAIN)
     return again, part_bytes
+
+
+def read_ranges(part: Path, ranges: Ranges, part_bytes: int | None) -> tuple[str, str]:
+    """Wait for the ranges of a file, and compute its ETag meanwhile; return how S3 encrypts it, and the ETag."""
+    etag, encryption = Etag(part_bytes), ""
+    # Without a buffer, which would read ahead into a range that is not there yet.
+    with part.open("rb", buffering=0) as content:
+        for number, each in enumerate(ranges, 1):
+            encryption = each.result()
+            while block := content.read(min(BLOCK_BYTES, number * RANGE_BYTES - content.tell())):
+                etag.update(block)
+    return encryption, etag.text
 
 
 def is_computable(file: StoredFile, encryption: str) -> bool:
