@@ -48,6 +48,16 @@ class Copies(NamedTuple):
     repeated_share: Array
 
 
+class StemCounts(NamedTuple):
+    """The stems that a call says twice or more, with how often; and every stem, with how many of the calls say it."""
+
+    calls: Array
+    stems: Array
+    said: Array
+    known: Array
+    in_calls: Array
+
+
 class KeyTerms(NamedTuple):
     """The stems of the key terms of calls, sorted by call; several rows for a call."""
 
@@ -224,23 +234,22 @@ def list_stems(words: Words) -> tuple[Array, Array]:
     return find_different(label(words.stems[is_stem], words.texts[is_stem]))
 
 
-def count_stems(words: Words, first: int) -> tuple[Array, Array, Array]:
-    """Count how often each stem is said in each call: calls, stems, counts."""
-    different, counts = list_stems(words)
-    return (different >> HASH_BITS).astype(np.int64) + first, different & HASH_MASK, counts
+def count_stems(words: Words, first: int) -> StemCounts:
+    """Count how often each stem is said in each call, and in how many of these calls it is said."""
+    different, said = list_stems(words)
+    is_often = said >= LEAST_SAID
+    often = different[is_often]
+    calls, stems = (often >> HASH_BITS).astype(np.int64) + first, often & HASH_MASK
+    return StemCounts(calls, stems, said[is_often], *find_different(different & HASH_MASK))
 
 
-def find_key_terms(counts: list[tuple[Array, Array, Array]], calls: int) -> KeyTerms:
+def find_key_terms(counts: list[StemCounts], calls: int) -> KeyTerms:
     """Find the stems of each call with the highest tf-idf: said twice or more, and in few calls."""
     if not counts:
         return KeyTerms(np.empty(0, np.int64), np.empty(0, np.uint64))
-    known, in_calls = find_different(np.concatenate([stems for _, stems, _ in counts]))
-    often = [said >= LEAST_SAID for _, _, said in counts]
-    numbers, stems, said = (
-        np.concatenate([column[is_often] for column, is_often in zip(columns, often, strict=True)])
-        for columns in zip(*counts, strict=True)
-    )
-    spread = in_calls[np.searchsorted(known, stems)]
+    numbers, stems, said, known, in_calls = (np.concatenate(columns) for columns in zip(*counts, strict=True))
+    known, places = np.unique(known, return_inverse=True)
+    spread = np.bincount(places, in_calls)[np.searchsorted(known, stems)]
     is_rare = spread <= MOST_CALLS * calls
     numbers, stems = numbers[is_rare], stems[is_rare]
     score = said[is_rare] * np.log(calls / spread[is_rare])
