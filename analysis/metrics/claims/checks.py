@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 import polars as pl
@@ -12,6 +13,8 @@ import polars as pl
 from analysis.metrics.claims.mentions import find_places, list_mentions, lower
 from analysis.metrics.claims.names import CallNames, NamesOfRuns, find_names, find_runs, learn_words, list_runs
 from analysis.metrics.claims.support import CallValues, Readings
+
+CALLS_AT_ONCE = 2_000
 
 
 class Claim(NamedTuple):
@@ -38,22 +41,24 @@ class Call:
 
 
 class CheckedAnswer(NamedTuple):
-    """The claims of an answer: how many, and the numbers of the mentions and names that its call does not support."""
+    """An answer with its mentions and runs of capitals, and the numbers of those that its call does not support."""
 
     row: int
-    claims: int
-    mentions: list[int]
-    names: list[int]
     call: Call
+    mentions: list[str]
+    runs: list[str]
+    claims: int
+    unsupported_mentions: list[int]
+    unsupported_runs: list[int]
 
     @property
     def unsupported(self) -> int:
         """How many claims the call does not support."""
-        return len(self.mentions) + len(self.names)
+        return len(self.unsupported_mentions) + len(self.unsupported_runs)
 
 
 class AnswerCheck:
-    """Answers beside their calls, and what is found in both.
+    """Answers beside their calls, checked some thousand calls at a time.
 
     Parameters
     ----------
@@ -66,34 +71,40 @@ class AnswerCheck:
         self.calls, self.call_numbers = number_calls(transcripts)
         self.readings = Readings()
         self.names = NamesOfRuns(learn_words(answers, self.calls))
-        self.mentions: list[list[str]] = list_mentions(answers).to_list()
-        self.runs: list[list[str]] = list_runs(answers).to_list()
 
     def check(self) -> Iterator[CheckedAnswer]:
         """Check every answer, call by call."""
-        numbers = self.call_numbers
-        rows = numbers.arg_sort().to_list()
-        call_mentions = list_mentions(self.calls).to_list()
-        for number, group in groupby(rows, key=numbers.to_list().__getitem__):
-            call = Call(self.calls[number], call_mentions[number], self.readings)
-            for row in group:
-                yield self.check_answer(row, call)
+        order = self.call_numbers.arg_sort()
+        numbers = self.call_numbers.gather(order)
+        for first in range(0, len(self.calls), CALLS_AT_ONCE):
+            begin, end = (numbers.search_sorted(number, "left") for number in (first, first + CALLS_AT_ONCE))
+            yield from self.check_calls(first, order[begin:end], numbers[begin:end])
 
-    def check_answer(self, row: int, call: Call) -> CheckedAnswer:
+    def check_calls(self, first: int, rows: pl.Series, numbers: pl.Series) -> Iterator[CheckedAnswer]:
+        """Check the answers to some calls that follow each other."""
+        answers, calls = self.answers.gather(rows), self.calls[first : first + CALLS_AT_ONCE]
+        found = zip(rows.to_list(), list_mentions(answers).to_list(), list_runs(answers).to_list(), strict=True)
+        call_mentions = list_mentions(calls).to_list()
+        for number, group in groupby(zip(numbers.to_list(), found, strict=True), key=itemgetter(0)):
+            call = Call(calls[number - first], call_mentions[number - first], self.readings)
+            for _, (row, mentions, runs) in group:
+                yield self.check_answer(row, call, mentions, runs)
+
+    def check_answer(self, row: int, call: Call, mentions: list[str], runs: list[str]) -> CheckedAnswer:
         """Check one answer."""
-        claims, mentions, names = 0, [], []
-        for place, mention in enumerate(self.mentions[row]):
+        claims, unsupported_mentions, unsupported_runs = 0, [], []
+        for place, mention in enumerate(mentions):
             reading = self.readings[mention]
             if reading.options:
                 claims += 1
                 if not call.values.supports(reading):
-                    mentions.append(place)
-        for place, run in enumerate(self.runs[row]):
-            if words := self.names[run]:
+                    unsupported_mentions.append(place)
+        for place, run in enumerate(runs):
+            if names := self.names[run]:
                 claims += 1
-                if not all(map(call.names.has, words)):
-                    names.append(place)
-        return CheckedAnswer(row, claims, mentions, names, call)
+                if not all(map(call.names.has, names)):
+                    unsupported_runs.append(place)
+        return CheckedAnswer(row, call, mentions, runs, claims, unsupported_mentions, unsupported_runs)
 
     def list_claims(self, checked: CheckedAnswer) -> list[Claim]:
         """List the unsupported claims of an answer by their places."""
@@ -102,17 +113,17 @@ class AnswerCheck:
 
     def list_mentions(self, checked: CheckedAnswer) -> Iterator[Claim]:
         """Yield the unsupported amounts, numbers, percents, dates, times and codes of an answer."""
-        text, mentions = self.answers[checked.row], self.mentions[checked.row]
-        places = find_places(lower(text), mentions)
-        for number in checked.mentions:
+        text, mentions = self.answers[checked.row], checked.mentions
+        places = find_places(lower(text), mentions) if checked.unsupported_mentions else []
+        for number in checked.unsupported_mentions:
             reading, (begin, end) = self.readings[mentions[number]], places[number]
             yield Claim(reading.kind, text[begin:end], begin, end, checked.call.values.find_nearest(reading))
 
     def list_names(self, checked: CheckedAnswer) -> Iterator[Claim]:
         """Yield the unsupported names of an answer."""
-        text, runs, known = self.answers[checked.row], self.runs[checked.row], checked.call.names
-        places = find_runs(text, runs)
-        for number in checked.names:
+        text, runs, known = self.answers[checked.row], checked.runs, checked.call.names
+        places = find_runs(text, runs) if checked.unsupported_runs else []
+        for number in checked.unsupported_runs:
             names = self.names[runs[number]]
             begin, end = (places[number] + place for place in find_names(runs[number], names))
             missing = next(name for name in names if not known.has(name))

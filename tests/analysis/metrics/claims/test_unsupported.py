@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from analysis import find_unsupported_claims, make_calls
 from analysis.errors import ColumnError
+from analysis.metrics.claims import checks
 
 CALL = """Agent: Thanks for calling, this is Priya.
 Customer: Hi, Maria Lopez here. I was charged forty five fifty on June fifth, and again on Monday.
@@ -143,6 +144,16 @@ def test_hostile_texts_are_read(text):
     assert find(text, call=text) == []
     find(text, call="Customer: 12 and $7, on June 5.")
     find("12 and $7, on June 5.", call=text)
+
+
+@pytest.mark.parametrize("calls_at_once", [1, 3, 7])
+def test_calls_that_are_checked_in_pieces_give_the_same(monkeypatch, calls_at_once):
+    calls = make_calls(20).with_columns(text=pl.col("transcript").str.replace_all("[0-9]", "7"), variant=pl.lit("a"))
+    some = pl.concat([calls.with_columns(sample=pl.lit(sample)) for sample in (2, 1)])
+    whole = find_unsupported_claims(some)
+    monkeypatch.setattr(checks, "CALLS_AT_ONCE", calls_at_once)
+    assert len(whole) > 20
+    assert find_unsupported_claims(some).equals(whole)
 
 
 def test_a_mention_is_not_placed_within_a_word():
