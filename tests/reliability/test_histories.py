@@ -150,5 +150,5 @@ def test_any_history_keeps_the_promises():
     from hypothesis.stateful import run_state_machine_as_test
 
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-    chosen = {"deadline": None, "max_examples": 6, "stateful_step_count": 10, "derandomize": True}
+    chosen = {"deadline": None, "max_examples": 4, "stateful_step_count": 10, "derandomize": True}
     run_state_machine_as_test(Histories, settings=settings(**chosen, suppress_health_check=slow))

@@ -31,7 +31,7 @@ def answers(draw):
 
 METRICS = [Metric("score", margin=1), Metric("kept", margin=0.2)]
 CLUSTERS = st.sampled_from([None, "squad"])
-few = settings(max_examples=60)
+few = settings(max_examples=25)
 
 
 @few

@@ -52,7 +52,7 @@ def make_folder(folder, parts):
     return Run(folder)
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(parts=st.lists(st.lists(OUTPUTS, max_size=5), max_size=5), together=st.integers(1, 9), priced=st.integers(1, 9))
 def test_the_costs_of_parts_are_those_of_all_outputs_at_once(parts, together, priced, tmp_path_factory):
     run = make_folder(tmp_path_factory.mktemp("run"), parts)
