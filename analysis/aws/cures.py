@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
 
 from analysis.errors import StorageError
 
@@ -78,12 +77,19 @@ def find_cure(error: Exception) -> tuple[str, str]:
     """Return what an error of botocore or S3 means and what helps; its own words and no cure where that is unknown."""
     if isinstance(error, ClientError):
         return explain_refusal(error.response)
-    if isinstance(error, ResponseParserError):
+    if isinstance(error, find_parser_error()):
         return "the response is not one of AWS", PROXY
     names = [each.__name__ for each in type(error).__mro__]
     if found := next((CURES[name] for name in names if name in CURES), None):
         return found
     return str(error), next((CURES_ALONE[name] for name in names if name in CURES_ALONE), "")
+
+
+def find_parser_error() -> type[Exception]:
+    """Return the class of botocore's error for a body that it cannot parse, whose module takes long to import."""
+    from botocore.parsers import ResponseParserError
+
+    return ResponseParserError
 
 
 def check_response(event_name: str, response_dict: Mapping[str, Any], **_: object) -> None:
@@ -127,8 +133,12 @@ def s3_errors(uri: str) -> Iterator[None]:
     """Convert errors of S3, the network and the local disk to a StorageError with a cure."""
     try:
         yield
-    except (BotoCoreError, ClientError, ResponseParserError, *CONNECTION_ERRORS) as error:
+    except (BotoCoreError, ClientError, *CONNECTION_ERRORS) as error:
         raise StorageError(uri, *find_cure(error)) from error
     except OSError as error:
         reason = f"the local copy cannot be read or written ({error.strerror})"
         raise StorageError(uri, reason, "check free space and permissions of its folder") from error
+    except Exception as error:
+        if not isinstance(error, find_parser_error()):
+            raise
+        raise StorageError(uri, *find_cure(error)) from error
