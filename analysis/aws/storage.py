@@ -166,12 +166,21 @@ def add_parameters(s3: S3Client, added: Mapping[str, str]) -> None:
 
 
 def list_paths(where: str | Path) -> Iterator[StoredFile]:
-    """List the files of a local file, folder or glob."""
+    """List the files of a local file, folder or glob.
+
+    Raises
+    ------
+    StorageError
+        Nothing is there, or it is no file: a pipe can be read once, and a reader opens a file several times.
+    """
     place = Path(where).expanduser()
     if place.is_file():
         return iter([stored_path(place, place.parent)])
     if place.is_dir():
         return walk(place, place)
+    if os.path.lexists(place):
+        cure = "give a file, a folder or a glob; what a pipe gives can be written to a file first"
+        raise StorageError(where, "a pipe, a device or a link that leads nowhere", cure)
     matches = [Path(match) for match in glob.glob(str(place), recursive=True)]  # noqa: PTH207 (absolute patterns too)
     if not matches:
         raise StorageError(where, "no such file or folder", NOTHING)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import boto3
@@ -272,3 +273,11 @@ def test_a_reader_expects_an_owner_only_where_one_is_given(emulator, read):
     read("s3://batchbook/run/a.txt", profile="emulator")
     with pytest.raises((StorageError, CallsError), match=r"access denied; .*give bucket_owner"):
         read("s3://batchbook/run/a.txt", profile="emulator", bucket_owner="210987654321")
+
+
+def test_a_pipe_or_a_link_that_leads_nowhere_is_refused_in_words(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/nowhere/at/all")
+    for name in ("pipe", "link"):
+        with pytest.raises(StorageError, match="a pipe, a device or a link that leads nowhere; give a file"):
+            list_files(tmp_path / name)
