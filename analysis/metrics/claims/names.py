@@ -91,11 +91,16 @@ def find_runs(text: str, runs: Sequence[str]) -> list[int]:
     places, end, whole = [], 0, f"\n{text}"
     for run in runs:
         begin = whole.index(run, end)
-        while run[0].isalpha() and INSIDE_WORD.fullmatch(whole[begin - 1 : begin + 1]):
+        while run[0].isalpha() and is_inside_word(whole[begin - 1 : begin + 1]):
             begin = whole.index(run, begin + 1)
         end = begin + len(run)
         places.append(begin - 1)
     return places
+
+
+def is_inside_word(two: str) -> bool:
+    """Return whether two characters stand in one word; a fraction stands in none, as in expressions of polars."""
+    return INSIDE_WORD.fullmatch(two) is not None and not (two[0].isnumeric() and not two[0].isdecimal())
 
 
 def learn_words(answers: pl.Series, transcripts: pl.Series) -> Vocabulary:

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analysis import find_unsupported_claims, make_calls
@@ -183,6 +183,7 @@ def test_any_text_supports_itself(text):
 
 
 @settings(deadline=None)
+@example("¼AAa", "")
 @given(TEXTS, TEXTS)
 def test_places_are_those_of_the_mentions_and_never_overlap(text, call):
     found = find_unsupported_claims(answers(text, call=call))
