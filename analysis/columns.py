@@ -67,6 +67,15 @@ def count_where(condition: nw.Expr) -> nw.Expr:
     return nw.when(condition).then(1).otherwise(0)
 
 
+def is_convertible(frame: nw.DataFrame[Any], name: str) -> bool:
+    """Return whether a column can be converted to polars."""
+    try:
+        frame.select(name).to_polars()
+    except Exception:
+        return False  # pandas, pyarrow and polars each have errors of their own
+    return True
+
+
 def as_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     """Convert to pandas; integers with missing values stay integers (`Int64`, ...), and texts are `str`."""
     import pyarrow as pa

@@ -10,7 +10,7 @@ import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoDataFrame
 
-from analysis.columns import read_columns
+from analysis.columns import is_convertible, read_columns
 from analysis.comparison.metric import ANSWERED
 from analysis.display import count
 from analysis.errors import AnalysisError, ColumnError
@@ -124,15 +124,6 @@ def convert(frame: nw.DataFrame[Any]) -> pl.DataFrame:
         mixed = [name for name in frame.columns if not is_convertible(frame, name)]
         reason = f"values of several types in {', '.join(map(repr, mixed)) or 'a column'}"
         raise ColumnError("measured", reason, "give each column values of one type") from None
-
-
-def is_convertible(frame: nw.DataFrame[Any], name: str) -> bool:
-    """Return whether a column can be converted to polars."""
-    try:
-        frame.select(name).to_polars()
-    except Exception:
-        return False
-    return True
 
 
 def is_answer(table: pl.DataFrame) -> pl.Expr:

@@ -9,6 +9,7 @@ import polars as pl
 from narwhals.exceptions import DuplicateError
 from narwhals.typing import IntoDataFrame
 
+from analysis.columns import is_convertible
 from analysis.errors import CallsError, show_name, show_names
 from analysis.surrogates import has_lone_surrogates
 from analysis.transcripts.sources import suggest_columns
@@ -61,15 +62,6 @@ def find_surrogates(frame: nw.DataFrame[Any], name: str) -> str:
             call = show_name(frame["call_id"][number]) if "call_id" in frame.columns else f"row {number + 1}"
             return f"{show_name(name)} of call {call}"
     return ""
-
-
-def is_convertible(frame: nw.DataFrame[Any], name: str) -> bool:
-    """Return whether a column can be converted to polars."""
-    try:
-        frame.select(name).to_polars()
-    except Exception:
-        return False
-    return True
 
 
 def check_frame(calls: pl.DataFrame) -> pl.DataFrame:
