@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ProxyConne
 
 from analysis import Prompt, prepare
 from analysis.aws.session import EMULATOR_ROLE
-from analysis.errors import JobError
+from analysis.errors import BudgetError, JobError
 from analysis.jobs import batch
 from analysis.jobs.steps import count_unfinished, stop_jobs, take_step
 from analysis.runs.retries import plan_retries
@@ -403,3 +403,15 @@ def test_a_job_that_ended_with_output_is_not_sent_again(run, account, tmp_path, 
         plan_retries(read_state(run), account.s3)
         (state,) = finish(run, account)
         assert (state.status, len(list_names(account))) == (end, 1)
+
+
+def test_no_job_of_a_step_is_created_that_costs_more_than_was_agreed_to(run, account):
+    asked = []
+
+    def refuse(tries, chosen):
+        asked.append((list(tries), [job.key for job, _ in chosen]))
+        raise BudgetError("demo", "too much")
+
+    with pytest.raises(BudgetError):
+        take_step(plan_jobs(run), run.ledger, replace(account, check_cost=refuse))
+    assert (asked, list_names(account), run.ledger.read()) == ([([], ["job01"])], [], [])

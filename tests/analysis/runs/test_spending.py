@@ -6,7 +6,9 @@ import pytest
 
 from analysis import collect, load_jobs, prepare, submit
 from analysis.errors import BudgetError, JobError
+from analysis.jobs.ledger import JobState
 from analysis.runs import read_state
+from analysis.runs.budget import Budget
 from analysis.runs.spending import find_spending
 
 from .conftest import NOVA, make_calls, make_prompt
@@ -103,3 +105,13 @@ def test_tries_that_are_found_in_the_account_count_before_another_job_is_created
     with pytest.raises(BudgetError, match="may cost up to"):
         submit(two_jobs, budget_usd=most)
     assert len(list_account()) == 1
+
+
+def test_tries_that_a_step_finds_count_before_its_jobs_are_created(two_jobs):
+    """As where the ledger was lost: the account has two tries of the first job, and the second is to be created."""
+    state, most = read_state(two_jobs), two_jobs.plan().cost_usd_high
+    (first, _), second = state.pairs
+    tries = [JobState(first.key, number, status="Failed", job_arn=f"job/{number}") for number in (1, 2)]
+    Budget(most, "us-east-1").check_jobs(state, tries[:1], [second])
+    with pytest.raises(BudgetError, match="may cost up to"):
+        Budget(most, "us-east-1").check_jobs(state, tries, [second])
