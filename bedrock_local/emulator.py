@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from bedrock_local.files import delete_old, restrict_to_owner
+from bedrock_local.files import delete_old, link_or_copy, restrict_to_owner, temporary_path
 from bedrock_local.inference import Question, Reply, Responder, Stop
 from bedrock_local.protocol.errors import ServiceError, SettingsError
 from bedrock_local.protocol.surrogates import has_lone_surrogate
@@ -20,6 +22,7 @@ ACCOUNT = "123456789012"
 # AWS General Reference, "Amazon Resource Names": what stands for `aws` where a region's name begins so.
 PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 CONTENT = ("s3", "state", "settings.json")
+FOLDER_ID = "state/folder-id"
 ABANDONED_SECONDS = 24 * 3600.0
 STOPS = get_args(Stop)
 NO_RESPONDER = (
@@ -96,6 +99,11 @@ class Emulator:
         """The partition of AWS to which the region belongs."""
         return next((name for start, name in PARTITIONS.items() if self.region.startswith(start)), "aws")
 
+    @property
+    def folder_id(self) -> str:
+        """A random text that tells the folder from other emulators; it stays when the folder is moved."""
+        return (self.folder / FOLDER_ID).read_text("ascii")
+
     def arn(self, resource: str, account: str = ACCOUNT) -> str:
         """Return the ARN of a resource of Bedrock; `account` is empty for resources of no account."""
         return f"arn:{self.partition}:bedrock:{self.region}:{account}:{resource}"
@@ -109,12 +117,21 @@ def make_folder(folder: Path, settings: Settings | None = None) -> Path:
         (folder / name).mkdir(mode=0o700, exist_ok=True)
     if settings is not None or not (folder / "settings.json").exists():
         write_settings(folder, settings or Settings())
+    if not (folder / FOLDER_ID).exists():
+        write_folder_id(folder)
     # A folder with other files in it keeps its permissions; only what the emulator has in it is restricted.
     is_own = all(path.name in CONTENT for path in folder.iterdir())
     for path in (*([folder] if is_own else []), *(folder / name for name in CONTENT)):
         restrict_to_owner(path)
     delete_old([*folder.glob(".*.tmp"), *folder.glob("state/tmp/*")], ABANDONED_SECONDS)
     return folder
+
+
+def write_folder_id(folder: Path) -> None:
+    """Write the id of a folder; of two processes that make the folder together, the first one's counts."""
+    with temporary_path(folder / "state") as temporary, suppress(FileExistsError):
+        temporary.write_text(secrets.token_hex(8), "ascii")
+        link_or_copy(temporary, folder / FOLDER_ID)
 
 
 def describe_origin(error: Exception) -> str:

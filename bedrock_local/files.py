@@ -98,5 +98,7 @@ def link_or_copy(source: Path, target: Path) -> None:
     """Give a file a second name that does not exist, or copy it where the file system has no second names."""
     try:
         os.link(source, target)
+    except FileExistsError:
+        raise
     except OSError:
         shutil.copy2(source, target)

@@ -150,15 +150,29 @@ def find_region(profile: str, region: str) -> str:
 
 def find_account_id(session: boto3.Session) -> str:
     """Ask STS for the number of the caller's account; empty where that is denied or cannot be asked."""
+    return read_identity(session).get("Account", "")
+
+
+def name_account(session: boto3.Session) -> str:
+    """Name the caller's account: its number, or `emulator:` and the id of an emulator's folder; empty where unknown."""
+    identity = read_identity(session)
+    # The emulator has a number too, which is nobody's: its folders would be one account, and that of AWS.
+    user = identity.get("UserId", "")
+    return user if user.startswith(f"{EMULATOR}:") else identity.get("Account", "")
+
+
+def read_identity(session: boto3.Session) -> dict[str, str]:
+    """Ask STS who the caller is; empty where that is denied or cannot be asked."""
     from botocore.config import Config
 
     # Some networks reach S3 and Bedrock and not STS: a run does without, after some seconds.
     config = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=5, read_timeout=5)
     try:
-        return session.client("sts", config=config).get_caller_identity()["Account"]
+        identity = session.client("sts", config=config).get_caller_identity()
     # What is wrong with credentials or region is said by the request that needs them.
-    except (BotoCoreError, ClientError, KeyError):
-        return ""
+    except (BotoCoreError, ClientError):
+        return {}
+    return {name: identity[name] for name in ("Account", "UserId") if name in identity}
 
 
 @overload

@@ -2,7 +2,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bedrock_local import Settings, open_session
-from bedrock_local.emulator import Emulator, make_folder
+from bedrock_local.emulator import ACCOUNT, Emulator, make_folder, write_folder_id
 from bedrock_local.inference import Question, Reply
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.responders.extract import extract
@@ -158,3 +158,25 @@ def test_on_demand_a_failing_responder_is_a_client_error(folder):
     ) as raised:
         runtime.converse(modelId="us.amazon.nova-lite-v1:0", messages=[{"role": "user", "content": [{"text": "Why?"}]}])
     assert "Rumpel" not in str(raised.value)
+
+
+# Which folder it is
+
+
+def test_each_folder_has_an_id_that_stays(tmp_path):
+    one, other = (Emulator(make_folder(tmp_path / name)).folder_id for name in ("one", "other"))
+    assert one != other
+    (tmp_path / "one").rename(tmp_path / "moved")
+    assert Emulator(make_folder(tmp_path / "moved")).folder_id == one
+
+
+def test_a_folder_that_has_an_id_keeps_it_from_a_process_that_is_late(folder):
+    emulator = Emulator(make_folder(folder))
+    before = emulator.folder_id
+    write_folder_id(emulator.folder)
+    assert emulator.folder_id == before
+
+
+def test_the_identity_of_a_caller_names_the_folder(folder):
+    identity = open_session(folder).client("sts").get_caller_identity()
+    assert (identity["Account"], identity["UserId"]) == (ACCOUNT, f"emulator:{Emulator(folder).folder_id}")

@@ -4,7 +4,8 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from analysis.aws.session import RetryNotice, find_region, make_client, open_session, print_beside_bars
+import bedrock_local
+from analysis.aws.session import RetryNotice, find_region, make_client, name_account, open_session, print_beside_bars
 from analysis.errors import StorageError
 from bedrock_local.settings import Settings, write_settings
 
@@ -202,3 +203,14 @@ def test_a_line_that_the_terminal_cannot_show_is_escaped(monkeypatch, encoding, 
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding=encoding, write_through=True))
     print_beside_bars("ü \u202e")
     assert written.getvalue() == shown + b"\n"
+
+
+def test_an_account_of_the_emulator_is_named_by_its_folder(tmp_path):
+    one, same, other = (name_account(bedrock_local.open_session(tmp_path / name)) for name in ("a", "a", "b"))
+    assert one.startswith("emulator:")
+    assert one == same != other
+
+
+@pytest.mark.usefixtures("s3")
+def test_an_account_of_aws_is_named_by_its_number():
+    assert name_account(boto3.Session(region_name="us-east-1")) == "123456789012"
