@@ -36,7 +36,7 @@ FLAGS = (
     "output_tokens_known",
 )
 PARTS = ("truncated", "failed")  # of the outputs, whose part of the cost is given
-OF_CALL = ("answered", "unpriced", "priced", "cost_usd")
+OF_CALL = ("answered", "unpriced", "priced", "price_usd")
 SUMS = (*FLAGS, "input_tokens", "output_tokens", "cost_usd", *(f"{kind}_cost_usd" for kind in PARTS))
 CALL_SUMS = ("calls", "answered_calls", "answered_usd", "calls_seen", "seen_usd", "squares")
 SUMMARY = {
@@ -95,8 +95,9 @@ def sum_costs(costed: IntoDataFrameT, *, by: str | Sequence[str] = "variant") ->
           `without_tokens` (may have been charged, and does not say all of its tokens);
         - `input_tokens`, `output_tokens` that the outputs say, so lower bounds where `without_tokens` is not 0;
         - `cost_usd` of the outputs whose cost is known, so a lower bound where `unpriced` is not 0;
-        - `cost_usd_per_1000_calls`: what was paid for 1,000 calls that got an answer. Further samples, repairs and what
-          bought no answer are in it; calls with an unpriced output are left out. Missing where no call is left;
+        - `cost_usd_per_1000_calls`: the batch price of the answers to 1,000 calls that got one, whoever paid for them
+          and however they were asked for. Further samples are in it, what bought no answer is not; calls with an
+          unpriced output are left out. Missing where no call is left;
         - `truncated_cost_usd`, `failed_cost_usd`: the parts of `cost_usd` that bought a truncated answer or none.
           Missing where there are no outputs, where such an output is unpriced, where a line cannot be read, and where
           none of the failed ones has a cost; the first also where an answer does not say how it ended.
@@ -133,8 +134,8 @@ def project_costs(
 
     Notes
     -----
-    The cost of a call is the sum of its outputs, repairs and samples included. Calls without a known cost are left
-    out, and so are those of which an output is unpriced: their sum would be too low.
+    The cost of a call is the batch price of its answers, samples included. Calls without a known price are left out,
+    and so are those of which an output is unpriced: their sum would be too low.
     The interval is normal, N mean ± z s √(N²/n + N) for N calls after n:
     the mean is uncertain, and the calls to come differ among themselves.
     """
@@ -176,17 +177,17 @@ def sum_outputs(costed: IntoDataFrameT, keys: Sequence[str]) -> nw.DataFrame[Int
 
 def sum_by_call(costed: IntoDataFrameT, keys: Sequence[str]) -> nw.DataFrame[IntoDataFrameT]:
     """Sum the outputs of each group and call; those that nobody asked for are one row of their group."""
-    needed = ("call_id", "record_id", "input_tokens", "output_tokens", "error_kind", "cost_usd")
+    needed = ("call_id", "record_id", "input_tokens", "output_tokens", "error_kind", "price_usd")
     frame = read_columns(costed, [*keys, *needed], of="costed outputs")
-    has_cost = ~nw.col("cost_usd").is_null()
+    is_answer, has_price = nw.col("error_kind").is_null(), ~nw.col("price_usd").is_null()
     marked = frame.select(
         *keys,
-        nw.col("cost_usd"),
+        price_usd=nw.when(is_answer).then(nw.col("price_usd")),
         _call=nw.col("call_id"),
         _record=nw.when(nw.col("call_id").is_null()).then(nw.col("record_id")),
-        answered=count_where(nw.col("error_kind").is_null()),
-        unpriced=count_where(may_be_charged() & ~has_cost),
-        priced=count_where(has_cost),
+        answered=count_where(is_answer),
+        unpriced=count_where(may_be_charged() & ~has_price),
+        priced=count_where(is_answer & has_price),
     )
     return add_calls(marked, keys)
 
@@ -200,14 +201,14 @@ def sum_calls(by_call: nw.DataFrame[IntoDataFrameT], keys: Sequence[str]) -> nw.
     """Sum the calls of each group, all of whose outputs have to be in `by_call`."""
     is_call = ~(nw.col("_call").is_null() & nw.col("_record").is_null())
     is_known = nw.col("unpriced") == 0
-    # An error that was not charged has no cost: a call with nothing else tells nothing of what calls cost.
+    # A call without an answer tells nothing of what answers cost.
     is_seen = is_call & is_known & (nw.col("priced") > 0)
     rows = by_call.with_columns(
         calls=count_where(is_call),
         answered_calls=count_where(is_call & is_known & (nw.col("answered") > 0)),
-        answered_usd=nw.when(is_known | ~is_call).then(nw.col("cost_usd")),
+        answered_usd=nw.when(is_known | ~is_call).then(nw.col("price_usd")),
         calls_seen=count_where(is_seen),
-        seen_usd=nw.when(is_seen).then(nw.col("cost_usd")),
+        seen_usd=nw.when(is_seen).then(nw.col("price_usd")),
     )
     sums, variance = nw.col(*CALL_SUMS[:-1]).sum(), nw.col("seen_usd").var().alias("squares")
     squares = nw.when(nw.col("calls_seen") > 1).then(nw.col("squares") * (nw.col("calls_seen") - 1)).otherwise(0.0)

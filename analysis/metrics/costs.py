@@ -17,7 +17,8 @@ MILLION = 1_000_000
 RATE_KEYS = ("model_id", "invocation")
 RATES = ("input_usd_per_million", "output_usd_per_million")
 TOKENS = ("model_id", "invocation", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-COST_COLUMNS = ("record_id", "call_id", "variant", *TOKENS, "stop", "error_kind")
+COST_COLUMNS = ("record_id", "call_id", "variant", *TOKENS, "stop", "error_kind", "taken_from")
+PRICES = ("cost_usd", "price_usd", "tokens_estimated")  # columns that are added
 PRICED_TOKENS = ("_input_tokens", "_output_tokens")  # those that are priced; no column of an output begins so
 INPUT_USD, OUTPUT_USD = (f"_{name}" for name in RATES)
 UNREADABLE = "unreadable"  # the error kind of a line that cannot be read
@@ -33,7 +34,7 @@ def add_costs(
     ----------
     outputs
         One row per output, from `load_outputs`; `model_id`, `invocation`, `input_tokens`, `output_tokens` and the
-        cache counters are read.
+        cache counters are read, and `taken_from` where it is there.
     prices
         One row per model id and invocation, from `find_prices` or `read_prices`.
         Without it the prices that come with the package, as far as they hold in any Region.
@@ -45,24 +46,37 @@ def add_costs(
     Returns
     -------
     frame
-        The rows of `outputs` with `cost_usd` and `tokens_estimated` last. A cost is missing where tokens or price are
-        not known, so for failed outputs, where an answer has neither tokens nor text (a call of a tool), and where
-        tokens were read from or written to a cache, which has no published batch rate. `tokens_estimated` says that
-        tokens which the answer does not give were priced as bytes of text / 4; the columns of tokens stay as they are.
+        The rows of `outputs` with three columns last. `cost_usd` is what the run paid: 0 for an answer that was taken
+        over from another run. `price_usd` is the price of the same tokens in a batch job, whoever paid for them and
+        however they were asked for. Each is missing where tokens or price are not known, so for failed outputs, where
+        an answer has neither tokens nor text (a call of a tool), and where tokens were read from or written to a cache,
+        which has no published batch rate. `tokens_estimated` says that tokens which the answer does not give were
+        priced as bytes of text / 4; the columns of tokens stay as they are.
 
     Raises
     ------
     ColumnError
-        `outputs` lacks a column, or has `cost_usd` or `tokens_estimated` already.
+        `outputs` lacks a column, or has one of the three already.
     """
     needed = TOKENS if records is None else (*TOKENS, "record_id", "text", "error_kind")
     frame = read_columns(outputs, needed, of="outputs")
-    for name in ("cost_usd", "tokens_estimated"):
+    for name in PRICES:
         if name in frame.columns:
             raise ColumnError("outputs", f"there is a column {name!r} already", "drop it to price the outputs again")
-    counted = add_rates(count_tokens(frame, records), list_rates(frame, prices))
-    priced = counted.with_columns(cost_usd=price_tokens(*PRICED_TOKENS))
-    return nw.maybe_reset_index(priced.select(*frame.columns, "cost_usd", "tokens_estimated")).to_native()
+    rates, counted = list_rates(frame, prices), count_tokens(frame, records)
+    priced = add_price(counted, "cost_usd", rates)
+    batch = priced.with_columns(invocation=nw.lit("batch"))
+    priced = priced.with_columns(add_price(batch, "price_usd", rates)["price_usd"])
+    if "taken_from" in frame.columns:
+        is_own = nw.col("taken_from").is_null()
+        priced = priced.with_columns(cost_usd=nw.when(is_own).then(nw.col("cost_usd")).otherwise(0.0))
+    finished: IntoDataFrameT = nw.maybe_reset_index(priced.select(*frame.columns, *PRICES)).to_native()
+    return finished
+
+
+def add_price(frame: nw.DataFrame[Any], column: str, rates: pl.DataFrame) -> nw.DataFrame[Any]:
+    """Add the price of the counted tokens of each row by its model and invocation."""
+    return add_rates(frame, rates).with_columns(price_tokens(*PRICED_TOKENS).alias(column)).drop(INPUT_USD, OUTPUT_USD)
 
 
 def read_cost_columns(outputs: pl.LazyFrame) -> pl.DataFrame:

@@ -47,6 +47,7 @@ OUTPUT_SCHEMA = {
     "error_kind": pl.String,
     "error_code": pl.Int32,
     "error_message": pl.String,
+    "taken_from": pl.String,
 }
 JOIN_COLUMNS = ("call_id", "variant", "sample", "attempt")
 ALL = tuple(OUTPUT_SCHEMA)

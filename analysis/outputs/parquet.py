@@ -84,6 +84,11 @@ def write_while_reading(tables: Iterable[Any], writer: Any) -> None:
         written.result()
 
 
+def scan_parts(parts: list[Path]) -> pl.LazyFrame:
+    """Scan parts lazily; a column that an earlier version did not write is missing in all of its rows."""
+    return pl.scan_parquet(parts, schema=OUTPUT_SCHEMA, missing_columns="insert")
+
+
 def read_stamp(part: Path) -> str:
     """Read the stamp of a part; empty where there is no part, or none that can be read."""
     import pyarrow as pa

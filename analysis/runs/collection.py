@@ -15,7 +15,7 @@ import polars as pl
 from analysis.aws.session import open_session
 from analysis.aws.storage import StoredFile, open_bucket
 from analysis.files import explain_file_errors, make_folder, replace_when_whole, sweep_drafts, sweep_parts
-from analysis.outputs import OUTPUT_SCHEMA, index_records, list_outputs, read_stamp, write_part
+from analysis.outputs import OUTPUT_SCHEMA, index_records, list_outputs, read_stamp, scan_parts, write_part
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.runs.folder import PARTS_FILE, Run
 from analysis.runs.outcomes import explain_missing
@@ -226,7 +226,7 @@ def read_parts(parts: dict[str, list[Path]], records: pl.DataFrame) -> pl.DataFr
     files = [part for key in records["job_key"].unique().sort() for part in parts.get(key, [])]
     if not files:
         return pl.DataFrame(schema={name: OUTPUT_SCHEMA[name] for name in RECONCILED})
-    return pl.scan_parquet(files).select(RECONCILED).collect()
+    return scan_parts(files).select(RECONCILED).collect()
 
 
 def add_why(state: RunState, jobs: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame:

@@ -25,7 +25,7 @@ from analysis.metrics.bills import (
     sum_outputs,
 )
 from analysis.metrics.costs import TOKENS, UNPRICED, UNREADABLE, add_costs, count_unpriced, read_cost_columns
-from analysis.outputs import OUTPUT_SCHEMA
+from analysis.outputs import OUTPUT_SCHEMA, scan_parts
 from analysis.runs.answers import check_collected
 from analysis.runs.folder import Run
 from analysis.runs.status import load_jobs
@@ -142,7 +142,7 @@ def list_batches(run: Run) -> Iterator[tuple[list[Path], nw.Expr]]:
 
 def price_parts(run: Run, parts: list[Path], prices: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Price the outputs of some parts; records are read only where an answer does not say its tokens."""
-    outputs = read_cost_columns(pl.scan_parquet(parts))
+    outputs = read_cost_columns(scan_parts(parts))
     records = None if outputs["text"].null_count() == outputs.height else read_estimates(run, outputs["call_id"])
     for few in outputs.iter_slices(ROWS_PRICED):
         yield add_costs(few, prices, records=records)

@@ -15,7 +15,7 @@ from analysis.errors import RunError
 from analysis.facts.quotas import Quotas
 from analysis.files import explain_file_errors
 from analysis.jobs.ledger import Ledger
-from analysis.outputs import OUTPUT_SCHEMA
+from analysis.outputs import OUTPUT_SCHEMA, scan_parts
 from analysis.prompts import Prompt
 from analysis.requests.input_files import describe_files
 from analysis.runs.plan import Plan, make_plan
@@ -106,7 +106,7 @@ class Run:
         for part in parts:
             if not is_whole(part):
                 raise RunError(part, "is missing or damaged", "call collect(run), which makes it again from output/")
-        return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=OUTPUT_SCHEMA)
+        return scan_parts(parts) if parts else pl.LazyFrame(schema=OUTPUT_SCHEMA)
 
     def list_parts(self) -> list[Path]:
         """List the Parquet parts that `collect` made of output files; other files in `outputs/` are not counted."""

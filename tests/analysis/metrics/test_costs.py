@@ -23,7 +23,9 @@ OUTPUTS = {
     "cache_read_tokens": pl.Int64,
     "cache_write_tokens": pl.Int64,
     "error_kind": pl.String,
+    "taken_from": pl.String,
 }
+PRICES = ["cost_usd", "price_usd", "tokens_estimated"]
 SUMMARY = {
     "variant": pl.String,
     "calls": pl.Int64,
@@ -180,14 +182,32 @@ def test_the_outputs_come_back_as_they_were_with_the_cost_last(kind):
     outputs = kind.make(frame(output(), output("c2", **FAILED)))
     before = outputs.copy() if isinstance(outputs, pd.DataFrame) else outputs.clone()
     costed = add_costs(outputs)
-    assert list(costed.columns) == [*OUTPUTS, "cost_usd", "tokens_estimated"]
+    assert list(costed.columns) == [*OUTPUTS, *PRICES]
     assert before.equals(outputs)
     if isinstance(outputs, pd.DataFrame):
-        pd.testing.assert_frame_equal(
-            costed.drop(columns=["cost_usd", "tokens_estimated"]), before.reset_index(drop=True)
-        )
+        pd.testing.assert_frame_equal(costed.drop(columns=PRICES), before.reset_index(drop=True))
     else:
-        assert_frame_equal(costed.drop("cost_usd", "tokens_estimated"), before)
+        assert_frame_equal(costed.drop(PRICES), before)
+
+
+def test_an_answer_that_was_taken_over_is_paid_by_the_run_that_asked(kind):
+    costed = add_costs(kind.make(frame(output(), output("c2", taken_from="tune-001"))))
+    assert costed["cost_usd"].to_list() == pytest.approx([0.000825, 0.0])
+    assert costed["price_usd"].to_list() == pytest.approx([0.000825, 0.000825])
+    # Half of it was paid here, and a thousand more calls cost the price of both.
+    bill = sum_costs(costed)
+    assert [bill["cost_usd"][0], bill["cost_usd_per_1000_calls"][0]] == pytest.approx([0.000825, 0.825])
+
+
+def test_answers_on_demand_have_the_price_of_a_batch_job(kind):
+    costed = add_costs(kind.make(frame(output(invocation="on_demand"))))
+    assert costed["cost_usd"].to_list() == pytest.approx([0.00165])
+    assert costed["price_usd"].to_list() == pytest.approx([0.000825])
+
+
+def test_outputs_from_before_there_was_taking_over_are_priced_as_paid(kind):
+    outputs = frame(output()).drop("taken_from")
+    assert add_costs(kind.make(outputs))["cost_usd"].to_list() == pytest.approx([0.000825])
 
 
 def test_pricing_twice_is_refused(kind):
@@ -288,11 +308,11 @@ def test_the_bill_counts_and_adds_by_variant(kind):
     kind.check(sum_costs(costed), rows, SUMMARY)
 
 
-def test_what_bought_no_answer_is_paid_by_the_calls_that_got_one(kind):
+def test_what_bought_no_answer_is_paid_for_but_is_no_price_of_answers(kind):
     paid_for_nothing = FAILED | {"input_tokens": 1000, "output_tokens": 100}
     costed = add_costs(kind.make(frame(output(), output("c2"), output("c3", **paid_for_nothing))))
-    # 3 x 825 millionths / 2 calls x 1000
-    rows = [("short", 3, 3, 2, 1, 0, 0, 0, 0, 3000, 300, 0.002475, 1.2375, 0.0, 0.000825)]
+    # 3 x 825 millionths paid; 2 x 825 / 2 calls x 1000
+    rows = [("short", 3, 3, 2, 1, 0, 0, 0, 0, 3000, 300, 0.002475, 0.825, 0.0, 0.000825)]
     kind.check(sum_costs(costed), rows, SUMMARY)
 
 
@@ -370,7 +390,7 @@ def test_only_outputs_with_both_prices_are_compared(kind):
 
 def test_no_outputs_give_the_columns_with_their_dtypes(kind):
     costed = add_costs(kind.make(frame()))
-    assert list(costed.columns)[-2:] == ["cost_usd", "tokens_estimated"]
+    assert list(costed.columns)[-3:] == PRICES
     kind.check(sum_costs(costed), [], SUMMARY)
     kind.check(project_costs(costed, 10), [], PROJECTION)
     kind.check(compare_invocations(kind.make(frame())), [], INVOCATIONS)
