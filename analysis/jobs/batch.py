@@ -172,7 +172,7 @@ def index_by_prefix(listed: Iterable[Mapping[str, Any]]) -> dict[str, list[Mappi
 def count_sent(job: PlannedJob, state: JobState) -> int:
     """Count the records that a try sends."""
     # Of a further try that the ledger lost, only Bedrock has the number, once it has counted the records.
-    whole = job.records if state.job_try == 1 else state.counts.get("total") or job.records
+    whole = job.records - state.taken if state.job_try == 1 else state.counts.get("total") or job.records
     return whole if state.records is None else state.records
 
 

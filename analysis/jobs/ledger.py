@@ -33,8 +33,11 @@ class JobState:
     folder, records, digest
         Of a further try: its folder of input files, how many records they have, which earlier tries left without an
         answer, and the SHA-256 of `PlannedJob.digest_files`. Empty and None where the try sends the whole planned job.
+    taken
+        Of a first try: how many records other runs have answered, which it does not send.
     status
-        `planned`, `intended` (Bedrock may or may not have received the request), one of Bedrock's ten, or `refused`.
+        `planned`, `intended` (Bedrock may or may not have received the request), one of Bedrock's ten, `refused`, or
+        `taken` (all records were answered by other runs).
     job_name, token, input_uri, output_uri
         Fields of the request that creates the job; empty while planned.
     job_arn
@@ -54,6 +57,7 @@ class JobState:
     folder: str = ""
     records: int | None = None
     digest: str = ""
+    taken: int = 0
     status: str = PLANNED
     job_name: str = ""
     token: str = ""
@@ -82,6 +86,13 @@ class JobState:
         return self.status in UNPRODUCTIVE
 
 
+class TakenOver(msgspec.Struct):
+    """What the event `taken` says of one job."""
+
+    taken: int
+    status: str
+
+
 class Event(msgspec.Struct):
     """The types that the fields of an event must have for it to be replayed; others may stand beside them."""
 
@@ -91,6 +102,7 @@ class Event(msgspec.Struct):
     folder: str = ""
     records: int | None = None
     digest: str = ""
+    taken: int = 0
     status: str = ""
     job_name: str = ""
     token: str = ""
@@ -107,6 +119,9 @@ class Event(msgspec.Struct):
     region: str = ""
     host: str = ""
     until: str = ""
+    account: str = ""
+    parts: dict[str, str] = {}
+    jobs: dict[str, TakenOver] = {}
 
 
 @dataclass(eq=False)
@@ -122,7 +137,7 @@ class Ledger:
     tries
         Each try of each job by job key and try, in the order of their first events.
     last
-        The last event of each kind that is about no job, by its name: `sending`, `answering`.
+        The last event of each kind that is about no job or several, by its name: `sending`, `answering`, `taken`.
     """
 
     file: Path
@@ -182,6 +197,9 @@ class Ledger:
             self.position = position
             if "job_key" not in event:
                 self.last[event["event"]] = event
+                # In one line for all jobs: what was taken over is taken over as a whole, or not at all.
+                for key, facts in event.get("jobs", {}).items():
+                    fields.setdefault((key, 1), {}).update(facts)
             elif "job_try" in event:
                 fields.setdefault((event["job_key"], event["job_try"]), {}).update(event)
         for key, merged in fields.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import islice
@@ -73,7 +73,14 @@ class OutputLine(msgspec.Struct, rename="camel"):
         return self.is_answered or (self.error is not None and not self.error.retryable)
 
 
-def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes], at_once: int = AT_ONCE) -> None:
+def invoke_file(
+    source: Path,
+    target: Path,
+    *,
+    invoke: Callable[[bytes], bytes],
+    at_once: int = AT_ONCE,
+    taken: Set[str] = frozenset(),
+) -> None:
     """Answer the records of one input file, some at a time.
 
     A record that has an answer in `target` is not sent again, so this can be repeated after any interruption.
@@ -88,6 +95,8 @@ def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes],
         Takes a model input and returns the model output, both JSON; made by `make_invoke`.
     at_once
         How many requests are under way together.
+    taken
+        Ids of records that have been answered elsewhere, and are not sent.
 
     Raises
     ------
@@ -97,7 +106,7 @@ def invoke_file(source: Path, target: Path, *, invoke: Callable[[bytes], bytes],
     from tqdm import tqdm
 
     make_folder(target.parent)
-    answered = {line.record_id for line in read_output_lines(target) if line.is_answered}
+    answered = taken | {line.record_id for line in read_output_lines(target) if line.is_answered}
     records = [record for record in read_records(source) if record.record_id not in answered]
     noted = name_intents(target)
     with open_to_append(target) as file, open_to_append(noted) as intents, ThreadPoolExecutor(at_once) as pool:

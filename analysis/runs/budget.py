@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.aws.session import EMULATOR, find_region
+from analysis.aws.session import EMULATOR, find_region, name_account, open_session
 from analysis.display import usd
 from analysis.errors import BudgetError, RunError
 from analysis.jobs.batch import PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
 from analysis.runs.folder import Run
+from analysis.runs.reuse import expect_taken, find_takeable
 from analysis.runs.spending import (
     Spending,
     add_known,
@@ -93,8 +94,16 @@ def confirm_cost(
     BudgetError
         The estimate is above the budget, is not known, or was not confirmed.
     """
-    target = {"invocation": invocation, "profile": profile, "region": find_region(profile, region)}
-    return check_cost(read_state(run), target, budget_usd=budget_usd, ask=ask)
+    target = find_target(invocation, profile, region)
+    state = read_state(run)
+    expected = expect_taken(state, find_takeable(state, target["account"]))
+    return check_cost(expected, target, budget_usd=budget_usd, ask=ask)
+
+
+def find_target(invocation: str, profile: str, region: str) -> dict[str, str]:
+    """Find how and where a run is sent: the invocation, the profile, its Region, and its account where STS tells."""
+    account = name_account(open_session(profile, region=region))
+    return {"invocation": invocation, "profile": profile, "region": find_region(profile, region), "account": account}
 
 
 def check_cost(
@@ -114,7 +123,8 @@ def check_cost(
         return Budget(budget_usd, region)
     is_begun = state.has_jobs or has_on_demand_output(run)
     which = "those of these records that have no answer" if is_begun else "these records"
-    ask_for_yes(run, f"{run.plan(invocation=invocation, region=region)}\n\nSend {which} to AWS? [y/N] ", ask)
+    plan = run.plan(invocation=invocation, region=region, account=target.get("account", ""))
+    ask_for_yes(run, f"{plan}\n\nSend {which} to AWS? [y/N] ", ask)
     return Budget(math.inf if spending.most_usd is None else spending.most_usd, region)
 
 
@@ -146,7 +156,10 @@ def check_target(state: RunState, target: Mapping[str, str]) -> None:
         cure = "put ledger.jsonl back, or move output/on-demand away"
         raise RunError(run.folder, "has answers on demand but no ledger that says with which profile", cure)
     changed = [
-        f"{name} {before[name]!r}, not {value!r}" for name, value in target.items() if before.get(name, value) != value
+        f"{name} {before[name]!r}, not {value!r}"
+        for name, value in target.items()
+        # An account that cannot be asked for its number may be the same.
+        if before.get(name, value) != value and (name != "account" or (before[name] and value))
     ]
     if changed:
         reason = f"has been sent with {' and '.join(changed)}"

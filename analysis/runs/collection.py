@@ -15,6 +15,7 @@ import polars as pl
 from analysis.aws.session import open_session
 from analysis.aws.storage import StoredFile, open_bucket
 from analysis.files import explain_file_errors, make_folder, replace_when_whole, sweep_drafts, sweep_parts
+from analysis.jobs.statuses import TAKEN
 from analysis.outputs import OUTPUT_SCHEMA, index_records, list_outputs, read_stamp, scan_parts, write_part
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.runs.folder import PARTS_FILE, Run
@@ -90,6 +91,7 @@ def write_parts(state: RunState) -> pl.DataFrame:
     """
     run = state.run
     outputs = list_own_outputs(state)
+    taken = [part.name for part in state.list_taken_parts()]
     changed = list_changed(run, outputs)
     records = run.read_records(*JOINED, "job_key") if changed else run.read_records(*RECORD_KEYS)
     # Divided once: a filter for each job would read all records as often as there are jobs.
@@ -101,7 +103,7 @@ def write_parts(state: RunState) -> pl.DataFrame:
         for _, file, stamp in of_job:
             write_part(file, run.folder / "outputs" / name_part(file), records=index, model_id=model_id, stamp=stamp)
     with replace_when_whole(run.folder / PARTS_FILE, flush=False) as unfinished:
-        unfinished.write_bytes(msgspec.json.encode([name_part(file) for _, file in outputs]))
+        unfinished.write_bytes(msgspec.json.encode([name_part(file) for _, file in outputs] + taken))
     return records.select(RECORD_KEYS)
 
 
@@ -121,7 +123,7 @@ def list_output_files(run: Run) -> list[StoredFile]:
 def list_strange_files(state: RunState) -> list[str]:
     """List the files in `output/` and `outputs/` that no job of the run wrote, by their paths in the run's folder."""
     own = list_own_outputs(state)
-    names, parts = {file.name for _, file in own}, {name_part(file) for _, file in own}
+    names, parts = {file.name for _, file in own}, {name_part(file) for _, file in own}.union(state.taken_parts)
     outputs = [f"output/{file.name}" for file in list_output_files(state.run) if file.name not in names]
     return outputs + [
         f"outputs/{path.name}"
@@ -170,8 +172,11 @@ def reconcile_run(run: Run) -> pl.DataFrame:
 def reconcile_records(state: RunState, records: pl.DataFrame) -> pl.DataFrame:
     """Do what `reconcile_run` does, by a state that has been read and the id and job of each record."""
     keys = state.job_keys
-    parts = list_parts(state.run, keys)
-    counted = [count_records(sent, read_parts(parts, sent), keys) for sent in split_by_job(records)]
+    parts, taken = list_parts(state.run, keys), state.list_taken_parts()
+    counted = [
+        count_records(sent, pl.concat([read_parts(parts, sent), read_taken(taken, sent)]), keys)
+        for sent in split_by_job(records)
+    ]
     jobs, failures, lines = (pl.concat(frames) for frames in zip(*counted, strict=True))
     return add_manifests(state, add_why(state, jobs, failures), join_manifests(state, lines))
 
@@ -227,6 +232,14 @@ def read_parts(parts: dict[str, list[Path]], records: pl.DataFrame) -> pl.DataFr
     if not files:
         return pl.DataFrame(schema={name: OUTPUT_SCHEMA[name] for name in RECONCILED})
     return scan_parts(files).select(RECONCILED).collect()
+
+
+def read_taken(taken: list[Path], records: pl.DataFrame) -> pl.DataFrame:
+    """Read what reconciling needs of the answers to some records that were taken over from other runs."""
+    if not taken:
+        return pl.DataFrame(schema={name: OUTPUT_SCHEMA[name] for name in RECONCILED})
+    answers = scan_parts(taken).select(RECONCILED)
+    return answers.join(records.lazy(), on="record_id", how="semi").collect(engine="streaming")
 
 
 def add_why(state: RunState, jobs: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame:
@@ -296,7 +309,7 @@ def join_manifests(state: RunState, lines: pl.DataFrame) -> pl.DataFrame:
 
 def add_manifests(state: RunState, jobs: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
     """Add each job's status, the counts of its manifests, and whether they agree with its lines."""
-    statuses = {job.key: latest.status for job, latest in state.pairs if latest.job_arn}
+    statuses = {job.key: latest.status for job, latest in state.pairs if latest.job_arn or latest.status == TAKEN}
     counts = ("manifest_success", "manifest_error")
     sums = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in counts]
     agrees = pl.when(pl.col("agrees").count() > 0).then(pl.col("agrees").all())

@@ -18,6 +18,7 @@ from analysis.jobs.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA, scan_parts
 from analysis.prompts import Prompt
 from analysis.requests.input_files import describe_files
+from analysis.runs.answered import TAKEN_SCHEMA, describe_answered, describe_reusable, find_answered
 from analysis.runs.plan import Plan, make_plan
 
 RUN_FILE = "run.json"
@@ -55,6 +56,16 @@ class Run:
     def ledger(self) -> Ledger:
         """The log of what was planned, created, seen and ended; each has to be read from its start once."""
         return Ledger(self.folder / "ledger.jsonl")
+
+    @property
+    def is_collected(self) -> bool:
+        """Whether outputs have been read, by a version that writes runs as this one does."""
+        return self.read_request().get("format") == FORMAT and (self.folder / PARTS_FILE).exists()
+
+    def list_beside(self) -> list[Run]:
+        """List the other runs in the folder of runs, by name."""
+        own = self.folder.resolve()
+        return [Run(file.parent) for file in sorted(own.parent.glob(f"*/{RUN_FILE}")) if file.parent != own]
 
     def read_request(self) -> dict[str, Any]:
         """Read `run.json`: the format, the run's name, and calls, prompts and quotas of the request."""
@@ -133,7 +144,7 @@ class Run:
             return {}
         return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
 
-    def plan(self, *, invocation: str = "", region: str = "") -> Plan:
+    def plan(self, *, invocation: str = "", region: str = "", account: str = "") -> Plan:
         """Build the plan of sending the run: records, jobs, tokens, USD and limits.
 
         Parameters
@@ -142,19 +153,38 @@ class Run:
             Prices to use: `batch` or `on_demand`; by default batch, unless a job is below the minimum.
         region
             AWS region of the jobs; some prices are known for one region only.
+        account
+            Account that the run is sent to, from `name_account`: records that runs beside this one have answered there
+            are left out. Without it the plan has all records, and says for each account how many these are. Of a run
+            that has been sent it has all.
         """
-        calls = self.read_request()["calls"]
+        calls, files = self.read_request()["calls"], self.read_files()
+        # What was sent is what it was, whichever answers others have got meanwhile.
+        found = find_answered(self, account) if not self.read_sending() else pl.DataFrame(schema=TAKEN_SCHEMA)
+        records = int(files["records"].sum())
+        if account and len(found):
+            files = self.describe_rest(found)
+            notes = [f"{describe_answered(found, records)}; {records - len(found):,} are sent."]
+        else:
+            notes = [f"{sentence}." for sentence in describe_reusable(found, records)]
         return make_plan(
             self.name,
             calls=calls["rows"],
             equal_calls=calls["equal"],
-            files=self.read_files(),
+            files=files,
+            notes=notes,
             read_records=self.read_records,
             prompts=self.read_prompts(),
             quotas=self.read_quotas(),
             invocation=invocation,
             region=region or self.region,
         )
+
+    def describe_rest(self, answered: pl.DataFrame) -> pl.DataFrame:
+        """Describe the input files without some records: rows of `read_files`."""
+        rest = self.read_records().join(answered, on="record_id", how="anti", maintain_order="left")
+        parts = rest.partition_by("job_key", "file", maintain_order=True)
+        return describe_files(parts, [None] * len(parts))
 
     def __repr__(self) -> str:
         return str(self.plan())

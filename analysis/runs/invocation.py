@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 import msgspec
 from botocore.exceptions import ClientError
 
-from analysis.aws.session import EMULATOR, find_region, make_client, open_session
+from analysis.aws.session import EMULATOR, make_client, open_session
 from analysis.display import count
 from analysis.errors import RunError
 from analysis.files import explain_file_errors
 from analysis.jobs.ledger import Ledger
 from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
-from analysis.runs.budget import check_cost
+from analysis.runs.budget import check_cost, find_target
 from analysis.runs.folder import Run
+from analysis.runs.reuse import expect_taken, find_takeable, take_over
 from analysis.runs.sending import lock_sending, write_sending
 from analysis.runs.state import RunState, read_state
 from analysis.runs.status import count_lost_requests, name_on_demand_output
@@ -45,7 +46,8 @@ def invoke(
 ) -> None:
     """Answer the records of a run now, by InvokeModel or Converse, at twice the batch price.
 
-    For runs below the batch minimum. A record that has an answer is not sent again, so this can be repeated. What was
+    For runs below the batch minimum. A record that has an answer, in this run or in another one in the same folder of
+    runs and the same account, is not sent again, so this can be repeated. What was
     asked for when a process was killed may have been paid for, and is asked again: a line says how many records that
     were, and both requests count against the budget.
 
@@ -72,8 +74,9 @@ def invoke(
         another profile before.
     """
     state = read_state(run)
-    target = {"invocation": "on_demand", "profile": profile, "region": find_region(profile, region)}
-    check_cost(state, target, budget_usd=budget_usd, ask=ask)
+    target = find_target("on_demand", profile, region)
+    found = find_takeable(state, target["account"])
+    check_cost(expect_taken(state, found), target, budget_usd=budget_usd, ask=ask)
     session = open_session(profile, region=target["region"])
     client = make_client(session, "bedrock-runtime")
     with lock_sending(run, wait_s=0):
@@ -81,12 +84,14 @@ def invoke(
         write_sending(state, **target)
         if bucket:
             claim_run(run, make_client(session, "s3"), bucket, prefix)
+        state = take_over(state, find_takeable(state, target["account"]), target["account"])
         report_lost_requests(state)
         with keep_alive(state):
             for job in state.planned:
                 ask_model = make_invoke(client, job.model_id, job.invocation_type)
                 for file in job.files:
-                    invoke_file(file, name_on_demand_output(run, job, file), invoke=ask_model, at_once=at_once)
+                    target_file = name_on_demand_output(run, job, file)
+                    invoke_file(file, target_file, invoke=ask_model, at_once=at_once, taken=state.taken_ids)
 
 
 @contextmanager

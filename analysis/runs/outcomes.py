@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from analysis.errors import JobError
 from analysis.jobs.batch import MOST_TRIES, PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
-from analysis.jobs.statuses import COMPLETED, REFUSED
+from analysis.jobs.statuses import COMPLETED, REFUSED, TAKEN
 from analysis.runs.state import RunState
 
 MOST_NAMES = 3  # of jobs, in one message
@@ -94,7 +94,7 @@ def describe_outcome(run_state: RunState, job: PlannedJob, state: JobState) -> s
         why = f": {state.message}" if state.message else ""
         return f"{job.key} ended {state.status}{why.rstrip('.')}. {describe_unanswered(run_state, job, state)}"
     sent, processed = count_sent(job, state), state.counts.get("processed")
-    if state.status != COMPLETED and (processed is None or processed < sent):
+    if state.status not in {COMPLETED, TAKEN} and (processed is None or processed < sent):
         done = f" after {processed:,} of {sent:,} records" if processed is not None else ""
         return f"{job.key} ended {state.status}{done}. The other records have no answer and are not sent again; {CURE}."
     return ""

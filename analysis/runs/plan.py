@@ -44,6 +44,8 @@ class Plan:
         One row per variant, from `estimate_costs`: at batch prices, or on demand as soon as a job is below the minimum.
     limits
         One row per limit that is reached: `limit`, `where` (job, prompt or model), `detail`.
+    notes
+        Sentences on records that other runs have answered.
     """
 
     run: str
@@ -52,6 +54,7 @@ class Plan:
     jobs: pl.DataFrame
     estimate: pl.DataFrame
     limits: pl.DataFrame
+    notes: Sequence[str] = ()
 
     @property
     def records(self) -> int:
@@ -70,13 +73,16 @@ class Plan:
         return None if highs.null_count() else float(highs.sum())
 
     def __repr__(self) -> str:
-        lines = [self.heading(), "", *self.job_lines(), "", *self.cost_lines(), "", *self.limit_lines()]
-        return escape_controls("\n".join(lines))
+        head = [self.heading(), *self.notes, ""]
+        if not self.records:
+            return escape_controls("\n".join([*head, "Nothing is sent."]))
+        return escape_controls("\n".join([*head, *self.job_lines(), "", *self.cost_lines(), "", *self.limit_lines()]))
 
     def _repr_html_(self) -> str:
         shown = [show_table(table)._repr_html_() for table in (self.jobs, self.costs(), self.limits) if len(table)]
         end = [f"<p>{escape(METHOD)}</p>", "" if len(self.limits) else f"<p>{NO_LIMIT}</p>"]
-        return "\n".join([f"<p>{escape(self.heading())}</p>", *shown, *end])
+        head = [f"<p>{escape(sentence)}</p>" for sentence in (self.heading(), *self.notes)]
+        return "\n".join([*head, *shown, *end])
 
     def costs(self) -> pl.DataFrame:
         """Select the columns of the estimate that are shown."""
@@ -127,6 +133,7 @@ def make_plan(
     quotas: Mapping[str, Quotas],
     invocation: str = "",
     region: str = "",
+    notes: Sequence[str] = (),
 ) -> Plan:
     """Build the plan of a run from what `prepare` wrote, and from where and how it will be sent.
 
@@ -144,7 +151,7 @@ def make_plan(
     invocation = invocation or ("on_demand" if "minimum" in limits["limit"] else "batch")
     prices = find_prices(files["model_id"].unique(maintain_order=True), region=region)
     estimate = estimate_variants(variants, prompts, prices, invocation)
-    return Plan(run, calls, equal_calls, jobs, estimate, limits)
+    return Plan(run, calls, equal_calls, jobs, estimate, limits, notes)
 
 
 def sum_variants(files: pl.DataFrame) -> pl.DataFrame:
@@ -174,7 +181,7 @@ def find_limits(
 ) -> pl.DataFrame:
     """Find every limit of Bedrock's jobs and of the models that the run reaches."""
     rows = [*check_jobs(jobs, quotas)]
-    for prompt in prompts:
+    for prompt in (each for each in prompts if each.name in longest):
         rows += [*check_tokens(prompt, longest[prompt.name], read_records), *check_format(prompt)]
     return pl.DataFrame(rows, schema=LIMIT_SCHEMA, orient="row")
 

@@ -1,9 +1,9 @@
-"""Retries: which records a job that ended Failed or Expired did not answer, and the files that its next try sends."""
+"""Retries: which records of a job have no answer, from earlier tries or other runs, and the files with just these."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,17 @@ def plan_retries(state: RunState, s3: S3Client) -> RunState:
     return state.read_on()
 
 
+def plan_first_tries(state: RunState) -> RunState:
+    """Plan the first try of each job of which other runs have answered records, with those that are left.
+
+    The caller holds the sending lock.
+    """
+    for job, latest in state.pairs:
+        if latest.taken and latest.status == PLANNED and latest.records is None:
+            plan_try(state.ledger, latest, latest.job_try, **write_retry_input(state, job, latest.job_try))
+    return state.read_on()
+
+
 def plan_next_try(state: RunState, job: PlannedJob, latest: JobState) -> None:
     """Write the input of a job's next try, and plan it in the ledger."""
     retry = write_retry_input(state, job, latest.job_try + 1)
@@ -55,10 +66,9 @@ def count_unanswered(state: RunState, s3: S3Client) -> RunState:
     """Download the output of jobs that ended early, and count their records without an answer; return the new state."""
     for job, latest in state.pairs:
         if latest.is_unproductive and latest.job_arn:
-            created = state.created[job.key]
-            for each in created:
+            for each in state.created[job.key]:
                 download_job(state.run, each, s3)
-            answered = read_answered(state.run, job, created)
+            answered = read_answered(state, job)
             unanswered = sum(1 for file in job.files for _ in read_unanswered(file, answered))
             if unanswered != latest.left:
                 state.ledger.append("left", job_key=job.key, job_try=latest.job_try, left=unanswered)
@@ -76,7 +86,7 @@ def write_retry_input(state: RunState, job: PlannedJob, job_try: int) -> dict[st
 
     Where no record has an answer, the files of the first try are sent again: nothing is written or returned.
     """
-    answered = read_answered(state.run, job, state.created[job.key])
+    answered = read_answered(state, job)
     folder, inputs = f"{job.key}-{job_try}", state.run.folder / "input"
     draft, final = inputs / f".{folder}", inputs / folder
     for leftover in (draft, final):
@@ -114,11 +124,11 @@ def read_unanswered(file: Path, answered: Set[str]) -> Iterator[bytes]:
         yield from (line for line in lines if decoder.decode(line).record_id not in answered)
 
 
-def read_answered(run: Run, job: PlannedJob, created: Sequence[JobState]) -> set[str]:
-    """Read the ids of the records that the output of any try of a job answers."""
-    answered: set[str] = set()
-    for state in created:
-        folder = output_folder(run, state)
+def read_answered(state: RunState, job: PlannedJob) -> set[str]:
+    """Read the ids of the records that the output of any try of a job answers, or that another run has answered."""
+    answered = set(state.taken_ids)
+    for each in state.created[job.key]:
+        folder = output_folder(state.run, each)
         if folder.exists() and list_outputs(folder):
             outputs = scan_outputs(folder, model_id=job.model_id).filter(pl.col("error_kind").is_null())
             answered |= set(outputs.select("record_id").collect()["record_id"])

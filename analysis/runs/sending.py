@@ -48,6 +48,7 @@ def explain_outage(run: Run) -> Iterator[None]:
 def write_sending(state: RunState, *, bucket_owner: str = "", **target: str) -> None:
     """Write to the ledger how, where and with which versions the run is sent, once per change."""
     check_target(state, target)
+    target["account"] = target["account"] or str(state.sending.get("account", ""))
     versions = {name: version(name) for name in ("batchbook", "boto3")} | {"python": platform.python_version()}
     sending: dict[str, Any] = {**target, "bucket_owner": bucket_owner, "versions": versions}
     if any(state.sending.get(name) != value for name, value in sending.items()):

@@ -13,7 +13,6 @@ from analysis.facts.prices import find_prices
 from analysis.jobs.batch import PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
 from analysis.jobs.on_demand import count_unanswered_requests, read_output_lines
-from analysis.jobs.statuses import INTENDED, PLANNED, REFUSED
 from analysis.metrics.costs import add_costs, read_cost_columns
 from analysis.metrics.estimates import estimate_costs
 from analysis.outputs import scan_outputs
@@ -80,8 +79,8 @@ def sum_tries(
     return add_known(
         known.get(each.job_id, ends[each.job_key].find_most(count_sent(jobs[each.job_key], each)))
         for each in tries
-        # An intended one may have arrived; a refused one and one without room were not created.
-        if each.job_key in jobs and (each.job_arn or each.status not in {PLANNED, REFUSED, INTENDED})
+        # An intended one may have arrived, and counts as left to send.
+        if each.job_key in jobs and each.job_arn
     )
 
 
@@ -151,6 +150,7 @@ def read_local_manifests(state: RunState, tries: Mapping[str, JobState]) -> pl.D
 def find_on_demand_spending(state: RunState, ends: Mapping[str, UpperEnd], region: str) -> Spending:
     """Find what answers on demand have cost, requests without an answer included, and what the rest may cost."""
     prices = find_prices(dict.fromkeys(job.model_id for job in state.planned), region=region)
+    taken = {job.key: latest.taken for job, latest in state.pairs}
     spent: list[float | None] = []
     left: list[float | None] = []
     for job in state.planned:
@@ -160,7 +160,7 @@ def find_on_demand_spending(state: RunState, ends: Mapping[str, UpperEnd], regio
         costs = [cost for file in files for cost in price_answers(file, job, prices)]
         unknown = sum(cost is None for cost in costs) + count_unanswered_requests(files)
         spent += [sum(cost for cost in costs if cost is not None), ends[job.key].find_most(unknown)]
-        left += [ends[job.key].find_most(job.records - len(answered))]
+        left += [ends[job.key].find_most(job.records - taken.get(job.key, 0) - len(answered))]
     return Spending(add_known(spent), add_known(left))
 
 

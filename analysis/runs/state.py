@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from analysis.aws.session import EMULATOR
 from analysis.errors import RunError
-from analysis.jobs.batch import MOST_TRIES, PlannedJob
+from analysis.jobs.batch import MOST_TRIES, PlannedJob, hash_file
 from analysis.jobs.ledger import JobState, Ledger
-from analysis.jobs.statuses import PLANNED, PRODUCTIVE, REFUSED
+from analysis.jobs.statuses import PLANNED, PRODUCTIVE, REFUSED, TAKEN
+from analysis.outputs import scan_parts
 from analysis.runs.folder import Run
 
 
@@ -74,7 +76,43 @@ class RunState:
     def has_jobs(self) -> bool:
         """Whether Bedrock has, or may have, a job of the run."""
         # The request of an intended job may have arrived although no answer came back.
-        return any(state.job_arn or state.status not in {PLANNED, REFUSED} for state in self.tries)
+        return any(state.job_arn or state.status not in {PLANNED, REFUSED, TAKEN} for state in self.tries)
+
+    @property
+    def taken_parts(self) -> dict[str, str]:
+        """The Parquet parts that were taken over from other runs, by name, each with its SHA-256."""
+        return dict(self.ledger.last.get("taken", {}).get("parts", {}))
+
+    @cached_property
+    def taken_ids(self) -> frozenset[str]:
+        """The ids of the records whose answers were taken over.
+
+        Raises
+        ------
+        RunError
+            What was taken over is missing or damaged.
+        """
+        parts = self.list_taken_parts()
+        return frozenset(scan_parts(parts).select("record_id").collect()["record_id"]) if parts else frozenset()
+
+    def list_taken_parts(self) -> list[Path]:
+        """List the parts that were taken over, each compared with its SHA-256 from when it was written.
+
+        Raises
+        ------
+        RunError
+            One is missing or damaged.
+        """
+        folder = self.run.folder / "outputs"
+        for name, digest in self.taken_parts.items():
+            if not (folder / name).exists() or hash_file(folder / name) != digest:
+                cure = "put it back from a copy, or prepare the same under another name: that takes the answers over"
+                raise RunError(folder / name, "has answers of another run, and is missing or damaged", cure)
+        return [folder / name for name in self.taken_parts]
+
+    def with_tries(self, tries: Iterable[JobState]) -> RunState:
+        """Return the state with further tries."""
+        return replace(self, tries=(*self.tries, *tries))
 
     def is_settled(self, job: PlannedJob, state: JobState) -> bool:
         """Whether a job has ended and is not tried again.

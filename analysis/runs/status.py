@@ -25,6 +25,7 @@ JOB_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "message": pl.String,
     "model_id": pl.String,
     "records": pl.Int64,
+    "taken": pl.Int64,
     "processed_records": pl.Int64,
     "success_records": pl.Int64,
     "error_records": pl.Int64,
@@ -43,8 +44,9 @@ def load_jobs(run: Run) -> pl.DataFrame:
     -------
     frame
         One row per job and try: `job_key`, `job_try`, `job_id`, `status` (`planned`, `intended`, one of Bedrock's ten,
-        `refused`), `message`, `model_id`, `records` (sent; a further try sends those that had no answer),
-        `processed_records`, `success_records`, `error_records` (missing where Bedrock gave none), `submitted_at`,
+        `refused`, or `taken`: no job is needed), `message`, `model_id`, `records` (sent; a further try sends those that
+        had no answer), `taken` (not sent, since other runs have answered them), `processed_records`, `success_records`,
+        `error_records` (missing where Bedrock gave none), `submitted_at`,
         `ended_at` (UTC), `job_name`, `job_arn`.
     """
     return tabulate_jobs(read_state(run))
@@ -75,6 +77,7 @@ def describe_job(state: JobState, job: PlannedJob) -> dict[str, Any]:
         "status": state.status,
         "model_id": job.model_id,
         "records": count_sent(job, state),
+        "taken": state.taken,
         **{f"{name}_records": state.counts.get(name) for name in ("processed", "success", "error")},
         **{name: getattr(state, name) or None for name in texts},
         **{name: read_time(getattr(state, name)) for name in times},
@@ -104,10 +107,12 @@ def is_finished(run: Run) -> bool:
 
 def has_ended(state: RunState) -> bool:
     """Whether nothing more will come back, by a state that has been read."""
-    if state.has_jobs:
-        return all(state.is_settled(job, latest) for job, latest in state.pairs)
+    all_settled = all(state.is_settled(job, latest) for job, latest in state.pairs)
+    if state.has_jobs or all_settled:
+        return all_settled
     files = on_demand_files(state.run)
     settled = {line.record_id for file in files for line in read_output_lines(file) if line.is_settled}
+    settled |= state.taken_ids
     # Counted first, since the table of records can be large.
     return len(settled) >= count_planned(state) and settled >= set(state.run.read_records()["record_id"])
 

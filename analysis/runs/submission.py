@@ -17,7 +17,6 @@ from analysis.aws.session import (
     EMULATOR_BUCKET,
     EMULATOR_ROLE,
     default_pause_s,
-    find_region,
     make_client,
     open_session,
     print_beside_bars,
@@ -27,12 +26,14 @@ from analysis.errors import JobError, QuotaError, RunError
 from analysis.facts.models import find_model
 from analysis.files import explain_file_errors
 from analysis.jobs import steps
-from analysis.jobs.statuses import INTENDED
+from analysis.jobs.batch import count_sent, refresh_jobs
+from analysis.jobs.statuses import INTENDED, TAKEN
 from analysis.jobs.steps import Account
-from analysis.runs.budget import Budget, check_cost
+from analysis.runs.budget import Budget, check_cost, find_target
 from analysis.runs.folder import Run
 from analysis.runs.outcomes import check_outcomes, describe_errors, describe_outcomes
-from analysis.runs.retries import count_unanswered, plan_retries
+from analysis.runs.retries import count_unanswered, plan_first_tries, plan_retries
+from analysis.runs.reuse import can_take_over, expect_taken, find_takeable, take_over
 from analysis.runs.sending import explain_outage, lock_sending, write_sending
 from analysis.runs.state import RunState, read_state
 from analysis.runs.status import tabulate_jobs
@@ -68,9 +69,10 @@ def submit(
     """Make the jobs on Amazon Bedrock match the run, and wait until they have ended.
 
     Can be called again at any time, also after the kernel was killed: jobs that exist are adopted, missing ones are
-    created, as many at once as the quota of unfinished jobs allows. A job that ended Failed or Expired gets one more
-    try per call, three in all, with the records that its output does not answer. Where these are fewer than a batch
-    job needs, or no try is left, they stay without an answer, and a printed sentence says so.
+    created, as many at once as the quota of unfinished jobs allows. Records that another run in the same folder of runs
+    has answered in the same account are taken over from there, and not sent. A job that ended Failed or Expired gets
+    one more try per call, three in all, with the records that its output does not answer. Where these are fewer than a
+    batch job needs, or no try is left, they stay without an answer, and a printed sentence says so.
 
     Parameters
     ----------
@@ -125,12 +127,13 @@ def submit(
     """
     limit = Limit(run.name, wait_hours, now)
     state = read_state(run)
-    # Before the question about the cost, so that nobody confirms a run that cannot be sent.
-    check_min_records(keep_named_jobs(state) if run.is_early else state)
     bucket, role_arn = choose_bucket_and_role(run, profile=profile, bucket=bucket, role_arn=role_arn)
-    target = {"invocation": "batch", "profile": profile, "region": find_region(profile, region)}
+    target = find_target("batch", profile, region)
+    # Before the question about the cost, so that nobody confirms a run that cannot be sent.
+    expected = expect_taken(state, find_takeable(state, target["account"]))
+    check_min_records(keep_named_jobs(state) if run.is_early else expected)
     # Of an early run nothing more is paid for.
-    budget = None if run.is_early else check_cost(state, target, budget_usd=budget_usd, ask=ask)
+    budget = None if run.is_early else check_cost(expected, target, budget_usd=budget_usd, ask=ask)
     fields = build_fields(
         role_arn=role_arn,
         timeout_hours=timeout_hours,
@@ -184,7 +187,7 @@ def send_jobs(
         # Another process may have sent the run while this one waited for a yes or for the lock.
         state = state.read_on()
         write_sending(state, **target, bucket_owner=account.input.get("s3BucketOwner", ""))
-        state = plan_retries(state, account.s3)
+        state = plan_retries(plan_first_tries(take_answers(state, account, target["account"])), account.s3)
         budget.check_run(state)
         account = replace(account, check_cost=partial(budget.check_jobs, state))
         latest = take_first_step(state, account, wait_s=pause, sleep=sleep, limit=limit)
@@ -197,6 +200,18 @@ def send_jobs(
     print_outcomes(state)
     check_outcomes(state)
     return state
+
+
+def take_answers(state: RunState, account: Account, name: str) -> RunState:
+    """Take over what other runs have answered, if the account has no job of this run."""
+    found = find_takeable(state, name)
+    if found.is_empty():
+        return state
+    # A ledger may have lost its jobs, and they have the answers that are their run's own.
+    with state.ledger.lock():
+        refresh_jobs(state.planned, state.ledger, account.bedrock)
+    state = state.read_on()
+    return take_over(state, found, name) if can_take_over(state) else state
 
 
 def keep_named_jobs(state: RunState) -> RunState:
@@ -324,9 +339,10 @@ def drop_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_min_records(state: RunState) -> None:
     """Raise for a job with fewer records than Bedrock takes."""
-    for job in state.planned:
-        least = state.min_records[job.model_id]
-        if job.records < least:
-            reason = f"{job.key} of {job.model_id} has {job.records} records, and a batch job takes at least {least}"
+    for job, latest in state.pairs:
+        least, records = state.min_records[job.model_id], count_sent(job, latest)
+        if latest.job_try == 1 and latest.status != TAKEN and records < least:
+            left = " left" if latest.taken else ""
+            reason = f"{job.key} of {job.model_id} has {records} records{left}, and a batch job takes at least {least}"
             cure = "add calls, use one model for several prompts, ask for several samples, or answer now by invoke(run)"
             raise QuotaError(state.run.name, reason, cure)

@@ -222,7 +222,7 @@ def test_jobs_reconciled_one_by_one_or_together_have_the_same_counts(set_up_emul
     monkeypatch.setattr(collection, "RECORDS_TOGETHER", 100)
     read = []
     scan = pl.scan_parquet
-    monkeypatch.setattr(pl, "scan_parquet", lambda files: read.append(files) or scan(files))
+    monkeypatch.setattr(pl, "scan_parquet", lambda files, **options: read.append(files) or scan(files, **options))
     assert_frame_equal(reconcile_run(run), together)
     assert [len(files) for files in read] == [1, 1, 1, 1]
     assert together.select(pl.col("missing", "failed", "unreadable", "repeated").sum() > 0).row(0) == (True,) * 4

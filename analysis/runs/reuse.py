@@ -1,0 +1,95 @@
+"""Reuse: records that another run in the same folder of runs has answered are taken over, and not paid for again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from analysis.aws.session import print_beside_bars
+from analysis.files import make_folder, replace_when_whole
+from analysis.jobs.batch import hash_file
+from analysis.jobs.ledger import JobState
+from analysis.jobs.statuses import PLANNED, TAKEN
+from analysis.outputs import OUTPUT_SCHEMA
+from analysis.runs.answered import TAKEN_SCHEMA, describe_answered, find_answered, scan_answered
+from analysis.runs.folder import Run
+from analysis.runs.state import RunState
+from analysis.runs.status import has_on_demand_output
+
+OF_RECORD = ("call_id", "variant", "sample", "attempt")
+
+
+def can_take_over(state: RunState) -> bool:
+    """Whether nothing of a run has been sent or taken over yet."""
+    return not (state.has_jobs or state.taken_parts or has_on_demand_output(state.run))
+
+
+def find_takeable(state: RunState, account: str) -> pl.DataFrame:
+    """Find the records that other runs have answered in an account; none where the run has been sent, or no account."""
+    if not account or not can_take_over(state):
+        return pl.DataFrame(schema=TAKEN_SCHEMA)
+    return find_answered(state.run, account)
+
+
+def expect_taken(state: RunState, found: pl.DataFrame) -> RunState:
+    """Return the state as it will be once the answers that were found have been taken over; nothing is written."""
+    return state.with_tries(list_taken(state, found))
+
+
+def list_taken(state: RunState, found: pl.DataFrame) -> list[JobState]:
+    """List the first try of each job of which answers were found; its status is `taken` where no record is left."""
+    counts = dict(found.group_by("job_key").len().iter_rows())
+    return [
+        JobState(job.key, taken=counts[job.key], status=TAKEN if counts[job.key] == job.records else PLANNED)
+        for job in state.planned
+        if job.key in counts
+    ]
+
+
+def take_over(state: RunState, found: pl.DataFrame, account: str) -> RunState:
+    """Copy the answers that were found into the run, write so to the ledger, and return the new state.
+
+    They are the run's own from then on, whatever becomes of the runs that they were taken from. The caller holds the
+    sending lock.
+    """
+    if found.is_empty():
+        return state
+    parts = {}
+    for (name,), records in found.partition_by("run", as_dict=True, maintain_order=True).items():
+        part = write_taken(state.run, Run(state.run.folder.parent / str(name)), records)
+        parts[part.name] = hash_file(part)
+    with state.ledger.lock():
+        jobs = {each.job_key: {"taken": each.taken, "status": each.status} for each in list_taken(state, found)}
+        state.ledger.append("taken", account=account, parts=parts, jobs=jobs)
+    print_beside_bars(f"{state.run.name}: {describe_answered(found, sum(job.records for job in state.planned))}.")
+    return state.read_on()
+
+
+def write_taken(run: Run, source: Run, records: pl.DataFrame) -> Path:
+    """Write the answers of another run to records of this one into a Parquet part, and return its path."""
+    asked = pl.scan_parquet(run.folder / "records.parquet").select("record_id", *OF_RECORD)
+    answers = pick_answered(source, records).drop(OF_RECORD)
+    name = source.folder.name
+    is_own = pl.col("taken_from").is_null()
+    rows = answers.join(asked, on="record_id", how="left", maintain_order="left").with_columns(
+        taken_from=pl.coalesce("taken_from", pl.lit(name)),
+        # File and line name an output, and those of answers on demand are the same in every run.
+        file=pl.when(is_own).then(pl.format("{}/{}", pl.lit(name), "file")).otherwise("file"),
+    )
+    make_folder(run.folder / "outputs")
+    part = run.folder / "outputs" / f"taken-{name}.parquet"
+    with replace_when_whole(part) as unfinished:
+        rows.select(*OUTPUT_SCHEMA).sink_parquet(unfinished, compression="zstd", maintain_order=True)
+    return part
+
+
+def pick_answered(source: Run, records: pl.DataFrame) -> pl.LazyFrame:
+    """Pick the winning answer of each record: the latest attempt, then the first by file and line."""
+    answers = scan_answered(source).join(records.lazy().select("record_id"), on="record_id", how="semi")
+    # Only these columns are sorted, never the texts.
+    ranked = answers.select("record_id", "attempt", "file", "line").sort(
+        "record_id", "attempt", "file", "line", descending=[False, True, False, False]
+    )
+    best = ranked.unique("record_id", keep="first", maintain_order=True)
+    return answers.join(best.select("file", "line"), on=["file", "line"], how="semi", maintain_order="left")
