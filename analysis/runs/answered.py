@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import polars as pl
 
@@ -11,62 +11,48 @@ from analysis.aws.session import EMULATOR, print_beside_bars
 from analysis.display import count
 from analysis.errors import RunError
 
-if TYPE_CHECKING:
-    from analysis.runs.folder import Run
-
 RUNS_NAMED = 3  # in one sentence
 TAKEN_SCHEMA = {"record_id": pl.String, "job_key": pl.String, "run": pl.String, "account": pl.String}
 
 
-def find_answered(run: Run, account: str = "") -> pl.DataFrame:
-    """Find the records of a run that other runs beside it have answered.
+class Source(NamedTuple):
+    """A run that may have answers: its name, the account that it was sent to, and how to scan its outputs."""
 
-    Parameters
-    ----------
-    run
-        A run that has been prepared.
-    account
-        The account that the others were sent to, from `name_account`; empty for any.
+    run: str
+    account: str
+    scan: Callable[[], pl.LazyFrame]
+
+
+def find_answered(read_records: Callable[[], pl.DataFrame], sources: Iterable[Source]) -> pl.DataFrame:
+    """Find the records that other runs have answered; they are read only where there is such a run.
 
     Returns
     -------
     frame
-        One row per record that has an answer without an error, truncated or not: `record_id`, `job_key` of this run,
-        `run` (the folder that has the answer; of several the first by name) and its `account`. A record's id is made
-        of all that the model is asked, so the answer is one to the very same input.
+        As `Run.find_answered`.
     """
     found = [pl.DataFrame(schema=TAKEN_SCHEMA)]
     records = None
-    for source, owner in list_sources(run, account):
-        records = run.read_records("record_id", "job_key") if records is None else records
+    for source in sources:
+        records = read_records() if records is None else records
         answered = records.join(read_answered_ids(source), on="record_id", how="semi", maintain_order="left")
-        found.append(answered.with_columns(run=pl.lit(source.folder.name), account=pl.lit(owner)))
+        found.append(answered.with_columns(run=pl.lit(source.run), account=pl.lit(source.account)))
         records = records.join(answered, on="record_id", how="anti", maintain_order="left")
     return pl.concat(found)
 
 
-def list_sources(run: Run, account: str) -> Iterator[tuple[Run, str]]:
-    """Yield the collected runs in the same folder that asked a model of this one, each with its account."""
-    models = {(prompt.model_id, prompt.invocation_type) for prompt in run.read_prompts()}
-    for other in run.list_beside():
-        owner = str(other.read_sending().get("account", ""))
-        asked = {(prompt.model_id, prompt.invocation_type) for prompt in other.read_prompts()}
-        if other.is_collected and owner and owner == (account or owner) and models & asked:
-            yield other, owner
-
-
-def read_answered_ids(run: Run) -> pl.DataFrame:
+def read_answered_ids(source: Source) -> pl.DataFrame:
     """Read the ids of the records that a run has answered; none where a part of its outputs is damaged, and say so."""
     try:
-        return scan_answered(run).select("record_id").unique().collect(engine="streaming")
+        return keep_answers(source.scan()).select("record_id").unique().collect(engine="streaming")
     except (RunError, pl.exceptions.PolarsError) as error:
-        print_beside_bars(f"{run.folder.name}: nothing is taken over from it: {error}.")
+        print_beside_bars(f"{source.run}: nothing is taken over from it: {error}.")
         return pl.DataFrame(schema={"record_id": pl.String})
 
 
-def scan_answered(run: Run) -> pl.LazyFrame:
-    """Scan the outputs of a run that answer its records."""
-    return run.scan_outputs().filter(pl.col("error_kind").is_null(), pl.col("call_id").is_not_null())
+def keep_answers(outputs: pl.LazyFrame) -> pl.LazyFrame:
+    """Keep the outputs of a run that answer its records."""
+    return outputs.filter(pl.col("error_kind").is_null(), pl.col("call_id").is_not_null())
 
 
 def describe_answered(found: pl.DataFrame, records: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from analysis.jobs.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA, scan_parts
 from analysis.prompts import Prompt
 from analysis.requests.input_files import describe_files
-from analysis.runs.answered import TAKEN_SCHEMA, describe_answered, describe_reusable, find_answered
+from analysis.runs.answered import TAKEN_SCHEMA, Source, describe_answered, describe_reusable, find_answered
 from analysis.runs.plan import Plan, make_plan
 
 RUN_FILE = "run.json"
@@ -61,6 +61,32 @@ class Run:
     def is_collected(self) -> bool:
         """Whether outputs have been read, by a version that writes runs as this one does."""
         return self.read_request().get("format") == FORMAT and (self.folder / PARTS_FILE).exists()
+
+    def find_answered(self, account: str = "") -> pl.DataFrame:
+        """Find the records that other runs in the same folder of runs have answered.
+
+        Parameters
+        ----------
+        account
+            Account that these were sent to, from `name_account`; empty for any.
+
+        Returns
+        -------
+        frame
+            One row per record that has an answer without an error, truncated or not: `record_id`, `job_key` of this
+            run, `run` (the folder that has the answer; of several the first by name) and its `account`. The id of a
+            record is made of all that its model is asked, so the answer is one to the very same input.
+        """
+        return find_answered(lambda: self.read_records("record_id", "job_key"), self.list_sources(account))
+
+    def list_sources(self, account: str) -> Iterator[Source]:
+        """Yield the collected runs beside this one that asked one of its models in an account, or in any."""
+        models = {(prompt.model_id, prompt.invocation_type) for prompt in self.read_prompts()}
+        for other in self.list_beside():
+            owner = str(other.read_sending().get("account", ""))
+            asked = {(prompt.model_id, prompt.invocation_type) for prompt in other.read_prompts()}
+            if other.is_collected and owner and owner == (account or owner) and models & asked:
+                yield Source(other.folder.name, owner, other.scan_outputs)
 
     def list_beside(self) -> list[Run]:
         """List the other runs in the folder of runs, by name."""
@@ -160,7 +186,7 @@ class Run:
         """
         calls, files = self.read_request()["calls"], self.read_files()
         # What was sent is what it was, whichever answers others have got meanwhile.
-        found = find_answered(self, account) if not self.read_sending() else pl.DataFrame(schema=TAKEN_SCHEMA)
+        found = self.find_answered(account) if not self.read_sending() else pl.DataFrame(schema=TAKEN_SCHEMA)
         records = int(files["records"].sum())
         if account and len(found):
             files = self.describe_rest(found)

@@ -12,7 +12,7 @@ from analysis.jobs.batch import hash_file
 from analysis.jobs.ledger import JobState
 from analysis.jobs.statuses import PLANNED, TAKEN
 from analysis.outputs import OUTPUT_SCHEMA
-from analysis.runs.answered import TAKEN_SCHEMA, describe_answered, find_answered, scan_answered
+from analysis.runs.answered import TAKEN_SCHEMA, describe_answered, keep_answers
 from analysis.runs.folder import Run
 from analysis.runs.state import RunState
 from analysis.runs.status import has_on_demand_output
@@ -29,7 +29,7 @@ def find_takeable(state: RunState, account: str) -> pl.DataFrame:
     """Find the records that other runs have answered in an account; none where the run has been sent, or no account."""
     if not account or not can_take_over(state):
         return pl.DataFrame(schema=TAKEN_SCHEMA)
-    return find_answered(state.run, account)
+    return state.run.find_answered(account)
 
 
 def expect_taken(state: RunState, found: pl.DataFrame) -> RunState:
@@ -86,7 +86,7 @@ def write_taken(run: Run, source: Run, records: pl.DataFrame) -> Path:
 
 def pick_answered(source: Run, records: pl.DataFrame) -> pl.LazyFrame:
     """Pick the winning answer of each record: the latest attempt, then the first by file and line."""
-    answers = scan_answered(source).join(records.lazy().select("record_id"), on="record_id", how="semi")
+    answers = keep_answers(source.scan_outputs()).join(records.lazy().select("record_id"), on="record_id", how="semi")
     # Only these columns are sorted, never the texts.
     ranked = answers.select("record_id", "attempt", "file", "line").sort(
         "record_id", "attempt", "file", "line", descending=[False, True, False, False]

@@ -9,7 +9,7 @@ from analysis.aws.session import name_account, open_session
 from analysis.errors import BudgetError, QuotaError, RunError
 from analysis.metrics.costs import add_costs
 from analysis.runs import confirm_cost, is_finished
-from analysis.runs.answered import describe_answered, find_answered
+from analysis.runs.answered import describe_answered
 from analysis.runs.reuse import find_takeable, take_over
 from analysis.runs.state import read_state
 
@@ -305,5 +305,5 @@ def test_the_runs_that_have_answers_are_named(runs, records, sentence):
 
 
 def test_no_run_beside_it_has_answers_of_a_first_run(first):
-    assert find_answered(first).schema == dict.fromkeys(("record_id", "job_key", "run", "account"), pl.String)
-    assert find_answered(first).is_empty()
+    assert first.find_answered().schema == dict.fromkeys(("record_id", "job_key", "run", "account"), pl.String)
+    assert first.find_answered().is_empty()
