@@ -112,6 +112,8 @@ def invoke_file(
     with open_to_append(target) as file, open_to_append(noted) as intents, ThreadPoolExecutor(at_once) as pool:
         if file.tell() and not ends_line(target):
             file.write(b"\n")  # a crash cut the last line off; its record is sent again
+        # What a crash cut off here was not on the disk, so its record had not been asked for.
+        intents.truncate(count_whole_lines(noted))
         write = LineWriter(file)
         note = IntentWriter(intents)
 
@@ -130,6 +132,11 @@ def invoke_file(
 def name_intents(target: Path) -> Path:
     """Return the file beside an output file that has the id of each record before it is asked, one per line."""
     return target.with_suffix(".asked")
+
+
+def count_whole_lines(file: Path) -> int:
+    """Count the bytes of a file up to the end of its last whole line."""
+    return file.read_bytes().rfind(b"\n") + 1
 
 
 class IntentWriter:

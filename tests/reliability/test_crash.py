@@ -10,3 +10,4 @@ def test_a_run_that_was_killed_ends_as_one_that_was_left_alone():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "| killed, the account behind HTTP | 3 | 0 |" in done.stdout
+    assert "| killed on demand, the account behind HTTP | 3 | 0 |" in done.stdout

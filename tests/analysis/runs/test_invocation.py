@@ -76,6 +76,15 @@ def test_a_record_that_was_asked_for_when_the_process_died_may_have_been_paid_fo
     assert [each for each in list_notices(killed) if each.startswith("1 request on demand was made")]
 
 
+def test_an_id_that_lost_its_end_with_the_power_was_not_asked_for(killed, emulator):
+    (target,) = list_targets(killed)
+    with name_intents(target).open("a") as intents:
+        intents.write("Ab3")  # flushed before the record is asked for, so this one was not
+    invoke(killed)
+    assert {len(line) for line in name_intents(target).read_text().splitlines()} == {11}
+    assert count_unanswered_requests([target]) == 1
+
+
 def test_what_may_have_been_paid_for_counts_against_the_budget(killed):
     spending = find_spending(read_state(killed), "on_demand", "us-east-1")
     whole = find_spending(read_state(prepare_again(killed)), "on_demand", "us-east-1").left_usd
