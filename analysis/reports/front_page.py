@@ -13,6 +13,7 @@ import polars as pl
 
 from analysis.aws.session import EMULATOR
 from analysis.display import usd
+from analysis.files import replace_when_whole
 from analysis.metrics.costs import UNREADABLE
 from analysis.metrics.stop_reasons import TRUNCATED, count_stop_reasons, share_truncated
 from analysis.outputs.answers import count_errors
@@ -48,7 +49,10 @@ def write_index(findings: Mapping[str, Any], report: Path) -> Path:
     titles = {f"{stage.name}.html": stage.title for stage in STAGES}
     pages = {name: title for name, title in titles.items() if (report / name).exists()}
     page = report / "index.html"
-    page.write_text(render_page("index.html", **findings, plots=plots, pages=pages, usd=usd), encoding="utf-8")
+    with replace_when_whole(page) as unfinished:
+        unfinished.write_text(
+            render_page("index.html", **findings, plots=plots, pages=pages, usd=usd), encoding="utf-8"
+        )
     return page
 
 

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.errors import NotebookError, StorageError, escape_controls, needs_extra
-from analysis.files import make_private
+from analysis.files import make_private, replace_when_whole
 
 # Otherwise the kernel prints a warning that its connection is not encrypted.
 QUIET = ["--IPKernelApp.log_level=50"]
@@ -183,7 +183,8 @@ def export_page(copy: Path) -> Path:
         body=Markup(LINK.sub(r'\1.html"', body)),  # noqa: S704 -- nbconvert has escaped what is not HTML
         parameters={name: value for name, value in given.items() if value not in NOT_SHOWN},
     )
-    page.write_text(text, encoding="utf-8")
+    with replace_when_whole(page) as unfinished:  # a page that is there says that its stage is done
+        unfinished.write_text(text, encoding="utf-8")
     return page
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import NotebookError
+from analysis.files import sweep_parts
 from analysis.reports.notebooks import export_page, find_notebooks, run_notebook
 from analysis.runs import Run, is_collected, is_finished, open_run
 
@@ -105,6 +106,7 @@ def run_stages(
     """
     check_values(values)
     notebooks = find_notebooks()
+    sweep_parts(report)  # pages that a killed process began
     for number, stage in enumerate(STAGES, 1):
         heading = f"[{number}/{len(STAGES)}] {stage.name}"
         if is_done(stage, run_folder, report):

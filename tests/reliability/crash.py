@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 # Imported before forking: a trial then takes tenths of a second. Nothing of polars may run before a fork.
 import batch
 import boto3
+import command
 import filelock
 import on_demand
 import tqdm
@@ -41,19 +42,19 @@ class Asked:
         How many of the points of each kind are tried, chosen by the seed; 0 for all.
     mixes
         How many mixes of faults.
+    commands
+        How many points of `batchbook run`.
     """
 
     folder: Path
     kills: int
     mixes: int
+    commands: int
     seed: int
 
     def choose(self, points: list[str]) -> list[tuple[int, str]]:
         """Choose the points to try: the number of each, and what it is."""
-        numbered = list(enumerate(points, 1))
-        if not self.kills:
-            return numbered
-        return sorted(random.Random(self.seed).sample(numbered, min(self.kills, len(numbered))))
+        return choose_points(points, self.kills or len(points), self.seed)
 
 
 def kill_batch(asked: Asked) -> Trials:
@@ -84,6 +85,13 @@ def kill_on_demand_over_http(asked: Asked) -> Trials:
         yield f"{number} {what}", on_demand.crash_over_http(asked.folder, number, expected)
 
 
+def kill_command(asked: Asked) -> Trials:
+    """Kill `batchbook run`: some points, as each trial executes all notebooks."""
+    points, expected = command.count_points(asked.folder)
+    for number, what in tell_points(choose_points(points, asked.commands, asked.seed)):
+        yield f"{number} {what}", command.crash(asked.folder, number, expected)
+
+
 def mix_faults(asked: Asked) -> Trials:
     """Mix faults of the service, kills and a new name of the folder."""
     for seed in range(asked.seed * 10_000, asked.seed * 10_000 + asked.mixes):
@@ -107,6 +115,7 @@ KINDS: dict[str, Callable[[Asked], Trials]] = {
     "killed, the account behind HTTP": kill_batch_over_http,
     "killed on demand, the account in the same process": kill_on_demand,
     "killed on demand, the account behind HTTP": kill_on_demand_over_http,
+    "`batchbook run` killed, answered on demand": kill_command,
     "faults of the service, 0 to 3 kills, a renamed folder": mix_faults,
     "two processes at once": run_twice_at_once,
     "a copied folder": copy_folder,
@@ -126,19 +135,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=0, help="points of each kind to try; 0 for all")
     parser.add_argument("--mixes", type=int, default=500)
+    parser.add_argument("--commands", type=int, default=20, help="points of `batchbook run` to try")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="kinds of trials with this text in their name")
     given = parser.parse_args()
     random.seed(given.seed)
     begun = time.monotonic()
     with TemporaryDirectory() as folder:
-        asked = Asked(Path(folder), given.kills, given.mixes, given.seed)
+        asked = Asked(Path(folder), given.kills, given.mixes, given.commands, given.seed)
         found = {kind: try_kind(kind, asked) for kind in KINDS if given.only in kind}
     print("| what was done | tried | wrong |\n| --- | ---: | ---: |")
     for kind, (tried, wrong) in found.items():
         print(f"| {kind} | {tried} | {wrong} |")
     tell(f"{time.monotonic() - begun:.0f} s")
     sys.exit(any(wrong for _, wrong in found.values()))
+
+
+def choose_points(points: list[str], most: int, seed: int) -> list[tuple[int, str]]:
+    """Choose some points by a seed, in their order: the number of each, and what it is."""
+    return sorted(random.Random(seed).sample(list(enumerate(points, 1)), min(most, len(points))))
 
 
 def tell_points(points: list[tuple[int, str]]) -> list[tuple[int, str]]:

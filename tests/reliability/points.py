@@ -5,8 +5,10 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -35,28 +37,28 @@ class Points:
     seen: list[str] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def reach(self, what: str, file: int | None = None) -> None:
-        """Count a point; die if it is the one, with a file that is being flushed cut as after a loss of power."""
+    def reach(self, what: str, damage: Callable[[], None] = lambda: None) -> None:
+        """Count a point; if it is the one, do the damage that a death there does, and die."""
         with self.lock:  # of several threads the first one dies, and takes the others with it
             self.seen.append(what)
             if len(self.seen) == self.die_at:
-                if file is not None:
-                    tear(file)
+                damage()
                 os._exit(DIED)
 
     def watch(self) -> None:
-        """Count files that are opened to write, renamed and flushed, and both ends of each call of a service."""
+        """Count both ends of the opening of a file to write and of a call of a service, each rename and each flush."""
         flush, call = os.fsync, botocore.client.BaseClient._make_api_call
 
         def count_event(event, given):
             if event == "open" and isinstance(given[2], int) and given[2] & WRITING and self.is_below(given[0]):
                 self.reach("open")
+                self.reach("opened", partial(begin, given[0], given[2]))
             elif event == "os.rename" and self.is_below(given[1]):
                 self.reach("rename")
 
         def count_flush(descriptor):
             if self.is_below(f"/proc/self/fd/{descriptor}"):
-                self.reach("flush", descriptor)
+                self.reach("flush", partial(tear, descriptor))
             flush(descriptor)
 
         def count_call(client, operation, request):
@@ -75,6 +77,12 @@ class Points:
             with suppress(OSError):
                 text = str(Path(text).readlink())
         return text.startswith(self.below) and not text.endswith(".lock")
+
+
+def begin(path: str | bytes | int, flags: int) -> None:
+    """Leave a file as it is when it has been opened and nothing is written."""
+    if flags & (os.O_CREAT | os.O_TRUNC):
+        os.close(os.open(path, flags & ~os.O_EXCL, 0o600))
 
 
 def tear(descriptor: int) -> None:

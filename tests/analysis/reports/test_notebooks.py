@@ -111,6 +111,14 @@ def test_a_page_shows_what_cells_show_and_no_code(write_notebook):
     assert "secret_code" not in text
 
 
+def test_a_page_is_never_seen_half_written(write_notebook):
+    path = write_notebook(show("text/html", "<b>42</b>"))
+    with export_page(path).open(encoding="utf-8") as before:
+        path.write_text(path.read_text("utf-8").replace("42", "43"), encoding="utf-8")
+        assert "<b>43</b>" in export_page(path).read_text(encoding="utf-8")
+        assert "<b>42</b>" in before.read()
+
+
 def test_a_page_links_pages_where_the_notebook_links_notebooks(write_notebook):
     page = export_page(write_notebook(new_markdown_cell("[stop reasons](stop_reasons.ipynb)")))
     assert '<a href="stop_reasons.html">stop reasons</a>' in page.read_text(encoding="utf-8")

@@ -58,6 +58,14 @@ def test_what_is_done_is_not_done_again(small):
     assert [line.endswith(": already done") for line in said] == [True] * 5
 
 
+def test_the_page_that_a_killed_process_began_is_deleted(copy):
+    begun = copy / "report" / ".costs.html.abandoned.part"
+    begun.touch()
+    os.utime(begun, (0, 0))
+    run_stages(copy / "runs" / "demo", {}, copy / "report", echo=list)
+    assert not begun.exists()
+
+
 def test_a_missing_page_is_written_again_and_nothing_else(copy, choose_parameters):
     (copy / "report" / "stop_reasons.html").unlink()
     values = choose_parameters(copy / "runs" / "demo", "not read", "not read")
