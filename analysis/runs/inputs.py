@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.errors import RunError
+from analysis.errors import InputError, RunError
 from analysis.facts.models import find_model
 from analysis.files import make_draft, replace_when_whole
 from analysis.jobs.batch import PlannedJob, hash_file
@@ -28,6 +28,24 @@ def restore_input(state: RunState, job_key: str) -> None:
     write_first_input(state.run, job)
     if latest.folder:
         restore_retry(state.read_on(), job, latest)
+
+
+def restore_changed(state: RunState) -> None:
+    """Write the input of each planned job anew that is not as it was prepared; for those that have no other try.
+
+    Raises
+    ------
+    RunError
+        The calls or the prompts of the run have changed as well, so that other bytes would be written.
+    """
+    for job in state.planned:
+        try:
+            job.check_files(JobState(job.key))
+        except InputError as error:
+            if not job.sha256:
+                cure = "put the file back from a copy, or prepare the calls again under another name"
+                raise RunError(state.run.folder, f"was prepared before the first release, and {error}", cure) from error
+            restore_input(state, job.key)
 
 
 def write_first_input(run: Run, job: PlannedJob) -> None:

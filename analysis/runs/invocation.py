@@ -20,6 +20,7 @@ from analysis.jobs.ledger import Ledger
 from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
 from analysis.runs.budget import check_cost, find_target
 from analysis.runs.folder import Run
+from analysis.runs.inputs import restore_changed
 from analysis.runs.reuse import expect_taken, find_takeable, take_over
 from analysis.runs.sending import lock_sending, write_sending
 from analysis.runs.state import RunState, read_state
@@ -71,7 +72,7 @@ def invoke(
         Every record would be refused: no access, no such model, expired credentials.
     RunError
         Another process, machine or copy of the folder is answering this run, or it was sent to batch jobs or with
-        another profile before.
+        another profile before; or its input, its calls and its prompts have all changed since it was prepared.
     """
     state = read_state(run)
     target = find_target("on_demand", profile, region)
@@ -86,6 +87,7 @@ def invoke(
             claim_run(run, make_client(session, "s3"), bucket, prefix)
         state = take_over(state, find_takeable(state, target["account"]), target["account"])
         report_lost_requests(state)
+        restore_changed(state)
         with keep_alive(state):
             for job in state.planned:
                 ask_model = make_invoke(client, job.model_id, job.invocation_type)

@@ -1,11 +1,11 @@
-"""Tests of input files that are damaged between `prepare` and `submit`."""
+"""Tests of input files that are damaged after `prepare`, before they are sent."""
 
 import shutil
 
 import polars as pl
 import pytest
 
-from analysis import collect, load_jobs, prepare, submit
+from analysis import collect, invoke, load_jobs, prepare, submit
 from analysis.errors import RunError
 
 from .conftest import make_calls, make_prompt
@@ -49,6 +49,17 @@ def test_a_damaged_input_file_is_written_anew_before_it_is_sent(run, emulator, c
     before = file.read_bytes()
     damage(file)
     submit(run)
+    assert file.read_bytes() == before
+    assert collect(run).select(COUNTS).row(0) == (100, 100, 0, 0, 0)
+    assert "demo: the input of job01 is not as it was prepared, and is written anew." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", [cut, empty, double, edit, delete, delete_folder, delete_all])
+def test_a_damaged_input_file_is_written_anew_before_it_is_answered_on_demand(run, emulator, capsys, damage):
+    (file,) = (run.folder / "input").rglob("*.jsonl")
+    before = file.read_bytes()
+    damage(file)
+    invoke(run)
     assert file.read_bytes() == before
     assert collect(run).select(COUNTS).row(0) == (100, 100, 0, 0, 0)
     assert "demo: the input of job01 is not as it was prepared, and is written anew." in capsys.readouterr().out
