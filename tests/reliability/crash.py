@@ -23,6 +23,7 @@ import command
 import filelock
 import on_demand
 import tqdm
+import troubles
 
 IMPORTED = (boto3, filelock, tqdm)
 
@@ -110,12 +111,58 @@ def copy_folder(asked: Asked) -> Trials:
     yield "", batch.copied(asked.folder, batch.count_points(asked.folder)[1])
 
 
+def refuse_writing(asked: Asked) -> Trials:
+    """Refuse what Python writes, from each point on."""
+    for way in troubles.WAYS:
+        points, expected = troubles.count_refusals(asked.folder, way), troubles.expect(asked.folder, way)
+        for number, what in tell_points(asked.choose(points)):
+            yield f"{way} {number} {what}", troubles.refuse(asked.folder, way, number, expected)
+
+
+def fill_disks(asked: Asked) -> Trials:
+    """Take runs on disks of each size that is too small, whatever writes."""
+    for way in troubles.WAYS if troubles.can_mount() else ():
+        disks, expected = troubles.list_disks(asked.folder, way), troubles.expect(asked.folder, way)
+        for _, options in asked.choose(disks):
+            yield f"{way} {options}", troubles.fill_disk(asked.folder, way, options, expected)
+
+
+def protect_disks(asked: Asked) -> Trials:
+    """Take each step on a disk that can only be read."""
+    for way in troubles.WAYS if troubles.can_mount() else ():
+        expected = troubles.expect(asked.folder, way)
+        for _, step in asked.choose([*troubles.STEPS]):
+            yield f"{way} {step}", troubles.protect(asked.folder, way, step, expected)
+
+
+def set_clocks_back(asked: Asked) -> Trials:
+    """Set the clock back after each step."""
+    for way in troubles.WAYS:
+        expected = troubles.expect(asked.folder, way)
+        for _, step in asked.choose([*troubles.STEPS]):
+            yield f"{way} {step}", troubles.set_clock_back(asked.folder, way, step, expected)
+
+
+def damage_files(asked: Asked) -> Trials:
+    """Cut each file in half after each step."""
+    for way in troubles.WAYS:
+        expected = troubles.expect(asked.folder, way)
+        for step in troubles.STEPS:
+            for number, name in asked.choose(troubles.list_files(asked.folder, way, step)):
+                yield f"{way} {step} {name}", troubles.damage(asked.folder, way, step, number - 1, expected)
+
+
 KINDS: dict[str, Callable[[Asked], Trials]] = {
     "killed, the account in the same process": kill_batch,
     "killed, the account behind HTTP": kill_batch_over_http,
     "killed on demand, the account in the same process": kill_on_demand,
     "killed on demand, the account behind HTTP": kill_on_demand_over_http,
     "`batchbook run` killed, answered on demand": kill_command,
+    "the disk is full or refuses, from a write of Python on": refuse_writing,
+    "the disk is full, whatever writes": fill_disks,
+    "the disk can only be read at a step": protect_disks,
+    "the clock goes back by three days after a step": set_clocks_back,
+    "a file is cut in half after a step": damage_files,
     "faults of the service, 0 to 3 kills, a renamed folder": mix_faults,
     "two processes at once": run_twice_at_once,
     "a copied folder": copy_folder,
