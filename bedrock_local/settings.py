@@ -84,6 +84,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Class of the error for a job name in use, and for a stop of a job that has ended.
     head_seconds
         How long the head of a request over HTTP may take to arrive, from its first byte on.
+    body_seconds
+        How long the body of a request over HTTP is waited for, and one second more for each 1,000 bytes of it.
     page_jobs
         Jobs per page of List when the request has no `maxResults`.
     unprocessed_records
@@ -115,6 +117,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     name_error: Literal["ConflictException", "ValidationException"] = "ConflictException"
     stop_error: Literal["ConflictException", "ValidationException"] = "ConflictException"
     head_seconds: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    body_seconds: Annotated[float, msgspec.Meta(gt=0)] = 60.0
     page_jobs: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
     unprocessed_records: Literal["absent", "expired"] = "absent"
     faults: dict[str, Rate] = {}

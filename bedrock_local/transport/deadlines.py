@@ -1,11 +1,36 @@
-"""Deadlines: a reader of a connection that gives up at a moment, however many bytes have come by then."""
+"""Deadlines: how long a client may be waited for in all, however many bytes have come by then."""
 
 from __future__ import annotations
 
 import io
+import math
 import socket
 import time
 from typing import Any
+
+# What a body has to bring for each second that it is waited for beyond `body_seconds`. No client that sends at all is
+# as slow as that.
+BODY_BYTES_PER_SECOND = 1_000
+
+
+class Patience:
+    """How long a client may still be waited for; only waiting counts, not what a busy machine does between two reads.
+
+    Parameters
+    ----------
+    seconds
+        In all.
+    bytes_per_second
+        Each byte that comes adds its part of a second, so that a large body has the time that it takes.
+    """
+
+    def __init__(self, seconds: float, bytes_per_second: float = math.inf) -> None:
+        self.left = seconds
+        self._rate = bytes_per_second
+
+    def spend(self, begun: float, count: int = 0) -> None:
+        """Take off the time since `begun` on the clock `time.monotonic`, and add what the bytes that came are worth."""
+        self.left += count / self._rate - (time.monotonic() - begun)
 
 
 class DeadlineReader(io.RawIOBase):
@@ -14,11 +39,11 @@ class DeadlineReader(io.RawIOBase):
     def __init__(self, connection: socket.socket) -> None:
         super().__init__()
         self._connection = connection
-        self._deadline: float | None = None
+        self._patience: Patience | None = None
 
-    def limit(self, seconds: float | None) -> None:
-        """Set the deadline so many seconds from now, or none."""
-        self._deadline = None if seconds is None else time.monotonic() + seconds
+    def limit(self, patience: Patience | None) -> None:
+        """Set how long the client is waited for from now on; None for as long as it likes."""
+        self._patience = patience
 
     def readable(self) -> bool:
         """Return True."""
@@ -30,16 +55,19 @@ class DeadlineReader(io.RawIOBase):
         Raises
         ------
         TimeoutError
-            The deadline has passed, or nothing has come for as long as the socket waits.
+            The time is over and no byte is there, or nothing has come for as long as the socket waits.
         """
-        if self._deadline is None:
+        if self._patience is None:
             return self._connection.recv_into(buffer)
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the head of the request is not whole")
-        usual = self._connection.gettimeout()
+        usual, begun, count = self._connection.gettimeout(), time.monotonic(), 0
+        # 0 does not wait: what has arrived meanwhile is read, however late it is.
+        left = max(0.0, self._patience.left)
         self._connection.settimeout(left if usual is None else min(left, usual))
         try:
-            return self._connection.recv_into(buffer)
+            count = self._connection.recv_into(buffer)
+        except BlockingIOError:
+            raise TimeoutError("the client sends too slowly") from None
         finally:
             self._connection.settimeout(usual)
+            self._patience.spend(begun, count)
+        return count

@@ -25,6 +25,7 @@ from h2.settings import SettingCodes
 
 from bedrock_local.protocol.errors import incomplete_body
 from bedrock_local.protocol.messages import BytesBody, Response
+from bedrock_local.transport.deadlines import BODY_BYTES_PER_SECOND, Patience
 from bedrock_local.transport.http_request import read_headers, response_headers
 
 Respond = Callable[[str, str, dict[str, str], Any], Response]
@@ -38,9 +39,9 @@ STALL_SECONDS = 600.0  # without a byte of a request, or without room for one of
 class Stream(io.RawIOBase):
     """The body of one request, as a stream of the bytes that have arrived."""
 
-    def __init__(self, number: int, connection: Connection) -> None:
+    def __init__(self, number: int, connection: Connection, patience: Patience) -> None:
         super().__init__()
-        self.number, self._connection = number, connection
+        self.number, self._connection, self.patience = number, connection, patience
         self.waiting, self.is_whole, self.is_reset, self.is_answered = bytearray(), False, False, False
 
     def readable(self) -> bool:
@@ -66,10 +67,14 @@ class Connection:
     threads
         Counts the threads that all connections of a server may have; a request beyond them is refused in a way that
         clients take for "try again".
+    body_seconds
+        As in `Settings`.
     """
 
-    def __init__(self, client: socket.socket, respond: Respond, threads: threading.Semaphore) -> None:
-        self._client, self._respond, self._threads = client, respond, threads
+    def __init__(
+        self, client: socket.socket, respond: Respond, threads: threading.Semaphore, *, body_seconds: float
+    ) -> None:
+        self._client, self._respond, self._threads, self._body_seconds = client, respond, threads, body_seconds
         self._h2 = H2Connection(H2Configuration(client_side=False))
         self._streams: dict[int, Stream] = {}
         self._changed, self._is_over = threading.Condition(), False
@@ -93,10 +98,12 @@ class Connection:
     def take_body(self, stream: Stream, size: int) -> bytes:
         """Wait for bytes of a body and return them, `size` at most; empty at its end."""
         with self._changed:
+            begun = time.monotonic()
             try:
-                self._wait(stream, lambda: stream.waiting or stream.is_whole)
+                self._wait(stream, lambda: stream.waiting or stream.is_whole, stream.patience.left)
             except OSError:
                 raise incomplete_body() from None
+            stream.patience.spend(begun, min(size, len(stream.waiting)))
             # Copied, so that the buffer can shrink.
             content = bytes(stream.waiting[:size])
             del stream.waiting[:size]
@@ -168,7 +175,7 @@ class Connection:
         if not self._threads.acquire(blocking=False):
             self._h2.reset_stream(number, ErrorCodes.REFUSED_STREAM)
             return
-        stream = Stream(number, self)
+        stream = Stream(number, self, Patience(self._body_seconds, BODY_BYTES_PER_SECOND))
         threading.Thread(target=self._answer, args=(stream, headers), daemon=True).start()
         self._streams[number] = stream
 
@@ -221,9 +228,10 @@ class Connection:
     def _find_room(self, stream: Stream) -> int:
         return min(self._h2.local_flow_control_window(stream.number), self._h2.max_outbound_frame_size)
 
-    def _wait(self, stream: Stream, is_met: Callable[[], Any]) -> None:
-        """Wait for a condition; raise when the client has gone, or after STALL_SECONDS."""
-        is_late = not self._changed.wait_for(lambda: self._is_over or stream.is_reset or is_met(), STALL_SECONDS)
+    def _wait(self, stream: Stream, is_met: Callable[[], Any], seconds: float = STALL_SECONDS) -> None:
+        """Wait for a condition; raise when the client has gone, or after some seconds."""
+        seconds = min(seconds, STALL_SECONDS)
+        is_late = not self._changed.wait_for(lambda: self._is_over or stream.is_reset or is_met(), seconds)
         if is_late or self._is_over or stream.is_reset:
             raise ConnectionError
 

@@ -25,7 +25,7 @@ from bedrock_local.inference import Responder
 from bedrock_local.protocol.errors import ServiceError, SettingsError, json_error
 from bedrock_local.protocol.messages import FileSlice, Response, ResponseBody
 from bedrock_local.settings import Settings
-from bedrock_local.transport.deadlines import DeadlineReader
+from bedrock_local.transport.deadlines import BODY_BYTES_PER_SECOND, DeadlineReader, Patience
 from bedrock_local.transport.http_body import LINE_BYTES, buffered, open_body
 from bedrock_local.transport.http_request import answer_request, read_headers, response_headers
 
@@ -99,12 +99,12 @@ class Server(socketserver.ThreadingTCPServer):
         self.port = int(self.server_address[1])
 
     @property
-    def head_seconds(self) -> float:
-        """How long the head of a request may take; the default where the folder's settings cannot be read."""
+    def settings(self) -> Settings:
+        """The settings of the folder; the defaults where these cannot be read."""
         try:
-            return self.emulator.settings.head_seconds
+            return self.emulator.settings
         except SettingsError:
-            return Settings().head_seconds
+            return Settings()
 
     @property
     def url(self) -> str:
@@ -207,9 +207,10 @@ class Handler(BaseHTTPRequestHandler):
     def handle_one_request(self) -> None:
         """Read a request and answer it, whatever its method: the inherited method knows only those with a `do_`."""
         try:
+            self.reader.limit(None)
             self.rfile.peek(1)  # waits for the first byte, as long as a connection may be idle
             # Not only per read: a client that sends a byte now and then would hold its connection for ever.
-            self.reader.limit(self.server.head_seconds)
+            self.reader.limit(Patience(self.server.settings.head_seconds))
             self.raw_requestline = self.rfile.readline(LINE_BYTES + 1)
             if len(self.raw_requestline) > LINE_BYTES:
                 self.requestline = self.request_version = self.command = ""
@@ -230,13 +231,14 @@ class Handler(BaseHTTPRequestHandler):
 
         self.close_connection = True
         self.reader.limit(None)
-        connection = Connection(self.connection, self.server.respond, self.server.http2_threads)
+        seconds = self.server.settings.body_seconds
+        connection = Connection(self.connection, self.server.respond, self.server.http2_threads, body_seconds=seconds)
         connection.serve(b"".join(PREFACE), self.rfile.read1())
         return False
 
     def answer(self) -> None:
         """Answer one request; close the connection when its body or its response is incomplete."""
-        self.reader.limit(None)
+        self.reader.limit(Patience(self.server.settings.body_seconds, BODY_BYTES_PER_SECOND))
         self.connection.settimeout(STALL_SECONDS)
         headers = read_headers(self.headers.items())
         try:

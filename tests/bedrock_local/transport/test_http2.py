@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 
 from bedrock_local import serve
 from bedrock_local.inference import Reply
-from bedrock_local.settings import change_settings
+from bedrock_local.settings import Settings, change_settings
 from bedrock_local.transport.server import Handler
 
 CONVERSE = "/model/amazon.nova-lite-v1%3A0/converse"
@@ -226,6 +227,18 @@ def test_half_a_body_leaves_nothing(folder, is_taken_back):
             client.h2.reset_stream(number)
             client.ask("GET", "/")
     assert [*folder.glob("state/tmp/*"), *folder.glob("s3/calls/*")] == []
+
+
+def test_a_body_that_comes_drop_by_drop_is_not_waited_for(folder):
+    with serve(folder, settings=Settings(body_seconds=0.5)) as server, closing(Client(server.port)) as client:
+        number = client.begin("POST", "/model-invocation-job")
+        while number not in client.ended:
+            client.h2.send_data(number, b"x")
+            client.push()
+            if select.select([client.socket], [], [], 0.01)[0]:
+                assert client.pull()
+        status, _, body = client.read(number)
+        assert (status, json.loads(body)["message"]) == (400, "The request body terminated unexpectedly")
 
 
 def test_a_response_that_is_cut_short_is_noticed(client, calls, server):

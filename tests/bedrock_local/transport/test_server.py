@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
@@ -21,8 +22,10 @@ from bedrock_local.inference import Reply
 from bedrock_local.s3 import checksums
 from bedrock_local.settings import change_settings
 from bedrock_local.transport import server as server_module
+from bedrock_local.transport.deadlines import DeadlineReader, Patience
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"  # of HTTP/2, with no settings
+CREATE = b"POST /model-invocation-job HTTP/1.1\r\nHost: localhost\r\n"
 XML_OF_BUCKETS = b"<ListAllMyBucketsResult"
 
 
@@ -548,6 +551,45 @@ def test_half_open_heads_keep_nobody_out(folder, monkeypatch, drip, begun, rest)
         with socket.create_connection(("127.0.0.1", server.port)) as talk:
             talk.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert XML_OF_BUCKETS in talk.recv(65_536)
+
+
+@pytest.mark.parametrize(
+    ("begun", "rest"),
+    [
+        (CREATE + b"Content-Length: 60000\r\n\r\n", b"x"),
+        (b"PUT /no-such-bucket/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n", b"x"),
+        (CREATE + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (CREATE + b"Transfer-Encoding: chunked\r\n\r\n1;", b"x"),
+    ],
+    ids=["length", "refused", "chunks", "line of a chunk"],
+)
+def test_bodies_that_come_drop_by_drop_keep_nobody_out(folder, monkeypatch, drip, begun, rest):
+    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(server_module, "DRAIN_SECONDS", 0.001)
+    with serve(folder, settings=Settings(body_seconds=0.5)) as server:
+        dripping = [drip(server, begun, rest) for _ in range(2)]
+        for thread in dripping:
+            thread.join()
+        with socket.create_connection(("127.0.0.1", server.port)) as talk:
+            talk.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert XML_OF_BUCKETS in talk.recv(65_536)
+
+
+def test_what_has_arrived_is_read_however_late_it_is():
+    near, far = socket.socketpair()
+    with near, far:
+        reader = DeadlineReader(near)
+        reader.limit(Patience(-1))
+        far.sendall(b"late")
+        assert reader.read(4) == b"late"
+        with pytest.raises(TimeoutError, match="too slowly"):
+            reader.read(1)
+
+
+def test_each_byte_of_a_body_is_worth_some_time():
+    patience = Patience(0, bytes_per_second=0.001)
+    patience.spend(time.monotonic(), 4)
+    assert 3_000 < patience.left <= 4_000
 
 
 def test_a_head_may_come_in_pieces(server, talk):
