@@ -38,6 +38,12 @@ def draw_dear(random, calls, variants=2):
     return base
 
 
+def draw_dear_each(random, calls, variants=2):
+    """Draw costs of equal mean, of which each variant's are ten times as high on 2 % of the calls, each on others."""
+    base = random.lognormal(0, 0.3, (variants, calls))
+    return base * np.where(random.random(base.shape) < DEAR_SHARE, DEAR_TIMES, 1.0)
+
+
 def draw_one_sided(random, calls, sigma):
     """Draw values whose difference is skewed to one side, of equal mean."""
     return np.stack([random.lognormal(0, sigma, calls), np.full(calls, np.exp(sigma**2 / 2))])

@@ -96,7 +96,11 @@ def measure_coverage(random, runs):
     """Yield how often the interval holds the true difference, or the true ratio."""
     sides = partial(draws.draw_one_sided, sigma=0.8)
     cases = (("scores", draws.draw_scores, 30), ("tokens", draws.draw_tokens, 30), ("one-sided, sigma 0.8", sides, 100))
-    for name, draw, least in (*cases, ("costs, 2 % of calls ten times as dear", draws.draw_dear, 300)):
+    costs = (
+        ("costs, 2 % of calls ten times as dear", draws.draw_dear, 300),
+        ("costs, 2 % of the calls of each ten times as dear", draws.draw_dear_each, 100),
+    )
+    for name, draw, least in (*cases, *costs):
         for calls in (30, 100, 300, 1_000):
             if calls >= least:
                 share, done = repeat(runs, calls, partial(covers_draw, draw, random, calls))

@@ -117,9 +117,9 @@ def compare_variants(
     `answered` is worked out from `error_kind` and `text` or `tool_calls`, or is a column; without either, each row is
     an answer, and there is no such row. It is no metric of the decision unless given.
 
-    Means have the paired t interval, ratios the delta method on the logarithm, shares Tango's interval and the score
-    test that it inverts, clusters CR3. Shares of several samples are treated as means. No interval is by one method
-    and its p by another.
+    Means have the paired t interval, whose end on the side of the long tail is Hall's (1992) where that is further out;
+    ratios the same of the logarithm, by the delta method; shares Tango's interval and the score test that it inverts;
+    clusters CR3. Shares of several samples are treated as means. No interval is by one method and its p by another.
     """
     check_confidence(confidence)
     frame = read_columns(measured, (), of="measured")

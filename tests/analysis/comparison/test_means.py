@@ -1,17 +1,59 @@
 import numpy as np
 import pytest
-from scipy.stats import ttest_1samp, ttest_rel
+from scipy.optimize import brentq
+from scipy.stats import skew, t, ttest_1samp, ttest_rel
 
 from analysis.comparison.means import estimate_mean, find_quantile, find_spread
 
 
-def test_the_interval_and_p_are_those_of_the_paired_t_test(random):
-    ours, theirs = random.lognormal(0, 1, 50), random.lognormal(0, 1, 50)
+def test_without_skewness_the_interval_and_p_are_those_of_the_paired_t_test(random):
+    # Half of the differences are those of the other half, turned about 0.3.
+    theirs, half = random.lognormal(0, 1, 50), random.normal(size=25)
+    ours = theirs + 0.3 + np.concatenate([half, -half])
     estimate, oracle = estimate_mean(ours, theirs, None, 0.1), ttest_rel(ours, theirs)
     interval = oracle.confidence_interval(0.9)
     assert estimate.p == pytest.approx(oracle.pvalue)
     assert (estimate.low, estimate.high) == pytest.approx((interval.low, interval.high))
     assert estimate.difference == pytest.approx(ours.mean() - theirs.mean())
+
+
+def test_on_the_side_of_the_long_tail_the_end_is_that_of_hall_by_hand():
+    # 0, 0, 0, 4: mean 1, error 1, third moment (27 - 3) / 4 = 6 over 3 ** 1.5, so the mean's skewness is 1 / sqrt(3).
+    # t of 3 degrees of freedom is 3.182446. Above: 3 sqrt(3) (1 - cbrt(1 - (3.182446 + sqrt(3) / 18) / sqrt(3))).
+    estimate = estimate_mean(np.array([1.0, 2.0, 3.0, 8.0]), np.array([1.0, 2.0, 3.0, 4.0]), None, 0.05)
+    assert (estimate.low, estimate.high) == pytest.approx((1 - 3.182446, 1 + 10.199816), abs=1e-4)
+
+
+def hall(t, values):
+    """Hall's (1992) transformation of a mean in standard errors, as it is printed: in sqrt(n) and the skewness."""
+    root, skewness = np.sqrt(len(values)), skew(values)
+    part = t / root
+    return root * (part + skewness * part**2 / 3 + skewness**2 * part**3 / 27 + skewness / 6 / root**2)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_ends_are_the_wider_ones_of_t_and_hall(random, sign):
+    values = sign * random.lognormal(0, 1, 40)
+    estimate = estimate_mean(values, np.zeros(40), None, 0.05)
+    error, quantile = values.std(ddof=1) / np.sqrt(40), t.ppf(0.975, 39)
+    ends = [brentq(lambda z, end=end: hall(z, values) - end, -40, 40) for end in (quantile, -quantile)]
+    assert estimate.low == pytest.approx(values.mean() - max(quantile, ends[0]) * error)
+    assert estimate.high == pytest.approx(values.mean() + max(quantile, -ends[1]) * error)
+    assert (max(quantile, ends[0]), max(quantile, -ends[1])).count(quantile) == 1
+
+
+def test_p_is_the_larger_one_of_t_and_hall(random):
+    values = random.lognormal(0, 1, 40) - 2.5
+    seen = ttest_1samp(values, 0)
+    corrected = 2 * t.sf(abs(hall(seen.statistic, values)), 39)
+    assert corrected > seen.pvalue
+    assert estimate_mean(values, np.zeros(40), None, 0.05).p == pytest.approx(corrected)
+
+
+def test_the_ratio_too_reaches_further_on_the_side_of_the_long_tail():
+    dear = np.array([1.0] * 99 + [60.0])
+    estimate = estimate_mean(dear, np.ones(100), None, 0.05)
+    assert np.log(estimate.ratio_high / estimate.ratio) > 1.5 * np.log(estimate.ratio / estimate.ratio_low)
 
 
 def test_three_differences_by_hand():

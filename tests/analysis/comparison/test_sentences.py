@@ -38,7 +38,7 @@ COST = {
     "ratio_high": 0.65,
     "margin": None,
     "verdict": "better",
-    "method": "mean: t, 95 %",
+    "method": "mean: t and Hall, 95 %",
 }
 ANSWERED = {"metric": "answered", "value": 1.0, "baseline_value": 1.0, "difference": 0.0, "low": -0.004, "high": 0.004}
 ANSWERED |= {"margin": None, "verdict": "undecided"}
@@ -50,7 +50,7 @@ def describe(*rows):
 
 def test_what_is_decided_stands_in_one_sentence_what_speaks_against_first():
     some = {"metric": "words", "value": 80.0, "baseline_value": 75.0, "difference": 5.0, "low": 4.0, "high": 6.0}
-    some |= {"verdict": "worse", "method": "mean: t, 95 %", "margin": None}
+    some |= {"verdict": "worse", "method": "mean: t and Hall, 95 %", "margin": None}
     assert describe(ANSWERED, COST, {}, some) == [
         "`short` is worse than `long` in words (80 against 75: +5, +4 to +6), is better than `long` in price_usd "
         "(38 % less, 35 to 41) and is equivalent to `long` in kept (2.9 % of calls against 3.1 %: -0.2 points, "

@@ -72,7 +72,7 @@ def test_a_share_and_a_mean_by_hand(kind):
     rows = [
         # Of 3 calls, z² = 5.02 at .025, no share but the whole can be found.
         (*share, "undecided", 1.0, "share: Tango, 95 %", True),
-        (*mean, p, 2 * p, 3, 0, None, "undecided", detectable, "mean: t, 95 %", True),
+        (*mean, p, 2 * p, 3, 0, None, "undecided", detectable, "mean: t and Hall, 95 %", True),
     ]
     kind.check(result, rows, COMPARISONS)
 
@@ -90,7 +90,7 @@ def test_of_one_call_only_the_difference_is_known(kind):
     some = measured(("c1", "a", True, 1.0), ("c1", "b", True, 3.0))
     nothing = (None,) * 2
     mean = (COST, "b", "a", 1, 0, None, 3.0, 1.0, 2.0, *nothing, 3.0, *nothing, *nothing, 0, 1, None, "undecided")
-    kind.check(compare_variants(kind.make(some), COST), [(*mean, None, "mean: t, 95 %", True)], COMPARISONS)
+    kind.check(compare_variants(kind.make(some), COST), [(*mean, None, "mean: t and Hall, 95 %", True)], COMPARISONS)
 
 
 def test_where_all_failed_only_answered_is_known(kind):
@@ -175,7 +175,7 @@ def test_shares_of_several_samples_are_compared_as_means(measure, random):
     draws = {variant: random.random(400) < 0.5 for variant in ("a", "b")}
     two = pl.concat([measure("kept", **draws), measure("kept", **{name: ~drawn for name, drawn in draws.items()})])
     row = compare_variants(pl.concat([two, measure("kept", **draws)]), KEPT).row(0, named=True)
-    assert row["method"] == "share: t, 95 %"
+    assert row["method"] == "share: t and Hall, 95 %"
     assert row["ratio"] is None
     assert row["value"] == pytest.approx((1 + draws["b"].mean()) / 3)
 
@@ -274,7 +274,7 @@ def test_a_higher_confidence_makes_a_wider_interval_and_is_named(measure, random
     some = measure(a=random.normal(size=40), b=random.normal(size=40))
     wide, narrow = (compare_variants(some, SCORE, confidence=level).row(0, named=True) for level in (0.99, 0.9))
     assert wide["low"] < narrow["low"] < narrow["high"] < wide["high"]
-    assert (wide["method"], narrow["method"]) == ("mean: t, 99 %", "mean: t, 90 %")
+    assert (wide["method"], narrow["method"]) == ("mean: t and Hall, 99 %", "mean: t and Hall, 90 %")
 
 
 def test_nothing_is_said_where_nothing_is_to_be_said(measure):

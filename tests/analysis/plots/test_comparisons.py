@@ -32,7 +32,7 @@ ROW = {
     "few_calls": False,
 }
 COST = {"metric": "price_usd", "value": 0.006, "baseline_value": 0.01, "difference": -0.004, "low": -0.005}
-COST |= {"high": -0.003, "ratio": 0.6, "ratio_low": 0.5, "ratio_high": 0.7, "method": "mean: t, 95 %"}
+COST |= {"high": -0.003, "ratio": 0.6, "ratio_low": 0.5, "ratio_high": 0.7, "method": "mean: t and Hall, 95 %"}
 
 
 @pytest.fixture(autouse=True)
