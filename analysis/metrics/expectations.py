@@ -9,7 +9,8 @@ import msgspec
 
 from analysis.prompts import Expectations
 
-FENCED = re.compile(r"\s*```\w*\n(.*?)\n?```\s*", re.DOTALL)
+# A model that has ended may have left the fence open.
+FENCED = re.compile(r"\s*```\w*\n(.*?)\s*(?:```\s*)?", re.DOTALL)
 AROUND_HEADING = r"[ \t]*(?:#{1,6}[ \t]*|[-*•][ \t]+|[0-9]{1,2}[.)][ \t]*)?[*_]{0,3}"
 
 

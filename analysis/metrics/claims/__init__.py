@@ -38,7 +38,8 @@ def find_unsupported_claims(answers: IntoDataFrameT) -> IntoDataFrameT:
         - `kind`: `amount`, `number`, `percent`, `date`, `time`, `code` or `name`;
         - `mention`: the words of the answer; `begin` and `end`, their place in `text` in characters from 0,
           the end not included;
-        - `nearest`: what the call says that is spelled most like it, of the same kind; missing where it has nothing.
+        - `nearest`: what the call says that is spelled most like it, of the same kind and of no other unit; missing
+          where it has nothing.
 
         No rows for answers without a text or a transcript.
 

@@ -82,7 +82,7 @@ def sort_claims(mentions: Iterable[str], readings: Readings) -> dict[str, list[R
 
 def count_kept(claims: Mapping[str, list[Reading]], answer: CallValues) -> dict[str, float | None]:
     """Return the share of the claims of each kind that an answer has."""
-    return {kind: find_share(map(answer.supports, several)) for kind, several in claims.items()}
+    return {kind: find_share(map(answer.keeps, several)) for kind, several in claims.items()}
 
 
 def find_share(kept: Iterable[bool]) -> float | None:
@@ -114,4 +114,4 @@ def measure_values(texts: pl.Series, values: Sequence[Sequence[str]]) -> pl.Seri
 def keeps(answer: CallValues, value: str, mentions: Iterable[str]) -> bool:
     """Return whether an answer has all that a value states, or where it states nothing, its words."""
     stated = [reading for mention in mentions if (reading := answer.readings[mention]).options]
-    return all(map(answer.supports, stated)) if stated else squeeze(value) in answer.squeezed
+    return all(map(answer.keeps, stated)) if stated else answer.has_words(squeeze(value))

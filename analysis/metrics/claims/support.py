@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import accumulate
 
 from analysis.metrics.claims.mentions import lower
 from analysis.metrics.claims.readings import Reading, read_mention
-from analysis.metrics.claims.vocabulary import ONES
+from analysis.metrics.claims.vocabulary import DURATIONS, MONEY, ONES
 
 LEAST_STREAM = 5  # digits; fewer would be found by chance in the row of all digits of a call
 LONGEST_STREAM = 100_000  # characters in which codes are looked for, and
@@ -19,13 +20,19 @@ DIGIT_WORDS = {word: str(digit) for digit, word in enumerate(["zero", *ONES])} |
 DIGIT_WORD = re.compile(rf"\b(?:{'|'.join(DIGIT_WORDS)})\b")
 SAME_UNIT, NO_UNIT = 80, 30  # of 100 that values are more alike where the units do not differ
 NUMERIC = "number"  # stands for all kinds that are compared as numbers
+DIGITS = "digits"  # of a code, which only a number without a unit may have been meant for
 NUMERIC_KINDS = frozenset({"amount", "number", "percent"})
 
 
 def squeeze(text: str) -> str:
     """Reduce a text to its letters and digits, in capitals, and single digits that are words to digits."""
+    return "".join(split_words(text))
+
+
+def split_words(text: str) -> list[str]:
+    """Split a text into words of letters and digits, in capitals, and single digits that are words into digits."""
     digits = DIGIT_WORD.sub(lambda match: DIGIT_WORDS[match[0]], lower(text))
-    return NOT_ALNUM.sub("", digits).upper()
+    return NOT_ALNUM.split(digits.upper())
 
 
 def compare_units(one: str, other: str) -> int:
@@ -33,6 +40,11 @@ def compare_units(one: str, other: str) -> int:
     if one and other:
         return SAME_UNIT if one == other else 0
     return NO_UNIT
+
+
+def is_comparable(one: str, other: str) -> bool:
+    """Return whether one of two values may have been said for the other, by their units."""
+    return not one or not other or one == other or any({one, other} <= units for units in (MONEY, DURATIONS))
 
 
 class Readings(dict[str, Reading]):
@@ -69,6 +81,11 @@ class CallValues:
         return squeeze(self.transcript)[:LONGEST_STREAM]
 
     @cached_property
+    def edges(self) -> set[int]:
+        """Where words begin and end among the letters and digits."""
+        return set(accumulate(map(len, split_words(self.transcript)), initial=0))
+
+    @cached_property
     def small(self) -> str:
         """The call in small letters."""
         return lower(self.transcript)
@@ -80,7 +97,7 @@ class CallValues:
         for said, mention in zip(self.said, self.mentions, strict=True):
             kinds = {NUMERIC} if said.kind in NUMERIC_KINDS else {said.kind}
             if said.kind == "code" and said.value.isdigit():
-                kinds.add(NUMERIC)
+                kinds.add(DIGITS)
             for kind in kinds if said.options else ():
                 group = values.setdefault((kind, said.unit), {})
                 if len(group) < MOST_VALUES:
@@ -88,11 +105,22 @@ class CallValues:
         return values
 
     def supports(self, reading: Reading) -> bool:
-        """Return whether the call says what a mention says."""
+        """Return whether the call says what a mention says; of a code it may say more than the mention does."""
+        return self.states(reading) or (reading.kind == "code" and self.has_code(reading.value))
+
+    def keeps(self, reading: Reading) -> bool:
+        """Return whether an answer says what a mention of its call says; a code must be whole."""
+        return self.states(reading) or (reading.kind == "code" and self.has_words(reading.value))
+
+    def states(self, reading: Reading) -> bool:
+        """Return whether the text has what a mention says as an amount, number, date, time or code of its own."""
         lacks = self.keys.isdisjoint
-        if any(not any(lacks(part) for part in option) for option in reading.options):
-            return True
-        return reading.kind == "code" and self.has_code(reading.value)
+        return any(not any(lacks(part) for part in option) for option in reading.options)
+
+    def has_words(self, squeezed: str) -> bool:
+        """Return whether letters and digits are whole words of the text, however they are parted."""
+        edges, size = self.edges, len(squeezed)
+        return any(edge + size in edges and self.squeezed.startswith(squeezed, edge) for edge in edges)
 
     def has_code(self, code: str) -> bool:
         """Return whether the characters of a code stand in the call in this order, however they are parted."""
@@ -104,10 +132,12 @@ class CallValues:
         """Find what the call says of the same kind whose value is spelled most alike; None where it has nothing."""
         from rapidfuzz import fuzz, process
 
-        wanted = NUMERIC if reading.kind in NUMERIC_KINDS else reading.kind
+        wanted = {NUMERIC} if reading.kind in NUMERIC_KINDS else {reading.kind}
+        if reading.kind in NUMERIC_KINDS and not reading.unit:
+            wanted.add(DIGITS)
         best, nearest = -1.0, None
         for (kind, unit), mentions in self.values.items():
-            if kind != wanted:
+            if kind not in wanted or not is_comparable(unit, reading.unit):
                 continue
             value, likeness, _ = process.extractOne(reading.value, mentions.keys(), scorer=fuzz.ratio)
             likeness += compare_units(unit, reading.unit)

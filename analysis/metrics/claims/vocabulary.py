@@ -97,4 +97,5 @@ UNITS = {
 }
 UNIT_NAMES = {word: unit for unit, several in UNITS.items() for word in list_words(several)}
 MONEY = frozenset({"dollar", "euro", "pound", "cent"})
+DURATIONS = frozenset({"second", "minute", "hour", "day", "week", "month", "year"})
 SIGNS = {"$": "dollar", "€": "euro", "£": "pound", "%": "percent"}

@@ -20,6 +20,8 @@ NOTE = "Reason: a fee.\n## Outcome\nRefunded.\n**Follow-up:** none"
         ("1. Reason (why)\nText", {"headings": ("Reason (why)",)}, []),
         ('{"reason": 1, "more": 2}', {"json_keys": ("reason",)}, []),
         ('```json\n{"reason": 1}\n```', {"json_keys": ("reason",)}, []),
+        ('```json\n{"reason": 1}\n', {"json_keys": ("reason", "outcome")}, ["json_keys: outcome"]),
+        ('```\n{"reason": 1}```', {"json_keys": ("reason",)}, []),
         ('{"reason": 1}', {"json_keys": ("reason", "outcome")}, ["json_keys: outcome"]),
         ('Here it is: {"reason": 1}', {"json_keys": ("reason",)}, ["json_keys: reason"]),
         ('{"reason": 1', {"json_keys": ("reason", "b")}, ["json_keys: reason", "json_keys: b"]),

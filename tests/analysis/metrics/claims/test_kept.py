@@ -38,6 +38,26 @@ def test_where_a_call_has_nothing_of_a_kind_no_share_is_known():
     assert measure("$5", None) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Order 12345.", 1),
+        ("Order 12-345.", 1),
+        ("Order one two three four five.", 1),
+        ('{"id": 1234567890}', 0),
+        ("Order 9912345.", 0),
+    ],
+)
+def test_digits_within_a_longer_code_do_not_keep_one(text, kept):
+    assert measure(text, "Customer: My order number is 12345.")[2] == kept
+
+
+@pytest.mark.parametrize(("text", "kept"), [("Ann called.", 1), ("ANN!", 1), ("The annual fee.", 0), ("Joanna", 0)])
+def test_a_known_word_is_kept_as_a_whole_word(text, kept):
+    some = answers((text, "Customer: Hello.", None, "Ann"))
+    assert measure_kept(some, "city")["kept_city_known"].to_list() == [kept]
+
+
 def test_known_values_are_measured_by_what_they_state_or_by_their_words(kind):
     rows = [
         ("Paid $45.50 in new york.", CALL, "New York"),

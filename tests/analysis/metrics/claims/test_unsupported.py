@@ -129,6 +129,21 @@ def test_the_nearest_is_what_the_call_says_of_the_same_kind():
     ]
 
 
+@pytest.mark.parametrize(
+    ("said", "text", "nearest"),
+    [
+        ("It takes 7 days, order 12345.", "You get $20.", None),
+        ("It takes 7 days, order 12345.", "It is done in 24 hours.", "7 days"),
+        ("It takes 7 days, order 12345.", "It was 53.", "12345"),
+        ("You pay 20 euros.", "You pay $25.", "20 euros"),
+        ("You pay 20.", "You pay $25.", "20"),
+    ],
+)
+def test_the_nearest_is_no_number_of_something_else(said, text, nearest):
+    ((_, _, found),) = find(text, call=f"Customer: {said}")
+    assert found == nearest
+
+
 def test_a_call_supports_itself_in_four_languages():
     calls = make_calls(400).with_columns(text="transcript", variant=pl.lit("a"), sample=1)
     assert set(calls["language"]) == {"en", "es", "de", "fr"}
