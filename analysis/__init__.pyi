@@ -1,10 +1,14 @@
 from .columns import as_pandas as as_pandas
+from .comparison.decision import advise as advise
+from .comparison.decision import choose_metrics as choose_metrics
+from .comparison.decision import count_more_calls as count_more_calls
 from .comparison.early_looks import drop_losers as drop_losers
 from .comparison.flips import list_flips as list_flips
 from .comparison.metric import Metric as Metric
 from .comparison.planning import plan_calls as plan_calls
 from .comparison.ranks import rank_variants as rank_variants
 from .comparison.sentences import describe_comparison as describe_comparison
+from .comparison.sentences import format_comparison as format_comparison
 from .comparison.variants import compare_variants as compare_variants
 from .display import show_table as show_table
 from .facts.prices import find_prices as find_prices

@@ -16,6 +16,25 @@ COST_ENDINGS = ("_usd", "_tokens")
 BETTER_LOW = {"has_unsupported", "unsupported_claims", "repeated_share", "truncated"}
 BETTER_HIGH = {ANSWERED, "as_expected", "coverage"}
 KEPT = "kept_"
+# What people call the measures of this package.
+NAMES = {
+    ANSWERED: "calls answered",
+    "truncated": "answers cut off",
+    "has_unsupported": "answers with unsupported claims",
+    "unsupported_claims": "unsupported claims",
+    "as_expected": "answers as expected",
+    "kept_all": "amounts, dates and codes kept",
+    "kept_amounts": "amounts kept",
+    "kept_dates": "dates kept",
+    "kept_codes": "codes kept",
+    "coverage": "key terms covered",
+    "copied_share": "text copied from the call",
+    "repeated_share": "text said twice",
+    "price_usd": "price",
+    "cost_usd": "cost",
+    "input_tokens": "input tokens",
+    "output_tokens": "output tokens",
+}
 FEW_CALLS, FEW_CALLS_OF_COSTS = 100, 300
 DIRECTIONS = ("higher", "lower")
 
@@ -65,6 +84,16 @@ class Metric:
 def is_cost(name: str) -> bool:
     """Return whether a column is a cost or a count of tokens, by its name."""
     return name.endswith(COST_ENDINGS)
+
+
+def is_price(name: str) -> bool:
+    """Return whether a column is in USD, by its name."""
+    return name.endswith("_usd")
+
+
+def name_metric(name: str) -> str:
+    """Return what people call a metric; a column of one's own keeps its name."""
+    return NAMES.get(name, name)
 
 
 def is_declared(metric: str | Metric) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from math import ceil, log10
 from typing import Any
 
-from narwhals.typing import IntoDataFrame
+from narwhals.typing import IntoDataFrame, IntoDataFrameT
 
-from analysis.columns import read_columns
-from analysis.comparison.metric import ANSWERED, is_cost
+from analysis.columns import TEXT, WHOLE, read_columns
+from analysis.comparison.metric import ANSWERED, is_cost, is_price, name_metric
+from analysis.comparison.rows import make_frame
 from analysis.comparison.verdicts import BETTER, EQUIVALENT, NOT_WORSE, UNDECIDED, WORSE
 from analysis.display import count
 
@@ -20,10 +21,15 @@ NEEDED = (
 )
 # In the order in which they are told: what speaks against a variant first.
 PHRASES = {
-    WORSE: "is worse than",
-    BETTER: "is better than",
-    NOT_WORSE: "is not worse than",
-    EQUIVALENT: "is equivalent to",
+    WORSE: ("is worse", "than"),
+    BETTER: ("is better", "than"),
+    NOT_WORSE: ("is not worse", "than"),
+    EQUIVALENT: ("is equivalent", "to"),
+}
+PRICED_CALLS = 1000
+FORMATTED = {
+    **dict.fromkeys(("prompt", "measure", "value", "against", "difference", "margin", "verdict"), TEXT),
+    "calls": WHOLE,
 }
 MOST_TIMES = 100  # as many calls, beyond which no number is named
 
@@ -44,28 +50,87 @@ def describe_comparison(comparisons: IntoDataFrame) -> list[str]:
         as it seems; then what weakens the numbers: few calls, and calls with an answer of one variant only.
         Empty where nothing was compared.
     """
+    return [sentence for rows in read_pairs(comparisons) for sentence in describe_pair(rows)]
+
+
+def format_comparison(comparisons: IntoDataFrameT) -> IntoDataFrameT:
+    """Format a comparison as a table of texts, in the words and units of `describe_comparison`.
+
+    Parameters
+    ----------
+    comparisons
+        One row per metric and pair, from `compare_variants`.
+
+    Returns
+    -------
+    frame
+        The same rows: `prompt`, `measure`, `value`, `against` (the other prompt and its value), `difference` with its
+        interval, `margin`, `verdict` and `calls`. Missing where it is not known.
+    """
+    frame = read_columns(comparisons, NEEDED, of="comparisons")
+    rows = [format_row(row) for row in frame.select(*NEEDED).to_polars().iter_rows(named=True)]
+    return make_frame(rows, FORMATTED, like=frame)
+
+
+def format_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Format one row of a comparison."""
+    values = [
+        None if row[name] is None else format_value(row[name], row) + format_unit(row)
+        for name in ("value", "baseline_value")
+    ]
+    return {
+        "prompt": row["variant"],
+        "measure": name_metric(row["metric"]),
+        "value": values[0],
+        "against": row["baseline"] if values[1] is None else f"{row['baseline']}: {values[1]}",
+        "difference": None if row["low"] is None else format_difference(row),
+        "margin": None if row["margin"] is None else format_size(row["margin"], row),
+        "verdict": row["verdict"].replace("_", " "),
+        "calls": row["calls"],
+    }
+
+
+def format_difference(row: dict[str, Any]) -> str:
+    """Format a difference with its interval, without the values."""
+    return ", ".join(describe_ratio(row)) if has_ratio(row) else describe_size(row)
+
+
+def read_pairs(comparisons: IntoDataFrame) -> list[list[dict[str, Any]]]:
+    """Read the rows of each pair of variants, in the order of the rows."""
     frame = read_columns(comparisons, NEEDED, of="comparisons").select(*NEEDED).to_polars()
     pairs: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in frame.iter_rows(named=True):
         pairs.setdefault((row["variant"], row["baseline"]), []).append(row)
-    return [sentence for rows in pairs.values() for sentence in describe_pair(rows)]
+    return list(pairs.values())
 
 
 def describe_pair(rows: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the sentences on one pair."""
-    decided = {verdict: [row for row in rows if row["verdict"] == verdict] for verdict in PHRASES}
-    clauses = [
-        f"{phrase} `{rows[0]['baseline']}` in {join_phrases([describe_row(row) for row in decided[verdict]])}"
-        for verdict, phrase in PHRASES.items()
-        if decided[verdict]
-    ]
-    if clauses:
-        yield f"`{rows[0]['variant']}` {join_phrases(clauses)}, on {describe_calls(rows)}."
-    answered = {row["metric"]: row for row in rows}.get(ANSWERED, {})
+    yield from describe_decided(rows)
+    answered = find_answered(rows)
     for row in rows:
         if row["verdict"] == UNDECIDED and not says_nothing(row):
             yield describe_undecided(row, answered)
     yield from describe_weakness(rows)
+
+
+def describe_decided(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a sentence on what is decided of a pair; none where nothing is."""
+    baseline, clauses = rows[0]["baseline"], list[str]()
+    for verdict, (phrase, than) in PHRASES.items():
+        decided = [row for row in rows if row["verdict"] == verdict]
+        for row in filter(is_told_as_price, decided):
+            size, ends = describe_ratio(row)
+            clauses.append(f"costs {size}{'' if clauses else f' than `{baseline}`'} ({ends})")
+        if others := [describe_row(row) for row in decided if not is_told_as_price(row)]:
+            clauses.append(f"{phrase}{'' if clauses else f' {than} `{baseline}`'} in {join_phrases(others)}")
+    if clauses:
+        yield f"`{rows[0]['variant']}` {join_clauses(clauses)}. On {describe_calls(rows)}."
+
+
+def is_told_as_price(row: dict[str, Any]) -> bool:
+    """Return whether a row is told as "costs 38 % less"."""
+    return is_price(row["metric"]) and row["verdict"] in (BETTER, WORSE) and has_ratio(row)
 
 
 def says_nothing(row: dict[str, Any]) -> bool:
@@ -78,38 +143,48 @@ def describe_row(row: dict[str, Any]) -> str:
     margin = ""
     if row["verdict"] in (EQUIVALENT, NOT_WORSE):
         margin = f"; margin {format_size(row['margin'], row)}"
-    return f"{row['metric']} ({describe_difference(row)}{margin})"
+    return f"{name_metric(row['metric'])} ({describe_difference(row)}{margin})"
 
 
 def describe_difference(row: dict[str, Any]) -> str:
     """Describe a difference with its interval: a share in points, a cost in percent, others in their own units."""
-    if is_share(row):
-        shares = f"{100 * row['value']:.1f} % of calls against {100 * row['baseline_value']:.1f} %"
-        return f"{shares}: {format_signed(row, 'difference')} points, {format_interval(row)}"
-    if is_cost(row["metric"]) and row["ratio_low"] is not None and agrees_with_ratio(row):
-        return describe_ratio(*(100 * (row[name] - 1) for name in ("ratio_low", "ratio", "ratio_high")))
-    means = f"{format_number(row['value'])} against {format_number(row['baseline_value'])}"
-    return f"{means}: {format_signed(row, 'difference')}, {format_interval(row)}"
+    if has_ratio(row):
+        return ", ".join(describe_ratio(row))
+    calls = " of calls" if is_share(row) else ""
+    values = f"{format_value(row['value'], row)}{calls} against {format_value(row['baseline_value'], row)}"
+    return f"{values}{format_unit(row)}: {describe_size(row)}"
 
 
-def describe_ratio(low: float, middle: float, high: float) -> str:
-    """Describe by how many percent a cost is more or less, with signs where the interval has both."""
+def describe_size(row: dict[str, Any]) -> str:
+    """Describe by how much the values of a row differ, with the interval."""
+    points = " points" if is_share(row) else ""
+    return f"{format_signed(row, 'difference')}{points}, {format_interval(row)}"
+
+
+def has_ratio(row: dict[str, Any]) -> bool:
+    """Return whether a difference is told in percent: of costs, where its ratio says the same as the difference."""
+    return bool(is_cost(row["metric"]) and row["ratio_low"] is not None and agrees_with_ratio(row))
+
+
+def describe_ratio(row: dict[str, Any]) -> tuple[str, str]:
+    """Describe by how many percent a cost is more or less, and its interval, with signs where that has both."""
+    low, middle, high = (100 * (row[name] - 1) for name in ("ratio_low", "ratio", "ratio_high"))
     digits = 0 if abs(middle) >= 10 else 1 if abs(middle) >= 1 else 2
     if low < 0 < high:
-        return f"{middle:+,.{digits}f} %, {low:+,.{digits}f} to {high:+,.{digits}f}"
+        return f"{middle:+,.{digits}f} %", f"{low:+,.{digits}f} to {high:+,.{digits}f}"
     word, ends = ("less", (-high, -low)) if middle < 0 else ("more", (low, high))
-    return f"{abs(middle):,.{digits}f} % {word}, {ends[0]:,.{digits}f} to {ends[1]:,.{digits}f}"
+    return f"{abs(middle):,.{digits}f} % {word}", f"{ends[0]:,.{digits}f} to {ends[1]:,.{digits}f}"
 
 
 def describe_undecided(row: dict[str, Any], answered: dict[str, Any]) -> str:
     """Return a sentence on a difference that is not decided, and what would decide it."""
-    start = f"`{row['variant']}` and `{row['baseline']}` are undecided in {row['metric']}"
+    start = f"`{row['variant']}` and `{row['baseline']}` are undecided in {name_metric(row['metric'])}"
     if row["difference"] is None:
         return f"{start}: no call has a value of both."
     if row["low"] is None:
         return f"{start}: how much it varies cannot be seen on {describe_calls([row])}."
     start = f"{start} ({describe_difference(row)})"
-    if (row["metric"] != ANSWERED) and answered.get("verdict") in (BETTER, WORSE) and is_decided(row):
+    if is_withheld(row, answered):
         fewer = row["variant"] if answered["verdict"] == WORSE else row["baseline"]
         return f"{start}: `{fewer}` answers fewer calls, and may have failed on those that are hard."
     more = count_calls_to_decide(row)
@@ -117,7 +192,17 @@ def describe_undecided(row: dict[str, Any], answered: dict[str, Any]) -> str:
         cure = "" if row["margin"] is not None else "; a margin would say whether it matters"
         return f"{start}: so small a difference takes more than {MOST_TIMES} times as many calls{cure}."
     chance = "one of so many comparisons may show as much by chance; " if is_decided(row) else ""
-    return f"{start}: {chance}about {more:,} more calls would tell."
+    return f"{start}: {chance}about {count(more, 'more call')} would tell."
+
+
+def find_answered(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Find the row of a pair on the calls that were answered; empty where there is none."""
+    return {row["metric"]: row for row in rows}.get(ANSWERED, {})
+
+
+def is_withheld(row: dict[str, Any], answered: dict[str, Any]) -> bool:
+    """Return whether an undecided row would be decided if the variant in its favour answered as many calls."""
+    return bool(row["metric"] != ANSWERED and answered.get("verdict") in (BETTER, WORSE) and is_decided(row))
 
 
 def is_decided(row: dict[str, Any]) -> bool:
@@ -150,17 +235,18 @@ def count_calls_to_decide(row: dict[str, Any]) -> int | None:
 
 def describe_weakness(rows: list[dict[str, Any]]) -> Iterator[str]:
     """Yield a sentence on metrics with few calls, and on calls that only one variant has."""
-    few = [row["metric"] for row in rows if row["few_calls"] and not says_nothing(row)]
+    known = [row for row in rows if row["low"] is not None and not says_nothing(row)]
+    few = [name_metric(row["metric"]) for row in known if row["few_calls"]]
     if few:
         yield f"Few calls for {join_phrases(few)}: the intervals may be too narrow."
     unpaired: dict[int, list[str]] = {}
     for row in rows:
-        unpaired.setdefault(row["unpaired_calls"], []).append(row["metric"])
+        unpaired.setdefault(row["unpaired_calls"], []).append(name_metric(row["metric"]))
     for calls, metrics in unpaired.items():
         if calls:
             has, which = ("has", "is") if calls == 1 else ("have", "are")
-            names = f"`{rows[0]['variant']}` or `{rows[0]['baseline']}`"
-            yield f"{count(calls, 'call')} {has} {join_phrases(metrics)} of {names} alone, and {which} left out."
+            alone = f"a value of `{rows[0]['variant']}` or `{rows[0]['baseline']}` alone"
+            yield f"{count(calls, 'call')} {has} {alone}, and {which} left out of {join_phrases(metrics)}."
 
 
 def describe_calls(rows: list[dict[str, Any]]) -> str:
@@ -178,7 +264,19 @@ def is_share(row: dict[str, Any]) -> bool:
 
 def format_size(value: float, row: dict[str, Any]) -> str:
     """Format a size in the units of a row."""
-    return f"{100 * value:.3g} points" if is_share(row) else format_number(value)
+    return f"{100 * value:.3g} points" if is_share(row) else f"{format_value(value, row)}{format_unit(row)}"
+
+
+def format_value(value: float, row: dict[str, Any], *, sign: str = "") -> str:
+    """Format a value: a share in percent, an amount of USD for 1,000 calls, others in their own units."""
+    if is_share(row):
+        return f"{100 * value:{sign}.1f} %"
+    return format_number(value * (PRICED_CALLS if is_price(row["metric"]) else 1), sign=sign)
+
+
+def format_unit(row: dict[str, Any]) -> str:
+    """Name the unit of the values of a row, where it has one beside percent."""
+    return f" USD per {PRICED_CALLS:,} calls" if is_price(row["metric"]) else ""
 
 
 def format_interval(row: dict[str, Any]) -> str:
@@ -188,12 +286,17 @@ def format_interval(row: dict[str, Any]) -> str:
 
 def format_signed(row: dict[str, Any], name: str) -> str:
     """Format a difference with its sign; of shares in points."""
-    return f"{100 * row[name]:+.1f}" if is_share(row) else format_number(row[name], sign="+")
+    return format_value(row[name], row, sign="+").removesuffix(" %")
 
 
 def format_number(value: float, *, sign: str = "") -> str:
     """Format a number with three digits, and all digits of a large one."""
     return f"{value:{sign},.0f}" if abs(value) >= 1000 else f"{value:{sign}.3g}"
+
+
+def join_clauses(clauses: list[str]) -> str:
+    """Join clauses that may be lists themselves."""
+    return clauses[0] if len(clauses) == 1 else f"{', '.join(clauses[:-1])}, and {clauses[-1]}"
 
 
 def join_phrases(phrases: list[str]) -> str:

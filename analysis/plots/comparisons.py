@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from analysis.columns import read_columns
-from analysis.comparison.metric import Metric, find_metric
+from analysis.comparison.metric import Metric, find_metric, name_metric
 from analysis.comparison.sentences import NEEDED, describe_difference, is_share
 from analysis.errors import AnalysisError
 from analysis.plots.axes import (
@@ -56,8 +56,8 @@ def plot_comparison(comparisons: IntoDataFrame, ax: Axes | None = None) -> Axes:
         *(pl.col(name).cast(pl.Float64).abs() for name in ("low", "high", "difference", "margin"))
     )
     scaled = frame.with_columns(scale=pl.max_horizontal(widest.max().over("metric"), pl.lit(1e-300)))
-    labels = pl.format("{}: {} against {}", "metric", "variant", "baseline")
-    ax = open_axes(ax, frame.select(labels.alias("label"))["label"])
+    names = frame["metric"].map_elements(name_metric, pl.String)
+    ax = open_axes(ax, frame.select(pl.format("{}: {} against {}", names, "variant", "baseline"))["metric"])
     for place, row in enumerate(scaled.iter_rows(named=True)):
         draw_difference(ax, place, row)
     ax.axvline(0, color=INK, linewidth=0.8, zorder=1)
@@ -95,7 +95,7 @@ def plot_cost_and_quality(comparisons: IntoDataFrame, quality: str | Metric, ax:
         draw_point(ax, name, cost, score)
     best = find_best([(cost[0], score[0], metric.sign * score[0]) for _, cost, score in rows])
     ax.plot([cost for cost, _ in best], [score for _, score in best], color=PALE, linewidth=1.5, zorder=1)
-    ax.set_ylabel(shorten_label(f"{metric.name} ({metric.better} is better)"), color=INK)
+    ax.set_ylabel(shorten_label(f"{name_metric(metric.name)} ({metric.better} is better)"), color=INK)
     finish_axes(ax, "Cost and quality", "cost in USD of 1,000 calls, with the interval of its difference")
     ax.xaxis.set_major_formatter(USD)
     if is_any_share(frame, metric.name):

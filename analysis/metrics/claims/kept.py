@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -16,6 +17,7 @@ from analysis.metrics.claims.support import CallValues, Readings, squeeze
 from analysis.metrics.texts import add_columns, read_texts, refuse_columns
 
 KINDS = {"kept_amounts": "amount", "kept_dates": "date", "kept_codes": "code"}
+ALL = "kept_all"
 
 
 def measure_kept(answers: IntoDataFrameT, columns: str | Sequence[str] = ()) -> IntoDataFrameT:
@@ -33,7 +35,8 @@ def measure_kept(answers: IntoDataFrameT, columns: str | Sequence[str] = ()) -> 
     frame
         The rows of `answers` in their order, and last, as shares from 0 to 1:
 
-        - `kept_amounts`, `kept_dates`, `kept_codes`: of the different amounts, dates and codes in the transcript;
+        - `kept_amounts`, `kept_dates`, `kept_codes`: of the different amounts, dates and codes in the transcript, and
+          `kept_all` of these together;
         - `kept_<column>_known` for each of `columns`: of its values. A value with amounts, numbers, dates, times or
           codes is kept when the answer has all of these, in digits or words; another when its words stand in the
           answer, whatever their case.
@@ -47,7 +50,7 @@ def measure_kept(answers: IntoDataFrameT, columns: str | Sequence[str] = ()) -> 
     """
     known = {f"kept_{name}_known": name for name in list_keys(columns)}
     frame = read_columns(answers, ["text", "transcript", *known.values()], of="answers")
-    dtypes = dict.fromkeys([*KINDS, *known], FRACTION)
+    dtypes = dict.fromkeys([*KINDS, ALL, *known], FRACTION)
     refuse_columns(frame, dtypes)
     texts = read_texts(frame, "text", "transcript")
     measured = measure_said(texts)
@@ -68,7 +71,8 @@ def measure_said(texts: pl.DataFrame) -> dict[str, pl.Series]:
         for number, text, mentions in rows
     ]
     return {
-        name: pl.Series([share and share[kind] for share in shares], dtype=pl.Float64) for name, kind in KINDS.items()
+        name: pl.Series([share and share[kind] for share in shares], dtype=pl.Float64)
+        for name, kind in (KINDS | {ALL: ALL}).items()
     }
 
 
@@ -81,8 +85,9 @@ def sort_claims(mentions: Iterable[str], readings: Readings) -> dict[str, list[R
 
 
 def count_kept(claims: Mapping[str, list[Reading]], answer: CallValues) -> dict[str, float | None]:
-    """Return the share of the claims of each kind that an answer has."""
-    return {kind: find_share(map(answer.keeps, several)) for kind, several in claims.items()}
+    """Return the share of the claims of each kind that an answer has, and of all."""
+    kept = {kind: [answer.keeps(claim) for claim in several] for kind, several in claims.items()}
+    return {kind: find_share(several) for kind, several in kept.items()} | {ALL: find_share(chain(*kept.values()))}
 
 
 def find_share(kept: Iterable[bool]) -> float | None:

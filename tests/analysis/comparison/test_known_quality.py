@@ -69,7 +69,7 @@ def measured(tmp_path_factory):
     return answers.with_columns(kept=pl.Series(kept), keeps_all=pl.Series(kept) == 1)
 
 
-METRICS = [Metric("keeps_all"), Metric("kept"), "cost_usd"]
+METRICS = [Metric("keeps_all"), Metric("kept"), "price_usd"]
 
 
 def rows_by_metric(compared, variant, baseline):
@@ -84,7 +84,7 @@ def test_a_prompt_that_drops_amounts_loses(measured):
         "answered": "undecided",
         "keeps_all": "worse",
         "kept": "worse",
-        "cost_usd": "better",
+        "price_usd": "better",
     }
     # What is known of them lies in the intervals: .7 of amounts, .7² of calls.
     assert rows["kept"]["low"] < -DROPPED < rows["kept"]["high"]
@@ -101,7 +101,7 @@ def test_two_equal_prompts_are_not_told_apart(measured):
 def test_the_sentence_says_what_is_known(measured):
     first = describe_comparison(compare_variants(measured, METRICS, baseline="complete"))[0]
     assert first.startswith("`lossy` is worse than `complete` in keeps_all (")
-    assert "is better than `complete` in cost_usd" in first
+    assert re.search(r", and costs [\d.]+ % less \([\d.]+ to [\d.]+\)\. On 200 calls\.$", first)
 
 
 def test_the_calls_that_lost_an_amount_are_listed(measured):

@@ -57,7 +57,7 @@ def notes_of(ax):
 def test_each_difference_has_a_row_its_interval_and_its_numbers(kind):
     ax = plot_comparison(kind.make(frame(COST, {})))
     assert [tick.get_text() for tick in ax.get_yticklabels()] == [
-        "price_usd: short against long",
+        "price: short against long",
         "kept: short against long",
     ]
     # Scaled to the widest of each metric: .005 and .2.

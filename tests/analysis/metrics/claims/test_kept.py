@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from analysis import make_calls, measure_kept
 from analysis.errors import ColumnError
 
+# Two amounts, a date and a code.
 CALL = "Customer: I paid $45.50 and twenty dollars on June 5th. Agent: The code is KR72MP, and again: $45.50."
 ANSWERS = {"text": pl.String, "transcript": pl.String, "fees": pl.List(pl.String), "city": pl.String}
-KEPT = dict.fromkeys(["kept_amounts", "kept_dates", "kept_codes"], pl.Float64)
+KEPT = dict.fromkeys(["kept_amounts", "kept_dates", "kept_codes", "kept_all"], pl.Float64)
 
 
 def answers(*rows):
@@ -22,11 +23,11 @@ def measure(text, call=CALL):
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
-        ("Paid $45.50 and $20 on 5 June, code KR72MP.", (1, 1, 1)),
-        ("Paid 45.50 dollars on July 5.", (0.5, 0, 0)),
-        ("Twenty.", (0.5, 0, 0)),
-        ("", (0, 0, 0)),
-        (None, (None, None, None)),
+        ("Paid $45.50 and $20 on 5 June, code KR72MP.", (1, 1, 1, 1)),
+        ("Paid 45.50 dollars on July 5.", (0.5, 0, 0, 0.25)),
+        ("Twenty.", (0.5, 0, 0, 0.25)),
+        ("", (0, 0, 0, 0)),
+        (None, (None, None, None, None)),
     ],
 )
 def test_the_share_of_different_amounts_dates_and_codes_is_measured(text, kept):
@@ -34,8 +35,8 @@ def test_the_share_of_different_amounts_dates_and_codes_is_measured(text, kept):
 
 
 def test_where_a_call_has_nothing_of_a_kind_no_share_is_known():
-    assert measure("$5", "Customer: Hello.") == (None, None, None)
-    assert measure("$5", None) == (None, None, None)
+    assert measure("$5", "Customer: Hello.") == (None, None, None, None)
+    assert measure("$5", None) == (None, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_known_values_are_measured_by_what_they_state_or_by_their_words(kind):
         (None, CALL, "Oslo"),
     ]
     schema = {name: ANSWERS[name] for name in ("text", "transcript", "city")}
-    kept = [(0.5, 0, 0, 1), (0, 0, 0, 0), (0.5, 0, 0, 1), (0, 0, 0, None), (None,) * 4]
+    kept = [(0.5, 0, 0, 0.25, 1), (0, 0, 0, 0, 0), (0.5, 0, 0, 0.25, 1), (0, 0, 0, 0, None), (None,) * 5]
     wanted = [row + shares for row, shares in zip(rows, kept, strict=True)]
     measured = measure_kept(kind.make(pl.DataFrame(rows, schema, orient="row")), ["city"])
     kind.check(measured, wanted, {**schema, **KEPT, "kept_city_known": pl.Float64})
@@ -90,7 +91,9 @@ def test_an_answer_that_is_the_call_keeps_all_of_it():
 
 
 def test_measuring_twice_is_refused(kind):
-    with pytest.raises(ColumnError, match="has kept_amounts, kept_dates, kept_codes already; drop these columns"):
+    with pytest.raises(
+        ColumnError, match="has kept_amounts, kept_dates, kept_codes, kept_all already; drop these columns"
+    ):
         measure_kept(measure_kept(kind.make(answers(("a", "b", [], "c")))), "city")
 
 
