@@ -71,6 +71,7 @@ def frames(tmp_path_factory):
         "records": run.read_records(),
         "input files": run.read_files(),
         "outputs": outputs,
+        "answers": answers,
         "jobs": load_jobs(run),
         "reconciliation": reconciliation,
         "manifests": load_manifests(run.folder / "output"),
@@ -101,8 +102,14 @@ def frames(tmp_path_factory):
     }
 
 
+def test_answers_are_the_outputs_in_the_order_that_is_documented(frames):
+    first = re.findall(r"`(\w+)`", re.search(r"The columns begin with (.*?);", SECTIONS["answers"])[1])
+    others = [name for name in frames["outputs"].columns if name not in first]
+    assert frames["answers"].columns == [*first, *others, "transcript"]
+
+
 def test_every_frame_is_documented(frames):
-    assert set(frames) == set(SECTIONS) - {"answers"}
+    assert set(frames) == set(SECTIONS)
 
 
 @pytest.mark.parametrize("name", sorted(set(SECTIONS) - {"answers"}))

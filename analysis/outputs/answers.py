@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import narwhals as nw
@@ -11,6 +12,7 @@ from analysis.columns import WHOLE, aggregate, finish_frame, read_columns
 from analysis.outputs import OUTPUT_SCHEMA
 
 KEYS = ["call_id", "variant", "sample"]
+FIRST = (*KEYS, "text", "stop", "output_tokens")  # what is read first, where a table of answers begins
 ERROR_KEYS = ["variant", "error_kind", "error_code", "error_message"]
 ORDER = "_record_order"
 
@@ -32,8 +34,9 @@ def pick_answers(outputs: IntoDataFrameT, records: IntoDataFrameT, calls: IntoDa
     Returns
     -------
     frame
-        One row per call, variant and sample, in the order of the records: these three, the other columns of the
-        winning output, then the call's own. A column of the call that an output has too is called `<name>_call`.
+        One row per call, variant and sample, in the order of the records: these three, `text`, `stop` and
+        `output_tokens`, the other columns of the winning output, then the call's own. A column of the call that an
+        output has too is called `<name>_call`.
         Where no output came back `error_kind` is `missing`, and so is all else of the output.
 
     Raises
@@ -49,8 +52,13 @@ def pick_answers(outputs: IntoDataFrameT, records: IntoDataFrameT, calls: IntoDa
     # Joins of polars promise no order, so the records are numbered before and sorted after.
     answers = mark_missing(asked.join(winners, on=KEYS, how="left"))
     answers = answers.join(known.rename(clashes), on="call_id", how="left").sort(ORDER).drop(ORDER)
-    picked: IntoDataFrameT = nw.maybe_reset_index(answers).to_native()
+    picked: IntoDataFrameT = nw.maybe_reset_index(answers.select(sort_columns(answers.columns))).to_native()
     return picked
+
+
+def sort_columns(names: Sequence[str]) -> list[str]:
+    """Put the columns of `FIRST` before the others, which keep their order."""
+    return [*(name for name in FIRST if name in names), *(name for name in names if name not in FIRST)]
 
 
 def count_errors(answers: IntoDataFrameT) -> IntoDataFrameT:

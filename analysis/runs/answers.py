@@ -10,7 +10,7 @@ import polars as pl
 
 from analysis.errors import RunError
 from analysis.files import explain_file_errors
-from analysis.outputs.answers import KEYS, pick_answers
+from analysis.outputs.answers import KEYS, pick_answers, sort_columns
 from analysis.runs.folder import Run, is_whole
 from analysis.runs.outcomes import explain_missing
 from analysis.runs.state import read_state
@@ -83,7 +83,8 @@ def scan_answers(run: Run) -> pl.LazyFrame:
         error_kind=pl.when(is_missing).then(pl.lit("missing")).otherwise("error_kind"),
         error_message=pl.when(is_missing).then(how).otherwise("error_message"),
     ).drop("job_key")
-    taken = {*answers.collect_schema()} - {"call_id"}
+    names = answers.collect_schema().names()
+    answers, taken = answers.select(sort_columns(names)), {*names} - {"call_id"}
     clashes = {name: f"{name}_call" for name in calls.collect_schema() if name in taken}
     return answers.join(calls.rename(clashes), on="call_id", how="left", maintain_order="left")
 

@@ -9,6 +9,7 @@ from analysis.outputs import OUTPUT_SCHEMA
 from analysis.outputs.answers import pick_answers
 
 KEYS = {"call_id": pl.String, "variant": pl.String, "sample": pl.Int16}
+FIRST = KEYS | {"text": pl.String, "stop": pl.String, "output_tokens": pl.Int64}
 CALLS = pl.DataFrame({"call_id": ["c1", "c2"], "transcript": ["Hello", "Bye"], "minutes": [3, 4], "file": ["x", "y"]})
 
 
@@ -63,7 +64,7 @@ def test_answers_are_in_the_order_of_the_records_with_the_calls_columns(pick):
         {"call_id": None, "variant": None, "sample": None, "attempt": None, "text": "of no run", "line": 3},
     )
     records = records_of(("c2", "short", 1), ("c1", "long", 1), ("c1", "short", 1), ("c2", "short", 1))
-    others = {name: kind for name, kind in OUTPUT_SCHEMA.items() if name not in KEYS}
+    others = {name: kind for name, kind in OUTPUT_SCHEMA.items() if name not in FIRST}
     calls = {"transcript": pl.String, "minutes": pl.Int64, "file_call": pl.String}
     found = {"attempt": 1, "file": "job/0.jsonl.out"}
     expected = pl.DataFrame(
@@ -78,7 +79,7 @@ def test_answers_are_in_the_order_of_the_records_with_the_calls_columns(pick):
             | {"transcript": "Hello", "minutes": 3, "file_call": "x"}
             | found,
         ],
-        schema=KEYS | others | calls,
+        schema=FIRST | others | calls,
     ).with_columns(sample=pl.lit(1, pl.Int16))
     assert_frame_equal(pick(outputs, records, CALLS), expected)
 
@@ -95,11 +96,16 @@ def test_without_records_there_are_no_answers_but_their_columns(pick):
     answers = pick(outputs_of({"call_id": "c1"}), records_of(), CALLS)
     assert answers.is_empty()
     assert answers.columns == [
-        *KEYS,
-        *(name for name in OUTPUT_SCHEMA if name not in KEYS),
+        *FIRST,
+        *(name for name in OUTPUT_SCHEMA if name not in FIRST),
         *CALLS.columns[1:3],
         "file_call",
     ]
+
+
+def test_outputs_without_texts_have_answers_without_them(pick):
+    outputs = outputs_of({"call_id": "c1"}).drop("text", "stop", "output_tokens")
+    assert pick(outputs, ONE, CALLS).columns[:5] == [*KEYS, "record_id", "attempt"]
 
 
 def test_pandas_keeps_whole_numbers_whole_where_no_output_came_back():
