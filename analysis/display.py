@@ -15,6 +15,9 @@ from analysis.errors import CONTROLS, escape_controls, needs_extra
 
 MISSING = "\N{EN DASH}"
 LEFT = "text-align: left; white-space: pre-wrap"
+# MathJax 3 (JupyterLab) and 2 (pages of nbconvert) leave an element of such a class alone; otherwise they show the
+# words between two dollar amounts as a formula.
+NO_FORMULAS = "mathjax_ignore tex2jax_ignore"
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,6 +42,7 @@ class Table:
         styler = Styler(shown, uuid=identity, cell_ids=False, thousands=",", na_rep=MISSING, escape="html")
         styler.format(choose_formats(frame), thousands=",", na_rep=MISSING, escape="html")
         styler.format_index(escape="html", axis="columns")
+        styler.set_table_attributes(f'class="{NO_FORMULAS}"')
         styler.hide(axis="index").set_table_styles([{"selector": left or ".none", "props": LEFT}])
         return str(styler.to_html())
 
@@ -69,6 +73,9 @@ def show_table(frame: IntoDataFrame) -> Table:
 
     In a terminal, `print(show_table(frame))` writes the frame as text, and escapes what a terminal would obey: texts
     of calls and answers can hold such sequences, which `print(frame)` of polars and pandas passes on.
+
+    In JupyterLab, a cell that ends in a frame shows the words between two dollar amounts of a text as a formula; a
+    cell that ends in `show_table(frame)` shows the text.
 
     Parameters
     ----------

@@ -58,6 +58,11 @@ def test_the_same_table_is_the_same_page(kind):
     assert show_table(frame)._repr_html_() == show_table(frame)._repr_html_()
 
 
+def test_a_table_is_left_alone_by_mathjax(kind):
+    html = show_table(kind.make(pl.DataFrame({"text": ["Pay $20 now and $30 later"]})))._repr_html_()
+    assert 'class="mathjax_ignore tex2jax_ignore"' in html
+
+
 def test_as_text_a_table_is_its_frame():
     frame = pl.DataFrame({"variant": ["a"]})
     assert repr(show_table(frame)) == repr(frame)

@@ -1,8 +1,15 @@
+import json
 import os
 import shutil
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
+import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
@@ -11,9 +18,12 @@ from analysis.reports.front_page import compute_findings, write_index
 from analysis.reports.notebooks import export_page, find_notebooks, run_notebook
 from analysis.reports.stages import STAGES
 
+AMOUNTS = "Pay $20 now and $30 later"
 HOSTILE = (
     '<script>window.pwned=1</script><img src="x" onerror="window.pwned=1"><a href="javascript:window.pwned=1">x</a>'
+    f" {AMOUNTS}"
 )
+FORMULA = "<p>$x$</p>"
 TEXT = f"Agent: Hello {HOSTILE}.\nCustomer: {HOSTILE} I want {{}} euros back, <b onclick=window.pwned=1>please</b>."
 NAMES = [stage.name for stage in STAGES]
 PAGES = ["index", *NAMES]
@@ -75,6 +85,39 @@ def visits(browser, report):
     return {page: open_page((report / f"{page}.html").as_uri(), browser.new_page()) for page in PAGES}
 
 
+@pytest.fixture(scope="module")
+def lab(report, tmp_path_factory):
+    """The address of a notebook in a JupyterLab, with all HTML of the executed ones, and how many outputs that is."""
+    root = tmp_path_factory.mktemp("lab")
+    copies = [nbformat.read(report / f"{name}.ipynb", as_version=4) for name in NAMES]
+    outputs = [output for copy in copies for cell in copy.cells for output in cell.get("outputs", [])]
+    shown = [output for output in outputs if "text/html" in output.get("data", {})]
+    for output in shown:
+        output.data["text/html"] += FORMULA  # the outputs are typeset one after the other, each as a whole
+    cell = nbformat.v4.new_code_cell(outputs=shown)  # one cell: those out of sight are drawn later
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), root / "all.ipynb")
+    folders = {f"JUPYTER_{kind}_DIR": str(root / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.root_dir", str(root)]
+    as_root = ["--allow-root"] if os.geteuid() == 0 else []
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([*command, *as_root], env=os.environ | folders, **quiet) as server:
+        try:
+            yield find_server(server, root / "runtime"), len(shown)
+        finally:
+            server.terminate()
+
+
+def find_server(server, runtime):
+    """Return the address of the notebook, once the server has written its own and answers."""
+    while server.poll() is None:
+        time.sleep(0.2)
+        with suppress(OSError, ValueError):  # not written yet, or not listening yet
+            about = json.loads((runtime / f"jpserver-{server.pid}.json").read_text(encoding="utf-8"))
+            with urlopen(f"{about['url']}api?token={about['token']}"):
+                return f"{about['url']}lab/tree/all.ipynb?token={about['token']}"
+    pytest.fail("JupyterLab has ended")
+
+
 def open_page(address, tab):
     visit = Visit(tab)
     tab.on("request", lambda request: visit.requests.append(request.url))
@@ -105,6 +148,22 @@ def test_nothing_that_a_call_or_a_model_says_runs(visits, page):
 @pytest.mark.parametrize(("page", "times"), [("index", 1), ("prepare", 2), ("collect", 3)])
 def test_markup_of_others_is_read_as_text(visits, page, times):
     assert visits[page].tab.inner_text("body").count("<script>window.pwned=1</script>") >= times
+
+
+# Of three calls the page shows two answers and one error, which stands once in the table of errors.
+def test_two_amounts_in_one_answer_are_read_in_jupyterlab(browser, lab):
+    address, outputs = lab
+    tab = browser.new_page()
+    tab.goto(address)
+    formulas = tab.locator("mjx-container")
+    for number in range(outputs):
+        tab.locator(".jp-RenderedHTMLCommon p:last-child mjx-container").nth(number).wait_for(state="attached")
+    assert formulas.count() == outputs
+    assert tab.locator("td").get_by_text(AMOUNTS).count() == 3
+
+
+def test_two_amounts_in_one_answer_are_read_in_the_report(visits):
+    assert visits["collect"].tab.locator("td").get_by_text(AMOUNTS).count() == 3
 
 
 def test_the_first_page_links_every_page_and_each_links_back(browser, report):
