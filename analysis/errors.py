@@ -26,6 +26,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import islice
+from typing import Any, Protocol, TypeGuard
 
 # Modules of an extra that the package imports, or that a kernel of its notebooks needs.
 EXTRAS = {"notebooks": ("ipykernel", "matplotlib", "nbconvert", "nbformat", "pandas", "papermill")}
@@ -36,6 +37,12 @@ CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2
 NAME_CHARS, NAME_SPACES = 80, 6
 # No terminal can be sent a half of a surrogate pair, which stands for a byte in the name of a file.
 CONTROL = re.compile(f"[{CONTROLS}\ud800-\udfff]")
+
+
+class HasColumns(Protocol):
+    """A frame of any library."""
+
+    columns: Iterable[object]
 
 
 class AnalysisError(Exception):
@@ -120,6 +127,30 @@ def escape_controls(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def describe_passed(value: object) -> str:
+    """Describe an argument that is of the wrong kind, in a few words; no text of a call is quoted."""
+    kind = type(value).__name__
+    if value is None or isinstance(value, bool | int | float):
+        return str(value)
+    if isinstance(value, str):
+        return f"the text {show_name(value)!r}"
+    if isinstance(value, list | tuple):
+        return f"a {kind} that begins with {with_article(type(value[0]).__name__)}" if value else f"an empty {kind}"
+    if is_frame(value):
+        return f"a frame with the columns {show_names(value.columns, most=6)}"
+    return with_article(kind)
+
+
+def is_frame(value: Any) -> TypeGuard[HasColumns]:
+    """Return whether a value is a DataFrame of some library, without importing any."""
+    return type(value).__name__ == "DataFrame" and hasattr(value, "columns")
+
+
+def with_article(noun: str) -> str:
+    """Put `a` or `an` before a noun."""
+    return f"{'an' if noun[:1] in 'AEIOUaeiou' else 'a'} {noun}"
 
 
 def show_names(names: Iterable[object], *, most: int = 20) -> str:

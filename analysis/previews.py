@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,11 +17,10 @@ from analysis.facts.models import find_model
 from analysis.families import ParsedAnswer, find_family
 from analysis.jobs.on_demand import invoke_once
 from analysis.metrics.estimates import estimate_costs
-from analysis.prompts import Prompt
+from analysis.prompts import Prompt, read_prompts
+from analysis.prompts.html import format_texts
 from analysis.requests.prompt_checks import check_settings
 from analysis.requests.records import describe_record
-
-LONG = "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; max-height: 24em; overflow: auto"
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,20 +69,18 @@ class Preview:
         return escape_controls("\n\n".join([self.heading(), *parts]))
 
     def _repr_html_(self) -> str:
-        shown = "".join(
-            f"<h4>{escape(title)}</h4><pre style='{LONG}'>{escape(escape_controls(text))}</pre>"
-            for title, text in self.list_parts().items()
-        )
-        return f"<p>{escape(self.heading())}</p>{shown}"
+        return f"<p>{escape(self.heading())}</p>{format_texts(self.list_parts())}"
 
 
-def preview(prompt: Prompt, call: Mapping[str, Any], *, profile: str | None = None, region: str = "") -> Preview:
+def preview(
+    prompt: Prompt | str | Path, call: Mapping[str, Any], *, profile: str | None = None, region: str = ""
+) -> Preview:
     """Show the text, the tokens and the price of one record and, with a profile, the model's answer.
 
     Parameters
     ----------
     prompt
-        The prompt to look at.
+        The prompt to look at, or its file.
     call
         One call: a row of `read_calls`, such as `calls.row(0, named=True)` in polars.
     profile, region
@@ -94,6 +92,7 @@ def preview(prompt: Prompt, call: Mapping[str, Any], *, profile: str | None = No
     PromptError
         The template does not fit the call, `call` is not a row, or the model would refuse a parameter of the prompt.
     """
+    prompt = read_one(prompt)
     check_settings(prompt)
     if not isinstance(call, Mapping):
         cure = "give a row: calls.row(0, named=True) in polars, calls.iloc[0].to_dict() in pandas"
@@ -107,6 +106,14 @@ def preview(prompt: Prompt, call: Mapping[str, Any], *, profile: str | None = No
     client = make_client(open_session(profile, region=region), "bedrock-runtime")
     reply = invoke_once(client, prompt.model_id, prompt.invocation_type, request)
     return add_answer(shown, prompt, reply)
+
+
+def read_one(where: Prompt | str | Path) -> Prompt:
+    """Read the one prompt of a file; a prompt is itself."""
+    prompts = read_prompts(where)
+    if len(prompts) != 1:
+        raise PromptError("preview", f"{len(prompts)} prompts were passed", "pass one of them")
+    return prompts[0]
 
 
 def add_answer(shown: Preview, prompt: Prompt, reply: bytes) -> Preview:

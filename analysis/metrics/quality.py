@@ -12,7 +12,7 @@ from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, read_columns
 from analysis.metrics.claims.checks import AnswerCheck, number_calls
 from analysis.metrics.expectations import list_unmet
 from analysis.metrics.texts import add_columns, read_texts, rename_clashes
-from analysis.prompts import Expectations, Prompt
+from analysis.prompts import Expectations, PromptSource, read_prompts
 
 MEASURES = {
     "words": WHOLE,
@@ -29,7 +29,7 @@ MEASURES = {
 }
 
 
-def measure_answers(answers: IntoDataFrameT, *, prompts: Iterable[Prompt] = ()) -> IntoDataFrameT:
+def measure_answers(answers: IntoDataFrameT, *, prompts: PromptSource = ()) -> IntoDataFrameT:
     """Measure each answer by its own text and its call's.
 
     Parameters
@@ -37,7 +37,7 @@ def measure_answers(answers: IntoDataFrameT, *, prompts: Iterable[Prompt] = ()) 
     answers
         One row per answer, from `load_answers`; `text` and `transcript` are read, and with prompts `variant`.
     prompts
-        Those of the run, `run.read_prompts()`; what their headers expect is checked.
+        Those of the run, `run.read_prompts()`, or their files; what their headers expect is checked.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def measure_answers(answers: IntoDataFrameT, *, prompts: Iterable[Prompt] = ()) 
     Compression and copying are as in Grusky, Naaman and Artzi, "Newsroom" (NAACL 2018), but for runs of six words.
     docs/quality.md says how to read the measures, and what they cannot see.
     """
-    by_name = {prompt.name: prompt.expects for prompt in prompts}
+    by_name = {prompt.name: prompt.expects for prompt in read_prompts(prompts)}
     frame = read_columns(answers, ["text", "transcript", *(["variant"] if by_name else [])], of="answers")
     frame = rename_clashes(frame, MEASURES)
     texts = read_texts(frame, "text", "transcript")

@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from analysis.errors import PromptError
-from analysis.prompts.prompt import HEADER_KEYS, MOST_DEPTH, MOST_FIELDS, Prompt
+from analysis.errors import PromptError, describe_passed, is_frame
+from analysis.prompts.prompt import HEADER_KEYS, MOST_DEPTH, MOST_FIELDS, Prompt, PromptList
 
+PromptSource = Prompt | str | Path | Iterable[Prompt | str | Path]
 MOST_BYTES = 10_000_000  # of a prompt file; a million tokens are about four million
 HEADER = re.compile(r"\A---\n(.*?)\n---[ \t]*\n(.*)\Z", re.DOTALL)
 PARTS = re.compile(
@@ -20,32 +21,50 @@ PARTS = re.compile(
 )
 
 
-def read_prompts(where: str | Path | Iterable[str | Path]) -> list[Prompt]:
+def read_prompts(where: PromptSource) -> PromptList:
     """Read prompt files.
 
     Parameters
     ----------
     where
-        A file, a folder (its `*.md` files by name), or several of these.
+        A file, a folder (its `*.md` files by name), or several of these. A Prompt among them is taken as it is, so a
+        function of prompts takes files as well.
 
     Returns
     -------
     prompts
-        In the order given.
+        In the order given, as a list; a notebook shows their texts.
 
     Raises
     ------
     PromptError
-        There is no file, a header is invalid, or two prompts have one name; the error names the file.
+        There is no file, a header is invalid, or two files have prompts of one name; the error names the file.
     """
-    places = [where] if isinstance(where, str | Path) else list(where)
-    files = [file for place in places for file in list_prompt_files(Path(place))]
-    prompts = [read_prompt(file) for file in files]
-    names = [prompt.name for prompt in prompts]
-    for file, name in zip(files, names, strict=True):
-        if names.count(name) > 1:
-            raise PromptError(file, f"the name {name!r} is used by {names.count(name)} prompts", "give each its own")
-    return prompts
+    places = [where] if isinstance(where, str | Path | Prompt) else list_places(where)
+    read = [one for place in places for one in read_place(place)]
+    names = [prompt.name for file, prompt in read if file]
+    for file, prompt in read:
+        if file and names.count(prompt.name) > 1:
+            reason = f"the name {prompt.name!r} is used by {names.count(prompt.name)} prompts"
+            raise PromptError(file, reason, "give each its own")
+    return PromptList(prompt for _, prompt in read)
+
+
+def list_places(where: object) -> list[str | Path | Prompt]:
+    """List several places; an error for anything else, such as a frame of calls where the prompts belong."""
+    places: list[Any] = [*where] if isinstance(where, Iterable) and not is_frame(where) else [where]
+    for place in places:
+        if not isinstance(place, str | Path | Prompt):
+            cure = "pass prompts of read_prompts, or their files or folders"
+            raise PromptError("prompts", f"{describe_passed(place)} is neither a prompt nor the path of a file", cure)
+    return places
+
+
+def read_place(place: str | Path | Prompt) -> list[tuple[Path | None, Prompt]]:
+    """Read the prompts of a file or folder, each with its file; a prompt is itself, of no file."""
+    if isinstance(place, Prompt):
+        return [(None, place)]
+    return [(file, read_prompt(file)) for file in list_prompt_files(Path(place))]
 
 
 def list_prompt_files(place: Path) -> list[Path]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from html import escape
 from typing import Any, Literal
 
 import msgspec
 
-from analysis.errors import AnalysisError, PromptError, show_name, show_names
+from analysis.errors import AnalysisError, PromptError, escape_controls, show_name, show_names
+from analysis.prompts.html import format_texts
 from analysis.prompts.templates import (
     TemplateError,
     UnknownVariableError,
@@ -24,6 +26,7 @@ MOST_TOKENS = 10**9  # of an answer; more than any model has, and sums of many f
 MOST_FIELDS = 10_000  # values in additional_fields, each as often as it occurs
 MOST_DEPTH = 32
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+BY_NAME = "write Prompt(name=..., model_id=..., template=..., max_tokens=...), each with its name"
 
 
 class Expectations(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,8 +57,21 @@ class Expectations(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise PromptError("expects", f"a text of {name} is empty", "leave it out")
 
 
-class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a model is asked about each call, and with which parameters.
+class CheckedWhenCalled(msgspec.StructMeta):
+    """The type of Prompt: calling it checks names and types of the arguments, as reading a prompt file does."""
+
+    def __call__(self, *unnamed: Any, **fields: Any) -> Any:
+        """Convert the arguments, or raise a PromptError that says what to pass."""
+        if unnamed:
+            raise PromptError("Prompt", f"{len(unnamed)} of its arguments have no name", BY_NAME)
+        try:
+            return msgspec.convert(fields, self)
+        except msgspec.ValidationError as error:
+            raise PromptError(show_name(fields.get("name", "Prompt")), str(error), BY_NAME) from error
+
+
+class Prompt(msgspec.Struct, metaclass=CheckedWhenCalled, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model is asked about each call, and with which parameters; a notebook shows its texts.
 
     Attributes
     ----------
@@ -113,11 +129,47 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise PromptError(self.name, f"repeat is {self.repeat}", "write 1, or a higher number to ask again")
         if any(map(has_lone_surrogates, (self.template, self.system, self.model_id, *self.stop_sequences))):
             raise PromptError(self.name, "a text has half of a surrogate pair, which is not a character", "remove it")
+        if re.search(r"\s|\{|^$", self.model_id):
+            reason = "model_id is empty or a text with spaces or braces"
+            raise PromptError(self.name, reason, "give the model's id as Bedrock spells it, and the text as template")
         check_json(self.name, self.additional_fields)
         try:
             compile_text(self.template)
         except TemplateError as error:
             raise PromptError(self.name, str(error)) from error.__cause__
+
+    def replace(self, **changes: Any) -> Prompt:
+        """Return a copy with some fields changed, checked as a new prompt.
+
+        Raises
+        ------
+        PromptError
+            There is no such field, or a value cannot be used.
+        """
+        return Prompt(**(msgspec.structs.asdict(self) | changes))
+
+    def _repr_html_(self) -> str:
+        about = ", ".join(f"{name}: {value}" for name, value in list_settings(self).items())
+        system = {"System": self.system} if self.system else {}
+        # MathJax passes over code, as over the texts in pre.
+        heading = f"<p><b>{escape(self.name)}</b> <code>{escape(escape_controls(about))}</code></p>"
+        return heading + format_texts({**system, "User": self.template})
+
+
+class PromptList(list[Prompt]):
+    """A list of prompts of which a notebook shows the texts."""
+
+    def _repr_html_(self) -> str:
+        return "<hr>".join(prompt._repr_html_() for prompt in self)
+
+
+def list_settings(prompt: Prompt) -> dict[str, Any]:
+    """Return the model, the limit, and what else differs from the defaults, without name and texts."""
+    bare = Prompt(name=prompt.name, model_id=prompt.model_id, template=prompt.template)
+    fields, defaults = msgspec.to_builtins(prompt), msgspec.to_builtins(bare)
+    del fields["system"]
+    always = ("model_id", "invocation_type", "max_tokens")
+    return {name: value for name, value in fields.items() if name in always or value != defaults[name]}
 
 
 HEADER_KEYS = [name for name in Prompt.__struct_fields__ if name not in {"system", "template"}]

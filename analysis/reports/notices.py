@@ -10,7 +10,16 @@ from analysis.display import count
 from analysis.errors import escape_controls
 from analysis.jobs.statuses import COMPLETED
 from analysis.metrics.costs import UNREADABLE, count_unpriced
-from analysis.runs import Run, RunState, compare_manifests, describe_outcomes, read_state, reconcile_run
+from analysis.runs import (
+    Run,
+    RunSource,
+    RunState,
+    compare_manifests,
+    describe_outcomes,
+    open_run,
+    read_state,
+    reconcile_run,
+)
 from analysis.runs.collection import list_strange_files
 from analysis.runs.status import count_lost_requests
 
@@ -18,7 +27,7 @@ UNKNOWN_MODEL = "an unknown model"
 LISTED = 5  # files that are named
 
 
-def list_notices(run: Run) -> list[str]:
+def list_notices(run: RunSource) -> list[str]:
     """List what is unusual about the output of a run; empty where nothing is.
 
     Parameters
@@ -32,6 +41,7 @@ def list_notices(run: Run) -> list[str]:
         Sentences on jobs that ended early, lines that cannot be read, that are repeated or that belong to no record,
         answers that are refusals, and manifests that are missing, unreadable or have other counts.
     """
+    run = open_run(run)
     state = read_state(run)
     return [
         *describe_outcomes(state),

@@ -4,7 +4,7 @@ from analysis.runs.answers import load_answers, scan_answers
 from analysis.runs.budget import confirm_cost
 from analysis.runs.collection import collect, compare_manifests, reconcile_run
 from analysis.runs.costs import RunCosts, find_run_prices, sum_lost_costs, sum_run_costs
-from analysis.runs.folder import Run, list_runs, open_run
+from analysis.runs.folder import Run, RunSource, list_runs, open_run
 from analysis.runs.invocation import invoke
 from analysis.runs.outcomes import describe_outcomes
 from analysis.runs.preparation import prepare
@@ -15,6 +15,7 @@ from analysis.runs.submission import stop, submit
 __all__ = [
     "Run",
     "RunCosts",
+    "RunSource",
     "RunState",
     "collect",
     "compare_manifests",

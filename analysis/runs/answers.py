@@ -11,7 +11,7 @@ import polars as pl
 from analysis.errors import RunError
 from analysis.files import explain_file_errors
 from analysis.outputs.answers import KEYS, pick_answers, sort_columns
-from analysis.runs.folder import Run, is_whole
+from analysis.runs.folder import Run, RunSource, is_whole, open_run
 from analysis.runs.outcomes import explain_missing
 from analysis.runs.state import read_state
 
@@ -20,7 +20,7 @@ BEST = ("_failed", "attempt", "file", "line")
 
 
 @explain_file_errors()
-def load_answers(run: Run) -> pl.DataFrame:
+def load_answers(run: RunSource) -> pl.DataFrame:
     """Load the answers of a run that has been collected.
 
     Returns
@@ -34,6 +34,7 @@ def load_answers(run: Run) -> pl.DataFrame:
     RunError
         The run has not been collected, or its answers need more memory than there is.
     """
+    run = open_run(run)
     check_collected(run)
     check_memory(run)
     calls = run.read_calls()
@@ -62,7 +63,7 @@ def add_reasons(run: Run, answers: pl.DataFrame, records: pl.DataFrame) -> pl.Da
     return answers.with_columns(error_message=message)
 
 
-def scan_answers(run: Run) -> pl.LazyFrame:
+def scan_answers(run: RunSource) -> pl.LazyFrame:
     """Scan the answers of a run lazily: the rows of `load_answers`, of which a query reads only the columns it uses.
 
     Collect it with `engine="streaming"`, or write it by `sink_parquet`, where the answers do not fit into memory.
@@ -72,6 +73,7 @@ def scan_answers(run: Run) -> pl.LazyFrame:
     RunError
         The run has not been collected.
     """
+    run = open_run(run)
     check_collected(run)
     records, calls = (pl.scan_parquet(run.folder / f"{name}.parquet") for name in ("records", "calls"))
     latest = pl.col("job_key").sort_by("attempt").last()

@@ -18,7 +18,7 @@ from analysis.files import explain_file_errors, make_folder, replace_when_whole,
 from analysis.jobs.statuses import TAKEN
 from analysis.outputs import OUTPUT_SCHEMA, index_records, list_outputs, read_stamp, scan_parts, write_part
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
-from analysis.runs.folder import PARTS_FILE, Run
+from analysis.runs.folder import PARTS_FILE, Run, RunSource, open_run
 from analysis.runs.outcomes import explain_missing
 from analysis.runs.retries import download_job
 from analysis.runs.state import RunState, read_state
@@ -32,7 +32,7 @@ VERSION = version("batchbook")
 
 
 @explain_file_errors()
-def collect(run: Run, *, profile: str = "", region: str = "", bucket_owner: str = "") -> pl.DataFrame:
+def collect(run: RunSource, *, profile: str = "", region: str = "", bucket_owner: str = "") -> pl.DataFrame:
     """Download what came back, read it, join it to calls and variants, and count what is missing.
 
     Can be called while jobs are running, and again: it reads the output that is new or has changed by then.
@@ -56,6 +56,7 @@ def collect(run: Run, *, profile: str = "", region: str = "", bucket_owner: str 
     RunError
         Nothing has been sent.
     """
+    run = open_run(run)
     state = read_state(run)
     profile, region = state.find_account(profile, region)
     make_folder(run.folder / "output")  # a job that was stopped early leaves no file

@@ -27,7 +27,7 @@ from analysis.metrics.bills import (
 from analysis.metrics.costs import TOKENS, UNPRICED, UNREADABLE, add_costs, count_unpriced, read_cost_columns
 from analysis.outputs import OUTPUT_SCHEMA, scan_parts
 from analysis.runs.answers import check_collected
-from analysis.runs.folder import Run
+from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.status import load_jobs
 
 ROWS_TOGETHER = 100_000  # read at once, or one part where it has more
@@ -67,7 +67,7 @@ class RunCosts:
         return finish_projection(nw.from_native(self.groups, eager_only=True), VARIANT, calls, confidence)
 
 
-def sum_run_costs(run: Run, prices: pl.DataFrame | None = None) -> RunCosts:
+def sum_run_costs(run: RunSource, prices: pl.DataFrame | None = None) -> RunCosts:
     """Price the outputs of a run and add them up, a hundred thousand at a time.
 
     Parameters
@@ -88,6 +88,7 @@ def sum_run_costs(run: Run, prices: pl.DataFrame | None = None) -> RunCosts:
     RunError
         A part of the outputs is missing or damaged.
     """
+    run = open_run(run)
     if prices is None:
         prices = find_run_prices(run)
     nothing = add_costs(pl.DataFrame(schema=OUTPUT_SCHEMA), prices)
@@ -162,7 +163,7 @@ def add_unpriced(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
     return finish_frame(counts, [], UNPRICED)
 
 
-def sum_lost_costs(run: Run, prices: pl.DataFrame | None = None) -> pl.DataFrame:
+def sum_lost_costs(run: RunSource, prices: pl.DataFrame | None = None) -> pl.DataFrame:
     """Price what the manifests of a run count beyond its outputs: answers that were charged, and whose lines are lost.
 
     Parameters
@@ -186,6 +187,7 @@ def sum_lost_costs(run: Run, prices: pl.DataFrame | None = None) -> pl.DataFrame
     RunError
         The run has not been collected.
     """
+    run = open_run(run)
     check_collected(run)
     if prices is None:
         prices = find_run_prices(run)

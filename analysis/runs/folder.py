@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,16 +12,17 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from analysis.errors import RunError
+from analysis.errors import RunError, describe_passed
 from analysis.facts.quotas import Quotas
 from analysis.files import explain_file_errors
 from analysis.jobs.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA, scan_parts
-from analysis.prompts import Prompt
+from analysis.prompts import Prompt, PromptList
 from analysis.requests.input_files import describe_files
 from analysis.runs.answered import TAKEN_SCHEMA, Source, describe_answered, describe_reusable, find_answered
 from analysis.runs.plan import Plan, make_plan
 
+RUNS = "runs"
 RUN_FILE = "run.json"
 SENT_FILE = "sent.json"  # invocation, profile and region that the run was sent with
 PARTS_FILE = "parts.json"  # the names of the parts in outputs/ that collect has made
@@ -102,9 +104,9 @@ class Run:
                 self.folder / RUN_FILE, str(error), "put the file back, or prepare under another name"
             ) from error
 
-    def read_prompts(self) -> list[Prompt]:
-        """Read the prompts as they were when the run was prepared."""
-        return msgspec.convert(self.read_request()["prompts"], list[Prompt])
+    def read_prompts(self) -> PromptList:
+        """Read the prompts as they were when the run was prepared; a notebook shows their texts."""
+        return PromptList(msgspec.convert(self.read_request()["prompts"], list[Prompt]))
 
     def read_quotas(self) -> dict[str, Quotas]:
         """Read the quotas that the input files were made to fit, by model id."""
@@ -243,17 +245,30 @@ def is_whole(path: Path) -> bool:
         return file.read() == PARQUET_END
 
 
+RunSource = Run | str | Path
+
+
 @explain_file_errors()
-def open_run(folder: str | Path) -> Run:
+def open_run(run: RunSource) -> Run:
     """Open a run that has been prepared.
+
+    Parameters
+    ----------
+    run
+        Its folder, or its name: a text without a separator is a folder in the project's `runs`, the one that is nearest
+        upwards from the working directory. A Run is returned as it is, so a function of a run takes both as well.
 
     Raises
     ------
     RunError
         The folder is not a run, and the message lists the runs beside it; or a later version has prepared it.
     """
-    # Resolved, since an early run is named as its folder, and "." has no name.
-    folder = Path(folder).resolve()
+    if isinstance(run, Run):
+        return run
+    if not isinstance(run, str | Path):
+        cure = "pass the run that prepare(calls, prompts) returned, its folder, or its name"
+        raise RunError("run", f"{describe_passed(run)} is not a run", cure)
+    folder = find_folder(run)
     if not (folder / RUN_FILE).exists():
         others = [path.parent.name for path in sorted(folder.parent.glob(f"*/{RUN_FILE}"))]
         cure = f"there are {', '.join(others)}" if others else "prepare it first"
@@ -263,6 +278,19 @@ def open_run(folder: str | Path) -> Run:
     if written != FORMAT:
         raise RunError(folder, f"has format {written}, and this version knows {FORMAT}", "update batchbook")
     return run
+
+
+def find_folder(run: str | Path) -> Path:
+    """Return the folder of a run that is given as such, or by its name."""
+    is_name = isinstance(run, str) and run not in {"", ".", ".."} and not {"/", os.sep, os.altsep} & {*run}
+    # Resolved, since an early run is named as its folder, and "." has no name.
+    return (find_runs() / run if is_name else Path(run)).resolve()
+
+
+def find_runs() -> Path:
+    """Return the folder `runs` of the project: the nearest one upwards from the working directory."""
+    here = Path.cwd()
+    return next((place / RUNS for place in (here, *here.parents) if (place / RUNS).is_dir()), here / RUNS)
 
 
 @explain_file_errors()

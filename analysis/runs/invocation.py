@@ -19,7 +19,7 @@ from analysis.files import explain_file_errors
 from analysis.jobs.ledger import Ledger
 from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
 from analysis.runs.budget import check_cost, find_target
-from analysis.runs.folder import Run
+from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.inputs import restore_changed
 from analysis.runs.reuse import expect_taken, find_takeable, take_over
 from analysis.runs.sending import lock_sending, write_sending
@@ -35,7 +35,7 @@ ALIVE_S = 3 * BEAT_S  # after which another machine takes it for dead
 
 @explain_file_errors()
 def invoke(
-    run: Run,
+    run: RunSource,
     *,
     profile: str = EMULATOR,
     region: str = "",
@@ -55,7 +55,7 @@ def invoke(
     Parameters
     ----------
     run
-        From `prepare` or `open_run`.
+        From `prepare` or `open_run`, or its folder or name.
     profile, region, budget_usd, ask
         As in `submit`; the estimate is at on-demand prices.
     bucket, prefix
@@ -74,6 +74,7 @@ def invoke(
         Another process, machine or copy of the folder is answering this run, or it was sent to batch jobs or with
         another profile before; or its input, its calls and its prompts have all changed since it was prepared.
     """
+    run = open_run(run)
     state = read_state(run)
     target = find_target("on_demand", profile, region)
     found = find_takeable(state, target["account"])

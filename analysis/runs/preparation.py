@@ -16,7 +16,7 @@ from analysis.errors import PromptError, RunError
 from analysis.facts.models import find_model
 from analysis.facts.quotas import LATEST, Quotas, find_quotas
 from analysis.files import explain_file_errors, flush_folder, flush_path, make_draft, make_private, sweep_drafts
-from analysis.prompts import Prompt, check_name, check_template
+from analysis.prompts import Prompt, PromptSource, check_name, check_template, read_prompts
 from analysis.requests.records import write_records
 from analysis.runs.folder import FORMAT, RUN_FILE, Run
 from analysis.runs.state import read_state
@@ -30,7 +30,7 @@ SHOWN, LEAD = 40, 12  # characters of a changed value in an error, and how many 
 @explain_file_errors()
 def prepare(
     calls: IntoDataFrame,
-    prompts: Prompt | Sequence[Prompt],
+    prompts: PromptSource,
     *,
     into: str | Path = "runs",
     name: str = "",
@@ -48,7 +48,7 @@ def prepare(
     calls
         One row per call: `call_id`, `transcript` and whatever the templates use; pandas or polars.
     prompts
-        The variants, each with a name of its own.
+        The variants, each with a name of its own: of `read_prompts`, or their files or folders.
     into
         The folder of runs; the run gets a folder in it.
     name
@@ -80,7 +80,7 @@ def prepare(
     frame = check_frame(read_frame(calls))
     # Ids, names and files come from the calls in this order, so that they depend on the set of calls alone.
     by_id = frame.sort("call_id")
-    variants = [prompts] if isinstance(prompts, Prompt) else list(prompts)
+    variants = read_prompts(prompts)
     for prompt in variants:
         check_template(prompt)
     request = build_request(by_id, variants, quota_year, quotas or {})

@@ -12,7 +12,7 @@ from analysis.files import explain_file_errors
 from analysis.jobs.batch import PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
 from analysis.jobs.on_demand import count_unanswered_requests, read_output_lines
-from analysis.runs.folder import Run
+from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.state import RunState, read_state
 
 ON_DEMAND = "on-demand"  # folder below output/ of the answers to invoke()
@@ -37,7 +37,7 @@ JOB_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 
 
 @explain_file_errors()
-def load_jobs(run: Run) -> pl.DataFrame:
+def load_jobs(run: RunSource) -> pl.DataFrame:
     """Load the jobs of a run with the status that the ledger last saw.
 
     Returns
@@ -49,7 +49,7 @@ def load_jobs(run: Run) -> pl.DataFrame:
         `error_records` (missing where Bedrock gave none), `submitted_at`,
         `ended_at` (UTC), `job_name`, `job_arn`.
     """
-    return tabulate_jobs(read_state(run))
+    return tabulate_jobs(read_state(open_run(run)))
 
 
 def tabulate_jobs(state: RunState) -> pl.DataFrame:

@@ -30,7 +30,7 @@ from analysis.jobs.batch import count_sent, refresh_jobs
 from analysis.jobs.statuses import INTENDED, TAKEN
 from analysis.jobs.steps import Account
 from analysis.runs.budget import Budget, check_cost, find_target
-from analysis.runs.folder import Run
+from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.outcomes import check_outcomes, describe_errors, describe_outcomes
 from analysis.runs.retries import count_unanswered, plan_first_tries, plan_retries
 from analysis.runs.reuse import can_take_over, expect_taken, find_takeable, take_over
@@ -45,7 +45,7 @@ BUCKET = re.compile(r"[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9]")
 
 @explain_file_errors()
 def submit(
-    run: Run,
+    run: RunSource,
     *,
     bucket: str = "",
     role_arn: str = "",
@@ -77,7 +77,7 @@ def submit(
     Parameters
     ----------
     run
-        From `prepare` or `open_run`.
+        From `prepare` or `open_run`, or its folder or name.
     bucket, role_arn
         S3 bucket for input and output, in the region of the job; the service role that Bedrock assumes.
     profile, region
@@ -125,6 +125,7 @@ def submit(
         The run was answered on demand, or sent with another profile or region, before; or it was prepared before the
         first release and has no job. Of such a run the jobs that its ledger names are waited for, and none is created.
     """
+    run = open_run(run)
     limit = Limit(run.name, wait_hours, now)
     state = read_state(run)
     bucket, role_arn = choose_bucket_and_role(run, profile=profile, bucket=bucket, role_arn=role_arn)
@@ -271,7 +272,7 @@ def print_outcomes(state: RunState) -> None:
 
 
 @explain_file_errors()
-def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
+def stop(run: RunSource, *, profile: str = "", region: str = "") -> pl.DataFrame:
     """Stop the jobs of a run that have not ended; what was processed until then is charged, and can be collected.
 
     Parameters
@@ -291,6 +292,7 @@ def stop(run: Run, *, profile: str = "", region: str = "") -> pl.DataFrame:
     RunError
         Nothing has been sent.
     """
+    run = open_run(run)
     state = read_state(run)
     profile, region = state.find_account(profile, region)
     bedrock = make_client(open_session(profile, region=region), "bedrock")

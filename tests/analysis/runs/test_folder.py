@@ -2,8 +2,25 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from analysis import Prompt, list_runs, open_run, prepare
-from analysis.errors import RunError
+from analysis import (
+    Prompt,
+    collect,
+    invoke,
+    list_notices,
+    list_runs,
+    load_answers,
+    load_jobs,
+    measure_answers,
+    open_run,
+    prepare,
+    preview,
+    scan_answers,
+    stop,
+    submit,
+    sum_lost_costs,
+    sum_run_costs,
+)
+from analysis.errors import PromptError, QuotaError, RunError
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
 NOVA = "us.amazon.nova-micro-v1:0"
@@ -93,3 +110,57 @@ def test_what_is_not_a_run_is_not_listed(runs):
 
 def test_a_folder_without_runs_gives_no_rows(tmp_path):
     assert_frame_equal(list_runs(tmp_path / "nowhere"), pl.DataFrame(schema=LOG))
+
+
+@pytest.mark.parametrize("place", [".", "notebooks", "notebooks/deep", "runs"])
+def test_a_name_is_that_of_a_folder_in_the_nearest_runs_upwards(tmp_path, monkeypatch, place):
+    run = prepare(CALLS, make_prompt(), into=tmp_path / "runs", name="trial")
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(tmp_path / place)
+    assert open_run("trial").folder == run.folder.resolve()
+    with pytest.raises(RunError, match="runs/trail: not a run; there are trial"):
+        open_run("trail")
+
+
+def test_a_text_with_a_separator_and_a_path_are_folders(runs, monkeypatch):
+    monkeypatch.chdir(runs)
+    for folder in ("./trial", runs / "trial", str(runs / "trial"), runs.joinpath("trial").relative_to(runs)):
+        assert open_run(folder).name == "trial"
+    monkeypatch.chdir(runs / "trial")
+    assert open_run(".").name == "trial"
+
+
+def test_a_run_opens_as_it_is(runs):
+    run = open_run(runs / "trial")
+    assert open_run(run) is run
+
+
+def test_every_function_of_a_run_takes_its_folder_or_its_name(runs, account, monkeypatch):
+    (runs / "project").mkdir()
+    (runs / "trial").rename(runs / "project" / "trial")
+    monkeypatch.chdir((runs / "project").rename(runs / "runs").parent)
+    for run in ("trial", runs / "runs" / "trial"):
+        invoke(run)
+        assert collect(run)["answered"].to_list() == [2]
+        assert load_jobs(run)["job_key"].to_list() == ["job01"]
+        assert len(load_answers(run)) == len(scan_answers(run).collect()) == 2
+        assert sum_run_costs(run).total["outputs"].to_list() == [2]
+        assert len(sum_lost_costs(run)) == 0
+        assert list_notices(run) == []
+    assert stop("trial")["status"].to_list() == ["Stopped"]
+    with pytest.raises(QuotaError, match=r"trial: job01 .* has 2 records"):
+        submit("trial")
+
+
+def test_prompts_are_given_by_their_files(tmp_path, account):
+    file = tmp_path / "short.md"
+    file.write_text(f"---\nmodel_id: {HAIKU}\n---\n# User\nSummarize {{{{ transcript }}}}\n")
+    other = make_prompt("other")
+    for given in (file, str(file), [file, other], tmp_path):
+        run = prepare(CALLS, given, into=tmp_path / "runs")
+        assert run.read_prompts()[0].name == "short"
+    assert preview(file, CALLS.row(0, named=True)).text == "Summarize Hello."
+    answers = CALLS.with_columns(text=pl.col("transcript"), variant=pl.lit("short"))
+    assert measure_answers(answers, prompts=file)["as_expected"].to_list() == [None, None]
+    with pytest.raises(PromptError, match="preview: 2 prompts were passed; pass one of them"):
+        preview([file, other], CALLS.row(0, named=True))
