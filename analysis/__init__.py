@@ -55,6 +55,7 @@ __all__ = [
     "scan_answers",
     "scan_outputs",
     "share_truncated",
+    "show_pairs",
     "show_table",
     "stop",
     "submit",

@@ -9,6 +9,7 @@ from .comparison.planning import plan_calls as plan_calls
 from .comparison.ranks import rank_variants as rank_variants
 from .comparison.sentences import describe_comparison as describe_comparison
 from .comparison.sentences import format_comparison as format_comparison
+from .comparison.side_by_side import show_pairs as show_pairs
 from .comparison.variants import compare_variants as compare_variants
 from .display import show_table as show_table
 from .facts.prices import find_prices as find_prices
