@@ -81,6 +81,16 @@ class JobState:
         return self.status in FINISHED
 
     @property
+    def is_partly_taken(self) -> bool:
+        """Whether other runs have answered records of this try, and its input files without them are yet to be made."""
+        return bool(self.taken) and self.status == PLANNED and self.records is None
+
+    @property
+    def needs_first_input(self) -> bool:
+        """Whether the input of a further try, or the rest of a first one, may have to be copied from the job's."""
+        return self.is_unproductive or self.is_partly_taken
+
+    @property
     def is_unproductive(self) -> bool:
         """Whether this try ended before its work was done, so that another may follow."""
         return self.status in UNPRODUCTIVE

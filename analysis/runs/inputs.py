@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from analysis.errors import InputError, RunError
@@ -24,32 +25,32 @@ def restore_input(state: RunState, job_key: str) -> None:
         The calls or the prompts of the run have changed as well, so that other bytes would be written.
     """
     job, latest = next((job, latest) for job, latest in state.read_on().pairs if job.key == job_key)
-    print(f"{state.run.name}: the input of {job_key} is not as it was prepared, and is written anew.")
     write_first_input(state.run, job)
     if latest.folder:
         restore_retry(state.read_on(), job, latest)
 
 
-def restore_changed(state: RunState) -> None:
-    """Write the input of each planned job anew that is not as it was prepared; for those that have no other try.
+def restore_changed(state: RunState, jobs: Iterable[PlannedJob]) -> None:
+    """Write the input of each of some planned jobs anew that is not as it was prepared, before lines are read from it.
 
     Raises
     ------
     RunError
         The calls or the prompts of the run have changed as well, so that other bytes would be written.
     """
-    for job in state.planned:
+    for job in jobs:
         try:
             job.check_files(JobState(job.key))
         except InputError as error:
             if not job.sha256:
                 cure = "put the file back from a copy, or prepare the calls again under another name"
                 raise RunError(state.run.folder, f"was prepared before the first release, and {error}", cure) from error
-            restore_input(state, job.key)
+            write_first_input(state.run, job)
 
 
 def write_first_input(run: Run, job: PlannedJob) -> None:
-    """Write the files of a planned job anew, if they are not as they were prepared."""
+    """Write the files of a planned job anew, if they are not as they were prepared, and say so."""
+    print(f"{run.name}: the input of {job.key} is not as it was prepared, and is written anew.")
     changed = [
         (file, digest)
         for file, digest in zip(job.files, job.sha256, strict=True)

@@ -88,7 +88,7 @@ def invoke(
             claim_run(run, make_client(session, "s3"), bucket, prefix)
         state = take_over(state, find_takeable(state, target["account"]), target["account"])
         report_lost_requests(state)
-        restore_changed(state)
+        restore_changed(state, state.planned)
         with keep_alive(state):
             for job in state.planned:
                 ask_model = make_invoke(client, job.model_id, job.invocation_type)

@@ -47,7 +47,7 @@ def plan_first_tries(state: RunState) -> RunState:
     The caller holds the sending lock.
     """
     for job, latest in state.pairs:
-        if latest.taken and latest.status == PLANNED and latest.records is None:
+        if latest.is_partly_taken:
             plan_try(state.ledger, latest, latest.job_try, **write_retry_input(state, job, latest.job_try))
     return state.read_on()
 

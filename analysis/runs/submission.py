@@ -31,6 +31,7 @@ from analysis.jobs.statuses import INTENDED, TAKEN
 from analysis.jobs.steps import Account
 from analysis.runs.budget import Budget, check_cost, find_target
 from analysis.runs.folder import Run, RunSource, open_run
+from analysis.runs.inputs import restore_changed
 from analysis.runs.outcomes import check_outcomes, describe_errors, describe_outcomes
 from analysis.runs.retries import count_unanswered, plan_first_tries, plan_retries
 from analysis.runs.reuse import can_take_over, expect_taken, find_takeable, take_over
@@ -188,7 +189,9 @@ def send_jobs(
         # Another process may have sent the run while this one waited for a yes or for the lock.
         state = state.read_on()
         write_sending(state, **target, bucket_owner=account.input.get("s3BucketOwner", ""))
-        state = plan_retries(plan_first_tries(take_answers(state, account, target["account"])), account.s3)
+        state = take_answers(state, account, target["account"])
+        restore_changed(state, [job for job, latest in state.pairs if latest.needs_first_input])
+        state = plan_retries(plan_first_tries(state), account.s3)
         budget.check_run(state)
         account = replace(account, check_cost=partial(budget.check_jobs, state))
         latest = take_first_step(state, account, wait_s=pause, sleep=sleep, limit=limit)

@@ -33,6 +33,14 @@ def test_a_failed_job_says_what_it_left_and_what_is_sent_next(set_up_emulator, t
     assert not is_finished(run)
 
 
+def test_the_next_try_is_copied_from_input_that_is_as_it_was_prepared(half_done, capsys):
+    (file,) = half_done.folder.glob("input/job01/*.jsonl")
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:150]))
+    submit(half_done)
+    assert load_jobs(half_done)["records"].to_list() == [200, 100]
+    assert "the input of job01 is not as it was prepared, and is written anew" in capsys.readouterr().out
+
+
 def test_the_next_try_sends_only_the_records_without_an_answer(half_done):
     submit(half_done)
     assert load_jobs(half_done).select("job_try", "status", "records").rows() == [

@@ -285,6 +285,14 @@ def test_files_are_private(first, ask):
     assert part.stat().st_mode & 0o077 == 0
 
 
+def test_the_rest_is_copied_from_input_that_is_as_it_was_prepared(first, ask, tmp_path, capsys):
+    second = prepare(make_calls(6), make_prompt("short"), into=tmp_path / "runs", name="tune-002", quotas=QUOTAS)
+    (file,) = second.folder.glob("input/job01/*.jsonl")
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:5]))
+    assert list_sent(ask("tune-002", make_calls(6), make_prompt("short"))) == [("job01", "Completed", 2, 4)]
+    assert "the input of job01 is not as it was prepared, and is written anew" in capsys.readouterr().out
+
+
 # Sentences
 
 
