@@ -43,6 +43,7 @@ from .runs import invoke as invoke
 from .runs import list_runs as list_runs
 from .runs import load_answers as load_answers
 from .runs import load_jobs as load_jobs
+from .runs import measure_run as measure_run
 from .runs import open_run as open_run
 from .runs import prepare as prepare
 from .runs import scan_answers as scan_answers
@@ -54,3 +55,8 @@ from .synthetic import make_calls as make_calls
 from .transcripts import drop_empty_calls as drop_empty_calls
 from .transcripts import pick_calls as pick_calls
 from .transcripts import read_calls as read_calls
+from .tuning import compare_round as compare_round
+from .tuning import plan_round as plan_round
+from .tuning import prepare_confirmation as prepare_confirmation
+from .tuning import prepare_round as prepare_round
+from .tuning import send_round as send_round

@@ -17,7 +17,7 @@ LAYERS = {
         {"requests", "outputs"},
         {"comparison", "previews"},
         {"runs"},
-        {"plots"},
+        {"plots", "tuning"},
         {"reports"},
         {"cli"},
     ),

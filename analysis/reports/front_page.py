@@ -46,7 +46,7 @@ def write_index(findings: Mapping[str, Any], report: Path) -> Path:
     plots = {"How the answers ended": draw(partial(plot_stop_reasons, findings["stops"]))}
     if findings["total"]["cost_usd"] is not None:
         plots = {"Cost of each variant": draw(partial(plot_costs, findings["bill"])), **plots}
-    titles = {f"{stage.name}.html": stage.title for stage in STAGES}
+    titles = {f"{stage.name}.html": stage.title for stage in STAGES} | {"tune.html": "Which wording is better"}
     pages = {name: title for name, title in titles.items() if (report / name).exists()}
     page = report / "index.html"
     with replace_when_whole(page) as unfinished:

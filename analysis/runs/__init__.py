@@ -6,6 +6,7 @@ from analysis.runs.collection import collect, compare_manifests, reconcile_run
 from analysis.runs.costs import RunCosts, find_run_prices, sum_lost_costs, sum_run_costs
 from analysis.runs.folder import Run, RunSource, list_runs, open_run
 from analysis.runs.invocation import invoke
+from analysis.runs.measures import measure_run
 from analysis.runs.outcomes import describe_outcomes
 from analysis.runs.preparation import prepare
 from analysis.runs.state import RunState, read_state
@@ -28,6 +29,7 @@ __all__ = [
     "list_runs",
     "load_answers",
     "load_jobs",
+    "measure_run",
     "open_run",
     "prepare",
     "read_state",

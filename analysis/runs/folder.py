@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from analysis.display import usd
 from analysis.errors import RunError, describe_passed
 from analysis.facts.quotas import Quotas
 from analysis.files import explain_file_errors
@@ -190,23 +191,22 @@ class Run:
         # What was sent is what it was, whichever answers others have got meanwhile.
         found = self.find_answered(account) if not self.read_sending() else pl.DataFrame(schema=TAKEN_SCHEMA)
         records = int(files["records"].sum())
-        if account and len(found):
-            files = self.describe_rest(found)
-            notes = [f"{describe_answered(found, records)}; {records - len(found):,} are sent."]
-        else:
-            notes = [f"{sentence}." for sentence in describe_reusable(found, records)]
-        return make_plan(
+        is_part = bool(account and len(found))
+        plan = make_plan(
             self.name,
             calls=calls["rows"],
             equal_calls=calls["equal"],
-            files=files,
-            notes=notes,
+            files=self.describe_rest(found) if is_part else files,
             read_records=self.read_records,
             prompts=self.read_prompts(),
             quotas=self.read_quotas(),
             invocation=invocation,
             region=region or self.region,
         )
+        if not is_part:
+            return replace(plan, notes=[f"{sentence}." for sentence in describe_reusable(found, records)])
+        cost = f": {usd(plan.cost_usd)}" if plan.records else ""
+        return replace(plan, notes=[f"{describe_answered(found, records)}; {plan.records:,} are sent{cost}."])
 
     def describe_rest(self, answered: pl.DataFrame) -> pl.DataFrame:
         """Describe the input files without some records: rows of `read_files`."""

@@ -67,10 +67,14 @@ class Plan:
         return "minimum" in self.limits["limit"]
 
     @property
+    def cost_usd(self) -> float | None:
+        """Middle of the estimate over all variants; missing when a price is not known."""
+        return sum_known(self.estimate["cost_usd"])
+
+    @property
     def cost_usd_high(self) -> float | None:
         """Upper end of the estimate over all variants; missing when a price is not known."""
-        highs = self.estimate["cost_usd_high"]
-        return None if highs.null_count() else float(highs.sum())
+        return sum_known(self.estimate["cost_usd_high"])
 
     def __repr__(self) -> str:
         head = [self.heading(), *self.notes, ""]
@@ -122,6 +126,11 @@ class Plan:
             yield f"  {limit}, {where}: {detail}"
 
 
+def sum_known(costs: pl.Series) -> float | None:
+    """Sum costs; missing where one of them is."""
+    return None if costs.null_count() else float(costs.sum())
+
+
 def make_plan(
     run: str,
     *,
@@ -133,7 +142,6 @@ def make_plan(
     quotas: Mapping[str, Quotas],
     invocation: str = "",
     region: str = "",
-    notes: Sequence[str] = (),
 ) -> Plan:
     """Build the plan of a run from what `prepare` wrote, and from where and how it will be sent.
 
@@ -151,7 +159,7 @@ def make_plan(
     invocation = invocation or ("on_demand" if "minimum" in limits["limit"] else "batch")
     prices = find_prices(files["model_id"].unique(maintain_order=True), region=region)
     estimate = estimate_variants(variants, prompts, prices, invocation)
-    return Plan(run, calls, equal_calls, jobs, estimate, limits, notes)
+    return Plan(run, calls, equal_calls, jobs, estimate, limits)
 
 
 def sum_variants(files: pl.DataFrame) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from analysis.reports.notebooks import find_notebooks
 from analysis.reports.stages import STAGES
 from bedrock_local.settings import Settings, write_settings
 
-COMMANDS = ["emulator", "make-calls", "run"]
+COMMANDS = ["emulator", "make-calls", "run", "tune"]
 PARAGRAPH = "notebooks/prompts/paragraph.md"
 
 
@@ -68,7 +68,7 @@ def test_the_version_is_that_of_the_installed_package():
 def test_a_new_folder_gets_the_notebooks_and_the_next_commands(folder):
     said = call("new", "my calls").stdout
     assert (folder / "my calls" / ".gitignore").read_text().splitlines()[:3] == ["/calls/", "/runs/", "/reports/"]
-    assert said.startswith("6 notebooks and 3 prompts in my calls/notebooks\n\nNext:\n    cd 'my calls'\n")
+    assert said.startswith("7 notebooks and 3 prompts in my calls/notebooks\n\nNext:\n    cd 'my calls'\n")
     own = find_notebooks()
     files = {path.relative_to(own): path.read_bytes() for path in [*own.glob("*.ipynb"), *own.glob("prompts/*.md")]}
     copies = folder / "my calls" / "notebooks"
@@ -276,3 +276,20 @@ def test_calls_that_cannot_be_written_are_a_sentence(folder, monkeypatch, capsys
     said = fail(monkeypatch, capsys, "make-calls", "--calls", "2", "--out", out)
     assert "cannot be written" in said
     assert said.endswith("; give another file as --out\n")
+
+
+def test_a_round_is_asked_and_a_further_one_asks_what_changed(account, folder, make_calls):
+    make_calls(60).write_parquet(folder / "calls.parquet")
+    shutil.copytree(find_notebooks(), folder / "notebooks")
+    prompt = folder / "notebooks" / "prompts" / "paragraph.md"
+    arguments = ["tune", "--calls", "calls.parquet", "--prompts", prompt.parent, "--calls-per-round", 20]
+    first = call(*arguments)
+    assert first.exit_code == 0, first.output
+    prompt.write_text(prompt.read_text().replace("90 words", "40 words"))
+    second = call(*arguments).stdout
+    assert "40 of 60 records were answered in tune-001 and are taken from there; 20 are sent: 0.0" in second
+    assert "Report: reports/tune-002/index.html" in second
+    again = call(*arguments).stdout
+    assert "tune-002 has been answered with these prompts, and nothing is sent." in again
+    assert {path.name for path in (folder / "runs").iterdir()} == {"tune-001", "tune-002"}
+    assert 'href="tune.html"' in (folder / "reports" / "tune-002" / "index.html").read_text()

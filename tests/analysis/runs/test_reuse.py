@@ -172,7 +172,7 @@ def test_the_plan_leaves_out_what_is_answered_in_the_account(first, tmp_path):
     second = prepare(make_calls(6), make_prompt("short"), into=tmp_path / "runs", name="tune-002", quotas=QUOTAS)
     plan = second.plan(account=name_account(open_session("emulator")))
     assert plan.records == 2
-    assert "4 of 6 records were answered in tune-001 and are taken from there; 2 are sent." in str(plan)
+    assert "4 of 6 records were answered in tune-001 and are taken from there; 2 are sent: 0.00" in str(plan)
     assert second.plan().records == 6
     told = "4 of 6 records were answered on the emulator in tune-001: sent there again, they are taken over"
     assert told in str(second)
