@@ -54,10 +54,10 @@ def read_part(path):
     """Write a part and read it."""
     import polars as pl
 
-    from analysis.outputs import list_outputs, write_part
+    from analysis.outputs import list_outputs, read_joined, write_part
 
     (output,) = list_outputs(path)
-    write_part(output, path.with_suffix(".parquet"))
+    write_part(read_joined(output), path.with_suffix(".parquet"))
     return pl.read_parquet(path.with_suffix(".parquet"))
 
 

@@ -140,7 +140,7 @@ def way_parts(files):
     import polars as pl
     import pyarrow.parquet  # noqa: F401
 
-    from analysis.outputs import index_records, list_outputs, write_part
+    from analysis.outputs import index_records, list_outputs, read_joined, write_part
 
     outputs = list_outputs(files[0].parent)
     records = sum(output.bytes for output in outputs) // 6_000  # more than there are
@@ -151,7 +151,8 @@ def way_parts(files):
     with TemporaryDirectory(dir=files[0].parent) as folder:
         for place, output in enumerate(outputs):
             of_file = sent.slice(len(sent) * place // len(outputs), len(sent) // len(outputs))
-            write_part(output, Path(folder, f"{place}.parquet"), records=index_records(of_file))
+            frames = read_joined(output, records=index_records(of_file))
+            write_part(frames, Path(folder, f"{place}.parquet"))
     yield []
 
 

@@ -12,7 +12,7 @@ from analysis.aws.storage import StoredFile, list_files, open_s3
 from analysis.errors import StorageError
 from analysis.outputs.frames import ALL, OUTPUT_SCHEMA, find_job_id
 from analysis.outputs.parallel import count_processes, read_files
-from analysis.outputs.parquet import RecordIndex, index_records, read_stamp, scan_parts, write_part
+from analysis.outputs.parquet import RecordIndex, index_records, read_joined, read_stamp, scan_parts, write_part
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -25,6 +25,7 @@ __all__ = [
     "index_records",
     "list_outputs",
     "load_outputs",
+    "read_joined",
     "read_stamp",
     "scan_outputs",
     "scan_parts",

@@ -16,7 +16,7 @@ from analysis.outputs.lines import Row, read_lines
 from analysis.outputs.request_echo import EchoShortener
 
 ROWS_PER_FRAME = 1_000  # with more, the first rows leave the processor's cache before their frame is built
-FRAMES_GATHERED = 10
+ROWS_GATHERED = 10_000
 JOB_ID = re.compile(r"[a-z0-9]{12}|on-demand.*")
 READ_BYTES = 1 << 18
 
@@ -97,10 +97,18 @@ def read_frames(
         yield make_frame(rows, files_read, model_id=model_id, columns=columns)
 
 
-def gather_frames(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Concatenate frames ten by ten, where each one costs something to pass on."""
-    while several := list(islice(frames, FRAMES_GATHERED)):
-        yield pl.concat(several)
+def gather_frames(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Concatenate frames to ten thousand rows or a little more, where each one costs something to pass on."""
+    gathered: list[pl.DataFrame] = []
+    rows = 0
+    for frame in frames:
+        gathered.append(frame)
+        rows += frame.height
+        if rows >= ROWS_GATHERED:
+            yield pl.concat(gathered)
+            gathered, rows = [], 0
+    if gathered:
+        yield pl.concat(gathered)
 
 
 def open_lines(path: str | Path) -> BinaryIO:

@@ -1,8 +1,8 @@
-"""Parts: the outputs of a run as Parquet, one part per output file, joined to the records that were sent."""
+"""Parts: the outputs of a run as Parquet, joined to the records that were sent; small files share a part."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -24,40 +24,50 @@ COMPRESSION = {name: "zstd" if name in (*VARIED, "error_message") else "none" fo
 DICTIONARIES = [name for name in OUTPUT_SCHEMA if name not in VARIED]
 
 
-def write_part(
-    file: StoredFile,
-    part: str | Path,
-    *,
-    records: RecordIndex | None = None,
-    model_id: str | None = None,
-    stamp: str = "",
-) -> None:
-    """Read one local output file into one Parquet file, ten thousand lines at a time.
+def read_joined(
+    file: StoredFile, *, records: RecordIndex | None = None, model_id: str | None = None
+) -> Iterator[pl.DataFrame]:
+    """Read one local output file, ten thousand lines at a time, and join each line to its record.
 
     Parameters
     ----------
     file
         From `list_outputs`; its name becomes the column `file`.
-    part
-        Path of the Parquet file, which appears when it is complete.
     records
         From `index_records`, once for all files of a job. A line whose id is not among them keeps its row, with call,
         variant, sample and attempt missing.
     model_id
         The model that the job was for; without it the record's own, when `records` say it.
-    stamp
-        Text that `read_stamp` finds in the part, by which a caller knows whether it is up to date.
+
+    Yields
+    ------
+    frame
+        One row per line.
 
     Raises
     ------
     StorageError
         The file cannot be read.
     """
+    frames = gather_frames(read_frames([(file, file.uri)], model_id=model_id))
+    return frames if records is None else map(records.add_to, frames)
+
+
+def write_part(frames: Iterable[pl.DataFrame], part: str | Path, *, stamp: str = "") -> None:
+    """Write frames of outputs, one after the other, into one Parquet file, which appears when it is complete.
+
+    Parameters
+    ----------
+    frames
+        From `read_joined`, of one file or of several.
+    part
+        Path of the Parquet file.
+    stamp
+        Text that `read_stamp` finds in the part, by which a caller knows whether it is up to date.
+    """
     import pyarrow.parquet as pq
 
-    frames = gather_frames(read_frames([(file, file.uri)], model_id=model_id))
-    joined = frames if records is None else map(records.add_to, frames)
-    # Not flushed: a part that lost its end has no stamp, and is made again from its output file.
+    # Not flushed: a part that lost its end has no stamp, and is made again from its output files.
     with (
         replace_when_whole(Path(part), flush=False) as unfinished,
         pq.ParquetWriter(
@@ -65,14 +75,15 @@ def write_part(
         ) as writer,
     ):
         writer.add_key_value_metadata({STAMP: stamp})
-        write_while_reading((frame.to_arrow() for frame in joined), writer)
+        # A small file has few rows, and each table that is written takes as long as some hundred of them.
+        write_while_reading((frame.to_arrow() for frame in gather_frames(frames)), writer)
 
 
 def write_while_reading(tables: Iterable[Any], writer: Any) -> None:
     """Write each table while the next one is read; compression runs on another core."""
     remaining = iter(tables)
     first, second = next(remaining, None), next(remaining, None)
-    if second is None:  # a file of one table: a thread costs more than it saves
+    if second is None:  # a part of one table: a thread costs more than it saves
         if first is not None:
             writer.write_table(first)
         return

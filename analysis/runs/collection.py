@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 import msgspec
@@ -16,10 +14,26 @@ from analysis.aws.session import open_session
 from analysis.aws.storage import StoredFile, open_bucket
 from analysis.files import explain_file_errors, make_folder, replace_when_whole, sweep_drafts, sweep_parts
 from analysis.jobs.statuses import TAKEN
-from analysis.outputs import OUTPUT_SCHEMA, index_records, list_outputs, read_stamp, scan_parts, write_part
+from analysis.outputs import (
+    OUTPUT_SCHEMA,
+    index_records,
+    list_outputs,
+    read_joined,
+    read_stamp,
+    scan_parts,
+    write_part,
+)
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
 from analysis.runs.folder import PARTS_FILE, Run, RunSource, open_run
 from analysis.runs.outcomes import explain_missing
+from analysis.runs.parts import (
+    delete_parts,
+    group_by_part,
+    list_jobs_by_part,
+    list_parts_by_job,
+    name_part,
+    name_shared_parts,
+)
 from analysis.runs.retries import download_job
 from analysis.runs.state import RunState, read_state
 from analysis.runs.status import ON_DEMAND, sort_by_job
@@ -83,7 +97,7 @@ def write_manifests(run: Run) -> None:
 
 
 def write_parts(state: RunState) -> pl.DataFrame:
-    """Read each new or changed output file into a Parquet part: one row per output, joined to its record.
+    """Read new or changed output files into Parquet parts: one row per output, joined to its record.
 
     Returns
     -------
@@ -91,21 +105,28 @@ def write_parts(state: RunState) -> pl.DataFrame:
         `record_id` and `job_key` of each record, since the table can be too large to be read again.
     """
     run = state.run
-    outputs = list_own_outputs(state)
-    taken = [part.name for part in state.list_taken_parts()]
-    changed = list_changed(run, outputs)
+    folder, shared = run.folder / "outputs", name_shared_parts(run)
+    parts = group_by_part(list_own_outputs(state), shared)
+    taken: dict[str, list[str]] = {part.name: [] for part in state.list_taken_parts()}
+    changed = list_changed(run, parts)
     records = run.read_records(*JOINED, "job_key") if changed else run.read_records(*RECORD_KEYS)
     # Divided once: a filter for each job would read all records as often as there are jobs.
     by_job = {key: sent for (key,), sent in records.partition_by("job_key", as_dict=True).items()} if changed else {}
-    # Files are listed by name, so those of one job follow each other.
-    for job_key, of_job in groupby(changed, itemgetter(0)):
-        index = index_records(by_job[job_key])
-        model_id = by_job[job_key].item(0, "model_id")
-        for _, file, stamp in of_job:
-            write_part(file, run.folder / "outputs" / name_part(file), records=index, model_id=model_id, stamp=stamp)
+    for name, stamp in changed.items():
+        write_part(read_outputs(parts[name], by_job), folder / name, stamp=stamp)
     with replace_when_whole(run.folder / PARTS_FILE, flush=False) as unfinished:
-        unfinished.write_bytes(msgspec.json.encode([name_part(file) for _, file in outputs] + taken))
+        unfinished.write_bytes(msgspec.json.encode(list_jobs_by_part(parts, shared) | taken))
+    delete_parts(folder, {name_part(file) for outputs in parts.values() for _, file in outputs} - parts.keys())
     return records.select(RECORD_KEYS)
+
+
+def read_outputs(
+    outputs: Sequence[tuple[str, StoredFile]], records: Mapping[str, pl.DataFrame]
+) -> Iterator[pl.DataFrame]:
+    """Read the output files of one part, each joined to the records of its job."""
+    indexes = {key: index_records(records[key]) for key in dict.fromkeys(key for key, _ in outputs)}
+    for key, file in outputs:
+        yield from read_joined(file, records=indexes[key], model_id=records[key].item(0, "model_id"))
 
 
 def list_own_outputs(state: RunState) -> list[tuple[str, StoredFile]]:
@@ -124,7 +145,8 @@ def list_output_files(run: Run) -> list[StoredFile]:
 def list_strange_files(state: RunState) -> list[str]:
     """List the files in `output/` and `outputs/` that no job of the run wrote, by their paths in the run's folder."""
     own = list_own_outputs(state)
-    names, parts = {file.name for _, file in own}, {name_part(file) for _, file in own}.union(state.taken_parts)
+    names, shared = {file.name for _, file in own}, name_shared_parts(state.run).values()
+    parts = {name_part(file) for _, file in own}.union(shared, state.run.read_listing(), state.taken_parts)
     outputs = [f"output/{file.name}" for file in list_output_files(state.run) if file.name not in names]
     return outputs + [
         f"outputs/{path.name}"
@@ -133,17 +155,17 @@ def list_strange_files(state: RunState) -> list[str]:
     ]
 
 
-def list_changed(run: Run, outputs: Sequence[tuple[str, StoredFile]]) -> list[tuple[str, StoredFile, str]]:
-    """List the output files whose part is not up to date, each with its job key and the stamp of its part."""
+def list_changed(run: Run, parts: Mapping[str, Sequence[tuple[str, StoredFile]]]) -> dict[str, str]:
+    """List the parts that are not up to date, each with the stamp that it shall have."""
     about = (run.folder / "records.parquet").stat().st_mtime_ns
-    # What a part is made of: the file, the records that are joined, and what this version makes of them.
-    stamped = [(key, file, f"{VERSION} {key} {about} {file.bytes} {file.modified_s}") for key, file in outputs]
-    return [each for each in stamped if read_stamp(run.folder / "outputs" / name_part(each[1])) != each[2]]
+    stamps = {name: make_stamp(about, outputs) for name, outputs in parts.items()}
+    return {name: stamp for name, stamp in stamps.items() if read_stamp(run.folder / "outputs" / name) != stamp}
 
 
-def name_part(file: StoredFile) -> str:
-    """Return the name of the part of an output file."""
-    return f"{file.name.removesuffix('.out').replace('/', '-')}.parquet"
+def make_stamp(about: int, outputs: Iterable[tuple[str, StoredFile]]) -> str:
+    """Make the stamp of a part: of its files, the records that are joined, and what this version makes of them."""
+    described = [f"{key} {file.name} {file.bytes} {file.modified_s}" for key, file in outputs]
+    return f"{VERSION} {about} {hashlib.sha256(repr(described).encode()).hexdigest()}"
 
 
 def find_job_key(file: StoredFile, keys: dict[str, str]) -> str:
@@ -173,10 +195,10 @@ def reconcile_run(run: Run) -> pl.DataFrame:
 def reconcile_records(state: RunState, records: pl.DataFrame) -> pl.DataFrame:
     """Do what `reconcile_run` does, by a state that has been read and the id and job of each record."""
     keys = state.job_keys
-    parts, taken = list_parts(state.run, keys), state.list_taken_parts()
+    parts, taken = list_parts_by_job(state.run, keys), state.list_taken_parts()
     counted = [
         count_records(sent, pl.concat([read_parts(parts, sent), read_taken(taken, sent)]), keys)
-        for sent in split_by_job(records)
+        for sent in split_by_job(records, parts)
     ]
     jobs, failures, lines = (pl.concat(frames) for frames in zip(*counted, strict=True))
     return add_manifests(state, add_why(state, jobs, failures), join_manifests(state, lines))
@@ -203,33 +225,23 @@ def count_records(records: pl.DataFrame, outputs: pl.DataFrame, keys: dict[str, 
     return jobs, explain_failures(failed, outputs), count_by_try(outputs.lazy()).collect()
 
 
-def split_by_job(records: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Yield the records of some jobs together, a hundred thousand or a little more, which bounds the memory."""
+def split_by_job(records: pl.DataFrame, parts: Mapping[str, Sequence[Path]]) -> Iterator[pl.DataFrame]:
+    """Yield the records of jobs that share parts together, a hundred thousand or a little more: no part comes twice."""
     # The records of a job follow each other, as their lines do in its files.
     start = end = 0
-    for count in records["job_key"].rle().struct.field("len"):
-        end += count
-        if end - start >= RECORDS_TOGETHER:
+    before: Sequence[Path] = ()
+    for count, key in records["job_key"].rle().struct.unnest().iter_rows():
+        if end - start >= RECORDS_TOGETHER and not {*before} & {*parts.get(key, ())}:
             yield records.slice(start, end - start)
             start = end
-    if end > start or not end:
-        yield records.slice(start)
+        end += count
+        before = parts.get(key, ())
+    yield records.slice(start)
 
 
-def list_parts(run: Run, keys: dict[str, str]) -> dict[str, list[Path]]:
-    """List the parts of each planned job."""
-    parts: dict[str, list[Path]] = defaultdict(list)
-    for part in run.list_parts():
-        # A part has the name of its output file with "-" in the place of "/".
-        is_on_demand = part.name.startswith(f"{ON_DEMAND}-")
-        first = part.name.removeprefix(f"{ON_DEMAND}-").split("-")[0]
-        parts[first if is_on_demand else keys.get(first, "")].append(part)
-    return parts
-
-
-def read_parts(parts: dict[str, list[Path]], records: pl.DataFrame) -> pl.DataFrame:
+def read_parts(parts: Mapping[str, Sequence[Path]], records: pl.DataFrame) -> pl.DataFrame:
     """Read from the parts of the jobs of some records what reconciling needs."""
-    files = [part for key in records["job_key"].unique().sort() for part in parts.get(key, [])]
+    files = list(dict.fromkeys(part for key in records["job_key"].unique().sort() for part in parts.get(key, [])))
     if not files:
         return pl.DataFrame(schema={name: OUTPUT_SCHEMA[name] for name in RECONCILED})
     return scan_parts(files).select(RECONCILED).collect()

@@ -26,7 +26,7 @@ from analysis.runs.plan import Plan, make_plan
 RUNS = "runs"
 RUN_FILE = "run.json"
 SENT_FILE = "sent.json"  # invocation, profile and region that the run was sent with
-PARTS_FILE = "parts.json"  # the names of the parts in outputs/ that collect has made
+PARTS_FILE = "parts.json"  # the parts in outputs/ that collect has made, each with its jobs
 PARQUET_END = b"PAR1"
 FORMAT = 1  # of the run folder; each later one has to open those before
 
@@ -150,10 +150,16 @@ class Run:
 
     def list_parts(self) -> list[Path]:
         """List the Parquet parts that `collect` made of output files; other files in `outputs/` are not counted."""
-        folder, listing = self.folder / "outputs", self.folder / PARTS_FILE
+        return [self.folder / "outputs" / name for name in self.read_listing()]
+
+    def read_listing(self) -> dict[str, list[str]]:
+        """Read the names of the parts, each with its jobs; none for answers taken over, and in earlier versions."""
+        listing = self.folder / PARTS_FILE
         if listing.exists():
-            return [folder / name for name in msgspec.json.decode(listing.read_bytes(), type=list[str])]
-        return sorted(folder.glob("*.parquet"))  # collected by an early version
+            parts = msgspec.json.decode(listing.read_bytes(), type=dict[str, list[str]] | list[str])
+        else:
+            parts = sorted(path.name for path in (self.folder / "outputs").glob("*.parquet"))
+        return parts if isinstance(parts, dict) else {name: [] for name in parts}
 
     def read_sending(self) -> dict[str, Any]:
         """Read how the run was last sent: `invocation`, `profile`, `region`, `versions`; empty before that."""

@@ -10,7 +10,15 @@ from polars.testing import assert_frame_equal
 
 from analysis.columns import as_pandas
 from analysis.errors import StorageError
-from analysis.outputs import OUTPUT_SCHEMA, index_records, list_outputs, load_outputs, scan_outputs, write_part
+from analysis.outputs import (
+    OUTPUT_SCHEMA,
+    index_records,
+    list_outputs,
+    load_outputs,
+    read_joined,
+    scan_outputs,
+    write_part,
+)
 
 JOB = "abcdefghijkl"
 HAIKU = "anthropic.claude-haiku-4-5"
@@ -194,7 +202,7 @@ def test_a_scan_takes_queries(job):
 
 def test_a_part_says_which_record_of_the_run_came_back(job, tmp_path):
     (file,) = list_outputs(job.parent)
-    write_part(file, tmp_path / "outputs" / "part.parquet", records=index_records(RECORDS))
+    write_part(read_joined(file, records=index_records(RECORDS)), tmp_path / "outputs" / "part.parquet")
     expected = ANSWERED.with_columns(pl.lit(value, OUTPUT_SCHEMA[name]).alias(name) for name, value in RECORD.items())
     assert_frame_equal(pl.read_parquet(tmp_path / "outputs" / "part.parquet"), pl.concat([expected, FAILED_ROW]))
     assert list((tmp_path / "outputs").iterdir()) == [tmp_path / "outputs" / "part.parquet"]
@@ -202,13 +210,13 @@ def test_a_part_says_which_record_of_the_run_came_back(job, tmp_path):
 
 def test_a_part_without_records_is_what_a_load_gives(job, tmp_path):
     (file,) = list_outputs(job.parent)
-    write_part(file, tmp_path / "part.parquet", model_id=HAIKU)
+    write_part(read_joined(file, model_id=HAIKU), tmp_path / "part.parquet")
     assert_frame_equal(pl.read_parquet(tmp_path / "part.parquet"), load_outputs(job.parent, model_id=HAIKU))
 
 
 def test_records_that_do_not_say_their_model_leave_it_missing(job, tmp_path):
     (file,) = list_outputs(job.parent)
-    write_part(file, tmp_path / "part.parquet", records=index_records(RECORDS.drop("model_id")))
+    write_part(read_joined(file, records=index_records(RECORDS.drop("model_id"))), tmp_path / "part.parquet")
     part = pl.read_parquet(tmp_path / "part.parquet")
     assert part.select("call_id", "model_id").rows() == [("call-1", None), (None, None)]
 
@@ -216,14 +224,14 @@ def test_records_that_do_not_say_their_model_leave_it_missing(job, tmp_path):
 def test_attempts_with_the_same_record_are_joined_once(job, tmp_path):
     (file,) = list_outputs(job.parent)
     records = pl.concat([RECORDS, RECORDS.with_columns(attempt=pl.lit(1, pl.Int64))])
-    write_part(file, tmp_path / "part.parquet", records=index_records(records))
+    write_part(read_joined(file, records=index_records(records)), tmp_path / "part.parquet")
     assert pl.read_parquet(tmp_path / "part.parquet")["attempt"].to_list() == [2, None]
 
 
 def test_an_empty_file_gives_an_empty_part(tmp_path):
     write(tmp_path / JOB / "x.jsonl.out")
     (file,) = list_outputs(tmp_path)
-    write_part(file, tmp_path / "part.parquet", records=index_records(RECORDS))
+    write_part(read_joined(file, records=index_records(RECORDS)), tmp_path / "part.parquet")
     assert_frame_equal(pl.read_parquet(tmp_path / "part.parquet"), pl.DataFrame(schema=OUTPUT_SCHEMA))
 
 
@@ -231,7 +239,7 @@ def test_a_file_that_is_gone_is_named_and_leaves_no_part(job, tmp_path):
     (file,) = list_outputs(job.parent)
     (job / "00000.jsonl.out").unlink()
     with pytest.raises(StorageError, match=r"00000\.jsonl\.out: cannot be read"):
-        write_part(file, tmp_path / "outputs" / "part.parquet")
+        write_part(read_joined(file), tmp_path / "outputs" / "part.parquet")
     assert list((tmp_path / "outputs").iterdir()) == []
 
 

@@ -20,7 +20,7 @@ from analysis import (
 )
 from analysis.errors import RunError
 from analysis.reports.notices import list_notices
-from analysis.runs import collection, is_collected, is_finished, reconcile_run
+from analysis.runs import collection, is_collected, is_finished, parts, reconcile_run
 from analysis.runs.collection import write_manifests, write_parts
 from analysis.runs.state import read_state
 
@@ -154,20 +154,21 @@ def test_collecting_again_changes_nothing(sent):
     assert {path.name: path.read_bytes() for path in (sent.folder / "outputs").iterdir()} == parts
 
 
-def test_collecting_again_reads_only_the_output_that_changed(emulator, tmp_path, count_calls):
+def test_collecting_again_reads_only_the_output_that_changed(emulator, tmp_path, count_calls, monkeypatch):
+    monkeypatch.setattr(parts, "PART_RECORDS", 20)  # the first two jobs share a part
     quotas = {"records_per_job": 10, "min_records": 1}
     run = prepare(make_calls(30), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
     invoke(run)
     collect(run)
     outputs = sorted((run.folder / "output").rglob("*.out"))
     outputs[1].write_bytes(b"".join(outputs[1].read_bytes().splitlines(keepends=True)[1:]))
-    written, records = count_calls(collection, "write_part"), count_calls(type(run), "read_records")
+    read, records = count_calls(collection, "read_joined"), count_calls(type(run), "read_records")
     assert collect(run)["missing"].to_list() == [0, 1, 0]
-    assert [given[0].name for given, _ in written] == [f"on-demand/{outputs[1].name}"]
-    written.clear()
+    assert [given[0].name for given, _ in read] == [f"on-demand/{output.name}" for output in outputs[:2]]
+    read.clear()
     records.clear()
     write_parts(read_state(run))
-    assert (written, [given[1:] for given, _ in records]) == ([], [("record_id", "job_key")])
+    assert (read, [given[1:] for given, _ in records]) == ([], [("record_id", "job_key")])
 
 
 def test_a_part_that_a_crash_cut_short_is_made_again(sent):
@@ -213,18 +214,20 @@ def test_jobs_are_in_the_order_of_their_numbers(tmp_path):
     assert reconcile_run(run)["job_key"].to_list() == keys
 
 
-def test_jobs_reconciled_one_by_one_or_together_have_the_same_counts(set_up_emulator, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("part_records", "parts_read"), [(99, [1, 1, 1, 1]), (200, [1, 1]), (400, [1])])
+def test_jobs_reconciled_one_by_one_or_together_have_the_same_counts(
+    set_up_emulator, tmp_path, monkeypatch, count_calls, part_records, parts_read
+):
+    monkeypatch.setattr(parts, "PART_RECORDS", part_records)
     set_up_emulator(faults={"job-stopped": 0.5, "record-500": 0.2, "line-unreadable": 0.1, "record-repeated": 0.1})
     quotas = {"records_per_job": 100}
     run = prepare(make_calls(400), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
     submit(run)
     together = collect(run)
     monkeypatch.setattr(collection, "RECORDS_TOGETHER", 100)
-    read = []
-    scan = pl.scan_parquet
-    monkeypatch.setattr(pl, "scan_parquet", lambda files, **options: read.append(files) or scan(files, **options))
+    read = count_calls(collection, "scan_parts")
     assert_frame_equal(reconcile_run(run), together)
-    assert [len(files) for files in read] == [1, 1, 1, 1]
+    assert [len(files) for (files,), _ in read] == parts_read
     assert together.select(pl.col("missing", "failed", "unreadable", "repeated").sum() > 0).row(0) == (True,) * 4
 
 
