@@ -1,6 +1,8 @@
-"""Files of call transcripts, read as one row per call, and a random choice among them."""
+"""Files of call transcripts, read as one row per call, and a random choice among them.
 
-from analysis.transcripts.picking import pick_calls
-from analysis.transcripts.reading import drop_empty_calls, read_calls
+Each name is imported when it is first used, as those of `analysis` are: a frame of calls needs no reader of files.
+"""
 
-__all__ = ["drop_empty_calls", "pick_calls", "read_calls"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
