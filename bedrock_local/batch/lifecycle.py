@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from filelock import Timeout
 
@@ -315,7 +316,7 @@ def clean_up(job: Job, emulator: Emulator, deadline: float) -> bool:
     """Delete the files that a job which has ended needs no more; return False if the deadline came before the last."""
     drop_answers(job.job_id)
     folders = [jobs.job_folder(emulator.folder, job) / name for name in ("input", "output", "shown")]
-    for number, path in enumerate(path for folder in folders for path in folder.glob("*")):
+    for number, path in enumerate(path for folder in folders for path in list_left(folder)):
         if number >= FEW_FILES and time.monotonic() >= deadline:
             return False
         path.unlink(missing_ok=True)
@@ -325,3 +326,9 @@ def clean_up(job: Job, emulator: Emulator, deadline: float) -> bool:
     # Last, or no process would come back for the files if this one died before.
     jobs.delete_markers(emulator.folder, job)
     return True
+
+
+def list_left(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder, which another process may be deleting as well."""
+    with suppress(FileNotFoundError):
+        yield from folder.iterdir()

@@ -7,11 +7,14 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
 from bedrock_local import Settings, open_session
 from bedrock_local.batch.jobs import StateError, read_job
+from bedrock_local.batch.lifecycle import list_left
 from bedrock_local.inference import Reply
 
 HOUR = 3600
@@ -501,3 +504,19 @@ def test_a_job_that_has_ended_keeps_no_second_copy_of_what_it_read_and_wrote(job
     arn = jobs.run([record(1)])["jobArn"]
     assert [path for path in (folder / "state" / "jobs" / arn[-12:]).iterdir() if path.is_dir()] == []
     assert list((folder / "state" / "tmp").iterdir()) == []
+
+
+def test_files_of_an_ended_job_may_be_deleted_by_several_processes_at_once(tmp_path):
+    folders = [tmp_path / f"{number}" for number in range(200)]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "left").touch()
+
+    def delete(folder):
+        for path in list_left(folder):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(delete, [folder for folder in folders for _ in range(8)])) == [None] * 1_600
