@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from analysis.aws.cures import NOTHING, s3_errors
+from analysis.aws.cures import CURES, NOTHING, s3_errors
 from analysis.aws.session import find_account_id, make_client, open_session
 from analysis.errors import StorageError
 from analysis.files import replace_when_whole
@@ -150,6 +150,32 @@ def open_bucket(session: boto3.Session, *, owner: str, kms_key_id: str = "") -> 
     encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id} if kms_key_id else {}
     add_parameters(s3, {"ExpectedBucketOwner": owner or find_account_id(session)} | encryption)
     return s3
+
+
+def check_bucket(bucket: str, *, s3: S3Client, region: str) -> None:
+    """Check that a bucket is there and in the region of its jobs: S3 takes an upload from any, Bedrock refuses the job.
+
+    Where the caller may not ask, nothing is raised: what S3 or Bedrock refuses later says why.
+
+    Raises
+    ------
+    StorageError
+        There is no such bucket, or it is in another region.
+    """
+    from botocore.exceptions import ClientError
+
+    uri = f"s3://{bucket}"
+    with s3_errors(uri):
+        try:
+            headers = s3.head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "404":
+                raise StorageError(uri, *CURES["NoSuchBucket"]) from error
+            headers = error.response["ResponseMetadata"]["HTTPHeaders"]  # a refusal tells the region as well
+    found = headers.get("x-amz-bucket-region", region)
+    if found != region:
+        reason = f"the bucket is in region {found}, and the jobs would be in {region}"
+        raise StorageError(uri, reason, f"give region={found!r}, or a bucket in {region}; nothing was sent")
 
 
 def add_parameters(s3: S3Client, added: Mapping[str, str]) -> None:

@@ -21,7 +21,7 @@ from analysis.aws.session import (
     open_session,
     print_beside_bars,
 )
-from analysis.aws.storage import open_bucket
+from analysis.aws.storage import check_bucket, open_bucket, parse_s3_uri
 from analysis.errors import JobError, QuotaError, RunError
 from analysis.facts.models import find_model
 from analysis.files import explain_file_errors
@@ -29,7 +29,7 @@ from analysis.jobs import steps
 from analysis.jobs.batch import count_sent, refresh_jobs
 from analysis.jobs.statuses import INTENDED, TAKEN
 from analysis.jobs.steps import Account
-from analysis.runs.budget import Budget, check_cost, find_target
+from analysis.runs.budget import Budget, check_cost, check_target, find_target
 from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.inputs import restore_changed
 from analysis.runs.outcomes import check_outcomes, describe_errors, describe_outcomes
@@ -122,6 +122,8 @@ def submit(
         that is not tried again raises nothing.
     WaitError
         Jobs have not ended in `wait_hours`, or Bedrock was too busy to confirm one; both go on when called again.
+    StorageError
+        There is no such bucket, or it is in another region than the jobs.
     RunError
         The run was answered on demand, or sent with another profile or region, before; or it was prepared before the
         first release and has no job. Of such a run the jobs that its ledger names are waited for, and none is created.
@@ -188,6 +190,9 @@ def send_jobs(
     with lock_sending(state.run, wait_s=-1), explain_outage(state.run):
         # Another process may have sent the run while this one waited for a yes or for the lock.
         state = state.read_on()
+        check_target(state, target)
+        if not all(latest.job_arn for _, latest in state.pairs):
+            check_bucket(parse_s3_uri(account.uri)[0], s3=account.s3, region=account.bedrock.meta.region_name)
         write_sending(state, **target, bucket_owner=account.input.get("s3BucketOwner", ""))
         state = take_answers(state, account, target["account"])
         restore_changed(state, [job for job, latest in state.pairs if latest.needs_first_input])

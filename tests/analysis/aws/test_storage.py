@@ -1,13 +1,15 @@
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.stub import Stubber
 
 from analysis import load_manifests, load_outputs, read_calls
-from analysis.aws.storage import list_files, open_bucket, parse_s3_uri, put_file
+from analysis.aws.storage import check_bucket, list_files, open_bucket, parse_s3_uri, put_file
 from analysis.errors import CallsError, StorageError
 
 
@@ -249,6 +251,30 @@ def test_a_bucket_of_another_account_is_refused_with_what_helps(emulator):
     s3 = open_bucket(emulator, owner="210987654321")
     with pytest.raises(StorageError, match=r"access denied; .*for a bucket of another account, give bucket_owner"):
         list_files("s3://batchbook/run/", s3=s3)
+
+
+EUROPE = {"LocationConstraint": "eu-west-1"}
+
+
+@pytest.mark.parametrize("kind", ["s3", "emulated_s3"])
+def test_a_bucket_has_to_be_in_the_region_of_its_jobs(request, kind):
+    client = request.getfixturevalue(kind)
+    client.create_bucket(Bucket="europe", CreateBucketConfiguration=EUROPE)
+    check_bucket("calls", s3=client, region="us-east-1")
+    check_bucket("europe", s3=client, region="eu-west-1")
+    text = "s3://europe: the bucket is in region eu-west-1, and the jobs would be in us-east-1; give region='eu-west-1'"
+    with pytest.raises(StorageError, match=text):
+        check_bucket("europe", s3=client, region="us-east-1")
+    with pytest.raises(StorageError, match="s3://nowhere: no such bucket; check the spelling"):
+        check_bucket("nowhere", s3=client, region="us-east-1")
+
+
+@pytest.mark.parametrize(("headers", "is_refused"), [({"x-amz-bucket-region": "eu-west-1"}, True), ({}, False)])
+def test_a_bucket_that_may_not_be_looked_at_may_tell_its_region(emulated_s3, headers, is_refused):
+    with Stubber(emulated_s3) as stub:
+        stub.add_client_error("head_bucket", "403", http_status_code=403, response_meta={"HTTPHeaders": headers})
+        with pytest.raises(StorageError, match="in region eu-west-1") if is_refused else nullcontext():
+            check_bucket("theirs", s3=emulated_s3, region="us-east-1")
 
 
 @pytest.mark.parametrize("size", [10, 9 * 2**20])

@@ -188,6 +188,17 @@ def test_a_stopped_run_keeps_what_was_finished(run, set_up_emulator):
     assert collect(run).select("prepared", "answered", "missing").row(0) == (100, 0, 100)
 
 
+def test_a_bucket_in_another_region_is_named_before_anything_is_sent(run, emulator):
+    s3 = emulator.client("s3")
+    s3.create_bucket(Bucket="europe", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    with pytest.raises(StorageError, match="is in region eu-west-1, and the jobs would be in us-east-1; give region="):
+        submit(run, bucket="europe")
+    assert list_account(emulator) == []
+    assert "Contents" not in s3.list_objects_v2(Bucket="europe")
+    assert not run.ledger.file.exists()
+    submit(run)
+
+
 @pytest.mark.parametrize("given", [{}, {"bucket": "calls"}, {"role_arn": "r"}])
 def test_off_the_emulator_bucket_and_role_are_needed(run, given):
     with pytest.raises(JobError, match="demo: no bucket or no role_arn; give both"):
