@@ -34,6 +34,8 @@ STILL_RUNNING = 3
 INTERRUPTED = 130
 PORT = 4574
 COLUMNS = ("call_id", "transcript", "turn", "speaker", "text")
+# What typer raises for a wrong option or argument; of that class it exports a subclass.
+USAGE_ERROR: Any = typer.BadParameter.__base__
 NEXT_STEPS = """
 Next:
     cd {folder}
@@ -442,7 +444,15 @@ def show_progress(line: str) -> None:
 def main() -> None:
     """Run the command; print an error of the package as one sentence instead of a traceback."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except AnalysisError as error:
         say(f"batchbook: {error}", err=True)
+        sys.exit(1)
+    except USAGE_ERROR as error:
+        # It quotes what was typed, which a shell may have made of the names of files.
+        error.message = escape_controls(error.message)
+        error.show()
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        say("Aborted.", err=True)
         sys.exit(1)

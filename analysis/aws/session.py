@@ -28,7 +28,7 @@ from botocore.exceptions import (
 )
 
 from analysis.aws.cures import CONFIGURATION, check_response, find_cure
-from analysis.errors import StorageError
+from analysis.errors import StorageError, escape_controls
 
 if TYPE_CHECKING:
     import boto3
@@ -273,11 +273,11 @@ def describe_outage(response: Mapping[str, Any] | None, error: Exception | None)
 
 
 def print_beside_bars(line: str) -> None:
-    """Print a line without breaking a progress bar; what the output cannot show is escaped, and stops nothing."""
+    """Print a line without breaking a progress bar; what a terminal would obey, or cannot show, is escaped."""
     from tqdm import tqdm
 
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    tqdm.write(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stdout)
+    tqdm.write(escape_controls(line).encode(encoding, "backslashreplace").decode(encoding), file=sys.stdout)
 
 
 def is_passing(error: BaseException | None) -> bool:
