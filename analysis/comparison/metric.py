@@ -16,6 +16,7 @@ COST_ENDINGS = ("_usd", "_tokens")
 BETTER_LOW = {"has_unsupported", "unsupported_claims", "repeated_share", "truncated"}
 BETTER_HIGH = {ANSWERED, "as_expected", "coverage"}
 KEPT = "kept_"
+FRACTIONS = {"coverage", "copied_share", "repeated_share"}
 # What people call the measures of this package.
 NAMES = {
     ANSWERED: "calls answered",
@@ -89,6 +90,11 @@ def is_cost(name: str) -> bool:
 def is_price(name: str) -> bool:
     """Return whether a column is in USD, by its name."""
     return name.endswith("_usd")
+
+
+def is_fraction(name: str) -> bool:
+    """Return whether a column of this package has numbers from 0 to 1, which people read in percent."""
+    return name.startswith(KEPT) or name in FRACTIONS
 
 
 def name_metric(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from narwhals.typing import IntoDataFrame, IntoDataFrameT
 
 from analysis.columns import TEXT, WHOLE, read_columns
-from analysis.comparison.metric import ANSWERED, is_cost, is_price, name_metric
+from analysis.comparison.metric import ANSWERED, is_cost, is_fraction, is_price, name_metric
 from analysis.comparison.rows import make_frame
 from analysis.comparison.verdicts import BETTER, EQUIVALENT, NOT_WORSE, UNDECIDED, WORSE
 from analysis.display import count
@@ -150,14 +150,16 @@ def describe_difference(row: dict[str, Any]) -> str:
     """Describe a difference with its interval: a share in points, a cost in percent, others in their own units."""
     if has_ratio(row):
         return ", ".join(describe_ratio(row))
+    ours, theirs = (format_value(row[name], row) for name in ("value", "baseline_value"))
     calls = " of calls" if is_share(row) else ""
-    values = f"{format_value(row['value'], row)}{calls} against {format_value(row['baseline_value'], row)}"
-    return f"{values}{format_unit(row)}: {describe_size(row)}"
+    if ours == theirs:
+        return f"{ours}{calls}{format_unit(row)} by both: {describe_size(row)}"
+    return f"{ours}{calls} against {theirs}{format_unit(row)}: {describe_size(row)}"
 
 
 def describe_size(row: dict[str, Any]) -> str:
     """Describe by how much the values of a row differ, with the interval."""
-    points = " points" if is_share(row) else ""
+    points = " points" if is_percent(row) else ""
     return f"{format_signed(row, 'difference')}{points}, {format_interval(row)}"
 
 
@@ -262,14 +264,19 @@ def is_share(row: dict[str, Any]) -> bool:
     return bool(row["method"].startswith("share"))
 
 
+def is_percent(row: dict[str, Any]) -> bool:
+    """Return whether the values of a row are read in percent: shares of calls, and means of shares."""
+    return is_share(row) or is_fraction(row["metric"])
+
+
 def format_size(value: float, row: dict[str, Any]) -> str:
     """Format a size in the units of a row."""
-    return f"{100 * value:.3g} points" if is_share(row) else f"{format_value(value, row)}{format_unit(row)}"
+    return f"{100 * value:.3g} points" if is_percent(row) else f"{format_value(value, row)}{format_unit(row)}"
 
 
 def format_value(value: float, row: dict[str, Any], *, sign: str = "") -> str:
-    """Format a value: a share in percent, an amount of USD for 1,000 calls, others in their own units."""
-    if is_share(row):
+    """Format a value: shares in percent, an amount of USD for 1,000 calls, others in their own units."""
+    if is_percent(row):
         return f"{100 * value:{sign}.1f} %"
     return format_number(value * (PRICED_CALLS if is_price(row["metric"]) else 1), sign=sign)
 

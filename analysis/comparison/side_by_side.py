@@ -12,7 +12,7 @@ from typing import Any
 from narwhals.typing import IntoDataFrame
 
 from analysis.columns import read_columns
-from analysis.display import count
+from analysis.display import NO_FORMULAS, count
 from analysis.errors import escape_controls
 
 PAIR = ("call_id", "variant", "baseline")
@@ -42,8 +42,7 @@ class SideBySide:
         return f"{count(len(self.pairs), 'pair')} of answers, which a notebook shows side by side"
 
     def _repr_html_(self) -> str:
-        # JupyterLab would set what stands between two amounts in dollars as a formula.
-        return f'<div class="mathjax_ignore tex2jax_ignore">{"".join(map(write_pair, self.pairs))}</div>'
+        return f'<div class="{NO_FORMULAS}">{"".join(map(write_pair, self.pairs))}</div>'
 
 
 def show_pairs(answers: IntoDataFrame, pairs: IntoDataFrame, claims: IntoDataFrame | None = None) -> SideBySide:

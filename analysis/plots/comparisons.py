@@ -10,7 +10,7 @@ import polars as pl
 
 from analysis.columns import read_columns
 from analysis.comparison.metric import Metric, find_metric, name_metric
-from analysis.comparison.sentences import NEEDED, describe_difference, is_share
+from analysis.comparison.sentences import NEEDED, describe_difference, is_percent
 from analysis.errors import AnalysisError
 from analysis.plots.axes import (
     INK,
@@ -57,13 +57,18 @@ def plot_comparison(comparisons: IntoDataFrame, ax: Axes | None = None) -> Axes:
     )
     scaled = frame.with_columns(scale=pl.max_horizontal(widest.max().over("metric"), pl.lit(1e-300)))
     names = frame["metric"].map_elements(name_metric, pl.String)
-    ax = open_axes(ax, frame.select(pl.format("{}: {} against {}", names, "variant", "baseline"))["metric"])
+    baselines = frame["baseline"].unique().to_list()
+    # Where all are compared with one, its name stands once, and leaves room for theirs.
+    against = pl.lit("") if len(baselines) == 1 else pl.format(" against {}", "baseline")
+    pairs = pl.format("{}: {}{}", names, "variant", against)
+    ax = open_axes(ax, frame.select(pairs.alias("label"))["label"])
     for place, row in enumerate(scaled.iter_rows(named=True)):
         draw_difference(ax, place, row)
     ax.axvline(0, color=INK, linewidth=0.8, zorder=1)
     add_legend(ax, [verdict.replace("_", " ") for verdict in VERDICT_COLOURS])
     ax.set_xlim(-1.05, 1.05)
-    finish_axes(ax, "Differences", "variant minus baseline, each metric on its own scale; margin in grey")
+    title = f"Differences from {shorten_label(baselines[0])}" if len(baselines) == 1 else "Differences"
+    finish_axes(ax, title, "each measure on its own scale, 0 where both are equal; margin in grey")
     ax.set_xticks([])
     return ax
 
@@ -98,7 +103,7 @@ def plot_cost_and_quality(comparisons: IntoDataFrame, quality: str | Metric, ax:
     ax.set_ylabel(shorten_label(f"{name_metric(metric.name)} ({metric.better} is better)"), color=INK)
     finish_axes(ax, "Cost and quality", "cost in USD of 1,000 calls, with the interval of its difference")
     ax.xaxis.set_major_formatter(USD)
-    if is_any_share(frame, metric.name):
+    if is_any_percent(frame, metric.name):
         ax.yaxis.set_major_formatter(PERCENT)
     return ax
 
@@ -167,6 +172,6 @@ def find_best(points: list[tuple[float, float, float]]) -> list[tuple[float, flo
     return best
 
 
-def is_any_share(frame: pl.DataFrame, name: str) -> bool:
-    """Return whether a metric of a comparison is a share."""
-    return any(map(is_share, frame.filter(metric=name).iter_rows(named=True)))
+def is_any_percent(frame: pl.DataFrame, name: str) -> bool:
+    """Return whether a metric of a comparison is read in percent."""
+    return any(map(is_percent, frame.filter(metric=name).iter_rows(named=True)))

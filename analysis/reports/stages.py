@@ -75,6 +75,7 @@ STAGES = (
     Stage("collect", "What came back", ("run_folder", *ACCOUNT, "bucket_owner"), lambda run, _: is_collected(run)),
     Stage("costs", "What it cost"),
     Stage("stop_reasons", "Why answers ended"),
+    Stage("compare_prompts", "How the prompts compare"),
 )
 
 

@@ -1,8 +1,10 @@
 import ast
 import hashlib
+import re
 import shutil
 import tokenize
 from dataclasses import dataclass
+from html import escape
 from io import StringIO
 from pathlib import Path
 
@@ -11,7 +13,20 @@ import papermill
 import polars as pl
 import pytest
 
-from analysis import add_costs, count_stop_reasons, load_answers, load_jobs, open_run, sum_costs
+from analysis import (
+    add_costs,
+    advise,
+    choose_metrics,
+    collect,
+    compare_variants,
+    count_stop_reasons,
+    load_answers,
+    load_jobs,
+    measure_answers,
+    measure_kept,
+    open_run,
+    sum_costs,
+)
 from analysis.reports.notebooks import run_notebook
 from analysis.reports.stages import STAGES
 
@@ -34,6 +49,9 @@ class Chain:
     def texts(self, step):
         return [output["data"]["text/plain"] for output in self.shown[step] if "data" in output]
 
+    def page(self, step):
+        return read_page(self.shown[step])
+
 
 def read_code(path):
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
@@ -42,6 +60,11 @@ def read_code(path):
 def read_outputs(copy):
     """The outputs of a copy without streams: the bar of `submit` shows how long it took."""
     return [output for cell in read_code(copy) for output in cell.outputs if output.output_type != "stream"]
+
+
+def read_page(outputs):
+    """All HTML that outputs show."""
+    return "\n".join(output["data"]["text/html"] for output in outputs if "text/html" in output.get("data", {}))
 
 
 def digest_files(folder):
@@ -114,7 +137,16 @@ def test_stop_reasons_shows_that_every_answer_ended_by_itself(first):
     assert repr(counts) in first.texts("stop_reasons")
 
 
-@pytest.mark.parametrize(("step", "plots"), [("prepare", 1), ("costs", 2), ("stop_reasons", 3)])
+def test_compare_prompts_gives_the_advice_that_its_differences_support(first):
+    run = open_run(first.run)
+    measured = add_costs(measure_kept(measure_answers(load_answers(run), prompts=run.read_prompts())))
+    measured = measured.with_columns(truncated=pl.col("stop") == "length")
+    base = run.read_prompts()[0].name
+    advice = advise(compare_variants(measured, choose_metrics(measured), baseline=base))
+    assert all(escape(sentence) in first.page("compare_prompts") for sentence in (advice.sentence, *advice.reasons))
+
+
+@pytest.mark.parametrize(("step", "plots"), [("prepare", 1), ("costs", 2), ("stop_reasons", 3), ("compare_prompts", 2)])
 def test_a_plot_is_shown_once(first, step, plots):
     assert sum("image/png" in output.get("data", {}) for output in first.shown[step]) == plots
 
@@ -126,6 +158,45 @@ def test_a_second_run_leaves_the_same_files(first, second):
 @each_step
 def test_a_second_run_shows_the_same(first, second, step):
     assert second.shown[step] == first.shown[step]
+
+
+@pytest.fixture
+def compare(account, make_run, make_prompt, answer_by_hand, make_answer, tmp_path):
+    """Execute `compare_prompts` on 12 calls that were answered by hand, by the name of the prompt; give its page."""
+
+    def execute(texts, **parameters):
+        run = make_run(12, *(make_prompt(name) for name in texts))
+        variants = run.read_records()["variant"].to_list()
+        answer_by_hand(run, lambda number: make_answer(texts[variants[number]]))
+        collect(run)
+        values = {"run_folder": str(run.folder), **parameters}
+        return read_page(read_outputs(run_notebook(FOLDER / "compare_prompts.ipynb", values, tmp_path / "copies")))
+
+    return execute
+
+
+def test_one_prompt_is_compared_with_nothing_and_the_page_says_so(compare):
+    page = compare({"short": "20 euros."})
+    assert "There is nothing to compare: that takes answers of two prompts to the same calls." in page
+    assert "no answer" not in page
+
+
+def test_answers_that_differ_stand_side_by_side_and_hostile_ones_are_escaped(compare):
+    page = compare(
+        {"short": "Wants 20 euros.", "long": "<script>alert(1)</script> Wants $50 and $60."}, baseline="short"
+    )
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script" not in page
+    assert 'title="not in the call">$50</mark>' in page
+    assert "call c0 (answers with unsupported claims, gained)" in page
+    # 12 calls have two amounts that none of them says.
+    assert re.search(r"answers with unsupported claims</td>\s*<td[^>]*>100\.0 %</td>\s*<td[^>]*>short: 0\.0 %", page)
+    assert page.count("<strong>long</strong>") == 10
+
+
+def test_as_many_pairs_are_shown_as_were_asked_for(compare):
+    page = compare({"a": "Wants 20 euros.", "b": "Wants money."}, pairs_shown=3)
+    assert page.count("<strong>call ") == 3
 
 
 @each_notebook

@@ -47,8 +47,8 @@ def test_a_variant_that_is_cheaper_and_not_worse_is_taken():
     assert found.variant == "short"
     assert found.sentence == "Take `short`: it costs 38 % less than `long` and is otherwise not worse."
     assert found.reasons == [
-        "`short` costs 38 % less than `long` (35 to 41), and is not worse in amounts, dates and codes kept (0.871 "
-        "against 0.88: -0.009, -0.015 to +0.003; margin 0.02). On 1,000 calls."
+        "`short` costs 38 % less than `long` (35 to 41), and is not worse in amounts, dates and codes kept (87.1 % "
+        "against 88.0 %: -0.9 points, -1.5 to +0.3; margin 2 points). On 1,000 calls."
     ]
 
 
@@ -176,7 +176,7 @@ def test_a_table_for_people_has_names_units_and_words(kind):
             1000,
         ),
         ("short", "price", f"6.2 {usd}", f"long: 10 {usd}", "38 % less, 35 to 41", None, "better", 1000),
-        ("short", kept, "0.871", "long: 0.88", "-0.009, -0.015 to +0.003", "0.02", "not worse", 1000),
+        ("short", kept, "87.1 %", "long: 88.0 %", "-0.9 points, -1.5 to +0.3", "2 points", "not worse", 1000),
     ]
     kind.check(formatted, rows, {**dict.fromkeys(names, pl.String), "calls": pl.Int64})
 

@@ -87,6 +87,18 @@ def test_what_holm_takes_back_says_why():
     assert "(38 % less, 35 to 41): one of so many comparisons may show as much by chance; about" in sentence
 
 
+def test_equal_values_are_said_once():
+    assert (
+        "in kept (3.1 % of calls by both: +0.0 points, -0.7 to +0.3" in describe({"value": 0.031, "difference": 0.0})[0]
+    )
+
+
+@pytest.mark.parametrize("metric", ["kept_all", "coverage", "repeated_share"])
+def test_means_of_shares_are_told_in_percent(metric):
+    (sentence,) = describe({"metric": metric, "method": "mean: t and Hall, 95 %"})
+    assert "(2.9 % against 3.1 %: -0.2 points, -0.7 to +0.3; margin 2 points)" in sentence
+
+
 def test_clusters_are_counted():
     assert describe({"clusters": 48})[0].endswith(" On 1,000 calls in 48 clusters.")
 

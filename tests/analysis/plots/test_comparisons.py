@@ -57,9 +57,10 @@ def notes_of(ax):
 def test_each_difference_has_a_row_its_interval_and_its_numbers(kind):
     ax = plot_comparison(kind.make(frame(COST, {})))
     assert [tick.get_text() for tick in ax.get_yticklabels()] == [
-        "price: short against long",
-        "kept: short against long",
+        "price: short",
+        "kept: short",
     ]
+    assert ax.get_title(loc="left") == "Differences from long"
     # Scaled to the widest of each metric: .005 and .2.
     assert lines_of(ax) == [[-1.0, -0.6], [0.25, 1.0]]
     assert notes_of(ax) == ["40 % less, 30 to 50", "80.0 % of calls against 70.0 %: +10.0 points, +5.0 to +20.0"]

@@ -55,7 +55,7 @@ def test_no_transcript_is_in_the_ledger_or_the_request(small):
 def test_what_is_done_is_not_done_again(small):
     said = []
     assert run_stages(small / "runs" / "demo", {}, small / "report", echo=said.append)
-    assert [line.endswith(": already done") for line in said] == [True] * 5
+    assert [line.endswith(": already done") for line in said] == [True] * len(STAGES)
 
 
 def test_the_page_that_a_killed_process_began_is_deleted(copy):
@@ -71,19 +71,21 @@ def test_a_missing_page_is_written_again_and_nothing_else(copy, choose_parameter
     values = choose_parameters(copy / "runs" / "demo", "not read", "not read")
     said = []
     assert run_stages(copy / "runs" / "demo", values, copy / "report", echo=said.append)
-    assert said == [f"[{number}/5] {stage.name}: already done" for number, stage in enumerate(STAGES[:4], 1)] + [
-        "[5/5] stop_reasons"
-    ]
+    done = [f"[{number}/6] {stage.name}: already done" for number, stage in enumerate(STAGES, 1)]
+    assert said == [*done[:4], "[5/6] stop_reasons", done[5]]
     assert (copy / "report" / "stop_reasons.html").stat().st_size
 
 
 @pytest.mark.parametrize(
     ("lost", "done"),
     [
-        ("report/prepare.html", ["submit", "collect", "costs", "stop_reasons"]),
+        ("report/prepare.html", ["submit", "collect", "costs", "stop_reasons", "compare_prompts"]),
         ("runs/demo/run.json", []),
-        ("runs/demo/output/on-demand/job01-00000.jsonl.out", ["prepare", "collect", "costs", "stop_reasons"]),
-        ("report/costs.html", ["prepare", "submit", "collect", "stop_reasons"]),
+        (
+            "runs/demo/output/on-demand/job01-00000.jsonl.out",
+            ["prepare", "collect", "costs", "stop_reasons", "compare_prompts"],
+        ),
+        ("report/costs.html", ["prepare", "submit", "collect", "stop_reasons", "compare_prompts"]),
     ],
 )
 def test_a_stage_is_not_done_without_its_page_and_what_it_writes(copy, lost, done):
@@ -94,7 +96,7 @@ def test_a_stage_is_not_done_without_its_page_and_what_it_writes(copy, lost, don
 def test_answers_that_came_after_collecting_are_collected_again(copy):
     (output,) = (copy / "runs" / "demo" / "output").rglob("*.out")
     os.utime(output, (2e9, 2e9))
-    assert list_done(copy) == ["prepare", "submit", "costs", "stop_reasons"]
+    assert list_done(copy) == ["prepare", "submit", "costs", "stop_reasons", "compare_prompts"]
 
 
 def test_pages_of_findings_are_outdated_after_collecting_again(copy):
@@ -122,7 +124,7 @@ def test_a_report_waits_for_jobs_that_run(go_on, make_run, make_prompt, tmp_path
     write_settings(tmp_path / "account", Settings(seconds={"Submitted": 3600}))
     run = make_run(100, make_prompt())
     is_complete, said = go_on(run, wait_hours=0.0)
-    assert (is_complete, said) == (False, ["[1/5] prepare: already done", "[2/5] submit"])
+    assert (is_complete, said) == (False, ["[1/6] prepare: already done", "[2/6] submit"])
     assert load_jobs(run)["status"].to_list() == ["Submitted"]
 
 
