@@ -9,7 +9,7 @@ import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoDataFrameT
 
-from analysis.errors import ColumnError, needs_extra
+from analysis.errors import ColumnError, describe_passed, needs_extra
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +18,23 @@ WHOLE = nw.Int64()
 FRACTION = nw.Float64()
 TEXT = nw.String()
 TRUTH = nw.Boolean()
+# Where each frame comes from, for the error of a function that gets another one.
+SOURCES = {
+    "answers": "load_answers(run)",
+    "bill": "sum_costs(costed)",
+    "calls": "read_calls(where)",
+    "comparison": "compare_estimate(estimate, bill)",
+    "comparisons": "compare_variants(measured, metrics)",
+    "costed outputs": "add_costs(outputs)",
+    "counts": "count_stop_reasons(answers)",
+    "estimate": "estimate_costs(records)",
+    "measured": "measure_answers(answers) or add_costs(answers)",
+    "outputs": "load_outputs(where) or load_answers(run)",
+    "prices": "find_prices(model_ids) or read_prices(path)",
+    "records": "run.read_records()",
+    "shares": "share_truncated(answers)",
+    "summary": "sum_costs(costed)",
+}
 # Nullable dtypes, so that integers and booleans with missing values do not become floats and objects.
 PANDAS_DTYPES = {"Int64": "Int64", "Float64": "float64", "Boolean": "boolean"}
 
@@ -28,12 +45,18 @@ def read_columns(frame: IntoDataFrameT, needed: Iterable[str], *, of: str) -> nw
     Raises
     ------
     ColumnError
-        A column is missing; `of` is what the error calls the frame.
+        It is no frame, or a column is missing; `of` is what the error calls the frame, and the error says where such a
+        frame comes from.
     """
-    wrapped = nw.from_native(frame, eager_only=True)
+    cure = f"pass what {SOURCES[of]} returns" if of in SOURCES else "pass a pandas or polars frame"
+    try:
+        wrapped = nw.from_native(frame, eager_only=True)
+    except TypeError as error:
+        collected = ", or of a LazyFrame what its collect() returns" if isinstance(frame, pl.LazyFrame) else ""
+        raise ColumnError(of, f"{describe_passed(frame)} is not a DataFrame", cure + collected) from error
     for name in needed:
         if name not in wrapped.columns:
-            raise ColumnError(of, f"no column {name!r}", f"there are {', '.join(wrapped.columns) or 'none'}")
+            raise ColumnError(of, f"no column {name!r}", f"there are {', '.join(wrapped.columns) or 'none'}; {cure}")
     return wrapped
 
 
@@ -80,6 +103,9 @@ def as_pandas(frame: pl.DataFrame) -> pd.DataFrame:
     """Convert to pandas; integers with missing values stay integers (`Int64`, ...), and texts are `str`."""
     import pyarrow as pa
 
+    if not isinstance(frame, pl.DataFrame):
+        cure = "pass a polars DataFrame, or of a LazyFrame what its collect() returns"
+        raise ColumnError("as_pandas", f"{describe_passed(frame)} is not a polars DataFrame", cure)
     with needs_extra("notebooks", "as_pandas"):
         import pandas as pd
 

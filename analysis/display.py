@@ -10,7 +10,7 @@ import polars as pl
 from narwhals.typing import IntoDataFrame
 from polars.selectors import date, datetime
 
-from analysis.columns import as_pandas
+from analysis.columns import as_pandas, read_columns
 from analysis.errors import CONTROLS, escape_controls, needs_extra
 
 MISSING = "\N{EN DASH}"
@@ -81,7 +81,13 @@ def show_table(frame: IntoDataFrame) -> Table:
     ----------
     frame
         pandas or polars. All rows are shown, so pass the head of a long one.
+
+    Raises
+    ------
+    ColumnError
+        It is no frame, or one of another kind.
     """
+    read_columns(frame, (), of="show_table")
     return Table(frame)
 
 

@@ -135,7 +135,7 @@ def describe_passed(value: object) -> str:
     if value is None or isinstance(value, bool | int | float):
         return str(value)
     if isinstance(value, str):
-        return f"the text {show_name(value)!r}"
+        return f"the text {value!r}" if show_name(value) == value else show_name(value)
     if isinstance(value, list | tuple):
         return f"a {kind} that begins with {with_article(type(value[0]).__name__)}" if value else f"an empty {kind}"
     if is_frame(value):

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from analysis.errors import AnalysisError, StorageError, show_name, show_path
+from analysis.errors import AnalysisError, StorageError, describe_passed, show_name, show_path
 
 ABANDONED_S = 3600  # without a change, after which an unfinished file is taken for one of a killed process
 AGAIN = "then do the same again: what was written is used, and nothing is sent twice"
@@ -95,6 +95,13 @@ def flush_folder(folder: Path) -> None:
     """Flush a folder and all files below it to the disk."""
     for path in [*folder.rglob("*"), folder]:
         flush_path(path)
+
+
+def check_path(where: object) -> None:
+    """Raise an error for what is neither a text nor a path."""
+    if not isinstance(where, str | os.PathLike):
+        cure = "pass a file or folder as text or Path, or an s3:// address"
+        raise StorageError("path", f"{describe_passed(where)} is not a path", cure)
 
 
 def make_private(folder: Path, above: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.aws.cures import CURES, NOTHING, s3_errors
 from analysis.aws.session import find_account_id, make_client, open_session
 from analysis.errors import StorageError
-from analysis.files import replace_when_whole
+from analysis.files import check_path, replace_when_whole
 
 if TYPE_CHECKING:
     import boto3
@@ -125,7 +125,14 @@ def is_s3_uri(where: str | Path) -> bool:
 
 
 def open_s3(where: str | Path, *, profile: str = "", region: str = "", bucket_owner: str = "") -> S3Client | None:
-    """Make the S3 client that a place needs; None for a local one. S3 refuses a bucket of another owner than given."""
+    """Make the S3 client that a place needs; None for a local one. S3 refuses a bucket of another owner than given.
+
+    Raises
+    ------
+    StorageError
+        `where` is no path.
+    """
+    check_path(where)
     if not is_s3_uri(where):
         return None
     s3 = make_client(open_session(profile, region=region), "s3")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from analysis.errors import ColumnError, StorageError
+from analysis.errors import ColumnError, ModelError, StorageError, describe_passed
 from analysis.facts import read_facts, read_own_facts
 from analysis.facts.models import find_model
+from analysis.files import check_path
 
 INVOCATIONS = ("batch", "on_demand")
 PRICE_SCHEMA = {
@@ -24,13 +26,13 @@ OWN_COLUMNS = ("model_id", "invocation", "input_usd_per_million", "output_usd_pe
 RATES = ("input_usd_per_million", "output_usd_per_million")
 
 
-def find_prices(model_ids: Iterable[str], *, region: str = "", own: pl.DataFrame | None = None) -> pl.DataFrame:
+def find_prices(model_ids: str | Iterable[str], *, region: str = "", own: pl.DataFrame | None = None) -> pl.DataFrame:
     """Look up the prices of the tokens of some models.
 
     Parameters
     ----------
     model_ids
-        Model ids, profile ids or ARNs, as they are sent to Bedrock.
+        Model ids, profile ids or ARNs, as they are sent to Bedrock; one as text.
     region
         The AWS Region that is called, `us-east-1`; an ARN's own Region wins.
         Some prices are known for one Region only, and found only when that Region is given.
@@ -56,7 +58,7 @@ def find_prices(model_ids: Iterable[str], *, region: str = "", own: pl.DataFrame
     for `us-gov.`.
     Source: Amazon Bedrock pricing page and AWS Price List, as given for each row in `source`.
     """
-    asked = list(dict.fromkeys(model_ids))
+    asked = list_model_ids(model_ids)
     tables = [table.with_columns(pl.col("profile", "region").fill_null("")) for table in list_tables()]
     matched = [match_model(table, model_id, region) for table in tables for model_id in asked]
     found = pl.concat([pl.DataFrame(schema=PRICE_SCHEMA), *matched])
@@ -64,6 +66,17 @@ def find_prices(model_ids: Iterable[str], *, region: str = "", own: pl.DataFrame
         found = pl.concat([own.filter(pl.col("model_id").is_in(asked)).select(*PRICE_SCHEMA), found])
     order = pl.col("model_id").cast(pl.Enum(asked))
     return merge_rows(found).sort(order, "invocation")
+
+
+def list_model_ids(model_ids: Any) -> list[str]:
+    """List each model id once; one as text is not taken for its letters."""
+    is_one = isinstance(model_ids, str) or not isinstance(model_ids, Iterable)
+    asked = [model_ids] if is_one else list(model_ids)
+    for model_id in asked:
+        if not isinstance(model_id, str):
+            cure = "pass the model_id of each prompt, as find_prices({prompt.model_id for prompt in prompts})"
+            raise ModelError("model_ids", f"{describe_passed(model_id)} is not the id of a model", cure)
+    return list(dict.fromkeys(asked))
 
 
 def read_prices(path: str | Path) -> pl.DataFrame:
@@ -87,6 +100,7 @@ def read_prices(path: str | Path) -> pl.DataFrame:
     ColumnError
         A column is missing.
     """
+    check_path(path)
     try:
         table = pl.read_csv(path, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:

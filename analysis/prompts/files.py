@@ -50,9 +50,10 @@ def read_prompts(where: PromptSource) -> PromptList:
     return PromptList(prompt for _, prompt in read)
 
 
-def list_places(where: object) -> list[str | Path | Prompt]:
+def list_places(where: Any) -> list[str | Path | Prompt]:
     """List several places; an error for anything else, such as a frame of calls where the prompts belong."""
-    places: list[Any] = [*where] if isinstance(where, Iterable) and not is_frame(where) else [where]
+    is_several = isinstance(where, Iterable) and not isinstance(where, Mapping) and not is_frame(where)
+    places: list[Any] = list(where) if is_several else [where]
     for place in places:
         if not isinstance(place, str | Path | Prompt):
             cure = "pass prompts of read_prompts, or their files or folders"

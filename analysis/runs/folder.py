@@ -15,7 +15,7 @@ import polars as pl
 from analysis.display import usd
 from analysis.errors import RunError, describe_passed
 from analysis.facts.quotas import Quotas
-from analysis.files import explain_file_errors
+from analysis.files import check_path, explain_file_errors
 from analysis.jobs.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA, scan_parts
 from analysis.prompts import Prompt, PromptList
@@ -322,6 +322,7 @@ def list_runs(folder: str | Path = "runs") -> pl.DataFrame:
         "finished_jobs": pl.Int64,
         "collected": pl.Boolean,
     }
+    check_path(folder)
     runs = [Run(file.parent) for file in sorted(Path(folder).glob(f"*/{RUN_FILE}"))]
     return pl.DataFrame([row for run in runs for row in describe_variants(run)], schema=schema, orient="row")
 

@@ -10,7 +10,7 @@ from narwhals.exceptions import DuplicateError
 from narwhals.typing import IntoDataFrame
 
 from analysis.columns import is_convertible
-from analysis.errors import CallsError, show_name, show_names
+from analysis.errors import CallsError, describe_passed, show_name, show_names
 from analysis.surrogates import has_lone_surrogates
 from analysis.transcripts.sources import suggest_columns
 
@@ -32,7 +32,7 @@ def read_frame(calls: IntoDataFrame) -> pl.DataFrame:
         raise CallsError("calls", "two columns have the same name", "rename or drop one") from error
     except TypeError as error:
         cure = "pass a pandas or polars frame, as read_calls returns; of a LazyFrame what collect() returns"
-        raise CallsError("calls", f"a {type(calls).__name__} is not a table of calls", cure) from error
+        raise CallsError("calls", f"{describe_passed(calls)} is not a table of calls", cure) from error
     try:
         return frame.to_polars()
     except Exception:  # of pandas, pyarrow and polars, each by its own class

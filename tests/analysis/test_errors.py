@@ -9,7 +9,16 @@ import polars as pl
 import pytest
 
 from analysis import as_pandas, errors, show_table
-from analysis.errors import EXTRAS, AnalysisError, ExtraError, check_extra, escape_controls, show_name, show_names
+from analysis.errors import (
+    EXTRAS,
+    AnalysisError,
+    ExtraError,
+    check_extra,
+    describe_passed,
+    escape_controls,
+    show_name,
+    show_names,
+)
 from analysis.reports.notebooks import export_page, find_notebooks, run_notebook
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +130,24 @@ def test_an_error_never_commands_a_terminal():
 )
 def test_a_long_name_is_not_quoted_since_it_may_be_a_transcript(name, shown):
     assert show_name(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "None"),
+        (3, "3"),
+        ("demo", "the text 'demo'"),
+        ("Agent: my name is Anna Maier from Bremen", "a text of 40 characters"),
+        ([], "an empty list"),
+        ([(1,)], "a list that begins with a tuple"),
+        (AnalysisError("a", "b"), "an AnalysisError"),
+        (pl.DataFrame({"call_id": ["c1"], "text": ["secret"]}), "a frame with the columns call_id, text"),
+        (pl.LazyFrame({"call_id": ["c1"]}), "a LazyFrame"),
+    ],
+)
+def test_what_was_passed_is_described_without_its_content(value, shown):
+    assert describe_passed(value) == shown
 
 
 def test_of_many_names_the_first_are_listed():
