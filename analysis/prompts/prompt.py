@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ MOST_TOKENS = 10**9  # of an answer; more than any model has, and sums of many f
 MOST_FIELDS = 10_000  # values in additional_fields, each as often as it occurs
 MOST_DEPTH = 32
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+NOT_SENT = ("name", "samples", "expects")
 BY_NAME = "write Prompt(name=..., model_id=..., template=..., max_tokens=...), each with its name"
 
 
@@ -138,6 +140,11 @@ class Prompt(msgspec.Struct, metaclass=CheckedWhenCalled, frozen=True, kw_only=T
         except TemplateError as error:
             raise PromptError(self.name, str(error)) from error.__cause__
 
+    @property
+    def digest(self) -> str:
+        """The first 8 hex digits of a SHA-256 of all that is sent: name, samples and `expects` do not count."""
+        return hashlib.sha256(msgspec.json.encode(list_sent(self), order="deterministic")).hexdigest()[:8]
+
     def replace(self, **changes: Any) -> Prompt:
         """Return a copy with some fields changed, checked as a new prompt.
 
@@ -161,6 +168,12 @@ class PromptList(list[Prompt]):
 
     def _repr_html_(self) -> str:
         return "<hr>".join(prompt._repr_html_() for prompt in self)
+
+
+def list_sent(prompt: Prompt) -> dict[str, Any]:
+    """Return the fields that are sent; without those of the default value, so that a new field changes no digest."""
+    sent = list_settings(prompt) | {"system": prompt.system, "template": prompt.template}
+    return {name: value for name, value in sent.items() if name not in NOT_SENT}
 
 
 def list_settings(prompt: Prompt) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from .costs import sum_lost_costs as sum_lost_costs
 from .costs import sum_run_costs as sum_run_costs
 from .folder import Run as Run
 from .folder import RunSource as RunSource
-from .folder import list_runs as list_runs
 from .folder import open_run as open_run
 from .invocation import invoke as invoke
+from .listing import list_runs as list_runs
 from .measures import measure_run as measure_run
 from .outcomes import describe_outcomes as describe_outcomes
 from .preparation import prepare as prepare

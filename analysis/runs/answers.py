@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
-from analysis.errors import RunError
+from analysis.errors import ColumnError, RunError
 from analysis.files import explain_file_errors
 from analysis.outputs.answers import KEYS, pick_answers, sort_columns
 from analysis.runs.folder import Run, RunSource, is_whole, open_run
@@ -16,24 +18,38 @@ from analysis.runs.outcomes import explain_missing
 from analysis.runs.state import read_state
 
 ROW_BYTES = 1_400  # of an answer in memory while answers are picked, beside its texts; measured with a million records
+ORIGIN = ("run", "prompt_digest")  # the first columns of the answers of several runs
+Answers = TypeVar("Answers", pl.DataFrame, pl.LazyFrame)
 BEST = ("_failed", "attempt", "file", "line")
 
 
 @explain_file_errors()
-def load_answers(run: RunSource) -> pl.DataFrame:
-    """Load the answers of a run that has been collected.
+def load_answers(run: RunSource | Sequence[RunSource]) -> pl.DataFrame:
+    """Load the answers of a run that has been collected, or of several.
+
+    Parameters
+    ----------
+    run
+        A run, its folder or its name; or a list of these, also of one.
 
     Returns
     -------
     frame
         One row per call, variant and sample, in the order of the calls that were prepared, from `pick_answers`:
         the winning output, or `error_kind` `missing` and how its job ended, and the call's own columns.
+        Of a list the answers of the first run, then those of the next; in front `run` (name of the folder) and
+        `prompt_digest` (the same for prompts that ask the same); a column of the calls of some runs is missing in the
+        others.
 
     Raises
     ------
     RunError
-        The run has not been collected, or its answers need more memory than there is.
+        A run has not been collected, or its answers need more memory than there is; or two runs have one name.
+    ColumnError
+        A column of the calls has other values in another run, such as numbers and texts.
     """
+    if isinstance(run, Sequence) and not isinstance(run, str):
+        return join_runs(run, load_answers)
     run = open_run(run)
     check_collected(run)
     check_memory(run)
@@ -63,16 +79,18 @@ def add_reasons(run: Run, answers: pl.DataFrame, records: pl.DataFrame) -> pl.Da
     return answers.with_columns(error_message=message)
 
 
-def scan_answers(run: RunSource) -> pl.LazyFrame:
-    """Scan the answers of a run lazily: the rows of `load_answers`, of which a query reads only the columns it uses.
+def scan_answers(run: RunSource | Sequence[RunSource]) -> pl.LazyFrame:
+    """Scan the answers of a run, or of several, lazily: of the rows of `load_answers` only what a query uses is read.
 
     Collect it with `engine="streaming"`, or write it by `sink_parquet`, where the answers do not fit into memory.
 
     Raises
     ------
     RunError
-        The run has not been collected.
+        A run has not been collected, or two have one name.
     """
+    if isinstance(run, Sequence) and not isinstance(run, str):
+        return join_runs(run, scan_answers)
     run = open_run(run)
     check_collected(run)
     records, calls = (pl.scan_parquet(run.folder / f"{name}.parquet") for name in ("records", "calls"))
@@ -89,6 +107,28 @@ def scan_answers(run: RunSource) -> pl.LazyFrame:
     answers, taken = answers.select(sort_columns(names)), {*names} - {"call_id"}
     clashes = {name: f"{name}_call" for name in calls.collect_schema() if name in taken}
     return answers.join(calls.rename(clashes), on="call_id", how="left", maintain_order="left")
+
+
+def join_runs(runs: Sequence[RunSource], read: Callable[[Run], Answers]) -> Answers:
+    """Join the answers of several runs, each row with its run and the digest of its prompt."""
+    opened = [open_run(run) for run in runs]
+    names = [run.folder.name for run in opened]
+    if not opened or len(set(names)) < len(names):
+        raise RunError("runs", f"the names are {names}", "give at least one run, each once and with its own name")
+    try:
+        return pl.concat([add_origin(read(run), run) for run in opened], how="diagonal_relaxed")
+    except pl.exceptions.SchemaError as error:
+        cure = "load the runs one by one, and cast the column in one of them"
+        raise ColumnError("answers", f"a column has other types in other runs ({error})", cure) from error
+
+
+def add_origin(answers: Answers, run: Run) -> Answers:
+    """Put the run and the digest of the prompt before the answers; a call's own column of such a name is renamed."""
+    digests = {prompt.name: prompt.digest for prompt in run.read_prompts()}
+    digest = pl.col("variant").replace_strict(digests, default=None, return_dtype=pl.String)
+    clashes = {name: f"{name}_call" for name in answers.collect_schema() if name in ORIGIN}
+    origin = [pl.lit(run.folder.name).alias("run"), digest.alias("prompt_digest")]
+    return answers.rename(clashes).select(*origin, pl.all())
 
 
 def scan_winners(run: Run) -> pl.LazyFrame:

@@ -15,7 +15,7 @@ import polars as pl
 from analysis.display import usd
 from analysis.errors import RunError, describe_passed
 from analysis.facts.quotas import Quotas
-from analysis.files import check_path, explain_file_errors
+from analysis.files import explain_file_errors
 from analysis.jobs.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA, scan_parts
 from analysis.prompts import Prompt, PromptList
@@ -297,48 +297,3 @@ def find_runs() -> Path:
     """Return the folder `runs` of the project: the nearest one upwards from the working directory."""
     here = Path.cwd()
     return next((place / RUNS for place in (here, *here.parents) if (place / RUNS).is_dir()), here / RUNS)
-
-
-@explain_file_errors()
-def list_runs(folder: str | Path = "runs") -> pl.DataFrame:
-    """List the runs in a folder: the log of experiments.
-
-    Returns
-    -------
-    frame
-        One row per run and variant, by the folder's name: `run` (that name), `variant`, `model_id`, `max_tokens`,
-        `calls`, `records`, `jobs` (planned), `finished_jobs` (ended, with whatever status), `collected` (whether
-        outputs have been read).
-    """
-    # A folder without runs has no rows from which polars could infer the types.
-    schema = {
-        "run": pl.String,
-        "variant": pl.String,
-        "model_id": pl.String,
-        "max_tokens": pl.Int64,
-        "calls": pl.Int64,
-        "records": pl.Int64,
-        "jobs": pl.Int64,
-        "finished_jobs": pl.Int64,
-        "collected": pl.Boolean,
-    }
-    check_path(folder)
-    runs = [Run(file.parent) for file in sorted(Path(folder).glob(f"*/{RUN_FILE}"))]
-    return pl.DataFrame([row for run in runs for row in describe_variants(run)], schema=schema, orient="row")
-
-
-def describe_variants(run: Run) -> list[tuple[Any, ...]]:
-    """Build the rows of one run in `list_runs`."""
-    calls = run.read_request()["calls"]["rows"]
-    finished = [state.job_key for state in run.ledger.latest().values() if state.is_finished]
-    jobs = pl.col("job_key").unique()
-    parts = run.read_files().select("job_key", "variants").explode("variants").unnest("variants")
-    counts = parts.group_by("variant").agg(
-        pl.col("records").sum(), jobs.len().alias("jobs"), jobs.is_in(finished).sum().alias("finished")
-    )
-    by_variant = {variant: numbers for variant, *numbers in counts.iter_rows()}
-    collected = (run.folder / "outputs").exists()
-    return [
-        (run.folder.name, prompt.name, prompt.model_id, prompt.max_tokens, calls, *by_variant[prompt.name], collected)
-        for prompt in run.read_prompts()
-    ]

@@ -1,3 +1,5 @@
+from datetime import datetime
+
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -35,7 +37,14 @@ LOG = {
     "jobs": pl.Int64,
     "finished_jobs": pl.Int64,
     "collected": pl.Boolean,
+    "sent_at": pl.Datetime("us", "UTC"),
+    "prompt_digest": pl.String,
+    "input_tokens": pl.Int64,
+    "output_tokens": pl.Int64,
+    "cost_usd": pl.Float64,
+    "truncated_share": pl.Float64,
 }
+NOT_COLLECTED = (None,) * 4
 
 
 def make_prompt(name="short", model_id=HAIKU, **fields):
@@ -82,12 +91,34 @@ def test_a_folder_without_any_run_says_what_to_do(tmp_path):
 
 
 def test_runs_are_listed_by_name_one_row_per_variant(runs):
+    short, nova = (prompt.digest for prompt in open_run(runs / "duel").read_prompts())
     rows = [
-        ("duel", "short", HAIKU, 1024, 2, 2, 1, 0, False),
-        ("duel", "nova", NOVA, 7, 2, 4, 1, 0, False),
-        ("trial", "short", HAIKU, 1024, 2, 2, 1, 0, False),
+        ("duel", "short", HAIKU, 1024, 2, 2, 1, 0, False, None, short, *NOT_COLLECTED),
+        ("duel", "nova", NOVA, 7, 2, 4, 1, 0, False, None, nova, *NOT_COLLECTED),
+        ("trial", "short", HAIKU, 1024, 2, 2, 1, 0, False, None, short, *NOT_COLLECTED),
     ]
     assert_frame_equal(list_runs(runs), pl.DataFrame(rows, LOG, orient="row"))
+
+
+def test_a_collected_run_is_listed_with_its_tokens_its_cost_and_its_truncated_share(
+    runs, account, answer_by_hand, make_answer
+):
+    run = open_run(runs / "trial")
+    answer_by_hand(run, lambda number: make_answer(stop="max_tokens" if number else "end_turn", output_tokens=20))
+    collect(run)
+    row = list_runs(runs).row(2, named=True)
+    # 2 answers of 10 tokens in and 20 out, at 0.5 and 2.5 USD per million in a batch, and twice that on demand
+    assert (row["input_tokens"], row["output_tokens"], row["truncated_share"]) == (20, 40, 0.5)
+    assert row["cost_usd"] == pytest.approx(2 * (20 * 0.5 + 40 * 2.5) / 1e6)
+    assert row["sent_at"] == datetime.fromisoformat(run.read_sending()["at"])
+
+
+def test_a_damaged_run_does_not_keep_the_others_from_being_listed(runs, account, answer_by_hand, make_answer):
+    answer_by_hand(open_run(runs / "trial"), lambda _: make_answer())
+    collect(runs / "trial")
+    (part,) = open_run(runs / "trial").list_parts()
+    part.write_bytes(b"")
+    assert list_runs(runs)["cost_usd"].to_list() == [None, None, None]
 
 
 def test_ended_jobs_count_for_the_variants_in_them(runs):

@@ -1,0 +1,98 @@
+"""The log of experiments: the runs in a folder, one row per run and variant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from analysis.errors import RunError
+from analysis.files import check_path, explain_file_errors
+from analysis.runs.costs import sum_run_costs
+from analysis.runs.folder import RUN_FILE, RUNS, Run
+
+# A folder without runs has no rows from which polars could infer the types.
+SCHEMA: dict[str, Any] = {
+    "run": pl.String,
+    "variant": pl.String,
+    "model_id": pl.String,
+    "max_tokens": pl.Int64,
+    "calls": pl.Int64,
+    "records": pl.Int64,
+    "jobs": pl.Int64,
+    "finished_jobs": pl.Int64,
+    "collected": pl.Boolean,
+    "sent_at": pl.Datetime("us", "UTC"),
+    "prompt_digest": pl.String,
+    "input_tokens": pl.Int64,
+    "output_tokens": pl.Int64,
+    "cost_usd": pl.Float64,
+    "truncated_share": pl.Float64,
+}
+
+
+@explain_file_errors()
+def list_runs(folder: str | Path = RUNS) -> pl.DataFrame:
+    """List the runs in a folder: the log of experiments.
+
+    Of runs that were collected the outputs are priced, which takes about five seconds for a million of them.
+
+    Returns
+    -------
+    frame
+        One row per run and variant, by the folder's name: `run` (that name), `variant`, `model_id`, `max_tokens`,
+        `calls`, `records`, `jobs` (planned), `finished_jobs` (ended, with whatever status), `collected` (whether
+        outputs have been read), `sent_at` (the last time, UTC), `prompt_digest` (the same for prompts that ask the
+        same), `input_tokens`, `output_tokens` and `cost_usd` (as in the bill of `sum_run_costs`) and `truncated_share`
+        (of the answered outputs, 0 to 1). The last four are missing where nothing was collected, or outputs are
+        damaged, and so is `sent_at` where nothing was sent.
+    """
+    check_path(folder)
+    runs = [Run(file.parent) for file in sorted(Path(folder).glob(f"*/{RUN_FILE}"))]
+    return pl.DataFrame([row for run in runs for row in describe_variants(run)], schema=SCHEMA)
+
+
+def describe_variants(run: Run) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one run in `list_runs`."""
+    sent_at = run.read_sending().get("at")
+    finished = [state.job_key for state in run.ledger.latest().values() if state.is_finished]
+    counts, bill = count_records(run, finished), read_bill(run)
+    for prompt in run.read_prompts():
+        yield {
+            "run": run.folder.name,
+            "variant": prompt.name,
+            "model_id": prompt.model_id,
+            "max_tokens": prompt.max_tokens,
+            "calls": run.read_request()["calls"]["rows"],
+            "collected": (run.folder / "outputs").exists(),
+            "sent_at": datetime.fromisoformat(sent_at) if sent_at else None,
+            "prompt_digest": prompt.digest,
+            **counts[prompt.name],
+            **bill.get(prompt.name, {}),
+        }
+
+
+def count_records(run: Run, finished: list[str]) -> dict[str, dict[str, int]]:
+    """Count the records and jobs of each variant."""
+    jobs = pl.col("job_key").unique()
+    parts = run.read_files().select("job_key", "variants").explode("variants").unnest("variants")
+    counts = parts.group_by("variant").agg(
+        pl.col("records").sum(), jobs=jobs.len(), finished_jobs=jobs.is_in(finished).sum()
+    )
+    return {row.pop("variant"): row for row in counts.to_dicts()}
+
+
+def read_bill(run: Run) -> dict[str, dict[str, Any]]:
+    """Read what the collected outputs of each variant say; empty without outputs, or where a part is damaged."""
+    try:
+        bill = sum_run_costs(run).bill if run.list_parts() else None
+    except RunError:
+        return {}  # one damaged run does not keep the others from being listed
+    if bill is None:
+        return {}
+    share = pl.when(pl.col("answered") > 0).then(pl.col("truncated") / pl.col("answered"))
+    shown = bill.select("variant", "input_tokens", "output_tokens", "cost_usd", truncated_share=share)
+    return {row.pop("variant"): row for row in shown.to_dicts()}
