@@ -25,6 +25,7 @@ SUGGESTIONS = {
     "truncated": WHOLE,
     "max_tokens": WHOLE,
     "suggested_max_tokens": WHOLE,
+    "wanted_share": FRACTION,
     "longest_tokens": WHOLE,
     "reason": TEXT,
 }
@@ -147,9 +148,10 @@ def suggest_max_tokens(
     -------
     frame
         One row per group, in the order of `by`: `answers` (used), `truncated`, `max_tokens` (largest asked),
-        `suggested_max_tokens`, `longest_tokens` (longest answer, whole or not) and `reason`.
-        A suggestion is missing where the answers do not suffice; `reason` says why, and the need is then
-        above `longest_tokens`. `reason` also marks a suggestion that rests on few answers.
+        `suggested_max_tokens`, `wanted_share` (as given), `longest_tokens` (longest answer, whole or not) and `reason`.
+        Where more answers were cut off than the share allows, all that is known is that `longest_tokens` is too low:
+        the suggestion is twice that, to try and look again, and `reason` says so. `reason` also marks a suggestion
+        that rests on few answers. A suggestion is missing without answers.
 
     Notes
     -----
@@ -175,6 +177,7 @@ def suggest_max_tokens(
     suggestions = [suggest(*lengths, share) for lengths in list_lengths(used, keys)]
     suggested = groups.with_columns(
         new_column(groups, "suggested_max_tokens", [tokens for tokens, _ in suggestions], FRACTION),
+        nw.lit(share).alias("wanted_share"),
         new_column(groups, "reason", [reason for _, reason in suggestions], TEXT),
     )
     return finish_frame(suggested, keys, SUGGESTIONS)
@@ -220,7 +223,7 @@ def list_lengths(used: nw.DataFrame[Any], keys: Sequence[str]) -> list[tuple[lis
 
 
 def suggest(lengths: list[int], truncated: list[int], share: float) -> tuple[int | None, str | None]:
-    """Find the length that a share of the answers stays within, or the reason why it is not known."""
+    """Find the length that a share of the answers stays within, or what to try where it is not known, and why."""
     from scipy.stats import CensoredData, ecdf
 
     if not lengths:
@@ -229,8 +232,10 @@ def suggest(lengths: list[int], truncated: list[int], share: float) -> tuple[int
     # 0.99 is not exact in binary, and neither are sums of probabilities.
     enough = within.quantiles[within.probabilities >= share - ROUNDING]
     if not len(enough):
-        known = f"{within.probabilities[-1]:.1%} are known to end within {int(max(lengths))} tokens"
-        return None, f"truncated: {sum(truncated)} of {len(lengths)} answers; only {known}"
+        # The longest answer is then a truncated one; else the estimate would reach 1 there.
+        longest, cut_off = int(max(lengths)), f"{sum(truncated)} of {len(lengths)} answers were cut off"
+        ended = f"{within.probabilities[-1]:.1%} are known to end by themselves"
+        return 2 * longest, f"{longest} is too low: {cut_off}, and {ended}; ask with {2 * longest} and look again"
     wanted = ceil(round(1 / (1 - share), 6))
     few = f"few answers: {len(lengths)}; a share of {share:g} wants {wanted} or more"
     return int(enough[0]), few if len(lengths) < wanted else None

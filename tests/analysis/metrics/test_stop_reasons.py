@@ -28,6 +28,7 @@ SUGGESTIONS = {
     "truncated": pl.Int64,
     "max_tokens": pl.Int64,
     "suggested_max_tokens": pl.Int64,
+    "wanted_share": pl.Float64,
     "longest_tokens": pl.Int64,
     "reason": pl.String,
 }
@@ -108,7 +109,7 @@ def test_failed_answers_alone_have_no_band(kind):
 
 
 def test_without_truncation_the_suggestion_is_the_quantile(kind):
-    rows = [("a", 100, 0, 200, 99, 100, None)]
+    rows = [("a", 100, 0, 200, 99, 0.99, 100, None)]
     kind.check(suggest_max_tokens(kind.make(answers(*ended(*range(1, 101), max_tokens=200)))), rows, SUGGESTIONS)
 
 
@@ -119,15 +120,26 @@ def test_a_truncated_answer_counts_as_longer_than_it_is(kind):
         assert suggest_max_tokens(some, share=share)["suggested_max_tokens"].to_list() == [wanted]
 
 
-def test_a_need_beyond_what_was_seen_is_missing_with_its_reason(kind):
+@pytest.mark.parametrize(
+    ("whole", "cut_off", "ended_share"),
+    [(30, 30, "30 of 60 answers were cut off, and 50.0%"), (55, 5, "5 of 60 answers were cut off, and 91.7%")],
+)
+def test_where_too_many_were_cut_off_twice_as_much_is_to_be_tried(kind, whole, cut_off, ended_share):
+    some = answers(*ended(*range(10, 10 + whole)), *ended(*[100] * cut_off, stop="length"))
+    reason = f"100 is too low: {ended_share} are known to end by themselves; ask with 200 and look again"
+    rows = [("a", 60, cut_off, 100, 200, 0.99, 100, reason)]
+    kind.check(suggest_max_tokens(kind.make(some)), rows, SUGGESTIONS)
+
+
+def test_what_is_too_low_is_where_the_last_was_cut_off_not_the_largest_asked(kind):
     some = answers(*ended(10, 20, 30), *ended(50, stop="length", max_tokens=50))
-    reason = "truncated: 1 of 4 answers; only 75.0% are known to end within 50 tokens"
-    rows = [("a", 4, 1, 100, None, 50, reason)]
+    reason = "50 is too low: 1 of 4 answers were cut off, and 75.0% are known to end by themselves; "
+    rows = [("a", 4, 1, 100, 100, 0.9, 50, f"{reason}ask with 100 and look again")]
     kind.check(suggest_max_tokens(kind.make(some), share=0.9), rows, SUGGESTIONS)
 
 
 def test_a_suggestion_from_few_answers_says_so(kind):
-    rows = [("a", 2, 0, 100, 20, 20, "few answers: 2; a share of 0.9 wants 10 or more")]
+    rows = [("a", 2, 0, 100, 20, 0.9, 20, "few answers: 2; a share of 0.9 wants 10 or more")]
     kind.check(suggest_max_tokens(kind.make(answers(*ended(10, 20))), share=0.9), rows, SUGGESTIONS)
 
 
@@ -135,12 +147,12 @@ def test_only_answers_whose_length_is_known_are_used(kind):
     some = answers(
         *ended(10), *ended(90, stop="filtered"), *ended(95, stop="other"), ("a", "end", 1, None, 100), FAILED
     )
-    rows = [("a", 1, 0, 100, 10, 10, "few answers: 1; a share of 0.5 wants 2 or more")]
+    rows = [("a", 1, 0, 100, 10, 0.5, 10, "few answers: 1; a share of 0.5 wants 2 or more")]
     kind.check(suggest_max_tokens(kind.make(some), share=0.5), rows, SUGGESTIONS)
 
 
 def test_a_variant_without_answers_gets_no_suggestion(kind):
-    rows = [("a", 0, 0, None, None, None, "no answers"), ("b", 2, 0, 100, 7, 8, None)]
+    rows = [("a", 0, 0, None, None, 0.5, None, "no answers"), ("b", 2, 0, 100, 7, 0.5, 8, None)]
     kind.check(suggest_max_tokens(kind.make(answers(*ended(7, 8, variant="b"), FAILED)), share=0.5), rows, SUGGESTIONS)
 
 
@@ -174,7 +186,9 @@ def test_without_groups_there_is_one_row_even_of_nothing(kind):
     shares = {name: dtype for name, dtype in SHARES.items() if name != "variant"}
     suggestions = {name: dtype for name, dtype in SUGGESTIONS.items() if name != "variant"}
     kind.check(share_truncated(kind.make(NO_ROWS), by=[]), [(0, 0, None, None, None)], shares)
-    kind.check(suggest_max_tokens(kind.make(NO_ROWS), by=[]), [(0, 0, None, None, None, "no answers")], suggestions)
+    kind.check(
+        suggest_max_tokens(kind.make(NO_ROWS), by=[]), [(0, 0, None, None, 0.99, None, "no answers")], suggestions
+    )
     some = kind.make(answers(*ended(1, 3), *ended(2, variant="b"), FAILED))
-    rows = [(3, 0, 100, 2, 3, None)]
+    rows = [(3, 0, 100, 2, 0.6, 3, None)]
     kind.check(suggest_max_tokens(some, share=0.6, by=[]), rows, suggestions)
