@@ -9,7 +9,7 @@ RUN =
 
 run: $(STAMP) $(filter $(SYNTHETIC),$(CALLS))
 	@$(BIN)/batchbook run --calls "$(CALLS)" \
-		$(foreach prompt,$(PROMPTS),--prompts $(prompt)) $(if $(RUN),--run $(RUN))
+		--prompts $(PROMPTS) $(if $(RUN),--run $(RUN))
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -66,7 +66,7 @@ sample-report: $(STAMP) $(SYNTHETIC)
 	mkdir -p build/sample
 	cp -R notebooks calls build/sample
 	cd build/sample && BEDROCK_LOCAL=account TQDM_DISABLE=1 $(CURDIR)/$(BIN)/batchbook run --run sample \
-		--calls $(SYNTHETIC) $(foreach name,headings paragraph json,--prompts notebooks/prompts/$(name).md)
+		--calls $(SYNTHETIC) --prompts $(foreach name,headings paragraph json,notebooks/prompts/$(name).md)
 	cp build/sample/reports/sample/*.html reports/sample
 
 lab: $(STAMP) $(SYNTHETIC)

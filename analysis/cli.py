@@ -6,13 +6,14 @@ import math
 import shlex
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Argument, Option
+from typer.core import TyperCommand
 
 from analysis.aws.session import EMULATOR, emulator_folder, find_region, open_session
 from analysis.errors import (
@@ -60,6 +61,26 @@ facts = typer.Typer(
 app.add_typer(facts, name="facts")
 
 
+class RunCommand(TyperCommand):
+    """The command `run`, whose option --prompts takes several files one after another, as a shell writes `*.md`."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Parse the options, after writing --prompts before each of its files."""
+        return super().parse_args(ctx, repeat_option("--prompts", args))
+
+
+def repeat_option(option: str, arguments: Sequence[str]) -> list[str]:
+    """Write an option before each of the values that follow it, up to the next option."""
+    repeated: list[str] = []
+    is_value = is_further = False  # of the option; beyond its first value
+    for argument in arguments:
+        is_option = argument.startswith("-") and not is_value
+        repeated += [option, argument] if is_further and not is_option else [argument]
+        is_further = is_value or argument.startswith(f"{option}=") or (is_further and not is_option)
+        is_value = argument == option
+    return repeated
+
+
 def show_version(wanted: bool) -> None:  # noqa: FBT001 -- typer's way
     """Print the version of the installed package and exit."""
     if wanted:
@@ -90,10 +111,13 @@ def new(
     say(NEXT_STEPS.format(folder=shlex.quote(str(folder))))
 
 
-@app.command()
+@app.command(cls=RunCommand)
 def run(
     calls: Annotated[str, Option(help="Table (.parquet, .csv, .jsonl), folder or zip of .txt; local or s3://.")],
-    prompts: Annotated[list[Path], Option(help="Prompt file, or a folder of them; can be given several times.")],
+    prompts: Annotated[list[Path], Option(help="Prompt files, or folders of them, such as prompts/*.md.")],
+    pick: Annotated[
+        int, Option(min=0, help="How many calls to pick, the same each time; by default all.", show_default=False)
+    ] = 0,
     run: Annotated[str, Option(help="Name of the run; by default made from the prompts' names.")] = "",
     profile: Annotated[str, Option(help="AWS profile; 'emulator' needs no account.")] = EMULATOR,
     region: Annotated[str, Option(help="AWS region; by default the profile's.")] = "",
@@ -138,18 +162,20 @@ def run(
     from analysis.reports.front_page import compute_findings, write_index
     from analysis.reports.stages import run_stages
     from analysis.runs import prepare
-    from analysis.transcripts import read_calls
+    from analysis.transcripts import pick_calls, read_calls
     from analysis.tuning import choose_invocation, plan_round
 
     check_extra("notebooks", "batchbook run")  # before anything is written or sent, as is the next line
     open_session(profile, region=region)  # raises for an unknown profile before anything is written
     columns, tags = read_columns(column or []), read_tags(tag or [])
     call_frame = read_calls(calls, **columns, empty=empty, profile=profile, region=region)
+    call_frame = pick_calls(call_frame, pick) if pick else call_frame
     prepared = prepare(call_frame, read_prompts(prompts), into=runs, name=run, quota_year=quota_year)
     say(f"{plan_round(prepared, profile=profile, region=find_region(profile, region))}\n")
     invocation = choose_invocation(prepared, profile=profile, region=region)
     ask_for_cost(prepared, invocation, profile, region, budget_usd)
     asked: dict[str, Any] = {"calls": calls, "columns": columns, "empty": empty, "prompts": prompts}
+    asked |= {"pick": pick} if pick else {}
     asked |= {"runs": runs, "run": prepared.name, "quota_year": quota_year}
     account: dict[str, Any] = {"profile": profile, "region": region, "bucket": bucket, "role_arn": role_arn}
     account |= {"bucket_owner": bucket_owner, "kms_key_id": kms_key_id, "timeout_hours": timeout_hours, "tags": tags}

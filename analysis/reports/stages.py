@@ -62,7 +62,7 @@ STAGES = (
     Stage(
         "prepare",
         "What was asked",
-        ("calls", "columns", "empty", "prompts", "runs", "run", "quota_year", *ACCOUNT),
+        ("calls", "columns", "empty", "pick", "prompts", "runs", "run", "quota_year", *ACCOUNT),
         is_prepared,
     ),
     Stage(

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from analysis import load_answers, open_run
 from analysis.aws.session import open_session
-from analysis.cli import app, main
+from analysis.cli import app, main, repeat_option
 from analysis.errors import StorageError
 from analysis.reports.notebooks import find_notebooks
 from analysis.reports.stages import STAGES
@@ -148,6 +148,37 @@ def test_the_same_command_continues_where_it_stopped(finished, monkeypatch):
     )
     assert result.exit_code == 0
     assert result.stdout.count(": already done") == len(STAGES)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("--prompts a.md", "--prompts a.md"),
+        ("--prompts a.md b.md --run x", "--prompts a.md --prompts b.md --run x"),
+        ("--run x --prompts a.md --prompts b.md c.md", "--run x --prompts a.md --prompts b.md --prompts c.md"),
+        ("--prompts=a.md b.md --run=x", "--prompts=a.md --prompts b.md --run=x"),
+        ("--prompts -a.md b.md", "--prompts -a.md --prompts b.md"),
+        ("--run x y --prompts a.md", "--run x y --prompts a.md"),
+        ("--prompts", "--prompts"),
+    ],
+)
+def test_prompts_are_several_files_as_a_shell_writes_them(given, read):
+    assert repeat_option("--prompts", given.split()) == read.split()
+
+
+def test_some_calls_are_picked_and_several_prompts_given(account, folder, make_calls):
+    make_calls(100).write_parquet("calls.parquet")
+    prompts = [find_notebooks() / "prompts" / f"{name}.md" for name in ("paragraph", "headings")]
+    for _ in range(2):  # the second time it picks the same calls, or the run would be another
+        result = call(
+            "run", "--calls", "calls.parquet", "--pick", 3, "--prompts", *prompts, "--runs", "r", "--run", "demo"
+        )
+        assert result.exit_code == 0, result.output
+    run = open_run("r/demo")
+    assert run.read_request()["calls"]["rows"] == len(run.read_calls()) == 3
+    assert [prompt.name for prompt in run.read_prompts()] == ["paragraph", "headings"]
+    result = call("run", "--calls", "calls.parquet", "--pick", 101, "--prompts", *prompts)
+    assert str(result.exception) == "pick_calls: cannot pick 101 of 100 calls; give n from 1 to 100"
 
 
 def test_a_job_that_failed_half_way_is_printed_and_reported(account, folder, make_calls, monkeypatch):
