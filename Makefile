@@ -70,7 +70,7 @@ sample-report: $(STAMP) $(SYNTHETIC)
 	cp build/sample/reports/sample/*.html reports/sample
 
 lab: $(STAMP) $(SYNTHETIC)
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir . notebooks/prepare.ipynb
+	@$(BIN)/batchbook lab
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix

@@ -42,7 +42,7 @@ Next:
     cd {folder}
     batchbook make-calls    # synthetic calls; --calls also takes your own
     batchbook run --calls calls/synthetic.parquet --prompts notebooks/prompts/paragraph.md
-    jupyter lab notebooks/prepare.ipynb    # the same, step by step"""
+    batchbook lab    # the same, step by step, in JupyterLab"""
 
 app = typer.Typer(
     help="Batch inference on call transcripts with Amazon Bedrock: prepare, submit, collect, and what it cost.",
@@ -109,6 +109,31 @@ def new(
     notebooks = sum(copy.suffix == ".ipynb" for copy in copies)
     say(f"{notebooks} notebooks and {len(copies) - notebooks} prompts in {folder / 'notebooks'}")
     say(NEXT_STEPS.format(folder=shlex.quote(str(folder))))
+
+
+@app.command()
+def lab(
+    options: Annotated[
+        list[str] | None, Argument(metavar="[-- OPTIONS]", help="Options of jupyter lab, as -- --no-browser.")
+    ] = None,
+) -> None:
+    """Open copies of the notebooks in JupyterLab.
+
+    The copies are in the folder lab, which git ignores: an executed notebook shows what customers said. A copy that you
+    have edited, or executed and saved, stays; delete it to get the notebook anew.
+    """
+    import os
+    import subprocess
+
+    from analysis.reports.lab import LAB, update_copies
+    from analysis.reports.notebooks import find_notebooks
+
+    check_extra("notebooks", "batchbook lab")
+    for copy in update_copies(find_notebooks(), Path(LAB)):
+        say(f"{copy} is yours and stays; delete it to get the notebook as it is now.")
+    as_root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    command = [sys.executable, "-m", "jupyterlab", *as_root, "--notebook-dir", ".", *(options or [])]
+    raise typer.Exit(subprocess.call([*command, f"{LAB}/prepare.ipynb"]))  # noqa: S603 -- the user's own options
 
 
 @app.command(cls=RunCommand)

@@ -28,7 +28,7 @@ LINK = re.compile(r'(<a href="[a-z_]+)\.ipynb"')
 
 
 # For git: calls, runs and reports hold what customers said.
-IGNORED = "/calls/\n/runs/\n/reports/\n.ipynb_checkpoints/\n"
+IGNORED = "/calls/\n/runs/\n/reports/\n/lab/\n.ipynb_checkpoints/\n"
 
 
 def find_notebooks() -> Path:

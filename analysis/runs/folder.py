@@ -27,6 +27,7 @@ RUNS = "runs"
 RUN_FILE = "run.json"
 SENT_FILE = "sent.json"  # invocation, profile and region that the run was sent with
 PARTS_FILE = "parts.json"  # the parts in outputs/ that collect has made, each with its jobs
+WRITTEN = (RUN_FILE, "ledger.jsonl", "manifests.parquet")  # when a run is prepared, sent and collected
 PARQUET_END = b"PAR1"
 FORMAT = 1  # of the run folder; each later one has to open those before
 
@@ -255,14 +256,15 @@ RunSource = Run | str | Path
 
 
 @explain_file_errors()
-def open_run(run: RunSource) -> Run:
+def open_run(run: RunSource = "") -> Run:
     """Open a run that has been prepared.
 
     Parameters
     ----------
     run
         Its folder, or its name: a text without a separator is a folder in the project's `runs`, the one that is nearest
-        upwards from the working directory. A Run is returned as it is, so a function of a run takes both as well.
+        upwards from the working directory. Without one, the run there that was last prepared, sent or collected. A Run
+        is returned as it is, so a function of a run takes folders and names as well.
 
     Raises
     ------
@@ -274,7 +276,7 @@ def open_run(run: RunSource) -> Run:
     if not isinstance(run, str | Path):
         cure = "pass the run that prepare(calls, prompts) returned, its folder, or its name"
         raise RunError("run", f"{describe_passed(run)} is not a run", cure)
-    folder = find_folder(run)
+    folder = find_folder(run) if str(run) else find_latest()
     if not (folder / RUN_FILE).exists():
         others = [path.parent.name for path in sorted(folder.parent.glob(f"*/{RUN_FILE}"))]
         cure = f"there are {', '.join(others)}" if others else "prepare it first"
@@ -288,9 +290,19 @@ def open_run(run: RunSource) -> Run:
 
 def find_folder(run: str | Path) -> Path:
     """Return the folder of a run that is given as such, or by its name."""
-    is_name = isinstance(run, str) and run not in {"", ".", ".."} and not {"/", os.sep, os.altsep} & {*run}
+    is_name = isinstance(run, str) and run not in {".", ".."} and not {"/", os.sep, os.altsep} & {*run}
     # Resolved, since an early run is named as its folder, and "." has no name.
     return (find_runs() / run if is_name else Path(run)).resolve()
+
+
+def find_latest() -> Path:
+    """Return the folder of the project's run that was last prepared, sent or collected."""
+    runs = find_runs()
+    folders = [file.parent for file in sorted(runs.glob(f"*/{RUN_FILE}"))]
+    if not folders:
+        raise RunError(runs, "there is no run", "prepare one first")
+    written = {folder: [file for name in WRITTEN if (file := folder / name).exists()] for folder in folders}
+    return max(folders, key=lambda folder: max(file.stat().st_mtime_ns for file in written[folder]))
 
 
 def find_runs() -> Path:

@@ -78,7 +78,7 @@ def test_an_unknown_parameter_is_refused_and_the_known_ones_named(tmp_path):
 
 def test_parameters_are_listed_with_their_defaults():
     assert list_parameters(find_notebooks() / "stop_reasons.ipynb") == {
-        "run_folder": "'../runs/sample'",
+        "run_folder": "''",
         "wanted_share": "0.99",
     }
 

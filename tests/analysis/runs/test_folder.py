@@ -1,3 +1,4 @@
+import os
 from datetime import datetime
 
 import polars as pl
@@ -195,3 +196,18 @@ def test_prompts_are_given_by_their_files(tmp_path, account):
     assert measure_answers(answers, prompts=file)["as_expected"].to_list() == [None, None]
     with pytest.raises(PromptError, match="preview: 2 prompts were passed; pass one of them"):
         preview([file, other], CALLS.row(0, named=True))
+
+
+def test_without_a_name_the_run_that_was_last_written_is_opened(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match="runs: there is no run; prepare one first"):
+        open_run()
+    runs = [prepare(CALLS, make_prompt(), name=name) for name in ("first", "second")]
+    for run in runs:
+        os.utime(run.folder / "run.json", (0, 0))
+    first, second = runs
+    written = [(second, "run.json"), (first, "ledger.jsonl"), (second, "manifests.parquet"), (first, "run.json")]
+    for seconds, (run, name) in enumerate(written, 1):
+        (run.folder / name).touch()
+        os.utime(run.folder / name, (seconds, seconds))
+        assert open_run("").folder == open_run().folder == run.folder.resolve()
