@@ -142,6 +142,21 @@ def emulator_folder() -> Path:
     return Path(os.environ.get("BEDROCK_LOCAL") or Path.home() / ".bedrock_local")
 
 
+def read_answering() -> dict[str, Any]:
+    """Read from the emulator's settings what answers there now: `responder`, `model` of an endpoint, and `faults`.
+
+    The responder is `extract`, `endpoint`, `recorded` or `worker`. The address of an endpoint and the path of a file
+    are left out: a report is read by others.
+    """
+    from bedrock_local.responders.selection import find_kind
+    from bedrock_local.settings import read_settings
+
+    settings = read_settings(emulator_folder())
+    kind = find_kind(settings.responder)
+    model = settings.responder_model if kind == "endpoint" else ""
+    return {"responder": kind, "model": model, "faults": {name: rate for name, rate in settings.faults.items() if rate}}
+
+
 def find_region(profile: str, region: str) -> str:
     """Return `region`, or where it is empty the profile's or the environment's; empty where none is configured."""
     configured = open_session(profile, region=region).region_name  # raises for a region that AWS does not have

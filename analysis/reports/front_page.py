@@ -1,33 +1,50 @@
-"""The first page of a report: what the run cost, what was cut off, what failed, and the sources of these numbers."""
+"""The first page of a report: which prompt to take and why, what is bad and what to do, and the sources of it all."""
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Callable, Mapping
-from functools import partial
-from io import BytesIO
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from markupsafe import Markup, escape
 
-from analysis.aws.session import EMULATOR
 from analysis.display import usd
+from analysis.errors import escape_controls
 from analysis.files import replace_when_whole
 from analysis.metrics.costs import UNREADABLE
 from analysis.metrics.stop_reasons import TRUNCATED, count_stop_reasons, share_truncated
 from analysis.outputs.answers import count_errors
+from analysis.reports.answering import describe_answering
+from analysis.reports.examples import list_examples
+from analysis.reports.intervals import place_differences
 from analysis.reports.notebooks import render_page
 from analysis.reports.notices import describe_unpriced, list_notices
+from analysis.reports.sample import compare_sample, measure_sample
 from analysis.reports.stages import STAGES
+from analysis.reports.variant_rows import describe_rows, format_percent, list_cures, tabulate_variants
+from analysis.reports.wordings import describe_taken, list_wordings
 from analysis.runs import Run, find_run_prices, read_state, reconcile_run, scan_answers, sum_lost_costs, sum_run_costs
 from analysis.runs.status import count_lost_requests
 
-ANSWER_COLUMNS = ("variant", "stop", "error_kind", "error_code", "error_message")  # those that the first page counts
+NAME = re.compile(r"`([^`]*)`")
+# What people call the ways in which an answer ends.
+STOP_NAMES = {
+    "end": "ended by itself",
+    "stop_sequence": "ended at a stop sequence",
+    "tool": "called a tool",
+    "other": "ended otherwise",
+    "filtered": "refused",
+    "length": "cut off",
+    "failed": "no answer",
+}
+DARK = ("end", "failed")  # colours on which white is read best
+ANSWER_COLUMNS = ("variant", "stop", "error_kind", "error_code", "error_message")  # counted over all answers
 
 
 def write_index(findings: Mapping[str, Any], report: Path) -> Path:
-    """Write the first page: costs, truncated answers and failures, then the links to the other pages.
+    """Write the first page: the decision, a row for each variant, examples, and the links to the other pages.
 
     Parameters
     ----------
@@ -41,47 +58,55 @@ def write_index(findings: Mapping[str, Any], report: Path) -> Path:
     page
         `index.html` in the folder of the report; it needs no kernel and no network.
     """
-    from analysis.plots import plot_costs, plot_stop_reasons
-
-    plots = {"How the answers ended": draw(partial(plot_stop_reasons, findings["stops"]))}
-    if findings["total"]["cost_usd"] is not None:
-        plots = {"Cost of each variant": draw(partial(plot_costs, findings["bill"])), **plots}
     titles = {f"{stage.name}.html": stage.title for stage in STAGES} | {"tune.html": "Which wording is better"}
     pages = {name: title for name, title in titles.items() if (report / name).exists()}
     page = report / "index.html"
+    values = {**findings, "pages": pages, "usd": usd, "percent": format_percent, "mark_names": mark_names}
     with replace_when_whole(page) as unfinished:
-        unfinished.write_text(
-            render_page("index.html", **findings, plots=plots, pages=pages, usd=usd), encoding="utf-8"
-        )
+        unfinished.write_text(render_page("index.html", **values), encoding="utf-8")
     return page
 
 
 def compute_findings(run: Run) -> dict[str, Any]:
-    """Compute what the first page of a collected run shows: counts, costs, shares, and the prices and versions used."""
+    """Compute what the first page of a collected run shows: the decision, rows of variants, counts, costs, sources."""
     answers, sending = scan_answers(run).select(ANSWER_COLUMNS).collect(), run.read_sending()
-    prices = find_run_prices(run)
+    prices, prompts = find_run_prices(run), run.read_prompts()
     costs, lost = sum_run_costs(run, prices), sum_lost_costs(run, prices)
     invocations = run.scan_outputs().select(pl.col("invocation").unique()).collect(engine="streaming")
     used = prices.filter(pl.col("invocation").is_in(invocations["invocation"].to_list()))
     checks, total = reconcile_run(run), costs.total.row(0, named=True)
     # A notice names the lines that cannot be read.
     unpriced = costs.unpriced.filter(pl.col("cause") != UNREADABLE)
+    names, sample = [prompt.name for prompt in prompts], measure_sample(run, prices)
+    decision = compare_sample(sample, prompts)
+    comparisons = decision.comparisons if decision else None
+    headings, rows = tabulate_variants(prompts, answers, costs.groups, sample.answers, comparisons)
+    records = checks.select("prepared", "answered", "failed", "missing").sum().row(0, named=True)
     return {
         "run": run.name,
         "calls": run.read_request()["calls"]["rows"],
+        "decision": decision,
+        "sentences": [decision.advice.sentence, *decision.advice.reasons] if decision else describe_rows(rows),
+        "differences": place_differences(decision.comparisons) if decision else [],
+        "headings": headings,
+        "rows": rows,
+        "cures": list_cures(rows, sample.answers),
+        "sample": sample,
+        "examples": list_examples(sample.answers, names),
+        "wordings": list_wordings(run),
+        "answering": describe_answering(run),
+        "taken": describe_taken(run, records["prepared"]),
         "total": total | add_lost(total, lost, count_lost_requests(read_state(run))),
-        "bill": costs.bill,
-        "variants": list_variants(answers, costs.bill).to_dicts(),
-        "stops": count_stop_reasons(answers),
+        "variants": order_variants(list_variants(answers, costs.bill), names).to_dicts(),
+        "stops": list_stops(answers, names),
         "truncated": share_truncated(answers, by=[]).row(0, named=True),
-        "records": checks.select("prepared", "answered", "failed", "missing").sum().row(0, named=True),
+        "records": records,
         "notices": [*list_notices(run), *describe_unpriced(unpriced)],
         "is_confirmed": bool(checks["agrees"].all(ignore_nulls=False)),
         "errors": count_errors(answers).to_dicts(),
-        "prompts": run.read_prompts(),
+        "prompts": prompts,
         "prices": used.to_dicts(),
         "versions": sending["versions"],
-        "is_emulated": sending["profile"] == EMULATOR,
         "is_on_demand": sending["invocation"] == "on_demand",
         "sent_on": sending["at"][:10],
     }
@@ -120,13 +145,32 @@ def list_variants(answers: pl.DataFrame, bill: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([known, of_no_variant], how="diagonal")
 
 
-def draw(plot: Callable[..., Any]) -> str:
-    """Return a plot as a data URL."""
-    from matplotlib.figure import Figure
+def order_variants(rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Sort rows of variants as these were asked; that of no variant is last."""
+    places = {name: place for place, name in enumerate(names)}
+    place = pl.col("variant").replace_strict(places, default=len(names), return_dtype=pl.Int64)
+    return rows.sort(place, maintain_order=True)
 
-    # Not by pyplot, which would keep every figure in memory until it is closed.
-    figure = Figure(figsize=(6, 3.2), layout="constrained")
-    plot(ax=figure.subplots())
-    image = BytesIO()
-    figure.savefig(image, format="png", dpi=160)
-    return f"data:image/png;base64,{b64encode(image.getvalue()).decode()}"
+
+def list_stops(answers: pl.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:
+    """List how the answers of each variant ended: `variant`, and `parts` with a label, a share and a colour."""
+    from analysis.plots.axes import STOP_COLOURS
+
+    counts = count_stop_reasons(answers).with_columns(pl.col("stop").fill_null("failed"))
+    shares = {(row["variant"], row["stop"]): row["share"] for row in counts.iter_rows(named=True)}
+    return [
+        {
+            "variant": name,
+            "parts": [
+                {"label": STOP_NAMES[stop], "share": shares[name, stop], "colour": colour, "is_dark": stop in DARK}
+                for stop, colour in STOP_COLOURS.items()
+                if (name, stop) in shares
+            ],
+        }
+        for name in names
+    ]
+
+
+def mark_names(sentence: str) -> Markup:
+    """Escape a sentence, and make what stands between backticks bold."""
+    return Markup(NAME.sub(r"<b>\1</b>", str(escape(escape_controls(sentence)))))  # noqa: S704 -- escaped before

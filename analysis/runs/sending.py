@@ -12,7 +12,7 @@ import msgspec
 from botocore.exceptions import ClientError, ProxyConnectionError
 
 from analysis.aws.cures import PROXY
-from analysis.aws.session import NETWORK_ERRORS, is_passing
+from analysis.aws.session import EMULATOR, NETWORK_ERRORS, is_passing, read_answering
 from analysis.errors import JobError, RunError
 from analysis.files import replace_when_whole
 from analysis.runs.budget import check_target
@@ -46,11 +46,13 @@ def explain_outage(run: Run) -> Iterator[None]:
 
 
 def write_sending(state: RunState, *, bucket_owner: str = "", **target: str) -> None:
-    """Write to the ledger how, where and with which versions the run is sent, once per change."""
+    """Write to the ledger how, where and with which versions the run is sent, and who answers; once per change."""
     check_target(state, target)
     target["account"] = target["account"] or str(state.sending.get("account", ""))
     versions = {name: version(name) for name in ("batchbook", "boto3")} | {"python": platform.python_version()}
     sending: dict[str, Any] = {**target, "bucket_owner": bucket_owner, "versions": versions}
+    if target["profile"] == EMULATOR:
+        sending["answering"] = read_answering()  # its settings may be others when the report is read
     if any(state.sending.get(name) != value for name, value in sending.items()):
         # Beside the ledger, so that one that is lost is not taken for one of a run that was never sent.
         with replace_when_whole(state.run.folder / SENT_FILE) as unfinished:

@@ -180,9 +180,11 @@ def priced(make_run, make_prompt, make_answer, answer_by_hand, tmp_path):
     "finding",
     [
         "Total cost <b>15.00 USD</b>",
-        "Per 1,000 answered calls <b>1,500.00 USD</b>",
-        "Answers cut off <b>20.0 %</b>",
-        "5.7 % to 51.0 % (95 % interval)",  # Wilson's interval of 2 in 10
+        # A million tokens of input for 0.5 USD and 100,000 of output for 0.25 in a batch job.
+        '<span class="number">750.00 USD</span><small class="number">750.00 to 750.00</small>',
+        '<span class="number">20 %</span><small class="number">5.7 to 51 %</small>',  # Wilson's interval of 2 in 10
+        "<b>short</b>: 1,000 calls cost 750.00 USD, 100 % answered, 20 % cut off.",
+        "<b>short</b>: 20 % of the answers are cut off at 1,024 tokens; ask with at least",
         "Records without an answer <b>0</b>",
         "10 records prepared = 10 answered + 0 failed + 0 missing.",
         "<td>3.00 USD</td></tr>",  # spent on the two that were cut off
@@ -224,7 +226,9 @@ def test_a_model_without_a_price_is_named_once_and_its_cost_is_not_0(
     text = write_text_of(run, tmp_path / "report")
     assert text.count("No price is known for") == text.count(f"No price is known for {OPUS}") == 1
     assert 'Total cost <b>7.50 USD</b>\n    <span class="soft">at least: the cost of 5 answers is not known' in text
-    assert "<td>500,000</td><td>unknown</td><td>unknown</td>" in text
+    assert "<td>500,000</td><td>unknown</td>" in text
+    assert '<span class="number">750.00 USD</span>' in text
+    assert f"<small>{OPUS}" in text
 
 
 def test_answers_that_used_a_cache_are_named(make_run, make_prompt, make_answer, answer_by_hand, tmp_path):
@@ -277,12 +281,12 @@ def test_a_run_of_which_nothing_was_answered_says_so(own_account, make_run, make
     text = write_faulty({"record-500": 1}, make_run(100, make_prompt()), tmp_path)
     for finding in (
         'Total cost <b>unknown</b> <span class="soft">no answer came back</span>',
-        'Per 1,000 answered calls <b>unknown</b> <span class="soft">no call has an answer</span>',
-        '<span class="soft">there are no answers</span>',
+        '<p class="verdict"><b>short</b>: 0 % answered.</p>',
+        "<p>No answer came back.</p>",
         "<td>short</td><td>0</td><td>100</td>",
     ):
         assert finding in text
-    assert text.count("<figure>") == 1
+    assert "USD</span>" not in text
 
 
 @pytest.mark.parametrize("fault", ["line-unreadable", "record-lost"])
@@ -293,7 +297,8 @@ def test_what_was_paid_for_lost_answers_is_in_the_total(own_account, make_run, m
     cost = usd((tokens["input_tokens"] * 0.5 + tokens["output_tokens"] * 2.5) / 1e6)
     paid = f"{cost} of it for 100 answers that Bedrock counts and whose lines are lost"
     assert f'Total cost <b>{cost}</b> <span class="soft">at least; {paid}' in text
-    assert 'Per 1,000 answered calls <b>unknown</b> <span class="soft">no call has an answer</span>' in text
+    assert "<p>No answer came back.</p>" in text
+    assert "USD</span>" not in text
 
 
 def test_each_variant_counts_its_records_and_not_its_lines(own_account, make_run, make_prompt, tmp_path):
@@ -314,7 +319,7 @@ def test_a_small_cost_is_not_written_as_nothing(make_run, make_prompt, make_answ
     collect(run)
     text = write_text_of(run, tmp_path / "report")
     assert "Total cost <b>0.0020 USD</b>" in text
-    assert "1 call, 1 variant, 1 record," in text
+    assert "1 call, 1 variant, 1 record ·" in text
 
 
 def test_the_first_page_of_an_ordinary_run_has_no_notices(priced):

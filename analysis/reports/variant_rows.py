@@ -1,0 +1,250 @@
+"""Variant rows: what each variant costs and how good its answers are, as the first page shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+from typing import Any
+
+import polars as pl
+
+from analysis.comparison.sentences import says_nothing
+from analysis.comparison.verdicts import BETTER, WORSE
+from analysis.display import MISSING, count, usd
+from analysis.metrics.stop_reasons import share_truncated, suggest_max_tokens
+from analysis.prompts import Prompt
+
+MOST_TRUNCATED = 0.01  # as in the notebook stop_reasons
+ENOUGH_AS_EXPECTED = 0.9
+CONFIDENCE = 0.95
+MEASURES = {
+    "price_usd": "cost of 1,000 calls",
+    "answered": "answered",
+    "truncated": "cut off",
+    "kept_all": "amounts, dates and codes kept",
+    "has_unsupported": "with claims that the call does not support",
+    "as_expected": "as the prompt expects",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a variant: its text, its interval, what a comparison says of it, and a note.
+
+    `state` is `good` or `bad` where the number stands out, else empty.
+    """
+
+    text: str
+    interval: str = ""
+    verdict: str = ""
+    note: str = ""
+    state: str = ""
+
+
+def tabulate_variants(
+    prompts: Sequence[Prompt],
+    counts: pl.DataFrame,
+    groups: pl.DataFrame,
+    measured: pl.DataFrame,
+    comparisons: pl.DataFrame | None,
+) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """Tabulate the variants in the order in which they were asked.
+
+    Parameters
+    ----------
+    prompts
+        Those of the run.
+    counts
+        One row per answer of the run: `variant`, `stop` and `error_kind`.
+    groups
+        Of `sum_run_costs`: sums of each variant.
+    measured
+        The answers of the sample.
+    comparisons
+        With the first variant as baseline; None where there is one variant.
+
+    Returns
+    -------
+    headings, rows
+        Measures that some variant has, with their names for people; and for each variant `prompt` and `cells`, by
+        measure.
+    """
+    verdicts = read_verdicts(comparisons)
+    cut = {row["variant"]: row for row in share_truncated(counts).iter_rows(named=True)}
+    sums = {row["variant"]: row for row in groups.iter_rows(named=True)}
+    rows: list[dict[str, Any]] = []
+    for prompt in prompts:
+        own, own_counts = (frame.filter(pl.col("variant") == prompt.name) for frame in (measured, counts))
+        cells: dict[str, Cell] = {
+            "price_usd": describe_price(sums.get(prompt.name)),
+            "answered": describe_answered(own_counts),
+            "truncated": describe_truncated(cut.get(prompt.name)),
+            **{name: describe_measure(own, name) for name in ("kept_all", "has_unsupported", "as_expected")},
+        }
+        cells["as_expected"] = add_unmet(cells["as_expected"], own)
+        judged = {name: add_verdict(cell, verdicts.get((prompt.name, name), "")) for name, cell in cells.items()}
+        rows.append({"prompt": prompt, "cells": judged})
+    known = [name for name in MEASURES if any(row["cells"][name].text != MISSING for row in rows)]
+    return {name: MEASURES[name] for name in known}, rows
+
+
+def read_verdicts(comparisons: pl.DataFrame | None) -> dict[tuple[str, str], str]:
+    """Read the verdict on each variant and metric, where there is something to say."""
+    if comparisons is None:
+        return {}
+    rows = comparisons.iter_rows(named=True)
+    return {(row["variant"], row["metric"]): row["verdict"] for row in rows if not says_nothing(row)}
+
+
+def add_verdict(cell: Cell, verdict: str) -> Cell:
+    """Add what a comparison says of a cell; what is bad by itself stays bad."""
+    state = cell.state or {BETTER: "good", WORSE: "bad"}.get(verdict, "")
+    return replace(cell, verdict=verdict.replace("_", " "), state=state)
+
+
+def describe_price(sums: Mapping[str, Any] | None) -> Cell:
+    """Describe the batch price of 1,000 answered calls, with the interval of the mean call."""
+    if sums is None or not sums["answered_calls"]:
+        return Cell(MISSING)
+    price, seen = 1000 * sums["answered_usd"] / sums["answered_calls"], sums["calls_seen"]
+    if seen < 2:
+        return Cell(usd(price))
+    from scipy.special import stdtrit
+
+    error = sqrt(sums["squares"] / (seen - 1) / seen)
+    half = 1000 * float(stdtrit(seen - 1, (1 + CONFIDENCE) / 2)) * error
+    low, high = (usd(end).removesuffix(" USD") for end in (max(0.0, price - half), price + half))
+    return Cell(usd(price), f"{low} to {high}")
+
+
+def describe_answered(counts: pl.DataFrame) -> Cell:
+    """Describe how many records of a variant were answered, and why the others were not."""
+    kinds = dict(counts.drop_nulls("error_kind").group_by("error_kind").len().sort("error_kind").iter_rows())
+    lost, asked = sum(kinds.values()), len(counts)
+    if not asked:
+        return Cell(MISSING)
+    missing = kinds.get("missing", 0)
+    told = [f"{number:,} {what}" for number, what in ((lost - missing, "failed"), (missing, "missing")) if number]
+    return Cell(
+        format_percent((asked - lost) / asked),
+        describe_share(asked - lost, asked),
+        note=", ".join(told) or f"all {asked:,}",
+        state="bad" if lost else "",
+    )
+
+
+def describe_truncated(row: Mapping[str, Any] | None) -> Cell:
+    """Describe the share of answers that were cut off."""
+    if row is None or row["share"] is None:
+        return Cell(MISSING)
+    ends = format_ends(row["share_low"], row["share_high"])
+    return Cell(format_percent(row["share"]), ends, state="bad" if row["share"] > MOST_TRUNCATED else "")
+
+
+def describe_measure(answers: pl.DataFrame, name: str) -> Cell:
+    """Describe the mean of a measure over the calls of a variant; several samples of a call are averaged first."""
+    known = answers.drop_nulls(name)
+    values = known.group_by("call_id").agg(pl.col(name).cast(pl.Float64).mean())[name]
+    if values.is_empty():
+        return Cell(MISSING)
+    mean = float(values.sum()) / len(values)
+    # Shares of calls with one answer each are counts; what is averaged over samples is none.
+    if answers.schema[name] == pl.Boolean and len(known) == len(values):
+        return Cell(format_percent(mean), describe_share(round(values.sum()), len(values)))
+    return Cell(format_percent(mean), describe_mean(values))
+
+
+def describe_share(number: int, of: int) -> str:
+    """Describe Wilson's interval of a share."""
+    from scipy.stats import binomtest
+
+    ends = binomtest(number, of).proportion_ci(CONFIDENCE, method="wilson")
+    return format_ends(float(ends.low), float(ends.high))
+
+
+def describe_mean(values: pl.Series) -> str:
+    """Describe Student's interval of the mean of values from 0 to 1; empty for fewer than two."""
+    if len(values) < 2:
+        return ""
+    from scipy.special import stdtrit
+
+    mean, spread = values.to_numpy().mean(), values.to_numpy().std(ddof=1)
+    half = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * spread / sqrt(len(values)))
+    return format_ends(max(0.0, float(mean) - half), min(1.0, float(mean) + half))
+
+
+def add_unmet(cell: Cell, answers: pl.DataFrame) -> Cell:
+    """Add what most answers do not meet of what their prompt expects."""
+    if (most := find_unmet(answers)) is None:
+        return cell
+    share = answers["as_expected"].mean()
+    is_bad = isinstance(share, float) and share < ENOUGH_AS_EXPECTED
+    return replace(cell, note=f"{most[1]:,} {most[0]}", state="bad" if is_bad else "")
+
+
+def find_unmet(answers: pl.DataFrame) -> tuple[str, int] | None:
+    """Find what most answers do not meet, in words, and how many; None where all are as expected."""
+    unmet = answers.select(pl.col("unmet").str.split("; ").list.explode().alias("unmet")).filter(pl.col("unmet") != "")
+    counts = unmet.group_by("unmet").len().sort("len", "unmet", descending=[True, False])
+    return (name_unmet(counts["unmet"][0]), int(counts["len"][0])) if len(counts) else None
+
+
+def name_unmet(unmet: str) -> str:
+    """Name in words what an answer does not meet."""
+    kind, _, what = unmet.partition(": ")
+    if kind == "max_words":
+        return "with too many words"
+    return f"{'begin with' if kind == 'forbidden_openings' else 'without'} {what!r}"
+
+
+def describe_rows(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Describe each variant in a sentence, where there is nothing to compare it with."""
+    return [describe_row(row["prompt"].name, row["cells"]) for row in rows]
+
+
+def describe_row(name: str, cells: Mapping[str, Cell]) -> str:
+    """Describe the cost of a variant, and how many answers came back and were cut off."""
+    price, answered, cut = (cells[measure].text for measure in ("price_usd", "answered", "truncated"))
+    told = [f"1,000 calls cost {price}", f"{answered} answered", f"{cut} cut off"]
+    return f"`{name}`: {', '.join(phrase for phrase in told if MISSING not in phrase)}."
+
+
+def list_cures(rows: Sequence[Mapping[str, Any]], measured: pl.DataFrame) -> list[str]:
+    """List what to do about each variant that has something bad, as sentences."""
+    needs = {row["variant"]: row for row in suggest_max_tokens(measured).iter_rows(named=True)}
+    return [sentence for row in rows for sentence in describe_cures(row, needs.get(row["prompt"].name), measured)]
+
+
+def describe_cures(row: Mapping[str, Any], need: Mapping[str, Any] | None, measured: pl.DataFrame) -> Iterator[str]:
+    """Yield what to do about one variant."""
+    prompt, cells = row["prompt"], row["cells"]
+    if need and need["answers"] and need["truncated"] / need["answers"] > MOST_TRUNCATED:
+        most, suggested = need["max_tokens"] or prompt.max_tokens, need["suggested_max_tokens"]
+        which = describe_part(need["truncated"] / need["answers"])
+        are = f"{which} of the answers are cut off at {most:,} tokens"
+        least = suggested if suggested and suggested > most else 2 * most
+        yield f"`{prompt.name}`: {are}; ask with at least {least:,}. Tokens that are not used cost nothing."
+    if cells["answered"].state == "bad":
+        yield f"`{prompt.name}`: {cells['answered'].note}; docs/unanswered.md says how to ask again."
+    if cells["as_expected"].state == "bad" and cells["as_expected"].note:
+        own = measured.filter(pl.col("variant") == prompt.name)
+        unmet = own.filter(~pl.col("as_expected"))
+        what = f"{count(len(unmet), 'answer')} of {own['as_expected'].count():,} are not as its prompt expects"
+        yield f"`{prompt.name}`: {what}, {cells['as_expected'].note}."
+
+
+def describe_part(share: float) -> str:
+    """Describe a share in words: half of, or a percentage."""
+    return "half" if 0.45 <= share <= 0.55 else "all" if share == 1 else format_percent(share)
+
+
+def format_percent(share: float) -> str:
+    """Format a share in percent, with enough digits that a small one does not read 0."""
+    digits = 1 if share == 0 or share >= 0.001 else 2
+    return f"{100 * share:.{digits}f}".removesuffix(".0") + " %"
+
+
+def format_ends(low: float, high: float) -> str:
+    """Format the ends of an interval of a share."""
+    return f"{format_percent(low).removesuffix(' %')} to {format_percent(high)}"
