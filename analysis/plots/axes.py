@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -27,6 +27,8 @@ STOP_COLOURS = {
     "length": "#D55E00",
     "failed": "#4D4D4D",
 }
+LIGHT_COLOURS = {STOP_COLOURS[stop] for stop in ("stop_sequence", "other", "filtered")}  # dark text is read on these
+LEAST_WRITTEN = 0.07  # of the axis: a part of a bar with room for its percent
 INK, PALE = "#333333", "#C9CDD2"
 LABEL_CHARS = 60
 LEGEND_COLUMNS = 3
@@ -72,6 +74,15 @@ def read_numbers(table: pl.DataFrame, names: Iterable[str], *, of: str) -> pl.Da
 def write_beside(ax: Axes, x: float, row: int, text: str) -> None:
     """Write a text to the right of a point of a row."""
     ax.annotate(text, (x, row), (5, 0), textcoords="offset points", va="center", color=INK, fontsize=9)
+
+
+def write_shares(ax: Axes, left: Sequence[float], widths: Sequence[float], colour: str) -> None:
+    """Write percents on the parts of bars that begin at `left`, where a part is wide enough for the text."""
+    ink = INK if colour in LIGHT_COLOURS else "white"
+    for row, (start, width) in enumerate(zip(left, widths, strict=True)):
+        if width >= LEAST_WRITTEN:
+            text = f"{100 * width:.0f} %"
+            ax.text(start + width / 2, row, text, ha="center", va="center", color=ink, fontsize=9)
 
 
 def add_legend(ax: Axes, order: list[str]) -> None:

@@ -22,6 +22,7 @@ from analysis.plots.axes import (
     open_axes,
     read_numbers,
     write_beside,
+    write_shares,
 )
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def plot_lengths(calls: IntoDataFrame, ax: Axes | None = None) -> Axes:
 def plot_costs(summary: IntoDataFrame, ax: Axes | None = None) -> Axes:
     """Draw the cost of each variant, with the parts that were paid for truncated answers and for failed records.
 
+    Rows are in the order of the frame in every plot, so that a variant is found in the same place.
+
     Parameters
     ----------
     summary
@@ -75,7 +78,6 @@ def plot_costs(summary: IntoDataFrame, ax: Axes | None = None) -> Axes:
     """
     frame = label_rows(summary, before="calls", of="summary", needed=COST_PARTS)
     frame = frame.filter((pl.col("label") != NO_KEY) | pl.col("cost_usd").is_not_null())  # unreadable lines
-    frame = frame.sort("cost_usd", descending=True, nulls_last=True, maintain_order=True)
     ax = open_axes(ax, frame["label"])
     wasted = [frame[name].fill_null(0) for name in ("truncated_cost_usd", "failed_cost_usd")]
     rest = frame["cost_usd"].fill_null(0) - wasted[0] - wasted[1]
@@ -88,11 +90,11 @@ def plot_costs(summary: IntoDataFrame, ax: Axes | None = None) -> Axes:
     for row, cost in enumerate(frame["cost_usd"]):
         if cost is None:
             write_beside(ax, 0, row, "cost not known")
-        elif len(shown) == 1:
+        else:
             write_beside(ax, cost, row, f"{cost:,.2f}" if cost >= 1 else f"{cost:.3g}")
     if len(shown) > 1:
         add_legend(ax, [label for _, label, _ in shown])
-    ax.set_xlim(0, (max(frame["cost_usd"].drop_nulls(), default=0) or 1) * 1.08)
+    ax.set_xlim(0, (max(frame["cost_usd"].drop_nulls(), default=0) or 1) * 1.12)
     ax.xaxis.set_major_formatter(USD)
     return finish_axes(ax, "Cost by variant", "cost in USD")
 
@@ -111,10 +113,13 @@ def plot_stop_reasons(counts: IntoDataFrame, ax: Axes | None = None) -> Axes:
     frame = frame.with_columns(pl.col("stop").fill_null("failed"))
     wide = frame.pivot("stop", index="label", values="share", maintain_order=True).fill_null(0)
     stops = [stop for stop in STOP_COLOURS if stop in wide.columns]
-    if "length_from" not in frame.columns and stops:
-        wide = wide.sort(stops, descending=True, maintain_order=True)
     ax = open_axes(ax, wide["label"])
     stack_bars(ax, [(STOP_COLOURS[stop], STOP_LABELS.get(stop, stop), wide[stop].to_numpy()) for stop in stops])
+    left = np.zeros(len(wide))
+    for stop in stops:
+        widths = wide[stop].cast(pl.Float64).to_numpy()
+        write_shares(ax, left.tolist(), widths.tolist(), STOP_COLOURS[stop])
+        left = left + widths
     add_legend(ax, [STOP_LABELS.get(stop, stop) for stop in stops])
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter(PERCENT)
@@ -132,7 +137,6 @@ def plot_truncation(shares: IntoDataFrame, ax: Axes | None = None) -> Axes:
         The axes to draw on; a new figure when left out.
     """
     frame = label_rows(shares, before="answers", of="shares", needed=("share", "share_low", "share_high"))
-    frame = frame.sort("share", descending=True, nulls_last=True, maintain_order=True)
     ax = open_axes(ax, frame["label"])
     share, low, high = (frame[name].cast(pl.Float64).to_numpy() for name in ("share", "share_low", "share_high"))
     rows, colour = np.arange(len(frame)), STOP_COLOURS["length"]
@@ -140,7 +144,9 @@ def plot_truncation(shares: IntoDataFrame, ax: Axes | None = None) -> Axes:
     ax.plot(share, rows, "o", color=colour, markersize=8)
     for row in np.flatnonzero(np.isnan(share)).tolist():
         write_beside(ax, 0, row, "no answers")
-    ax.set_xlim(0, max(0.01, np.nanmax([0, *high]) * 1.05))
+    for row in np.flatnonzero(~np.isnan(share)).tolist():
+        write_beside(ax, high[row], row, f"{100 * share[row]:.1f} %")
+    ax.set_xlim(0, max(0.01, np.nanmax([0, *high]) * 1.12))
     ax.xaxis.set_major_formatter(PERCENT)
     return finish_axes(ax, "Truncated answers", "share of answers that max_tokens cut off, with its interval")
 
@@ -159,8 +165,7 @@ def plot_output_tokens(answers: IntoDataFrame, ax: Axes | None = None) -> Axes:
     frame = read_columns(answers, needed, of="answers").select(*needed).to_polars()
     frame = read_numbers(frame, needed[2:], of="answers").filter(pl.col("output_tokens") >= 0)
     frame = frame.with_columns(label=pl.col("variant").fill_null(NO_KEY))
-    medians = frame.group_by("label").agg(pl.median("output_tokens"))
-    labels = medians.sort("output_tokens", "label", descending=[True, False])["label"]
+    labels = frame["label"].unique().sort()
     ax = open_axes(ax, labels, room=0.75)
     top = frame.select(pl.max_horizontal(pl.max("output_tokens", "max_tokens"))).item() or 1
     for row, label in enumerate(labels):
@@ -183,7 +188,6 @@ def plot_estimate(comparison: IntoDataFrame, ax: Axes | None = None) -> Axes:
     usd = ("cost_usd_estimate", "cost_usd_low", "cost_usd_high", "cost_usd")
     frame = label_rows(comparison, before="records", of="comparison", needed=usd)
     frame = frame.filter((pl.col("label") != NO_KEY) | pl.any_horizontal(pl.col(usd).is_not_null()))
-    frame = frame.sort("cost_usd", "cost_usd_estimate", descending=True, nulls_last=True, maintain_order=True)
     ax = open_axes(ax, frame["label"])
     guess, low, high, bill = (frame[name].cast(pl.Float64).to_numpy() for name in usd)
     rows = np.arange(len(frame))

@@ -89,12 +89,12 @@ def test_no_calls_make_empty_axes(kind):
     assert sum(bar.get_height() for bar in ax.patches) == 0
 
 
-def test_costs_are_sorted_and_labelled_where_nothing_was_wasted(kind):
+def test_costs_are_labelled_in_the_order_of_the_frame(kind):
     summary = frame(COSTS, ("cheap", 5, 0.5, 0.0, 0.0), ("dear", 5, 2.0, 0.0, 0.0))
     ax = plot_costs(kind.make(summary))
-    assert rows_of(ax) == ["dear", "cheap"]
-    assert bars_of(ax) == [(STOP_COLOURS["end"], 2.0), (STOP_COLOURS["end"], 0.5)]
-    assert notes_of(ax) == ["2.00", "0.5"]
+    assert rows_of(ax) == ["cheap", "dear"]
+    assert bars_of(ax) == [(STOP_COLOURS["end"], 0.5), (STOP_COLOURS["end"], 2.0)]
+    assert notes_of(ax) == ["0.5", "2.00"]
     assert ax.get_legend() is None
     assert ax.get_xlabel() == "cost in USD"
     assert ax.get_xlim()[0] == 0
@@ -107,17 +107,17 @@ def test_answers_that_may_be_truncated_are_not_drawn_as_whole(kind):
     assert legend_of(ax) == ["whole answers", "whole or truncated", "failed records"]
 
 
-def test_wasted_cost_is_a_part_of_the_bar_with_a_legend_and_no_labels(kind):
+def test_wasted_cost_is_a_part_of_the_bar_with_a_legend(kind):
     ax = plot_costs(kind.make(frame(COSTS, ("a", 5, 2.0, 0.5, None))))
     assert bars_of(ax) == [(STOP_COLOURS["end"], 1.5), (STOP_COLOURS["length"], 0.5)]
     assert legend_of(ax) == ["whole answers", "truncated answers"]
-    assert notes_of(ax) == []
+    assert notes_of(ax) == ["2.00"]
 
 
 def test_a_variant_without_a_price_is_labelled(kind):
     ax = plot_costs(kind.make(frame(COSTS, ("a", 5, None, None, None), ("b", 5, 1.0, 0.0, 0.0))))
-    assert rows_of(ax) == ["b", "a"]
-    assert notes_of(ax) == ["1.00", "cost not known"]
+    assert rows_of(ax) == ["a", "b"]
+    assert notes_of(ax) == ["cost not known", "1.00"]
 
 
 def test_unreadable_lines_have_no_bar(kind):
@@ -138,11 +138,20 @@ def test_a_bill_without_groups_is_one_bar(kind):
 def test_stops_keep_their_colours_and_failures_are_shown(kind):
     counts = frame(COUNTS, ("a", "end", 1, 0.5), ("a", None, 1, 0.5), ("b", "end", 3, 0.75), ("b", "length", 1, 0.25))
     ax = plot_stop_reasons(kind.make(counts))
-    assert rows_of(ax) == ["b", "a"]
+    assert rows_of(ax) == ["a", "b"]
     assert legend_of(ax) == ["end", "length (truncated)", "no answer"]
     ended, truncated, failed = ([width for _, width in bars_of(ax)][first : first + 2] for first in (0, 2, 4))
-    assert (ended, truncated, failed) == ([0.75, 0.5], [0.25, 0.0], [0.0, 0.5])
+    assert (ended, truncated, failed) == ([0.5, 0.75], [0.0, 0.25], [0.5, 0.0])
     assert {colour for colour, _ in bars_of(ax)} == {STOP_COLOURS[stop] for stop in ("end", "length", "failed")}
+
+
+def test_percents_stand_on_the_parts_of_bars_that_have_room(kind):
+    counts = frame(
+        COUNTS, ("a", "end", 95, 0.95), ("a", "length", 5, 0.05), ("b", "end", 1, 0.25), ("b", None, 3, 0.75)
+    )
+    ax = plot_stop_reasons(kind.make(counts))
+    places = [(text.get_text(), *text.get_position()) for text in ax.texts]
+    assert places == [("95 %", 0.475, 0), ("25 %", 0.125, 1), ("75 %", 0.625, 1)]
 
 
 def test_bands_of_length_keep_their_order(kind):
@@ -156,10 +165,10 @@ def test_bands_of_length_keep_their_order(kind):
 def test_truncation_is_a_point_with_its_interval(kind):
     shares = frame(SHARES, ("a", 10, 0.1, 0.05, 0.3), ("b", 10, 0.2, 0.1, 0.4), ("c", 0, None, None, None))
     ax = plot_truncation(kind.make(shares))
-    assert rows_of(ax) == ["b", "a", "c"]
-    assert ax.lines[0].get_xdata()[:2].tolist() == [0.2, 0.1]
-    assert [segment[:, 0].tolist() for segment in ax.collections[0].get_segments()[:2]] == [[0.1, 0.4], [0.05, 0.3]]
-    assert notes_of(ax) == ["no answers"]
+    assert rows_of(ax) == ["a", "b", "c"]
+    assert ax.lines[0].get_xdata()[:2].tolist() == [0.1, 0.2]
+    assert [segment[:, 0].tolist() for segment in ax.collections[0].get_segments()[:2]] == [[0.05, 0.3], [0.1, 0.4]]
+    assert notes_of(ax) == ["no answers", "10.0 %", "20.0 %"]
 
 
 def test_answer_lengths_pile_up_before_max_tokens(kind):
@@ -167,7 +176,7 @@ def test_answer_lengths_pile_up_before_max_tokens(kind):
         ANSWERS, ("a", "end", 10, 100), ("a", "length", 100, 100), ("b", "end", 200, 400), ("a", None, None, None)
     )
     ax = plot_output_tokens(kind.make(answers))
-    assert rows_of(ax) == ["b", "a"]
+    assert rows_of(ax) == ["a", "b"]
     assert legend_of(ax) == ["ended by itself", "truncated", "max_tokens"]
     (pile,) = [
         bar for bar in ax.patches if to_hex(bar.get_facecolor()).upper() == STOP_COLOURS["length"] and bar.get_height()
@@ -179,7 +188,7 @@ def test_answer_lengths_pile_up_before_max_tokens(kind):
 def test_the_bill_is_drawn_on_the_estimate(kind):
     rows = [("a", 5, 1.0, 0.5, 2.0, 1.5), ("b", 5, None, None, None, None), ("c", 5, 4.0, 3.0, 5.0, None)]
     ax = plot_estimate(kind.make(frame(COMPARISON, *rows)))
-    assert rows_of(ax) == ["a", "c", "b"]
+    assert rows_of(ax) == ["a", "b", "c"]
     assert [line.get_xdata()[0] for line in ax.lines] == [1.0, 1.5]
     assert legend_of(ax) == ["bill", "estimate", "estimate, low to high"]
     assert notes_of(ax) == ["cost not known"]
