@@ -185,6 +185,7 @@ def run(
     """
     from analysis.prompts import read_prompts
     from analysis.reports.front_page import compute_findings, write_index
+    from analysis.reports.overview import write_overview
     from analysis.reports.stages import run_stages
     from analysis.runs import prepare
     from analysis.transcripts import pick_calls, read_calls
@@ -210,7 +211,9 @@ def run(
     report = reports / prepared.name
     execute(lambda: run_stages(prepared.folder, values, report, echo=say))
     findings = compute_findings(prepared)
-    say("\n".join(["", summarize(findings), *findings["notices"], f"Report: {write_index(findings, report)}"]))
+    page, overview = write_index(findings, report), write_overview(runs, reports)
+    last = [f"Report: {page}", f"All runs: {overview}"]
+    say("\n".join(["", summarize(findings), *findings["notices"], *last]))
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
+from html import escape
 
 import narwhals as nw
 import polars as pl
@@ -25,11 +26,19 @@ class Table:
     """A frame that a notebook shows as a formatted table, and a terminal as text that cannot command it."""
 
     frame: IntoDataFrame
+    empty: str = ""
 
     def __repr__(self) -> str:
-        return escape_controls(repr(self.frame))
+        return self.empty if self.is_replaced else escape_controls(repr(self.frame))
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether a sentence is shown, since the frame has no rows."""
+        return bool(self.empty) and not len(nw.from_native(self.frame, eager_only=True))
 
     def _repr_html_(self) -> str:
+        if self.is_replaced:
+            return f"<p>{escape(self.empty)}</p>"
         with needs_extra("notebooks", "show_table"):
             from pandas.io.formats.style import Styler
 
@@ -68,7 +77,7 @@ def count_digits(numbers: pl.Series) -> int:
     return 4 if largest >= 0.01 else 6
 
 
-def show_table(frame: IntoDataFrame) -> Table:
+def show_table(frame: IntoDataFrame, *, empty: str = "") -> Table:
     """Format a frame as a table: texts complete and left-aligned, thousands separated, missing as a dash, all escaped.
 
     In a terminal, `print(show_table(frame))` writes the frame as text, and escapes what a terminal would obey: texts
@@ -81,6 +90,8 @@ def show_table(frame: IntoDataFrame) -> Table:
     ----------
     frame
         pandas or polars. All rows are shown, so pass the head of a long one.
+    empty
+        The sentence that is shown in place of a table without rows; without it the columns are shown.
 
     Raises
     ------
@@ -88,7 +99,7 @@ def show_table(frame: IntoDataFrame) -> Table:
         It is no frame, or one of another kind.
     """
     read_columns(frame, (), of="show_table")
-    return Table(frame)
+    return Table(frame, empty)
 
 
 def count(number: int, noun: str) -> str:

@@ -27,6 +27,39 @@ NOT_SHOWN: tuple[Any, ...] = ("", {}, math.inf)  # values left out of a page: em
 LINK = re.compile(r'(<a href="[a-z_]+)\.ipynb"')
 
 
+# A name of a column above a table, as `show_table` writes it.
+HEADING = re.compile(r'(<th class="col_heading[^"]*")( ?>)([a-z][a-z0-9_]*)</th>')
+# Parts of these names, and what people call them; the first that fits is taken.
+WORDS = {
+    "_usd_per_1000_calls": " (USD) per 1,000 calls",
+    "_usd_per_million": " (USD per million tokens)",
+    "_usd_per_call": " (USD) per call",
+    "_usd_low": " (USD), low",
+    "_usd_high": " (USD), high",
+    "_usd_estimate": " (USD), estimate",
+    "_usd": " (USD)",
+}
+TITLES = {
+    "stop": "ended by",
+    "truncated": "cut off",
+    "truncated_cost_usd": "spent on cut-off answers (USD)",
+    "failed_cost_usd": "spent on failed records (USD)",
+    "unpriced": "cost not known",
+    "estimated": "tokens estimated",
+    "max_tokens": "max_tokens",
+    "suggested_max_tokens": "suggested max_tokens",
+    "why": "why not answered",
+    "job_key": "job",
+    "job_try": "try",
+    "was_within": "bill within estimate",
+    "agrees": "manifest agrees",
+    "share_low": "share, low",
+    "share_high": "share, high",
+    "length_from": "input tokens from",
+    "length_to": "to",
+}
+
+
 # For git: calls, runs and reports hold what customers said.
 IGNORED = "/calls/\n/runs/\n/reports/\n/lab/\n.ipynb_checkpoints/\n"
 
@@ -162,8 +195,19 @@ def list_parameters(notebook: Path) -> dict[str, str]:
     return {ast.unparse(line.target): ast.unparse(line.value) for line in assigned if line.value}
 
 
-def export_page(copy: Path) -> Path:
-    """Write an executed notebook as an HTML page without scripts, requests and code."""
+def export_page(copy: Path, titles: Mapping[str, str] | None = None) -> Path:
+    """Write an executed notebook as an HTML page without scripts, requests and code.
+
+    A heading of a table that is the name of a column is written for people, as `cost (USD) per 1,000 calls`; the name
+    is shown where the mouse rests.
+
+    Parameters
+    ----------
+    copy
+        From `run_notebook`.
+    titles
+        Of the report's pages by their names without `.html`, for links at the top.
+    """
     with needs_extra("notebooks", "export_page"):
         import nbformat
         from nbconvert import HTMLExporter
@@ -180,12 +224,27 @@ def export_page(copy: Path) -> Path:
         "page.html",
         run=copy.parent.name,
         title=copy.stem,
-        body=Markup(LINK.sub(r'\1.html"', body)),  # noqa: S704 -- nbconvert has escaped what is not HTML
+        body=Markup(HEADING.sub(write_heading, LINK.sub(r'\1.html"', body))),  # noqa: S704 -- escaped by nbconvert
+        titles=titles or {},
         parameters={name: value for name, value in given.items() if value not in NOT_SHOWN},
     )
     with replace_when_whole(page) as unfinished:  # a page that is there says that its stage is done
         unfinished.write_text(text, encoding="utf-8")
     return page
+
+
+def write_heading(found: re.Match[str]) -> str:
+    """Write the heading of a column for people, with the column's name as its tooltip."""
+    tag, end, name = found.groups()
+    return f'{tag} title="{name}"{end}{name_for_people(name)}</th>'
+
+
+def name_for_people(name: str) -> str:
+    """Return what people call a column, from its name."""
+    if name in TITLES:
+        return TITLES[name]
+    ending = next((ending for ending in WORDS if name.endswith(ending)), "")
+    return name.removesuffix(ending).replace("_", " ") + WORDS.get(ending, "")
 
 
 def render_page(template: str, **values: Any) -> str:

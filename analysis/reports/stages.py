@@ -115,11 +115,17 @@ def run_stages(
             continue
         echo(heading)
         parameters = {name: values[name] for name in stage.parameters if name in values}
-        export_page(run_notebook(notebooks / f"{stage.name}.ipynb", parameters, report))
+        export_page(run_notebook(notebooks / f"{stage.name}.ipynb", parameters, report), list_titles(report))
         # Requests on demand have all ended when `submit` has: what was refused stays in the report as failed.
         if stage.awaits_jobs and not values.get("on_demand") and not is_finished(open_run(run_folder)):
             return False
     return True
+
+
+def list_titles(report: Path) -> dict[str, str]:
+    """List the titles of the report's pages, and of the one over all runs where it has been written."""
+    overview = {"../index": "All runs"} if (report.parent / "index.html").exists() else {}
+    return {stage.name: stage.title for stage in STAGES} | overview
 
 
 def check_values(values: Mapping[str, Any]) -> None:

@@ -53,6 +53,14 @@ def test_a_table_without_rows_shows_its_columns():
     assert read_cells(pl.DataFrame(schema={"variant": pl.String})) == []
 
 
+def test_a_table_without_rows_is_a_sentence_where_one_is_given(kind):
+    table = show_table(kind.make(pl.DataFrame(schema={"variant": pl.String})), empty="None <failed>.")
+    assert table._repr_html_() == "<p>None &lt;failed&gt;.</p>"
+    assert repr(table) == "None <failed>."
+    one = kind.make(pl.DataFrame({"variant": ["a"]}))
+    assert show_table(one, empty="None.")._repr_html_() == show_table(one)._repr_html_()
+
+
 def test_the_same_table_is_the_same_page(kind):
     frame = kind.make(pl.DataFrame({"variant": ["a"], "cost_usd": [1.5]}))
     assert show_table(frame)._repr_html_() == show_table(frame)._repr_html_()

@@ -16,7 +16,8 @@ from playwright.sync_api import sync_playwright
 from analysis import load_answers, open_run
 from analysis.reports.front_page import compute_findings, write_index
 from analysis.reports.notebooks import export_page, find_notebooks, run_notebook
-from analysis.reports.stages import STAGES
+from analysis.reports.overview import write_overview
+from analysis.reports.stages import STAGES, list_titles
 
 AMOUNTS = "Pay $20 now and $30 later"
 HOSTILE = (
@@ -63,8 +64,12 @@ def report(chromium, account, make_calls, make_answer, answer_by_hand, choose_pa
         if stage.name == "collect":  # the emulator's answers would be milder
             answer_by_hand(open_run(run_folder), lambda number: make_answer(HOSTILE) if number % 3 else error)
         parameters = {name: values[name] for name in stage.parameters if name in values}
-        export_page(run_notebook(find_notebooks() / f"{stage.name}.ipynb", parameters, root / "reports" / "demo"))
-    return write_index(compute_findings(open_run(run_folder)), root / "reports" / "demo").parent
+        write_overview(root / "runs", root / "reports")
+        copy = run_notebook(find_notebooks() / f"{stage.name}.ipynb", parameters, root / "reports" / "demo")
+        export_page(copy, list_titles(root / "reports" / "demo"))
+    report = write_index(compute_findings(open_run(run_folder)), root / "reports" / "demo").parent
+    write_overview(root / "runs", root / "reports")
+    return report
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +187,23 @@ def test_the_first_page_links_every_page_and_each_links_back(browser, report):
 def test_every_link_leads_to_a_page_of_the_report(visits, page, report):
     links = visits[page].tab.locator("a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
     assert [link for link in links if not (report / link).exists()] == []
+
+
+def test_pages_link_each_other_and_the_page_over_all_runs_links_the_first(browser, report):
+    tab = browser.new_page()
+    tab.goto((report / "prepare.html").as_uri())
+    tab.click("nav a[href='costs.html']")
+    tab.wait_for_url("**/costs.html")
+    tab.click("nav a[href='../index.html']")
+    tab.wait_for_url("**/reports/index.html")
+    assert tab.title() == "All runs"
+    tab.click("a[href='demo/index.html']")
+    tab.wait_for_url("**/demo/index.html")
+
+
+def test_a_heading_is_written_for_people_and_tells_the_column(visits):
+    heading = visits["costs"].tab.locator("th[title='cost_usd_per_1000_calls']")
+    assert heading.inner_text() == "cost (USD) per 1,000 calls"
 
 
 @each_page

@@ -1,10 +1,12 @@
 from pathlib import Path
 
 import nbformat
+import polars as pl
 import pytest
 from markupsafe import Markup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from analysis.display import show_table
 from analysis.errors import NotebookError
 from analysis.reports import notebooks
 from analysis.reports.notebooks import (
@@ -13,6 +15,7 @@ from analysis.reports.notebooks import (
     export_page,
     find_notebooks,
     list_parameters,
+    name_for_people,
     run_notebook,
 )
 
@@ -68,6 +71,38 @@ def test_the_notebooks_of_a_wheel_are_inside_the_package(package):
 def test_a_package_without_notebooks_says_so(package):
     with pytest.raises(NotebookError, match="analysis/notebooks: no notebooks here; install batchbook from a wheel"):
         find_notebooks()
+
+
+@pytest.mark.parametrize(
+    ("column", "title"),
+    [
+        ("cost_usd_per_1000_calls", "cost (USD) per 1,000 calls"),
+        ("cost_usd_low", "cost (USD), low"),
+        ("truncated_cost_usd", "spent on cut-off answers (USD)"),
+        ("output_tokens", "output tokens"),
+        ("max_tokens", "max_tokens"),
+        ("my_column", "my column"),
+    ],
+)
+def test_a_column_has_a_name_for_people(column, title):
+    assert name_for_people(column) == title
+
+
+def test_headings_of_a_page_are_for_people_and_nothing_else_is_changed(write_notebook):
+    frame = pl.DataFrame({"cost_usd": ["max_tokens"], "Your Name": ["<th class='col_heading'>a_b</th>"]})
+    page = export_page(write_notebook(show("text/html", show_table(frame)._repr_html_()))).read_text(encoding="utf-8")
+    assert 'title="cost_usd">cost (USD)</th>' in page
+    assert ">Your Name</th>" in page
+    assert ">max_tokens</td>" in page
+    assert "a_b&lt;/th&gt;</td>" in page
+
+
+def test_a_page_links_the_others_but_itself(write_notebook):
+    titles = {"small": "This page", "costs": "What it <cost>", "../index": "All runs"}
+    page = export_page(write_notebook(new_markdown_cell("Hello")), titles).read_text(encoding="utf-8")
+    assert "<b>This page</b>" in page
+    assert '<a href="costs.html">What it &lt;cost&gt;</a>' in page
+    assert '<a href="../index.html">All runs</a>' in page
 
 
 def test_an_unknown_parameter_is_refused_and_the_known_ones_named(tmp_path):
