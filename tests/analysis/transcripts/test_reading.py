@@ -563,3 +563,11 @@ def test_what_does_not_fit_into_memory_is_said(tmp_path, monkeypatch):
     monkeypatch.setitem(reading.READERS, "CSV", fail)
     with pytest.raises(CallsError, match="does not fit into memory; read a part of the files at a time"):
         read_calls(write(odd_calls(), tmp_path / "c.csv"))
+
+
+def test_a_column_of_csv_is_of_numbers_where_all_its_values_are(tmp_path):
+    path = tmp_path / "calls.csv"
+    path.write_text("call_id,transcript,whole,part,code,mixed,none\na,Hello.,7,1.5,007,1,\nb,Hi.,,-2e3,12,one,\n")
+    columns = {"whole": [7, None], "part": [1.5, -2000.0], "code": ["007", "12"], "mixed": ["1", "one"]}
+    expected = pl.DataFrame(columns).with_columns(none=pl.lit(None, pl.String))
+    assert_frame_equal(read_calls(path).drop("call_id", "transcript"), expected)
