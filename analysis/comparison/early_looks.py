@@ -52,7 +52,7 @@ def drop_losers(
     look
         The number of this look, from 1.
     looks
-        How many there will be at most, planned before the first: at 100, 1,000 and all calls, say.
+        How many there will be at most, planned before the first: of 10,000 calls at 500, 1,500 and all, say.
     cluster, confidence
         As for `compare_variants`; the confidence is that of all looks together.
 

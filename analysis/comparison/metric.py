@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Literal
 
-from analysis.errors import AnalysisError
+from analysis.errors import AnalysisError, show_name
 
 ANSWERED = "answered"
 # Names that end so are costs: less is better, and a few dear calls make their means slow to settle.
@@ -87,6 +87,15 @@ def is_cost(name: str) -> bool:
     return name.endswith(COST_ENDINGS)
 
 
+def check_margins(metrics: Iterable[Metric], shares: Collection[str]) -> None:
+    """Raise for a margin of a share that is 1 or more: 2 points are 0.02."""
+    for metric in metrics:
+        if metric.name in shares and metric.margin is not None and metric.margin >= 1:
+            raise AnalysisError(
+                f"metric {metric.name!r}", f"a margin of {metric.margin} of a share", "0.02 is 2 points"
+            )
+
+
 def is_price(name: str) -> bool:
     """Return whether a column is in USD, by its name."""
     return name.endswith("_usd")
@@ -110,8 +119,14 @@ def is_declared(metric: str | Metric) -> bool:
 
 
 def list_metrics(metrics: str | Metric | Sequence[str | Metric]) -> list[str | Metric]:
-    """Return a list of metrics for one or several."""
-    return [metrics] if isinstance(metrics, str | Metric) else list(metrics)
+    """Return a list of metrics for one or several; raise for what is neither a name nor a `Metric`."""
+    listed = [metrics] if isinstance(metrics, str | Metric) or not isinstance(metrics, Iterable) else list(metrics)
+    for metric in listed:
+        if not isinstance(metric, str | Metric):
+            raise AnalysisError(
+                "metrics", f"{show_name(metric)} is no metric", "give names of columns, or Metric(name)"
+            )
+    return listed
 
 
 def find_metric(metric: str | Metric) -> Metric:
@@ -129,8 +144,10 @@ def find_metrics(
     Raises
     ------
     AnalysisError
-        A metric is given twice, a margin is of none of them, or a metric has two margins.
+        A metric is given twice or is none, a margin is of none of them, or a metric has two margins.
     """
+    if margins is not None and not isinstance(margins, Mapping):
+        raise AnalysisError("margins", f"{margins!r} is of no metric", "give them by name, as {'kept_all': 0.02}")
     found = {metric.name: metric for metric in map(find_metric, list_metrics(metrics))}
     if len(found) < len(list_metrics(metrics)):
         raise AnalysisError("metrics", "a metric is given twice", f"there are {', '.join(found)}")

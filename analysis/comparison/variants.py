@@ -10,7 +10,7 @@ from narwhals.typing import IntoDataFrameT
 
 from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, read_columns
 from analysis.comparison.call_values import CallValues, read_call_values, tells_answers
-from analysis.comparison.metric import ANSWERED, Metric, find_metrics
+from analysis.comparison.metric import ANSWERED, Metric, check_margins, find_metrics
 from analysis.comparison.notices import find_notices, warn
 from analysis.comparison.pairs import Pair, compare_pair, list_pairs
 from analysis.comparison.rows import make_frame
@@ -99,7 +99,7 @@ def compare_variants(
     ColumnError
         A column is missing, or is neither Boolean nor a number.
     AnalysisError
-        No such baseline; a wrong margin or confidence; a sample that occurs twice; a call in two clusters.
+        No such baseline; a wrong metric, margin or confidence; a sample that occurs twice; a call in two clusters.
 
     Warns
     -----
@@ -126,6 +126,7 @@ def compare_variants(
     given = find_metrics(metrics, margins)
     gate = find_gate(given, frame.columns, margins)
     values = read_call_values(measured, [metric.name for metric in (*gate, *given)], cluster=cluster)
+    check_margins([*gate, *given], values.shares)
     warn(find_notices(measured, metrics, values))
     alpha = round(1 - confidence, 12)  # 1 - 0.95 is not 0.05 in binary
     return make_frame(compare_values(values, gate, given, baseline, alpha), COMPARISONS, like=frame)

@@ -60,6 +60,17 @@ def test_a_margin_of_no_metric_names_those_there_are():
         find_metrics(["kept", "words"], {"keep": 0.02})
 
 
+def test_margins_are_given_by_name():
+    with pytest.raises(AnalysisError, match=r"0\.02 is of no metric; give them by name"):
+        find_metrics("kept", 0.02)
+
+
+@pytest.mark.parametrize("metrics", [3, None, [3], ["kept", None], [("kept", "higher")]])
+def test_what_is_neither_a_name_nor_a_metric_is_refused(metrics):
+    with pytest.raises(AnalysisError, match=r"is no metric; give names of columns, or Metric\(name\)"):
+        find_metrics(metrics)
+
+
 def test_a_metric_has_one_margin():
     with pytest.raises(AnalysisError, match="'kept' has a margin of its own"):
         find_metrics([Metric("kept", margin=0.01)], {"kept": 0.02})

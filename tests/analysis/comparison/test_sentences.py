@@ -140,6 +140,11 @@ def test_what_no_call_has_of_both_is_said():
     assert describe(row | {"verdict": "undecided", "calls": 0})[0].endswith("in kept: no call has a value of both.")
 
 
+def test_few_calls_are_not_blamed_where_there_is_no_interval():
+    row = dict.fromkeys(("value", "baseline_value", "difference", "low", "high", "detectable"))
+    assert len(describe(row | {"verdict": "undecided", "calls": 0, "few_calls": True})) == 1
+
+
 def test_one_call_shows_no_spread():
     row = {"calls": 1, "low": None, "high": None, "detectable": None, "verdict": "undecided"}
     assert describe(row)[0] == "`short` and `long` are undecided in kept: how much it varies cannot be seen on 1 call."

@@ -259,6 +259,17 @@ def test_a_confidence_lies_between_0_and_1(measure, confidence):
         compare_variants(measure(a=[1.0], b=[2.0]), SCORE, confidence=confidence)
 
 
+@pytest.mark.parametrize("margins", [{"kept": 2}, {"answered": 1}])
+def test_a_margin_of_a_share_is_no_percentage(measure, margins):
+    some = measure("kept", a=[True], b=[False]).with_columns(answered=True)
+    with pytest.raises(AnalysisError, match=r"of a share; 0\.02 is 2 points"):
+        compare_variants(some, KEPT, margins=margins)
+
+
+def test_a_margin_of_a_mean_has_its_own_units(measure):
+    assert compare_variants(measure(a=[1.0], b=[2.0]), SCORE, margins={"score": 2})["margin"].to_list() == [2]
+
+
 def test_a_margin_of_answered_needs_what_tells_answers(measure):
     with pytest.raises(AnalysisError, match="keep error_kind and text"):
         compare_variants(measure(a=[1.0], b=[2.0]), SCORE, margins={"answered": 0.01})
