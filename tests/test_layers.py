@@ -37,7 +37,7 @@ LAYERS = {
 }
 MOST_ROOMS = 24
 # What may start the emulator, inside a function.
-EMULATED = {"analysis/aws/session.py", "analysis/cli.py"}
+EMULATED = {"analysis/aws/session.py", "analysis/cli/emulator.py"}
 
 
 def list_files(package):

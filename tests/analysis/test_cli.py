@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from analysis import load_answers, open_run
 from analysis.aws.session import open_session
-from analysis.cli import app, main, repeat_option
+from analysis.cli import app, main
+from analysis.cli.sending import repeat_option
 from analysis.errors import StorageError
 from analysis.reports.notebooks import find_notebooks
 from analysis.reports.stages import STAGES

@@ -1,0 +1,115 @@
+"""The command `run`: answer every call, and write a report."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from typer import Option
+
+from analysis.aws.session import EMULATOR, find_region, open_session
+from analysis.cli.app import app, say
+from analysis.cli.sending import (
+    PromptsCommand,
+    ask_for_cost,
+    choose_wait_hours,
+    execute,
+    read_columns,
+    read_tags,
+    summarize,
+)
+from analysis.errors import check_extra
+from analysis.facts.quotas import LATEST
+
+
+@app.command(cls=PromptsCommand)
+def run(
+    calls: Annotated[str, Option(help="Table (.parquet, .csv, .jsonl), folder or zip of .txt; local or s3://.")],
+    prompts: Annotated[list[Path], Option(help="Prompt files, or folders of them, such as prompts/*.md.")],
+    pick: Annotated[
+        int, Option(min=0, help="How many calls to pick, the same each time; by default all.", show_default=False)
+    ] = 0,
+    run: Annotated[str, Option(help="Name of the run; by default made from the prompts' names.")] = "",
+    profile: Annotated[str, Option(help="AWS profile; 'emulator' needs no account.")] = EMULATOR,
+    region: Annotated[str, Option(help="AWS region; by default the profile's.")] = "",
+    bucket: Annotated[str, Option(help="S3 bucket for input and output; not needed on the emulator.")] = "",
+    role_arn: Annotated[str, Option(help="Service role of the jobs; not needed on the emulator.")] = "",
+    bucket_owner: Annotated[str, Option(help="Account that the bucket belongs to; by default the caller's.")] = "",
+    kms_key_id: Annotated[
+        str, Option(help="KMS key that encrypts input and output; by default as the bucket does.")
+    ] = "",
+    timeout_hours: Annotated[int, Option(min=24, max=168, help="After these hours Bedrock ends a job.")] = 24,
+    subnet_id: Annotated[list[str] | None, Option(help="VPC subnet of the jobs; can be given several times.")] = None,
+    security_group_id: Annotated[
+        list[str] | None, Option(help="Security group of the jobs in the VPC; can be given several times.")
+    ] = None,
+    tag: Annotated[list[str] | None, Option(help="Tag of the jobs, as team=calls; can be given several times.")] = None,
+    wait_hours: Annotated[
+        float | None,
+        Option(min=0, help="Hours to wait for the jobs; by default none on AWS, and without end on the emulator."),
+    ] = None,
+    budget_usd: Annotated[
+        float,
+        Option(help="The most the run may cost; without it, AWS runs ask for a yes.", show_default=False),
+    ] = 0.0,
+    column: Annotated[
+        list[str] | None,
+        Option(help="Your name for a column, as transcript=body; also call_id, turn, speaker, text."),
+    ] = None,
+    empty: Annotated[Literal["refuse", "drop"], Option(help="What to do with calls without words.")] = "refuse",
+    quota_year: Annotated[str, Option(help="Bedrock's quotas of 2026, or of 2024 for older accounts.")] = LATEST,
+    runs: Annotated[Path, Option(help="Folder of runs.")] = Path("runs"),
+    reports: Annotated[Path, Option(help="Folder of reports.")] = Path("reports"),
+) -> None:
+    """Answer every call and write a report.
+
+    Executes the notebooks, from prepare to the last report. Steps that are done are skipped: after an interruption, run
+    the same command again to continue.
+
+    On AWS the command waits for the jobs only as long as --wait-hours says, and ends with exit code 3 while they are
+    running. Run it again later to continue. A run with too few records for a batch job is answered on demand.
+    """
+    from analysis.prompts import read_prompts
+    from analysis.reports.front_page import compute_findings, write_index
+    from analysis.reports.overview import write_overview
+    from analysis.reports.stages import run_stages
+    from analysis.runs import prepare
+    from analysis.transcripts import pick_calls, read_calls
+    from analysis.tuning import choose_invocation, plan_round
+
+    check_extra("notebooks", "batchbook run")  # before anything is written or sent, as is the next line
+    open_session(profile, region=region)  # raises for an unknown profile before anything is written
+    columns, tags = read_columns(column or []), read_tags(tag or [])
+    call_frame = read_calls(calls, **columns, empty=empty, profile=profile, region=region)
+    call_frame = pick_calls(call_frame, pick) if pick else call_frame
+    prepared = prepare(call_frame, read_prompts(prompts), into=runs, name=run, quota_year=quota_year)
+    say(f"{plan_round(prepared, profile=profile, region=find_region(profile, region))}\n")
+    invocation = choose_invocation(prepared, profile=profile, region=region)
+    ask_for_cost(prepared, invocation, profile, region, budget_usd)
+    asked: dict[str, Any] = {"calls": calls, "columns": columns, "empty": empty, "prompts": prompts}
+    asked |= {"pick": pick} if pick else {}
+    asked |= {"runs": runs, "run": prepared.name, "quota_year": quota_year}
+    account: dict[str, Any] = {"profile": profile, "region": region, "bucket": bucket, "role_arn": role_arn}
+    account |= {"bucket_owner": bucket_owner, "kms_key_id": kms_key_id, "timeout_hours": timeout_hours, "tags": tags}
+    account |= {"subnet_ids": subnet_id or [], "security_group_ids": security_group_id or []}
+    account |= {"wait_hours": choose_wait_hours(profile, wait_hours)}
+    values = list_values(prepared.folder, asked, account, on_demand=invocation == "on_demand")
+    report = reports / prepared.name
+    execute(lambda: run_stages(prepared.folder, values, report, echo=say))
+    findings = compute_findings(prepared)
+    page, overview = write_index(findings, report), write_overview(runs, reports)
+    last = [f"Report: {page}", f"All runs: {overview}"]
+    say("\n".join(["", summarize(findings), *findings["notices"], *last]))
+
+
+def list_values(run_folder: Path, asked: dict[str, Any], account: dict[str, Any], *, on_demand: bool) -> dict[str, Any]:
+    """Return the values of the notebooks' parameters; each stage takes those that it declares."""
+    from analysis.reports.stages import relative_to_notebooks
+
+    paths: dict[str, Any] = {name: relative_to_notebooks(asked[name]) for name in ("calls", "runs")}
+    paths |= {"prompts": [relative_to_notebooks(path) for path in asked["prompts"]]}
+    paths |= {"run_folder": relative_to_notebooks(run_folder)}
+    # The cost was agreed to before the first notebook: a kernel cannot ask.
+    sending = {"budget_usd": math.inf, "on_demand": on_demand}
+    return asked | paths | account | sending
