@@ -19,6 +19,7 @@ ALLOW = (
 )
 NOTHING = "check the spelling, upper and lower case included"
 REGION = "give the region of the bucket: `aws s3api get-bucket-location --bucket NAME` tells it, and jobs need the same"
+BUSY = ("the service is busy, or fails for the moment", "wait a while, then run it again: nothing is sent twice")
 PROXY = "check HTTPS_PROXY and NO_PROXY, and whether the proxy wants you to sign in"
 CONFIGURATION = "correct ~/.aws/config and ~/.aws/credentials, or AWS_CONFIG_FILE: `aws configure list` reads them too"
 REQUEST_IDS = frozenset({"x-amz-request-id", "x-amzn-requestid", "x-amz-id-2"})
@@ -36,6 +37,7 @@ CURES = {
         "this machine's clock differs from that of S3 by more than 15 minutes",
         "set it (`timedatectl set-ntp true`, or your system's settings for the time), then run it again",
     ),
+    **dict.fromkeys(("SlowDown", "ServiceUnavailable", "InternalError", "503", "500"), BUSY),
     "PermanentRedirect": ("the bucket is in another region", REGION),
     "301": ("the bucket is in another region", REGION),
     "IllegalLocationConstraintException": ("the bucket is in another region", REGION),

@@ -132,6 +132,8 @@ def open_emulator() -> boto3.Session:
         s3 = make_client(session, "s3")
         if EMULATOR_BUCKET not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
             s3.create_bucket(Bucket=EMULATOR_BUCKET)
+    except ClientError as error:  # faults that its settings ask for
+        raise StorageError("the emulator", *find_cure(error)) from error
     except ValueError as error:  # its settings cannot be read, which the text says in full
         raise StorageError("the emulator", str(error)) from error
     return session

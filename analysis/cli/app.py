@@ -37,7 +37,10 @@ def show_version(wanted: bool) -> None:  # noqa: FBT001 -- typer's way
 
 @app.callback()
 def read_options(
-    version: Annotated[bool, Option("--version", help="Print the version and exit.", callback=show_version)] = False,  # noqa: FBT002 -- typer's way
+    version: Annotated[  # noqa: FBT002 -- typer's way
+        bool,
+        Option("--version", help="Print the version and exit.", callback=show_version),
+    ] = False,
 ) -> None:
     """Read the options that stand before a command."""
 

@@ -17,28 +17,46 @@ PORT = 4574
 @app.command()
 def emulator(
     folder: Annotated[
-        Path | None, Option(help="The emulator's folder; by default that of the profile 'emulator'.")
+        Path | None, Option(metavar="FOLDER", help="The emulator's folder; by default that of the profile 'emulator'.")
     ] = None,
-    port: Annotated[int, Option(help="Port on 127.0.0.1; 0 for any that is free.")] = PORT,
-    work: Annotated[bool, Option("--work", help="Do not serve; work on the jobs until all have ended.")] = False,  # noqa: FBT002 -- typer's way
+    port: Annotated[
+        int, Option(metavar="NUMBER", min=0, max=65535, help="Port on 127.0.0.1; 0 for any that is free.")
+    ] = PORT,
+    work: Annotated[  # noqa: FBT002 -- typer's way
+        bool,
+        Option("--work", help="Do not serve; work on the jobs until all have ended."),
+    ] = False,
     responder: Annotated[
-        str | None, Option(help="Responder: extract, an OpenAI-compatible URL, answers.jsonl, or module:function.")
+        str | None,
+        Option(
+            metavar="RESPONDER", help="Responder: extract, an OpenAI-compatible URL, answers.jsonl, or module:function."
+        ),
     ] = None,
-    responder_model: Annotated[str | None, Option(help="Name of the model at the endpoint.")] = None,
-    responder_workers: Annotated[int | None, Option(help="How many requests the endpoint gets at a time.")] = None,
+    responder_model: Annotated[str | None, Option(metavar="NAME", help="Name of the model at the endpoint.")] = None,
+    responder_workers: Annotated[
+        int | None, Option(metavar="NUMBER", help="How many requests the endpoint gets at a time.")
+    ] = None,
     clock: Annotated[Literal["instant", "realistic"] | None, Option(help="How long jobs stay in each status.")] = None,
-    speed: Annotated[float | None, Option(help="How many times faster than real time jobs run.")] = None,
-    records_per_second: Annotated[float | None, Option(help="Most records that a job processes in a second.")] = None,
+    speed: Annotated[
+        float | None, Option(metavar="FACTOR", help="How many times faster than real time jobs run.")
+    ] = None,
+    records_per_second: Annotated[
+        float | None, Option(metavar="NUMBER", help="Most records that a job processes in a second.")
+    ] = None,
     quotas: Annotated[Literal["2026", "2024"] | None, Option(help="Year of Bedrock's quotas.")] = None,
-    min_records: Annotated[int | None, Option(help="Fewest records of a job, in place of that year's quota.")] = None,
+    min_records: Annotated[
+        int | None, Option(metavar="NUMBER", help="Fewest records of a job, in place of that year's quota.")
+    ] = None,
     over_quota: Annotated[
         Literal["refuse", "queue"] | None, Option(help="What happens to jobs beyond the quota.")
     ] = None,
     fault: Annotated[
         list[str] | None,
-        Option(help="A fault and its rate, as throttled=0.1 (several times for several), or none."),
+        Option(
+            metavar="FAULT=RATE", help="A fault and its rate, as throttled=0.1 (several times for several), or none."
+        ),
     ] = None,
-    seed: Annotated[int | None, Option(help="Chooses the targets of the faults.")] = None,
+    seed: Annotated[int | None, Option(metavar="NUMBER", help="Chooses the targets of the faults.")] = None,
 ) -> None:
     """Serve Bedrock batch inference from a folder.
 

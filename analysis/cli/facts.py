@@ -20,8 +20,10 @@ app.add_typer(facts, name="facts")
 
 @facts.command()
 def update(
-    profile: Annotated[str, Option(help="AWS profile; by default boto3's.")] = "",
-    region: Annotated[str, Option(help="Region of the prices and quotas; by default the profile's.")] = "",
+    profile: Annotated[str, Option(metavar="NAME", help="AWS profile; by default boto3's.")] = "",
+    region: Annotated[
+        str, Option(metavar="NAME", help="Region of the prices and quotas; by default the profile's.")
+    ] = "",
 ) -> None:
     """Read today's prices and your account's quotas from AWS.
 

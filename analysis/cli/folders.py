@@ -64,9 +64,9 @@ def lab(
 
 @app.command("make-calls")
 def write_synthetic_calls(
-    calls: Annotated[int, Option(help="How many calls.")] = 1200,
-    out: Annotated[Path, Option(help="The Parquet file to write.")] = Path("calls/synthetic.parquet"),
-    seed: Annotated[int, Option(help="Same seed, same calls.")] = 0,
+    calls: Annotated[int, Option(metavar="NUMBER", help="How many calls.")] = 1200,
+    out: Annotated[Path, Option(metavar="FILE", help="The Parquet file to write.")] = Path("calls/synthetic.parquet"),
+    seed: Annotated[int, Option(metavar="NUMBER", help="Same seed, same calls.")] = 0,
 ) -> None:
     """Write synthetic support calls to a Parquet file.
 
@@ -80,5 +80,6 @@ def write_synthetic_calls(
         with out.open("wb") as file:
             made.write_parquet(file)
     except (OSError, ValueError) as error:
-        raise StorageError(out, f"cannot be written ({error})", "give another file as --out") from error
+        reason = getattr(error, "strerror", None) or error
+        raise StorageError(out, f"cannot be written ({reason})", "give another file as --out") from error
     say(f"{calls:,} calls in {out}")

@@ -25,42 +25,76 @@ from analysis.facts.quotas import LATEST
 
 @app.command(cls=PromptsCommand)
 def run(
-    calls: Annotated[str, Option(help="Table (.parquet, .csv, .jsonl), folder or zip of .txt; local or s3://.")],
-    prompts: Annotated[list[Path], Option(help="Prompt files, or folders of them, such as prompts/*.md.")],
+    calls: Annotated[
+        str,
+        Option(
+            metavar="PLACE",
+            help="Table (.parquet, .csv, .jsonl), or folder or zip of texts or Transcribe's JSON; local or s3://.",
+        ),
+    ],
+    prompts: Annotated[
+        list[Path], Option(metavar="FILES", help="Prompt files, or folders of them, such as prompts/*.md.")
+    ],
     pick: Annotated[
-        int, Option(min=0, help="How many calls to pick, the same each time; by default all.", show_default=False)
+        int,
+        Option(
+            metavar="NUMBER",
+            min=0,
+            help="How many calls to pick, the same each time; by default all.",
+            show_default=False,
+        ),
     ] = 0,
-    run: Annotated[str, Option(help="Name of the run; by default made from the prompts' names.")] = "",
-    profile: Annotated[str, Option(help="AWS profile; 'emulator' needs no account.")] = EMULATOR,
-    region: Annotated[str, Option(help="AWS region; by default the profile's.")] = "",
-    bucket: Annotated[str, Option(help="S3 bucket for input and output; not needed on the emulator.")] = "",
-    role_arn: Annotated[str, Option(help="Service role of the jobs; not needed on the emulator.")] = "",
-    bucket_owner: Annotated[str, Option(help="Account that the bucket belongs to; by default the caller's.")] = "",
-    kms_key_id: Annotated[
-        str, Option(help="KMS key that encrypts input and output; by default as the bucket does.")
+    run: Annotated[str, Option(metavar="NAME", help="Name of the run; by default made from the prompts' names.")] = "",
+    profile: Annotated[str, Option(metavar="NAME", help="AWS profile; 'emulator' needs no account.")] = EMULATOR,
+    region: Annotated[str, Option(metavar="NAME", help="AWS region; by default the profile's.")] = "",
+    bucket: Annotated[
+        str, Option(metavar="NAME", help="S3 bucket for input and output; not needed on the emulator.")
     ] = "",
-    timeout_hours: Annotated[int, Option(min=24, max=168, help="After these hours Bedrock ends a job.")] = 24,
-    subnet_id: Annotated[list[str] | None, Option(help="VPC subnet of the jobs; can be given several times.")] = None,
-    security_group_id: Annotated[
-        list[str] | None, Option(help="Security group of the jobs in the VPC; can be given several times.")
+    role_arn: Annotated[str, Option(metavar="ARN", help="Service role of the jobs; not needed on the emulator.")] = "",
+    bucket_owner: Annotated[
+        str, Option(metavar="ACCOUNT", help="Account that the bucket belongs to; by default the caller's.")
+    ] = "",
+    kms_key_id: Annotated[
+        str, Option(metavar="KEY", help="KMS key that encrypts input and output; by default as the bucket does.")
+    ] = "",
+    timeout_hours: Annotated[
+        int, Option(metavar="HOURS", min=24, max=168, help="After these hours Bedrock ends a job.")
+    ] = 24,
+    subnet_id: Annotated[
+        list[str] | None, Option(metavar="ID", help="VPC subnet of the jobs; can be given several times.")
     ] = None,
-    tag: Annotated[list[str] | None, Option(help="Tag of the jobs, as team=calls; can be given several times.")] = None,
+    security_group_id: Annotated[
+        list[str] | None,
+        Option(metavar="ID", help="Security group of the jobs in the VPC; can be given several times."),
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        Option(metavar="NAME=VALUE", help="Tag of the jobs, as team=calls; can be given several times."),
+    ] = None,
     wait_hours: Annotated[
         float | None,
-        Option(min=0, help="Hours to wait for the jobs; by default none on AWS, and without end on the emulator."),
+        Option(
+            metavar="HOURS",
+            min=0,
+            help="Hours to wait for the jobs; by default none on AWS, and without end on the emulator.",
+        ),
     ] = None,
     budget_usd: Annotated[
-        float,
-        Option(help="The most the run may cost; without it, AWS runs ask for a yes.", show_default=False),
-    ] = 0.0,
+        float | None,
+        Option(metavar="USD", min=0, help="The most the run may cost; without it, AWS runs ask for a yes."),
+    ] = None,
     column: Annotated[
         list[str] | None,
-        Option(help="Your name for a column, as transcript=body; also call_id, turn, speaker, text."),
+        Option(
+            metavar="NAME=YOURS", help="Your name for a column, as transcript=body; also call_id, turn, speaker, text."
+        ),
     ] = None,
     empty: Annotated[Literal["refuse", "drop"], Option(help="What to do with calls without words.")] = "refuse",
-    quota_year: Annotated[str, Option(help="Bedrock's quotas of 2026, or of 2024 for older accounts.")] = LATEST,
-    runs: Annotated[Path, Option(help="Folder of runs.")] = Path("runs"),
-    reports: Annotated[Path, Option(help="Folder of reports.")] = Path("reports"),
+    quota_year: Annotated[
+        str, Option(metavar="YEAR", help="Bedrock's quotas of 2026, or of 2024 for older accounts.")
+    ] = LATEST,
+    runs: Annotated[Path, Option(metavar="FOLDER", help="Folder of runs.")] = Path("runs"),
+    reports: Annotated[Path, Option(metavar="FOLDER", help="Folder of reports.")] = Path("reports"),
 ) -> None:
     """Answer every call and write a report.
 

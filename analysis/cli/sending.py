@@ -61,7 +61,7 @@ def choose_wait_hours(profile: str, wait_hours: float | None) -> float:
     return (math.inf if profile == EMULATOR else 0.0) if wait_hours is None else wait_hours
 
 
-def ask_for_cost(run: Run, invocation: str, profile: str, region: str, budget_usd: float) -> None:
+def ask_for_cost(run: Run, invocation: str, profile: str, region: str, budget_usd: float | None) -> None:
     """Check the cost against the budget, or ask for a yes; the plan has been printed."""
     from analysis.runs import confirm_cost
 
@@ -70,7 +70,7 @@ def ask_for_cost(run: Run, invocation: str, profile: str, region: str, budget_us
         invocation=invocation,
         profile=profile,
         region=region,
-        budget_usd=budget_usd or None,
+        budget_usd=budget_usd,
         ask=lambda question: input(question.rsplit("\n", 1)[-1]),
     )
 

@@ -20,38 +20,59 @@ if TYPE_CHECKING:
 
 @app.command(cls=PromptsCommand)
 def tune(
-    calls: Annotated[str, Option(help="Table (.parquet, .csv, .jsonl), folder or zip of .txt; local or s3://.")],
-    prompts: Annotated[list[Path], Option(help="Prompt file, or a folder of them; can be given several times.")],
-    name: Annotated[str, Option(help="Of the rounds, which are NAME-001, NAME-002, ...")] = "tune",
+    calls: Annotated[
+        str,
+        Option(
+            metavar="PLACE",
+            help="Table (.parquet, .csv, .jsonl), or folder or zip of texts or Transcribe's JSON; local or s3://.",
+        ),
+    ],
+    prompts: Annotated[
+        list[Path], Option(metavar="FILES", help="Prompt files, or folders of them, such as prompts/*.md.")
+    ],
+    name: Annotated[str, Option(metavar="NAME", help="Of the rounds, which are NAME-001, NAME-002, ...")] = "tune",
     calls_per_round: Annotated[
-        int, Option(min=1, help="Calls of a round, picked in the first one and then kept.")
+        int, Option(metavar="NUMBER", min=1, help="Calls of a round, picked in the first one and then kept.")
     ] = 300,
-    confirm: Annotated[bool, Option("--confirm", help="Ask calls that no round has seen.")] = False,  # noqa: FBT002 -- typer's way
+    confirm: Annotated[  # noqa: FBT002 -- typer's way
+        bool,
+        Option("--confirm", help="Ask calls that no round has seen."),
+    ] = False,
     decide_by: Annotated[
         list[str] | None,
-        Option(help="Column that decides; can be given several times. By default quality and price."),
+        Option(metavar="COLUMN", help="Column that decides; can be given several times. By default quality and price."),
     ] = None,
-    margin_points: Annotated[float, Option(help="Largest difference that does not matter, in points of 100.")] = 2.0,
-    baseline: Annotated[str, Option(help="Prompt to compare with; by default the first one.")] = "",
-    profile: Annotated[str, Option(help="AWS profile; 'emulator' needs no account.")] = EMULATOR,
-    region: Annotated[str, Option(help="AWS region; by default the profile's.")] = "",
-    bucket: Annotated[str, Option(help="S3 bucket for input and output; not needed on the emulator.")] = "",
-    role_arn: Annotated[str, Option(help="Service role of the jobs; not needed on the emulator.")] = "",
+    margin_points: Annotated[
+        float, Option(metavar="POINTS", min=0, help="Largest difference that does not matter, in points of 100.")
+    ] = 2.0,
+    baseline: Annotated[str, Option(metavar="PROMPT", help="To compare with; by default the first one.")] = "",
+    profile: Annotated[str, Option(metavar="NAME", help="AWS profile; 'emulator' needs no account.")] = EMULATOR,
+    region: Annotated[str, Option(metavar="NAME", help="AWS region; by default the profile's.")] = "",
+    bucket: Annotated[
+        str, Option(metavar="NAME", help="S3 bucket for input and output; not needed on the emulator.")
+    ] = "",
+    role_arn: Annotated[str, Option(metavar="ARN", help="Service role of the jobs; not needed on the emulator.")] = "",
     wait_hours: Annotated[
         float | None,
-        Option(min=0, help="Hours to wait for the jobs; by default none on AWS, and without end on the emulator."),
+        Option(
+            metavar="HOURS",
+            min=0,
+            help="Hours to wait for the jobs; by default none on AWS, and without end on the emulator.",
+        ),
     ] = None,
     budget_usd: Annotated[
-        float,
-        Option(help="The most a round may cost; without it, AWS asks for a yes.", show_default=False),
-    ] = 0.0,
+        float | None,
+        Option(metavar="USD", min=0, help="The most a round may cost; without it, AWS runs ask for a yes."),
+    ] = None,
     column: Annotated[
         list[str] | None,
-        Option(help="Your name for a column, as transcript=body; also call_id, turn, speaker, text."),
+        Option(
+            metavar="NAME=YOURS", help="Your name for a column, as transcript=body; also call_id, turn, speaker, text."
+        ),
     ] = None,
     empty: Annotated[Literal["refuse", "drop"], Option(help="What to do with calls without words.")] = "refuse",
-    runs: Annotated[Path, Option(help="Folder of runs.")] = Path("runs"),
-    reports: Annotated[Path, Option(help="Folder of reports.")] = Path("reports"),
+    runs: Annotated[Path, Option(metavar="FOLDER", help="Folder of runs.")] = Path("runs"),
+    reports: Annotated[Path, Option(metavar="FOLDER", help="Folder of reports.")] = Path("reports"),
 ) -> None:
     """Tune prompts: ask some calls, say which prompt is better.
 

@@ -74,7 +74,7 @@ def list_prompt_files(place: Path) -> list[Path]:
         # Not by glob, which passes over a folder that it may not read.
         files = sorted(file for file in place.iterdir() if file.match("*.md")) if place.is_dir() else [place]
     except (OSError, ValueError) as error:
-        raise PromptError(place, f"cannot be read ({error})") from error
+        raise cannot_read(place, error) from error
     if not files:
         raise PromptError(place, "no prompt files", "put .md files there")
     return files
@@ -91,7 +91,15 @@ def read_text(file: Path) -> str:
             raise PromptError(file, f"has {about.st_size:,} bytes", f"a prompt file has at most {MOST_BYTES:,}")
         return file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        raise PromptError(file, f"cannot be read ({error})") from error
+        raise cannot_read(file, error) from error
+
+
+def cannot_read(place: Path, error: OSError | ValueError) -> PromptError:
+    """Return the error for a file or folder of prompts that cannot be read."""
+    if isinstance(error, UnicodeDecodeError):
+        return PromptError(place, "is not text in UTF-8", "save it as UTF-8")
+    reason = getattr(error, "strerror", None) or error
+    return PromptError(place, f"cannot be read ({reason})", "check its path and its permissions")
 
 
 def read_prompt(file: Path) -> Prompt:

@@ -138,8 +138,8 @@ def check_budget(run: Run, spending: Spending, budget_usd: float) -> None:
         raise BudgetError(run.name, reason, "leave the budget out and confirm the plan instead")
     if not most_usd <= budget_usd:  # false for a budget of NaN too
         parts = f" ({usd(spending.spent_usd)} for what was sent, {usd(spending.left_usd)} for the rest)"
-        reason = f"may cost up to {most_usd:,.2f} USD{parts if spending.spent_usd else ''}"
-        reason += f", and the budget is {budget_usd:,.2f} USD"
+        reason = f"may cost up to {usd(most_usd)}{parts if spending.spent_usd else ''}"
+        reason += f", and the budget is {usd(budget_usd)}"
         raise BudgetError(run.name, reason, "raise budget_usd, lower max_tokens, or send fewer calls")
 
 

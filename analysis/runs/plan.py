@@ -199,11 +199,9 @@ def check_jobs(jobs: pl.DataFrame, quotas: Mapping[str, Quotas]) -> Iterator[tup
     for key, model_id, _, records, _, _ in jobs.iter_rows():
         least = quotas[model_id].min_records
         if records < least:
-            yield (
-                "minimum",
-                key,
-                f"{count(records, 'record')}; a batch job needs at least {least}, so they are answered on demand",
-            )
+            few = "it is" if records == 1 else "they are"
+            reason = f"a batch job needs at least {least}, so {few} answered on demand"
+            yield "minimum", key, f"{count(records, 'record')}; {reason}"
     for model_id, number in jobs.group_by("model_id", maintain_order=True).len().iter_rows():
         most = quotas[model_id].unfinished_jobs
         if number > most:

@@ -14,6 +14,7 @@ from narwhals.typing import IntoDataFrameT
 
 from analysis.aws.storage import open_s3
 from analysis.columns import read_columns
+from analysis.display import count
 from analysis.errors import CallsError, show_name, show_path
 from analysis.transcripts.data_automation import CUSTOM
 from analysis.transcripts.documents import read_documents
@@ -120,7 +121,9 @@ def check_calls(where: str | Path, calls: pl.DataFrame) -> None:
         raise CallsError(where, "no calls", "every call needs an id and a transcript")
     blank = calls.filter(~pl.col("transcript").fill_null("").str.contains(r"\S"))
     if len(blank):
-        raise CallsError(where, f"{len(blank)} empty transcripts ({label_blanks(blank)})", explain_blanks(blank))
+        raise CallsError(
+            where, f"{count(len(blank), 'empty transcript')} ({label_blanks(blank)})", explain_blanks(blank)
+        )
     repeated = calls.filter(pl.col("call_id").is_duplicated())["call_id"].unique(maintain_order=True)
     if len(repeated):
         cure = "give each call its own id; where a row is a turn, give the column of its words as text="
@@ -138,7 +141,7 @@ def label_blanks(blank: pl.DataFrame) -> str:
 
 def explain_blanks(blank: pl.DataFrame) -> str:
     """Return what to do about calls without words; outputs of a Data Automation blueprint never have any."""
-    drop = "leave them out with empty='drop'"
+    drop = "leave them out with empty='drop' (--empty drop)"
     if blank.schema.get("source_format") == pl.String and (blank["source_format"] == CUSTOM).any():
         return f"the words are in the standard output of Data Automation: read both from one folder, or {drop}"
     return drop

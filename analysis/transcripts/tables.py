@@ -225,9 +225,8 @@ def find_columns(label: str, present: list[str], columns: ColumnNames) -> dict[s
         require_column(label, word, names[word], present)
     if columns.transcript not in present and columns.text not in present:
         reason = f"no column {columns.transcript!r} (where a row is a call) or {columns.text!r} (where it is a turn)"
-        raise CallsError(
-            label, reason, f"{suggest_columns(columns.transcript, present)}; give its name as transcript= or text="
-        )
+        cure = "give its name as transcript= or text= (--column transcript=NAME)"
+        raise CallsError(label, reason, f"{suggest_columns(columns.transcript, present)}; {cure}")
     for word in words:
         if word in names:
             require_column(label, word, names[word], present)

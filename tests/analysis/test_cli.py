@@ -59,7 +59,7 @@ def test_help_names_the_commands_and_what_they_do():
 def test_help_explains_every_option(command):
     text = call(command, "--help").stdout
     options = re.findall(r"^  --\S+", text, re.MULTILINE)
-    assert len(options) == len(re.findall(r"^  --\S+( <[^>]+>)?\s+[A-Z]", text, re.MULTILINE)) >= 4
+    assert len(options) == len(re.findall(r"^  --\S+( [A-Z=]+| <[^>]+>)?\s+[A-Z]", text, re.MULTILINE)) >= 4
 
 
 def test_the_version_is_that_of_the_installed_package():

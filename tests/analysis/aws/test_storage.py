@@ -169,7 +169,7 @@ def refusal(code):
         (refusal("403"), "access denied; the profile needs s3:ListBucket"),
         (refusal("ExpiredToken"), "the credentials have expired; sign in"),
         (NoCredentialsError(), "no AWS credentials; sign in"),
-        (refusal("SlowDown"), "SlowDown"),
+        (refusal("SlowDown"), "the service is busy, or fails for the moment; wait a while, then run it again"),
     ],
 )
 def test_a_refusal_says_what_to_do(error, text):

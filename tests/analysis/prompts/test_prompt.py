@@ -136,7 +136,7 @@ def test_a_prompt_without_a_text_is_refused(tmp_path):
 
 def test_a_file_that_is_not_utf_8_is_named(tmp_path):
     (tmp_path / "short.md").write_bytes(FILE.encode("utf-16"))
-    with pytest.raises(PromptError, match=r"short\.md: cannot be read"):
+    with pytest.raises(PromptError, match=r"short\.md: is not text in UTF-8; save it as UTF-8"):
         read_prompts(tmp_path)
 
 

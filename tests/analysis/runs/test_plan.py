@@ -102,7 +102,7 @@ def test_a_job_below_the_minimum_is_named_and_priced_on_demand():
     shown = plan(make_records(prompt, [100_000]), prompt)
     assert shown.is_too_small
     assert shown.limits.rows() == [
-        ("minimum", "job01", "1 record; a batch job needs at least 2, so they are answered on demand")
+        ("minimum", "job01", "1 record; a batch job needs at least 2, so it is answered on demand")
     ]
     assert "At on-demand prices" in str(shown)
     assert shown.cost_usd_high == pytest.approx(0.125, abs=0.0001)

@@ -53,7 +53,9 @@ def test_the_blueprint_of_a_job_is_joined_to_its_call(write_json, tmp_path):
 
 
 def test_a_blueprint_alone_has_no_words(read_one):
-    with pytest.raises(CallsError, match=r"empty transcripts \(file in file.json\); the words are in the standard out"):
+    with pytest.raises(
+        CallsError, match=r"1 empty transcript \(file in file.json\); the words are in the standard out"
+    ):
         read_one(custom())
 
 

@@ -139,7 +139,7 @@ def test_calls_without_words_are_refused_with_their_file(write_json, tmp_path):
     write_json("good.json", talk("call-1"))
     write_json("bad.json", talk("call-2", " "))
     with pytest.raises(
-        CallsError, match=r"1 empty transcripts \(call-2 in bad.json\); leave them out with empty='drop'"
+        CallsError, match=r"1 empty transcript \(call-2 in bad.json\); leave them out with empty='drop'"
     ):
         read_calls(tmp_path / "calls")
     assert read_calls(tmp_path / "calls", empty="drop")["call_id"].to_list() == ["call-1"]

@@ -129,7 +129,7 @@ def test_turns_without_words_are_left_out(tmp_path):
 
 def test_a_call_whose_turns_have_no_words_is_empty(tmp_path):
     silent = turns().with_columns(text=pl.Series(["Good morning.", " ", "Hello?", None]))
-    with pytest.raises(CallsError, match=r"1 empty transcripts \(a\)"):
+    with pytest.raises(CallsError, match=r"1 empty transcript \(a\)"):
         read_calls(write(silent, tmp_path / "turns.parquet"))
 
 
