@@ -60,7 +60,8 @@ def test_the_example_of_the_page_on_comparing_runs_and_says_what_it_shows(tmp_pa
     (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     names = {}
     exec(compile(block, "comparing.md", "exec"), names)
-    printed = analysis.describe_comparison(names["comparisons"])
+    compared = names["comparisons"]
+    printed = [analysis.advise(compared).sentence, *analysis.describe_comparison(compared)]
     shown = re.findall(r"^    (.+)$", page.split("```")[2], re.MULTILINE)
     # The numbers may move with the measures and prompts; what is better and worse may not.
     assert [line.partition("(")[0] for line in printed] == [line.partition("(")[0] for line in shown]
