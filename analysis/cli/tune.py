@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,7 +14,7 @@ from analysis.cli.sending import PromptsCommand, ask_for_cost, choose_wait_hours
 from analysis.errors import check_extra
 
 if TYPE_CHECKING:
-    from analysis.runs import Run
+    pass
 
 
 @app.command(cls=PromptsCommand)
@@ -83,6 +82,7 @@ def tune(
     AWS; run the command again later.
     """
     from analysis.reports.front_page import compute_findings, write_index
+    from analysis.reports.sample import Choices
     from analysis.reports.stages import relative_to_notebooks
     from analysis.runs import is_finished
     from analysis.transcripts import read_calls
@@ -108,23 +108,9 @@ def tune(
     values |= {"margin_points": margin_points, "baseline": baseline}
     report = reports / prepared.name
     execute(lambda: run_round(values, report))
-    findings = compute_findings(prepared)
-    say("\n".join(["", summarize(findings), *findings["notices"], ""]))
-    say("\n".join(decide(prepared, decide_by or [], margin_points, baseline)))
+    findings = compute_findings(prepared, Choices(decide_by or [], margin_points, baseline))
+    say("\n".join(["", summarize(findings), *findings["notices"], "", *findings["sentences"]]))
     say(f"\nReport: {write_index(findings, report)}")
-
-
-def decide(run: Run, decide_by: list[str], margin_points: float, baseline: str) -> list[str]:
-    """Say which prompt of a round to take, and why; the page of the round has the warnings."""
-    from analysis.comparison.decision import advise
-    from analysis.runs import measure_run
-    from analysis.tuning import compare_round
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        measured = measure_run(run)
-        advice = advise(compare_round(measured, decide_by=decide_by, margin_points=margin_points, baseline=baseline))
-    return [advice.sentence, *advice.reasons]
 
 
 def run_round(values: dict[str, Any], report: Path) -> bool:

@@ -21,7 +21,7 @@ from analysis.reports.examples import list_examples
 from analysis.reports.intervals import place_differences
 from analysis.reports.notebooks import render_page
 from analysis.reports.notices import describe_unpriced, list_notices
-from analysis.reports.sample import compare_sample, measure_sample
+from analysis.reports.sample import Choices, compare_sample, measure_sample
 from analysis.reports.stages import STAGES
 from analysis.reports.variant_rows import describe_rows, format_percent, list_cures, tabulate_variants
 from analysis.reports.wordings import describe_taken, list_wordings
@@ -67,7 +67,7 @@ def write_index(findings: Mapping[str, Any], report: Path) -> Path:
     return page
 
 
-def compute_findings(run: Run) -> dict[str, Any]:
+def compute_findings(run: Run, choices: Choices | None = None) -> dict[str, Any]:
     """Compute what the first page of a collected run shows: the decision, rows of variants, counts, costs, sources."""
     answers, sending = scan_answers(run).select(ANSWER_COLUMNS).collect(), run.read_sending()
     prices, prompts = find_run_prices(run), run.read_prompts()
@@ -77,8 +77,9 @@ def compute_findings(run: Run) -> dict[str, Any]:
     checks, total = reconcile_run(run), costs.total.row(0, named=True)
     # A notice names the lines that cannot be read.
     unpriced = costs.unpriced.filter(pl.col("cause") != UNREADABLE)
-    names, sample = [prompt.name for prompt in prompts], measure_sample(run, prices)
-    decision = compare_sample(sample, prompts)
+    choices = choices or Choices()
+    names, sample = [prompt.name for prompt in prompts], measure_sample(run, prices, columns=choices.decide_by)
+    decision = compare_sample(sample, prompts, choices)
     comparisons = decision.comparisons if decision else None
     headings, rows = tabulate_variants(prompts, answers, costs.groups, sample.answers, comparisons)
     records = checks.select("prepared", "answered", "failed", "missing").sum().row(0, named=True)

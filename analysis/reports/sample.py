@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from analysis.comparison.decision import Advice, advise, choose_metrics
+from analysis.comparison.decision import Advice, advise
 from analysis.comparison.metric import ANSWERED
 from analysis.comparison.notices import GROUPS, OWN_IDS
-from analysis.comparison.variants import compare_variants
 from analysis.errors import ComparisonNotice
 from analysis.metrics.claims.kept import measure_kept
 from analysis.metrics.costs import COST_COLUMNS, add_costs
@@ -20,9 +19,9 @@ from analysis.metrics.stop_reasons import TRUNCATED
 from analysis.prompts import Prompt
 from analysis.runs import Run, scan_answers
 from analysis.transcripts.picking import pick_calls
+from analysis.tuning import compare_round
 
 MOST_ANSWERS = 6_000  # measured in seconds, and held in memory with their calls
-MARGIN = 0.02
 NEEDED = (*COST_COLUMNS, "sample", "text", "max_tokens", "tool_calls", "error_message", "transcript")
 
 
@@ -50,7 +49,7 @@ class Decision:
     Attributes
     ----------
     baseline
-        The variant that the others are compared with: the first that was asked.
+        The variant that the others are compared with.
     comparisons
         From `compare_variants`.
     advice
@@ -65,10 +64,10 @@ class Decision:
     notices: list[str]
 
 
-def measure_sample(run: Run, prices: pl.DataFrame, *, most: int = MOST_ANSWERS) -> Sample:
+def measure_sample(run: Run, prices: pl.DataFrame, *, columns: Sequence[str] = (), most: int = MOST_ANSWERS) -> Sample:
     """Measure the answers of a run; where there are more than `most`, those to some calls, picked at random.
 
-    The pick is the same each time.
+    The pick is the same each time. `columns` are further ones of the answers that are kept.
     """
     prompts = run.read_prompts()
     calls = pl.scan_parquet(run.folder / "calls.parquet").select("call_id").collect()
@@ -76,9 +75,9 @@ def measure_sample(run: Run, prices: pl.DataFrame, *, most: int = MOST_ANSWERS) 
     picked = calls if len(calls) <= room else pick_calls(calls, room)
     if len(picked) < len(calls):
         answers = answers.filter(pl.col("call_id").is_in(picked["call_id"].implode()))
-    columns = answers.collect_schema().names()
-    groups = [name for name in columns if name not in OWN_IDS and GROUPS.fullmatch(name.lower())]
-    wanted = [name for name in dict.fromkeys([*NEEDED, *groups]) if name in columns]
+    known = answers.collect_schema().names()
+    groups = [name for name in known if name not in OWN_IDS and GROUPS.fullmatch(name.lower())]
+    wanted = [name for name in dict.fromkeys([*NEEDED, *columns, *groups]) if name in known]
     frame = answers.select(wanted).collect(engine="streaming")
     costed = add_costs(frame, prices, records=read_silent(run, frame))
     measured = measure_kept(measure_answers(costed, prompts=prompts))
@@ -95,14 +94,25 @@ def read_silent(run: Run, answers: pl.DataFrame) -> pl.DataFrame | None:
     return records.filter(pl.col("record_id").is_in(silent.implode())).collect(engine="streaming")
 
 
-def compare_sample(sample: Sample, prompts: Sequence[Prompt]) -> Decision | None:
-    """Compare the variants of a sample with the first of them; None where there is only one."""
+@dataclass(frozen=True)
+class Choices:
+    """What decides between the variants of a run: see `compare_round`."""
+
+    decide_by: Sequence[str] = ()
+    margin_points: float = 2.0
+    baseline: str = ""
+
+
+def compare_sample(sample: Sample, prompts: Sequence[Prompt], choices: Choices) -> Decision | None:
+    """Compare the variants of a sample with one of them, by default the first; None where there is only one."""
     if len(prompts) < 2:
         return None
-    baseline, metrics = prompts[0].name, choose_metrics(sample.answers, margin=MARGIN)
+    baseline = choices.baseline or prompts[0].name
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ComparisonNotice)
-        comparisons = compare_variants(sample.answers, metrics, baseline=baseline)
+        comparisons = compare_round(
+            sample.answers, decide_by=choices.decide_by, margin_points=choices.margin_points, baseline=baseline
+        )
     order = {prompt.name: place for place, prompt in enumerate(prompts)}
     ordered = comparisons.sort(
         pl.col("variant").replace_strict(order, return_dtype=pl.Int64),
