@@ -82,6 +82,7 @@ def tune(
     AWS; run the command again later.
     """
     from analysis.reports.front_page import compute_findings, write_index
+    from analysis.reports.overview import write_overview
     from analysis.reports.sample import Choices
     from analysis.reports.stages import relative_to_notebooks
     from analysis.runs import is_finished
@@ -110,7 +111,7 @@ def tune(
     execute(lambda: run_round(values, report))
     findings = compute_findings(prepared, Choices(decide_by or [], margin_points, baseline))
     say("\n".join(["", summarize(findings), *findings["notices"], "", *findings["sentences"]]))
-    say(f"\nReport: {write_index(findings, report)}")
+    say(f"\nReport: {write_index(findings, report)}\nAll runs: {write_overview(runs, reports)}")
 
 
 def run_round(values: dict[str, Any], report: Path) -> bool:

@@ -44,7 +44,6 @@ TITLES = {
     "truncated": "cut off",
     "truncated_cost_usd": "spent on cut-off answers (USD)",
     "failed_cost_usd": "spent on failed records (USD)",
-    "unpriced": "cost not known",
     "estimated": "tokens estimated",
     "max_tokens": "max_tokens",
     "suggested_max_tokens": "suggested max_tokens",
@@ -198,8 +197,8 @@ def list_parameters(notebook: Path) -> dict[str, str]:
 def export_page(copy: Path, titles: Mapping[str, str] | None = None) -> Path:
     """Write an executed notebook as an HTML page without scripts, requests and code.
 
-    A heading of a table that is the name of a column is written for people, as `cost (USD) per 1,000 calls`; the name
-    is shown where the mouse rests.
+    A heading of a table that is the name of a column is written for people, as `cost (USD) per 1,000 calls`, and so is
+    that name in the text; the name is shown where the mouse rests on the heading.
 
     Parameters
     ----------
@@ -224,13 +223,21 @@ def export_page(copy: Path, titles: Mapping[str, str] | None = None) -> Path:
         "page.html",
         run=copy.parent.name,
         title=copy.stem,
-        body=Markup(HEADING.sub(write_heading, LINK.sub(r'\1.html"', body))),  # noqa: S704 -- escaped by nbconvert
+        body=Markup(write_for_people(LINK.sub(r'\1.html"', body))),  # noqa: S704 -- nbconvert has escaped what is not HTML
         titles=titles or {},
         parameters={name: value for name, value in given.items() if value not in NOT_SHOWN},
     )
     with replace_when_whole(page) as unfinished:  # a page that is there says that its stage is done
         unfinished.write_text(text, encoding="utf-8")
     return page
+
+
+def write_for_people(body: str) -> str:
+    """Write the names of the columns of a page's tables for people, above the tables and where its text names them."""
+    for name in {found[3] for found in HEADING.finditer(body)}:
+        if (title := name_for_people(name)) != name:
+            body = body.replace(f"<code>{name}</code>", f"<em>{title}</em>")
+    return HEADING.sub(write_heading, body)
 
 
 def write_heading(found: re.Match[str]) -> str:

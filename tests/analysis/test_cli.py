@@ -74,7 +74,7 @@ def test_a_new_folder_gets_the_notebooks_and_the_next_commands(folder):
     files = {path.relative_to(own): path.read_bytes() for path in [*own.glob("*.ipynb"), *own.glob("prompts/*.md")]}
     copies = folder / "my calls" / "notebooks"
     assert {path.relative_to(copies): path.read_bytes() for path in copies.rglob("*.*")} == files
-    assert set(re.findall(r"^    batchbook (\S+)", said, re.MULTILINE)) == {"make-calls", "run"}
+    assert set(re.findall(r"^    batchbook (\S+)", said, re.MULTILINE)) == {"make-calls", "run", "lab"}
 
 
 def test_notebooks_that_are_there_are_left_alone(folder, capsys, monkeypatch):

@@ -90,7 +90,9 @@ def test_a_column_has_a_name_for_people(column, title):
 
 def test_headings_of_a_page_are_for_people_and_nothing_else_is_changed(write_notebook):
     frame = pl.DataFrame({"cost_usd": ["max_tokens"], "Your Name": ["<th class='col_heading'>a_b</th>"]})
-    page = export_page(write_notebook(show("text/html", show_table(frame)._repr_html_()))).read_text(encoding="utf-8")
+    cells = [new_markdown_cell("The `cost_usd`, not `run_id`."), show("text/html", show_table(frame)._repr_html_())]
+    page = export_page(write_notebook(*cells)).read_text(encoding="utf-8")
+    assert "The <em>cost (USD)</em>, not <code>run_id</code>." in page
     assert 'title="cost_usd">cost (USD)</th>' in page
     assert ">Your Name</th>" in page
     assert ">max_tokens</td>" in page
