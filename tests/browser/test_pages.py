@@ -1,17 +1,8 @@
-import json
-import os
-import shutil
-import subprocess
-import sys
-import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import nbformat
 import pytest
-from playwright.sync_api import sync_playwright
 
 from analysis import load_answers, open_run
 from analysis.reports.front_page import compute_findings, write_index
@@ -28,8 +19,6 @@ FORMULA = "<p>$x$</p>"
 TEXT = f"Agent: Hello {HOSTILE}.\nCustomer: {HOSTILE} I want {{}} euros back, <b onclick=window.pwned=1>please</b>."
 NAMES = [stage.name for stage in STAGES]
 PAGES = ["index", *NAMES]
-MOST_MS = 600_000
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 pytestmark = pytest.mark.browser
 each_page = pytest.mark.parametrize("page", PAGES)
 
@@ -41,15 +30,6 @@ class Visit:
     tab: object
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def chromium(give_up):
-    """The system's Chromium, looked for before anything else is done."""
-    path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    if path is None:
-        give_up("no Chromium on this machine: apt-get install chromium")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +53,10 @@ def report(chromium, account, make_calls, make_answer, answer_by_hand, choose_pa
 
 
 @pytest.fixture(scope="module")
-def browser(chromium, report):
+def browser(report, open_chromium):
     """A browser. The report comes first: no kernel can be waited for while playwright's loop runs."""
-    with sync_playwright() as playwright:
-        alone = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses root a sandbox
-        browser = playwright.chromium.launch(executable_path=chromium, args=alone, timeout=MOST_MS)
-        context = browser.new_context()
-        context.set_default_timeout(MOST_MS)
+    with open_chromium() as context:
         yield context
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +66,7 @@ def visits(browser, report):
 
 
 @pytest.fixture(scope="module")
-def lab(report, tmp_path_factory):
+def lab(report, open_lab, tmp_path_factory):
     """The address of a notebook in a JupyterLab, with all HTML of the executed ones, and how many outputs that is."""
     root = tmp_path_factory.mktemp("lab")
     copies = [nbformat.read(report / f"{name}.ipynb", as_version=4) for name in NAMES]
@@ -101,26 +76,8 @@ def lab(report, tmp_path_factory):
         output.data["text/html"] += FORMULA  # the outputs are typeset one after the other, each as a whole
     cell = nbformat.v4.new_code_cell(outputs=shown)  # one cell: those out of sight are drawn later
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), root / "all.ipynb")
-    folders = {f"JUPYTER_{kind}_DIR": str(root / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.root_dir", str(root)]
-    as_root = ["--allow-root"] if os.geteuid() == 0 else []
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([*command, *as_root], env=os.environ | folders, **quiet) as server:
-        try:
-            yield find_server(server, root / "runtime"), len(shown)
-        finally:
-            server.terminate()
-
-
-def find_server(server, runtime):
-    """Return the address of the notebook, once the server has written its own and answers."""
-    while server.poll() is None:
-        time.sleep(0.2)
-        with suppress(OSError, ValueError):  # not written yet, or not listening yet
-            about = json.loads((runtime / f"jpserver-{server.pid}.json").read_text(encoding="utf-8"))
-            with urlopen(f"{about['url']}api?token={about['token']}"):
-                return f"{about['url']}lab/tree/all.ipynb?token={about['token']}"
-    pytest.fail("JupyterLab has ended")
+    with open_lab(root) as find_address:
+        yield find_address("all.ipynb"), len(shown)
 
 
 def open_page(address, tab):

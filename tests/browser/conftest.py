@@ -1,0 +1,72 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+MOST_MS = 600_000
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def chromium(give_up):
+    """The system's Chromium, looked for before anything else is done."""
+    path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if path is None:
+        give_up("no Chromium on this machine: apt-get install chromium")
+    return path
+
+
+@pytest.fixture(scope="module")
+def open_chromium(chromium):
+    """Open a context of the browser, whose pages wait as long as a busy machine takes."""
+
+    @contextmanager
+    def run():
+        with sync_playwright() as playwright:
+            alone = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses root a sandbox
+            browser = playwright.chromium.launch(executable_path=chromium, args=alone, timeout=MOST_MS)
+            context = browser.new_context()
+            context.set_default_timeout(MOST_MS)
+            yield context
+            browser.close()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def open_lab(tmp_path_factory):
+    """Open a JupyterLab on a folder, and give the function that finds the address of a notebook in it."""
+
+    @contextmanager
+    def run(root):
+        state = tmp_path_factory.mktemp("jupyter")
+        folders = {f"JUPYTER_{kind}_DIR": str(state / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
+        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.root_dir", str(root)]
+        as_root = ["--allow-root"] if os.geteuid() == 0 else []
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen([*command, *as_root], env=os.environ | folders, **quiet) as server:
+            try:
+                about = find_server(server, state / "runtime")
+                yield lambda path: f"{about['url']}lab/tree/{path}?token={about['token']}"
+            finally:
+                server.terminate()
+
+    return run
+
+
+def find_server(server, runtime):
+    """Return what the server writes of itself, once it answers."""
+    while server.poll() is None:
+        time.sleep(0.2)
+        with suppress(OSError, ValueError):  # not written yet, or not listening yet
+            about = json.loads((runtime / f"jpserver-{server.pid}.json").read_text(encoding="utf-8"))
+            with urlopen(f"{about['url']}api?token={about['token']}"):
+                return about
+    pytest.fail("JupyterLab has ended")
