@@ -69,7 +69,7 @@ def read_call_values(measured: IntoDataFrame, names: Sequence[str], *, cluster: 
     ----------
     measured
         One row per answer; `call_id`, `variant`, the metrics and the cluster are read.
-        `answered` is worked out where it is not a column; see `tells_answers`.
+        `answered` is worked out from errors and contents where these are there, and a column otherwise.
 
     Raises
     ------
@@ -98,13 +98,19 @@ def read_call_values(measured: IntoDataFrame, names: Sequence[str], *, cluster: 
 
 def tells_answers(columns: Sequence[str]) -> bool:
     """Return whether a frame with these columns says which rows are answers."""
-    return ANSWERED in columns or ("error_kind" in columns and ("text" in columns or "tool_calls" in columns))
+    return ANSWERED in columns or has_contents(columns)
+
+
+def has_contents(columns: Sequence[str]) -> bool:
+    """Return whether a frame with these columns has errors and contents, by which answers are told."""
+    return "error_kind" in columns and ("text" in columns or "tool_calls" in columns)
 
 
 def read_table(measured: IntoDataFrame, names: Sequence[str], cluster: str | None) -> pl.DataFrame:
     """Read the columns that a comparison needs; rows of no call or no variant, which nothing pairs, are left out."""
     frame = read_columns(measured, KEYS, of="measured")
-    works_out = ANSWERED in names and ANSWERED not in frame.columns and tells_answers(frame.columns)
+    # Also where there is such a column: in a table of calls it may say whether somebody took the call.
+    works_out = ANSWERED in names and has_contents(frame.columns)
     given = [name for name in names if not (works_out and name == ANSWERED)]
     read_columns(measured, [*given, *([cluster] if cluster else [])], of="measured")
     wanted = {*KEYS, "sample", *given, cluster} | ({"error_kind", "text", "tool_calls"} if works_out else set())

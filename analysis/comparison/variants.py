@@ -114,8 +114,8 @@ def compare_variants(
     `undecided`. A verdict in favour of the variant that answers fewer calls is `undecided`. Intervals are not adjusted
     for the number of comparisons.
 
-    `answered` is worked out from `error_kind` and `text` or `tool_calls`, or is a column; without either, each row is
-    an answer, and there is no such row. It is no metric of the decision unless given.
+    `answered` is worked out from `error_kind` and `text` or `tool_calls`; without these it is a column, and without
+    that, each row is an answer, and there is no such row. It is no metric of the decision unless given.
 
     Means have the paired t interval, whose end on the side of the long tail is Hall's (1992) where that is further out;
     ratios the same of the logarithm, by the delta method; shares Tango's interval and the score test that it inverts;

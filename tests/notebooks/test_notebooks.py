@@ -20,11 +20,13 @@ from analysis import (
     collect,
     compare_variants,
     count_stop_reasons,
+    invoke,
     load_answers,
     load_jobs,
     measure_answers,
     measure_kept,
     open_run,
+    prepare,
     sum_costs,
 )
 from analysis.reports.notebooks import run_notebook
@@ -192,6 +194,17 @@ def test_answers_that_differ_stand_side_by_side_and_hostile_ones_are_escaped(com
     # 12 calls have two amounts that none of them says.
     assert re.search(r"answers with unsupported claims</td>\s*<td[^>]*>100\.0 %</td>\s*<td[^>]*>short: 0\.0 %", page)
     assert page.count("<strong>long</strong>") == 10
+
+
+def test_calls_whose_table_has_columns_of_measures_are_compared(account, make_calls, make_prompt, tmp_path):
+    names = ["price_usd", "cost_usd", "kept_all", "truncated", "words", "answered"]
+    calls = make_calls(3).with_columns(pl.lit("x").alias(name) for name in names)
+    run = prepare(calls, [make_prompt("a"), make_prompt("b", max_tokens=5)], into=tmp_path / "runs", name="demo")
+    invoke(run)
+    collect(run)
+    values = {"run_folder": str(run.folder)}
+    page = read_page(read_outputs(run_notebook(FOLDER / "compare_prompts.ipynb", values, tmp_path / "copies")))
+    assert "answers cut off" in page
 
 
 def test_as_many_pairs_are_shown_as_were_asked_for(compare):

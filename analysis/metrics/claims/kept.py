@@ -14,7 +14,7 @@ from analysis.metrics.claims.checks import number_calls
 from analysis.metrics.claims.mentions import list_mentions
 from analysis.metrics.claims.readings import Reading
 from analysis.metrics.claims.support import CallValues, Readings, squeeze
-from analysis.metrics.texts import add_columns, read_texts, refuse_columns
+from analysis.metrics.texts import add_columns, read_texts, rename_clashes
 
 KINDS = {"kept_amounts": "amount", "kept_dates": "date", "kept_codes": "code"}
 ALL = "kept_all"
@@ -33,7 +33,8 @@ def measure_kept(answers: IntoDataFrameT, columns: str | Sequence[str] = ()) -> 
     Returns
     -------
     frame
-        The rows of `answers` in their order, and last, as shares from 0 to 1:
+        The rows of `answers` in their order, and last, as shares from 0 to 1; a column of the call that has one of
+        these names is called `<name>_call`:
 
         - `kept_amounts`, `kept_dates`, `kept_codes`: of the different amounts, dates and codes in the transcript, and
           `kept_all` of these together;
@@ -46,12 +47,12 @@ def measure_kept(answers: IntoDataFrameT, columns: str | Sequence[str] = ()) -> 
     Raises
     ------
     ColumnError
-        `answers` lacks a column, or has one of these already.
+        `answers` lacks a column, or was measured before.
     """
     known = {f"kept_{name}_known": name for name in list_keys(columns)}
     frame = read_columns(answers, ["text", "transcript", *known.values()], of="answers")
     dtypes = dict.fromkeys([*KINDS, ALL, *known], FRACTION)
-    refuse_columns(frame, dtypes)
+    frame = rename_clashes(frame, dtypes)
     texts = read_texts(frame, "text", "transcript")
     measured = measure_said(texts)
     for name, column in known.items():

@@ -237,6 +237,13 @@ def read_rows(native):
     return (native if isinstance(native, pl.DataFrame) else pl.from_pandas(native)).iter_rows(named=True)
 
 
+def test_a_column_of_the_calls_does_not_tell_what_a_prompt_answered():
+    some = answered(*[(f"c{call}", "a", None, "Yes.") for call in range(50)])
+    failed = answered(*[(f"c{call}", "b", "service", None) for call in range(50)])
+    taken = pl.concat([some, failed]).with_columns(answered=pl.lit("by an agent"))
+    assert rows_of(compare_variants(taken, []), "metric", "value", "verdict") == [("answered", 0, "worse")]
+
+
 def test_a_call_of_a_tool_is_an_answer():
     tool = [{"name": "refund", "input": "{}"}]
     calls = {"call_id": ["c1", "c1"], "variant": ["a", "b"], "error_kind": [None, None], "tool_calls": [tool, []]}
