@@ -2,13 +2,18 @@ BIN = .venv/bin
 STAMP = .venv/.installed
 SYNTHETIC = calls/synthetic.parquet
 CALLS = $(SYNTHETIC)
-PROMPTS = notebooks/prompts/paragraph.md notebooks/prompts/headings.md
 RUN =
+# Made-up calls are asked what shows most in a report, on an emulator of their own whose faults are injected.
+STORY = notebooks/prompts/paragraph.md notebooks/prompts/sample
+IS_STORY = $(filter $(SYNTHETIC),$(CALLS))
+PROMPTS = $(if $(IS_STORY),$(STORY),notebooks/prompts/paragraph.md notebooks/prompts/headings.md)
+ACCOUNT = build/account
+FAULTS = {"faults": {"record-429": 0.005, "record-filtered": 0.005}, "seed": 1}
 
 .PHONY: run test test-browser test-crt test-wheel check crash bench tour sample-report lab format clean
 
-run: $(STAMP) $(filter $(SYNTHETIC),$(CALLS))
-	@$(BIN)/batchbook run --calls "$(CALLS)" \
+run: $(STAMP) $(if $(IS_STORY),$(SYNTHETIC) $(ACCOUNT)/settings.json)
+	@$(if $(IS_STORY),BEDROCK_LOCAL="$(CURDIR)/$(ACCOUNT)") $(BIN)/batchbook run --calls "$(CALLS)" \
 		--prompts $(PROMPTS) $(if $(RUN),--run $(RUN))
 
 test: $(STAMP)
@@ -60,14 +65,17 @@ tour: $(STAMP)
 		--ClearMetadataPreprocessor.preserve_cell_metadata_mask="{'tags'}" \
 		--output-dir notebooks build/tour/notebooks/tour.ipynb
 
-# The committed report, from a fresh folder and a fresh emulator; the executed notebooks beside it are not committed.
+# The committed report of what `make run` does, from a fresh folder and emulator, and the picture of it in the README;
+# the executed notebooks beside it are not committed.
 sample-report: $(STAMP) $(SYNTHETIC)
 	rm -rf build/sample
-	mkdir -p build/sample
+	mkdir -p build/sample/account
 	cp -R notebooks calls build/sample
-	cd build/sample && BEDROCK_LOCAL=account TQDM_DISABLE=1 $(CURDIR)/$(BIN)/batchbook run --run sample \
-		--calls $(SYNTHETIC) --prompts $(foreach name,headings paragraph json,notebooks/prompts/$(name).md)
+	echo '$(FAULTS)' > build/sample/account/settings.json
+	cd build/sample && BEDROCK_LOCAL=$(CURDIR)/build/sample/account TQDM_DISABLE=1 $(CURDIR)/$(BIN)/batchbook run --run sample \
+		--calls $(SYNTHETIC) --prompts $(STORY)
 	cp build/sample/reports/sample/*.html reports/sample
+	$(BIN)/python docs/picture.py reports/sample/index.html docs/report.png
 
 lab: $(STAMP) $(SYNTHETIC)
 	@$(BIN)/batchbook lab
@@ -91,6 +99,10 @@ $(STAMP): pyproject.toml constraints.txt
 		$(BIN)/pip install --quiet --compile -c constraints.txt -e '.[dev]'; \
 	fi
 	@touch $(STAMP)
+
+$(ACCOUNT)/settings.json: | $(STAMP)
+	@mkdir -p $(ACCOUNT)
+	@echo '$(FAULTS)' > $@
 
 $(SYNTHETIC): | $(STAMP)
 	@$(BIN)/batchbook make-calls --calls 1200 --out $@

@@ -12,6 +12,7 @@ from analysis.runs import Run
 
 PRICES = "Costs are what AWS would charge for these tokens."
 BY_EMULATOR = "Answered by the emulator, not by the models named below."
+FAULTS = {"record-filtered": "refusals", "record-truncated": "cut off", "record-lost": "lost"}
 RESPONDERS = {
     "extract": "Answered by the emulator, which picks sentences from each call: tokens and stop reasons are those of "
     "its answers, and nothing here tells how well a model would answer.",
@@ -56,4 +57,5 @@ def describe_responder(answering: Mapping[str, Any]) -> str:
 def describe_faults(answering: Mapping[str, Any]) -> Iterator[str]:
     """Yield each fault that an emulator injected, with its rate."""
     for name, rate in answering.get("faults", {}).items():
-        yield f"{name} in {100 * rate:.3g} %"
+        code = name.removeprefix("record-")
+        yield f"{100 * rate:.3g} % {FAULTS.get(name) or (f'errors {code}' if code.isdigit() else name)}"

@@ -16,6 +16,8 @@ from analysis.metrics.stop_reasons import share_truncated, suggest_max_tokens
 from analysis.prompts import Prompt
 
 MOST_TRUNCATED = 0.01  # as in the notebook stop_reasons
+ALL = "all"
+MOST_LOST = 0.02  # of the records of a variant, as the margin of a comparison
 ENOUGH_AS_EXPECTED = 0.9
 CONFIDENCE = 0.95
 MEASURES = {
@@ -129,8 +131,8 @@ def describe_answered(counts: pl.DataFrame) -> Cell:
     return Cell(
         format_percent((asked - lost) / asked),
         describe_share(asked - lost, asked),
-        note=", ".join(told) or f"all {asked:,}",
-        state="bad" if lost else "",
+        note=", ".join(told) or f"{ALL} {asked:,}",
+        state="bad" if lost / asked > MOST_LOST else "",
     )
 
 
@@ -211,9 +213,15 @@ def describe_row(name: str, cells: Mapping[str, Cell]) -> str:
 
 
 def list_cures(rows: Sequence[Mapping[str, Any]], measured: pl.DataFrame) -> list[str]:
-    """List what to do about each variant that has something bad, as sentences."""
+    """List what to do about what is bad, as sentences: of each variant, then about records without an answer."""
     needs = {row["variant"]: row for row in suggest_max_tokens(measured).iter_rows(named=True)}
-    return [sentence for row in rows for sentence in describe_cures(row, needs.get(row["prompt"].name), measured)]
+    own = [sentence for row in rows for sentence in describe_cures(row, needs.get(row["prompt"].name), measured)]
+    lost = [(row["prompt"].name, row["cells"]["answered"].note) for row in rows]
+    told = [f"{note} of `{name}`" for name, note in lost if note and not note.startswith(ALL)]
+    return [
+        *own,
+        *([f"Without an answer: {', '.join(told)}. docs/unanswered.md says how to ask again."] if told else []),
+    ]
 
 
 def describe_cures(row: Mapping[str, Any], need: Mapping[str, Any] | None, measured: pl.DataFrame) -> Iterator[str]:
@@ -221,17 +229,13 @@ def describe_cures(row: Mapping[str, Any], need: Mapping[str, Any] | None, measu
     prompt, cells = row["prompt"], row["cells"]
     if need and need["answers"] and need["truncated"] / need["answers"] > MOST_TRUNCATED:
         most, suggested = need["max_tokens"] or prompt.max_tokens, need["suggested_max_tokens"]
-        which = describe_part(need["truncated"] / need["answers"])
-        are = f"{which} of the answers are cut off at {most:,} tokens"
         least = suggested if suggested and suggested > most else 2 * most
+        are = f"{describe_part(need['truncated'] / need['answers'])} of the answers are cut off at {most:,} tokens"
         yield f"`{prompt.name}`: {are}; ask with at least {least:,}. Tokens that are not used cost nothing."
-    if cells["answered"].state == "bad":
-        yield f"`{prompt.name}`: {cells['answered'].note}; docs/unanswered.md says how to ask again."
     if cells["as_expected"].state == "bad" and cells["as_expected"].note:
-        own = measured.filter(pl.col("variant") == prompt.name)
-        unmet = own.filter(~pl.col("as_expected"))
-        what = f"{count(len(unmet), 'answer')} of {own['as_expected'].count():,} are not as its prompt expects"
-        yield f"`{prompt.name}`: {what}, {cells['as_expected'].note}."
+        met = measured.filter(pl.col("variant") == prompt.name)["as_expected"].drop_nulls()
+        what = f"{len(met) - int(met.sum()):,} of {count(len(met), 'answer')} are not as the prompt expects"
+        yield f"`{prompt.name}`: {what}; {cells['as_expected'].note}."
 
 
 def describe_part(share: float) -> str:

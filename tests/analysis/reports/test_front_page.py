@@ -1,15 +1,18 @@
 import json
 import re
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-from analysis import collect, prepare
+from analysis import collect, invoke, prepare, submit
+from analysis import make_calls as make_synthetic_calls
 from analysis.reports.answering import describe_answering
 from analysis.reports.front_page import compute_findings, mark_names, write_index
 from analysis.reports.sample import measure_sample
 from analysis.runs.costs import find_run_prices
 
+ROOT = Path(__file__).parents[3]
 HOSTILE = "<script>alert(1)</script> \u202e$20 and $30"
 
 
@@ -119,7 +122,7 @@ def test_the_page_says_who_answered(two, make_prompt, answering, said):
     told = " ".join(describe_answering(run))
     assert said in told
     assert ("picks sentences" in told) is (answering.get("responder") == "extract")
-    assert ("record-429 in 2 %" in told) is ("faults" in answering)
+    assert ("2 % errors 429" in told) is ("faults" in answering)
 
 
 def test_bedrock_needs_no_word_on_who_answered(two, make_prompt):
@@ -185,7 +188,7 @@ def test_failed_records_stand_out_where_they_are(
     collect(run)
     page = read_page(run, tmp_path / "report")
     assert '<td class="bad" data-name="answered"><span class="number">75 %</span>' in page
-    assert "<b>short</b>: 1 failed; docs/unanswered.md says how to ask again." in page
+    assert "Without an answer: 1 failed of <b>short</b>. docs/unanswered.md says how to ask again." in page
 
 
 def test_answers_not_as_expected_are_named(account, make_calls, make_prompt, make_answer, answer_by_hand, tmp_path):
@@ -194,13 +197,46 @@ def test_answers_not_as_expected_are_named(account, make_calls, make_prompt, mak
     answer_by_hand(run, lambda number: make_answer("Reason: a.\nOutcome: b." if number else "Reason: a."))
     collect(run)
     said = show_text(read_page(run, tmp_path / "report"))
-    assert "1 answer of 4 are not as its prompt expects, 1 without &#39;Outcome&#39;." in said
+    assert "1 of 4 answers are not as the prompt expects; 1 without &#39;Outcome&#39;." in said
 
 
 def test_the_responder_is_written_down_when_the_run_is_sent(make_run, make_prompt, account):
-    from analysis import invoke
-
     run = make_run(2, make_prompt())
     invoke(run)
     assert run.read_sending()["answering"] == {"responder": "extract", "model": "", "faults": {}}
     assert json.dumps(run.read_sent())  # what says where it was sent stays as it was
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    """What `make run` does, on a third of its calls and without notebooks."""
+    root = tmp_path_factory.mktemp("story")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (root / "account").mkdir()
+    (root / "account" / "settings.json").write_text(re.search("^FAULTS = (.*)$", makefile, re.MULTILINE)[1])
+    places = re.search("^STORY = (.*)$", makefile, re.MULTILINE)[1].split()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BEDROCK_LOCAL", str(root / "account"))
+        run = prepare(make_synthetic_calls(400), [ROOT / place for place in places], into=root / "runs", name="sample")
+        submit(run, pause_s=0)
+        collect(run)
+        return compute_findings(run)
+
+
+def test_the_sample_run_has_a_verdict(story):
+    assert story["decision"].advice.variant == "facts"
+    assert story["decision"].advice.sentence.startswith("Take `facts`: it costs ")
+
+
+def test_the_sample_run_has_something_of_each_kind(story):
+    verdicts = {(row["variant"], row["metric"]): row["verdict"] for row in story["decision"].comparisons.to_dicts()}
+    assert verdicts["short", "price_usd"] == "better"
+    assert verdicts["facts", "kept_all"] == "better"
+    assert verdicts["headings", "truncated"] == "worse"
+    assert story["records"]["failed"]
+    labels = {part["label"] for row in story["stops"] for part in row["parts"]}
+    assert labels == {"ended by itself", "cut off", "refused", "no answer"}
+
+
+def test_the_sample_run_says_what_was_injected(story):
+    assert story["answering"][-1].endswith("0.5 % errors 429, 0.5 % refusals.")
