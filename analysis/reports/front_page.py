@@ -22,7 +22,7 @@ from analysis.reports.intervals import place_differences
 from analysis.reports.notebooks import render_page
 from analysis.reports.notices import describe_unpriced, list_notices
 from analysis.reports.sample import Choices, compare_sample, measure_sample
-from analysis.reports.stages import STAGES
+from analysis.reports.stages import list_titles
 from analysis.reports.variant_rows import describe_rows, format_percent, list_cures, tabulate_variants
 from analysis.reports.wordings import describe_taken, list_wordings
 from analysis.runs import Run, find_run_prices, read_state, reconcile_run, scan_answers, sum_lost_costs, sum_run_costs
@@ -58,8 +58,8 @@ def write_index(findings: Mapping[str, Any], report: Path) -> Path:
     page
         `index.html` in the folder of the report; it needs no kernel and no network.
     """
-    titles = {f"{stage.name}.html": stage.title for stage in STAGES} | {"tune.html": "Which wording is better"}
-    pages = {name: title for name, title in titles.items() if (report / name).exists()}
+    titles = list_titles(report) | {"tune": "Which wording is better"}
+    pages = {f"{name}.html": title for name, title in titles.items() if (report / f"{name}.html").exists()}
     page = report / "index.html"
     values = {**findings, "pages": pages, "usd": usd, "percent": format_percent, "mark_names": mark_names}
     with replace_when_whole(page) as unfinished:

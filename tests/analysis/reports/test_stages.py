@@ -145,8 +145,7 @@ def test_a_further_stage_needs_its_notebook_and_one_declaration(copy, choose_par
     shutil.copy(notebooks / "costs.ipynb", notebooks / "twice.ipynb")
     monkeypatch.chdir(copy)
     stages = (*STAGES, Stage("twice", "The same costs"))
-    for module in ("stages", "front_page"):
-        monkeypatch.setattr(f"analysis.reports.{module}.STAGES", stages)
+    monkeypatch.setattr("analysis.reports.stages.STAGES", stages)
     run = open_run(copy / "runs" / "demo")
     assert run_stages(run.folder, choose_parameters(run.folder, "not read", "not read"), copy / "report")
     page = write_index(compute_findings(run), copy / "report").read_text(encoding="utf-8")
