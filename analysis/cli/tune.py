@@ -109,7 +109,7 @@ def tune(
     values |= {"margin_points": margin_points, "baseline": baseline}
     report = reports / prepared.name
     execute(lambda: run_round(values, report))
-    findings = compute_findings(prepared, Choices(decide_by or [], margin_points, baseline))
+    findings = compute_findings(prepared, Choices(decide_by or [], margin_points, baseline, are_tuned=not confirm))
     say("\n".join(["", summarize(findings), *findings["notices"], "", *findings["sentences"]]))
     say(f"\nReport: {write_index(findings, report)}\nAll runs: {write_overview(runs, reports)}")
 

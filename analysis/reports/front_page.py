@@ -96,6 +96,7 @@ def compute_findings(run: Run, choices: Choices | None = None) -> dict[str, Any]
         "examples": list_examples(sample.answers, names),
         "wordings": list_wordings(run),
         "answering": describe_answering(run),
+        "are_tuned": choices.are_tuned,
         "taken": describe_taken(run, records["prepared"]),
         "total": total | add_lost(total, lost, count_lost_requests(read_state(run))),
         "variants": order_variants(list_variants(answers, costs.bill), names).to_dicts(),

@@ -96,11 +96,12 @@ def read_silent(run: Run, answers: pl.DataFrame) -> pl.DataFrame | None:
 
 @dataclass(frozen=True)
 class Choices:
-    """What decides between the variants of a run: see `compare_round`."""
+    """What decides between the variants of a run, as in `compare_round`, and whether they were tuned on its calls."""
 
     decide_by: Sequence[str] = ()
     margin_points: float = 2.0
     baseline: str = ""
+    are_tuned: bool = False
 
 
 def compare_sample(sample: Sample, prompts: Sequence[Prompt], choices: Choices) -> Decision | None:

@@ -19,4 +19,6 @@ def test_a_round_is_asked_and_a_further_one_asks_what_changed(account, folder, m
     again = call(*arguments).stdout
     assert "tune-002 has been answered with these prompts, and nothing is sent." in again
     assert {path.name for path in (folder / "runs").iterdir()} == {"tune-001", "tune-002"}
-    assert 'href="tune.html"' in (folder / "reports" / "tune-002" / "index.html").read_text()
+    page = (folder / "reports" / "tune-002" / "index.html").read_text()
+    assert "tuned on these calls: confirm on fresh ones" in page
+    assert 'href="tune.html"' in page
