@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
 
@@ -103,27 +103,10 @@ class TakenOver(msgspec.Struct):
     status: str
 
 
-class Event(msgspec.Struct):
-    """The types that the fields of an event must have for it to be replayed; others may stand beside them."""
+class RunEvent(msgspec.Struct):
+    """The types of the fields of an event that is about no job or several; others may stand beside them."""
 
     event: str
-    job_key: str = ""
-    job_try: int = 0
-    folder: str = ""
-    records: int | None = None
-    digest: str = ""
-    taken: int = 0
-    status: str = ""
-    job_name: str = ""
-    token: str = ""
-    input_uri: str = ""
-    output_uri: str = ""
-    job_arn: str = ""
-    message: str = ""
-    counts: dict[str, int] = {}
-    left: int | None = None
-    submitted_at: str = ""
-    ended_at: str = ""
     invocation: str = ""
     profile: str = ""
     region: str = ""
@@ -132,6 +115,12 @@ class Event(msgspec.Struct):
     account: str = ""
     parts: dict[str, str] = {}
     jobs: dict[str, TakenOver] = {}
+
+
+# The types that the fields of any event must have for it to be replayed; those of a job are the fields of its state.
+Event = msgspec.defstruct(
+    "Event", [(name, kind, None) for name, kind in get_type_hints(JobState).items()], bases=(RunEvent,)
+)
 
 
 @dataclass(eq=False)
