@@ -107,6 +107,10 @@ def advise(comparisons: IntoDataFrame) -> Advice:
         return Advice(None, "There is nothing to compare: that takes answers of two prompts to the same calls.", [])
     if len({rows[0]["baseline"] for rows in pairs}) > 1:
         raise AnalysisError("comparisons", "there are several baselines", "pass baseline= to compare_variants")
+    if all(says_nothing(row) for rows in pairs for row in rows):
+        return Advice(
+            None, "There is nothing to decide by: each prompt answers as many calls, and no more is known.", []
+        )
     if fit := [rows for rows in pairs if is_fit(rows)]:
         best = min(fit, key=lambda rows: (find_price(rows), -len(select(rows, BETTER))))
         others = [rows for rows in pairs if rows is not best]

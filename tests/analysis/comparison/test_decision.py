@@ -136,6 +136,12 @@ def test_of_one_variant_there_is_nothing_to_advise(kind, measure):
     assert found.sentence.startswith("There is nothing to compare: that takes answers of two prompts")
 
 
+def test_equally_many_answers_alone_decide_nothing():
+    found = advice(ANSWERED, ANSWERED | {"variant": "json"})
+    assert (found.variant, found.reasons) == (None, [])
+    assert found.sentence.startswith("There is nothing to decide by: each prompt answers as many calls")
+
+
 def test_several_baselines_are_refused():
     with pytest.raises(AnalysisError, match="there are several baselines; pass baseline="):
         advice({}, {"variant": "long", "baseline": "json"})
