@@ -12,6 +12,7 @@ from analysis.metrics.costs import INPUT_USD, MILLION, OUTPUT_USD, add_rates, li
 
 TOKEN_FACTORS = {"low": 0.75, "": 1.0, "high": 1.25}
 SHARES_OF_MAX_TOKENS = {"low": 0.10, "": 0.50, "high": 1.0}
+PLACE = "_place"  # of a variant in the estimate
 ESTIMATE = {
     "records": WHOLE,
     "invocation": TEXT,
@@ -110,7 +111,8 @@ def compare_estimate(estimate: IntoDataFrameT, bill: IntoDataFrameT) -> IntoData
     Returns
     -------
     frame
-        One row per variant of either, by name: `records` and `outputs`; tokens and cost as estimated and as billed;
+        One row per variant of either, in the order of `estimate`, then of the bill by name: `records` and `outputs`;
+        tokens and cost as estimated and as billed;
         `input_ratio`, `output_ratio`, `cost_ratio` (billed / estimated, so above 1 is more than estimated);
         `was_within`, whether the bill lies between `cost_usd_low` and `cost_usd_high`.
         What one side does not have is missing. Where the bill is a lower bound nothing is compared with it: the ratios
@@ -120,7 +122,7 @@ def compare_estimate(estimate: IntoDataFrameT, bill: IntoDataFrameT) -> IntoData
     shared = ("input_tokens", "output_tokens", "cost_usd")
     needed = ("variant", "records", *shared, "cost_usd_low", "cost_usd_high")
     billed_columns = ("variant", "outputs", "unpriced", "without_tokens", *shared)
-    estimated = read_columns(estimate, needed, of="estimate").select(*needed)
+    estimated = read_columns(estimate, needed, of="estimate").select(*needed).with_row_index(PLACE)
     billed = read_columns(bill, billed_columns, of="bill").select(*billed_columns)
     both = estimated.rename({name: f"{name}_estimate" for name in shared}).join(
         billed.rename({"variant": "billed_variant"}), left_on="variant", right_on="billed_variant", how="full"
@@ -139,7 +141,7 @@ def compare_estimate(estimate: IntoDataFrameT, bill: IntoDataFrameT) -> IntoData
         variant=nw.coalesce("variant", "billed_variant"),
         was_within=nw.when(is_known).then((cost >= low) & (cost <= high)),
     )
-    return finish_frame(compared.sort("variant", nulls_last=True), ["variant"], COMPARISON)
+    return finish_frame(compared.sort(PLACE, "variant", nulls_last=True), ["variant"], COMPARISON)
 
 
 def name_column(name: str, end: str) -> str:

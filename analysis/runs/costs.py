@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,13 +111,21 @@ def sum_run_costs(run: RunSource, prices: pl.DataFrame | None = None) -> RunCost
     all_calls.append(sum_calls(add_calls(opened, []), []))
     groups = add_groups([*outputs, join_squares(calls, VARIANT)], VARIANT)
     total = add_groups([*outputs, join_squares(all_calls, [])], [])
+    names = [prompt.name for prompt in run.read_prompts()]
     return RunCosts(
-        bill=finish_bill(groups, VARIANT),
+        bill=sort_variants(finish_bill(groups, VARIANT), names),
         total=finish_bill(total, []),
-        invocations=finish_comparison(add_invocations(invocations, VARIANT), VARIANT),
+        invocations=sort_variants(finish_comparison(add_invocations(invocations, VARIANT), VARIANT), names),
         unpriced=add_unpriced(unpriced),
-        groups=groups.to_native(),
+        groups=sort_variants(groups.to_native(), names),
     )
+
+
+def sort_variants(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Sort rows of variants in the order in which these were asked; those of no variant are last."""
+    places = {name: place for place, name in enumerate(names)}
+    place = pl.col("variant").replace_strict(places, default=len(names), return_dtype=pl.Int64)
+    return frame.sort(place, maintain_order=True)
 
 
 def list_batches(run: Run) -> Iterator[tuple[list[Path], nw.Expr]]:

@@ -177,7 +177,9 @@ def estimate_variants(
     # Tokens and costs are linear in both, so one row with the sums costs as much as all records of the variant.
     whole = variants.join(about, on="variant").with_columns(pl.col("max_tokens") * pl.col("records"))
     estimate = estimate_costs(whole, prices, invocation=invocation)
-    return estimate.sort("variant").with_columns(variants["records"])
+    in_order = about.select("variant").join(estimate.drop("records"), on="variant", maintain_order="left")
+    records = variants.select("variant", "records")
+    return in_order.join(records, on="variant", maintain_order="left").select(estimate.columns)
 
 
 def find_limits(

@@ -120,11 +120,11 @@ def test_tokens_are_missing_where_a_record_does_not_tell_them(kind):
     assert [None if pd.isna(value) else value for value in found] == [4000, None, None, None]
 
 
-def test_what_one_side_lacks_is_missing(kind):
+def test_what_one_side_lacks_is_missing_and_the_estimate_comes_first(kind):
     bill = pl.DataFrame([("extra", 1, 1, 0, 10, 5, None)], BILL, orient="row")
     rows = [
-        ("extra", None, 1, None, 10, None, None, 5, None, None, None, None, None, None, None),
         ("short", 2, None, 4000, None, None, 400, None, None, 0.0033, 0.00187, 0.00495, None, None, None),
+        ("extra", None, 1, None, 10, None, None, 5, None, None, None, None, None, None, None),
     ]
     kind.check(compare_estimate(estimate_costs(kind.make(TWO)), kind.make(bill)), rows, COMPARISON)
 

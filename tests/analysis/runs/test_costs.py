@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import analysis.runs.costs as run_costs
-from analysis import add_costs, collect, count_unpriced, prepare, submit, sum_costs, sum_lost_costs, sum_run_costs
+from analysis import (
+    add_costs,
+    collect,
+    compare_estimate,
+    count_unpriced,
+    invoke,
+    prepare,
+    submit,
+    sum_costs,
+    sum_lost_costs,
+    sum_run_costs,
+)
 from analysis.errors import RunError
 from analysis.facts.prices import PRICE_SCHEMA
 from analysis.metrics.bills import compare_invocations, project_costs
@@ -43,8 +54,9 @@ RECORDS = pl.DataFrame({"record_id": ["r1", "r2"], "call_id": ["c1", "c3"], "inp
 
 
 def make_folder(folder, parts):
-    """Write the parts of a run, and its records."""
+    """Write the parts of a run, its records, and a request of no prompts, so that variants stay in order of name."""
     (folder / "outputs").mkdir(parents=True)
+    (folder / "run.json").write_text('{"prompts": []}')
     RECORDS.write_parquet(folder / "records.parquet")
     for number, rows in enumerate(parts):
         rows = [dict(zip(("record_id", "call_id"), row.get("who", (None, None)), strict=True)) | row for row in rows]
@@ -153,3 +165,12 @@ def test_a_run_has_to_be_collected_to_know_what_is_lost(emulator, tmp_path, make
     with pytest.raises(RunError, match="has not been collected"):
         sum_lost_costs(run)
     assert sum_run_costs(open_run(run.folder)).total["outputs"].to_list() == [0]
+
+
+def test_variants_are_in_the_order_in_which_they_were_asked(account, tmp_path, make_calls, make_prompt):
+    run = prepare(make_calls(2), [make_prompt("short"), make_prompt("long")], into=tmp_path, name="demo")
+    invoke(run)
+    collect(run)
+    costs, estimate = sum_run_costs(run), run.plan().estimate
+    for frame in (costs.bill, costs.invocations, costs.project(10), estimate, compare_estimate(estimate, costs.bill)):
+        assert frame["variant"].to_list() == ["short", "long"]
