@@ -37,7 +37,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# Kills a run at every write, flush, rename and service call in turn: docs/reliability.md has what it printed.
+# Kills, starves and damages a run in every way that docs/reliability.md lists, with what it printed; takes hours.
 crash: $(STAMP)
 	@$(BIN)/python tests/reliability/crash.py
 

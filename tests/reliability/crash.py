@@ -26,6 +26,7 @@ import tqdm
 import troubles
 
 IMPORTED = (boto3, filelock, tqdm)
+TOLD = 50  # trials between two lines about what was tried
 
 
 Trials = Iterator[tuple[str, list[str]]]  # what each was, and what was wrong about it
@@ -171,10 +172,15 @@ KINDS: dict[str, Callable[[Asked], Trials]] = {
 
 def try_kind(kind: str, asked: Asked) -> tuple[int, int]:
     """Make the trials of one kind; return how many there were, and how many faults."""
-    trials = list(KINDS[kind](asked))
-    wrong = [f"{name}: {fault}" for name, faults in trials for fault in faults]
-    tell(f"{kind}: {len(trials)} tried, {len(wrong)} wrong {wrong[:20]}")
-    return len(trials), len(wrong)
+    tried, wrong = 0, 0
+    for name, faults in KINDS[kind](asked):
+        tried, wrong = tried + 1, wrong + len(faults)
+        for fault in faults:
+            tell(f"{kind}, {name}: {fault}")
+        if tried % TOLD == 0:  # so that one that is stopped has said what it tried
+            tell(f"{kind}: {tried} tried so far, {wrong} wrong")
+    tell(f"{kind}: {tried} tried, {wrong} wrong")
+    return tried, wrong
 
 
 def main() -> None:
