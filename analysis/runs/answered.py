@@ -46,8 +46,13 @@ def read_answered_ids(source: Source) -> pl.DataFrame:
     try:
         return keep_answers(source.scan()).select("record_id").unique().collect(engine="streaming")
     except (RunError, pl.exceptions.PolarsError) as error:
-        print_beside_bars(f"{source.run}: nothing is taken over from it: {error}.")
+        pass_over(source.run, error)
         return pl.DataFrame(schema={"record_id": pl.String})
+
+
+def pass_over(run: str, error: Exception) -> None:
+    """Print that nothing is taken over from a run, and why."""
+    print_beside_bars(f"{run}: nothing is taken over from it: {error}.")
 
 
 def keep_answers(outputs: pl.LazyFrame) -> pl.LazyFrame:

@@ -20,7 +20,14 @@ from analysis.jobs.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA, scan_parts
 from analysis.prompts import Prompt, PromptList
 from analysis.requests.input_files import describe_files
-from analysis.runs.answered import TAKEN_SCHEMA, Source, describe_answered, describe_reusable, find_answered
+from analysis.runs.answered import (
+    TAKEN_SCHEMA,
+    Source,
+    describe_answered,
+    describe_reusable,
+    find_answered,
+    pass_over,
+)
 from analysis.runs.plan import Plan, make_plan
 
 RUNS = "runs"
@@ -85,12 +92,21 @@ class Run:
 
     def list_sources(self, account: str) -> Iterator[Source]:
         """Yield the collected runs beside this one that asked one of its models in an account, or in any."""
-        models = {(prompt.model_id, prompt.invocation_type) for prompt in self.read_prompts()}
+        models = self.list_models()
         for other in self.list_beside():
-            owner = str(other.read_sending().get("account", ""))
-            asked = {(prompt.model_id, prompt.invocation_type) for prompt in other.read_prompts()}
-            if other.is_collected and owner and owner == (account or owner) and models & asked:
+            try:
+                # Not by its ledger, which may be of ten thousand jobs.
+                owner = other.read_target().get("account", "")
+                is_source = other.is_collected and owner == (account or owner) and bool(models & other.list_models())
+            except (RunError, msgspec.DecodeError) as error:
+                pass_over(other.folder.name, error)
+                continue
+            if owner and is_source:
                 yield Source(other.folder.name, owner, other.scan_outputs)
+
+    def list_models(self) -> set[tuple[str, str]]:
+        """List the models that the run asks, each with the way of asking it."""
+        return {(prompt.model_id, prompt.invocation_type) for prompt in self.read_prompts()}
 
     def list_beside(self) -> list[Run]:
         """List the other runs in the folder of runs, by name."""
@@ -175,10 +191,12 @@ class Run:
 
     def read_sent(self) -> dict[str, str]:
         """Read with which invocation, profile and region the run was sent, if its ledger is lost; else empty."""
+        return {} if self.read_sending() else self.read_target()
+
+    def read_target(self) -> dict[str, str]:
+        """Read, beside the ledger, with which invocation, profile, region and account the run was sent; else empty."""
         file = self.folder / SENT_FILE
-        if self.read_sending() or not file.exists():
-            return {}
-        return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.exists() else {}
 
     def plan(self, *, invocation: str = "", region: str = "", account: str = "") -> Plan:
         """Build the plan of sending the run: records, jobs, tokens, USD and limits.

@@ -228,6 +228,13 @@ def test_a_damaged_part_of_another_run_gives_nothing_and_is_named(first, ask, ca
     assert "tune-001: nothing is taken over from it: " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["run.json", "sent.json"])
+def test_a_run_that_cannot_be_read_gives_nothing_and_is_named(first, ask, capsys, name):
+    (first.folder / name).write_text("{", encoding="utf-8")
+    assert count_taken(ask("tune-002", make_calls(4), make_prompt("short"))) == [("short", None, 4)]
+    assert "tune-001: nothing is taken over from it: " in capsys.readouterr().out
+
+
 def test_what_was_taken_over_and_is_damaged_is_told(first, ask):
     second = ask("tune-002", make_calls(6), make_prompt("short"))
     (part,) = (second.folder / "outputs").glob("taken-*.parquet")
