@@ -9,8 +9,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-SIZE = {"width": 1160, "height": 980}
-COLOURS = 48  # enough for text on light grounds, and a third of the bytes
+SIZE = {"width": 1160, "height": 1130}
+COLOURS = 80  # enough for text on light grounds, and half of the bytes
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 
 

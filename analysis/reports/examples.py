@@ -12,6 +12,7 @@ from markupsafe import Markup
 from analysis.comparison.side_by_side import find_own_words, mark
 from analysis.display import count
 from analysis.metrics.claims import find_unsupported_claims
+from analysis.reports.variant_rows import name_unmet
 
 EACH = 2  # answers of each kind
 DIFFERENT = 3  # calls on which the variants differ most
@@ -122,5 +123,5 @@ def describe_answer(row: Mapping[str, Any]) -> str:
     told = [row["variant"], count(row["words"] or 0, "word")]
     told += ["cut off"] if row["truncated"] else []
     told += ["refused"] if row["stop"] == "filtered" else []
-    told += [f"not as asked: {row['unmet']}"] if row["unmet"] else []
+    told += [name_unmet(unmet) for unmet in (row["unmet"] or "").split("; ") if unmet]
     return " · ".join(told)
