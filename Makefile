@@ -16,8 +16,9 @@ run: $(STAMP) $(if $(IS_STORY),$(SYNTHETIC) $(ACCOUNT)/settings.json)
 	@$(if $(IS_STORY),BEDROCK_LOCAL="$(CURDIR)/$(ACCOUNT)") $(BIN)/batchbook run --calls "$(CALLS)" \
 		--prompts $(PROMPTS) $(if $(RUN),--run $(RUN))
 
+# Otherwise the files of the fewest tests come last, and among them are those that take a minute.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Needs Chromium, Node.js and npm; without one of them its tests are skipped, or fail where CI is set.
 test-browser: $(STAMP)
