@@ -52,7 +52,7 @@ def measure_kept(answers: IntoDataFrameT, columns: str | Sequence[str] = ()) -> 
     known = {f"kept_{name}_known": name for name in list_keys(columns)}
     frame = read_columns(answers, ["text", "transcript", *known.values()], of="answers")
     dtypes = dict.fromkeys([*KINDS, ALL, *known], FRACTION)
-    frame = rename_clashes(frame, dtypes)
+    frame = rename_clashes(rename_clashes(frame, [*KINDS, ALL]), list(known))
     texts = read_texts(frame, "text", "transcript")
     measured = measure_said(texts)
     for name, column in known.items():
