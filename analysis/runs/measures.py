@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from analysis.metrics.claims.kept import measure_kept
-from analysis.metrics.costs import add_costs
+from analysis.metrics.costs import PRICES, add_costs
 from analysis.metrics.quality import measure_answers
+from analysis.metrics.stop_reasons import TRUNCATED
 from analysis.runs.answers import load_answers
 from analysis.runs.costs import find_run_prices
 from analysis.runs.folder import RunSource, open_run
@@ -23,9 +24,10 @@ def measure_run(run: RunSource) -> pl.DataFrame:
     Returns
     -------
     frame
-        One row per call, variant and sample, as from `load_answers`, and last: the columns of `measure_answers` with
-        the prompts of the run, those of `measure_kept`, those of `add_costs` at the prices of the run's Region, and
-        `truncated` (whether max_tokens ended the answer; missing without an answer).
+        One row per call, variant and sample, as from `load_answers`, and last: the columns of `add_costs` at the prices
+        of the run's Region, those of `measure_answers` with the prompts of the run, those of `measure_kept`, and
+        `truncated` (whether max_tokens ended the answer; missing without an answer). A column of the call that has one
+        of these names is called `<name>_call`.
 
     Raises
     ------
@@ -33,6 +35,12 @@ def measure_run(run: RunSource) -> pl.DataFrame:
         The run has not been collected, or its answers need more memory than there is.
     """
     run = open_run(run)
-    answers = measure_kept(measure_answers(load_answers(run), prompts=run.read_prompts()))
+    answers = rename_clashes(load_answers(run))
     costed = add_costs(answers, find_run_prices(run), records=run.read_records())
-    return costed.with_columns(truncated=pl.col("stop") == "length")
+    measured = measure_kept(measure_answers(costed, prompts=run.read_prompts()))
+    return measured.with_columns(truncated=pl.col("stop") == TRUNCATED)
+
+
+def rename_clashes(answers: pl.DataFrame) -> pl.DataFrame:
+    """Rename columns of calls that have the name of what is added, as `load_answers` does with those of outputs."""
+    return answers.rename({name: f"{name}_call" for name in (*PRICES, "truncated") if name in answers.columns})
