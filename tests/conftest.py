@@ -16,6 +16,15 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+# Files that run notebooks and commands for minutes: begun last, one worker would wait for the other.
+LONG = ("tests/notebooks/", "tests/analysis/cli/", "tests/analysis/test_terminal.py", "tests/reliability/")
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest; all others keep their order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 @pytest.fixture(scope="session")
 def give_up():
     """Skip the test that lacks a tool; fail it where CI is set, since .ci/run installs every tool."""

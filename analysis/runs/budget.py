@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.aws.session import EMULATOR, find_region, name_account, open_session
+from analysis.aws.session import EMULATOR, name_account, open_session
 from analysis.display import usd
 from analysis.errors import BudgetError, RunError
 from analysis.jobs.batch import PlannedJob, count_sent
@@ -102,8 +102,9 @@ def confirm_cost(
 
 def find_target(invocation: str, profile: str, region: str) -> dict[str, str]:
     """Find how and where a run is sent: the invocation, the profile, its Region, and its account where STS tells."""
-    account = name_account(open_session(profile, region=region))
-    return {"invocation": invocation, "profile": profile, "region": find_region(profile, region), "account": account}
+    session = open_session(profile, region=region)
+    where = {"region": region or str(session.region_name or ""), "account": name_account(session)}
+    return {"invocation": invocation, "profile": profile, **where}
 
 
 def check_cost(
