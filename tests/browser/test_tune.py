@@ -10,6 +10,7 @@ from bedrock_local.settings import Settings, write_settings
 
 pytestmark = pytest.mark.browser
 CALLS = 120
+MOST_S = 600
 TALL = {"width": 1400, "height": 9000}  # JupyterLab draws only the cells that are in sight
 
 
@@ -47,11 +48,17 @@ def shown(folder, open_chromium, open_lab):
 def run_all(tab, notebook, run):
     """Run all cells in the browser, save the notebook, and return the text that the page shows."""
     before = count_executions(notebook)
-    tab.get_by_role("menuitem", name="Run", exact=True).click()
-    tab.get_by_text("Run All Cells", exact=True).click()
-    while not (run / "manifests.parquet").exists() or count_executions(notebook) < before + count_cells(notebook):
+    for second in range(MOST_S):
+        # Again after a minute in which no cell has run: a click before the page is ready goes nowhere.
+        if second % 60 == 0 and count_executions(notebook) == before:
+            tab.get_by_role("menuitem", name="Run", exact=True).click()
+            tab.get_by_text("Run All Cells", exact=True).click()
         tab.wait_for_timeout(1000)
         tab.keyboard.press("Control+s")
+        if (run / "manifests.parquet").exists() and count_executions(notebook) >= before + count_cells(notebook):
+            break
+    else:
+        pytest.fail(f"the cells have not run: {tab.inner_text('.jp-Notebook')[-2000:]}")
     tab.wait_for_timeout(1000)
     return tab.inner_text(".jp-Notebook")
 
