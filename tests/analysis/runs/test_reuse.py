@@ -243,6 +243,12 @@ def test_what_was_taken_over_and_is_damaged_is_told(first, ask):
         collect(second)
 
 
+def test_a_run_whose_account_is_not_known_gives_nothing(first, tmp_path):
+    (first.folder / "sent.json").write_text('{"profile": "emulator"}', encoding="utf-8")
+    second = prepare(make_calls(4), make_prompt("short"), into=tmp_path / "runs", name="tune-002", quotas=QUOTAS)
+    assert second.find_answered().is_empty()
+
+
 # Killed on the way
 
 
