@@ -42,10 +42,13 @@ from .runs import collect as collect
 from .runs import invoke as invoke
 from .runs import list_runs as list_runs
 from .runs import load_answers as load_answers
+from .runs import load_attempts as load_attempts
 from .runs import load_jobs as load_jobs
 from .runs import measure_run as measure_run
 from .runs import open_run as open_run
+from .runs import plan_repair as plan_repair
 from .runs import prepare as prepare
+from .runs import repair as repair
 from .runs import scan_answers as scan_answers
 from .runs import stop as stop
 from .runs import submit as submit

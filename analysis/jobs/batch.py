@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from analysis.aws.cures import find_cure
 from analysis.aws.session import CREDENTIAL_ERRORS, NETWORK_ERRORS, is_busy
 from analysis.errors import InputError, JobError
+from analysis.jobs.keys import read_attempt
 from analysis.jobs.ledger import JobState, Ledger
 from analysis.jobs.statuses import INTENDED
 
@@ -71,6 +72,11 @@ class PlannedJob:
     records: int
     sha256: tuple[str, ...] = ()
 
+    @property
+    def attempt(self) -> int:
+        """Which attempt of the run the job belongs to: 1, or more for a repair."""
+        return read_attempt(self.key)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of run, model, invocation type and the contents of the files, as hex digits."""
@@ -92,7 +98,9 @@ class PlannedJob:
 
         The content is that of the whole planned job, also where a further try sends a part of it.
         """
-        return hashlib.sha256(f"{self.digest}\0{job_try}".encode()).hexdigest()
+        # A repair may ask for exactly what a job before it asked for.
+        of_attempt = f"\0{self.key}" if self.attempt > 1 else ""
+        return hashlib.sha256(f"{self.digest}{of_attempt}\0{job_try}".encode()).hexdigest()
 
     def name(self, job_try: int) -> str:
         """Make the job's name, at most 63 characters; it begins with the run and the key, by which listing finds it."""

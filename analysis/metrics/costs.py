@@ -79,13 +79,15 @@ def add_price(frame: nw.DataFrame[Any], column: str, rates: pl.DataFrame) -> nw.
     return add_rates(frame, rates).with_columns(price_tokens(*PRICED_TOKENS).alias(column)).drop(INPUT_USD, OUTPUT_USD)
 
 
-def read_cost_columns(outputs: pl.LazyFrame) -> pl.DataFrame:
+def read_cost_columns(outputs: pl.LazyFrame, *others: str) -> pl.DataFrame:
     """Read from scanned outputs what costs need: texts only where tokens have to be estimated from them.
 
     Parameters
     ----------
     outputs
         One row per output, from `run.scan_outputs()` or `scan_outputs`.
+    others
+        Further columns to read.
 
     Returns
     -------
@@ -97,7 +99,7 @@ def read_cost_columns(outputs: pl.LazyFrame) -> pl.DataFrame:
     # Asked first: most runs have no such answer, and then no text is read at all.
     any_silent = outputs.select(is_silent.any()).collect().item()
     text = pl.when(is_silent).then("text") if any_silent else pl.lit(None, pl.String)
-    return outputs.select(*COST_COLUMNS, text.alias("text")).collect(engine="streaming")
+    return outputs.select(*COST_COLUMNS, *others, text.alias("text")).collect(engine="streaming")
 
 
 def count_unpriced(costed: IntoDataFrameT, prices: IntoDataFrame) -> IntoDataFrameT:

@@ -14,6 +14,7 @@ import polars as pl
 
 from analysis.errors import QuotaError
 from analysis.facts.quotas import Quotas
+from analysis.jobs.keys import make_job_key
 
 COPY_RECORDS = 100
 
@@ -44,11 +45,12 @@ class InputFile(NamedTuple):
     file: int
     start: int
     end: int
+    attempt: int = 1
 
     @property
     def job_key(self) -> str:
         """The job's name, which is that of its folder."""
-        return f"job{self.job:02}"
+        return make_job_key(self.job, self.attempt)
 
     @property
     def name(self) -> str:
@@ -56,14 +58,15 @@ class InputFile(NamedTuple):
         return f"{self.file:05}.jsonl"
 
 
-def split_records(sizes: pl.Series, quotas: Quotas, *, first_job: int) -> list[InputFile]:
+def split_records(sizes: pl.Series, quotas: Quotas, *, first_job: int, attempt: int = 1) -> list[InputFile]:
     """Split records of these sizes evenly into jobs, and the records of each job evenly into files."""
     inputs = []
     jobs = split_evenly(sizes, quotas.records_per_job, quotas.job_bytes)
     for job, (start, end) in enumerate(pairwise(jobs), first_job):
         files = split_evenly(sizes[start:end], quotas.records_per_file, quotas.file_bytes)
         inputs += [
-            InputFile(job, file, start + first, start + last) for file, (first, last) in enumerate(pairwise(files))
+            InputFile(job, file, start + first, start + last, attempt)
+            for file, (first, last) in enumerate(pairwise(files))
         ]
     return inputs
 

@@ -134,24 +134,34 @@ def write_records(
     into.mkdir(parents=True, exist_ok=True)
     for (model_id, _), members in groups.items():
         quotas = find_quotas(find_model(model_id).base)
-        tables.append(write_jobs(calls, members, quotas, first_job=jobs + 1, into=into))
+        batches = make_record_batches(calls, members)
+        tables.append(write_jobs(list_keys(calls, members), batches, quotas, first_job=jobs + 1, into=into))
         jobs += tables[-1].files["job_key"].n_unique()
     return RecordTables(*map(pl.concat, zip(*tables, strict=True)))
 
 
 def write_jobs(
-    calls: pl.DataFrame, prompts: Sequence[Prompt], quotas: Quotas, *, first_job: int, into: Path
+    keys: pl.DataFrame,
+    batches: Iterable[tuple[pl.DataFrame, bytes]],
+    quotas: Quotas,
+    *,
+    first_job: int,
+    into: Path,
+    attempt: int = 1,
 ) -> RecordTables:
-    """Write the jobs of prompts that share a model."""
-    variants, spool = list_variants(prompts), into / ".spool"
+    """Write the jobs of records that share a model.
+
+    `keys` has the columns of the records that do not depend on their lines, and `batches` the others with the lines;
+    both are in the order of the lines.
+    """
+    spool = into / ".spool"
     # Sizes are known once all is written. Mostly counts alone decide, and then the files are only moved.
-    expected = split_records(pl.zeros(len(calls) * len(variants), pl.Int64, eager=True), quotas, first_job=first_job)
+    expected = split_records(pl.zeros(len(keys), pl.Int64, eager=True), quotas, first_job=first_job, attempt=attempt)
     frames: list[pl.DataFrame] = []
-    batches = collect_frames(make_record_batches(calls, prompts), frames, expected[-1].end)
-    digests = write_files(batches, expected, spool)
-    records = calls.select("call_id").join(variants, how="cross", maintain_order="left_right").hstack(pl.concat(frames))
+    digests = write_files(collect_frames(batches, frames, len(keys)), expected, spool)
+    records = keys.hstack(pl.concat(frames))
     check_sizes(records, quotas)
-    files = split_records(records["input_bytes"], quotas, first_job=first_job)
+    files = split_records(records["input_bytes"], quotas, first_job=first_job, attempt=attempt)
     check_ids(records, files)
     if files == expected:
         for folder in spool.iterdir():
@@ -186,6 +196,11 @@ def collect_frames(
             frames.append(frame)
             yield frame["input_bytes"], lines
             bar.update(len(frame))
+
+
+def list_keys(calls: pl.DataFrame, prompts: Sequence[Prompt]) -> pl.DataFrame:
+    """List the records of prompts that share a model, in the order of their lines, without what depends on these."""
+    return calls.select("call_id").join(list_variants(prompts), how="cross", maintain_order="left_right")
 
 
 def list_variants(prompts: Sequence[Prompt]) -> pl.DataFrame:

@@ -1,9 +1,8 @@
 from .answers import load_answers as load_answers
 from .answers import scan_answers as scan_answers
+from .attempts import load_attempts as load_attempts
 from .budget import confirm_cost as confirm_cost
 from .collection import collect as collect
-from .collection import compare_manifests as compare_manifests
-from .collection import reconcile_run as reconcile_run
 from .costs import RunCosts as RunCosts
 from .costs import find_run_prices as find_run_prices
 from .costs import sum_lost_costs as sum_lost_costs
@@ -16,6 +15,11 @@ from .listing import list_runs as list_runs
 from .measures import measure_run as measure_run
 from .outcomes import describe_outcomes as describe_outcomes
 from .preparation import prepare as prepare
+from .reconciliation import compare_manifests as compare_manifests
+from .reconciliation import reconcile_run as reconcile_run
+from .repairs import Repair as Repair
+from .repairs import plan_repair as plan_repair
+from .repairs import repair as repair
 from .state import RunState as RunState
 from .state import read_state as read_state
 from .status import is_collected as is_collected

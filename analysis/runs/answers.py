@@ -16,11 +16,11 @@ from analysis.outputs.answers import KEYS, pick_answers, sort_columns
 from analysis.runs.folder import Run, RunSource, is_whole, open_run
 from analysis.runs.outcomes import explain_missing
 from analysis.runs.state import read_state
+from analysis.runs.winners import scan_winners
 
 ROW_BYTES = 1_400  # of an answer in memory while answers are picked, beside its texts; measured with a million records
 ORIGIN = ("run", "prompt_digest")  # the first columns of the answers of several runs
 Answers = TypeVar("Answers", pl.DataFrame, pl.LazyFrame)
-BEST = ("_failed", "attempt", "file", "line")
 
 
 @explain_file_errors()
@@ -55,7 +55,9 @@ def load_answers(run: RunSource | Sequence[RunSource]) -> pl.DataFrame:
     check_memory(run)
     calls = run.read_calls()
     records = order_by_calls(run.read_records().lazy(), calls.lazy()).collect()
-    answers = pick_answers(run.read_outputs(), records, calls)
+    # Without a repair each attempt is the first, and the winner needs no look at texts.
+    outputs = scan_winners(run).collect() if run.list_attempts() else run.read_outputs()
+    answers = pick_answers(outputs, records, calls)
     return add_reasons(run, answers, records) if (answers["error_kind"] == "missing").any() else answers
 
 
@@ -93,7 +95,7 @@ def scan_answers(run: RunSource | Sequence[RunSource]) -> pl.LazyFrame:
         return join_runs(run, scan_answers)
     run = open_run(run)
     check_collected(run)
-    records, calls = (pl.scan_parquet(run.folder / f"{name}.parquet") for name in ("records", "calls"))
+    records, calls = run.scan_records(), pl.scan_parquet(run.folder / "calls.parquet")
     latest = pl.col("job_key").sort_by("attempt").last()
     asked = order_by_calls(records, calls).group_by(KEYS, maintain_order=True).agg(latest)
     answers = asked.join(scan_winners(run), on=KEYS, how="left", maintain_order="left")
@@ -129,16 +131,6 @@ def add_origin(answers: Answers, run: Run) -> Answers:
     clashes = {name: f"{name}_call" for name in answers.collect_schema() if name in ORIGIN}
     origin = [pl.lit(run.folder.name).alias("run"), digest.alias("prompt_digest")]
     return answers.rename(clashes).select(*origin, pl.all())
-
-
-def scan_winners(run: Run) -> pl.LazyFrame:
-    """Scan the best output of each call, variant and sample; see `pick_answers`."""
-    outputs = run.scan_outputs()
-    # Only these columns are sorted, never the texts; file and line name an output.
-    ranked = outputs.select(*KEYS, *BEST[1:], _failed=pl.col("error_kind").is_not_null())
-    ranked = ranked.sort(BEST, descending=[False, True, False, False], nulls_last=True)
-    best = ranked.unique(KEYS, keep="first", maintain_order=True)
-    return outputs.join(best, on=["file", "line"], how="semi")
 
 
 def check_collected(run: Run) -> None:

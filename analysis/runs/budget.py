@@ -17,6 +17,7 @@ from analysis.runs.spending import (
     Spending,
     add_known,
     find_known_costs,
+    find_on_demand_spending,
     find_spending,
     find_upper_ends,
     sum_tries,
@@ -52,7 +53,12 @@ class Budget:
         if self.usd == math.inf:
             return
         ends = find_upper_ends(state, "batch", self.region)
-        spent = sum_tries(state, tries, ends, find_known_costs(replace(state, tries=tuple(tries)), self.region))
+        spent = add_known(
+            [
+                sum_tries(state, tries, ends, find_known_costs(replace(state, tries=tuple(tries)), self.region)),
+                find_on_demand_spending(state, state.on_demand, self.region).spent_usd,
+            ]
+        )
         left = add_known(ends[job.key].find_most(count_sent(job, latest)) for job, latest in chosen)
         check_budget(state.run, Spending(spent, left), self.usd)
 

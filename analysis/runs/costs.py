@@ -29,6 +29,7 @@ from analysis.outputs import OUTPUT_SCHEMA, scan_parts
 from analysis.runs.answers import check_collected
 from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.status import load_jobs
+from analysis.runs.winners import OUTPUT, find_losers
 
 ROWS_TOGETHER = 100_000  # read at once, or one part where it has more
 ROWS_PRICED = 25_000  # at once: pricing takes more memory than reading
@@ -97,8 +98,9 @@ def sum_run_costs(run: RunSource, prices: pl.DataFrame | None = None) -> RunCost
     calls: list[Groups] = []
     all_calls: list[Groups] = []
     opened = sum_by_call(nothing, VARIANT)  # calls of which a later part may have outputs
+    losers = find_losers(run).with_columns(is_loser=True)
     for parts, is_closed in list_batches(run):
-        for costed in price_parts(run, parts, prices):
+        for costed in price_parts(run, parts, prices, losers):
             outputs.append(sum_outputs(costed, VARIANT))
             invocations.append(sum_invocations(costed, prices, VARIANT))
             unpriced.append(count_unpriced(costed, prices))
@@ -149,19 +151,28 @@ def list_batches(run: Run) -> Iterator[tuple[list[Path], nw.Expr]]:
         yield [Path(part) for part in together["part"]], has_call if first_call is None else has_call & is_before
 
 
-def price_parts(run: Run, parts: list[Path], prices: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Price the outputs of some parts; records are read only where an answer does not say its tokens."""
-    outputs = read_cost_columns(scan_parts(parts))
+def price_parts(run: Run, parts: list[Path], prices: pl.DataFrame, losers: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Price the outputs of some parts; records are read only where an answer does not say its tokens.
+
+    An answer that another attempt won over has been paid for, but the price of the answer is that of the winner.
+    """
+    outputs = read_cost_columns(scan_parts(parts), *(OUTPUT if len(losers) else ()))
     records = None if outputs["text"].null_count() == outputs.height else read_estimates(run, outputs["call_id"])
     for few in outputs.iter_slices(ROWS_PRICED):
-        yield add_costs(few, prices, records=records)
+        costed = add_costs(few, prices, records=records)
+        if len(losers):
+            costed = costed.join(losers, on=OUTPUT, how="left", maintain_order="left").with_columns(
+                price_usd=pl.when("is_loser").then(0.0).otherwise("price_usd")
+            )
+        yield costed
 
 
 def read_estimates(run: Run, call_ids: pl.Series) -> pl.DataFrame:
     """Read the estimates of the records of some calls, and of few others, since files of records follow `call_id`."""
     asked = pl.col("call_id").is_between(pl.lit(call_ids.min()), pl.lit(call_ids.max()))
-    records = pl.scan_parquet(run.folder / "records.parquet").filter(asked)
-    return records.select("record_id", "input_tokens_estimate").collect(engine="streaming")
+    records = run.scan_records().filter(asked).select("record_id", "input_tokens_estimate")
+    # A repair may have asked for the same record once more.
+    return records.unique("record_id", maintain_order=True).collect(engine="streaming")
 
 
 def add_unpriced(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from analysis.display import usd
 from analysis.errors import RunError, describe_passed
 from analysis.facts.quotas import Quotas
 from analysis.files import explain_file_errors
+from analysis.jobs.keys import read_attempt
 from analysis.jobs.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA, scan_parts
 from analysis.prompts import Prompt, PromptList
@@ -35,6 +36,7 @@ RUN_FILE = "run.json"
 SENT_FILE = "sent.json"  # invocation, profile and region that the run was sent with
 PARTS_FILE = "parts.json"  # the parts in outputs/ that collect has made, each with its jobs
 WRITTEN = (RUN_FILE, "ledger.jsonl", "manifests.parquet")  # when a run is prepared, sent and collected
+ATTEMPTS = "attempts"  # has a folder for each repair, by its number from 2
 PARQUET_END = b"PAR1"
 FORMAT = 1  # of the run folder; each later one has to open those before
 
@@ -134,17 +136,39 @@ class Run:
         """Read the calls, one row each."""
         return read_table(self.folder / "calls.parquet")
 
+    def list_attempts(self) -> dict[int, Path]:
+        """List the folders of the repairs by their numbers, in order: 2, 3, ..."""
+        folders = (self.folder / ATTEMPTS).glob("[0-9]*")
+        return {int(folder.name): folder for folder in sorted(folders, key=lambda folder: int(folder.name))}
+
+    def find_input(self, job_key: str) -> Path:
+        """Return the folder of the input files of a planned job."""
+        number = read_attempt(job_key)
+        return (self.list_attempts()[number] if number > 1 else self.folder) / "input" / job_key
+
+    def scan_records(self) -> pl.LazyFrame:
+        """Scan the records lazily; those of repairs come last."""
+        tables = [self.folder, *self.list_attempts().values()]
+        return pl.concat(pl.scan_parquet(folder / "records.parquet") for folder in tables)
+
     def read_records(self, *columns: str) -> pl.DataFrame:
-        """Read the records, one row each, with all columns or some."""
-        return read_table(self.folder / "records.parquet", columns)
+        """Read the records, one row each, with all columns or some; those of repairs come last."""
+        tables = [self.folder, *self.list_attempts().values()]
+        return pl.concat(read_table(folder / "records.parquet", columns) for folder in tables)
 
     def read_files(self) -> pl.DataFrame:
-        """Read the input files, one row each, with the sums over their records."""
+        """Read the input files, one row each, with the sums over their records; those of repairs come last."""
+        repairs = [read_table(folder / "files.parquet") for folder in self.list_attempts().values()]
+        return pl.concat([self.read_first_files(), *repairs], how="diagonal")
+
+    def read_first_files(self) -> pl.DataFrame:
+        """Read the input files that `prepare` wrote, one row each, with the sums over their records."""
         file = self.folder / "files.parquet"
         if file.exists():
             return read_table(file)
         # A run that was prepared before there was such a file; its digests are taken where they are needed.
-        parts = self.read_records().partition_by("job_key", "file", maintain_order=True)
+        records = read_table(self.folder / "records.parquet")
+        parts = records.partition_by("job_key", "file", maintain_order=True)
         return describe_files(parts, [None] * len(parts))
 
     def read_outputs(self) -> pl.DataFrame:
@@ -212,7 +236,7 @@ class Run:
             are left out. Without it the plan has all records, and says for each account how many these are. Of a run
             that has been sent it has all.
         """
-        calls, files = self.read_request()["calls"], self.read_files()
+        calls, files = self.read_request()["calls"], self.read_first_files()
         # What was sent is what it was, whichever answers others have got meanwhile.
         found = self.find_answered(account) if not self.read_sending() else pl.DataFrame(schema=TAKEN_SCHEMA)
         records = int(files["records"].sum())

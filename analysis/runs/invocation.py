@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
@@ -16,6 +16,7 @@ from analysis.aws.session import EMULATOR, make_client, open_session
 from analysis.display import count
 from analysis.errors import RunError
 from analysis.files import explain_file_errors
+from analysis.jobs.batch import PlannedJob
 from analysis.jobs.ledger import Ledger
 from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
 from analysis.runs.budget import check_cost, find_target
@@ -27,6 +28,7 @@ from analysis.runs.state import RunState, read_state
 from analysis.runs.status import count_lost_requests, name_on_demand_output
 
 if TYPE_CHECKING:
+    from types_boto3_bedrock_runtime import BedrockRuntimeClient
     from types_boto3_s3 import S3Client
 
 BEAT_S = 60  # a process that answers writes to the ledger that it is alive
@@ -83,18 +85,27 @@ def invoke(
     client = make_client(session, "bedrock-runtime")
     with lock_sending(run, wait_s=0):
         state = state.read_on()
-        write_sending(state, **target)
+        write_sending(state, target)
         if bucket:
             claim_run(run, make_client(session, "s3"), bucket, prefix)
         state = take_over(state, find_takeable(state, target["account"]), target["account"])
-        report_lost_requests(state)
-        restore_changed(state, state.planned)
-        with keep_alive(state):
-            for job in state.planned:
-                ask_model = make_invoke(client, job.model_id, job.invocation_type)
-                for file in job.files:
-                    target_file = name_on_demand_output(run, job, file)
-                    invoke_file(file, target_file, invoke=ask_model, at_once=at_once, taken=state.taken_ids)
+        answer_jobs(state, state.latest_jobs, client, at_once)
+
+
+def answer_jobs(
+    state: RunState, jobs: Sequence[PlannedJob], client: BedrockRuntimeClient, at_once: int = AT_ONCE
+) -> None:
+    """Answer the records of some planned jobs that have no answer on demand; the caller holds the sending lock."""
+    report_lost_requests(state)
+    restore_changed(state, jobs)
+    with keep_alive(state):
+        for job in jobs:
+            ask_model = make_invoke(client, job.model_id, job.invocation_type)
+            # A repair asks anew what was taken over and is not as its prompt expects.
+            taken = state.taken_ids if job.attempt == 1 else frozenset()
+            for file in job.files:
+                target_file = name_on_demand_output(state.run, job, file)
+                invoke_file(file, target_file, invoke=ask_model, at_once=at_once, taken=taken)
 
 
 @contextmanager

@@ -62,7 +62,8 @@ def explain_missing(state: RunState) -> dict[str, str]:
     """Return, by job key, why records of a planned job may have no line in its output."""
     if not state.has_jobs:
         return {job.key: "it was not answered on demand" for job in state.planned}
-    return {job.key: describe_status(latest) for job, latest in state.pairs}
+    on_demand = {job.key: "it was not answered on demand" for job in state.on_demand}
+    return {job.key: describe_status(latest) for job, latest in state.pairs} | on_demand
 
 
 def describe_status(state: JobState) -> str:

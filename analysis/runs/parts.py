@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from analysis.aws.storage import StoredFile
+from analysis.jobs.keys import find_key, read_attempt
 from analysis.runs.folder import Run
 from analysis.runs.status import ON_DEMAND
 
@@ -24,11 +25,11 @@ def name_shared_parts(run: Run) -> dict[str, str]:
     # Neighbours in the order of their input have neighbouring calls; the ids of their jobs are in no order.
     jobs = run.read_files().group_by("job_key", maintain_order=True).agg(pl.col("records", "input_bytes").sum())
     names: dict[str, str] = {}
-    name, records, size = "", 0, 0
+    name, records, size, attempt = "", 0, 0, 1
     for key, its_records, its_bytes in jobs.iter_rows():
         records, size = records + its_records, size + its_bytes
-        if not name or records > PART_RECORDS or size > PART_BYTES:
-            name, records, size = f"from-{key}.parquet", its_records, its_bytes
+        if not name or records > PART_RECORDS or size > PART_BYTES or read_attempt(key) != attempt:
+            name, records, size, attempt = f"from-{key}.parquet", its_records, its_bytes, read_attempt(key)
         if records <= PART_RECORDS and size <= PART_BYTES:
             names[key] = name
     return names
@@ -77,5 +78,5 @@ def list_parts_by_job(run: Run, keys: Mapping[str, str]) -> dict[str, list[Path]
 
 def find_job_of_part(name: str, keys: Mapping[str, str]) -> str:
     """Find the planned job of a part that an earlier version made: its name is that of its file, with "-" for "/"."""
-    first = name.removeprefix(f"{ON_DEMAND}-").split("-")[0]
-    return first if name.startswith(f"{ON_DEMAND}-") else keys.get(first, "")
+    rest = name.removeprefix(f"{ON_DEMAND}-")
+    return find_key(rest) if name != rest else keys.get(rest.split("-")[0], "")

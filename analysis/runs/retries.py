@@ -87,7 +87,7 @@ def write_retry_input(state: RunState, job: PlannedJob, job_try: int) -> dict[st
     Where no record has an answer, the files of the first try are sent again: nothing is written or returned.
     """
     answered = read_answered(state, job)
-    folder, inputs = f"{job.key}-{job_try}", state.run.folder / "input"
+    folder, inputs = f"{job.key}-{job_try}", job.files[0].parents[1]
     draft, final = inputs / f".{folder}", inputs / folder
     for leftover in (draft, final):
         shutil.rmtree(leftover, ignore_errors=True)  # of a process that was killed before it wrote to the ledger

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
@@ -45,12 +45,17 @@ def explain_outage(run: Run) -> Iterator[None]:
         raise JobError(run.name, str(error), f"{cause}; do the same again later, nothing is sent twice") from error
 
 
-def write_sending(state: RunState, *, bucket_owner: str = "", **target: str) -> None:
-    """Write to the ledger how, where and with which versions the run is sent, and who answers; once per change."""
+def write_sending(
+    state: RunState, target: Mapping[str, str], *, bucket_owner: str = "", options: Mapping[str, Any] | None = None
+) -> None:
+    """Write to the ledger how, where and with which versions the run is sent, and who answers; once per change.
+
+    The options are those of `submit` that a repair sends again.
+    """
     check_target(state, target)
-    target["account"] = target["account"] or str(state.sending.get("account", ""))
+    target = {**target, "account": target["account"] or str(state.sending.get("account", ""))}
     versions = {name: version(name) for name in ("batchbook", "boto3")} | {"python": platform.python_version()}
-    sending: dict[str, Any] = {**target, "bucket_owner": bucket_owner, "versions": versions}
+    sending: dict[str, Any] = {**target, "bucket_owner": bucket_owner, "options": options or {}, "versions": versions}
     if target["profile"] == EMULATOR:
         sending["answering"] = read_answering()  # its settings may be others when the report is read
     if any(state.sending.get(name) != value for name, value in sending.items()):

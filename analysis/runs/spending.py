@@ -17,7 +17,7 @@ from analysis.metrics.costs import add_costs, read_cost_columns
 from analysis.metrics.estimates import estimate_costs
 from analysis.outputs import scan_outputs
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
-from analysis.runs.state import RunState
+from analysis.runs.state import ON_DEMAND, RunState
 from analysis.runs.status import list_on_demand_outputs
 
 WHOLE, RECORD = "whole", "record"
@@ -59,16 +59,18 @@ class Spending:
 
 def find_spending(state: RunState, invocation: str, region: str) -> Spending:
     """Find what a run has spent and has left to spend by an invocation, `batch` or `on_demand`."""
+    if invocation == ON_DEMAND:
+        return find_on_demand_spending(state, state.planned, region)
     ends = find_upper_ends(state, invocation, region)
-    if invocation == "on_demand":
-        return find_on_demand_spending(state, ends, region)
     known = find_known_costs(state, region)
     left = [
         ends[job.key].find_most(count_left(job, latest))
         for job, latest in state.pairs
         if not state.is_settled(job, latest) and (latest.is_unproductive or not latest.job_arn)
     ]
-    return Spending(sum_tries(state, state.tries, ends, known), add_known(left))
+    beside = find_on_demand_spending(state, state.on_demand, region)
+    spent = add_known([sum_tries(state, state.tries, ends, known), beside.spent_usd])
+    return Spending(spent, add_known([*left, beside.left_usd]))
 
 
 def sum_tries(
@@ -94,11 +96,13 @@ def count_left(job: PlannedJob, latest: JobState) -> int:
 def find_upper_ends(state: RunState, invocation: str, region: str) -> dict[str, UpperEnd]:
     """Find the upper end of the cost of each planned job and of its dearest record, by job key."""
     files, prompts = state.run.read_files(), state.run.read_prompts()
-    about = pl.DataFrame(
-        [(each.name, each.max_tokens) for each in prompts], {"variant": pl.String, "max_tokens": pl.Int64}, orient="row"
-    )
-    parts = files.select("job_key", "model_id", "variants").explode("variants").unnest("variants")
-    parts = parts.join(about, on="variant", how="left", maintain_order="left")
+    limits = {each.name: each.max_tokens for each in prompts}
+    if "max_tokens" not in files.columns:
+        files = files.with_columns(max_tokens=pl.lit(None, pl.Int64))
+    parts = files.select("job_key", "model_id", "max_tokens", "variants").explode("variants").unnest("variants")
+    # The files of a repair say how much room its records got.
+    of_prompt = pl.col("variant").replace_strict(limits, return_dtype=pl.Int64)
+    parts = parts.with_columns(max_tokens=pl.coalesce("max_tokens", of_prompt))
     whole = parts.with_columns(pl.col("max_tokens") * pl.col("records"), of=pl.lit(WHOLE))
     longest = parts.with_columns(input_tokens_estimate="longest_input_tokens", of=pl.lit(RECORD))
     # Estimates are made for each variant: here for each job, and for each variant's longest record of a job.
@@ -147,20 +151,25 @@ def read_local_manifests(state: RunState, tries: Mapping[str, JobState]) -> pl.D
     return pl.concat([collected, *fetched]).filter(pl.col("job_id").is_in(list(tries)))
 
 
-def find_on_demand_spending(state: RunState, ends: Mapping[str, UpperEnd], region: str) -> Spending:
+def find_on_demand_spending(state: RunState, jobs: Sequence[PlannedJob], region: str) -> Spending:
     """Find what answers on demand have cost, requests without an answer included, and what the rest may cost."""
-    prices = find_prices(dict.fromkeys(job.model_id for job in state.planned), region=region)
+    if not jobs:
+        return Spending(0.0, 0.0)
+    ends = find_upper_ends(state, ON_DEMAND, region)
+    prices = find_prices(dict.fromkeys(job.model_id for job in jobs), region=region)
+    latest = max(job.attempt for job in jobs)
     taken = {job.key: latest.taken for job, latest in state.pairs}
     spent: list[float | None] = []
     left: list[float | None] = []
-    for job in state.planned:
+    for job in jobs:
         files = list_on_demand_outputs(state.run, job)
         lines = [line for file in files for line in read_output_lines(file)]
         answered = {line.record_id for line in lines if line.is_answered}
         costs = [cost for file in files for cost in price_answers(file, job, prices)]
         unknown = sum(cost is None for cost in costs) + count_unanswered_requests(files)
         spent += [sum(cost for cost in costs if cost is not None), ends[job.key].find_most(unknown)]
-        left += [ends[job.key].find_most(job.records - taken.get(job.key, 0) - len(answered))]
+        if job.attempt == latest:  # what an earlier one left unanswered is asked by the next
+            left += [ends[job.key].find_most(job.records - taken.get(job.key, 0) - len(answered))]
     return Spending(add_known(spent), add_known(left))
 
 

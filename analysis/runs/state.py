@@ -19,6 +19,8 @@ from analysis.jobs.statuses import PLANNED, PRODUCTIVE, REFUSED, TAKEN
 from analysis.outputs import scan_parts
 from analysis.runs.folder import Run
 
+ON_DEMAND = "on_demand"  # the invocation of a run that is answered now
+
 
 @dataclass(frozen=True)
 class RunState:
@@ -38,6 +40,9 @@ class RunState:
         Every try of every job, in the order of their first events.
     sending
         How the run was last sent: `invocation`, `profile`, `region`, `versions`; empty before that.
+    on_demand
+        Planned jobs of repairs that are too small for a batch job, in a run that was sent to batch jobs: their records
+        are answered on demand. All jobs of a run on demand are in `planned`.
     """
 
     run: Run
@@ -46,6 +51,18 @@ class RunState:
     planned: tuple[PlannedJob, ...]
     tries: tuple[JobState, ...]
     sending: Mapping[str, Any]
+    on_demand: tuple[PlannedJob, ...] = ()
+
+    @property
+    def all_jobs(self) -> tuple[PlannedJob, ...]:
+        """The planned jobs, and those that are answered on demand instead."""
+        return (*self.planned, *self.on_demand)
+
+    @property
+    def latest_jobs(self) -> list[PlannedJob]:
+        """The planned jobs of the latest attempt."""
+        latest = max((job.attempt for job in self.planned), default=1)
+        return [job for job in self.planned if job.attempt == latest]
 
     def read_on(self) -> RunState:
         """Return the state with what has been added to the ledger since."""
@@ -150,8 +167,11 @@ def read_state(run: Run) -> RunState:
     """Read what a run has planned and, from its ledger, every try of it."""
     minima = {model_id: quotas.min_records for model_id, quotas in run.read_quotas().items()}
     ledger = run.ledger
-    tries = tuple(ledger.replay())
-    return RunState(run, ledger, minima, tuple(plan_jobs(run)), tries, ledger.sending)
+    tries, jobs = tuple(ledger.replay()), plan_jobs(run)
+    is_batch = ledger.sending.get("invocation") != ON_DEMAND
+    small = tuple(job for job in jobs if is_batch and job.attempt > 1 and job.records < minima[job.model_id])
+    planned = tuple(job for job in jobs if job not in small)
+    return RunState(run, ledger, minima, planned, tries, ledger.sending, small)
 
 
 def plan_jobs(run: Run) -> list[PlannedJob]:
@@ -164,7 +184,8 @@ def plan_jobs(run: Run) -> list[PlannedJob]:
     )
     planned = []
     for key, model_id, invocation_type, records, names, digests in jobs.rows():
-        paths = tuple(run.folder / "input" / key / name for name in names)
+        folder = run.find_input(key)
+        paths = tuple(folder / name for name in names)
         known = () if None in digests else tuple(digests)
         planned.append(PlannedJob(key, run.name, model_id, invocation_type, paths, records, known))
     return planned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import polars as pl
 from analysis.files import explain_file_errors
 from analysis.jobs.batch import PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
-from analysis.jobs.on_demand import count_unanswered_requests, read_output_lines
+from analysis.jobs.on_demand import OutputLine, count_unanswered_requests, read_output_lines
 from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.state import RunState, read_state
 
@@ -62,9 +63,9 @@ def tabulate_jobs(state: RunState) -> pl.DataFrame:
 
 
 def sort_by_job(frame: pl.DataFrame, *others: str) -> pl.DataFrame:
-    """Sort rows by the number in their job key, and then by other columns: as text `job100` is before `job11`."""
-    key = pl.col("job_key")
-    return frame.sort(key.str.replace(r"\d+$", ""), key.str.extract(r"(\d+)$").cast(pl.Int64), *others)
+    """Sort rows by the numbers in their job key, then by other columns: as text `job100` is before `job11`."""
+    attempt, number = (pl.col("job_key").str.extract(part).cast(pl.Int64) for part in (r"^a(\d+)-", r"(\d+)$"))
+    return frame.sort(attempt, number, *others, nulls_last=False)
 
 
 def describe_job(state: JobState, job: PlannedJob) -> dict[str, Any]:
@@ -109,17 +110,29 @@ def has_ended(state: RunState) -> bool:
     """Whether nothing more will come back, by a state that has been read."""
     all_settled = all(state.is_settled(job, latest) for job, latest in state.pairs)
     if state.has_jobs or all_settled:
-        return all_settled
-    files = on_demand_files(state.run)
-    settled = {line.record_id for file in files for line in read_output_lines(file) if line.is_settled}
+        return all_settled and all(is_asked(state.run, job) for job in state.on_demand)
+    jobs = state.latest_jobs
+    if jobs[0].attempt > 1:
+        return all(is_asked(state.run, job) for job in jobs)
+    settled = {line.record_id for line in read_lines_of(state.run, jobs) if line.is_settled}
     settled |= state.taken_ids
     # Counted first, since the table of records can be large.
-    return len(settled) >= count_planned(state) and settled >= set(state.run.read_records()["record_id"])
+    return len(settled) >= count_planned(jobs) and settled >= set(state.run.read_records("record_id")["record_id"])
 
 
-def count_planned(state: RunState) -> int:
-    """Count the records of all planned jobs."""
-    return sum(job.records for job in state.planned)
+def is_asked(run: Run, job: PlannedJob) -> bool:
+    """Whether each record of a job has been asked on demand, and an answer or an error came back."""
+    return len({line.record_id for line in read_lines_of(run, [job])}) >= job.records
+
+
+def read_lines_of(run: Run, jobs: Iterable[PlannedJob]) -> Iterator[OutputLine]:
+    """Read the answers on demand to the records of some planned jobs."""
+    return (line for job in jobs for file in list_on_demand_outputs(run, job) for line in read_output_lines(file))
+
+
+def count_planned(jobs: Iterable[PlannedJob]) -> int:
+    """Count the records of some planned jobs."""
+    return sum(job.records for job in jobs)
 
 
 def is_collected(run: Run) -> bool:
@@ -147,4 +160,4 @@ def name_on_demand_output(run: Run, job: PlannedJob, file: Path) -> Path:
 
 def count_lost_requests(state: RunState) -> int:
     """Count the requests on demand whose answer was not read: a process ended, or the network broke off."""
-    return sum(count_unanswered_requests(list_on_demand_outputs(state.run, job)) for job in state.planned)
+    return sum(count_unanswered_requests(list_on_demand_outputs(state.run, job)) for job in state.all_jobs)

@@ -138,21 +138,24 @@ def submit(
     check_min_records(keep_named_jobs(state) if run.is_early else expected)
     # Of an early run nothing more is paid for.
     budget = None if run.is_early else check_cost(expected, target, budget_usd=budget_usd, ask=ask)
-    fields = build_fields(
-        role_arn=role_arn,
-        timeout_hours=timeout_hours,
-        kms_key_id=kms_key_id,
-        bucket_owner=bucket_owner,
-        subnet_ids=subnet_ids,
-        security_group_ids=security_group_ids,
-        tags=tags or {},
-    )
+    options: dict[str, Any] = {
+        "role_arn": role_arn,
+        "timeout_hours": timeout_hours,
+        "kms_key_id": kms_key_id,
+        "bucket_owner": bucket_owner,
+        "subnet_ids": [*subnet_ids],
+        "security_group_ids": [*security_group_ids],
+        "tags": {**(tags or {})},
+    }
+    fields = build_fields(**options)
     account = open_account(run, target, bucket=bucket, prefix=prefix, fields=fields)
     pause = default_pause_s(profile) if pause_s is None else pause_s
     steps_on = pause if wait and wait_hours else None
     if budget is None:
         return tabulate_jobs(follow_jobs(state, account, target, pause=steps_on, sleep=sleep, limit=limit))
-    return tabulate_jobs(send_jobs(state, account, target, budget, pause=steps_on, sleep=sleep, limit=limit))
+    options |= {"bucket": bucket, "prefix": prefix}
+    sent = send_jobs(state, account, target, budget, options, pause=steps_on, sleep=sleep, limit=limit)
+    return tabulate_jobs(sent)
 
 
 def build_fields(
@@ -181,6 +184,7 @@ def send_jobs(
     account: Account,
     target: Mapping[str, str],
     budget: Budget,
+    options: Mapping[str, Any],
     *,
     pause: float | None,
     sleep: Callable[[float], None],
@@ -193,7 +197,7 @@ def send_jobs(
         check_target(state, target)
         if not all(latest.job_arn for _, latest in state.pairs):
             check_bucket(parse_s3_uri(account.uri)[0], s3=account.s3, region=account.bedrock.meta.region_name)
-        write_sending(state, **target, bucket_owner=account.input.get("s3BucketOwner", ""))
+        write_sending(state, target, bucket_owner=account.input.get("s3BucketOwner", ""), options=options)
         state = take_answers(state, account, target["account"])
         restore_changed(state, [job for job, latest in state.pairs if latest.needs_first_input])
         state = plan_retries(plan_first_tries(state), account.s3)
@@ -256,7 +260,7 @@ def follow_jobs(
     full = replace(account, unfinished_jobs=lambda _: 0)
     with lock_sending(run, wait_s=-1), explain_outage(run):
         state = state.read_on()
-        write_sending(state, **target, bucket_owner=account.input.get("s3BucketOwner", ""))
+        write_sending(state, target, bucket_owner=account.input.get("s3BucketOwner", ""))
         named = keep_named_jobs(state)
         latest = take_first_step(named, full, wait_s=pause, sleep=sleep, limit=limit)
     created = {job: each for job, each in zip(named.planned, latest, strict=True) if each.job_arn}

@@ -20,7 +20,7 @@ from analysis import (
 )
 from analysis.errors import RunError
 from analysis.reports.notices import list_notices
-from analysis.runs import collection, is_collected, is_finished, parts, reconcile_run
+from analysis.runs import collection, is_collected, is_finished, parts, reconcile_run, reconciliation
 from analysis.runs.collection import write_manifests, write_parts
 from analysis.runs.state import read_state
 
@@ -224,8 +224,8 @@ def test_jobs_reconciled_one_by_one_or_together_have_the_same_counts(
     run = prepare(make_calls(400), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
     submit(run)
     together = collect(run)
-    monkeypatch.setattr(collection, "RECORDS_TOGETHER", 100)
-    read = count_calls(collection, "scan_parts")
+    monkeypatch.setattr(reconciliation, "RECORDS_TOGETHER", 100)
+    read = count_calls(reconciliation, "scan_parts")
     assert_frame_equal(reconcile_run(run), together)
     assert [len(files) for (files,), _ in read] == parts_read
     assert together.select(pl.col("missing", "failed", "unreadable", "repeated").sum() > 0).row(0) == (True,) * 4

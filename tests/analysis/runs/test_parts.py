@@ -13,9 +13,10 @@ from polars.testing import assert_frame_equal
 from analysis.jobs.ledger import JobState
 from analysis.outputs import load_outputs
 from analysis.requests.input_files import describe_files
-from analysis.runs import Run, collection, parts
-from analysis.runs.collection import JOINED, list_strange_files, reconcile_records, write_manifests, write_parts
+from analysis.runs import Run, collection, parts, reconciliation
+from analysis.runs.collection import JOINED, list_strange_files, write_manifests, write_parts
 from analysis.runs.parts import name_shared_parts
+from analysis.runs.reconciliation import reconcile_records
 from analysis.runs.state import RunState, plan_jobs
 
 RECORD = {"variant": "short", "sample": 1, "attempt": 1, "model_id": "nova", "invocation_type": "InvokeModel"}
@@ -63,7 +64,7 @@ def collect(state, **limits):
     """Collect what is in the folder, with other limits of parts, and return the outputs and the table of jobs."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in limits.items():
-            patch.setattr(collection if name == "RECORDS_TOGETHER" else parts, name, value)
+            patch.setattr(reconciliation if name == "RECORDS_TOGETHER" else parts, name, value)
         records = write_parts(state)
         write_manifests(state.run)
         return state.run.read_outputs(), reconcile_records(state, records)

@@ -1,14 +1,12 @@
 import json
-import re
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import polars as pl
 import pytest
 
-from analysis import collect, load_answers, load_jobs, open_run, prepare, read_calls, submit
+from analysis import collect, load_answers, load_jobs, open_run, prepare, submit
 from analysis.aws.session import open_session
 from analysis.errors import JobError
 from analysis.jobs.ledger import Ledger
@@ -17,7 +15,6 @@ from analysis.runs.state import read_state
 
 from .conftest import make_calls, make_prompt
 
-PAGE = Path(__file__).parents[3] / "docs" / "unanswered.md"
 COUNTS = ("prepared", "answered", "failed", "missing", "repeated")
 ANSWER = {"content": [{"type": "text", "text": "Late."}], "usage": {"input_tokens": 9, "output_tokens": 2}}
 SUBMIT = "import sys; from analysis import open_run, submit; submit(open_run(sys.argv[1]))"
@@ -220,21 +217,3 @@ def test_the_question_is_about_the_records_without_an_answer(half_done):
     asked = []
     confirm_cost(half_done, profile="production", ask=lambda question: asked.append(question) or "y")
     assert asked[0].endswith("Send those of these records that have no answer to AWS? [y/N] ")
-
-
-def test_the_documented_way_sends_the_others_under_another_name(half_done, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "calls").mkdir()
-    half_done.folder.rename(tmp_path / "runs" / "august")
-    collect(open_run("runs/august"))
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    exec(compile(block, PAGE.name, "exec"), {})
-    rest = prepare(read_calls("calls/august-short.parquet"), make_prompt(), into="runs", name="rest")
-    submit(rest)
-    assert collect(rest).select(COUNTS).row(0) == (100, 100, 0, 0, 0)
-    assert set(load_answers(rest)["call_id"]) == find_unanswered(open_run("runs/august"))
-
-
-def find_unanswered(run):
-    answers = load_answers(run)
-    return set(answers.filter(answers["error_kind"].is_not_null())["call_id"])

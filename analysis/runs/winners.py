@@ -1,0 +1,75 @@
+"""Winners: which of the outputs of a call, variant and sample is its answer, over all attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from analysis.metrics.quality import check_expectations
+from analysis.metrics.stop_reasons import TRUNCATED
+from analysis.outputs import scan_parts
+from analysis.outputs.answers import KEYS
+from analysis.runs.folder import Run
+
+OUTPUT = ["file", "line"]  # which name an output
+UNMET_SCHEMA = {"file": pl.String, "line": pl.Int64, "unmet": pl.String}
+
+
+def scan_winners(run: Run) -> pl.LazyFrame:
+    """Scan the winning output of each call, variant and sample: one with an error only where no other came back.
+
+    It is that of the latest attempt which meets what its prompt expects; else of the latest that is not cut off; else
+    of the earliest. Within an attempt it is the first by file and line.
+    """
+    outputs = run.scan_outputs()
+    return outputs.join(rank_outputs(run).unique(KEYS, keep="first", maintain_order=True), on=OUTPUT, how="semi")
+
+
+def rank_outputs(run: Run) -> pl.LazyFrame:
+    """Scan which outputs there are of each call, variant and sample, the best first."""
+    # Only these columns are sorted, never the texts; file and line name an output.
+    ranked = run.scan_outputs().select(*KEYS, *OUTPUT, "attempt", "stop", _failed=pl.col("error_kind").is_not_null())
+    unmet = find_unmet(run, scan_contested(run)) if run.list_attempts() else pl.DataFrame(schema=UNMET_SCHEMA)
+    ranked = ranked.join(unmet.lazy(), on=OUTPUT, how="left").with_columns(
+        _is_unmet=pl.col("unmet").is_not_null(), _is_cut=pl.col("unmet").is_not_null() & (pl.col("stop") == TRUNCATED)
+    )
+    order = pl.when("_is_cut").then("attempt").otherwise(-pl.col("attempt"))
+    return ranked.sort("_failed", "_is_unmet", "_is_cut", order, *OUTPUT, nulls_last=True)
+
+
+def scan_contested(run: Run) -> pl.LazyFrame:
+    """Scan the calls, variants and samples that have been asked again."""
+    return run.scan_outputs().filter(pl.col("attempt") > 1).select(KEYS).unique()
+
+
+def find_losers(run: Run) -> pl.DataFrame:
+    """Find the answers that are not the winner of their call, variant and sample: `file` and `line` of each."""
+    if not run.list_attempts():
+        return pl.DataFrame(schema={name: UNMET_SCHEMA[name] for name in OUTPUT})
+    ranked = rank_outputs(run).join(scan_contested(run), on=KEYS, how="semi", maintain_order="left")
+    is_loser = ~pl.col("_failed") & (pl.int_range(pl.len()).over(KEYS) > 0)
+    return ranked.filter(is_loser).select(OUTPUT).collect()
+
+
+def find_unmet(run: Run, keys: pl.LazyFrame | None = None) -> pl.DataFrame:
+    """Find the answers that do not meet what their prompts expect, among all or those of some calls and variants.
+
+    Returns
+    -------
+    frame
+        One row per such output: `file`, `line`, and `unmet` as `measure_answers` has it.
+    """
+    return pl.concat([pl.DataFrame(schema=UNMET_SCHEMA), *check_parts(run, keys)])
+
+
+def check_parts(run: Run, keys: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
+    """Yield, part by part, the answers that do not meet what their prompts expect."""
+    expected = {prompt.name: prompt.expects for prompt in run.read_prompts() if prompt.expects is not None}
+    for part in run.list_parts() if expected else []:
+        answers = scan_parts([part]).filter(pl.col("variant").is_in(list(expected)), pl.col("error_kind").is_null())
+        if keys is not None:
+            answers = answers.join(keys, on=KEYS, how="semi")
+        read = answers.select(*OUTPUT, "variant", "text").collect()
+        unmet = check_expectations(read["text"], read["variant"].to_list(), expected)
+        yield read.select(OUTPUT).with_columns(unmet=unmet).filter(pl.col("unmet") != "")
