@@ -12,12 +12,10 @@ from analysis.comparison.decision import Advice, advise
 from analysis.comparison.metric import ANSWERED
 from analysis.comparison.notices import GROUPS, OWN_IDS
 from analysis.errors import ComparisonNotice
-from analysis.metrics.claims.kept import measure_kept
-from analysis.metrics.costs import COST_COLUMNS, add_costs
-from analysis.metrics.quality import measure_answers
-from analysis.metrics.stop_reasons import TRUNCATED
+from analysis.metrics.costs import COST_COLUMNS
 from analysis.prompts import Prompt
 from analysis.runs import Run, scan_answers
+from analysis.runs.measures import measure_loaded
 from analysis.transcripts.picking import pick_calls
 from analysis.tuning import compare_round
 
@@ -32,7 +30,7 @@ class Sample:
     Attributes
     ----------
     answers
-        One row per answer: what `measure_answers`, `measure_kept` and `add_costs` give, and `truncated`.
+        One row per answer, measured as by `measure_run`; of the call's own columns those that the page needs.
     calls, all_calls
         Calls that were measured, and those of the run.
     """
@@ -79,19 +77,7 @@ def measure_sample(run: Run, prices: pl.DataFrame, *, columns: Sequence[str] = (
     groups = [name for name in known if name not in OWN_IDS and GROUPS.fullmatch(name.lower())]
     wanted = [name for name in dict.fromkeys([*NEEDED, *columns, *groups]) if name in known]
     frame = answers.select(wanted).collect(engine="streaming")
-    costed = add_costs(frame, prices, records=read_silent(run, frame))
-    measured = measure_kept(measure_answers(costed, prompts=prompts))
-    return Sample(measured.with_columns(truncated=pl.col("stop") == TRUNCATED), len(picked), len(calls))
-
-
-def read_silent(run: Run, answers: pl.DataFrame) -> pl.DataFrame | None:
-    """Read the estimated tokens of records whose answers do not say theirs; None where all do."""
-    is_silent = pl.any_horizontal(pl.col("input_tokens", "output_tokens").is_null()) & pl.col("error_kind").is_null()
-    silent = answers.filter(is_silent)["record_id"]
-    if silent.is_empty():
-        return None
-    records = pl.scan_parquet(run.folder / "records.parquet").select("record_id", "input_tokens_estimate")
-    return records.filter(pl.col("record_id").is_in(silent.implode())).collect(engine="streaming")
+    return Sample(measure_loaded(run, frame, prices), len(picked), len(calls))
 
 
 @dataclass(frozen=True)

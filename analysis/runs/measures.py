@@ -10,7 +10,7 @@ from analysis.metrics.quality import measure_answers
 from analysis.metrics.stop_reasons import TRUNCATED
 from analysis.runs.answers import load_answers
 from analysis.runs.costs import find_run_prices
-from analysis.runs.folder import RunSource, open_run
+from analysis.runs.folder import Run, RunSource, open_run
 
 
 def measure_run(run: RunSource) -> pl.DataFrame:
@@ -35,10 +35,24 @@ def measure_run(run: RunSource) -> pl.DataFrame:
         The run has not been collected, or its answers need more memory than there is.
     """
     run = open_run(run)
-    answers = rename_clashes(load_answers(run))
-    costed = add_costs(answers, find_run_prices(run), records=run.read_records())
+    return measure_loaded(run, load_answers(run), find_run_prices(run))
+
+
+def measure_loaded(run: Run, answers: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
+    """Measure answers that were loaded from a run, all or some, as `measure_run` does."""
+    costed = add_costs(rename_clashes(answers), prices, records=read_silent(run, answers))
     measured = measure_kept(measure_answers(costed, prompts=run.read_prompts()))
     return measured.with_columns(truncated=pl.col("stop") == TRUNCATED)
+
+
+def read_silent(run: Run, answers: pl.DataFrame) -> pl.DataFrame | None:
+    """Read the estimated tokens of records whose answers do not say theirs; None where all do."""
+    is_silent = pl.any_horizontal(pl.col("input_tokens", "output_tokens").is_null()) & pl.col("error_kind").is_null()
+    silent = answers.filter(is_silent)["record_id"]
+    if silent.is_empty():
+        return None
+    records = pl.scan_parquet(run.folder / "records.parquet").select("record_id", "input_tokens_estimate")
+    return records.filter(pl.col("record_id").is_in(silent.implode())).collect(engine="streaming")
 
 
 def rename_clashes(answers: pl.DataFrame) -> pl.DataFrame:

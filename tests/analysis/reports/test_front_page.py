@@ -4,8 +4,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
-from analysis import collect, invoke, prepare, submit
+from analysis import collect, invoke, measure_run, prepare, submit
 from analysis import make_calls as make_synthetic_calls
 from analysis.reports.answering import describe_answering
 from analysis.reports.front_page import compute_findings, mark_names, write_index
@@ -249,3 +250,10 @@ def test_the_sample_run_has_something_of_each_kind(story):
 
 def test_the_sample_run_says_what_was_injected(story):
     assert story["answering"][-1].endswith("0.5 % errors 429, 0.5 % refusals.")
+
+
+def test_the_page_measures_answers_as_measure_run_does(two, make_prompt):
+    run = two(make_prompt("headings", max_tokens=200), make_prompt(), calls=20)
+    sample = measure_sample(run, find_run_prices(run)).answers
+    assert_frame_equal(sample, measure_run(run).select(sample.columns))
+    assert {"price_usd", "kept_all", "has_unsupported", "truncated", "as_expected"} <= {*sample.columns}
