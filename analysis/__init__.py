@@ -23,6 +23,7 @@ __all__ = [
     "count_stop_reasons",
     "count_stop_reasons_by_length",
     "count_unpriced",
+    "decide",
     "describe_comparison",
     "drop_empty_calls",
     "drop_losers",
@@ -31,6 +32,7 @@ __all__ = [
     "find_unsupported_claims",
     "format_comparison",
     "invoke",
+    "list_all_flips",
     "list_flips",
     "list_notices",
     "list_runs",
@@ -46,6 +48,7 @@ __all__ = [
     "measure_run",
     "open_run",
     "pick_calls",
+    "pick_pairs",
     "plan_calls",
     "plan_repair",
     "plan_round",
@@ -72,6 +75,7 @@ __all__ = [
     "sum_costs",
     "sum_lost_costs",
     "sum_run_costs",
+    "tabulate_places",
 ]
 
 __getattr__, __dir__, _ = lazy_loader.attach_stub(__name__, __file__)

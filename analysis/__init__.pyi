@@ -1,9 +1,14 @@
 from .columns import as_pandas as as_pandas
+from .comparison.choices import compare_round as compare_round
+from .comparison.choices import decide as decide
+from .comparison.choices import tabulate_places as tabulate_places
 from .comparison.decision import advise as advise
 from .comparison.decision import choose_metrics as choose_metrics
 from .comparison.decision import count_more_calls as count_more_calls
 from .comparison.early_looks import drop_losers as drop_losers
+from .comparison.flips import list_all_flips as list_all_flips
 from .comparison.flips import list_flips as list_flips
+from .comparison.flips import pick_pairs as pick_pairs
 from .comparison.metric import Metric as Metric
 from .comparison.planning import plan_calls as plan_calls
 from .comparison.ranks import rank_variants as rank_variants
@@ -58,7 +63,6 @@ from .synthetic import make_calls as make_calls
 from .transcripts import drop_empty_calls as drop_empty_calls
 from .transcripts import pick_calls as pick_calls
 from .transcripts import read_calls as read_calls
-from .tuning import compare_round as compare_round
 from .tuning import plan_round as plan_round
 from .tuning import prepare_confirmation as prepare_confirmation
 from .tuning import prepare_round as prepare_round

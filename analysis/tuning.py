@@ -12,12 +12,8 @@ import polars as pl
 from narwhals.typing import IntoDataFrame
 
 from analysis.aws.session import EMULATOR, name_account, open_session
-from analysis.comparison.call_values import check_dtype
-from analysis.comparison.decision import choose_metrics
-from analysis.comparison.metric import Metric, find_metric, is_price
-from analysis.comparison.variants import compare_variants
 from analysis.display import count
-from analysis.errors import CallsError, ColumnError, WaitError
+from analysis.errors import CallsError, WaitError
 from analysis.prompts import PromptSource, read_prompts
 from analysis.runs import Run, collect, invoke, is_finished, prepare, submit
 from analysis.runs.folder import open_run
@@ -203,53 +199,3 @@ def choose_invocation(run: Run, *, profile: str, region: str = "") -> str:
     if sent:
         return str(sent)
     return "on_demand" if plan_round(run, profile=profile, region=region).is_too_small else "batch"
-
-
-def compare_round(
-    measured: pl.DataFrame, *, decide_by: Sequence[str] = (), margin_points: float = 2.0, baseline: str = ""
-) -> pl.DataFrame:
-    """Compare the wordings of a round by what decides between them.
-
-    Parameters
-    ----------
-    measured
-        One row per answer, from `measure_run`.
-    decide_by
-        Columns that decide; without them those of `choose_metrics`.
-    margin_points
-        The largest difference that does not matter, in points of 100, of shares and of columns from 0 to 1. The price
-        has a margin of 0.
-    baseline
-        The prompt that all others are compared with; by default the first one.
-
-    Returns
-    -------
-    frame
-        One row per metric and prompt, from `compare_variants`; no rows with one prompt.
-
-    Raises
-    ------
-    ColumnError
-        A column of `decide_by` is not there.
-    """
-    metrics = choose_metrics(measured, margin=margin_points / 100)
-    if decide_by:
-        chosen = {metric.name: metric for metric in metrics}
-        metrics = [chosen.get(name) or make_metric(measured, name, margin_points / 100) for name in decide_by]
-    first = measured["variant"].first() if len(measured) else ""
-    return compare_variants(measured, metrics, baseline=baseline or str(first))
-
-
-def make_metric(measured: pl.DataFrame, name: str, margin: float) -> Metric:
-    """Make the metric of a column, with a margin where its values are shares."""
-    if name not in measured.columns:
-        raise ColumnError("decide_by", f"no column {name!r}", f"there are {', '.join(sorted(measured.columns))}")
-    column = measured[name]
-    check_dtype(column)
-    has_margin = not is_price(name) and (column.dtype == pl.Boolean or is_fraction(column))
-    return Metric(name, find_metric(name).better, margin if has_margin else None)
-
-
-def is_fraction(column: pl.Series) -> bool:
-    """Whether all values of a column lie between 0 and 1."""
-    return bool(column.drop_nulls().is_between(0, 1).all())

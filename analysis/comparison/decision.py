@@ -32,7 +32,7 @@ from analysis.errors import AnalysisError
 # Of measures that overlap, one: each further one makes it harder for all to be decided.
 DECIDING = (ANSWERED, "truncated", "has_unsupported", "kept_all", "as_expected", "price_usd")
 MORE_CALLS = {"metric": TEXT, "variant": TEXT, "baseline": TEXT, "calls": WHOLE, "more_calls": WHOLE}
-MORE_CALLS |= {"price_usd": FRACTION}
+MORE_CALLS |= {"price_usd": FRACTION, "measure": TEXT}
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,8 @@ def count_more_calls(comparisons: IntoDataFrameT) -> IntoDataFrameT:
         One row per undecided metric and pair, in their order: `metric`, `variant`, `baseline`, `calls` so far,
         `more_calls` that would decide with 80 %, were the difference as large as it seems, and `price_usd` of both
         answers to as many calls in a batch job. Both are missing where it would take more than 100 times as many
-        calls or something else than calls, the price where `price_usd` was not compared.
+        calls or something else than calls, the price where `price_usd` was not compared. `measure` is what people call
+        the metric.
     """
     frame = read_columns(comparisons, (), of="comparisons")
     counted = [count_pair(rows, row) for rows in read_pairs(comparisons) for row in select(rows, UNDECIDED)]
@@ -151,6 +152,7 @@ def count_pair(rows: list[dict[str, Any]], row: dict[str, Any]) -> dict[str, Any
     return {name: row[name] for name in ("metric", "variant", "baseline", "calls")} | {
         "more_calls": more,
         "price_usd": price,
+        "measure": name_metric(row["metric"]),
     }
 
 

@@ -8,6 +8,7 @@ from narwhals.typing import IntoDataFrameT
 
 from analysis.columns import TEXT, read_columns
 from analysis.comparison.call_values import read_call_values
+from analysis.comparison.metric import name_metric
 from analysis.comparison.rows import make_frame
 from analysis.errors import AnalysisError, ColumnError
 
@@ -61,6 +62,53 @@ def list_flips(measured: IntoDataFrameT, metric: str, variants: tuple[str, str])
     order = frame.select("call_id").to_polars()["call_id"].drop_nulls().unique(maintain_order=True).to_frame()
     listed = order.join(named, on="call_id", how="inner", maintain_order="left")
     return make_frame(listed.to_dicts(), FLIPS | {"call_id": nw.from_native(listed).schema["call_id"]}, like=frame)
+
+
+def list_all_flips(measured: pl.DataFrame, comparisons: pl.DataFrame) -> pl.DataFrame:
+    """List the calls on which variants differ from the baseline in a share that was compared.
+
+    Parameters
+    ----------
+    measured
+        One row per answer: what was compared.
+    comparisons
+        One row per metric and variant, from `compare_variants` with a baseline.
+
+    Returns
+    -------
+    frame
+        One row per metric, variant and call, from `list_flips`, and last `metric`, as people call it.
+    """
+    shares = comparisons.filter(pl.col("method").str.starts_with("share"))
+    listed = [
+        list_flips(measured, metric, (variant, baseline)).with_columns(metric=pl.lit(name_metric(metric)))
+        for metric, variant, baseline in shares.select("metric", "variant", "baseline").rows()
+    ]
+    none = dict.fromkeys((*FLIPS, "metric"), pl.String) | {"call_id": measured.schema["call_id"]}
+    return pl.concat([pl.DataFrame(schema=none), *listed])
+
+
+def pick_pairs(measured: pl.DataFrame, comparisons: pl.DataFrame, n: int) -> pl.DataFrame:
+    """Pick answers to read beside those of the baseline: flips first, some of each kind, then others.
+
+    Parameters
+    ----------
+    measured, comparisons
+        As in `list_all_flips`.
+    n
+        How many pairs, at most.
+
+    Returns
+    -------
+    frame
+        One row per pair, for `show_pairs`: `call_id`, `variant`, `baseline`, and `change` and `metric` of a flip.
+    """
+    turn = pl.int_range(pl.len()).over("metric", "variant", "change")
+    flips = list_all_flips(measured, comparisons).sort(turn, maintain_order=True)
+    compared = comparisons.select("variant", "baseline").unique(maintain_order=True)
+    others = measured.select("call_id", "variant").join(compared, on="variant", maintain_order="left")
+    pairs = pl.concat([flips, others], how="diagonal")
+    return pairs.unique(["call_id", "variant"], keep="first", maintain_order=True).head(n)
 
 
 def check_variants(variants: tuple[str, str], known: list[str]) -> tuple[str, str]:

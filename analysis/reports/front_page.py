@@ -58,8 +58,8 @@ def write_index(findings: Mapping[str, Any], report: Path) -> Path:
     page
         `index.html` in the folder of the report; it needs no kernel and no network.
     """
-    titles = list_titles(report) | {"tune": "Which wording is better"}
-    pages = {f"{name}.html": title for name, title in titles.items() if (report / f"{name}.html").exists()}
+    titles = list_titles(file.stem for file in report.glob("*.html"))
+    pages = {f"{name}.html": title for name, title in titles.items()}
     page = report / "index.html"
     values = {**findings, "pages": pages, "usd": usd, "percent": format_percent, "mark_names": mark_names}
     with replace_when_whole(page) as unfinished:
@@ -78,7 +78,8 @@ def compute_findings(run: Run, choices: Choices | None = None) -> dict[str, Any]
     # A notice names the lines that cannot be read.
     unpriced = costs.unpriced.filter(pl.col("cause") != UNREADABLE)
     choices = choices or Choices()
-    names, sample = [prompt.name for prompt in prompts], measure_sample(run, prices, columns=choices.decide_by)
+    names, columns = [prompt.name for prompt in prompts], [*choices.decide_by, choices.cluster]
+    sample = measure_sample(run, prices, columns=columns)
     decision = compare_sample(sample, prompts, choices)
     comparisons = decision.comparisons if decision else None
     headings, rows = tabulate_variants(prompts, answers, costs.groups, sample.answers, comparisons)
@@ -87,7 +88,7 @@ def compute_findings(run: Run, choices: Choices | None = None) -> dict[str, Any]
         "run": run.name,
         "calls": run.read_request()["calls"]["rows"],
         "decision": decision,
-        "sentences": [decision.advice.sentence, *decision.advice.reasons] if decision else describe_rows(rows),
+        "sentences": decision.sentences if decision else describe_rows(rows),
         "differences": place_differences(decision.comparisons) if decision else [],
         "headings": headings,
         "rows": rows,

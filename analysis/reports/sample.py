@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
-from analysis.comparison.decision import Advice, advise
-from analysis.comparison.metric import ANSWERED
+from analysis.comparison.choices import Decision, decide
 from analysis.comparison.notices import GROUPS, OWN_IDS
-from analysis.errors import ComparisonNotice
 from analysis.metrics.costs import COST_COLUMNS
 from analysis.prompts import Prompt
 from analysis.runs import Run, scan_answers
 from analysis.runs.measures import measure_loaded
 from analysis.transcripts.picking import pick_calls
-from analysis.tuning import compare_round
 
 MOST_ANSWERS = 6_000  # measured in seconds, and held in memory with their calls
 NEEDED = (*COST_COLUMNS, "sample", "text", "max_tokens", "tool_calls", "error_message", "transcript")
@@ -40,28 +37,6 @@ class Sample:
     all_calls: int
 
 
-@dataclass(frozen=True)
-class Decision:
-    """What a comparison of the variants of a run says.
-
-    Attributes
-    ----------
-    baseline
-        The variant that the others are compared with.
-    comparisons
-        From `compare_variants`.
-    advice
-        From `advise`.
-    notices
-        Sentences on what may make the comparison mean something else than it seems.
-    """
-
-    baseline: str
-    comparisons: pl.DataFrame
-    advice: Advice
-    notices: list[str]
-
-
 def measure_sample(run: Run, prices: pl.DataFrame, *, columns: Sequence[str] = (), most: int = MOST_ANSWERS) -> Sample:
     """Measure the answers of a run; where there are more than `most`, those to some calls, picked at random.
 
@@ -82,28 +57,26 @@ def measure_sample(run: Run, prices: pl.DataFrame, *, columns: Sequence[str] = (
 
 @dataclass(frozen=True)
 class Choices:
-    """What decides between the variants of a run, as in `compare_round`, and whether they were tuned on its calls."""
+    """What decides between the variants of a run, as in `decide`, and whether they were tuned on its calls."""
 
     decide_by: Sequence[str] = ()
     margin_points: float = 2.0
     baseline: str = ""
+    cluster: str = ""
     are_tuned: bool = False
+
+    def to_parameters(self) -> dict[str, Any]:
+        """Return what decides as parameters of a notebook."""
+        return {
+            "decide_by": [*self.decide_by],
+            "margin_points": self.margin_points,
+            "baseline": self.baseline,
+            "cluster": self.cluster,
+        }
 
 
 def compare_sample(sample: Sample, prompts: Sequence[Prompt], choices: Choices) -> Decision | None:
     """Compare the variants of a sample with one of them, by default the first; None where there is only one."""
     if len(prompts) < 2:
         return None
-    baseline = choices.baseline or prompts[0].name
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ComparisonNotice)
-        comparisons = compare_round(
-            sample.answers, decide_by=choices.decide_by, margin_points=choices.margin_points, baseline=baseline
-        )
-    order = {prompt.name: place for place, prompt in enumerate(prompts)}
-    ordered = comparisons.sort(
-        pl.col("variant").replace_strict(order, return_dtype=pl.Int64),
-        pl.col("metric") != ANSWERED,
-        maintain_order=True,
-    )
-    return Decision(baseline, ordered, advise(ordered), [str(notice.message) for notice in caught])
+    return decide(sample.answers, **choices.to_parameters())

@@ -35,7 +35,7 @@ from analysis.reports.stages import STAGES
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 STEPS = [stage.name for stage in STAGES]
-MOST_LINES = 17
+MOST_LINES = 8  # of a cell without its imports; a parameter is a line
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 each_step = pytest.mark.parametrize("step", STEPS)
 
@@ -253,7 +253,7 @@ def test_a_notebook_imports_only_public_names(path):
 
 @each_notebook
 def test_a_cell_is_short(path):
-    for cell in read_code(path):
+    for cell in [cell for cell in read_code(path) if "parameters" not in cell.metadata.get("tags", [])]:
         lines = ast.parse(cell.source).body
         working = [line for line in lines if not isinstance(line, ast.Import | ast.ImportFrom)]
         assert sum(line.end_lineno - line.lineno + 1 for line in working) <= MOST_LINES, cell.source

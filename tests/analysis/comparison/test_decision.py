@@ -157,9 +157,9 @@ def test_where_no_call_has_both_nothing_is_advised():
 def test_further_calls_are_counted_with_their_price(kind):
     counted = count_more_calls(kind.make(table(OPEN | {"difference": -0.005}, PRICE, CUT)))
     # 3,000 calls at .0062 and .01 each.
-    rows = [("kept_all", "short", "long", 1000, 3000, 48.6)]
+    rows = [("kept_all", "short", "long", 1000, 3000, 48.6, "amounts, dates and codes kept")]
     schema = {"metric": pl.String, "variant": pl.String, "baseline": pl.String, "calls": pl.Int64}
-    kind.check(counted, rows, {**schema, "more_calls": pl.Int64, "price_usd": pl.Float64})
+    kind.check(counted, rows, {**schema, "more_calls": pl.Int64, "price_usd": pl.Float64, "measure": pl.String})
 
 
 def test_without_a_price_further_calls_have_none():

@@ -1,8 +1,10 @@
+import warnings
+
 import polars as pl
 import pytest
 
-from analysis import list_flips
-from analysis.errors import AnalysisError, ColumnError
+from analysis import Metric, compare_variants, list_all_flips, list_flips, pick_pairs
+from analysis.errors import AnalysisError, ColumnError, ComparisonNotice
 
 FLIPS = dict.fromkeys(("call_id", "variant", "baseline", "change"), pl.String)
 
@@ -56,3 +58,34 @@ def test_a_flip_is_of_two_variants(measure, variants):
 def test_a_variant_that_is_not_there_names_those_that_are(measure):
     with pytest.raises(AnalysisError, match="no variant 'short'; there are a, b"):
         list_flips(measure("kept", a=[True], b=[True]), "kept", ("short", "a"))
+
+
+@pytest.fixture
+def compared(measure):
+    """Six calls of which `b` differs from `a` in two, and `c` in one."""
+    some = measure("kept", a=[True] * 6, b=[False, True, True, True, False, True], c=[True] * 5 + [False])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ComparisonNotice)
+        return some, compare_variants(some, [Metric("kept", "higher")], baseline="a")
+
+
+def test_flips_of_all_shares_are_listed(compared):
+    flips = list_all_flips(*compared)
+    assert flips.select("call_id", "variant", "change", "metric").rows() == [
+        ("c00000", "b", "lost", "kept"),
+        ("c00004", "b", "lost", "kept"),
+        ("c00005", "c", "lost", "kept"),
+    ]
+
+
+def test_flips_of_nothing_have_their_columns(compared):
+    some, comparisons = compared
+    assert list_all_flips(some, comparisons.clear()).columns == [*FLIPS, "metric"]
+
+
+def test_pairs_to_read_begin_with_a_flip_of_each_kind_and_name_no_pair_twice(compared):
+    pairs = pick_pairs(*compared, 5)
+    assert pairs.select("call_id", "variant").rows()[:3] == [("c00000", "b"), ("c00005", "c"), ("c00004", "b")]
+    assert pairs["change"].to_list() == ["lost"] * 3 + [None] * 2
+    assert len(pick_pairs(*compared, 100)) == 12
+    assert set(pairs["baseline"]) == {"a"}
