@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from typer import Option
 
 from analysis.aws.session import EMULATOR, find_region, open_session
 from analysis.cli.app import app, say
+from analysis.cli.options import (
+    MARGIN_POINTS,
+    Baseline,
+    Bucket,
+    Calls,
+    Cluster,
+    Column,
+    DecideBy,
+    Empty,
+    MarginPoints,
+    Profile,
+    Prompts,
+    Region,
+    Reports,
+    RoleArn,
+    Runs,
+    WaitHours,
+)
 from analysis.cli.sending import (
     PromptsCommand,
     ask_for_cost,
+    check_choices,
     choose_wait_hours,
     execute,
     read_columns,
     read_tags,
-    summarize,
+    write_first_page,
 )
 from analysis.errors import check_extra
 from analysis.facts.quotas import LATEST
@@ -25,16 +44,8 @@ from analysis.facts.quotas import LATEST
 
 @app.command(cls=PromptsCommand)
 def run(
-    calls: Annotated[
-        str,
-        Option(
-            metavar="PLACE",
-            help="Table (.parquet, .csv, .jsonl), or folder or zip of texts or Transcribe's JSON; local or s3://.",
-        ),
-    ],
-    prompts: Annotated[
-        list[Path], Option(metavar="FILES", help="Prompt files, or folders of them, such as prompts/*.md.")
-    ],
+    calls: Calls,
+    prompts: Prompts,
     pick: Annotated[
         int,
         Option(
@@ -45,12 +56,10 @@ def run(
         ),
     ] = 0,
     run: Annotated[str, Option(metavar="NAME", help="Name of the run; by default made from the prompts' names.")] = "",
-    profile: Annotated[str, Option(metavar="NAME", help="AWS profile; 'emulator' needs no account.")] = EMULATOR,
-    region: Annotated[str, Option(metavar="NAME", help="AWS region; by default the profile's.")] = "",
-    bucket: Annotated[
-        str, Option(metavar="NAME", help="S3 bucket for input and output; not needed on the emulator.")
-    ] = "",
-    role_arn: Annotated[str, Option(metavar="ARN", help="Service role of the jobs; not needed on the emulator.")] = "",
+    profile: Profile = EMULATOR,
+    region: Region = "",
+    bucket: Bucket = "",
+    role_arn: RoleArn = "",
     bucket_owner: Annotated[
         str, Option(metavar="ACCOUNT", help="Account that the bucket belongs to; by default the caller's.")
     ] = "",
@@ -71,30 +80,22 @@ def run(
         list[str] | None,
         Option(metavar="NAME=VALUE", help="Tag of the jobs, as team=calls; can be given several times."),
     ] = None,
-    wait_hours: Annotated[
-        float | None,
-        Option(
-            metavar="HOURS",
-            min=0,
-            help="Hours to wait for the jobs; by default none on AWS, and without end on the emulator.",
-        ),
-    ] = None,
+    wait_hours: WaitHours = None,
     budget_usd: Annotated[
         float | None,
         Option(metavar="USD", min=0, help="The most the run may cost; without it, AWS runs ask for a yes."),
     ] = None,
-    column: Annotated[
-        list[str] | None,
-        Option(
-            metavar="NAME=YOURS", help="Your name for a column, as transcript=body; also call_id, turn, speaker, text."
-        ),
-    ] = None,
-    empty: Annotated[Literal["refuse", "drop"], Option(help="What to do with calls without words.")] = "refuse",
+    column: Column = None,
+    empty: Empty = "refuse",
+    decide_by: DecideBy = None,
+    margin_points: MarginPoints = MARGIN_POINTS,
+    baseline: Baseline = "",
+    cluster: Cluster = "",
     quota_year: Annotated[
         str, Option(metavar="YEAR", help="Bedrock's quotas of 2026, or of 2024 for older accounts.")
     ] = LATEST,
-    runs: Annotated[Path, Option(metavar="FOLDER", help="Folder of runs.")] = Path("runs"),
-    reports: Annotated[Path, Option(metavar="FOLDER", help="Folder of reports.")] = Path("reports"),
+    runs: Runs = Path("runs"),
+    reports: Reports = Path("reports"),
 ) -> None:
     """Answer every call and write a report.
 
@@ -105,8 +106,7 @@ def run(
     running. Run it again later to continue. A run with too few records for a batch job is answered on demand.
     """
     from analysis.prompts import read_prompts
-    from analysis.reports.front_page import compute_findings, write_index
-    from analysis.reports.overview import write_overview
+    from analysis.reports.sample import Choices
     from analysis.reports.stages import run_stages
     from analysis.runs import prepare
     from analysis.transcripts import pick_calls, read_calls
@@ -117,7 +117,9 @@ def run(
     columns, tags = read_columns(column or []), read_tags(tag or [])
     call_frame = read_calls(calls, **columns, empty=empty, profile=profile, region=region)
     call_frame = pick_calls(call_frame, pick) if pick else call_frame
-    prepared = prepare(call_frame, read_prompts(prompts), into=runs, name=run, quota_year=quota_year)
+    wordings, choices = read_prompts(prompts), Choices(decide_by or [], margin_points, baseline, cluster)
+    check_choices(choices, wordings, call_frame)
+    prepared = prepare(call_frame, wordings, into=runs, name=run, quota_year=quota_year)
     say(f"{plan_round(prepared, profile=profile, region=find_region(profile, region))}\n")
     invocation = choose_invocation(prepared, profile=profile, region=region)
     ask_for_cost(prepared, invocation, profile, region, budget_usd)
@@ -129,12 +131,10 @@ def run(
     account |= {"subnet_ids": subnet_id or [], "security_group_ids": security_group_id or []}
     account |= {"wait_hours": choose_wait_hours(profile, wait_hours)}
     values = list_values(prepared.folder, asked, account, on_demand=invocation == "on_demand")
+    values |= choices.to_parameters()
     report = reports / prepared.name
     execute(lambda: run_stages(prepared.folder, values, report, echo=say))
-    findings = compute_findings(prepared)
-    page, overview = write_index(findings, report), write_overview(runs, reports)
-    last = [f"Report: {page}", f"All runs: {overview}"]
-    say("\n".join(["", summarize(findings), *findings["notices"], *last]))
+    write_first_page(prepared, choices, runs, reports)
 
 
 def list_values(run_folder: Path, asked: dict[str, Any], account: dict[str, Any], *, on_demand: bool) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,9 +12,13 @@ from typer.core import TyperCommand
 
 from analysis.aws.session import EMULATOR
 from analysis.cli.app import INTERRUPTED, STILL_RUNNING, say
-from analysis.errors import CallsError, JobError, NotebookError, WaitError
+from analysis.errors import AnalysisError, CallsError, JobError, NotebookError, WaitError
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from analysis.prompts import Prompt
+    from analysis.reports.sample import Choices
     from analysis.runs import Run
 
 COLUMNS = ("call_id", "transcript", "turn", "speaker", "text")
@@ -92,13 +97,32 @@ def execute(work: Callable[[], bool]) -> None:
         raise typer.Exit(STILL_RUNNING)
 
 
-def summarize(findings: dict[str, Any]) -> str:
-    """Summarize the first page of the report in one line."""
+def check_choices(choices: Choices, prompts: Sequence[Prompt], calls: pl.DataFrame) -> None:
+    """Refuse a prompt to compare with, or a column of calls, that is not there: before anything is sent."""
+    names = [prompt.name for prompt in prompts]
+    if choices.baseline and choices.baseline not in names:
+        raise AnalysisError("--baseline", f"no prompt {choices.baseline!r}", f"there are {', '.join(names)}")
+    if choices.cluster and choices.cluster not in calls.columns:
+        reason = f"calls have no column {choices.cluster!r}"
+        raise AnalysisError("--cluster", reason, f"there are {', '.join(calls.columns)}")
+
+
+def write_first_page(run: Run, choices: Choices, runs: Path, reports: Path) -> None:
+    """Write the first page of a report and the one over all runs, and print what the first page says."""
+    from analysis.reports.front_page import compute_findings, write_index
+    from analysis.reports.overview import write_overview
+
+    findings = compute_findings(run, choices)
+    page, overview = write_index(findings, reports / run.name), write_overview(runs, reports)
+    say("\n".join(["", *summarize(findings), "", f"Report: {page}", f"All runs: {overview}"]))
+
+
+def summarize(findings: Mapping[str, Any]) -> list[str]:
+    """Summarize the first page of a report in lines: counts and cost, notices, what to take and why, what to mend."""
     from analysis.display import usd
 
-    records, total, truncated = findings["records"], findings["total"], findings["truncated"]
+    records, total = findings["records"], findings["total"]
     cost = "cost unknown" if total["cost_usd"] is None else usd(total["cost_usd"])
-    cut_off = "" if truncated["share"] is None else f", {truncated['share']:.1%} cut off"
     counts = ", ".join(f"{records[name]:,} {name}" for name in ("prepared", "answered", "failed", "missing"))
     where = " (see docs/unanswered.md to send these)" if records["failed"] + records["missing"] else ""
-    return f"Records: {counts}{where}; {cost}{cut_off}."
+    return [f"Records: {counts}{where}; {cost}.", *findings["notices"], "", *findings["sentences"], *findings["cures"]]

@@ -4,31 +4,46 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any
 
 from typer import Option
 
 from analysis.aws.session import EMULATOR, open_session
 from analysis.cli.app import app, say
-from analysis.cli.sending import PromptsCommand, ask_for_cost, choose_wait_hours, execute, read_columns, summarize
+from analysis.cli.options import (
+    MARGIN_POINTS,
+    Baseline,
+    Bucket,
+    Calls,
+    Cluster,
+    Column,
+    DecideBy,
+    Empty,
+    MarginPoints,
+    Profile,
+    Prompts,
+    Region,
+    Reports,
+    RoleArn,
+    Runs,
+    WaitHours,
+)
+from analysis.cli.sending import (
+    PromptsCommand,
+    ask_for_cost,
+    check_choices,
+    choose_wait_hours,
+    execute,
+    read_columns,
+    write_first_page,
+)
 from analysis.errors import check_extra
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command(cls=PromptsCommand)
 def tune(
-    calls: Annotated[
-        str,
-        Option(
-            metavar="PLACE",
-            help="Table (.parquet, .csv, .jsonl), or folder or zip of texts or Transcribe's JSON; local or s3://.",
-        ),
-    ],
-    prompts: Annotated[
-        list[Path], Option(metavar="FILES", help="Prompt files, or folders of them, such as prompts/*.md.")
-    ],
+    calls: Calls,
+    prompts: Prompts,
     name: Annotated[str, Option(metavar="NAME", help="Of the rounds, which are NAME-001, NAME-002, ...")] = "tune",
     calls_per_round: Annotated[
         int, Option(metavar="NUMBER", min=1, help="Calls of a round, picked in the first one and then kept.")
@@ -37,41 +52,23 @@ def tune(
         bool,
         Option("--confirm", help="Ask calls that no round has seen."),
     ] = False,
-    decide_by: Annotated[
-        list[str] | None,
-        Option(metavar="COLUMN", help="Column that decides; can be given several times. By default quality and price."),
-    ] = None,
-    margin_points: Annotated[
-        float, Option(metavar="POINTS", min=0, help="Largest difference that does not matter, in points of 100.")
-    ] = 2.0,
-    baseline: Annotated[str, Option(metavar="PROMPT", help="To compare with; by default the first one.")] = "",
-    profile: Annotated[str, Option(metavar="NAME", help="AWS profile; 'emulator' needs no account.")] = EMULATOR,
-    region: Annotated[str, Option(metavar="NAME", help="AWS region; by default the profile's.")] = "",
-    bucket: Annotated[
-        str, Option(metavar="NAME", help="S3 bucket for input and output; not needed on the emulator.")
-    ] = "",
-    role_arn: Annotated[str, Option(metavar="ARN", help="Service role of the jobs; not needed on the emulator.")] = "",
-    wait_hours: Annotated[
-        float | None,
-        Option(
-            metavar="HOURS",
-            min=0,
-            help="Hours to wait for the jobs; by default none on AWS, and without end on the emulator.",
-        ),
-    ] = None,
+    decide_by: DecideBy = None,
+    margin_points: MarginPoints = MARGIN_POINTS,
+    baseline: Baseline = "",
+    cluster: Cluster = "",
+    profile: Profile = EMULATOR,
+    region: Region = "",
+    bucket: Bucket = "",
+    role_arn: RoleArn = "",
+    wait_hours: WaitHours = None,
     budget_usd: Annotated[
         float | None,
         Option(metavar="USD", min=0, help="The most a round may cost; without it, AWS runs ask for a yes."),
     ] = None,
-    column: Annotated[
-        list[str] | None,
-        Option(
-            metavar="NAME=YOURS", help="Your name for a column, as transcript=body; also call_id, turn, speaker, text."
-        ),
-    ] = None,
-    empty: Annotated[Literal["refuse", "drop"], Option(help="What to do with calls without words.")] = "refuse",
-    runs: Annotated[Path, Option(metavar="FOLDER", help="Folder of runs.")] = Path("runs"),
-    reports: Annotated[Path, Option(metavar="FOLDER", help="Folder of reports.")] = Path("reports"),
+    column: Column = None,
+    empty: Empty = "refuse",
+    runs: Runs = Path("runs"),
+    reports: Reports = Path("reports"),
 ) -> None:
     """Tune prompts: ask some calls, say which prompt is better.
 
@@ -81,8 +78,7 @@ def tune(
     When you have chosen a prompt, --confirm asks calls that no round has seen. Exit code 3: the jobs are running on
     AWS; run the command again later.
     """
-    from analysis.reports.front_page import compute_findings, write_index
-    from analysis.reports.overview import write_overview
+    from analysis.prompts import read_prompts
     from analysis.reports.sample import Choices
     from analysis.reports.stages import relative_to_notebooks
     from analysis.runs import is_finished
@@ -93,8 +89,11 @@ def tune(
     open_session(profile, region=region)  # raises for an unknown profile before anything is written
     columns = read_columns(column or [])
     call_frame = read_calls(calls, **columns, empty=empty, profile=profile, region=region)
+    wordings = read_prompts(prompts)
+    choices = Choices(decide_by or [], margin_points, baseline, cluster, are_tuned=not confirm)
+    check_choices(choices, wordings, call_frame)
     prepare_next = prepare_confirmation if confirm else prepare_round
-    prepared = prepare_next(call_frame, prompts, into=runs, name=name, calls_per_round=calls_per_round)
+    prepared = prepare_next(call_frame, wordings, into=runs, name=name, calls_per_round=calls_per_round)
     if prepared.read_sending() and is_finished(prepared):
         say(f"{prepared.name} has been answered with these prompts, and nothing is sent.")
     else:
@@ -105,18 +104,15 @@ def tune(
     values |= {"prompts": [relative_to_notebooks(path) for path in prompts], "name": name, "confirm": confirm}
     values |= {"calls_per_round": calls_per_round, "columns": columns, "empty": empty, "profile": profile}
     values |= {"region": region, "bucket": bucket, "role_arn": role_arn, "budget_usd": math.inf}
-    values |= {"wait_hours": choose_wait_hours(profile, wait_hours), "decide_by": decide_by or []}
-    values |= {"margin_points": margin_points, "baseline": baseline}
-    report = reports / prepared.name
-    execute(lambda: run_round(values, report))
-    findings = compute_findings(prepared, Choices(decide_by or [], margin_points, baseline, are_tuned=not confirm))
-    say("\n".join(["", summarize(findings), *findings["notices"], "", *findings["sentences"]]))
-    say(f"\nReport: {write_index(findings, report)}\nAll runs: {write_overview(runs, reports)}")
+    values |= {"wait_hours": choose_wait_hours(profile, wait_hours)} | choices.to_parameters()
+    execute(lambda: run_round(values, reports / prepared.name))
+    write_first_page(prepared, choices, runs, reports)
 
 
 def run_round(values: dict[str, Any], report: Path) -> bool:
     """Execute the notebook of a round, and write its page; the round is then complete."""
     from analysis.reports.notebooks import export_page, find_notebooks, run_notebook
+    from analysis.reports.stages import TUNE, list_titles
 
-    export_page(run_notebook(find_notebooks() / "tune.ipynb", values, report))
+    export_page(run_notebook(find_notebooks() / f"{TUNE}.ipynb", values, report), list_titles([TUNE]))
     return True

@@ -24,7 +24,7 @@ QUIET = ["--IPKernelApp.log_level=50"]
 # short on a busy machine.
 KERNEL_TIMEOUT_S = 600
 NOT_SHOWN: tuple[Any, ...] = ("", {}, math.inf)  # values left out of a page: empty ones, and a budget without limit
-LINK = re.compile(r'(<a href="[a-z_]+)\.ipynb"')
+LINK = re.compile(r'<a href="([a-z_]+)\.ipynb"[^>]*>(.*?)</a>')
 
 
 # A name of a column above a table, as `show_table` writes it.
@@ -205,7 +205,8 @@ def export_page(copy: Path, titles: Mapping[str, str] | None = None) -> Path:
     copy
         From `run_notebook`.
     titles
-        Of the report's pages by their names without `.html`, for links at the top.
+        Of the report's pages by their names without `.html`, for links at the top; a link in the text to a notebook
+        without such a page becomes text. By default there are no links at the top, and each notebook has a page.
     """
     with needs_extra("notebooks", "export_page"):
         import nbformat
@@ -223,13 +224,23 @@ def export_page(copy: Path, titles: Mapping[str, str] | None = None) -> Path:
         "page.html",
         run=copy.parent.name,
         title=copy.stem,
-        body=Markup(write_for_people(LINK.sub(r'\1.html"', body))),  # noqa: S704 -- nbconvert has escaped what is not HTML
+        body=Markup(write_for_people(link_pages(body, titles))),  # noqa: S704 -- nbconvert has escaped what is not HTML
         titles=titles or {},
         parameters={name: value for name, value in given.items() if value not in NOT_SHOWN},
     )
     with replace_when_whole(page) as unfinished:  # a page that is there says that its stage is done
         unfinished.write_text(text, encoding="utf-8")
     return page
+
+
+def link_pages(body: str, titles: Mapping[str, str] | None) -> str:
+    """Write links to notebooks as links to their pages, and as text where the report has no such page."""
+
+    def link(found: re.Match[str]) -> str:
+        name, text = found.groups()
+        return text if titles is not None and name not in titles else f'<a href="{name}.html">{text}</a>'
+
+    return LINK.sub(link, body)
 
 
 def write_for_people(body: str) -> str:

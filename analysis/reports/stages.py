@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ class Stage:
         Takes the run and the page of the stage; called only when both exist.
     awaits_jobs
         Whether the stages after this one need the output of jobs that may still be running.
+    choices
+        Further parameters: with other values of them than its page was made with, a stage is not done.
     """
 
     name: str
@@ -52,8 +55,10 @@ class Stage:
     parameters: tuple[str, ...] = ("run_folder",)
     is_done: Callable[[Run, Path], bool] = is_up_to_date
     awaits_jobs: bool = False
+    choices: tuple[str, ...] = ()
 
 
+TUNE = "tune"  # the notebook of a round of tuning, which is no stage
 ACCOUNT = ("profile", "region")
 JOB_OPTIONS = ("timeout_hours", "kms_key_id", "bucket_owner", "subnet_ids", "security_group_ids", "tags")
 
@@ -75,7 +80,11 @@ STAGES = (
     Stage("collect", "What came back", ("run_folder", *ACCOUNT, "bucket_owner"), lambda run, _: is_collected(run)),
     Stage("costs", "What it cost"),
     Stage("stop_reasons", "Why answers ended"),
-    Stage("compare_prompts", "How the prompts compare"),
+    Stage(
+        "compare_prompts",
+        "How the prompts compare",
+        choices=("decide_by", "margin_points", "baseline", "cluster"),
+    ),
 )
 
 
@@ -110,27 +119,29 @@ def run_stages(
     sweep_parts(report)  # pages that a killed process began
     for number, stage in enumerate(STAGES, 1):
         heading = f"[{number}/{len(STAGES)}] {stage.name}"
-        if is_done(stage, run_folder, report):
+        if is_done(stage, run_folder, report, values):
             echo(f"{heading}: already done")
             continue
         echo(heading)
-        parameters = {name: values[name] for name in stage.parameters if name in values}
-        export_page(run_notebook(notebooks / f"{stage.name}.ipynb", parameters, report), list_titles(report))
+        names = (*stage.parameters, *stage.choices)
+        parameters = {name: values[name] for name in names if name in values}
+        titles = list_titles(stage.name for stage in STAGES)
+        export_page(run_notebook(notebooks / f"{stage.name}.ipynb", parameters, report), titles)
         # Requests on demand have all ended when `submit` has: what was refused stays in the report as failed.
         if stage.awaits_jobs and not values.get("on_demand") and not is_finished(open_run(run_folder)):
             return False
     return True
 
 
-def list_titles(report: Path) -> dict[str, str]:
-    """List the titles of the report's pages, and of the one over all runs where it has been written."""
-    overview = {"../index": "All runs"} if (report.parent / "index.html").exists() else {}
-    return {stage.name: stage.title for stage in STAGES} | overview
+def list_titles(pages: Iterable[str]) -> dict[str, str]:
+    """List the titles of pages of a report by their names, and last that of the page over all runs."""
+    known, titles = {*pages}, {stage.name: stage.title for stage in STAGES} | {TUNE: "Which wording is better"}
+    return {name: title for name, title in titles.items() if name in known} | {"../index": "All runs"}
 
 
 def check_values(values: Mapping[str, Any]) -> None:
     """Refuse a parameter that no stage takes: it would be left out without a word."""
-    known = {name for stage in STAGES for name in stage.parameters}
+    known = {name for stage in STAGES for name in (*stage.parameters, *stage.choices)}
     for name in values:
         if name not in known:
             raise NotebookError(
@@ -138,10 +149,21 @@ def check_values(values: Mapping[str, Any]) -> None:
             )
 
 
-def is_done(stage: Stage, run_folder: Path, report: Path) -> bool:
-    """Whether a stage has its page, and its work is done."""
+def is_done(stage: Stage, run_folder: Path, report: Path, values: Mapping[str, Any]) -> bool:
+    """Whether a stage has its page, and its work is done, by the same choices."""
     page = report / f"{stage.name}.html"
-    return page.exists() and (run_folder / "run.json").exists() and stage.is_done(open_run(run_folder), page)
+    if not page.exists() or not (run_folder / "run.json").exists() or not stage.is_done(open_run(run_folder), page):
+        return False
+    return {name: values[name] for name in stage.choices if name in values}.items() <= read_parameters(page).items()
+
+
+def read_parameters(page: Path) -> dict[str, Any]:
+    """Read the parameters that a page was made with; none where its notebook is gone or was executed after it."""
+    copy = page.with_suffix(".ipynb")
+    if not copy.exists() or not is_newer(page, copy):
+        return {}
+    found: dict[str, Any] = json.loads(copy.read_bytes())["metadata"].get("papermill", {}).get("parameters", {})
+    return found
 
 
 def relative_to_notebooks(path: str | Path) -> str:

@@ -44,9 +44,8 @@ def report(chromium, account, make_calls, make_answer, answer_by_hand, choose_pa
         if stage.name == "collect":  # the emulator's answers would be milder
             answer_by_hand(open_run(run_folder), lambda number: make_answer(HOSTILE) if number % 3 else error)
         parameters = {name: values[name] for name in stage.parameters if name in values}
-        write_overview(root / "runs", root / "reports")
         copy = run_notebook(find_notebooks() / f"{stage.name}.ipynb", parameters, root / "reports" / "demo")
-        export_page(copy, list_titles(root / "reports" / "demo"))
+        export_page(copy, list_titles(stage.name for stage in STAGES))
     report = write_index(compute_findings(open_run(run_folder)), root / "reports" / "demo").parent
     write_overview(root / "runs", root / "reports")
     return report

@@ -1,8 +1,10 @@
 """The command on a folder of texts, run once by a shell; the tests look at what it said and left."""
 
+import re
 import shutil
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,29 @@ def test_a_run_says_its_plan_its_stages_and_its_report(finished):
     assert said[0].startswith("Run demo: 24 calls, 2 variants, 48 records in 1 job")
     assert said[1:-1] == [f"[{number}/{len(STAGES)}] {stage.name}" for number, stage in enumerate(STAGES, 1)]
     assert said[-1:] == [f"Report: {Path('reports', 'demo', 'index.html')}"]
+
+
+def test_a_run_ends_with_what_its_first_page_says(finished):
+    root, result = finished
+    page = (root / "reports" / "demo" / "index.html").read_text(encoding="utf-8")
+    told = result.stdout.partition("\nRecords: 48 prepared, 48 answered, 0 failed, 0 missing; ")[2].splitlines()
+    assert told[0].endswith(" USD.")
+    assert told[1] == ""
+    verdict, because = (re.search(f'<p class="{kind}">(.*?)</p>', page)[1] for kind in ("verdict", "because"))
+    assert told[2:4] == [unescape(re.sub("</?b>", "`", each)) for each in (verdict, because)]
+
+
+def test_other_choices_make_the_last_page_anew(finished, monkeypatch, tmp_path):
+    root = shutil.copytree(finished[0], tmp_path / "copy")
+    monkeypatch.chdir(root)
+    chosen = ["--baseline", "headings", "--margin-points", "5", "--decide-by", "words", "--decide-by", "price_usd"]
+    result = call(*PICKED, "--prompts", *PROMPTS, *chosen)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count(": already done") == len(STAGES) - 1
+    assert "`paragraph`" in result.stdout.partition("\nRecords: ")[2]
+    report = root / "reports" / "demo"
+    assert "worse than headings" in (report / "index.html").read_text(encoding="utf-8")
+    assert "headings: " in (report / "compare_prompts.html").read_text(encoding="utf-8")
 
 
 def test_some_calls_are_picked_and_several_prompts_given(finished, monkeypatch):

@@ -161,6 +161,12 @@ def test_a_page_links_pages_where_the_notebook_links_notebooks(write_notebook):
     assert '<a href="stop_reasons.html">stop reasons</a>' in page.read_text(encoding="utf-8")
 
 
+def test_a_link_to_a_notebook_that_the_report_has_not_is_text(write_notebook):
+    cell = new_markdown_cell("[costs](costs.ipynb) and [prepare](prepare.ipynb)")
+    page = export_page(write_notebook(cell), {"costs": "What it cost"}).read_text(encoding="utf-8")
+    assert '<p><a href="costs.html">costs</a> and prepare</p>' in page
+
+
 def test_a_page_says_the_parameters_it_was_made_with(write_notebook):
     path = write_notebook()
     copy = nbformat.read(path, as_version=4)

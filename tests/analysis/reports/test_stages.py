@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import shutil
@@ -39,7 +40,7 @@ def copy(small, tmp_path):
 
 
 def list_done(root):
-    return [stage.name for stage in STAGES if is_done(stage, root / "runs" / "demo", root / "report")]
+    return [stage.name for stage in STAGES if is_done(stage, root / "runs" / "demo", root / "report", {})]
 
 
 def write_text_of(run, folder):
@@ -136,7 +137,7 @@ def test_records_refused_on_demand_are_not_waited_for(go_on, make_run, make_prom
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_a_stage_sets_parameters_that_its_notebook_has(stage):
-    assert set(stage.parameters) <= set(list_parameters(find_notebooks() / f"{stage.name}.ipynb"))
+    assert {*stage.parameters, *stage.choices} <= set(list_parameters(find_notebooks() / f"{stage.name}.ipynb"))
 
 
 def test_a_further_stage_needs_its_notebook_and_one_declaration(copy, choose_parameters, monkeypatch):
@@ -358,3 +359,19 @@ def test_the_manifests_are_compared_with_the_lines(make_run, make_prompt, tmp_pa
 def test_the_first_page_names_no_folder_and_no_network(priced):
     assert str(Path.home()) not in priced
     assert "http" not in priced.replace('http-equiv="Content-Security-Policy"', "")
+
+
+def test_a_page_that_was_made_by_other_choices_is_outdated(copy):
+    report, stage = copy / "report", STAGES[-1]
+    made = {"metadata": {"papermill": {"parameters": {"baseline": "a", "margin_points": 2.0}}}}
+    (report / "compare_prompts.ipynb").write_text(json.dumps(made))
+    (report / "compare_prompts.html").touch()
+
+    def is_done_by(**values):
+        return is_done(stage, copy / "runs" / "demo", report, values)
+
+    assert is_done_by(baseline="a", margin_points=2.0)
+    assert not is_done_by(baseline="b", margin_points=2.0)
+    assert not is_done_by(baseline="a", margin_points=2.0, cluster="agent")
+    os.utime(report / "compare_prompts.ipynb", (2e9, 2e9))  # executed again, and its page not written
+    assert not is_done_by(baseline="a", margin_points=2.0)
