@@ -76,6 +76,7 @@ __all__ = [
     "sum_lost_costs",
     "sum_run_costs",
     "tabulate_places",
+    "update_jobs",
 ]
 
 __getattr__, __dir__, _ = lazy_loader.attach_stub(__name__, __file__)

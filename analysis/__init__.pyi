@@ -59,6 +59,7 @@ from .runs import stop as stop
 from .runs import submit as submit
 from .runs import sum_lost_costs as sum_lost_costs
 from .runs import sum_run_costs as sum_run_costs
+from .runs import update_jobs as update_jobs
 from .synthetic import make_calls as make_calls
 from .transcripts import drop_empty_calls as drop_empty_calls
 from .transcripts import pick_calls as pick_calls

@@ -77,6 +77,18 @@ def count_digits(numbers: pl.Series) -> int:
     return 4 if largest >= 0.01 else 6
 
 
+def format_table(frame: pl.DataFrame) -> str:
+    """Format a frame as lines of text, with all rows and columns and no types; what is missing is a dash."""
+    texts = frame.with_columns(datetime().dt.to_string("%Y-%m-%d %H:%M")).cast(pl.String).fill_null(MISSING)
+    texts = texts.with_columns(pl.all().str.replace_all(r"\s", " "))
+    columns = [
+        [text.rjust(width) if dtype.is_numeric() else text.ljust(width) for text in cells]
+        for cells, dtype in zip(([column.name, *column] for column in texts), frame.dtypes, strict=True)
+        for width in [max(map(len, cells))]
+    ]
+    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
+
+
 def show_table(frame: IntoDataFrame, *, empty: str = "") -> Table:
     """Format a frame as a table: texts complete and left-aligned, thousands separated, missing as a dash, all escaped.
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     pass
 
 STILL_RUNNING = 3
+HAS_ERRORS = 4
+UNANSWERED = 5
 INTERRUPTED = 130
 # What typer raises for a wrong option or argument; of that class it exports a subclass.
 USAGE_ERROR: Any = typer.BadParameter.__base__

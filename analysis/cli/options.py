@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from typer import Option
+from typer import Argument, Option
 
 MARGIN_POINTS = 2.0
 
@@ -50,3 +50,14 @@ Cluster = Annotated[
 
 Runs = Annotated[Path, Option(metavar="FOLDER", help="Folder of runs.")]
 Reports = Annotated[Path, Option(metavar="FOLDER", help="Folder of reports.")]
+
+RunName = Annotated[
+    str,
+    Argument(metavar="RUN", help="Name or folder of the run; by default the one last used.", show_default=False),
+]
+SentProfile = Annotated[str, Option("--profile", metavar="NAME", help="AWS profile; by default as the run was sent.")]
+SentRegion = Annotated[str, Option("--region", metavar="NAME", help="AWS region; by default as the run was sent.")]
+Budget = Annotated[
+    float | None,
+    Option(metavar="USD", min=0, help="The most the run may cost in all; without it, AWS runs ask for a yes."),
+]

@@ -34,6 +34,7 @@ from analysis.cli.sending import (
     check_choices,
     choose_wait_hours,
     execute,
+    exit_unanswered,
     read_columns,
     read_tags,
     write_first_page,
@@ -104,6 +105,8 @@ def run(
 
     On AWS the command waits for the jobs only as long as --wait-hours says, and ends with exit code 3 while they are
     running. Run it again later to continue. A run with too few records for a batch job is answered on demand.
+
+    Exit code 5: the report is there, and records have no answer; `batchbook repair` asks for them again.
     """
     from analysis.prompts import read_prompts
     from analysis.reports.sample import Choices
@@ -134,7 +137,7 @@ def run(
     values |= choices.to_parameters()
     report = reports / prepared.name
     execute(lambda: run_stages(prepared.folder, values, report, echo=say))
-    write_first_page(prepared, choices, runs, reports)
+    exit_unanswered(write_first_page(prepared, choices, runs, reports))
 
 
 def list_values(run_folder: Path, asked: dict[str, Any], account: dict[str, Any], *, on_demand: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from analysis.aws.session import EMULATOR
-from analysis.cli.app import INTERRUPTED, STILL_RUNNING, say
+from analysis.cli.app import INTERRUPTED, STILL_RUNNING, UNANSWERED, say
 from analysis.errors import AnalysisError, CallsError, JobError, NotebookError, WaitError
 
 if TYPE_CHECKING:
@@ -107,14 +107,27 @@ def check_choices(choices: Choices, prompts: Sequence[Prompt], calls: pl.DataFra
         raise AnalysisError("--cluster", reason, f"there are {', '.join(calls.columns)}")
 
 
-def write_first_page(run: Run, choices: Choices, runs: Path, reports: Path) -> None:
-    """Write the first page of a report and the one over all runs, and print what the first page says."""
+def write_first_page(run: Run, choices: Choices, runs: Path, reports: Path) -> int:
+    """Write the first page of a report and the one over all runs, and print what the first page says.
+
+    Returns
+    -------
+    unanswered
+        How many records have no answer.
+    """
     from analysis.reports.front_page import compute_findings, write_index
     from analysis.reports.overview import write_overview
 
     findings = compute_findings(run, choices)
     page, overview = write_index(findings, reports / run.name), write_overview(runs, reports)
     say("\n".join(["", *summarize(findings), "", f"Report: {page}", f"All runs: {overview}"]))
+    return int(findings["records"]["failed"] + findings["records"]["missing"])
+
+
+def exit_unanswered(unanswered: int) -> None:
+    """Exit with a code of its own where records have no answer."""
+    if unanswered:
+        raise typer.Exit(UNANSWERED)
 
 
 def summarize(findings: Mapping[str, Any]) -> list[str]:
@@ -124,5 +137,4 @@ def summarize(findings: Mapping[str, Any]) -> list[str]:
     records, total = findings["records"], findings["total"]
     cost = "cost unknown" if total["cost_usd"] is None else usd(total["cost_usd"])
     counts = ", ".join(f"{records[name]:,} {name}" for name in ("prepared", "answered", "failed", "missing"))
-    where = " (see docs/unanswered.md to send these)" if records["failed"] + records["missing"] else ""
-    return [f"Records: {counts}{where}; {cost}.", *findings["notices"], "", *findings["sentences"], *findings["cures"]]
+    return [f"Records: {counts}; {cost}.", *findings["notices"], "", *findings["sentences"], *findings["cures"]]

@@ -34,6 +34,7 @@ from analysis.cli.sending import (
     check_choices,
     choose_wait_hours,
     execute,
+    exit_unanswered,
     read_columns,
     write_first_page,
 )
@@ -76,7 +77,7 @@ def tune(
     for. With nothing changed, the latest round is shown again.
 
     When you have chosen a prompt, --confirm asks calls that no round has seen. Exit code 3: the jobs are running on
-    AWS; run the command again later.
+    AWS; run the command again later. Exit code 5: records have no answer; `batchbook repair` asks for them again.
     """
     from analysis.prompts import read_prompts
     from analysis.reports.sample import Choices
@@ -106,7 +107,7 @@ def tune(
     values |= {"region": region, "bucket": bucket, "role_arn": role_arn, "budget_usd": math.inf}
     values |= {"wait_hours": choose_wait_hours(profile, wait_hours)} | choices.to_parameters()
     execute(lambda: run_round(values, reports / prepared.name))
-    write_first_page(prepared, choices, runs, reports)
+    exit_unanswered(write_first_page(prepared, choices, runs, reports))
 
 
 def run_round(values: dict[str, Any], report: Path) -> bool:

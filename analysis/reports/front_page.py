@@ -86,13 +86,14 @@ def compute_findings(run: Run, choices: Choices | None = None) -> dict[str, Any]
     records = checks.select("prepared", "answered", "failed", "missing").sum().row(0, named=True)
     return {
         "run": run.name,
+        "folder": run.folder.name,
         "calls": run.read_request()["calls"]["rows"],
         "decision": decision,
         "sentences": decision.sentences if decision else describe_rows(rows),
         "differences": place_differences(decision.comparisons) if decision else [],
         "headings": headings,
         "rows": rows,
-        "cures": list_cures(rows, sample.answers),
+        "cures": list_cures(rows, sample.answers, run.folder.name),
         "sample": sample,
         "examples": list_examples(sample.answers, names),
         "wordings": list_wordings(run),

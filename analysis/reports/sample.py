@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,12 @@ class Choices:
     baseline: str = ""
     cluster: str = ""
     are_tuned: bool = False
+
+    @classmethod
+    def from_parameters(cls, values: Mapping[str, Any]) -> Choices:
+        """Return what decides by the parameters of a notebook, of which there may be others."""
+        names = ("decide_by", "margin_points", "baseline", "cluster")
+        return cls(**{name: values[name] for name in names if name in values})
 
     def to_parameters(self) -> dict[str, Any]:
         """Return what decides as parameters of a notebook."""

@@ -133,6 +133,20 @@ def run_stages(
     return True
 
 
+def has_report(report: Path) -> bool:
+    """Whether the stages of a run have been executed into a folder."""
+    return all((report / f"{stage.name}.ipynb").exists() for stage in STAGES)
+
+
+def read_values(report: Path) -> dict[str, Any]:
+    """Read the parameters that the stages of a report were executed with, so that they can be executed again."""
+    values: dict[str, Any] = {}
+    for stage in STAGES:
+        metadata = json.loads((report / f"{stage.name}.ipynb").read_bytes())["metadata"]
+        values |= metadata.get("papermill", {}).get("parameters", {})
+    return values
+
+
 def list_titles(pages: Iterable[str]) -> dict[str, str]:
     """List the titles of pages of a report by their names, and last that of the page over all runs."""
     known, titles = {*pages}, {stage.name: stage.title for stage in STAGES} | {TUNE: "Which wording is better"}

@@ -212,16 +212,13 @@ def describe_row(name: str, cells: Mapping[str, Cell]) -> str:
     return f"`{name}`: {', '.join(phrase for phrase in told if MISSING not in phrase)}."
 
 
-def list_cures(rows: Sequence[Mapping[str, Any]], measured: pl.DataFrame) -> list[str]:
+def list_cures(rows: Sequence[Mapping[str, Any]], measured: pl.DataFrame, run: str) -> list[str]:
     """List what to do about what is bad, as sentences: of each variant, then about records without an answer."""
     needs = {row["variant"]: row for row in suggest_max_tokens(measured).iter_rows(named=True)}
     own = [sentence for row in rows for sentence in describe_cures(row, needs.get(row["prompt"].name), measured)]
     lost = [(row["prompt"].name, row["cells"]["answered"].note) for row in rows]
     told = [f"{note} of `{name}`" for name, note in lost if note and not note.startswith(ALL)]
-    return [
-        *own,
-        *([f"Without an answer: {', '.join(told)}. docs/unanswered.md says how to ask again."] if told else []),
-    ]
+    return [*own, *([f"Without an answer: {', '.join(told)}. `batchbook repair {run}` asks again."] if told else [])]
 
 
 def describe_cures(row: Mapping[str, Any], need: Mapping[str, Any] | None, measured: pl.DataFrame) -> Iterator[str]:

@@ -20,10 +20,11 @@ from .reconciliation import reconcile_run as reconcile_run
 from .repairs import Repair as Repair
 from .repairs import plan_repair as plan_repair
 from .repairs import repair as repair
+from .running import stop as stop
+from .running import update_jobs as update_jobs
 from .state import RunState as RunState
 from .state import read_state as read_state
 from .status import is_collected as is_collected
 from .status import is_finished as is_finished
 from .status import load_jobs as load_jobs
-from .submission import stop as stop
 from .submission import submit as submit

@@ -12,7 +12,8 @@ from analysis.jobs.statuses import COMPLETED, REFUSED, TAKEN
 from analysis.runs.state import RunState
 
 MOST_NAMES = 3  # of jobs, in one message
-CURE = "see docs/unanswered.md to send them"
+CURE = "`batchbook repair` or repair(run) asks for them again"
+REPAIRED = "What it left without an answer was asked again by a repair."
 
 
 def describe_outcomes(state: RunState) -> list[str]:
@@ -27,7 +28,7 @@ def describe_errors(state: RunState) -> list[str]:
     return [
         f"{job.key}: {errors:,} of {count_sent(job, latest):,} records failed; collect(run) shows why, {CURE}."
         for job, latest, errors in failed
-        if errors and not latest.is_unproductive
+        if errors and not latest.is_unproductive and job.attempt == state.latest_attempt
     ]
 
 
@@ -97,7 +98,9 @@ def describe_outcome(run_state: RunState, job: PlannedJob, state: JobState) -> s
     sent, processed = count_sent(job, state), state.counts.get("processed")
     if state.status not in {COMPLETED, TAKEN} and (processed is None or processed < sent):
         done = f" after {processed:,} of {sent:,} records" if processed is not None else ""
-        return f"{job.key} ended {state.status}{done}. The other records have no answer and are not sent again; {CURE}."
+        others = "The other records have no answer and are not sent again"
+        is_repaired = job.attempt < run_state.latest_attempt
+        return f"{job.key} ended {state.status}{done}. {REPAIRED if is_repaired else f'{others}; {CURE}.'}"
     return ""
 
 
@@ -106,6 +109,8 @@ def describe_unanswered(run_state: RunState, job: PlannedJob, state: JobState) -
     unanswered = state.left or 0
     if not unanswered:
         return "All of its records had been answered."
+    if job.attempt < run_state.latest_attempt:
+        return REPAIRED
     last = f"this was the last of {MOST_TRIES} tries"
     small = f"a batch job needs at least {run_state.min_records[job.model_id]:,} records"
     why = last if state.job_try >= MOST_TRIES else small

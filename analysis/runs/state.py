@@ -59,10 +59,14 @@ class RunState:
         return (*self.planned, *self.on_demand)
 
     @property
+    def latest_attempt(self) -> int:
+        """The number of the latest attempt: 1, or more after a repair."""
+        return max((job.attempt for job in self.all_jobs), default=1)
+
+    @property
     def latest_jobs(self) -> list[PlannedJob]:
         """The planned jobs of the latest attempt."""
-        latest = max((job.attempt for job in self.planned), default=1)
-        return [job for job in self.planned if job.attempt == latest]
+        return [job for job in self.planned if job.attempt == self.latest_attempt]
 
     def read_on(self) -> RunState:
         """Return the state with what has been added to the ledger since."""

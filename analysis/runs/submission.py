@@ -25,7 +25,6 @@ from analysis.aws.storage import check_bucket, open_bucket, parse_s3_uri
 from analysis.errors import JobError, QuotaError, RunError
 from analysis.facts.models import find_model
 from analysis.files import explain_file_errors
-from analysis.jobs import steps
 from analysis.jobs.batch import count_sent, refresh_jobs
 from analysis.jobs.statuses import INTENDED, TAKEN
 from analysis.jobs.steps import Account
@@ -281,36 +280,6 @@ def print_outcomes(state: RunState) -> None:
     """Print a sentence for each job that left records without an answer or has failed records."""
     for sentence in [*describe_outcomes(state), *describe_errors(state)]:
         print_beside_bars(sentence)
-
-
-@explain_file_errors()
-def stop(run: RunSource, *, profile: str = "", region: str = "") -> pl.DataFrame:
-    """Stop the jobs of a run that have not ended; what was processed until then is charged, and can be collected.
-
-    Parameters
-    ----------
-    run
-        A run that has been submitted.
-    profile, region
-        As in `submit`; empty for those that the run was sent with.
-
-    Returns
-    -------
-    frame
-        One row per job, as `load_jobs`.
-
-    Raises
-    ------
-    RunError
-        Nothing has been sent.
-    """
-    run = open_run(run)
-    state = read_state(run)
-    profile, region = state.find_account(profile, region)
-    bedrock = make_client(open_session(profile, region=region), "bedrock")
-    with explain_outage(run):
-        steps.stop_jobs(state.planned, state.ledger, bedrock)
-    return tabulate_jobs(state.read_on())
 
 
 def choose_bucket_and_role(run: Run, *, profile: str, bucket: str, role_arn: str) -> tuple[str, str]:

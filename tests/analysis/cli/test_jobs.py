@@ -1,8 +1,11 @@
 """The command, where a run is sent as batch jobs."""
 
+from pathlib import Path
+
 import pytest
 
 from analysis.aws.session import open_session
+from analysis.cli.app import UNANSWERED
 from analysis.reports.notebooks import find_notebooks
 from bedrock_local.settings import Settings, write_settings
 
@@ -39,9 +42,20 @@ def run_hundred(account, make_calls, tmp_path_factory):
 
 def test_a_job_that_failed_half_way_is_printed_and_reported(run_hundred):
     result = run_hundred(faults={"job-failed": 1})
-    assert result.exit_code == 0
-    assert "50 answered, 0 failed, 50 missing (see docs/unanswered.md to send these)" in result.stdout
+    assert result.exit_code == UNANSWERED
+    assert "50 answered, 0 failed, 50 missing; " in result.stdout
     assert "job01 ended Failed: The job failed due to an internal error. Try again. 50 of its 100" in result.stdout
+    assert "Without an answer: 50 missing of `paragraph`. `batchbook repair demo` asks again." in result.stdout
+
+
+def test_a_repair_writes_the_report_anew(run_hundred):
+    assert run_hundred(faults={"job-failed": 1}).exit_code == UNANSWERED
+    write_settings(Path("account"), Settings())
+    result = call("repair", "demo")
+    assert result.exit_code == 0, result.output
+    assert "Records: 100 prepared, 100 answered, 0 failed, 0 missing; " in result.stdout
+    assert "[3/6] collect" in result.stdout
+    assert "Every record has an answer." in Path("reports/demo/index.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

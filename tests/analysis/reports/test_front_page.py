@@ -193,7 +193,7 @@ def test_failed_records_stand_out_where_they_are(
     collect(run)
     page = read_page(run, tmp_path / "report")
     assert '<td class="bad" data-name="answered"><span class="number">75 %</span>' in page
-    assert "Without an answer: 1 failed of <b>short</b>. docs/unanswered.md says how to ask again." in page
+    assert "Without an answer: 1 failed of <b>short</b>. <b>batchbook repair demo</b> asks again." in page
 
 
 def test_answers_not_as_expected_are_named(account, make_calls, make_prompt, make_answer, answer_by_hand, tmp_path):

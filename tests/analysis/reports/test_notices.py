@@ -63,22 +63,22 @@ def test_there_is_no_notice_where_nothing_is_unusual(finish, fault):
             ["job_stopped"],
             [
                 "job01 ended Stopped after 50 of 100 records. The other records have no answer and are not sent "
-                "again; see docs/unanswered.md to send them."
+                "again; `batchbook repair` or repair(run) asks for them again."
             ],
         ),
         (
             ["job_partial"],
             [
                 "job01 ended PartiallyCompleted after 50 of 100 records. The other records have no answer and are not "
-                "sent again; see docs/unanswered.md to send them."
+                "sent again; `batchbook repair` or repair(run) asks for them again."
             ],
         ),
         (
             ["job_failed"],
             [
                 "job01 ended Failed: The job failed due to an internal error. Try again. 50 of its 100 records have no "
-                "answer and are not sent again: a batch job needs at least 100 records; see docs/unanswered.md to send "
-                "them."
+                "answer and are not sent again: a batch job needs at least 100 records; `batchbook repair` "
+                "or repair(run) asks for them again."
             ],
         ),
     ],

@@ -7,7 +7,9 @@ from analysis import (
     add_costs,
     collect,
     invoke,
+    list_notices,
     load_answers,
+    load_attempts,
     load_jobs,
     prepare,
     repair,
@@ -223,3 +225,27 @@ def test_an_answer_as_expected_wins_over_a_later_one_that_is_not(emulator, tmp_p
     repair(run)  # the emulator answers with a sentence of the call
     assert run.read_outputs().filter(attempt=2)["call_id"].to_list() == ["c1"]
     assert set(load_answers(run).select("attempt", "text").rows()) == {(1, "Two words.")}
+
+
+def test_notices_say_that_a_job_was_repaired(make_holes):
+    run = make_holes(job_partial=1)
+    assert "repair(run) asks for them again" in list_notices(run)[0]
+    repair(run)
+    assert list_notices(run) == [
+        "job01 ended PartiallyCompleted after 100 of 200 records. "
+        "What it left without an answer was asked again by a repair."
+    ]
+
+
+def test_attempts_say_what_came_back_each_time_and_why_it_was_asked(make_holes):
+    run = make_holes(record_429=0.1, record_lost=0.1)
+    assert load_attempts(run).is_empty()
+    repair(run)
+    attempts = load_attempts(run)
+    assert set(attempts.select("attempt", "cause", "won", "error_kind").rows()) == {
+        (1, None, False, "service"),
+        (1, None, False, "missing"),
+        (2, "failed", True, None),
+        (2, "missing", True, None),
+    }
+    assert attempts["attempt"].value_counts()["count"].n_unique() == 1
