@@ -131,10 +131,11 @@ def exit_unanswered(unanswered: int) -> None:
 
 
 def summarize(findings: Mapping[str, Any]) -> list[str]:
-    """Summarize the first page of a report in lines: counts and cost, notices, what to take and why, what to mend."""
+    """Summarize the first page of a report in lines: counts and cost, notices, what to take, and what to mend."""
     from analysis.display import usd
 
     records, total = findings["records"], findings["total"]
     cost = "cost unknown" if total["cost_usd"] is None else usd(total["cost_usd"])
     counts = ", ".join(f"{records[name]:,} {name}" for name in ("prepared", "answered", "failed", "missing"))
-    return [f"Records: {counts}; {cost}.", *findings["notices"], "", *findings["sentences"], *findings["cures"]]
+    verdict = findings["sentences"][:1]  # the page has the reasons, which are long
+    return [f"Records: {counts}; {cost}.", *findings["notices"], "", *verdict, *findings["cures"]]

@@ -47,8 +47,9 @@ def test_a_run_ends_with_what_its_first_page_says(finished):
     told = result.stdout.partition("\nRecords: 48 prepared, 48 answered, 0 failed, 0 missing; ")[2].splitlines()
     assert told[0].endswith(" USD.")
     assert told[1] == ""
-    verdict, because = (re.search(f'<p class="{kind}">(.*?)</p>', page)[1] for kind in ("verdict", "because"))
-    assert told[2:4] == [unescape(re.sub("</?b>", "`", each)) for each in (verdict, because)]
+    verdict = re.search('<p class="verdict">(.*?)</p>', page)[1]
+    cures = re.findall("<li>(.*?)</li>", page.partition('<ul class="cures">')[2].partition("</ul>")[0])
+    assert told[2:-3] == [unescape(re.sub("</?b>", "`", each)) for each in (verdict, *cures)]
 
 
 def test_other_choices_make_the_last_page_anew(finished, monkeypatch, tmp_path):
