@@ -11,6 +11,7 @@ from analysis import make_calls as make_synthetic_calls
 from analysis.reports.answering import describe_answering
 from analysis.reports.front_page import compute_findings, mark_names, write_index
 from analysis.reports.sample import measure_sample
+from analysis.reports.wordings import list_wordings
 from analysis.runs.costs import find_run_prices
 
 ROOT = Path(__file__).parents[3]
@@ -252,3 +253,10 @@ def test_the_page_measures_answers_as_measure_run_does(two, make_prompt):
     sample = measure_sample(run, find_run_prices(run)).answers
     assert_frame_equal(sample, measure_run(run).select(sample.columns))
     assert {"price_usd", "kept_all", "has_unsupported", "truncated", "as_expected"} <= {*sample.columns}
+
+
+def test_settings_are_written_as_in_a_header_without_what_is_empty(two, make_prompt):
+    expects = {"max_words": 90, "forbidden_openings": ["Sure", "Here is"]}
+    run = two(make_prompt(expects=expects, stop_sequences=("END",)), calls=2)
+    (wording,) = list_wordings(run)
+    assert wording.settings.endswith("stop_sequences: END · expects: max_words 90; forbidden_openings Sure, Here is")

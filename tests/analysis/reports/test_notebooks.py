@@ -1,10 +1,16 @@
+import re
+from base64 import b64decode, b64encode
+from io import BytesIO
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import polars as pl
 import pytest
 from markupsafe import Markup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from PIL import Image
 
 from analysis.display import show_table
 from analysis.errors import NotebookError
@@ -165,6 +171,22 @@ def test_a_link_to_a_notebook_that_the_report_has_not_is_text(write_notebook):
     cell = new_markdown_cell("[costs](costs.ipynb) and [prepare](prepare.ipynb)")
     page = export_page(write_notebook(cell), {"costs": "What it cost"}).read_text(encoding="utf-8")
     assert '<p><a href="costs.html">costs</a> and prepare</p>' in page
+
+
+def test_a_plot_is_as_it_was_in_half_of_the_bytes(write_notebook):
+    fig, ax = plt.subplots(figsize=(9, 5))
+    ax.plot(range(9), "o-", color="#D55E00", label="some text")
+    ax.legend()
+    fig.savefig(file := BytesIO(), transparent=True)
+    plt.close(fig)
+    page = export_page(write_notebook(show("image/png", b64encode(file.getvalue()).decode()))).read_text("utf-8")
+    small = b64decode(re.search('src="data:image/png;base64,([^"]+)"', page)[1])
+    assert len(small) < len(file.getvalue()) / 2
+    before, after = (np.asarray(Image.open(BytesIO(each)).convert("RGBA"), float) for each in (file.getvalue(), small))
+    opacity = before[..., 3:] / 255
+    on_white = before[..., :3] * opacity + 255 * (1 - opacity)
+    assert abs(on_white - after[..., :3]).max() < 16
+    assert (after[..., 3] == 255).all()
 
 
 def test_a_page_says_the_parameters_it_was_made_with(write_notebook):
