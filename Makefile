@@ -68,7 +68,7 @@ tour: $(STAMP)
 		--output-dir notebooks build/tour/notebooks/tour.ipynb
 
 # The committed report of what `make run` does, from a fresh folder and emulator, and the picture of it in the README;
-# the executed notebooks beside it are not committed.
+# the executed notebooks beside it are not committed, nor is the page over all runs, so no link leads there.
 sample-report: $(STAMP) $(SYNTHETIC)
 	rm -rf build/sample
 	mkdir -p build/sample/account
@@ -77,7 +77,6 @@ sample-report: $(STAMP) $(SYNTHETIC)
 	cd build/sample && BEDROCK_LOCAL=$(CURDIR)/build/sample/account TQDM_DISABLE=1 $(CURDIR)/$(BIN)/batchbook run --run sample \
 		--calls $(SYNTHETIC) --prompts $(STORY) || test $$? = 5
 	cp build/sample/reports/sample/*.html reports/sample
-	@# The page over all runs is not committed.
 	sed -i.bak 's| *<a href="../index.html">All runs</a>||' reports/sample/*.html
 	rm reports/sample/*.bak
 	$(BIN)/python docs/picture.py reports/sample/index.html docs/report.png
