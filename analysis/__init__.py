@@ -25,6 +25,7 @@ __all__ = [
     "count_unpriced",
     "decide",
     "describe_comparison",
+    "diagnose",
     "drop_empty_calls",
     "drop_losers",
     "estimate_costs",
@@ -76,6 +77,7 @@ __all__ = [
     "sum_lost_costs",
     "sum_run_costs",
     "tabulate_places",
+    "try_variants",
     "update_jobs",
 ]
 

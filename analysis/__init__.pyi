@@ -44,6 +44,7 @@ from .prompts import read_prompts as read_prompts
 from .reports.notices import list_notices as list_notices
 from .reports.notices import list_unpriced as list_unpriced
 from .runs import collect as collect
+from .runs import diagnose as diagnose
 from .runs import invoke as invoke
 from .runs import list_runs as list_runs
 from .runs import load_answers as load_answers
@@ -59,6 +60,7 @@ from .runs import stop as stop
 from .runs import submit as submit
 from .runs import sum_lost_costs as sum_lost_costs
 from .runs import sum_run_costs as sum_run_costs
+from .runs import try_variants as try_variants
 from .runs import update_jobs as update_jobs
 from .synthetic import make_calls as make_calls
 from .transcripts import drop_empty_calls as drop_empty_calls

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     pass
 
 STILL_RUNNING = 3
-HAS_ERRORS = 4
-UNANSWERED = 5
+HAS_ERRORS = 4  # of `doctor`: a run would fail or be refused
+UNANSWERED = 5  # records of a run have no answer
 INTERRUPTED = 130
 # What typer raises for a wrong option or argument; of that class it exports a subclass.
 USAGE_ERROR: Any = typer.BadParameter.__base__

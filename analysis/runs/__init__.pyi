@@ -7,6 +7,8 @@ from .costs import RunCosts as RunCosts
 from .costs import find_run_prices as find_run_prices
 from .costs import sum_lost_costs as sum_lost_costs
 from .costs import sum_run_costs as sum_run_costs
+from .doctor import diagnose as diagnose
+from .doctor import try_variants as try_variants
 from .folder import Run as Run
 from .folder import RunSource as RunSource
 from .folder import open_run as open_run

@@ -124,6 +124,22 @@ def test_an_error_of_the_command_cannot_command_the_terminal(show, folder, give)
     assert re.search(r"^(batchbook|Error): .", sent, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--calls", "calls.parquet", "--prompts", "prompt.md"],
+        ["--bucket", NAME, "--role-arn", NAME, "--bucket-owner", NAME],
+        ["--profile", NAME],
+        ["--region", NAME, "--profile", ""],
+    ],
+    ids=["calls", "bucket and role", "profile", "region"],
+)
+def test_findings_cannot_command_the_terminal(show, folder, options):
+    sent = show(COMMAND, "doctor", *options)
+    assert find_controls(sent) == []
+    assert re.search(r"^Findings: ", sent, re.MULTILINE)
+
+
 def test_equal_ids_are_named_without_their_controls(show, folder):
     pl.DataFrame({"call_id": ["x\x1b[2J"] * 2, "transcript": ["a", "b"]}).write_parquet(folder / "x.parquet")
     sent = show(COMMAND, "run", "--calls", "x.parquet", "--prompts", "prompt.md")

@@ -9,7 +9,7 @@ import botocore.handlers
 import polars as pl
 import pytest
 
-from analysis import Prompt, collect, invoke, prepare, stop, submit
+from analysis import Prompt, collect, diagnose, invoke, prepare, stop, submit, try_variants
 from analysis.aws.policies import Place, write_caller_policy, write_role_policy, write_trust_policy
 from analysis.facts.model_arns import list_model_arns
 
@@ -76,11 +76,13 @@ def list_needs(service, operation, params):
         return [(action, resource, {}) for resource in list_behind(params["modelId"])]
     if "jobIdentifier" in params:
         return [(action, params["jobIdentifier"], {})]
-    if operation in {"GetRole", "SimulatePrincipalPolicy"}:
+    # The emulator does not serve these, after they were asked for.
+    if service == "iam":
         return [(action, ROLE, {})]
-    if operation in {"GetInferenceProfile", "GetFoundationModel"}:
-        name = params.get("inferenceProfileIdentifier") or params["modelIdentifier"]
-        return [(action, list_behind(name)[0], {})]
+    if operation == "GetInferenceProfile":
+        return [(action, list_behind(params["inferenceProfileIdentifier"])[0], {})]
+    if operation == "GetFoundationModel":
+        return [(action, f"arn:aws:bedrock:{REGION}::foundation-model/{params['modelIdentifier']}", {})]
     return [(action, "*", {})]
 
 
@@ -132,8 +134,10 @@ def make_prompt(name, model_id, **fields):
 
 
 def run_everything(tmp_path):
-    """Prepare, submit, collect, answer on demand and stop: by InvokeModel and by Converse."""
+    """Check, prepare, submit, collect, answer on demand and stop: by InvokeModel and by Converse."""
     several = [make_prompt("one", HAIKU), make_prompt("two", NOVA, invocation_type="Converse")]
+    diagnose(make_calls(100), several)
+    try_variants(make_calls(1), several)
     batch = prepare(make_calls(100), several, into=tmp_path / "runs", name="batch")
     submit(batch, tags={"team": "calls"})
     collect(batch)
@@ -154,7 +158,7 @@ def test_every_request_of_the_package_is_allowed_to_the_caller(emulator, asked, 
     made = {operation for _, operation, _ in asked}
     assert made >= {
         "CreateModelInvocationJob", "GetModelInvocationJob", "ListModelInvocationJobs", "StopModelInvocationJob",
-        "InvokeModel", "Converse", "PutObject", "GetObject", "ListObjectsV2", "HeadBucket",
+        "InvokeModel", "Converse", "PutObject", "GetObject", "ListObjectsV2", "HeadBucket", "GetInferenceProfile",
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from analysis.reports.notebooks import find_notebooks
 
 from .conftest import call
 
-COMMANDS = ["emulator", "iam", "make-calls", "run", "tune"]
+COMMANDS = ["doctor", "emulator", "iam", "make-calls", "run", "tune"]
 
 
 def test_help_names_the_commands_and_what_they_do():
