@@ -79,6 +79,7 @@ __all__ = [
     "tabulate_places",
     "try_variants",
     "update_jobs",
+    "write_answers",
 ]
 
 __getattr__, __dir__, _ = lazy_loader.attach_stub(__name__, __file__)

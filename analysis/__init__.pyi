@@ -37,6 +37,7 @@ from .metrics.stop_reasons import suggest_max_tokens as suggest_max_tokens
 from .outputs import load_outputs as load_outputs
 from .outputs import scan_outputs as scan_outputs
 from .outputs.answers import count_errors as count_errors
+from .outputs.export import write_answers as write_answers
 from .outputs.manifests import load_manifests as load_manifests
 from .previews import preview as preview
 from .prompts import Prompt as Prompt

@@ -152,11 +152,11 @@ def make_draft(folder: Path, prefix: str) -> Iterator[Path]:
         yield Path(draft)
 
 
-def sweep_drafts(folder: Path) -> None:
-    """Delete the drafts in a folder whose process was killed."""
+def sweep_drafts(folder: Path, prefix: str = "") -> None:
+    """Delete the drafts in a folder whose process was killed; in a folder that is not ours, those with a prefix."""
     from filelock import FileLock, Timeout
 
-    for draft in folder.glob(f".*{DRAFT}"):
+    for draft in folder.glob(f".{prefix}*{DRAFT}"):
         # One without a lock may have been made a moment ago.
         if (draft / LOCK).exists() or is_abandoned(draft):
             with suppress(OSError, Timeout), FileLock(draft / LOCK, timeout=0):

@@ -190,6 +190,25 @@ def test_tables_plans_and_previews_in_a_terminal_are_text(show, folder):
     assert "Traceback" not in sent
 
 
+ANSWER = r"""
+from analysis import *
+run = prepare(read_calls("calls.parquet"), read_prompts("prompt.md"), name="demo")
+invoke(run)
+collect(run)
+"""
+
+
+def test_an_export_to_a_file_with_a_hostile_name_says_so_in_text(show, folder):
+    show(ANSWER)
+    name = NAME.replace("\x00", "") + ".csv"
+    sent = show(COMMAND, "export", "demo", name) + show(COMMAND, "export", "demo", name)
+    sent += show(COMMAND, "export", "demo", "x.xlsx", "--column", NAME) + show(COMMAND, "export", "demo", NAME)
+    assert find_controls(sent) == []
+    assert re.search(r"pwned\.csv: 12 answers, \d+ columns, [\d,]+ bytes\.$", sent, re.MULTILINE)
+    assert re.search(r"^batchbook: .*pwned\.csv: is there already", sent, re.MULTILINE)
+    assert "Traceback" not in sent
+
+
 MESSAGE = r"""
 import sys
 from analysis import *
