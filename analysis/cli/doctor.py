@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Option
 
 from analysis.aws.session import EMULATOR
 from analysis.cli.app import HAS_ERRORS, app, say
+from analysis.cli.options import (
+    Bucket,
+    BucketOwner,
+    Calls,
+    Column,
+    Empty,
+    KmsKeyId,
+    Profile,
+    QuotaYear,
+    Region,
+    RoleArn,
+)
 from analysis.cli.sending import PromptsCommand, read_columns
 from analysis.facts.quotas import LATEST
 
@@ -24,28 +36,16 @@ WIDTH = 18  # of the name of a check
 
 @app.command(cls=PromptsCommand)
 def doctor(
-    calls: Annotated[
-        str,
-        Option(
-            metavar="PLACE",
-            help="Table (.parquet, .csv, .jsonl), or folder or zip of texts or Transcribe's JSON; local or s3://.",
-        ),
-    ] = "",
+    calls: Calls = "",
     prompts: Annotated[
         list[Path] | None, Option(metavar="FILES", help="Prompt files, or folders of them, such as prompts/*.md.")
     ] = None,
-    profile: Annotated[str, Option(metavar="NAME", help="AWS profile; 'emulator' needs no account.")] = EMULATOR,
-    region: Annotated[str, Option(metavar="NAME", help="AWS region; by default the profile's.")] = "",
-    bucket: Annotated[
-        str, Option(metavar="NAME", help="S3 bucket for input and output; not needed on the emulator.")
-    ] = "",
-    role_arn: Annotated[str, Option(metavar="ARN", help="Service role of the jobs; not needed on the emulator.")] = "",
-    bucket_owner: Annotated[
-        str, Option(metavar="ACCOUNT", help="Account that the bucket belongs to; by default the caller's.")
-    ] = "",
-    kms_key_id: Annotated[
-        str, Option(metavar="KEY", help="KMS key that encrypts input and output; by default as the bucket does.")
-    ] = "",
+    profile: Profile = EMULATOR,
+    region: Region = "",
+    bucket: Bucket = "",
+    role_arn: RoleArn = "",
+    bucket_owner: BucketOwner = "",
+    kms_key_id: KmsKeyId = "",
     budget_usd: Annotated[
         float | None,
         Option(
@@ -54,16 +54,9 @@ def doctor(
             help="The most to pay for one record of each prompt; without it, AWS needs a yes.",
         ),
     ] = None,
-    column: Annotated[
-        list[str] | None,
-        Option(
-            metavar="NAME=YOURS", help="Your name for a column, as transcript=body; also call_id, turn, speaker, text."
-        ),
-    ] = None,
-    empty: Annotated[Literal["refuse", "drop"], Option(help="What to do with calls without words.")] = "refuse",
-    quota_year: Annotated[
-        str, Option(metavar="YEAR", help="Bedrock's quotas of 2026, or of 2024 for older accounts.")
-    ] = LATEST,
+    column: Column = None,
+    empty: Empty = "refuse",
+    quota_year: QuotaYear = LATEST,
 ) -> None:
     """Check what a run needs, before money is spent.
 

@@ -27,6 +27,13 @@ Profile = Annotated[str, Option(metavar="NAME", help="AWS profile; 'emulator' ne
 Region = Annotated[str, Option(metavar="NAME", help="AWS region; by default the profile's.")]
 Bucket = Annotated[str, Option(metavar="NAME", help="S3 bucket for input and output; not needed on the emulator.")]
 RoleArn = Annotated[str, Option(metavar="ARN", help="Service role of the jobs; not needed on the emulator.")]
+BucketOwner = Annotated[
+    str, Option(metavar="ACCOUNT", help="Account that the bucket belongs to; by default the caller's.")
+]
+KmsKeyId = Annotated[
+    str, Option(metavar="KEY", help="KMS key that encrypts input and output; by default as the bucket does.")
+]
+QuotaYear = Annotated[str, Option(metavar="YEAR", help="Bedrock's quotas of 2026, or of 2024 for older accounts.")]
 WaitHours = Annotated[
     float | None,
     Option(

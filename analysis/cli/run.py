@@ -14,14 +14,17 @@ from analysis.cli.options import (
     MARGIN_POINTS,
     Baseline,
     Bucket,
+    BucketOwner,
     Calls,
     Cluster,
     Column,
     DecideBy,
     Empty,
+    KmsKeyId,
     MarginPoints,
     Profile,
     Prompts,
+    QuotaYear,
     Region,
     Reports,
     RoleArn,
@@ -61,12 +64,8 @@ def run(
     region: Region = "",
     bucket: Bucket = "",
     role_arn: RoleArn = "",
-    bucket_owner: Annotated[
-        str, Option(metavar="ACCOUNT", help="Account that the bucket belongs to; by default the caller's.")
-    ] = "",
-    kms_key_id: Annotated[
-        str, Option(metavar="KEY", help="KMS key that encrypts input and output; by default as the bucket does.")
-    ] = "",
+    bucket_owner: BucketOwner = "",
+    kms_key_id: KmsKeyId = "",
     timeout_hours: Annotated[
         int, Option(metavar="HOURS", min=24, max=168, help="After these hours Bedrock ends a job.")
     ] = 24,
@@ -92,9 +91,7 @@ def run(
     margin_points: MarginPoints = MARGIN_POINTS,
     baseline: Baseline = "",
     cluster: Cluster = "",
-    quota_year: Annotated[
-        str, Option(metavar="YEAR", help="Bedrock's quotas of 2026, or of 2024 for older accounts.")
-    ] = LATEST,
+    quota_year: QuotaYear = LATEST,
     runs: Runs = Path("runs"),
     reports: Reports = Path("reports"),
 ) -> None:

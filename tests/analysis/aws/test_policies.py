@@ -9,7 +9,7 @@ import botocore.handlers
 import polars as pl
 import pytest
 
-from analysis import Prompt, collect, diagnose, invoke, prepare, stop, submit, try_variants
+from analysis import Prompt, collect, diagnose, invoke, prepare, repair, stop, submit, try_variants
 from analysis.aws.policies import Place, write_caller_policy, write_role_policy, write_trust_policy
 from analysis.facts.model_arns import list_model_arns
 
@@ -134,16 +134,20 @@ def make_prompt(name, model_id, **fields):
 
 
 def run_everything(tmp_path):
-    """Check, prepare, submit, collect, answer on demand and stop: by InvokeModel and by Converse."""
-    several = [make_prompt("one", HAIKU), make_prompt("two", NOVA, invocation_type="Converse")]
+    """Check, prepare, submit, collect, repair, answer on demand and stop: by InvokeModel and by Converse."""
+    kinds = {"one": {"model_id": HAIKU}, "two": {"model_id": NOVA, "invocation_type": "Converse"}}
+    several = [make_prompt(name, **fields) for name, fields in kinds.items()]
+    short = [make_prompt(name, **fields, max_tokens=5) for name, fields in kinds.items()]  # cut off, so repaired
     diagnose(make_calls(100), several)
     try_variants(make_calls(1), several)
-    batch = prepare(make_calls(100), several, into=tmp_path / "runs", name="batch")
+    batch = prepare(make_calls(100), short, into=tmp_path / "runs", name="batch")
     submit(batch, tags={"team": "calls"})
     collect(batch)
-    few = prepare(make_calls(3), several, into=tmp_path / "few", name="few")
+    repair(batch)
+    few = prepare(make_calls(3), short, into=tmp_path / "few", name="few")
     invoke(few, bucket="batchbook")
     collect(few)
+    repair(few)
     last = prepare(make_calls(100), several, into=tmp_path / "last", name="last")
     submit(last, wait=False)
     stop(last)
