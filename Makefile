@@ -3,6 +3,8 @@ STAMP = .venv/.installed
 SYNTHETIC = calls/synthetic.parquet
 CALLS = $(SYNTHETIC)
 RUN =
+# Further options of batchbook run, such as --column transcript=body.
+ARGS =
 # Made-up calls are asked what shows most in a report, on an emulator of their own whose faults are injected.
 STORY = notebooks/prompts/paragraph.md notebooks/prompts/sample
 IS_STORY = $(filter $(SYNTHETIC),$(CALLS))
@@ -15,7 +17,7 @@ FAULTS = {"faults": {"record-429": 0.005, "record-filtered": 0.005}, "seed": 1}
 
 run: $(STAMP) $(if $(IS_STORY),$(SYNTHETIC) $(ACCOUNT)/settings.json)
 	@$(if $(IS_STORY),BEDROCK_LOCAL="$(CURDIR)/$(ACCOUNT)") $(BIN)/batchbook run --calls "$(CALLS)" \
-		--prompts $(PROMPTS) $(if $(RUN),--run $(RUN)) $(if $(IS_STORY),|| test $$? = 5)
+		--prompts $(PROMPTS) $(if $(RUN),--run $(RUN)) $(ARGS) $(if $(IS_STORY),|| test $$? = 5)
 
 # Otherwise the files of the fewest tests come last, and among them are those that take a minute.
 test: $(STAMP)

@@ -67,7 +67,28 @@ class AnalysisError(Exception):
 
 
 class CallsError(AnalysisError):
-    """A file of calls cannot be read, or its content is not calls."""
+    """A file of calls cannot be read, or its content is not calls.
+
+    Attributes
+    ----------
+    arguments
+        Arguments of `read_calls` that would read it, where such are the cure; empty otherwise.
+    asked
+        The arguments that were passed, so that the cure is a whole call, or a whole command.
+    """
+
+    def __init__(self, where: object, reason: str, cure: str = "", *, arguments: dict[str, Any] | None = None) -> None:
+        super().__init__(where, reason, cure)
+        self.arguments = arguments or {}
+        self.asked: dict[str, Any] = {}
+
+    def __str__(self) -> str:
+        return super().__str__() + (f": {escape_controls(self.format_call())}" if self.arguments else "")
+
+    def format_call(self) -> str:
+        """Format a call of `read_calls` that has the arguments."""
+        place, *others = ({"where": self.where} | self.asked | self.arguments).items()
+        return f"read_calls({', '.join([repr(str(place[1])), *(f'{name}={value!r}' for name, value in others)])})"
 
 
 class ColumnError(AnalysisError):

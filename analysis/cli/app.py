@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from analysis.errors import AnalysisError, escape_controls
+from analysis.errors import AnalysisError, CallsError, escape_controls, show_path
 
 if TYPE_CHECKING:
     pass
@@ -58,12 +59,22 @@ def show_progress(line: str) -> None:
         typer.echo(f"\r{line:<60}\r", nl=False, err=True)
 
 
+def describe(error: AnalysisError) -> str:
+    """Describe an error; a cure that is a call of Python becomes the command that was typed, with further options."""
+    if not isinstance(error, CallsError) or not error.arguments:
+        return str(error)
+    options: list[str] = []
+    for name, value in error.arguments.items():
+        options += ["--empty", value] if name == "empty" else ["--column", f"{name}={value or ''}"]
+    return f"{AnalysisError.__str__(error)}: {show_path(shlex.join([*sys.argv, *options]))}"
+
+
 def main() -> None:
     """Run the command; print an error of the package as one sentence instead of a traceback."""
     try:
         sys.exit(app(standalone_mode=False))
     except AnalysisError as error:
-        say(f"batchbook: {error}", err=True)
+        say(f"batchbook: {describe(error)}", err=True)
         sys.exit(1)
     except USAGE_ERROR as error:
         # It quotes what was typed, which a shell may have made of the names of files.

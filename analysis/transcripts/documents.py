@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import polars as pl
@@ -13,7 +13,9 @@ from analysis.errors import CallsError
 from analysis.surrogates import CURE, has_escaped_surrogates
 from analysis.transcripts import call_analytics, contact_lens, corpora, data_automation, transcribe
 from analysis.transcripts.calls import Call, Document, frame_calls
-from analysis.transcripts.sources import ColumnNames, Source, decode, read_bytes, show_first
+from analysis.transcripts.json_rows import find_rows, is_table, read_json_table
+from analysis.transcripts.sources import ColumnNames, Source, read_text, show_first
+from analysis.transcripts.tables import read_tables
 
 Keys = Mapping[str, Raw]
 ENDING = r"(?i)[.]json([.]gz)?$"
@@ -27,13 +29,16 @@ class ParticipantId(Struct, rename="pascal"):
     participant_id: Any = None
 
 
-def read_documents(sources: list[Source], _: ColumnNames) -> pl.DataFrame:
-    """Read JSON files, one at a time, as one row per call."""
-    return parse_documents((source.label, source.name, read_bytes(source)) for source in sources)
+def read_documents(sources: list[Source], columns: ColumnNames) -> pl.DataFrame:
+    """Read JSON files as one row per call: documents of services, one at a time, or else tables."""
+    first = read_text(sources[0])
+    if find_format(first) is None and (rows := find_rows(first, columns)) and is_table(rows, columns):
+        return read_tables(read_json_table, sources, columns)
+    return parse_documents((source.label, source.name, read_text(source)) for source in sources)
 
 
-def parse_documents(documents: Iterable[tuple[str, str, bytes]]) -> pl.DataFrame:
-    """Parse documents, each given as label, name and bytes, to one row per call."""
+def parse_documents(documents: Iterable[tuple[str, str, str]]) -> pl.DataFrame:
+    """Parse documents, each given as label, name and text, to one row per call."""
     calls = frame_calls((name, call) for label, name, content in documents for call in read_document(label, content))
     return fill_call_ids(data_automation.join_blueprints(calls))
 
@@ -54,10 +59,9 @@ def fill_call_ids(calls: pl.DataFrame) -> pl.DataFrame:
     return calls
 
 
-def read_document(label: str, content: bytes) -> list[Call]:
+def read_document(label: str, text: str) -> list[Call]:
     """Parse the calls of one file."""
-    text = decode(label, content)
-    title, kind = find_format(label, text)
+    title, kind = find_format(text) or refuse(label, text)
     try:
         read = msgspec.json.decode(text, type=kind)
         documents: list[Document] = read if isinstance(read, list) else [read]
@@ -70,19 +74,29 @@ def read_document(label: str, content: bytes) -> list[Call]:
         raise CallsError(label, reason, "leave the file out") from None
 
 
-def find_format(label: str, text: str) -> tuple[str, Any]:
+def find_format(text: str) -> tuple[str, Any] | None:
     """Return the service that wrote a file and the type to decode it as; of a list, the first document decides."""
     try:
         # Raw leaves values undecoded: the keys are enough to recognize the format.
+        keys = msgspec.json.decode(text, type=dict[str, Raw] | list[dict[str, Raw]])
+    except DECODE_ERRORS:
+        return None
+    first = keys if isinstance(keys, dict) else (keys or [{}])[0]
+    for title, fits, kind in FORMATS:
+        if fits(first):
+            return title, kind if isinstance(keys, dict) else list[kind]  # type: ignore[valid-type]
+    return None
+
+
+def refuse(label: str, text: str) -> NoReturn:
+    """Raise an error that says why a file is no document of a known format."""
+    try:
         keys = msgspec.json.decode(text, type=dict[str, Raw] | list[dict[str, Raw]])
     except msgspec.ValidationError as error:
         raise CallsError(label, f"not a transcript ({error})", READABLE) from error
     except DECODE_ERRORS as error:
         raise CallsError(label, *explain(text, error)) from error
     first = keys if isinstance(keys, dict) else (keys or [{}])[0]
-    for title, fits, kind in FORMATS:
-        if fits(first):
-            return title, kind if isinstance(keys, dict) else list[kind]  # type: ignore[valid-type]
     raise CallsError(label, f"not a transcript of a known format (its fields: {show_first(first) or 'none'})", READABLE)
 
 
@@ -125,6 +139,15 @@ def has_participant_ids(keys: Keys) -> bool:
     return any(one.participant_id is not None for each in lists for one in each)
 
 
+def has_contents(keys: Keys) -> bool:
+    """Return whether turns have their words where Call Analytics writes them, and no table does."""
+    try:
+        turns = msgspec.json.decode(keys.get("Transcript", Raw(b"[]")), type=list[call_analytics.Content])
+    except DECODE_ERRORS:
+        return False
+    return any(turn.content is not None for turn in turns)
+
+
 # The first match counts: a file of Contact Lens also has the `Transcript` by which Call Analytics is recognized.
 FORMATS: list[tuple[str, Callable[[Keys], bool], Any]] = [
     (
@@ -132,7 +155,11 @@ FORMATS: list[tuple[str, Callable[[Keys], bool], Any]] = [
         lambda keys: "CustomerMetadata" in keys or has_participant_ids(keys),
         contact_lens.ContactLensAnalysis,
     ),
-    ("Call Analytics", lambda keys: bool({"Transcript", "JobName"} & set(keys)), call_analytics.CallAnalyticsOutput),
+    (
+        "Call Analytics",
+        lambda keys: bool({"JobName", "JobStatus", "ConversationCharacteristics"} & set(keys)) or has_contents(keys),
+        call_analytics.CallAnalyticsOutput,
+    ),
     ("segments of Contact Lens", lambda keys: "Segments" in keys, contact_lens.RealTimeSegments),
     (
         "Amazon Transcribe",

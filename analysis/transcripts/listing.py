@@ -16,6 +16,7 @@ from analysis.aws.storage import is_s3_uri, list_files
 from analysis.display import count
 from analysis.errors import CallsError, StorageError, show_path
 from analysis.surrogates import has_lone_surrogates
+from analysis.transcripts.encodings import Encodings
 from analysis.transcripts.sources import KINDS, Source, find_kind_of_file
 from analysis.transcripts.unpacking import Unpacking
 
@@ -55,8 +56,10 @@ def find_in_s3(uri: str, folder: str, s3: S3Client | None) -> list[Source]:
         paths = fetch_files([objects[name] for name in chosen], folder, s3=s3)
     except StorageError as error:
         raise CallsError(error.where, error.reason, error.cure) from error
-    unpacking = Unpacking()
-    return [Source(objects[name].uri, name, path, unpacking) for name, path in zip(chosen, paths, strict=True)]
+    unpacking, encodings = Unpacking(), Encodings()
+    return [
+        Source(objects[name].uri, name, path, unpacking, encodings) for name, path in zip(chosen, paths, strict=True)
+    ]
 
 
 def find_local(where: str | Path) -> list[Source]:
@@ -69,8 +72,8 @@ def find_local(where: str | Path) -> list[Source]:
     named = {path.relative_to(base).as_posix(): path for path in paths}
     alone = [name for name, path in named.items() if path == Path(where).expanduser()]
     chosen = alone or choose(where, named, odd)
-    unpacking = Unpacking()
-    return [Source(str(named[name]), name, named[name], unpacking) for name in chosen]
+    unpacking, encodings = Unpacking(), Encodings()
+    return [Source(str(named[name]), name, named[name], unpacking, encodings) for name in chosen]
 
 
 def list_place(where: str | Path, place: Path) -> tuple[Path, list[Path], dict[str, list[str]]]:

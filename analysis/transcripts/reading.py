@@ -18,17 +18,23 @@ from analysis.display import count
 from analysis.errors import CallsError, show_name, show_path
 from analysis.transcripts.data_automation import CUSTOM
 from analysis.transcripts.documents import read_documents
+from analysis.transcripts.excel import read_excel
+from analysis.transcripts.json_rows import read_rows
 from analysis.transcripts.listing import find_sources
+from analysis.transcripts.separated import read_separated
 from analysis.transcripts.sources import KINDS, ColumnNames, Source, find_kind_of_file, show_first
-from analysis.transcripts.tables import read_csv, read_jsonl, read_parquet, read_tables
+from analysis.transcripts.tables import read_parquet, read_tables
 from analysis.transcripts.texts import read_texts
 from analysis.transcripts.zips import read_zips
 
+DEFAULTS = ColumnNames()
+ROUNDED = r"^\d([.,]\d+)?E\+\d+$"
 # To add a kind of file, add a function that reads a list of them, and the endings of their names to KINDS.
 READERS: dict[str, Callable[[list[Source], ColumnNames], pl.DataFrame]] = {
     "Parquet": partial(read_tables, read_parquet),
-    "CSV": partial(read_tables, read_csv),
-    "JSONL": partial(read_tables, read_jsonl),
+    "CSV": partial(read_tables, read_separated),
+    "Excel": partial(read_tables, read_excel),
+    "JSONL": partial(read_tables, read_rows),
     "JSON": read_documents,
     "text": read_texts,
     "zip": read_zips,
@@ -85,15 +91,28 @@ def read_calls(
     """
     columns = ColumnNames(call_id, transcript, turn or None, speaker or None, text)
     s3 = open_s3(where, profile=profile, region=region, bucket_owner=bucket_owner)
-    with tempfile.TemporaryDirectory() as folder:
-        sources = find_sources(where, folder, s3)
-        read = READERS[find_kind(where, sources)]
-        try:
-            calls = read(sources, columns)
-        except MemoryError as error:
-            raise CallsError(where, "does not fit into memory", "read a part of the files at a time") from error
-    calls = drop_empty_calls(calls) if empty == "drop" else calls
-    check_calls(where, calls)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            calls = read_sources(where, find_sources(where, folder, s3), columns)
+        calls = drop_empty_calls(calls) if empty == "drop" else calls
+        check_calls(where, calls)
+    except CallsError as error:
+        account = {"profile": profile, "region": region, "bucket_owner": bucket_owner}
+        given = {name: value for name, value in vars(columns).items() if value != getattr(DEFAULTS, name)}
+        error.asked = {"where": where} | given | {name: value for name, value in account.items() if value}
+        raise
+    return calls
+
+
+def read_sources(where: str | Path, sources: list[Source], columns: ColumnNames) -> pl.DataFrame:
+    """Read files of one kind, and print which of them are not UTF-8."""
+    read = READERS[find_kind(where, sources)]
+    try:
+        calls = read(sources, columns)
+    except MemoryError as error:
+        raise CallsError(where, "does not fit into memory", "read a part of the files at a time") from error
+    if told := sources[0].encodings.describe():
+        print(told)
     return calls
 
 
@@ -121,12 +140,13 @@ def check_calls(where: str | Path, calls: pl.DataFrame) -> None:
         raise CallsError(where, "no calls", "every call needs an id and a transcript")
     blank = calls.filter(~pl.col("transcript").fill_null("").str.contains(r"\S"))
     if len(blank):
-        raise CallsError(
-            where, f"{count(len(blank), 'empty transcript')} ({label_blanks(blank)})", explain_blanks(blank)
-        )
+        reason = f"{count(len(blank), 'empty transcript')} ({label_blanks(blank)})"
+        raise CallsError(where, reason, explain_blanks(blank), arguments={"empty": "drop"})
     repeated = calls.filter(pl.col("call_id").is_duplicated())["call_id"].unique(maintain_order=True)
     if len(repeated):
-        cure = "give each call its own id; where a row is a turn, give the column of its words as text="
+        cure = "give each call its own id; where a row is a turn, name the column of its words"
+        if repeated.str.contains(ROUNDED).any():
+            cure = "Excel has rounded long numbers: format the column as text before they are pasted, and save it again"
         raise CallsError(where, f"{len(repeated)} ids belong to more than one call ({show_first(repeated)})", cure)
 
 
@@ -141,7 +161,6 @@ def label_blanks(blank: pl.DataFrame) -> str:
 
 def explain_blanks(blank: pl.DataFrame) -> str:
     """Return what to do about calls without words; outputs of a Data Automation blueprint never have any."""
-    drop = "leave them out with empty='drop' (--empty drop)"
     if blank.schema.get("source_format") == pl.String and (blank["source_format"] == CUSTOM).any():
-        return f"the words are in the standard output of Data Automation: read both from one folder, or {drop}"
-    return drop
+        return "the words are in the standard output of Data Automation: read both from one folder, or leave them out"
+    return "leave them out"

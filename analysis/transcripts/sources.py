@@ -10,12 +10,16 @@ from itertools import islice
 from pathlib import Path
 
 from analysis.errors import NAME_CHARS, CallsError, show_names
+from analysis.transcripts.encodings import Encodings
 from analysis.transcripts.unpacking import Unpacking, gunzip
 
 KINDS = {
     ".parquet": "Parquet",
     ".csv": "CSV",
     ".csv.gz": "CSV",
+    ".tsv": "CSV",
+    ".tsv.gz": "CSV",
+    ".xlsx": "Excel",
     ".jsonl": "JSONL",
     ".ndjson": "JSONL",
     ".json": "JSON",
@@ -51,12 +55,15 @@ class Source:
         Its local path.
     unpacking
         Counts what the files of one reading unpack to.
+    encodings
+        Notes which files of one reading are not UTF-8.
     """
 
     label: str
     name: str
     path: Path
     unpacking: Unpacking = field(default_factory=Unpacking, compare=False)
+    encodings: Encodings = field(default_factory=Encodings, compare=False)
 
 
 def find_kind_of_file(name: str) -> str:
@@ -77,13 +84,14 @@ def read_bytes(source: Source) -> bytes:
         raise CallsError(source.label, f"cannot be read ({error})", GET_AGAIN) from error
 
 
-def decode(label: str, content: bytes) -> str:
-    """Decode bytes as UTF-8, without the byte order mark that Windows writes."""
-    try:
-        return content.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        cure = "save it as UTF-8: iconv -f WINDOWS-1252 -t UTF-8, or -f UTF-16"
-        raise CallsError(label, f"not UTF-8 at byte {error.start}", cure) from error
+def read_text(source: Source) -> str:
+    """Read a whole file as text."""
+    return source.encodings.decode(source.label, read_bytes(source))
+
+
+def read_text_bytes(source: Source) -> bytes:
+    """Read a whole file of text as bytes of UTF-8."""
+    return source.encodings.convert(source.label, read_bytes(source))
 
 
 def show_first(values: Iterable[object]) -> str:

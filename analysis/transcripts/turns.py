@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import polars as pl
 
+from analysis.display import count
 from analysis.errors import CallsError
 from analysis.transcripts.sources import show_first
 
-IN_FILE_ORDER = "number all turns, or keep the order of the file with turn=None"
+IN_FILE_ORDER, FILE_ORDER = "correct them, or keep the order of the file", {"turn": None}
+UNORDERED = (
+    "turns whose order is no number, no clock time (0:01:05) and no ISO time (2026-08-01T10:00:05Z),"
+    " or is not written as that of the others"
+)
+CLOCK = r"^(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)$"
+ISO = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2})?([.,]\d+)?\s*(Z|[+-]\d{2}:?\d{2})?$"
 
 
 def join_turns(where: str, turns: pl.DataFrame) -> pl.DataFrame:
@@ -35,15 +42,44 @@ def format_lines(turns: pl.DataFrame) -> pl.Expr:
 
 def read_order(where: str, turns: pl.DataFrame) -> pl.Series:
     """Return the column `turn` as numbers or times; as text, 10 would come before 9."""
-    turn = turns["turn"].cast(pl.Float64, strict=False) if turns["turn"].dtype == pl.String else turns["turn"]
-    if not (turn.dtype.is_numeric() or turn.dtype.is_temporal()):
-        raise CallsError(where, f"the column of turn has the type {turn.dtype.base_type()}", IN_FILE_ORDER)
-    unknown = turns.filter(turn.is_null())["call_id"].unique(maintain_order=True)
-    if len(unknown):
-        raise CallsError(
-            where, f"turns without a number in {len(unknown)} calls ({show_first(unknown)})", IN_FILE_ORDER
+    turn = turns["turn"]
+    order = read_times(turn) if turn.dtype == pl.String else turn
+    if not (order.dtype.is_numeric() or order.dtype.is_temporal()):
+        reason = f"the column of turn has the type {order.dtype.base_type()}"
+        raise CallsError(where, reason, IN_FILE_ORDER, arguments=FILE_ORDER)
+    for reason, odd in (("turns without a number or time", turn.is_null()), (UNORDERED, order.is_null())):
+        calls = turns.filter(odd)["call_id"].unique(maintain_order=True)
+        if len(calls):
+            reason = f"{reason}, in {count(len(calls), 'call')} ({show_first(calls)})"
+            raise CallsError(where, reason, IN_FILE_ORDER, arguments=FILE_ORDER)
+    return order
+
+
+def read_times(texts: pl.Series) -> pl.Series:
+    """Convert texts to numbers, seconds or times, in the form that most of them have; the others are missing."""
+    bare = texts.str.strip_chars()
+    numbers = (bare.cast(dtype, strict=False) for dtype in (pl.Int64, pl.Float64))
+    forms = (*numbers, read_clock(bare), read_iso(bare))
+    return max(forms, key=lambda form: len(form) - form.null_count())
+
+
+def read_clock(texts: pl.Series) -> pl.Series:
+    """Convert clock times (`1:05`, `0:01:05.250`) to seconds."""
+    parts = [texts.str.extract(CLOCK, number).str.replace(",", ".").cast(pl.Float64) for number in (1, 2, 3)]
+    hours, minutes, seconds = parts
+    return hours.fill_null(0) * 3600 + minutes * 60 + seconds
+
+
+def read_iso(texts: pl.Series) -> pl.Series:
+    """Convert days with times (ISO 8601) to times; those without a zone are UTC."""
+    day, minute, second, fraction, zone = (texts.str.extract(ISO, number) for number in range(1, 6))
+    full = pl.select(
+        pl.concat_str(
+            day, pl.lit("T"), minute, second.fill_null(":00"), fraction.str.replace(",", ".").fill_null(""),
+            zone.replace("Z", "+0000").fill_null("+0000").str.replace(":", ""),
         )
-    return turn
+    ).to_series()  # fmt: skip
+    return full.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="ns")
 
 
 def list_constant_columns(turns: pl.DataFrame) -> list[str]:

@@ -68,15 +68,16 @@ def check_member(source: Source, info: zipfile.ZipInfo) -> None:
         raise CallsError(label_member(source, info), "a link, not a file", "put the file itself into the zip")
 
 
-def read_members(source: Source, infos: list[zipfile.ZipInfo]) -> Iterator[tuple[str, str, bytes]]:
-    """Yield label, name and bytes of the files of calls in a zip, one at a time."""
+def read_members(source: Source, infos: list[zipfile.ZipInfo]) -> Iterator[tuple[str, str, str]]:
+    """Yield label, name and text of the files of calls in a zip, one at a time."""
     packed = source.unpacking.open(source.label, source.path.stat().st_size)
     # The stated sizes can be trusted: zipfile never reads more than they say.
     packed.check(sum(info.file_size for info in infos))
     with zipfile.ZipFile(source.path) as archive:
         for info in infos:
             label = label_member(source, info)
-            yield label, f"{source.name}/{info.filename}", read_member(label, archive, info, packed)
+            text = source.encodings.decode(label, read_member(label, archive, info, packed))
+            yield label, f"{source.name}/{info.filename}", text
 
 
 def read_member(label: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, packed: PackedFile) -> bytes:

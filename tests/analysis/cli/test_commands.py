@@ -128,10 +128,32 @@ def fail(monkeypatch, capsys, *command):
 
 def test_a_name_never_commands_the_terminal(folder, monkeypatch, capsys):
     name = "x\x1b]0;t\x07\u202e\n.csv"
-    (folder / name).write_text("call_id\x1b[31m,words\na,b\n", encoding="utf-8")
+    (folder / name).write_text("call_id\x1b[31m,spoken\na,b\n", encoding="utf-8")
     said = fail(monkeypatch, capsys, "run", "--calls", name, "--prompts", "p.md")
-    assert r"x\x1b]0;t\x07\u202e\n.csv: no column 'transcript'" in said
-    assert r"it has call_id\x1b[31m, words" in said
+    assert r"x\x1b]0;t\x07\u202e\n.csv: no column of ids or of transcripts" in said
+    assert r"it has call_id\x1b[31m, spoken" in said
+
+
+def test_a_cure_is_the_command_that_was_typed_with_further_options(folder, monkeypatch, capsys):
+    (folder / "my calls.csv").write_text("Kontakt,speakr,Inhalt\nk,agent,Hi.\n", encoding="utf-8")
+    typed = ["run", "--calls", "my calls.csv", "--prompts", "p.md", "--column", "text=Inhalt"]
+    said = fail(monkeypatch, capsys, *typed)
+    options = "--column call_id=COLUMN --column turn= --column speaker=speakr"
+    assert said.endswith(f": batchbook run --calls 'my calls.csv' --prompts p.md --column text=Inhalt {options}\n")
+    said = fail(monkeypatch, capsys, *typed, *options.replace("COLUMN", "Kontakt").split())
+    assert "p.md" in said
+    assert "column" not in said
+
+
+def test_the_command_never_speaks_python(folder, monkeypatch, capsys):
+    (folder / "c.csv").write_text("call_id,transcript\na,Hi.\nb,\n", encoding="utf-8")
+    said = fail(monkeypatch, capsys, "run", "--calls", "c.csv", "--prompts", "p.md")
+    assert said.endswith("(b); leave them out: batchbook run --calls c.csv --prompts p.md --empty drop\n")
+    for command, flags in (("t.csv", ["--column", "turn="]),):
+        (folder / command).write_text("call_id,turn,speaker,text\na,,x,Hi.\n", encoding="utf-8")
+        said = fail(monkeypatch, capsys, "run", "--calls", command, "--prompts", "p.md")
+        assert said.endswith(f"--calls {command} --prompts p.md {' '.join(flags)}\n")
+        assert "read_calls" not in said
 
 
 def test_a_pipe_of_calls_is_refused_in_a_sentence(folder, monkeypatch, capsys):

@@ -111,7 +111,7 @@ def test_services_may_be_mixed(write_json, tmp_path):
     [
         (b'{"JobName": "call-1", "Transc', r"not JSON \(.*truncated\); download it again"),
         (b" \n", "the file is empty; download it again"),
-        (b"\xff\xfe{\x00", "not UTF-8 at byte 0"),
+        (b"\xff\xfe{", "begins as UTF-16, but not all of it is that"),
         (b'{"JobName": "call-1", "Transcript": "\\ud83d"}', r"half of a surrogate pair .*write U\+FFFD"),
         (b'"words"', rf"not a transcript \(.*\); {re.escape(READABLE)}"),
         (b"[]", r"not a transcript of a known format \(its fields: none\)"),
@@ -138,9 +138,7 @@ def test_a_file_that_is_not_a_transcript_is_refused_with_its_name(write_json, tm
 def test_calls_without_words_are_refused_with_their_file(write_json, tmp_path):
     write_json("good.json", talk("call-1"))
     write_json("bad.json", talk("call-2", " "))
-    with pytest.raises(
-        CallsError, match=r"1 empty transcript \(call-2 in bad.json\); leave them out with empty='drop'"
-    ):
+    with pytest.raises(CallsError, match=r"1 empty transcript \(call-2 in bad.json\); leave them out: read_calls"):
         read_calls(tmp_path / "calls")
     assert read_calls(tmp_path / "calls", empty="drop")["call_id"].to_list() == ["call-1"]
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from analysis.errors import CallsError
-from analysis.transcripts import drop_empty_calls, read_calls, reading, tables
+from analysis.transcripts import drop_empty_calls, json_rows, read_calls, reading
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 ODD = [
@@ -90,10 +90,8 @@ def test_turns_become_lines_in_the_order_of_their_numbers(tmp_path, ending):
 
 
 def test_turns_without_numbers_are_refused(tmp_path):
-    path = write(turns().drop("turn"), tmp_path / "turns.csv")
-    with pytest.raises(
-        CallsError, match=r"no column 'turn'; .* as turn=, or keep the order of the file with turn=None"
-    ):
+    path = write(turns().drop("turn", "begin_ms"), tmp_path / "turns.csv")
+    with pytest.raises(CallsError, match=r"no column that orders the turns; .*; name it: .*csv', turn=None\)"):
         read_calls(path)
     calls = read_calls(path, turn=None)
     assert calls["transcript"][0] == "Agent: Good morning.\nCustomer: Hello?\n(music)"
@@ -264,7 +262,8 @@ EMPTY = 'call_id,transcript\na,Hi.\nb,\nc," \n"\nd,""\ne,\n'
 
 def test_empty_transcripts_are_refused(tmp_path):
     with pytest.raises(
-        CallsError, match=r"c.csv: 4 empty transcripts \(b, c, d, ...\); leave them out with empty='drop'"
+        CallsError,
+        match=r"c.csv: 4 empty transcripts \(b, c, d, ...\); leave them out: read_calls\(.*, empty='drop'\)",
     ):
         read_calls(write_text(tmp_path / "c.csv", EMPTY))
 
@@ -303,18 +302,22 @@ CALL = "call_id,transcript\n"
         (
             "c.csv",
             "call_id,transkript\na,x\n",
-            "did you mean 'transkript'\\? it has call_id, transkript; give its name as trans",
+            "did you mean 'transkript'\\? it has call_id, transkript; name it: read_.*, transcript='transkript'",
         ),
         (
             "c.csv",
-            "CallID,transcript\na,x\n",
-            "no column 'call_id'; did you mean 'CallID'\\?.*give the name of the column as call_id=",
+            "CalledId,transcript\na,x\n",
+            "no column of ids; did you mean 'CalledId'\\?.*name it: read_calls\\('.*', call_id='CalledId'\\)",
         ),
-        ("c.csv", "call_id,turn,text,speakr\na,1,x,y\n", r"did you mean 'speakr'\?.* as speaker= \(or speaker=None\)"),
-        ("c.csv", CALL + "a,b,c\n", "cannot be read as CSV.*between quotes"),
-        ("c.csv", (CALL + "a,").encode() + b"caf\xe9\n", "c.csv: not UTF-8 at byte 24; save it as UTF-8"),
-        ("c.jsonl", b'{"call_id": "\xff"}', "c.jsonl: not UTF-8 at byte 13"),
-        ("c.txt", b"ab\xff", "c.txt: not UTF-8 at byte 2"),
+        (
+            "c.csv",
+            "call_id,turn,text,speakr\na,1,x,y\n",
+            r"did you mean 'speakr'\?.* read_calls\(.*, speaker='speakr'\)",
+        ),
+        ("c.csv", CALL + "a,b,c\n", r"separated by commas \(line 2 has more fields.*between quotes"),
+        ("c.csv", (CALL + "a,").encode() + b"caf\x81\n", "c.csv: not UTF-8 at byte 24; save it as UTF-8"),
+        ("c.jsonl", b'{"call_id": "\xc3\xa9\xff"}', "c.jsonl: not UTF-8 at byte 15, but most of it is.*damaged"),
+        ("c.txt", b"ab\x81", "c.txt: not UTF-8 at byte 2"),
         (
             "c.jsonl",
             '{"call_id": "a"}\n{"call_id"\n',
@@ -328,14 +331,14 @@ CALL = "call_id,transcript\n"
         ("c.docx", "x", "not a kind of file that can be read; those are .parquet, .csv"),
         (
             "c.jsonl",
-            '{"call_id": "a", "transcript": ["x"]}',
-            "the column of transcript has the type List.*must be text",
+            '{"call_id": "a", "transcript": [1]}',
+            "the turns have the type Int64; they must be texts or objects",
         ),
         ("c.jsonl", '{"call_id": 1.5, "transcript": "x"}', "the column of call_id has the type Float64"),
         (
             "t.jsonl",
             '{"call_id": "a", "turn": "x", "speaker": "y", "text": "z"}',
-            r"without a number in 1 calls \(a\); .*turn=None",
+            r"no clock time .*in 1 call \(a\); .*turn=None",
         ),
         (
             "t.jsonl",
@@ -358,7 +361,7 @@ def test_an_empty_folder_is_refused(tmp_path):
 
 @pytest.mark.parametrize("word", ["call_id", "transcript", "turn", "speaker", "text"])
 def test_a_name_that_was_given_must_be_there(tmp_path, word):
-    with pytest.raises(CallsError, match=f"no column 'queu'; did you mean 'queue'.*as {word}="):
+    with pytest.raises(CallsError, match=f"no column 'queu'; did you mean 'queue'.*read_calls.*, {word}='queue'"):
         read_calls(write(turns(), tmp_path / "t.parquet"), **{word: "queu"})
 
 
@@ -478,7 +481,7 @@ JSON_VALUES = st.recursive(
 def test_a_line_is_read_as_python_reads_it(row, depth):
     for _ in range(depth):
         row = {"a": row, "b": [1]}
-    assert tables.read_line(json.dumps(row).encode()) == json.loads(json.dumps(row))
+    assert json_rows.read_line(json.dumps(row).encode()) == json.loads(json.dumps(row))
 
 
 def test_a_deep_line_that_is_no_json_is_refused(tmp_path):
@@ -522,7 +525,7 @@ SECRET = "Agent: Anna Maier, born on the first of May, " * 3
         ("c.csv", f'call_id,turn,speaker,text\na,"{SECRET}",x,y\n'),
         ("c.jsonl", json.dumps({SECRET: 1})),
         ("c.jsonl", json.dumps({"call_id": "a", "transcript": {SECRET: SECRET}})),
-        ("c.jsonl", json.dumps({"call_id": "a", "transcript": [SECRET]})),
+        ("c.jsonl", json.dumps({"call_id": "a", "transcript": [[SECRET]]})),
         ("c.jsonl", json.dumps({"call_id": {SECRET: 1}, "transcript": SECRET})),
         ("c.jsonl", f'{{"call_id": "a", "transcript": "{SECRET}\\ud83d"}}'),
         ("c.jsonl", f'{{"call_id": "a", "transcript": "{SECRET}'),
@@ -544,7 +547,7 @@ def test_no_error_quotes_a_transcript(tmp_path, name, content):
 
 def test_a_table_of_very_many_columns_lists_some(tmp_path):
     path = write_text(tmp_path / "c.csv", ",".join(f"column{n}" for n in range(3_000)) + "\n")
-    with pytest.raises(CallsError, match=r"it has column0, .*column19, \.\.\.; give its name"):
+    with pytest.raises(CallsError, match=r"it has column0, .*column19, \.\.\.; name them"):
         read_calls(path)
 
 
