@@ -6,7 +6,7 @@ import polars as pl
 
 from analysis.outputs.answers import KEYS
 from analysis.runs.answers import check_collected
-from analysis.runs.causes import read_causes
+from analysis.runs.asked import read_causes
 from analysis.runs.folder import RunSource, open_run
 from analysis.runs.winners import OUTPUT, scan_winners
 

@@ -7,24 +7,15 @@ import polars as pl
 from analysis.facts.models import find_model
 from analysis.metrics.stop_reasons import TRUNCATED, suggest_max_tokens
 from analysis.outputs.answers import KEYS
+from analysis.runs.asked import CAUSE_SCHEMA, find_last_asked, read_causes
 from analysis.runs.folder import Run
 from analysis.runs.winners import OUTPUT, find_unmet, scan_winners
 
 FAILED, EXPIRED, MISSING, UNREADABLE = "failed", "expired", "missing", "unreadable"
 REFUSED, CUT_OFF, UNMET = "refused", "cut_off", "not_as_expected"
-CAUSE_FILE = "causes.parquet"  # in the folder of a repair: why its records were asked
 # Codes of errors that the same request meets each time: those of its body, not of the account.
 OF_BODY = (400, 413, 422)
 WINNER = (*OUTPUT, "stop", "output_tokens", "max_tokens", "error_kind", "error_code", "error_message")
-CAUSE_SCHEMA = {
-    "call_id": pl.String,
-    "variant": pl.String,
-    "sample": pl.Int16,
-    "cause": pl.String,
-    "detail": pl.String,
-    "room": pl.Int64,
-    "why_not": pl.String,
-}
 
 
 def find_causes(run: Run) -> pl.DataFrame:
@@ -52,28 +43,6 @@ def find_causes(run: Run) -> pl.DataFrame:
     repeated = read_causes(run).filter(cause=UNMET).select(*KEYS, was_repeated=pl.lit(value=True)).unique()
     found = add_rooms(found, winners).join(repeated, on=KEYS, how="left", maintain_order="left")
     return found.with_columns(why_not=explain_refusal()).select(*CAUSE_SCHEMA)
-
-
-def find_last_asked(run: Run, before: int | None = None) -> pl.DataFrame:
-    """Find the record of each call, variant and sample that was asked last, or last before an attempt.
-
-    One row each, as in the table of records and in the order of the first attempt.
-    """
-    records = run.read_records()
-    if before is not None:
-        records = records.filter(pl.col("attempt") < before)
-    places = records.filter(attempt=1).select(KEYS).with_row_index("place")
-    latest = records.sort("attempt", maintain_order=True).unique(KEYS, keep="last", maintain_order=True)
-    return places.join(latest, on=KEYS, how="left", maintain_order="left").sort("place").drop("place")
-
-
-def read_causes(run: Run) -> pl.DataFrame:
-    """Read why records were asked again, over all repairs: `attempt` and the columns of `find_causes`."""
-    tables = [
-        pl.read_parquet(folder / CAUSE_FILE).with_columns(attempt=pl.lit(number, pl.Int16))
-        for number, folder in run.list_attempts().items()
-    ]
-    return pl.concat([pl.DataFrame(schema=CAUSE_SCHEMA | {"attempt": pl.Int16}), *tables])
 
 
 def choose_cause() -> pl.Expr:

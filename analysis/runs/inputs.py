@@ -11,6 +11,7 @@ from analysis.files import make_draft, replace_when_whole
 from analysis.jobs.batch import PlannedJob, hash_file
 from analysis.jobs.ledger import JobState
 from analysis.requests.records import write_records
+from analysis.runs.asked import read_asked, write_input
 from analysis.runs.folder import Run
 from analysis.runs.retries import plan_try, write_retry_input
 from analysis.runs.state import RunState
@@ -58,11 +59,20 @@ def write_first_input(run: Run, job: PlannedJob) -> None:
     ]
     if not changed:
         return
-    quotas = {find_model(model_id).base: values for model_id, values in run.read_quotas().items()}
     with make_draft(run.folder, "input") as draft:
-        write_records(run.read_calls().sort("call_id"), run.read_prompts(), into=draft, find_quotas=quotas.__getitem__)
+        write_attempt_input(run, job.attempt, draft)
         for file, digest in changed:
-            replace_file(draft / job.key / file.name, file, digest)
+            replace_file(draft / "input" / job.key / file.name, file, digest)
+
+
+def write_attempt_input(run: Run, attempt: int, folder: Path) -> None:
+    """Write the input files of an attempt to `input/` in a folder."""
+    if attempt > 1:
+        write_input(run, read_asked(run, attempt), attempt, folder)
+        return
+    quotas = {find_model(model_id).base: values for model_id, values in run.read_quotas().items()}
+    into = folder / "input"
+    write_records(run.read_calls().sort("call_id"), run.read_prompts(), into=into, find_quotas=quotas.__getitem__)
 
 
 def replace_file(written: Path, file: Path, digest: str) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,7 +15,6 @@ import polars as pl
 from analysis.aws.session import EMULATOR, make_client, open_session
 from analysis.display import count, show_table
 from analysis.errors import RunError, escape_controls
-from analysis.facts.models import find_model
 from analysis.facts.prices import find_prices
 from analysis.facts.quotas import Quotas
 from analysis.files import (
@@ -30,11 +28,13 @@ from analysis.files import (
 )
 from analysis.metrics.estimates import estimate_costs
 from analysis.outputs.answers import KEYS
-from analysis.requests.repairs import MODEL, write_repairs
+from analysis.requests.repairs import MODEL
+from analysis.runs.asked import CAUSE_FILE, find_last_asked, write_input
 from analysis.runs.budget import ask_for_yes, check_budget
-from analysis.runs.causes import CAUSE_FILE, CUT_OFF, MISSING, REFUSED, UNMET, find_causes, find_last_asked
+from analysis.runs.causes import CUT_OFF, MISSING, REFUSED, UNMET, find_causes
 from analysis.runs.collection import collect
 from analysis.runs.folder import ATTEMPTS, Run, RunSource, open_run
+from analysis.runs.inputs import restore_changed
 from analysis.runs.invocation import answer_jobs, invoke
 from analysis.runs.plan import usd_range
 from analysis.runs.sending import lock_sending
@@ -221,7 +221,8 @@ def repair(
     if planned.asked.is_empty():
         return counts
     check_repair(planned, state, profile, region, budget_usd=budget_usd, ask=ask)
-    write_attempt(planned)
+    with lock_sending(run, wait_s=0):
+        write_attempt(planned)
     send(budget_usd=math.inf if budget_usd is None else budget_usd)
     return collect(run, profile=profile, region=region)
 
@@ -264,8 +265,19 @@ def go_on(
 
 
 def write_attempt(planned: Repair) -> None:
-    """Write the records, input files and causes of a repair into the run's folder, all at once."""
+    """Write the records, input files and causes of a repair into the run's folder, all at once.
+
+    Raises
+    ------
+    RunError
+        Another process has planned a repair meanwhile.
+    """
     run, attempts = planned.run, planned.run.folder / ATTEMPTS
+    if planned.attempt in run.list_attempts():
+        raise RunError(run.folder, "another process is repairing this run", "wait for it, and repair again")
+    state = read_state(run)
+    copied = set(planned.asked.filter(pl.col("room").is_null())["job_key"])
+    restore_changed(state, [job for job in state.all_jobs if job.key in copied])
     make_folder(attempts)
     sweep_drafts(attempts)
     causes = planned.causes.join(planned.asked.select(KEYS), on=KEYS, how="semi", maintain_order="left")
@@ -277,19 +289,3 @@ def write_attempt(planned: Repair) -> None:
         flush_folder(folder)
         folder.rename(attempts / folder.name)
     flush_path(attempts)
-
-
-def write_input(run: Run, asked: pl.DataFrame, attempt: int, folder: Path) -> None:
-    """Write the records and the input files of an attempt to a folder."""
-    quotas = {find_model(model_id).base: each for model_id, each in run.read_quotas().items()}
-    tables = write_repairs(
-        asked,
-        run.read_calls(),
-        run.read_prompts(),
-        attempt=attempt,
-        find_input=lambda key, name: run.find_input(key) / name,
-        into=folder / "input",
-        find_quotas=quotas.__getitem__,
-    )
-    tables.records.write_parquet(folder / "records.parquet")
-    tables.files.write_parquet(folder / "files.parquet")

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -14,6 +15,7 @@ from analysis import (
     prepare,
     repair,
     scan_answers,
+    stop,
     submit,
     sum_run_costs,
 )
@@ -249,3 +251,18 @@ def test_attempts_say_what_came_back_each_time_and_why_it_was_asked(make_holes):
         (2, "missing", True, None),
     }
     assert attempts["attempt"].value_counts()["count"].n_unique() == 1
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_text("{}")])
+def test_input_of_a_repair_that_is_damaged_is_written_anew(make_holes, set_up_emulator, damage, capsys):
+    run = make_holes(job_partial=1, record_truncated=0.1)
+    set_up_emulator(seconds={"Submitted": 10**6})
+    repair(run, wait_hours=0)
+    (file,) = run.folder.glob("attempts/2/input/*/*.jsonl")
+    before = file.read_bytes()
+    stop(run)
+    damage(file)
+    set_up_emulator()
+    assert sum_counts(repair(run)) == (200, 200, 0, 0)  # whose input is copied from that of the one before
+    assert "is not as it was prepared, and is written anew" in capsys.readouterr().out
+    assert file.read_bytes() == before
