@@ -22,6 +22,7 @@ import boto3
 import command
 import filelock
 import on_demand
+import repairs
 import tqdm
 import troubles
 
@@ -85,6 +86,13 @@ def kill_on_demand_over_http(asked: Asked) -> Trials:
     expected = on_demand.count_points(asked.folder)[1]
     for number, what in tell_points(asked.choose(on_demand.count_points_over_http(asked.folder))):
         yield f"{number} {what}", on_demand.crash_over_http(asked.folder, number, expected)
+
+
+def kill_repair(asked: Asked) -> Trials:
+    """Kill repairs, the account in the same process."""
+    points, expected = repairs.count_points(asked.folder)
+    for number, what in tell_points(asked.choose(points)):
+        yield f"{number} {what}", repairs.crash(asked.folder, number, expected)
 
 
 def kill_command(asked: Asked) -> Trials:
@@ -158,6 +166,7 @@ KINDS: dict[str, Callable[[Asked], Trials]] = {
     "killed, the account behind HTTP": kill_batch_over_http,
     "killed on demand, the account in the same process": kill_on_demand,
     "killed on demand, the account behind HTTP": kill_on_demand_over_http,
+    "a repair killed, half in a batch job and half on demand": kill_repair,
     "`batchbook run` killed, answered on demand": kill_command,
     "the disk is full or refuses, from a write of Python on": refuse_writing,
     "the disk is full, whatever writes": fill_disks,

@@ -11,6 +11,7 @@ import pytest
     ("only", "kinds"),
     [
         ("the account in the same process", ["killed,", "killed on demand,"]),
+        ("a repair killed", ["a repair killed"]),
         ("refuses, from a write of Python on", ["the disk is full or refuses"]),
         ("faults of the service", ["faults of the service"]),
     ],

@@ -1,5 +1,6 @@
 """Any history of a run keeps its promises: what people, the service and a killed process may do to it, in any order."""
 
+import math
 import os
 import shutil
 from contextlib import contextmanager, suppress
@@ -12,9 +13,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from analysis import Prompt, collect, open_run, prepare, submit
+from analysis import Prompt, collect, load_answers, load_outputs, open_run, prepare, repair, stop, submit
 from analysis.aws.session import open_session
 from analysis.errors import AnalysisError
+from analysis.outputs import OUTPUT_SCHEMA
+from analysis.runs import is_finished
 from bedrock_local.settings import Settings, write_settings
 
 PRICES = (0.0175, 0.07)  # USD per million tokens of Nova Micro in batch, in and out: the price list of AWS
@@ -22,9 +25,12 @@ CALLS = pl.DataFrame(
     {"call_id": [f"c{place}" for place in range(12)], "transcript": [f"Customer: Line {place}." for place in range(12)]}
 )
 PROMPT = Prompt(name="p", model_id="us.amazon.nova-micro-v1:0", template="Summarize. {{ transcript }}", max_tokens=40)
-QUOTAS = {"records_per_job": 4, "min_records": 1, "unfinished_jobs": 2}
+QUOTAS = {"records_per_job": 4, "min_records": 3, "unfinished_jobs": 2}
 LIMITS = {"min_records": 1, "max_unfinished_jobs": 2, "speed": 100}
-FAULTS = ("job-failed", "job-expired", "job-partial", "record-500", "record-lost", "line-cut", "manifest-missing")
+FAULTS = (
+    "job-failed", "job-expired", "job-partial", "record-500", "record-lost", "record-truncated", "line-cut",
+    "manifest-missing",
+)  # fmt: skip
 
 
 class Killed(BaseException):
@@ -89,6 +95,21 @@ class Histories(RuleBasedStateMachine):
             submit(self.run, budget_usd=self.budget, pause_s=0.01)
 
     @rule()
+    def repair(self):
+        with suppress(AnalysisError):
+            repair(self.run, budget_usd=self.budget, pause_s=0.01)
+
+    @rule(number=st.integers(1, 20))
+    def repair_and_be_killed(self, number):
+        with suppress(AnalysisError, Killed), killed_at(number):
+            repair(self.run, budget_usd=self.budget, pause_s=0.01)
+
+    @rule()
+    def stop(self):
+        with suppress(AnalysisError):
+            stop(self.run)
+
+    @rule()
     def submit_with_too_small_a_budget(self):
         before = self.count_jobs()
         with suppress(AnalysisError):
@@ -128,8 +149,22 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_spent_beyond_the_budget(self):
-        tokens = self.read_account().select("input_tokens", "output_tokens").sum().row(0)
-        assert sum(count * usd / 1e6 for count, usd in zip(tokens, PRICES, strict=True)) <= self.budget
+        batch, on_demand = self.read_account(), self.read_on_demand()
+        tokens = pl.concat([batch, on_demand, on_demand])  # whose price is twice that of a batch
+        counts = tokens.select("input_tokens", "output_tokens").sum().row(0)
+        assert sum(count * usd / 1e6 for count, usd in zip(counts, PRICES, strict=True)) <= self.budget
+
+    @precondition(lambda self: self.run.read_sending() and is_finished(self.run))
+    @rule()
+    def repair_until_all_is_well(self):
+        self.set_account({})
+        for _ in range(3):
+            repair(self.run, pause_s=0.01)
+        assert load_answers(self.run)["stop"].unique().to_list() == ["end"]
+        sent = self.count_jobs(), self.read_on_demand().height
+        repair(self.run, pause_s=0.01)
+        assert (self.count_jobs(), self.read_on_demand().height) == sent
+        self.budget = math.inf  # was not asked for
 
     def list_jobs(self):
         return open_session("emulator").client("bedrock").list_model_invocation_jobs()["invocationJobSummaries"]
@@ -139,16 +174,19 @@ class Histories(RuleBasedStateMachine):
 
     def read_account(self):
         """What the service's own files say was answered, also where a line did not reach the output."""
-        from analysis import load_outputs
-
         if not any((self.place / "account").rglob("*.jsonl.out")):
-            return pl.DataFrame(schema={"input_tokens": pl.Int64, "output_tokens": pl.Int64})
+            return pl.DataFrame(schema=OUTPUT_SCHEMA)
         return load_outputs(self.place / "account" / "s3")
+
+    def read_on_demand(self):
+        """What was answered on demand."""
+        files = self.run.folder / "output" / "on-demand"
+        return load_outputs(files) if any(files.glob("*.out")) else pl.DataFrame(schema=OUTPUT_SCHEMA)
 
 
 def test_any_history_keeps_the_promises():
     from hypothesis.stateful import run_state_machine_as_test
 
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-    chosen = {"deadline": None, "max_examples": 4, "stateful_step_count": 10, "derandomize": True}
+    chosen = {"deadline": None, "max_examples": 25, "stateful_step_count": 14, "derandomize": True}
     run_state_machine_as_test(Histories, settings=settings(**chosen, suppress_health_check=slow))
