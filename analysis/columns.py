@@ -29,6 +29,7 @@ SOURCES = {
     "counts": "count_stop_reasons(answers)",
     "estimate": "estimate_costs(records)",
     "measured": "measure_answers(answers) or add_costs(answers)",
+    "measured answers": "measure_run(run)",
     "outputs": "load_outputs(where) or load_answers(run)",
     "prices": "find_prices(model_ids) or read_prices(path)",
     "records": "run.read_records()",

@@ -16,7 +16,7 @@ from analysis.display import count
 from analysis.errors import CallsError, WaitError
 from analysis.prompts import PromptSource, read_prompts
 from analysis.runs import Run, collect, invoke, is_finished, prepare, submit
-from analysis.runs.folder import open_run
+from analysis.runs.folder import RunSource, open_run
 from analysis.runs.plan import Plan
 from analysis.transcripts.frames import check_frame, read_frame
 from analysis.transcripts.picking import pick_calls
@@ -147,13 +147,21 @@ def is_same(run: Run, prompts: Sequence[object]) -> bool:
     return [*run.read_prompts()] == [*prompts]
 
 
-def plan_round(run: Run, *, profile: str = EMULATOR, region: str = "") -> Plan:
-    """Plan what sending a round would cost: only records that no run beside it has answered in that account."""
-    return run.plan(region=region, account=name_account(open_session(profile, region=region)))
+def plan_round(run: RunSource, *, profile: str = EMULATOR, region: str = "") -> Plan:
+    """Plan what sending a round would cost: only records that no run beside it has answered in that account.
+
+    Parameters
+    ----------
+    run
+        From `prepare_round` or `prepare_confirmation`, or its folder or name.
+    profile, region
+        Of the account.
+    """
+    return open_run(run).plan(region=region, account=name_account(open_session(profile, region=region)))
 
 
 def send_round(
-    run: Run,
+    run: RunSource,
     *,
     profile: str = EMULATOR,
     region: str = "",
@@ -170,7 +178,7 @@ def send_round(
     Parameters
     ----------
     run
-        From `prepare_round` or `prepare_confirmation`.
+        From `prepare_round` or `prepare_confirmation`, or its folder or name.
     profile, region, bucket, role_arn, budget_usd, wait_hours, ask
         As in `submit`; the budget is for this round.
 
@@ -181,6 +189,7 @@ def send_round(
     BudgetError, JobError, RunError
         As from `submit` and `invoke`.
     """
+    run = open_run(run)
     account: dict[str, Any] = {"profile": profile, "region": region, "bucket": bucket}
     account |= {"budget_usd": budget_usd, "ask": ask}
     if not run.read_sending() or not is_finished(run):

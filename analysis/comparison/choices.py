@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from analysis.columns import read_columns
 from analysis.comparison.call_values import check_dtype
 from analysis.comparison.decision import Advice, advise, choose_metrics
 from analysis.comparison.metric import Metric, find_metric, is_price, name_metric
@@ -98,6 +99,7 @@ def decide(
     AnalysisError
         There is no such baseline.
     """
+    check_measured(measured)
     base = baseline or find_first(measured)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ComparisonNotice)
@@ -145,6 +147,7 @@ def compare_round(
     ColumnError
         A column of `decide_by` or `cluster` is not there.
     """
+    check_measured(measured)
     metrics, base = find_deciding(measured, decide_by, margin_points), baseline or find_first(measured)
     comparisons = compare_variants(measured, metrics, baseline=base, cluster=cluster or None)
     in_order = pl.Enum(measured["variant"].drop_nulls().unique(maintain_order=True))
@@ -175,6 +178,13 @@ def tabulate_places(measured: pl.DataFrame, decision: Decision) -> pl.DataFrame:
     table = places.select("variant", "place", measure=pl.col("metric").replace(names))
     in_order = [name for name in measured["variant"].unique(maintain_order=True) if name in {*table["variant"]}]
     return table.pivot("variant", index="measure", values="place").select("measure", *in_order)
+
+
+def check_measured(measured: pl.DataFrame) -> None:
+    """Raise for what is no polars frame of measured answers."""
+    if not read_columns(measured, ("call_id", "variant"), of="measured answers").implementation.is_polars():
+        reason = "a pandas frame, where one of polars is read"
+        raise ColumnError("measured answers", reason, "pass what measure_run(run) returns, or use compare_variants")
 
 
 def find_first(measured: pl.DataFrame) -> str:

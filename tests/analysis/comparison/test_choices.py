@@ -41,6 +41,11 @@ def test_a_column_that_is_not_there_decides_nothing(measured):
         decide(measured, decide_by=["quality"])
 
 
+def test_a_frame_of_pandas_is_refused_in_words(measured):
+    with pytest.raises(ColumnError, match="a pandas frame, where one of polars is read; pass what measure_run"):
+        decide(measured.to_pandas())
+
+
 def test_places_are_those_of_all_pairs(measured):
     places = tabulate_places(measured, decide(measured))
     assert places.columns == ["measure", "long", "short"]
