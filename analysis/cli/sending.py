@@ -137,5 +137,7 @@ def summarize(findings: Mapping[str, Any]) -> list[str]:
     records, total = findings["records"], findings["total"]
     cost = "cost unknown" if total["cost_usd"] is None else usd(total["cost_usd"])
     counts = ", ".join(f"{records[name]:,} {name}" for name in ("prepared", "answered", "failed", "missing"))
-    verdict = findings["sentences"][:1]  # the page has the reasons, which are long
-    return [f"Records: {counts}; {cost}.", *findings["notices"], "", *verdict, *findings["cures"]]
+    decision, sentences = findings["decision"], findings["sentences"]
+    # Reasons fill a screen, and stand on the page; without advice they say what is missing for one.
+    told = sentences[:1] if decision and decision.advice.variant else sentences
+    return [f"Records: {counts}; {cost}.", *findings["notices"], "", *told, *findings["cures"]]

@@ -7,10 +7,14 @@ import sys
 from html import unescape
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from analysis import load_answers, open_run
 from analysis.cli import main
+from analysis.cli.sending import summarize
+from analysis.comparison.choices import Decision
+from analysis.comparison.decision import Advice
 from analysis.reports.notebooks import find_notebooks
 from analysis.reports.stages import STAGES
 
@@ -50,6 +54,18 @@ def test_a_run_ends_with_what_its_first_page_says(finished):
     verdict = re.search('<p class="verdict">(.*?)</p>', page)[1]
     cures = re.findall("<li>(.*?)</li>", page.partition('<ul class="cures">')[2].partition("</ul>")[0])
     assert told[2:-3] == [unescape(re.sub("</?b>", "`", each)) for each in (verdict, *cures)]
+
+
+def test_a_run_without_advice_ends_with_what_is_missing_for_one():
+    reasons = ["`long` is undecided in price: about 90 more calls would tell."]
+    findings = {"records": dict.fromkeys(("prepared", "answered", "failed", "missing"), 0), "notices": [], "cures": []}
+    findings |= {"total": {"cost_usd": 1.0}, "sentences": ["There is no advice yet.", *reasons]}
+    undecided, decided = (
+        Decision("short", "", [], pl.DataFrame(), Advice(name, "There is no advice yet.", reasons), [])
+        for name in (None, "long")
+    )
+    assert summarize(findings | {"decision": undecided})[2:] == findings["sentences"]
+    assert summarize(findings | {"decision": decided})[2:] == ["There is no advice yet."]
 
 
 def test_other_choices_make_the_last_page_anew(finished, monkeypatch, tmp_path):
