@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from analysis.reports.notebooks import find_notebooks
+from bedrock_local import serve
 
 pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
 termios = pytest.importorskip("termios")
@@ -32,10 +33,13 @@ ALLOWED = re.compile(rf"\r(?!{MARK})|\x1b\[A(?!{MARK})")
 
 @pytest.fixture
 def show(tmp_path, monkeypatch):
-    """Run Python on a terminal of 100 columns in a folder of its own; returns all that it was sent."""
+    """Run Python on a terminal of 100 columns in a folder of its own, where something may have been typed.
+
+    Returns all that the terminal was sent.
+    """
     monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "account"))
 
-    def run(code, *arguments):
+    def run(code, *arguments, typed=b""):
         master, slave = pty.openpty()
         settings = termios.tcgetattr(slave)
         settings[1] &= ~termios.OPOST  # or the terminal would add carriage returns
@@ -45,6 +49,7 @@ def show(tmp_path, monkeypatch):
             [sys.executable, "-c", textwrap.dedent(code), *arguments],
             cwd=tmp_path, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
         )  # fmt: skip
+        os.write(master, typed)
         os.close(slave)
         with os.fdopen(master, "rb", buffering=0) as screen:
             sent = b"".join(iter(lambda: read_some(screen), b""))
@@ -138,6 +143,20 @@ def test_findings_cannot_command_the_terminal(show, folder, options):
     sent = show(COMMAND, "doctor", *options)
     assert find_controls(sent) == []
     assert re.search(r"^Findings: ", sent, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("typed", "status"), [(b"y\n", "ok"), (b"n\n", "unknown"), (b"\x04", "unknown")])
+def test_the_price_of_a_record_is_shown_and_what_is_typed_decides(show, folder, monkeypatch, typed, status):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    options = ("--calls", "calls.parquet", "--prompts", "prompt.md", "--profile", "", "--region", "us-east-1")
+    with serve(folder / "served") as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        sent = show(COMMAND, "doctor", *options, typed=typed)
+    # Nova Micro by us.: 400 tokens out at 0.14 USD per million are 0.000056 USD; under 80 in, at 0.035, below 0.000003.
+    assert re.search(r"Ask 1 record now, one per variant, on demand, for at most 0\.00005[6-9] USD\? \[y/N\] ", sent)
+    assert re.search(rf"{status} +answer ", sent)
+    assert find_controls(sent) == []
 
 
 def test_equal_ids_are_named_without_their_controls(show, folder):

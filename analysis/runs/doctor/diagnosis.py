@@ -75,7 +75,9 @@ def diagnose(
     today = today or date.today()
     findings = [*check_account(profile, region, place | {"prefix": prefix}, variants, quota_year, today)]
     findings += check_prompts(variants)
-    if calls is not None and variants:
+    if calls is not None and not variants:
+        findings.append(Finding("calls", "unknown", "not checked without prompts", "give --prompts"))
+    elif calls is not None:
         findings += check_calls(calls, variants, region=choose_region(profile, region), quota_year=quota_year)
     return tabulate_findings(findings)
 

@@ -2,9 +2,11 @@
 
 import json
 import re
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import boto3
 import botocore.handlers
 import polars as pl
 import pytest
@@ -193,6 +195,18 @@ def test_the_role_may_use_runs_and_models_and_nothing_else(place, models):
         assert not is_allowed(policy, action, "arn:aws:s3:::batchbook/batchbook/x", {"aws:ResourceAccount": "2" * 12})
         assert not is_allowed(policy, action, "arn:aws:s3:::batchbook/x", owner)
     assert {action.partition(":")[0] for each in policy["Statement"] for action in each["Action"]} == {"s3", "bedrock"}
+
+
+def test_every_action_is_one_that_aws_has(place, models):
+    """By the service models of botocore: a policy with a misspelt action is taken, and allows nothing."""
+    services = {"bedrock": ("bedrock", "bedrock-runtime"), "servicequotas": ("service-quotas",)}
+    policies = [write(replace(place, kms_key_id="x"), models) for write in (write_caller_policy, write_role_policy)]
+    for action in {name for policy in policies for each in policy["Statement"] for name in each["Action"]}:
+        service, _, operation = action.partition(":")
+        clients = [boto3.client(name, region_name=REGION) for name in services.get(service, (service,))]
+        known = {name for client in clients for name in client.meta.service_model.operation_names}
+        # Neither is an operation: one is checked beside others, one stands for ListObjectsV2 and HeadBucket.
+        assert operation in known | {"PassRole", "ListBucket"}, action
 
 
 def test_the_trust_policy_names_the_service_and_whose_jobs(place):

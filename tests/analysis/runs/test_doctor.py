@@ -1,8 +1,11 @@
 """Tests of the checks before a run: on the emulator, through its HTTP door, and against what AWS answers."""
 
+import ast
 import io
 import json
+import re
 from datetime import date
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote
 
@@ -18,10 +21,12 @@ from analysis.facts.model_arns import list_model_arns
 from analysis.facts.models import find_model
 from analysis.runs.doctor.models import check_batch
 from analysis.runs.doctor.role import check_trust
+from analysis.runs.doctor.trial import CHECK
 from bedrock_local import Settings, serve
 
 from .conftest import HAIKU, NOVA, make_calls, make_prompt
 
+ROOT = Path(__file__).parents[3]
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/batchbook"
 ON_AWS = {"profile": "production", "bucket": "calls", "role_arn": ROLE, "today": date(2026, 11, 30)}
@@ -522,6 +527,12 @@ def test_a_call_beyond_the_context_is_a_warning(emulator):
     assert (status, detail.endswith("1 call may be longer: long")) == ("warning", True)
 
 
+def test_calls_without_prompts_are_not_checked_and_a_finding_says_so(emulator):
+    assert list_findings(diagnose(make_calls(3)), "calls") == [
+        ("unknown", "not checked without prompts", "give --prompts")
+    ]
+
+
 def test_calls_without_an_id_are_a_finding(emulator):
     found = diagnose(make_calls(3).with_columns(call_id=pl.lit("same")), make_prompt())
     assert find_status(found, "calls") == "error"
@@ -622,3 +633,25 @@ def test_the_texts_of_calls_and_answers_are_not_shown(account):
     account.answers["InvokeModel"] = answer(text="SECRET")
     found = try_variants(make_calls(3), make_prompt(), profile="production", ask=lambda _: "y")
     assert not found["detail"].str.contains("SECRET|Line 0").any()
+
+
+# Documentation
+
+
+def list_named_checks():
+    """List the names of the checks that the modules give their findings."""
+    calls = [
+        node
+        for file in sorted((ROOT / "analysis/runs/doctor").glob("*.py"))
+        for node in ast.walk(ast.parse(file.read_bytes()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Finding", "look", "try_access"}
+    ]
+    constants = {node.args[0].value for node in calls if isinstance(node.args[0], ast.Constant)}
+    return constants | {CHECK, "limit: ..."}
+
+
+def test_the_page_explains_each_check():
+    section = (ROOT / "docs/doctor.md").read_text(encoding="utf-8").partition("## What is checked")[2]
+    rows = re.findall(r"^\| (`.+?) \|", section.partition("\n## ")[0], re.MULTILINE)
+    explained = [name for row in rows for name in re.findall("`([^`]+)`", row)]
+    assert sorted(explained) == sorted(list_named_checks())
