@@ -9,6 +9,8 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from analysis.aws.profiles import find_models_behind
 from analysis.errors import AnalysisError, ModelError
 from analysis.facts import read_facts
@@ -23,6 +25,7 @@ from analysis.runs.doctor.findings import Finding, find_code, look, make_quick_c
 TABLE = "see `Supported Regions and models for batch inference` in the Amazon Bedrock User Guide"
 ON_DEMAND = "choose another model, or answer on demand"
 GRANTED = frozenset({"AVAILABLE", "AUTHORIZED"})
+PROFILES = "see `aws bedrock list-inference-profiles` for those of this region"
 CONSOLE = "look at the model's page in the Bedrock console, in this region"
 
 
@@ -45,10 +48,18 @@ def check_models(session: Any, model_ids: Sequence[str], region: str, *, today: 
     for model_id in model_ids:
         model = find_model(model_id)
         yield check_batch(model, region, today)
-        if model.kind in {"inference-profile", "application-inference-profile"}:
-            yield from look_at_profile(bedrock, model_id)
-        if model.provider:
-            yield from look_at_access(bedrock, model)
+        yield from look_at_model(bedrock, model)
+
+
+def look_at_model(bedrock: Any, model: Model) -> Iterator[Finding]:
+    """Ask Bedrock for the profile of a model, the access to it, and how long it stays, as far as each can be asked."""
+    profile, base = model.model_id, model.base
+    if model.kind in {"inference-profile", "application-inference-profile"}:
+        yield from look("inference profile", lambda: ask_profile(bedrock, profile), of=profile, instead=PROFILES)
+    if model.provider:  # else it is not told which model is behind an ARN
+        access = f"{CONSOLE}: `Model access`"
+        yield from look("model access", lambda: ask_access(bedrock, base), of=base, instead=access)
+        yield from look("model lifecycle", lambda: ask_lifecycle(bedrock, base), of=base, instead=CONSOLE)
 
 
 def check_batch(model: Model, region: str, today: date) -> Finding:
@@ -106,57 +117,47 @@ def is_near(prefix: str, region: str) -> bool:
     return prefix == "global" or is_canadian or any(fnmatchcase(region, place) for place in places)
 
 
-def look_at_profile(bedrock: Any, model_id: str) -> list[Finding]:
+def ask_profile(bedrock: Any, model_id: str) -> Iterator[Finding]:
     """Ask Bedrock for an inference profile: it is there or not in the Region that is called."""
-
-    def ask() -> Iterator[Finding]:
-        try:
-            profile = bedrock.get_inference_profile(inferenceProfileIdentifier=model_id)
-        except bedrock.exceptions.ClientError as error:
-            if find_code(error) not in {"ResourceNotFoundException", "ValidationException"}:
-                raise
-            cure = "see `aws bedrock list-inference-profiles` for those of this region"
-            yield Finding("inference profile", "error", f"{model_id}: Bedrock has no such profile in this region", cure)
-            return
-        places = ", ".join(sorted({model["modelArn"].split(":")[3] or "all" for model in profile["models"]}))
-        is_active = profile["status"] == "ACTIVE"
-        detail = f"{model_id}: {str(profile['status']).lower()}, sends requests to {places}"
-        yield Finding("inference profile", "ok" if is_active else "error", detail, "" if is_active else CONSOLE)
-
-    instead = "see `aws bedrock list-inference-profiles` for those of this region"
-    return look("inference profile", ask, of=model_id, instead=instead)
+    try:
+        profile = bedrock.get_inference_profile(inferenceProfileIdentifier=model_id)
+    except ClientError as error:
+        if find_code(error) not in {"ResourceNotFoundException", "ValidationException"}:
+            raise
+        yield Finding("inference profile", "error", f"{model_id}: Bedrock has no such profile in this region", PROFILES)
+        return
+    # The ARN of a global profile's model has no Region.
+    places = ", ".join(sorted({model["modelArn"].split(":")[3] or "all regions" for model in profile["models"]}))
+    status = str(profile["status"])
+    detail = f"{model_id}: {status.lower()}, sends requests to {places}"
+    is_active = status == "ACTIVE"
+    yield Finding("inference profile", "ok" if is_active else "error", detail, "" if is_active else CONSOLE)
 
 
-def look_at_access(bedrock: Any, model: Model) -> list[Finding]:
-    """Ask Bedrock whether the account may use a model, and how long the model stays."""
+def ask_access(bedrock: Any, base: str) -> Iterator[Finding]:
+    """Ask Bedrock whether the account may use a model."""
+    told = bedrock.get_foundation_model_availability(modelId=base)
+    states = {
+        "agreement": str(told["agreementAvailability"]["status"]),
+        "authorization": str(told["authorizationStatus"]),
+        "entitlement": str(told["entitlementAvailability"]),
+        "region": str(told["regionAvailability"]),
+    }
+    lacking = [f"{name} {state.lower().replace('_', ' ')}" for name, state in states.items() if state not in GRANTED]
+    if not lacking:
+        yield Finding("model access", "ok", f"{base}: granted")
+        return
+    cure = f"accept the model's terms or its use-case form, or ask for access; {CONSOLE}"
+    yield Finding("model access", "error", f"{base}: {', '.join(lacking)}", cure)
 
-    def ask_access() -> Iterator[Finding]:
-        told = bedrock.get_foundation_model_availability(modelId=model.base)
-        states = {
-            "agreement": str(told["agreementAvailability"]["status"]),
-            "authorization": str(told["authorizationStatus"]),
-            "entitlement": str(told["entitlementAvailability"]),
-            "region": str(told["regionAvailability"]),
-        }
-        lacking = [f"{name} {state.lower()}" for name, state in states.items() if state not in GRANTED]
-        if lacking:
-            cure = f"accept the model's terms or its use-case form, or ask for access; {CONSOLE}"
-            yield Finding("model access", "error", f"{model.base}: {', '.join(lacking)}", cure)
-        else:
-            yield Finding("model access", "ok", f"{model.base}: granted")
 
-    def ask_lifecycle() -> Iterator[Finding]:
-        details = bedrock.get_foundation_model(modelIdentifier=model.base)["modelDetails"]
-        lifecycle = details.get("modelLifecycle", {})
-        if lifecycle.get("status") == "LEGACY":
-            end = lifecycle.get("endOfLifeTime")
-            when = f", and leaves Bedrock on {end:%Y-%m-%d}" if end else ""
-            yield Finding("model lifecycle", "warning", f"{model.base}: legacy{when}", "choose a newer model soon")
-
-    return [
-        *look("model access", ask_access, of=model.base, instead=f"{CONSOLE}: `Model access`"),
-        *look("model lifecycle", ask_lifecycle, of=model.base, instead=CONSOLE),
-    ]
+def ask_lifecycle(bedrock: Any, base: str) -> Iterator[Finding]:
+    """Ask Bedrock how long a model stays; nothing is found about one that is not about to leave."""
+    lifecycle = bedrock.get_foundation_model(modelIdentifier=base)["modelDetails"].get("modelLifecycle", {})
+    if lifecycle.get("status") == "LEGACY":
+        end = lifecycle.get("endOfLifeTime")
+        when = f", and leaves Bedrock on {end:%Y-%m-%d}" if end else ""
+        yield Finding("model lifecycle", "warning", f"{base}: legacy{when}", "choose a newer model soon")
 
 
 def list_concrete_arns(session: Any, model_ids: Sequence[str], account: str) -> list[str]:

@@ -430,8 +430,8 @@ def describe_access(**changed):
     ("answer", "status", "words"),
     [
         (describe_access(), "ok", "granted"),
-        (describe_access(agreementAvailability={"status": "NOT_AVAILABLE"}), "error", "agreement not_available"),
-        (describe_access(authorizationStatus="NOT_AUTHORIZED"), "error", "authorization not_authorized"),
+        (describe_access(agreementAvailability={"status": "NOT_AVAILABLE"}), "error", "agreement not available"),
+        (describe_access(authorizationStatus="NOT_AUTHORIZED"), "error", "authorization not authorized"),
         ("AccessDeniedException", "unknown", "cannot be seen"),
     ],
 )
