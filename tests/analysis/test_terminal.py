@@ -12,6 +12,7 @@ import pytest
 
 from analysis.reports.notebooks import find_notebooks
 from bedrock_local import serve
+from bedrock_local.settings import Settings, write_settings
 
 pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
 termios = pytest.importorskip("termios")
@@ -255,3 +256,32 @@ def test_a_message_of_the_service_cannot_command_the_terminal(show, folder):
 def test_a_control_that_reaches_the_terminal_is_found(show):
     for sequence in HOSTILE:
         assert find_controls(show("import sys; print(sys.argv[1])", f"a{sequence}{MARK}")) != [], repr(sequence)
+
+
+HOLES = """
+import math
+from analysis import *
+from analysis.aws.session import EMULATOR_BUCKET, EMULATOR_ROLE, open_session
+open_session("").client("s3").create_bucket(Bucket=EMULATOR_BUCKET)
+run = prepare(read_calls("calls.parquet"), read_prompts("prompt.md"), name="demo", quotas={"min_records": 12})
+submit(run, profile="", bucket=EMULATOR_BUCKET, role_arn=EMULATOR_ROLE, budget_usd=math.inf, pause_s=0.1)
+"""
+
+
+def test_a_repair_shows_its_price_and_what_is_typed_decides(show, folder, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    settings = Settings(faults={"record-500": 0.5}, min_records=1, speed=100)
+    with serve(folder / "served", settings=settings) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        show(HOLES)
+        write_settings(folder / "served", Settings(min_records=1, speed=100))
+        status = show(COMMAND, "status", "--follow")
+        refused, repaired = (show(COMMAND, "repair", "demo", typed=typed) for typed in (b"n\n", b"y\n"))
+    assert "demo: 1 job (1 Completed); 12 of 12 records processed." in status
+    assert "batchbook: demo: the plan was not confirmed; nothing was sent" in refused
+    assert re.search(r"p: \d+ failed \(500: .*\): asked again", repaired)
+    assert re.search(r"^Ask these \d+ records again\? \[y/N\] ", repaired, re.MULTILINE)
+    assert "without an answer" not in repaired
+    assert find_controls(status + refused + repaired) == []
