@@ -33,7 +33,7 @@ INK, PALE = "#333333", "#C9CDD2"
 LABEL_CHARS = 60
 LEGEND_COLUMNS = 3
 LEGEND_LINE = 17  # points
-PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.3g} %")
+PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.4g} %")
 USD = FuncFormatter(lambda usd, _: f"{usd:,.6g}")
 
 

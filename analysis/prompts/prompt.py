@@ -156,7 +156,7 @@ class Prompt(msgspec.Struct, metaclass=CheckedWhenCalled, frozen=True, kw_only=T
         return Prompt(**(msgspec.structs.asdict(self) | changes))
 
     def _repr_html_(self) -> str:
-        about = ", ".join(f"{name}: {value}" for name, value in list_settings(self).items())
+        about = describe_settings(list_settings(self))
         system = {"System": self.system} if self.system else {}
         # MathJax passes over code, as over the texts in pre.
         heading = f"<p><b>{escape(self.name)}</b> <code>{escape(escape_controls(about))}</code></p>"
@@ -183,6 +183,20 @@ def list_settings(prompt: Prompt) -> dict[str, Any]:
     del fields["system"]
     always = ("model_id", "invocation_type", "max_tokens")
     return {name: value for name, value in fields.items() if name in always or value != defaults[name]}
+
+
+def describe_settings(settings: Mapping[str, Any]) -> str:
+    """Describe settings in a line, each as in a prompt's header."""
+    return " · ".join(f"{name}: {describe_setting(value)}" for name, value in settings.items())
+
+
+def describe_setting(value: Any) -> str:
+    """Describe the value of a setting, without what is empty in it."""
+    if isinstance(value, Mapping):
+        return "; ".join(
+            f"{name} {describe_setting(each)}" for name, each in value.items() if each not in (None, [], ())
+        )
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 HEADER_KEYS = [name for name in Prompt.__struct_fields__ if name not in {"system", "template"}]

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from analysis.display import count
 from analysis.errors import AnalysisError, escape_controls
 from analysis.prompts import Prompt
-from analysis.prompts.prompt import list_settings
+from analysis.prompts.prompt import describe_setting, describe_settings, list_settings
 from analysis.runs import Run, open_run
 
 ROUND = re.compile(r"(.+-)([0-9]+)")  # as in tune-002
@@ -84,22 +84,14 @@ def describe_wording(prompt: Prompt, earlier: Prompt | None, before: Run | None)
     elif before:
         about = f"new since {before.folder.name}"
     system, user = (mark_changes(*pair) for pair in texts)
-    shown = " · ".join(f"{name}: {write_value(value)}" for name, value in settings.items())
-    return Wording(prompt.name, about, shown, system, user, is_changed)
+    return Wording(prompt.name, about, describe_settings(settings), system, user, is_changed)
 
 
 def list_changes(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
     """Yield each setting that changed, with both values."""
     for name in [*old, *(name for name in new if name not in old)]:
         if old.get(name) != new.get(name):
-            yield f"{name} {write_value(old.get(name, 'not set'))} → {write_value(new.get(name, 'not set'))}"
-
-
-def write_value(value: Any) -> str:
-    """Write the value of a setting as in a prompt's header, without what is empty in it."""
-    if isinstance(value, dict):
-        return "; ".join(f"{name} {write_value(each)}" for name, each in value.items() if each not in (None, [], ()))
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            yield f"{name} {describe_setting(old.get(name, 'not set'))} → {describe_setting(new.get(name, 'not set'))}"
 
 
 def mark_changes(old: str, new: str) -> Markup:

@@ -7,6 +7,7 @@ from matplotlib.colors import to_hex
 from analysis import Metric, compare_variants
 from analysis.errors import AnalysisError, ColumnError
 from analysis.plots import VERDICT_COLOURS, plot_comparison, plot_cost_and_quality
+from analysis.plots.axes import PERCENT
 
 mpl.use("Agg")
 
@@ -151,3 +152,12 @@ def test_plots_use_the_given_axes():
 def test_a_missing_column_is_named(plot):
     with pytest.raises(ColumnError, match="comparisons: no column 'verdict'"):
         plot(frame(COST, {}).drop("verdict"))
+
+
+def test_ticks_between_points_have_names_of_their_own():
+    assert [PERCENT(share, None) for share in (0.07, 0.9925, 0.9975, 1.0025)] == [
+        "7 %",
+        "99.25 %",
+        "99.75 %",
+        "100.2 %",
+    ]
