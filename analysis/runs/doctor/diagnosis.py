@@ -17,7 +17,7 @@ from analysis.prompts import Prompt, PromptSource, read_prompts
 from analysis.runs.doctor.account import check_credentials, check_region
 from analysis.runs.doctor.bucket import check_bucket
 from analysis.runs.doctor.calls import check_calls
-from analysis.runs.doctor.findings import Finding, tabulate_findings
+from analysis.runs.doctor.findings import Finding, make_quick_client, tabulate_findings
 from analysis.runs.doctor.models import check_models, check_prompts, list_concrete_arns
 from analysis.runs.doctor.quotas import check_quotas
 from analysis.runs.doctor.role import check_role
@@ -102,10 +102,11 @@ def check_account(
     yield from check_bucket(session, place["bucket"], **asked)
     models = list(dict.fromkeys(prompt.model_id for prompt in prompts))
     jobs = Place(region=where, account=account, partition=find_partition(where), **place)
-    yield from check_role(session, jobs, list_concrete_arns(session, models, account))
-    yield from check_models(session, models, where, today=today)
+    bedrock = make_quick_client(session, "bedrock")
+    yield from check_role(session, jobs, list_concrete_arns(bedrock, models, where, account))
+    yield from check_models(bedrock, models, where, today=today)
     if models:
-        yield from check_quotas(session, models, quota_year, today=today)
+        yield from check_quotas(session, bedrock, models, quota_year, today=today)
 
 
 def choose_region(profile: str, region: str) -> str:

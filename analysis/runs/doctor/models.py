@@ -20,7 +20,7 @@ from analysis.facts.models import Model, find_model
 from analysis.families import find_family
 from analysis.prompts import Prompt, check_template
 from analysis.requests.prompt_checks import check_settings
-from analysis.runs.doctor.findings import Finding, find_code, look, make_quick_client
+from analysis.runs.doctor.findings import Finding, find_code, look
 
 TABLE = "see `Supported Regions and models for batch inference` in the Amazon Bedrock User Guide"
 ON_DEMAND = "choose another model, or answer on demand"
@@ -42,9 +42,8 @@ def check_prompts(prompts: Sequence[Prompt]) -> Iterator[Finding]:
             yield Finding("prompt", "ok", f"{prompt.name}: {prompt.model_id} by {prompt.invocation_type}")
 
 
-def check_models(session: Any, model_ids: Sequence[str], region: str, *, today: date) -> Iterator[Finding]:
+def check_models(bedrock: Any, model_ids: Sequence[str], region: str, *, today: date) -> Iterator[Finding]:
     """Check each model: what the facts say of batch jobs in the Region, then what Bedrock says."""
-    bedrock = make_quick_client(session, "bedrock")
     for model_id in model_ids:
         model = find_model(model_id)
         yield check_batch(model, region, today)
@@ -160,9 +159,8 @@ def ask_lifecycle(bedrock: Any, base: str) -> Iterator[Finding]:
         yield Finding("model lifecycle", "warning", f"{base}: legacy{when}", "choose a newer model soon")
 
 
-def list_concrete_arns(session: Any, model_ids: Sequence[str], account: str) -> list[str]:
+def list_concrete_arns(bedrock: Any, model_ids: Sequence[str], region: str, account: str) -> list[str]:
     """List the ARNs that caller and role have to invoke, asking Bedrock what is behind a profile where it tells."""
-    bedrock, region = make_quick_client(session, "bedrock"), str(session.region_name)
     arns: list[str] = []
     for model_id in model_ids:
         # An application profile whose models are not told has a finding of its own.

@@ -23,13 +23,13 @@ UPDATE = "run `batchbook facts update`, and prepare the run again: it will keep 
 INSTEAD = "see Service Quotas in the console, Amazon Bedrock, `batch inference`, for this region"
 
 
-def check_quotas(session: Any, model_ids: Sequence[str], year: str, *, today: date) -> list[Finding]:
+def check_quotas(session: Any, bedrock: Any, model_ids: Sequence[str], year: str, *, today: date) -> list[Finding]:
     """Compare the quotas that a run assumes with the account's, and count the unfinished jobs of each model."""
     bases = dict.fromkeys(find_model(model_id).base for model_id in model_ids)
     assumed = {base: find_quotas(base, year=year) for base in bases}
     quotas = look("quotas", lambda: compare_account(session, assumed, today), instead=INSTEAD)
     instead = "see `aws bedrock list-model-invocation-jobs`"
-    return quotas + look("unfinished jobs", lambda: count_unfinished(session, assumed), instead=instead)
+    return quotas + look("unfinished jobs", lambda: count_unfinished(bedrock, assumed), instead=instead)
 
 
 def compare_account(session: Any, assumed: Mapping[str, Quotas], today: date) -> Iterator[Finding]:
@@ -55,9 +55,9 @@ def compare_model(base: str, quotas: Quotas, account: Mapping[str, Any]) -> Find
     return Finding("quotas", "ok", f"{base}: as assumed")
 
 
-def count_unfinished(session: Any, assumed: Mapping[str, Quotas]) -> Iterator[Finding]:
+def count_unfinished(bedrock: Any, assumed: Mapping[str, Quotas]) -> Iterator[Finding]:
     """Count the account's unfinished jobs of each model: new ones wait while there are as many as the quota."""
-    pages = make_quick_client(session, "bedrock").get_paginator("list_model_invocation_jobs")
+    pages = bedrock.get_paginator("list_model_invocation_jobs")
     listed = [
         find_model(job["modelId"]).base
         for status in UNFINISHED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -34,22 +35,25 @@ def check_role(session: Any, place: Place, models: Sequence[str]) -> list[Findin
     if not named:
         cure = "write it as arn:aws:iam::123456789012:role/batchbook"
         return [Finding("role", "error", f"{place.role_arn!r} is not the ARN of a role", cure)]
-    if place.account and named["account"] != place.account:
+    # Where STS does not tell the account, the role does.
+    place = replace(place, account=place.account or named["account"])
+    if named["account"] != place.account:
         detail = f"the role is of account {named['account']}, and the jobs would be of {place.account}"
         return [Finding("role", "error", detail, "give a role of the jobs' account: Bedrock takes no other one")]
     instead = f"ask who may read IAM: the role has to exist and trust {SERVICE}; {TRUST}"
-    found = look("role", lambda: read_role(session, named["name"], place), instead=instead)
+    iam = make_quick_client(session, "iam")
+    found = look("role", lambda: read_role(iam, named["name"], place), instead=instead)
     if found[0].status == "error":
         return found
     return found + look(
-        "role permissions", lambda: simulate(session, place, models), instead=f"ask who may read IAM: {PERMISSIONS}"
+        "role permissions", lambda: simulate(iam, place, models), instead=f"ask who may read IAM: {PERMISSIONS}"
     )
 
 
-def read_role(session: Any, name: str, place: Place) -> Iterator[Finding]:
+def read_role(iam: Any, name: str, place: Place) -> Iterator[Finding]:
     """Ask IAM for the role, and read its trust policy."""
     try:
-        role = make_quick_client(session, "iam").get_role(RoleName=name)["Role"]
+        role = iam.get_role(RoleName=name)["Role"]
     except REFUSALS as error:
         if find_code(error) != "NoSuchEntity":
             raise
@@ -100,9 +104,8 @@ def find_failures(condition: Mapping[str, Mapping[str, Any]], context: Mapping[s
     return failed
 
 
-def simulate(session: Any, place: Place, models: Sequence[str]) -> Iterator[Finding]:
+def simulate(iam: Any, place: Place, models: Sequence[str]) -> Iterator[Finding]:
     """Ask IAM what the role's own policies allow: a policy of the bucket or of the key may allow or deny more."""
-    iam = make_quick_client(session, "iam")
     account = place.bucket_owner or place.account
     owner = {"ContextKeyName": "aws:ResourceAccount", "ContextKeyType": "string", "ContextKeyValues": [account]}
     for what, actions, resources in list_requests(place, models):

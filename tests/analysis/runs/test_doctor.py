@@ -13,6 +13,7 @@ import botocore.handlers
 import pandas as pd
 import polars as pl
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from botocore.response import StreamingBody
 
 from analysis import diagnose, try_variants
@@ -373,6 +374,16 @@ def test_what_is_asked_is_in_the_printed_policy(account):
     asked = {operation for operation, _ in account.asked} - {"GetCallerIdentity", "HeadBucket", "ListObjectsV2"}
     assert asked <= allowed
     assert "ListBucket" in allowed
+
+
+def test_where_sts_cannot_be_reached_the_role_tells_the_account(account):
+    def break_off(_):
+        raise EndpointConnectionError(endpoint_url="https://sts.us-east-1.amazonaws.com")
+
+    account.answers |= {"GetCallerIdentity": break_off, "GetRole": make_role(*write_trust_policy(PLACE)["Statement"])}
+    found = diagnose(**ON_AWS)
+    wanted = {"credentials": "unknown", "bucket owner": "unknown", "bucket write": "ok", "role trust": "ok"}
+    assert {check: find_status(found, check) for check in wanted} == wanted
 
 
 # Models
