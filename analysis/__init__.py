@@ -24,6 +24,7 @@ __all__ = [
     "count_stop_reasons_by_length",
     "count_unpriced",
     "decide",
+    "delete",
     "describe_comparison",
     "diagnose",
     "drop_empty_calls",

@@ -45,6 +45,7 @@ from .prompts import read_prompts as read_prompts
 from .reports.notices import list_notices as list_notices
 from .reports.notices import list_unpriced as list_unpriced
 from .runs import collect as collect
+from .runs import delete as delete
 from .runs import diagnose as diagnose
 from .runs import invoke as invoke
 from .runs import list_runs as list_runs

@@ -15,6 +15,7 @@ from analysis import (
     count_stop_reasons,
     count_stop_reasons_by_length,
     count_unpriced,
+    delete,
     drop_losers,
     find_prices,
     find_unsupported_claims,
@@ -62,6 +63,8 @@ def frames(tmp_path_factory):
         run = prepare(calls, read_prompts(ROOT / "notebooks/prompts/paragraph.md"), into=folder, name="demo")
         invoke(run)
         reconciliation = collect(run)
+        other = prepare(calls, read_prompts(ROOT / "notebooks/prompts/headings.md"), into=folder, name="other")
+        deletion = delete(other, ask=lambda _: "yes")
     answers, outputs = load_answers(run), run.read_outputs()
     prices = find_prices(outputs["model_id"].unique())
     costed = add_costs(outputs, prices)
@@ -75,6 +78,7 @@ def frames(tmp_path_factory):
         "answers": answers,
         "attempts": load_attempts(run),
         "jobs": load_jobs(run),
+        "deletion": deletion,
         "reconciliation": reconciliation,
         "manifests": load_manifests(run.folder / "output"),
         "runs": list_runs(folder),

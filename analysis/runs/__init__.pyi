@@ -7,6 +7,7 @@ from .costs import RunCosts as RunCosts
 from .costs import find_run_prices as find_run_prices
 from .costs import sum_lost_costs as sum_lost_costs
 from .costs import sum_run_costs as sum_run_costs
+from .deletion import delete as delete
 from .doctor import diagnose as diagnose
 from .doctor import try_variants as try_variants
 from .folder import Run as Run

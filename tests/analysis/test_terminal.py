@@ -229,6 +229,27 @@ def test_an_export_to_a_file_with_a_hostile_name_says_so_in_text(show, folder):
     assert "Traceback" not in sent
 
 
+DELETE = r"""
+import os, sys
+from analysis.aws.session import open_session
+s3 = open_session("emulator").client("s3")
+s3.put_object(Bucket="batchbook", Key="batchbook/demo/" + sys.argv[1].replace("\\x00", ""), Body=b"x")
+from analysis import delete
+delete("demo", ask=lambda question: print(question) or "n")
+"""
+
+
+def test_the_list_of_what_would_be_deleted_is_text(show, folder):
+    show(ANSWER)
+    sent = show(DELETE, NAME)
+    assert find_controls(sent) == []
+    assert r"\x1b[2Jpwned" in sent
+    sent = show(COMMAND, "delete", "demo", "--yes") + show(COMMAND, "delete", NAME, "--yes")
+    assert find_controls(sent) == []
+    assert re.search(r"^Deleted: \d+ files and objects", sent, re.MULTILINE)
+    assert "not a run" in sent
+
+
 MESSAGE = r"""
 import sys
 from analysis import *
