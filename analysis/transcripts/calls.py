@@ -17,6 +17,7 @@ from analysis.transcripts.turns import format_lines
 ROLES = {"AGENT", "CUSTOMER", "SYSTEM", "CUSTOM_BOT", "SUPERVISOR"}
 CALLS_AT_ONCE = 256  # as Python objects; all other calls are in a frame, which is many times smaller
 MOST_MILLIS = 2**53
+Seconds = str | float  # Transcribe writes text; tools that rewrite its files may write numbers
 Millis = Annotated[int, Meta(gt=-MOST_MILLIS, lt=MOST_MILLIS)]
 
 TURN_SCHEMA = {
@@ -145,6 +146,14 @@ def check_status(status: str | None) -> None:
         raise CallsError(
             "", f"the status of the job is {status}, not COMPLETED", "run the job again, or leave the file out"
         )
+
+
+def to_ms(time: Seconds | None) -> int | None:
+    """Convert seconds to milliseconds; raise a ValueError or OverflowError for a time that no recording has."""
+    millis = None if time is None else round(float(time) * 1000)
+    if millis is not None and abs(millis) >= MOST_MILLIS:
+        raise OverflowError("a time is out of range")
+    return millis
 
 
 def read_time(time: datetime | float) -> datetime:

@@ -14,9 +14,8 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from analysis.errors import CallsError
-from analysis.transcripts.calls import MOST_MILLIS, Call, Turn, check_status
-
-Seconds = str | float  # Transcribe writes text; tools that rewrite its files may write numbers
+from analysis.transcripts.calls import Call, Seconds, Turn, check_status, to_ms
+from analysis.transcripts.spacing import choose_space, find_spaces
 
 
 class Alternative(Struct):
@@ -120,34 +119,35 @@ SegmentKey = tuple[int, str | None]
 
 
 class Word(NamedTuple):
-    """A word with the punctuation after it, and the segment and speaker that it belongs to."""
+    """A word and the punctuation after it, and the segment and speaker that it belongs to."""
 
-    text: str
+    texts: list[str]
     begin_ms: int | None
     end_ms: int | None
     segment: SegmentKey
 
 
+Spoken = tuple[str | None, list[Word]]  # a turn: who speaks, and the words
+
+
 def read_turns(results: TranscribeResults) -> list[Turn]:
     """Read the turns of each speaker, or the whole text as one turn where speakers are not distinguished."""
     whole = [text.transcript or "" for text in results.transcripts]
-    # Chinese and Japanese have no spaces between words.
-    separator = "" if any(whole) and not any(" " in text for text in whole) else " "
-    turns = list(read_speaker_turns(results, separator))
+    turns = list(read_speaker_turns(results, " ".join(whole)))
     if any(turn.text for turn in turns):
         return turns
     begin_ms, end_ms = find_span(read_words(results.items, {}) if len(whole) == 1 else [])
     return [Turn(None, text, begin_ms, end_ms) for text in whole]
 
 
-def read_speaker_turns(results: TranscribeResults, separator: str) -> Iterable[Turn]:
+def read_speaker_turns(results: TranscribeResults, whole: str) -> Iterable[Turn]:
     """Read turns from the most detailed source that the results have."""
     if results.audio_segments:
         return read_segments(results.audio_segments)
     if results.channel_labels:
-        return read_channels(results.channel_labels.channels, separator)
+        return join_words(divide_channels(results.channel_labels.channels), whole)
     if results.speaker_labels:
-        return read_speakers(results.items, results.speaker_labels.segments, separator)
+        return join_words(divide_speakers(results.items, results.speaker_labels.segments), whole)
     return ()
 
 
@@ -158,8 +158,8 @@ def read_segments(segments: list[TranscribeSegment]) -> Iterator[Turn]:
         yield Turn(speaker, segment.transcript or "", to_ms(segment.start_time), to_ms(segment.end_time))
 
 
-def read_speakers(items: list[Item], segments: list[TranscribeSegment], separator: str) -> Iterator[Turn]:
-    """Yield a turn for every segment, made of the words whose times it lists."""
+def divide_speakers(items: list[Item], segments: list[TranscribeSegment]) -> Iterator[Spoken]:
+    """Yield the words of every segment, by the times that it lists."""
     places = {
         (item.start_time, item.end_time): (number, segment.speaker_label)
         for number, segment in enumerate(segments)
@@ -167,17 +167,18 @@ def read_speakers(items: list[Item], segments: list[TranscribeSegment], separato
         if isinstance(item, Item)
     }
     for (_, speaker), words in groupby(read_words(items, places), key=lambda word: word.segment):
-        yield join_words(speaker, list(words), separator)
+        yield speaker, list(words)
 
 
-def read_channels(channels: list[TranscribeChannel], separator: str) -> Iterator[Turn]:
-    """Yield the turns of each channel; a turn ends at a pause in which another channel begins to speak."""
+def divide_channels(channels: list[TranscribeChannel]) -> list[Spoken]:
+    """List the turns of all channels by their begins; one ends at a pause in which another channel begins to speak."""
     spoken = [read_words(channel.items, {}) for channel in channels]
+    turns: list[Spoken] = []
     for number, channel in enumerate(channels):
         others = [word for place, words in enumerate(spoken) if place != number for word in words]
         begins = sorted(word.begin_ms for word in others if word.begin_ms is not None)
-        for words in split_at_pauses(spoken[number], begins):
-            yield join_words(channel.channel_label, words, separator)
+        turns += [(channel.channel_label, words) for words in split_at_pauses(spoken[number], begins)]
+    return sorted(turns, key=lambda turn: turn[1][0].begin_ms or 0)
 
 
 def read_words(items: list[Item], places: dict[Times, SegmentKey]) -> list[Word]:
@@ -186,11 +187,11 @@ def read_words(items: list[Item], places: dict[Times, SegmentKey]) -> list[Word]
     for item in items:
         text = (item.alternatives[0].content or "") if item.alternatives else ""
         if item.type == "punctuation" and words:
-            words[-1] = words[-1]._replace(text=words[-1].text + text)
+            words[-1].texts.append(text)
         elif text:
             number, label = words[-1].segment if words else (0, None)
             place = places.get((item.start_time, item.end_time), (number, item.speaker_label or label))
-            words.append(Word(text, to_ms(item.start_time), to_ms(item.end_time), place))
+            words.append(Word([text], to_ms(item.start_time), to_ms(item.end_time), place))
     return words
 
 
@@ -213,9 +214,19 @@ def is_between(begins: list[int], since_ms: int | None, until_ms: int | None) ->
     return bisect_left(begins, since_ms) < bisect_left(begins, until_ms)
 
 
-def join_words(speaker: str | None, words: list[Word], separator: str) -> Turn:
-    """Join words to a turn."""
-    return Turn(speaker, separator.join(word.text for word in words), *find_span(words))
+def join_words(turns: Iterable[Spoken], whole: str) -> Iterator[Turn]:
+    """Yield turns whose words are spaced as they are in the text of the whole recording."""
+    spoken = list(turns)
+    spaces = iter(find_spaces((text for _, words in spoken for word in words for text in word.texts), whole))
+    for speaker, words in spoken:
+        said = ""
+        for word in words:
+            for number, text in enumerate(word.texts):
+                space = next(spaces)
+                # Where the text does not tell: marks follow their word.
+                space = ("" if number else choose_space(said, text)) if space is None else space
+                said += (space if said else "") + text
+        yield Turn(speaker, said, *find_span(words))
 
 
 def find_span(words: list[Word]) -> tuple[int | None, int | None]:
@@ -223,14 +234,6 @@ def find_span(words: list[Word]) -> tuple[int | None, int | None]:
     begins = [word.begin_ms for word in words if word.begin_ms is not None]
     ends = [word.end_ms for word in words if word.end_ms is not None]
     return min(begins, default=None), max(ends, default=None)
-
-
-def to_ms(time: Seconds | None) -> int | None:
-    """Convert seconds to milliseconds; raise a ValueError or OverflowError for a time that no recording has."""
-    millis = None if time is None else round(float(time) * 1000)
-    if millis is not None and abs(millis) >= MOST_MILLIS:
-        raise OverflowError("a time is out of range")
-    return millis
 
 
 def find_language(results: TranscribeResults) -> str | None:
