@@ -71,7 +71,7 @@ def frames(tmp_path_factory):
     twice = pl.concat([answers, answers.with_columns(variant=pl.lit("b"))])
     return {
         "calls": calls,
-        "calls from AWS": read_aws(folder),
+        "calls from services": read_aws(folder),
         "records": run.read_records(),
         "input files": run.read_files(),
         "outputs": outputs,

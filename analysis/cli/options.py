@@ -13,7 +13,7 @@ Calls = Annotated[
     str,
     Option(
         metavar="PLACE",
-        help="Table (.parquet, .csv, .jsonl), or folder or zip of texts or Transcribe's JSON; local or s3://.",
+        help="Table (.parquet, .csv, .xlsx, .jsonl), or folder or zip of texts, subtitles or services' JSON; also s3://.",
     ),
 ]
 Prompts = Annotated[list[Path], Option(metavar="FILES", help="Prompt files, or folders of them, such as prompts/*.md.")]

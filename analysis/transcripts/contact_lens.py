@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
+import msgspec
 from msgspec import Struct, field
 
 from analysis.errors import CallsError
@@ -34,11 +36,39 @@ class ContactLensItem(Struct, rename="pascal"):
     absolute_time: datetime | float | None = None
     time: Moment | None = None
     sentiment: str | None = None
+    content_type: str | None = None
+    contact_id: str | None = None
+
+    def read_words(self) -> str:
+        """Return what was said; of an interactive message, which is JSON, the title that people see."""
+        content = self.content or ""
+        is_json = "interactive" in (self.content_type or "") or (self.content_type or "").endswith("json")
+        return find_title(content) if is_json else content
 
     def find_time(self) -> datetime | None:
         """Return when the item was sent; only chats have this time."""
         time = self.absolute_time if self.time is None else self.time.absolute_time
         return None if time is None else read_time(time)
+
+
+def find_title(content: str) -> str:
+    """Return the uppermost title of a message, else what was chosen in it; empty where it has neither."""
+    try:
+        level: list[Any] = [msgspec.json.decode(content)]
+    except (ValueError, RecursionError):
+        return content
+    found: dict[str, str] = {}
+    while level:
+        objects = [value for value in level if isinstance(value, dict)]
+        texts = [(name, text) for each in objects for name, text in each.items() if isinstance(text, str)]
+        found = {**dict(reversed(texts)), **found}
+        level = [value for each in level if isinstance(each, dict | list) for value in list_values(each)]
+    return next((found[name] for name in ("title", "action", "subtitle", "text") if name in found), "")
+
+
+def list_values(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    """Return the values of an object or a list."""
+    return value.values() if isinstance(value, dict) else value
 
 
 class Participant(Struct, rename="pascal"):
@@ -60,12 +90,13 @@ class ContactLensAnalysis(Findings, rename="pascal"):
     transcript: list[ContactLensItem] = field(default_factory=list)
     participants: list[Participant] = field(default_factory=list)
     customer_metadata: Customer | None = None
+    contact_id: str | None = None
 
     def read_calls(self) -> Iterable[Call]:
         """Read the one call."""
         roles = {person.participant_id: person.participant_role for person in self.participants}
         started_at, turns = read_turns(self.transcript, roles, self.list_sentiments())
-        contact_id = self.customer_metadata.contact_id if self.customer_metadata else None
+        contact_id = (self.customer_metadata and self.customer_metadata.contact_id) or self.contact_id
         yield self.make_call(contact_id, "contact_lens", turns)._replace(started_at=started_at)
 
     def list_sentiments(self) -> dict[str | None, str | None]:
@@ -127,7 +158,7 @@ def read_turns(
     return started_at, [
         Turn(
             choose_speaker(each.participant_role, roles.get(each.participant_id), each.participant_id),
-            each.content or "",
+            each.read_words(),
             *find_span(each, time, started_at),
             lower(each.sentiment or sentiments.get(each.id)),
         )

@@ -1,32 +1,24 @@
-"""Calls in JSON files, as AWS services write them; the fields of a file tell which service wrote it."""
+"""Calls in JSON files, as services write them, and in subtitles; the fields of a file tell which service wrote it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import msgspec
 import polars as pl
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from analysis.errors import CallsError
 from analysis.surrogates import CURE, has_escaped_surrogates
-from analysis.transcripts import call_analytics, contact_lens, corpora, data_automation, transcribe
+from analysis.transcripts import data_automation, subtitles
 from analysis.transcripts.calls import Call, Document, frame_calls
+from analysis.transcripts.formats import DECODE_ERRORS, FORMATS, READABLE
 from analysis.transcripts.json_rows import find_rows, is_table, read_json_table
-from analysis.transcripts.sources import ColumnNames, Source, read_text, show_first
+from analysis.transcripts.sources import ColumnNames, Source, find_kind_of_file, read_text, show_first
 from analysis.transcripts.tables import read_tables
 
-Keys = Mapping[str, Raw]
-ENDING = r"(?i)[.]json([.]gz)?$"
-DECODE_ERRORS = (ValueError, OverflowError, RecursionError, OSError)  # OSError: a time that the system cannot count
-READABLE = "Transcribe, Call Analytics, Contact Lens and Data Automation can be read; convert others to .jsonl or .txt"
-
-
-class ParticipantId(Struct, rename="pascal"):
-    """The field that turns of Contact Lens have and those of Call Analytics do not."""
-
-    participant_id: Any = None
+ENDING = r"(?i)[.]((json|vtt|srt)([.]gz)?|txt)$"
 
 
 def read_documents(sources: list[Source], columns: ColumnNames) -> pl.DataFrame:
@@ -61,6 +53,8 @@ def fill_call_ids(calls: pl.DataFrame) -> pl.DataFrame:
 
 def read_document(label: str, text: str) -> list[Call]:
     """Parse the calls of one file."""
+    if subtitles.is_subtitles(text) or find_kind_of_file(label) == "subtitles":
+        return [read_cues(label, text)]
     title, kind = find_format(text) or refuse(label, text)
     try:
         read = msgspec.json.decode(text, type=kind)
@@ -74,6 +68,14 @@ def read_document(label: str, text: str) -> list[Call]:
         raise CallsError(label, reason, "leave the file out") from None
 
 
+def read_cues(label: str, text: str) -> Call:
+    """Parse the one call of subtitles."""
+    try:
+        return subtitles.read_subtitles(text)
+    except CallsError as error:
+        raise CallsError(label, error.reason, error.cure) from error
+
+
 def find_format(text: str) -> tuple[str, Any] | None:
     """Return the service that wrote a file and the type to decode it as; of a list, the first document decides."""
     try:
@@ -82,9 +84,10 @@ def find_format(text: str) -> tuple[str, Any] | None:
     except DECODE_ERRORS:
         return None
     first = keys if isinstance(keys, dict) else (keys or [{}])[0]
-    for title, fits, kind in FORMATS:
-        if fits(first):
-            return title, kind if isinstance(keys, dict) else list[kind]  # type: ignore[valid-type]
+    for known in FORMATS:
+        if known.fits(first):
+            kind = known.kind
+            return known.title, kind if isinstance(keys, dict) else list[kind]  # type: ignore[valid-type]
     return None
 
 
@@ -117,67 +120,3 @@ def explain_decoding(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     return str(error) if isinstance(error, msgspec.MsgspecError) else "a number or time in it is out of range"
-
-
-def has_field(keys: Keys, name: str, field: str) -> bool:
-    """Return whether the object under a key has a field."""
-    try:
-        return field in msgspec.json.decode(keys.get(name, Raw(b"{}")), type=dict[str, Raw])
-    except DECODE_ERRORS:
-        return False
-
-
-def has_participant_ids(keys: Keys) -> bool:
-    """Return whether turns or participants have ids, as those of Contact Lens do."""
-    try:
-        lists = [
-            msgspec.json.decode(keys.get(name, Raw(b"[]")), type=list[ParticipantId])
-            for name in ("Participants", "Transcript")
-        ]
-    except DECODE_ERRORS:
-        return False
-    return any(one.participant_id is not None for each in lists for one in each)
-
-
-def has_contents(keys: Keys) -> bool:
-    """Return whether turns have their words where Call Analytics writes them, and no table does."""
-    try:
-        turns = msgspec.json.decode(keys.get("Transcript", Raw(b"[]")), type=list[call_analytics.Content])
-    except DECODE_ERRORS:
-        return False
-    return any(turn.content is not None for turn in turns)
-
-
-# The first match counts: a file of Contact Lens also has the `Transcript` by which Call Analytics is recognized.
-FORMATS: list[tuple[str, Callable[[Keys], bool], Any]] = [
-    (
-        "Contact Lens",
-        lambda keys: "CustomerMetadata" in keys or has_participant_ids(keys),
-        contact_lens.ContactLensAnalysis,
-    ),
-    (
-        "Call Analytics",
-        lambda keys: bool({"JobName", "JobStatus", "ConversationCharacteristics"} & set(keys)) or has_contents(keys),
-        call_analytics.CallAnalyticsOutput,
-    ),
-    ("segments of Contact Lens", lambda keys: "Segments" in keys, contact_lens.RealTimeSegments),
-    (
-        "Amazon Transcribe",
-        lambda keys: "jobName" in keys or has_field(keys, "results", "transcripts"),
-        transcribe.TranscribeOutput,
-    ),
-    (
-        "a response of an API",
-        lambda keys: bool({"TranscriptionJob", "CallAnalyticsJob"} & set(keys)),
-        transcribe.JobDescription,
-    ),
-    (
-        "Bedrock Data Automation",
-        lambda keys: has_field(keys, "metadata", "semantic_modality") or "audio_segments" in keys,
-        data_automation.StandardOutput,
-    ),
-    ("a blueprint's output", lambda keys: "inference_result" in keys, data_automation.BlueprintOutput),
-    ("a job's metadata", lambda keys: "output_metadata" in keys, data_automation.JobMetadata),
-    ("HarperValleyBank", lambda keys: {"sid", "segments"} <= set(keys), corpora.HarperValley),
-    ("ABCD", lambda keys: {"convo_id", "original"} <= set(keys), corpora.AbcdChat),
-]

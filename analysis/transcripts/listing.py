@@ -17,7 +17,7 @@ from analysis.display import count
 from analysis.errors import CallsError, StorageError, show_path
 from analysis.surrogates import has_lone_surrogates
 from analysis.transcripts.encodings import Encodings
-from analysis.transcripts.sources import KINDS, Source, find_kind_of_file
+from analysis.transcripts.sources import KINDS, Source
 from analysis.transcripts.unpacking import Unpacking
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ SUBTITLES = (".vtt", ".srt")
 MARKS = re.compile(
     r"_SUCCESS|_(committed|started)_\d+|_(common_)?metadata|__MACOSX|\.DS_Store|\._.*|\..*\.crc|\.ipynb_checkpoints|\.git"
 )
-BY_NAME, AS_SUBTITLES = "with a name that begins with '.' or '_'", "subtitles beside JSON"
+BY_NAME = "with a name that begins with '.' or '_'"
+AS_SUBTITLES = "subtitles beside the same call"
 AS_LINK, AS_PIPE = "links that lead to no file of the folder", "pipes or devices"
 
 
@@ -174,7 +175,7 @@ def is_source(name: str) -> bool:
 def choose(where: str | Path, names: Iterable[str], odd: dict[str, list[str]] | None = None) -> list[str]:
     """Choose the files of calls by their names, and print which others are passed over.
 
-    Subtitles beside JSON are passed over: Amazon Transcribe writes them of the same words.
+    Subtitles beside another file of their name are passed over: services write them of the same words.
 
     Raises
     ------
@@ -182,8 +183,9 @@ def choose(where: str | Path, names: Iterable[str], odd: dict[str, list[str]] | 
         No file is left.
     """
     found, hidden = divide(names, is_source)
-    subtitled = any(find_kind_of_file(name) == "JSON" for name in found)
-    chosen, subtitles = divide(found, lambda name: not (subtitled and name.lower().endswith(SUBTITLES)))
+    others = {remove_ending(name) for name in found if not name.lower().endswith(SUBTITLES)}
+    vtt = {remove_ending(name) for name in found if name.lower().endswith(".vtt")}
+    chosen, subtitles = divide(found, lambda name: not is_beside(name, others, vtt))
     unknown = [name for name in hidden if not any(MARKS.fullmatch(part) for part in PurePosixPath(name).parts)]
     passed = {BY_NAME: unknown, AS_SUBTITLES: subtitles, **(odd or {})}
     told = describe_passed(passed)
@@ -193,6 +195,17 @@ def choose(where: str | Path, names: Iterable[str], odd: dict[str, list[str]] | 
     if told:
         print(f"{show_path(where)}: {told}")
     return chosen
+
+
+def is_beside(name: str, others: set[str], vtt: set[str]) -> bool:
+    """Return whether a file is subtitles beside another file of its name: WebVTT goes before SRT."""
+    beside = {".vtt": others, ".srt": others | vtt}.get(name.lower()[-4:], set())
+    return remove_ending(name) in beside
+
+
+def remove_ending(name: str) -> str:
+    """Return the name of a file without the ending that tells its kind."""
+    return next((name[: -len(end)] for end in sorted(KINDS, key=len, reverse=True) if name.lower().endswith(end)), name)
 
 
 def divide(names: Iterable[str], keep: Callable[[str], bool]) -> tuple[list[str], list[str]]:

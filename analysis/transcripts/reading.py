@@ -36,6 +36,7 @@ READERS: dict[str, Callable[[list[Source], ColumnNames], pl.DataFrame]] = {
     "Excel": partial(read_tables, read_excel),
     "JSONL": partial(read_tables, read_rows),
     "JSON": read_documents,
+    "subtitles": read_documents,
     "text": read_texts,
     "zip": read_zips,
 }
@@ -59,16 +60,21 @@ def read_calls(
     Parameters
     ----------
     where
-        A file, a folder, a glob or an `s3://` address of files of one kind: Parquet, CSV (`.csv`, `.csv.gz`),
-        JSON lines (`.jsonl`, `.ndjson`), text (`.txt`, one call each, its id is the file's name), JSON as AWS writes
-        it (`.json`, `.json.gz`: Amazon Transcribe, Call Analytics, Contact Lens, Bedrock Data Automation), or zips of
-        text or JSON. A table has one row per call, or one row per turn when it has no column of transcripts.
+        A file, a folder, a glob or an `s3://` address of files of one kind: Parquet, tables as text (`.csv`, `.tsv`,
+        also `.gz`; separated by commas, semicolons, tabs or bars), workbooks (`.xlsx`), JSON lines (`.jsonl`,
+        `.ndjson`), text (`.txt`, one call each, its id is the file's name), subtitles (`.vtt`, `.srt`), JSON as
+        services write it (`.json`, `.json.gz`: Amazon Transcribe, Call Analytics, Contact Lens, Amazon Connect chats,
+        Bedrock Data Automation, HealthScribe, Post Call Analytics, Genesys Cloud, Deepgram, AssemblyAI, Azure AI
+        Speech, Whisper) or as a list of calls, or zips of text, JSON or subtitles. A table has one row per call, or
+        one row per turn when it has no column of transcripts. Text that is not UTF-8 is read where its encoding is
+        sure, and named in a line that is printed.
     call_id, transcript
-        The names of the columns of a table of calls.
+        The names of the columns of a table of calls; usual other names are known. A transcript may be a list of turns.
     turn, speaker, text
-        The names of the columns of a table of turns. A transcript has a line `Speaker: text` for each turn. Without a
-        column `turn` the order is the file's; give `speaker=None` when there are no speakers. Turns without words are
-        left out.
+        The names of the columns of a table of turns, or of the fields of turns in a list; usual other names are known.
+        A transcript has a line `Speaker: text` for each turn, in the order of `turn`: numbers, clock times or ISO
+        times, also as text. Give `turn=None` for the order of the file, and `speaker=None` when there are no speakers.
+        Turns without words are left out.
     empty
         What to do with calls without words: `refuse` raises an error, `drop` leaves them out.
     profile, region
@@ -87,7 +93,7 @@ def read_calls(
     ------
     CallsError
         The files cannot be read, or their content is not calls: missing or repeated ids, empty transcripts, missing
-        columns, text that is not UTF-8, JSON of an unknown format or of a job that has not COMPLETED.
+        columns, text in an encoding that is not sure, JSON of an unknown format or of a job that has not COMPLETED.
     """
     columns = ColumnNames(call_id, transcript, turn or None, speaker or None, text)
     s3 = open_s3(where, profile=profile, region=region, bucket_owner=bucket_owner)
@@ -126,6 +132,8 @@ def drop_empty_calls(calls: IntoDataFrameT) -> IntoDataFrameT:
 def find_kind(where: str | Path, sources: list[Source]) -> str:
     """Return the kind of the files; all must be of one kind."""
     kinds = {find_kind_of_file(source.name): source.name for source in sources}
+    if kinds.keys() == {"JSON", "subtitles"}:
+        return "JSON"
     if len(kinds) > 1:
         reason = f"several kinds of files: {' and '.join(map(show_path, sorted(kinds.values())))}"
         raise CallsError(where, reason, "put each kind into its own folder, or give a local glob such as calls/*.txt")

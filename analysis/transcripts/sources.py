@@ -24,6 +24,8 @@ KINDS = {
     ".ndjson": "JSONL",
     ".json": "JSON",
     ".json.gz": "JSON",
+    ".vtt": "subtitles",
+    ".srt": "subtitles",
     ".txt": "text",
     ".zip": "zip",
 }

@@ -23,18 +23,21 @@ ZIP_ERRORS = (
 )  # fmt: skip
 
 
+DOCUMENTS = {"JSON", "subtitles"}
+
+
 def read_zips(sources: list[Source], _: ColumnNames) -> pl.DataFrame:
-    """Read zips of text files or of JSON files as one row per call."""
+    """Read zips of text files, or of JSON and subtitles, as one row per call."""
     zips = [(source, list_members(source)) for source in sources]
     kinds = {find_kind_of_file(info.filename): label_member(source, info) for source, infos in zips for info in infos}
-    for kind in kinds.keys() - {"text", "JSON"}:
-        cure = "a zip may have only .txt files or only .json files"
-        raise CallsError(kinds[kind], "not a text or JSON file", cure)
-    if len(kinds) > 1:
+    for kind in kinds.keys() - {"text", *DOCUMENTS}:
+        cure = "a zip may have .txt files, or .json, .vtt and .srt files"
+        raise CallsError(kinds[kind], "not a file of text, JSON or subtitles", cure)
+    if len(kinds) > 1 and not kinds.keys() <= DOCUMENTS:
         reason = f"several kinds of files: {' and '.join(sorted(kinds.values()))}"
         raise CallsError(sources[0].label, reason, "make a zip of each kind, and read them separately")
     contents = (member for source, infos in zips for member in read_members(source, infos))
-    return parse_documents(contents) if "JSON" in kinds else parse_texts(contents)
+    return parse_documents(contents) if kinds.keys() <= DOCUMENTS else parse_texts(contents)
 
 
 def label_member(source: Source, info: zipfile.ZipInfo) -> str:

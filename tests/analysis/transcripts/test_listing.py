@@ -70,7 +70,7 @@ def test_subtitles_beside_json_are_counted(tmp_path, capsys):
     (tmp_path / "call.vtt").write_text("WEBVTT")
     (tmp_path / "call.srt").write_text("1")
     assert list_ids(tmp_path) == ["call-1"]
-    assert "2 files are passed over: 2 subtitles beside JSON (call.srt, call.vtt)" in capsys.readouterr().out
+    assert "2 files are passed over: 2 subtitles beside the same call (call.srt, call.vtt)" in capsys.readouterr().out
 
 
 def test_a_folder_of_hidden_files_alone_says_so(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.transcripts import naming
+from analysis.transcripts.formats import FORMATS
 
 PAGE = Path(__file__).parents[3] / "docs" / "transcripts.md"
 
@@ -31,7 +32,18 @@ def list_names(names):
     return ", ".join(f"`{name}`" for name in names)
 
 
-TABLES = {"names": write_names}
+def write_fields():
+    """Write the table of the fields that become columns."""
+    lines = []
+    for known in (each for each in FORMATS if each.fields):
+        first = f"{known.title} (`{known.source_format}`)"
+        for column, fields in known.fields.items():
+            lines.append(f"| {first} | `{column}` | {', else '.join(f'`{field}`' for field in fields)} |")
+            first = ""
+    return "\n".join(["| service | column | field |", "|---|---|---|", *lines])
+
+
+TABLES = {"names": write_names, "fields": write_fields}
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -402,7 +402,7 @@ def test_two_texts_of_one_name_are_refused(tmp_path):
 
 def test_a_zip_of_tables_is_refused(tmp_path):
     with pytest.raises(
-        CallsError, match=r"c.zip, a.csv: not a text or JSON file; .*only \.txt files or only \.json files"
+        CallsError, match=r"c.zip, a.csv: not a file of text, JSON or subtitles; .*\.txt files, or \.json, \.vtt"
     ):
         read_calls(write_zip(tmp_path / "c.zip", {"a.csv": "x"}))
 
