@@ -13,11 +13,24 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from analysis import Prompt, collect, load_answers, load_outputs, open_run, prepare, repair, stop, submit
+from analysis import (
+    Prompt,
+    collect,
+    delete,
+    load_answers,
+    load_outputs,
+    open_run,
+    prepare,
+    repair,
+    stop,
+    submit,
+    write_answers,
+)
 from analysis.aws.session import open_session
 from analysis.errors import AnalysisError
+from analysis.jobs.statuses import UNFINISHED
 from analysis.outputs import OUTPUT_SCHEMA
-from analysis.runs import is_finished
+from analysis.runs import is_collected, is_finished
 from bedrock_local.settings import Settings, write_settings
 
 PRICES = (0.0175, 0.07)  # USD per million tokens of Nova Micro in batch, in and out: the price list of AWS
@@ -68,7 +81,8 @@ class Histories(RuleBasedStateMachine):
         os.environ["BEDROCK_LOCAL"] = str(self.place / "account")
         self.set_account({})
         self.run = prepare(CALLS, PROMPT, into=self.place / "runs", name="demo", quotas=QUOTAS)
-        self.budget = 2 * self.run.plan(region="us-east-1").cost_usd_high
+        self.limit = 2 * self.run.plan(region="us-east-1").cost_usd_high  # of each run
+        self.budget = self.limit  # of all that the account has answered
         self.names = 0
 
     def set_account(self, faults):
@@ -87,27 +101,47 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def submit(self):
         with suppress(AnalysisError):
-            submit(self.run, budget_usd=self.budget, pause_s=0.01)
+            submit(self.run, budget_usd=self.limit, pause_s=0.01)
 
     @rule(number=st.integers(1, 12))
     def submit_and_be_killed(self, number):
         with suppress(AnalysisError, Killed), killed_at(number):
-            submit(self.run, budget_usd=self.budget, pause_s=0.01)
+            submit(self.run, budget_usd=self.limit, pause_s=0.01)
 
     @rule()
     def repair(self):
         with suppress(AnalysisError):
-            repair(self.run, budget_usd=self.budget, pause_s=0.01)
+            repair(self.run, budget_usd=self.limit, pause_s=0.01)
 
     @rule(number=st.integers(1, 20))
     def repair_and_be_killed(self, number):
         with suppress(AnalysisError, Killed), killed_at(number):
-            repair(self.run, budget_usd=self.budget, pause_s=0.01)
+            repair(self.run, budget_usd=self.limit, pause_s=0.01)
 
     @rule()
     def stop(self):
         with suppress(AnalysisError):
             stop(self.run)
+
+    @precondition(lambda self: is_collected(self.run))
+    @rule(suffix=st.sampled_from(["csv", "xlsx", "parquet"]))
+    def export(self, suffix):
+        export = write_answers(load_answers(self.run), self.place / f"answers.{suffix}", replace=True)
+        assert export.rows == len(CALLS)
+
+    @precondition(lambda self: not self.runs_jobs())
+    @rule()
+    def delete_and_begin_again(self):
+        paid = self.count_jobs()
+        with suppress(AnalysisError):  # such as a lost ledger, which cannot tell what is in S3
+            delete(self.run, ask=lambda _: "yes")
+            assert self.count_jobs() == paid  # their names stay with Bedrock
+            assert not any(self.find_texts())
+        if not self.run.folder.exists():
+            self.names += 1
+            name = f"demo-{self.names}"
+            self.run = prepare(CALLS, PROMPT, into=self.place / "runs", name=name, quotas=QUOTAS)
+            self.budget += self.limit
 
     @rule()
     def submit_with_too_small_a_budget(self):
@@ -166,6 +200,14 @@ class Histories(RuleBasedStateMachine):
         assert (self.count_jobs(), self.read_on_demand().height) == sent
         self.budget = math.inf  # was not asked for
 
+    def find_texts(self):
+        """The files in which a transcript stands, but for exports, which stay."""
+        files = (path for path in self.place.rglob("*.*") if path.is_file() and path.parent != self.place)
+        return (path for path in files if b"Customer: Line " in path.read_bytes())
+
+    def runs_jobs(self):
+        return any(job["status"] in UNFINISHED for job in self.list_jobs())
+
     def list_jobs(self):
         return open_session("emulator").client("bedrock").list_model_invocation_jobs()["invocationJobSummaries"]
 
@@ -188,5 +230,5 @@ def test_any_history_keeps_the_promises():
     from hypothesis.stateful import run_state_machine_as_test
 
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-    chosen = {"deadline": None, "max_examples": 25, "stateful_step_count": 14, "derandomize": True}
+    chosen = {"deadline": None, "max_examples": 4, "stateful_step_count": 12, "derandomize": True}
     run_state_machine_as_test(Histories, settings=settings(**chosen, suppress_health_check=slow))
