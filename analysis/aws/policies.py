@@ -85,6 +85,8 @@ def write_caller_policy(place: Place, models: Sequence[str]) -> Document:
     prefix = place.prefix.strip("/")
     below = [prefix, f"{prefix}/*"] if prefix else []
     objects = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject")
+    versions = ("s3:GetBucketVersioning", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions")
+    deletions = ("s3:DeleteObject", "s3:DeleteObjectVersion")
     return write_policy(
         allow("CreateJobs", ["bedrock:CreateModelInvocationJob"], [*models, place.jobs_arn]),
         allow("FollowJobs", [f"bedrock:{name}" for name in jobs], [place.jobs_arn]),
@@ -96,6 +98,9 @@ def write_caller_policy(place: Place, models: Sequence[str]) -> Document:
         # HeadBucket, which tells the bucket's Region, has no prefix.
         allow("ListRuns", ["s3:ListBucket"], [place.bucket_arn], {"StringLikeIfExists": {"s3:prefix": below}}),
         allow("ReadAndWriteRuns", objects, [place.objects_arn]),
+        # Of `delete` alone: without these two it says what it may not do.
+        allow("ListVersions", versions, [place.bucket_arn], {"StringLikeIfExists": {"s3:prefix": below}}),
+        allow("DeleteRuns", deletions, [place.objects_arn]),
         *allow_key(place),
     )
 

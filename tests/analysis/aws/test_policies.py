@@ -11,7 +11,7 @@ import botocore.handlers
 import polars as pl
 import pytest
 
-from analysis import Prompt, collect, diagnose, invoke, prepare, repair, stop, submit, try_variants
+from analysis import Prompt, collect, delete, diagnose, invoke, prepare, repair, stop, submit, try_variants
 from analysis.aws.policies import Place, write_caller_policy, write_role_policy, write_trust_policy
 from analysis.facts.model_arns import list_model_arns
 
@@ -28,6 +28,8 @@ ACTIONS = {
     ("s3", "HeadBucket"): "s3:ListBucket",
     ("s3", "ListObjectsV2"): "s3:ListBucket",
     ("s3", "HeadObject"): "s3:GetObject",
+    ("s3", "ListObjectVersions"): "s3:ListBucketVersions",
+    ("s3", "ListMultipartUploads"): "s3:ListBucketMultipartUploads",
     ("s3", "CreateMultipartUpload"): "s3:PutObject",
     ("s3", "UploadPart"): "s3:PutObject",
     ("s3", "CompleteMultipartUpload"): "s3:PutObject",
@@ -67,6 +69,8 @@ def list_needs(service, operation, params):
     action = ACTIONS.get((service, operation), f"{service}:{operation}")
     if service == "s3":
         bucket = f"arn:aws:s3:::{params['Bucket']}"
+        if operation == "DeleteObjects":
+            return [("s3:DeleteObject", f"{bucket}/{each['Key']}", {}) for each in params["Delete"]["Objects"]]
         prefix = {"s3:prefix": params["Prefix"]} if "Prefix" in params else {}
         return [(action, f"{bucket}/{params['Key']}" if "Key" in params else bucket, prefix)]
     if operation == "CreateModelInvocationJob":
@@ -136,7 +140,7 @@ def make_prompt(name, model_id, **fields):
 
 
 def run_everything(tmp_path):
-    """Check, prepare, submit, collect, repair, answer on demand and stop: by InvokeModel and by Converse."""
+    """Check, prepare, submit, collect, repair, answer on demand, stop and delete: by InvokeModel and by Converse."""
     kinds = {"one": {"model_id": HAIKU}, "two": {"model_id": NOVA, "invocation_type": "Converse"}}
     several = [make_prompt(name, **fields) for name, fields in kinds.items()]
     short = [make_prompt(name, **fields, max_tokens=5) for name, fields in kinds.items()]  # cut off, so repaired
@@ -153,6 +157,7 @@ def run_everything(tmp_path):
     last = prepare(make_calls(100), several, into=tmp_path / "last", name="last")
     submit(last, wait=False)
     stop(last)
+    delete(batch, ask=lambda _: "yes")
 
 
 def test_every_request_of_the_package_is_allowed_to_the_caller(emulator, asked, tmp_path, place, models):
@@ -165,6 +170,7 @@ def test_every_request_of_the_package_is_allowed_to_the_caller(emulator, asked, 
     assert made >= {
         "CreateModelInvocationJob", "GetModelInvocationJob", "ListModelInvocationJobs", "StopModelInvocationJob",
         "InvokeModel", "Converse", "PutObject", "GetObject", "ListObjectsV2", "HeadBucket", "GetInferenceProfile",
+        "DeleteObjects", "ListObjectVersions", "ListMultipartUploads",
     }  # fmt: skip
 
 
@@ -205,8 +211,8 @@ def test_every_action_is_one_that_aws_has(place, models):
         service, _, operation = action.partition(":")
         clients = [boto3.client(name, region_name=REGION) for name in services.get(service, (service,))]
         known = {name for client in clients for name in client.meta.service_model.operation_names}
-        # Neither is an operation: one is checked beside others, one stands for ListObjectsV2 and HeadBucket.
-        assert operation in known | {"PassRole", "ListBucket"}, action
+        # No operations: two are checked beside others, and those above stand for several.
+        assert operation in known | {"PassRole", "DeleteObjectVersion"} or action in ACTIONS.values(), action
 
 
 def test_the_trust_policy_names_the_service_and_whose_jobs(place):
