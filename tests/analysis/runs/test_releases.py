@@ -1,0 +1,90 @@
+"""Runs of each release, as `make_release.py` made them then: later versions open them, and read the same answers."""
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from analysis import (
+    collect,
+    list_notices,
+    list_runs,
+    load_answers,
+    load_attempts,
+    load_jobs,
+    open_run,
+    prepare,
+    repair,
+    scan_answers,
+    submit,
+    sum_run_costs,
+    write_answers,
+)
+from analysis.errors import RunError
+from analysis.runs import is_collected, is_finished
+
+from .make_release import CALLS, KEYS, LONG, SHORT
+
+RELEASES = sorted(path for path in (Path(__file__).parent / "releases").iterdir() if path.is_dir())
+
+
+@pytest.fixture(params=RELEASES, ids=lambda path: path.name)
+def release(request, tmp_path):
+    """A copy of the run of a release, in a folder of its own."""
+    return Path(shutil.copytree(request.param, tmp_path / "release"))
+
+
+@pytest.fixture
+def run(release, set_up_emulator):
+    set_up_emulator(min_records=1)
+    return open_run(release / "demo")
+
+
+def read_expected(release, name):
+    lines = (release / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_the_answers_and_attempts_are_those_of_then(run, release):
+    assert load_answers(run).select(*KEYS, "text", "stop").to_dicts() == read_expected(release, "answers")
+    attempts = load_attempts(run).select(*KEYS, "cause", "won", "stop", "error_kind").to_dicts()
+    assert attempts == read_expected(release, "attempts")
+
+
+def test_collecting_again_reads_the_same_from_the_files_that_are_there(run, release):
+    before = load_answers(run)
+    shutil.rmtree(run.folder / "outputs")
+    counts = collect(run)
+    assert counts.select("prepared", "answered", "failed", "missing").sum().row(0) == (18, 18, 0, 0)
+    assert_frame_equal(load_answers(run).select(before.columns), before)
+
+
+def test_nothing_is_left_to_do(run, capsys):
+    assert (is_finished(run), is_collected(run)) == (True, True)
+    with pytest.raises(RunError, match="has been sent with account 'emulator:"):  # which is not that of the test
+        submit(run)
+    repair(run)
+    assert "nothing to repair, each of the 18 records has a good answer" in capsys.readouterr().out
+    assert load_jobs(run)["status"].unique().to_list() == ["Completed"]
+
+
+def test_the_same_request_is_the_same_run(run, release):
+    assert prepare(CALLS, [SHORT, LONG], into=release, name="demo", quotas={"min_records": 4}).folder == run.folder
+
+
+def test_its_answers_are_taken_over(run, release):
+    again = prepare(CALLS, [SHORT, LONG], into=release, name="again", quotas={"min_records": 4})
+    found = again.find_answered(run.read_target()["account"])
+    assert set(found["run"]) == {"demo"}
+    assert len(found) >= 12  # those that were not cut off at the first attempt
+
+
+def test_it_is_listed_priced_and_exported(run, release, tmp_path):
+    assert list_runs(release)["run"].to_list() == ["demo", "demo"]
+    assert sum_run_costs(run).total["cost_usd"].item() > 0
+    assert list_notices(run)
+    write_answers(scan_answers(run), tmp_path / "x.csv")
+    assert pl.read_csv(tmp_path / "x.csv").height == 18
