@@ -14,7 +14,6 @@ from analysis.errors import CallsError, show_path
 if TYPE_CHECKING:
     from charset_normalizer.models import CharsetMatch
 
-UTF8 = "utf-8-sig"  # without the byte order mark that Windows writes
 # The longer marks first, since that of UTF-32 begins with that of UTF-16.
 MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
          codecs.BOM_UTF16_BE: "utf-16"}  # fmt: skip
@@ -49,14 +48,18 @@ class Encodings:
         CallsError
             The encoding is not known, or the bytes are damaged.
         """
-        encoding = find_encoding(label, content)
-        if encoding != UTF8:
-            self.files.setdefault(NAMES.get(encoding, encoding[:6].upper()), {})[label] = None
+        encoding = find_mark(content)
         try:
-            return content.decode(encoding).removeprefix("\ufeff")
-        except UnicodeError as error:
-            cure = "write or download it again, as UTF-8"
-            raise CallsError(label, f"begins as {encoding[:6].upper()}, but not all of it is that", cure) from error
+            text = content.decode(encoding or "utf-8")
+        except UnicodeDecodeError as error:
+            if encoding:
+                cure = "write or download it again, as UTF-8"
+                raise CallsError(label, f"begins as {name(encoding)}, but not all of it is that", cure) from error
+            encoding = guess_encoding(label, content, error)
+            text = content.decode(encoding)
+        if encoding:
+            self.files.setdefault(name(encoding), {})[label] = None
+        return text.removeprefix("\ufeff")
 
     def convert(self, label: str, content: bytes) -> bytes:
         """Convert the bytes of a file to UTF-8, without a copy where they are that."""
@@ -67,8 +70,8 @@ class Encodings:
     def describe(self) -> str:
         """Name the encodings and the files, one line for each encoding; empty where all are UTF-8."""
         return "\n".join(
-            f"{count(len(files), 'file')} read as {name} ({show([*files])}){'' if name.startswith('UTF') else CHECK}"
-            for name, files in self.files.items()
+            f"{count(len(files), 'file')} read as {title} ({show([*files])}){'' if title.startswith('UTF') else CHECK}"
+            for title, files in self.files.items()
         )
 
 
@@ -77,20 +80,14 @@ def show(files: list[str]) -> str:
     return ", ".join(map(show_path, files[:3])) + (", ..." if len(files) > 3 else "")
 
 
-def find_encoding(label: str, content: bytes) -> str:
-    """Return the encoding by Python's name; it decodes the bytes, unless they are UTF-16 that is damaged."""
-    if marked := find_mark(content):
-        return marked
-    try:
-        content.decode(UTF8)
-    except UnicodeDecodeError as error:
-        return guess_encoding(label, content, error)
-    return UTF8
+def name(encoding: str) -> str:
+    """Return the name of an encoding that people use."""
+    return NAMES.get(encoding, encoding[:6].upper())
 
 
 def is_utf8(content: bytes) -> bool:
     """Return whether bytes are UTF-8, and not UTF-16 that can be read as such."""
-    return find_mark(content) is None and can_decode(content, UTF8)
+    return find_mark(content) is None and can_decode(content, "utf-8")
 
 
 def find_mark(content: bytes) -> str | None:

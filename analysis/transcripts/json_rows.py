@@ -29,11 +29,13 @@ MOST_COLUMNS = 5000  # of JSON lines, where each line may bring names of its own
 
 def read_rows(source: Source, _: ColumnNames) -> pl.DataFrame:
     """Read one file of JSON lines, or of a list of objects; a field that an object does not have is missing there."""
-    content = read_text_bytes(source)
+    return frame_rows(source.label, decode_rows(source.label, read_text_bytes(source)))
+
+
+def decode_rows(label: str, content: bytes) -> list[dict[str, Any]]:
+    """Decode JSON lines, or a list of objects."""
     is_list = content[:LOOKED_AT].lstrip()[:1] == b"["
-    return frame_rows(
-        source.label, read_list(source.label, content) if is_list else list(read_lines(source.label, content))
-    )
+    return read_list(label, content) if is_list else list(read_lines(label, content))
 
 
 def read_json_table(source: Source, columns: ColumnNames) -> pl.DataFrame:

@@ -183,9 +183,8 @@ def choose(where: str | Path, names: Iterable[str], odd: dict[str, list[str]] | 
         No file is left.
     """
     found, hidden = divide(names, is_source)
-    others = {remove_ending(name) for name in found if not name.lower().endswith(SUBTITLES)}
-    vtt = {remove_ending(name) for name in found if name.lower().endswith(".vtt")}
-    chosen, subtitles = divide(found, lambda name: not is_beside(name, others, vtt))
+    beside = find_beside(found)
+    chosen, subtitles = divide(found, lambda name: name not in beside)
     unknown = [name for name in hidden if not any(MARKS.fullmatch(part) for part in PurePosixPath(name).parts)]
     passed = {BY_NAME: unknown, AS_SUBTITLES: subtitles, **(odd or {})}
     told = describe_passed(passed)
@@ -197,10 +196,15 @@ def choose(where: str | Path, names: Iterable[str], odd: dict[str, list[str]] | 
     return chosen
 
 
-def is_beside(name: str, others: set[str], vtt: set[str]) -> bool:
-    """Return whether a file is subtitles beside another file of its name: WebVTT goes before SRT."""
-    beside = {".vtt": others, ".srt": others | vtt}.get(name.lower()[-4:], set())
-    return remove_ending(name) in beside
+def find_beside(names: list[str]) -> set[str]:
+    """Find the subtitles that are beside another file of their name: WebVTT goes before SRT."""
+    vtt, srt = ([name for name in names if name.lower().endswith(ending)] for ending in SUBTITLES)
+    if not vtt and not srt:
+        return set()
+    others = {remove_ending(name) for name in names if not name.lower().endswith(SUBTITLES)}
+    beside = {name for name in vtt if remove_ending(name) in others}
+    others |= {remove_ending(name) for name in vtt}
+    return beside | {name for name in srt if remove_ending(name) in others}
 
 
 def remove_ending(name: str) -> str:

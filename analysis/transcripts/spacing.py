@@ -29,20 +29,20 @@ def join_texts(texts: Iterable[str]) -> str:
     return joined
 
 
-def find_spaces(words: Iterable[str], whole: str) -> list[str | None]:
-    """Return what stands before each word in the text that they are the words of, in its order.
+def find_spaces(words: Iterable[str], whole: str, place: int = 0) -> tuple[list[str | None], int]:
+    """Return what stands before each word in the text that they are the words of, and where they end in it.
 
-    None where the text has other words, as where some were replaced; it is gone on with where it has them again.
+    They are looked for in their order, from a place on. None where the text has other words, as where some were
+    replaced; it is gone on with where it has them again.
     """
     spaces: list[str | None] = []
-    place = 0
     for word in words:
         begin = skip_spaces(whole, place)
         is_next = whole.startswith(word, begin)
         spaces.append(whole[place:begin] if is_next else None)
         begin = begin if is_next else whole.find(word, begin, begin + LOOK_AHEAD)
         place = place if begin < 0 else begin + len(word)
-    return spaces
+    return spaces, place
 
 
 def skip_spaces(text: str, place: int) -> int:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from analysis.errors import CallsError
 from analysis.transcripts.calls import Call, Seconds, Turn, check_status, to_ms
-from analysis.transcripts.spacing import choose_space, find_spaces
+from analysis.transcripts.spacing import choose_space, find_spaces, skip_spaces
 
 
 class Alternative(Struct):
@@ -216,17 +216,30 @@ def is_between(begins: list[int], since_ms: int | None, until_ms: int | None) ->
 
 def join_words(turns: Iterable[Spoken], whole: str) -> Iterator[Turn]:
     """Yield turns whose words are spaced as they are in the text of the whole recording."""
-    spoken = list(turns)
-    spaces = iter(find_spaces((text for _, words in spoken for word in words for text in word.texts), whole))
-    for speaker, words in spoken:
-        said = ""
-        for word in words:
-            for number, text in enumerate(word.texts):
-                space = next(spaces)
-                # Where the text does not tell: marks follow their word.
-                space = ("" if number else choose_space(said, text)) if space is None else space
-                said += (space if said else "") + text
-        yield Turn(speaker, said, *find_span(words))
+    place = 0
+    for speaker, words in turns:
+        text = " ".join("".join(word.texts) for word in words)
+        begin = skip_spaces(whole, place)
+        if whole.startswith(text, begin):
+            place = begin + len(text)
+        else:
+            text, place = space_words(words, whole, place)
+        yield Turn(speaker, text, *find_span(words))
+
+
+def space_words(words: list[Word], whole: str, place: int) -> tuple[str, int]:
+    """Join words by what stands between them in a text from a place on, and return where they end in it."""
+    spaces, place = find_spaces((text for word in words for text in word.texts), whole, place)
+    known = iter(spaces)
+    said: list[str] = []
+    for word in words:
+        for number, text in enumerate(word.texts):
+            space = next(known)
+            if space is None and said:
+                # The text does not tell: marks follow their word.
+                space = "" if number else choose_space(said[-1], text)
+            said += (space, text) if said and space else (text,)
+    return "".join(said), place
 
 
 def find_span(words: list[Word]) -> tuple[int | None, int | None]:

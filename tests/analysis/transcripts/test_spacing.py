@@ -76,7 +76,9 @@ def test_where_the_text_has_other_words_the_scripts_decide(read_turns, whole):
 
 def test_a_replaced_word_leaves_the_others_as_they_are():
     words = ["My", "name", "is", "Ana", "日", "本"]
-    assert find_spaces(words, "My name is [NAME] 日 本") == ["", " ", " ", None, None, " "]
+    spaces, place = find_spaces(words, "My name is [NAME] 日 本, yes")
+    assert spaces == ["", " ", " ", None, None, " "]
+    assert place == len("My name is [NAME] 日 本")
 
 
 TOKENS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=4)
@@ -87,7 +89,7 @@ SPACED = st.lists(st.tuples(TOKENS, st.sampled_from(["", " ", "  ", "\u3000"])),
 @given(SPACED)
 def test_any_words_are_joined_to_the_text_they_are_from(pairs):
     whole = "".join(word + space for word, space in pairs)
-    spaces = find_spaces([word for word, _ in pairs], whole)
+    spaces, _ = find_spaces([word for word, _ in pairs], whole)
     assert spaces == ["", *(space for _, space in pairs[:-1])]
 
 
