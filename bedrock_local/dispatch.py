@@ -12,7 +12,7 @@ from bedrock_local import runtime, sts
 from bedrock_local.batch import api as batch_api
 from bedrock_local.emulator import Emulator
 from bedrock_local.faults import find_request_fault
-from bedrock_local.protocol.errors import ServiceError, form_error, json_error, xml_error
+from bedrock_local.protocol.errors import ServiceError, form_error, json_error, json_rpc_error, xml_error
 from bedrock_local.protocol.messages import Request, Response, TruncatedBody
 from bedrock_local.protocol.routing import BEDROCK_ROUTES, OPERATIONS, ResolvedRequest, resolve
 from bedrock_local.protocol.shapes import check_address
@@ -94,7 +94,10 @@ def write_error(error: ServiceError, request: Request) -> Response:
     """Write an error in the form that the client parses: XML of S3, XML of services with forms, or JSON."""
     if request.service == "s3":
         return xml_error(error, method=request.method)
-    is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("application/x-amz-json"):
+        return json_rpc_error(error)
+    is_form = kind.startswith("application/x-www-form-urlencoded")
     return form_error(error) if is_form and not request.service.startswith("bedrock") else json_error(error)
 
 

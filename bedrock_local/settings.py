@@ -80,6 +80,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Whether jobs beyond `max_unfinished_jobs` are refused at Create, or queued as Submitted.
     input_check
         Where invalid input is found: in validation, which ends as a Failed job, or at Create already.
+    strict
+        Whether rules that nobody has confirmed refuse what may be wrong, so that a program which works here works on
+        AWS; otherwise they let pass what may be right, so that a program which works on AWS works here.
+    reused_token
+        What a `clientRequestToken` with other parameters gives: the `first` job, a `new` one, or a refusal (`refuse`);
+        by default the first, and a refusal where `strict`.
+    roles
+        Whose roles jobs may have: of `any` account, or the account's `own`; by default of any, and its own where
+        `strict`.
     name_error, stop_error
         Class of the error for a job name in use, and for a stop of a job that has ended.
     head_seconds
@@ -114,11 +123,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     responder_workers: Annotated[int, msgspec.Meta(ge=1)] = 8
     over_quota: Literal["refuse", "queue"] = "refuse"
     input_check: Literal["validation", "create"] = "validation"
+    strict: bool = False
+    reused_token: Literal["first", "new", "refuse"] | None = None
+    roles: Literal["any", "own"] | None = None
     name_error: Literal["ConflictException", "ValidationException"] = "ConflictException"
-    stop_error: Literal["ConflictException", "ValidationException"] = "ConflictException"
+    stop_error: Literal["ConflictException", "ValidationException"] = "ValidationException"
     head_seconds: Annotated[float, msgspec.Meta(gt=0)] = 20.0
     body_seconds: Annotated[float, msgspec.Meta(gt=0)] = 60.0
-    page_jobs: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
+    page_jobs: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     unprocessed_records: Literal["absent", "expired"] = "absent"
     faults: dict[str, Rate] = {}
     seed: int = 0
@@ -127,6 +139,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Refuse unknown faults and responders."""
         check_faults(self.faults)
         find_kind(self.responder)
+
+    def choose_reused_token(self) -> str:
+        """Return what a token with other parameters gives: `first`, `new` or `refuse`."""
+        return self.reused_token or ("refuse" if self.strict else "first")
+
+    def choose_roles(self) -> str:
+        """Return whose roles jobs may have: `any` or `own`."""
+        return self.roles or ("own" if self.strict else "any")
 
     def minimum_seconds(self, status: UnfinishedStatus) -> float:
         """Seconds of the job's clock that a status lasts at least."""

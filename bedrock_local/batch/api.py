@@ -62,7 +62,7 @@ def stop_job(request: ResolvedRequest, emulator: Emulator) -> Response:
     with jobs.lock_end(emulator.folder, job):
         end = jobs.read_progress(emulator.folder, job).end
         if end:
-            reason = f"The job cannot be stopped: its status is {end}"
+            reason = f"The job cannot be stopped. State was: {end}"
             raise ServiceError(emulator.settings.stop_error, reason)
         if jobs.stop_time(emulator.folder, job) is None:
             jobs.request_stop(emulator.folder, job, emulator.now())
@@ -84,8 +84,10 @@ def list_due(emulator: Emulator) -> list[Job]:
 
 
 def list_tags(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Return the tags of a job."""
+    """Return the tags of a job; a strict emulator does not find a stopped one, as a client has reported."""
     _, job = read_tagging(request, emulator)
+    if emulator.settings.strict and jobs.stop_time(emulator.folder, job) is not None:
+        raise ServiceError("ResourceNotFoundException", "The requested resource could not be found.")
     return json_response({"tags": read_tags(emulator.folder, job)})
 
 
@@ -113,8 +115,8 @@ def read_tagging(request: ResolvedRequest, emulator: Emulator) -> tuple[dict[str
 
 
 def check_role(role_arn: str, emulator: Emulator) -> None:
-    """Refuse a role of another account, which the caller cannot pass."""
-    if role_arn.split(":")[4] != ACCOUNT:
+    """Refuse a role of another account, which the caller cannot pass, where the settings say so."""
+    if role_arn.split(":")[4] != ACCOUNT and emulator.settings.choose_roles() == "own":
         user = f"arn:{emulator.partition}:iam::{ACCOUNT}:user/emulator"
         reason = f"User: {user} is not authorized to perform: iam:PassRole on resource: {role_arn}"
         raise ServiceError("AccessDeniedException", reason)
@@ -129,15 +131,17 @@ def make_room(model: Model, emulator: Emulator) -> None:
 
 
 def find_twin(body: dict[str, Any], emulator: Emulator) -> Job | None:
-    """Find the job that the same token has created; refuse a token or a name that another request uses."""
+    """Find the job that the same token has created; refuse a name, or by the settings a token, that is in use."""
     found = [job for job in jobs.list_jobs(emulator.folder) if job.region == emulator.region]
     token = body.get("clientRequestToken")
     for job in found:
         if token is not None and job.request.get("clientRequestToken") == token:
-            if job.request != body:
+            reused = "first" if job.request == body else emulator.settings.choose_reused_token()
+            if reused == "refuse":
                 reason = "The provided client request token is in use with other parameters."
                 raise ServiceError("ConflictException", reason)
-            return job
+            if reused == "first":
+                return job
     if any(job.name == body["jobName"] for job in found):
         raise ServiceError(emulator.settings.name_error, "The provided job name is currently in use.")
     return None

@@ -46,7 +46,8 @@ EFFORT = String(enum=("low", "medium", "high", "xhigh", "max"))
 SCHEMA = Object(
     {
         "anthropic_beta": Array(String()),
-        "anthropic_version": String(enum=("bedrock-2023-05-31",)),
+        # The SDK of Anthropic sends a day since October 2026; that of its own API, 2023-06-01, is refused.
+        "anthropic_version": String(enum=("bedrock-2023-05-31",), pattern=r"202[4-9]-[0-9]{2}-[0-9]{2}"),
         "context_management": ANY_OBJECT,
         "max_tokens": Integer(1),
         "mcp_servers": Array(),

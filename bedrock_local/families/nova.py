@@ -33,8 +33,10 @@ SCHEMA = Object(
         "inferenceConfig": Object(
             {
                 "maxTokens": Integer(1),
-                # The name in older examples of the guide.
+                # The names in older examples of the guide, which a batch job of January 2025 took with these values.
                 "max_new_tokens": Integer(1),
+                "top_p": Number(0, 1),
+                "top_k": Integer(0),
                 "temperature": Number(0, 1),
                 "topP": Number(0, 1),
                 "topK": Integer(0, 128),

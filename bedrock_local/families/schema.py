@@ -6,6 +6,7 @@ the model would.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -101,10 +102,11 @@ class Integer(Number):
 
 @dataclass(frozen=True)
 class String(Schema):
-    """A string with a minimum length, or one of an enumeration."""
+    """A string with a minimum length, or one of an enumeration or of a pattern beside it, which errors do not name."""
 
     min_length: int = 0
     enum: tuple[str, ...] = ()
+    pattern: str = ""
     type_name = "string"
     types = (str,)
 
@@ -112,7 +114,8 @@ class String(Schema):
         """Find a string that is too short or not in the enumeration."""
         if len(value) < self.min_length:
             yield Violation(path, "min_length", self.min_length, len(value), self)
-        if self.enum and value not in self.enum:
+        is_beside = bool(self.pattern) and re.fullmatch(self.pattern, value) is not None
+        if self.enum and value not in self.enum and not is_beside:
             yield Violation(path, "enum", self.enum, value, self)
 
 

@@ -105,6 +105,12 @@ def json_error(error: ServiceError) -> Response:
     return Response(error.status, headers, BytesBody(json.dumps({"message": error.message}).encode()))
 
 
+def json_rpc_error(error: ServiceError) -> Response:
+    """Write an error as services of JSON 1.0 and 1.1 do: the class and the message in the body."""
+    content = {"__type": error.code, "message": error.message}
+    return Response(error.status, {"content-type": "application/json"}, BytesBody(json.dumps(content).encode()))
+
+
 def xml_error(error: ServiceError, *, method: str) -> Response:
     """Write an error as S3 does: an XML body, and none for HEAD or 304."""
     if method == "HEAD" or error.status == 304:

@@ -30,8 +30,12 @@ def test_a_new_job_is_described_with_its_request(create, bedrock, request_of, cl
     arn = create(tags=[{"key": "team", "value": "calls"}])
     job = bedrock.get_model_invocation_job(jobIdentifier=arn)
     asked = request_of()
-    echoed = {name: job[name] for name in ("jobName", "roleArn", "inputDataConfig", "outputDataConfig")}
-    assert echoed == {name: asked[name] for name in echoed}
+    assert {name: job[name] for name in ("jobName", "roleArn")} == {
+        name: asked[name] for name in ("jobName", "roleArn")
+    }
+    for config, member in (("inputDataConfig", "s3InputDataConfig"), ("outputDataConfig", "s3OutputDataConfig")):
+        assert job[config] == {member: {"s3BucketOwner": "123456789012", **asked[config][member]}}
+    assert "clientRequestToken" not in job
     assert (job["timeoutDurationInHours"], job["modelInvocationType"]) == (24, "InvokeModel")
     assert job["submitTime"] == datetime.fromtimestamp(clock(), UTC)
     assert job["jobExpirationTime"] - job["submitTime"] == timedelta(hours=24)
@@ -117,10 +121,22 @@ def test_the_same_token_gives_the_same_job(create, bedrock):
 
 
 @pytest.mark.parametrize("more", [{"jobName": "other"}, {"timeoutDurationInHours": 48}, {"modelId": NOVA}])
-def test_the_same_token_with_other_parameters_is_refused(create, bedrock, request_of, error_of, more):
-    create(clientRequestToken="run-7")
-    error = error_of(bedrock.create_model_invocation_job, **request_of(clientRequestToken="run-7", **more))
+def test_the_same_token_with_other_parameters_gives_the_first_job(create, more):
+    assert create(clientRequestToken="run-7") == create(clientRequestToken="run-7", **more)
+
+
+@pytest.mark.parametrize("more", [{"jobName": "other"}, {"timeoutDurationInHours": 48}, {"modelId": NOVA}])
+@pytest.mark.parametrize("settings", [{"reused_token": "refuse"}, {"strict": True}])
+def test_the_same_token_with_other_parameters_is_refused_by_the_settings(jobs_at, request_of, error_of, more, settings):
+    jobs = jobs_at(**settings)
+    jobs.create(clientRequestToken="run-7")
+    error = error_of(jobs.bedrock.create_model_invocation_job, **request_of(clientRequestToken="run-7", **more))
     assert error == ("ConflictException", 400, "The provided client request token is in use with other parameters.")
+
+
+def test_the_same_token_with_another_name_gives_a_new_job_by_the_settings(jobs_at):
+    jobs = jobs_at(reused_token="new", strict=True)
+    assert jobs.create(clientRequestToken="run-7") != jobs.create(clientRequestToken="run-7", jobName="other")
 
 
 def test_a_name_is_taken_even_when_its_job_has_ended(jobs, bedrock, request_of, error_of, record):
@@ -136,11 +152,20 @@ def test_the_class_of_a_name_in_use_is_a_setting(jobs_at, error_of, request_of):
 
 
 @pytest.mark.parametrize("account", ["210987654321", ""])
-def test_a_role_of_another_account_is_refused_before_the_model_is_checked(bedrock, request_of, error_of, account):
+@pytest.mark.parametrize("settings", [{"roles": "own"}, {"strict": True}])
+def test_a_role_of_another_account_is_refused_before_the_model_by_the_settings(
+    jobs_at, request_of, error_of, account, settings
+):
     role = f"arn:aws:iam::{account}:role/batch"
-    error = error_of(bedrock.create_model_invocation_job, **request_of(roleArn=role, modelId="no.model"))
+    create = jobs_at(**settings).bedrock.create_model_invocation_job
+    error = error_of(create, **request_of(roleArn=role, modelId="no.model"))
     assert error[:2] == ("AccessDeniedException", 403)
     assert error[2].endswith(f"is not authorized to perform: iam:PassRole on resource: {role}")
+
+
+def test_a_role_of_another_account_is_taken(create, bedrock):
+    role = "arn:aws:iam::210987654321:role/batch"
+    assert bedrock.get_model_invocation_job(jobIdentifier=create(roleArn=role))["roleArn"] == role
 
 
 def test_a_model_is_refused_before_name_and_token_are_checked(create, bedrock, request_of, error_of):
@@ -204,14 +229,30 @@ def test_a_job_that_does_not_exist_is_not_found(bedrock, error_of, operation, id
 def test_a_job_that_has_ended_cannot_be_stopped(jobs, bedrock, error_of, record):
     job = jobs.run([record(1)])
     code, status, message = error_of(bedrock.stop_model_invocation_job, jobIdentifier=job["jobArn"])
-    assert (code, status) == ("ConflictException", 400)
-    assert "Completed" in message
+    assert (code, status) == ("ValidationException", 400)
+    assert "State was: Completed" in message
+
+
+def test_a_job_is_modified_once_more_after_its_end(jobs, bedrock, record):
+    job = jobs.run([record(1)])
+    assert job["lastModifiedTime"] - job["endTime"] == timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(("settings", "code"), [({}, ""), ({"strict": True}, "ResourceNotFoundException")])
+def test_tags_of_a_stopped_job_are_found_unless_strict(jobs_at, error_of, settings, code):
+    jobs = jobs_at(**settings, seconds={"Submitted": 10**6})
+    arn = jobs.create(tags=[{"key": "a", "value": "b"}])
+    jobs.bedrock.stop_model_invocation_job(jobIdentifier=arn)
+    if code:
+        assert error_of(jobs.bedrock.list_tags_for_resource, resourceARN=arn)[0] == code
+    else:
+        assert jobs.bedrock.list_tags_for_resource(resourceARN=arn)["tags"] == [{"key": "a", "value": "b"}]
 
 
 def test_the_class_of_a_stop_that_comes_too_late_is_a_setting(jobs_at, error_of, record):
-    jobs = jobs_at(stop_error="ValidationException")
+    jobs = jobs_at(stop_error="ConflictException")
     job = jobs.run([record(1)])
-    assert error_of(jobs.bedrock.stop_model_invocation_job, jobIdentifier=job["jobArn"])[0] == "ValidationException"
+    assert error_of(jobs.bedrock.stop_model_invocation_job, jobIdentifier=job["jobArn"])[0] == "ConflictException"
 
 
 def test_input_can_be_checked_when_a_job_is_created(jobs_at, record, request_of, error_of):

@@ -70,11 +70,11 @@ def test_settings_or_requests_change_the_size_of_a_page(jobs_at):
     assert sizes == [3, 5]
 
 
-def test_ten_jobs_are_a_page(create, bedrock):
-    for number in range(11):
+def test_a_hundred_jobs_are_a_page(create, bedrock):
+    for number in range(101):
         create(jobName=f"job-{number}")
     page = bedrock.list_model_invocation_jobs()
-    assert len(page["invocationJobSummaries"]) == 10
+    assert len(page["invocationJobSummaries"]) == 100
     assert len(bedrock.list_model_invocation_jobs(nextToken=page["nextToken"])["invocationJobSummaries"]) == 1
 
 

@@ -84,6 +84,7 @@ def test_the_newest_models_accept_no_sampling(wrong):
     ("model", "more"),
     [
         (OPUS, {"temperature": 1.0}),
+        (HAIKU, {"anthropic_version": "2026-10-21"}),
         (OLD, {"temperature": 0, "top_p": 0.5, "top_k": 5}),
         (HAIKU, {"temperature": None, "top_p": 0.5}),
         (OPUS, {"thinking": {"type": "disabled"}, "output_config": {"effort": "max"}}),

@@ -49,6 +49,12 @@ def test_a_body_that_the_model_refuses_is_refused(refusal, wrong, message):
     assert message in refusal(LITE, BODY | wrong)
 
 
+def test_the_names_of_older_examples_are_taken(question):
+    config = {"max_new_tokens": 300, "temperature": 0.5, "top_p": 0.99, "top_k": 250, "stopSequences": ["END"]}
+    asked = question(LITE, BODY | {"inferenceConfig": config})
+    assert (asked.max_tokens, asked.stop_sequences) == (300, ("END",))
+
+
 def test_an_error_lists_all_violations(refusal):
     text = refusal(LITE, {"prompt": "a", "max_tokens": 5})
     assert text == (

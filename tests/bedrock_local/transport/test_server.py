@@ -122,6 +122,14 @@ def test_a_service_that_is_not_there_is_named(client_of, error_of):
     assert error_of(client_of("iam").list_roles) == ("UnknownOperationException", 404, message)
 
 
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [("dynamodb", "list_tables"), ("events", "list_rules"), ("stepfunctions", "list_activities")],
+)
+def test_a_refused_service_of_json_has_its_code_in_the_body(client_of, error_of, service, operation):
+    assert error_of(getattr(client_of(service), operation))[0] == "UnknownOperationException"
+
+
 def test_an_error_of_bedrock_is_json_whatever_was_sent(ask):
     status, _, body = ask("POST", "/model-invocation-job", b"x", content_type="application/x-www-form-urlencoded")
     assert (status, list(json.loads(body))) == (400, ["message"])
