@@ -8,6 +8,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from analysis.cli.app import app, say
+from analysis.cli.options import SentProfile, SentRegion
 
 
 @app.command()
@@ -21,8 +22,8 @@ def delete(
         bool,
         Option("--local-only", help="Leave AWS alone, as an account that cannot be reached; S3 keeps what it has."),
     ] = False,
-    profile: Annotated[str, Option(metavar="NAME", help="AWS profile; by default that the run was sent with.")] = "",
-    region: Annotated[str, Option(metavar="NAME", help="AWS region; by default that the run was sent to.")] = "",
+    profile: SentProfile = "",
+    region: SentRegion = "",
     bucket: Annotated[
         str, Option(metavar="NAME", help="S3 bucket of the run, if its ledger is lost; by default as it was sent.")
     ] = "",

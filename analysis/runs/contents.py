@@ -120,9 +120,20 @@ def list_own_folders(root: str, planned: Sequence[PlannedJob], tries: Sequence[J
     folders |= {
         f"{root}input/{each.folder}-{each.digest[:8]}/": "input" for each in tries if each.folder and each.digest
     }
+    folders |= {f"{root}input/{name}/": "input" for name in name_further_inputs(planned)}
     jobs = [each.job_id for each in tries if JOB_ID.fullmatch(each.job_id)]
     folders |= {f"{root}output/{job_id}/": "output" for job_id in jobs}
     return {folder: what for folder, what in folders.items() if folder.startswith(root)}
+
+
+def name_further_inputs(planned: Sequence[PlannedJob]) -> Iterator[str]:
+    """Yield the names in S3 of the input of further tries, from what the run's folder has of it."""
+    jobs = {job.key: job for job in planned}
+    for place in sorted({job.files[0].parents[1] for job in planned if job.files}):
+        for folder in sorted(place.iterdir()) if place.is_dir() else []:
+            job = jobs.get(folder.name.rpartition("-")[0])
+            if job is not None and folder.is_dir():
+                yield f"{folder.name}-{job.digest_files(sorted(folder.glob('*.jsonl')))[:8]}"
 
 
 def find_objects(roots: Sequence[str], state: RunState, s3: S3Client) -> Objects:

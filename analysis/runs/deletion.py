@@ -8,55 +8,24 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from analysis.aws.session import EMULATOR, EMULATOR_BUCKET, make_client, name_account, open_session
-from analysis.aws.storage import open_bucket
 from analysis.aws.versions import StoredVersion, delete_versions
-from analysis.display import count
-from analysis.errors import AnalysisError, RunError, escape_controls, show_path
+from analysis.errors import RunError, escape_controls, show_path
 from analysis.files import DRAFT, explain_file_errors, flush_path
-from analysis.jobs.batch import refresh_jobs
-from analysis.jobs.ledger import JobState
-from analysis.jobs.statuses import INTENDED
-from analysis.runs.contents import (
-    Objects,
-    Part,
-    find_drafts,
-    find_objects,
-    find_reports,
-    find_roots,
-    list_copies,
-    list_takers,
-    measure_folder,
-)
+from analysis.runs.contents import Part, find_drafts, find_reports, list_takers, measure_folder
 from analysis.runs.folder import RUN_FILE, Run, RunSource, find_folder, open_run
 from analysis.runs.invocation import check_alone
 from analysis.runs.sending import explain_outage, lock_sending
-from analysis.runs.state import ON_DEMAND, RunState, read_state
+from analysis.runs.state import RunState, read_state
+from analysis.runs.traces import PREFIX, Access, describe_left, find_remote
 
-PREFIX = "batchbook"
 REPORTS = "reports"
-# After which Bedrock lists a job whose request it has got; one that is not listed then was never created.
-INTENT_S = 600
-SHOWN = 3  # names of foreign objects in a message
-LOCAL = "local_only=True (--local-only) deletes what is on this machine alone"
+MOST_SHOWN = 10  # places of one kind in the list
 SCHEMA = {"what": pl.String, "where": pl.String, "files": pl.Int64, "bytes": pl.Int64}
-
-
-@dataclass(frozen=True)
-class Access:
-    """How the account of a run is reached, as `delete` is told; what is empty is as the run was sent."""
-
-    profile: str
-    region: str
-    bucket: str
-    prefix: str
-    bucket_owner: str
 
 
 @dataclass(frozen=True)
@@ -90,7 +59,8 @@ class Deletion:
     ledger_bytes: int = 0
 
     def __str__(self) -> str:
-        rows = [(part.what, f"{part.files:,}", f"{part.bytes:,}", show_path(part.where)) for part in self.parts]
+        parts = gather_parts(self.parts)
+        rows = [(part.what, f"{part.files:,}", f"{part.bytes:,}", show_path(part.where)) for part in parts]
         head = ("", "files", "bytes", "")
         widths = [max(len(row[place]) for row in (head, *rows)) for place in range(3)]
         lines = [
@@ -99,6 +69,17 @@ class Deletion:
         ]
         notes = [escape_controls(note) for note in self.notes]
         return "\n".join([f"Of the run {self.folder.name} is deleted:", *lines, *notes])
+
+
+def gather_parts(parts: Sequence[Part]) -> Iterator[Part]:
+    """Yield parts for reading: those of one kind as one where they would fill the screen."""
+    for what in dict.fromkeys(part.what for part in parts):
+        kind = [part for part in parts if part.what == what]
+        if len(kind) <= MOST_SHOWN:
+            yield from kind
+        else:
+            where = f"{kind[0].where}, and {len(kind) - 1:,} more"
+            yield Part(what, where, sum(part.files for part in kind), sum(part.bytes for part in kind))
 
 
 @explain_file_errors()
@@ -222,133 +203,6 @@ def list_notes(run: Run) -> list[str]:
     return [note for note in (copied, elsewhere) if note]
 
 
-def describe_left(state: RunState) -> Iterator[str]:
-    """Describe what stays in an account that is left alone."""
-    roots = find_roots(state.run, state.tries)
-    if roots:
-        yield f"What is in S3 stays: {', '.join(roots)}."
-    elif state.sending or state.run.read_target():
-        yield "What is in S3 stays, if the run has put anything there."
-    running = [f"{each.job_key} ({each.status})" for each in list_running(state)]
-    if running:
-        yield f"Jobs that were running when last seen go on, and are charged: {', '.join(running)}."
-
-
-def find_remote(state: RunState, access: Access, now: Callable[[], float]) -> tuple[Objects, Any, list[str]]:
-    """Find what the account of a run has of it, with a client for it, and sentences on what stays there.
-
-    Raises
-    ------
-    AnalysisError
-        The account cannot be reached, is another one, or is still working on the run.
-    """
-    run, sent = state.run, {**state.run.read_target(), **state.sending}
-    if not sent and not access.bucket:
-        note = "Nothing says that it was sent: if it was, its objects are in S3 still, and --bucket NAME finds them."
-        return Objects([], [], [], []), None, [note]
-    try:
-        with explain_outage(run):
-            session = open_session(
-                access.profile or sent.get("profile", ""), region=access.region or sent.get("region", "")
-            )
-            check_account(run, sent, name_account(session))
-            state = refresh(state, sent, session, now)
-            roots = list_roots(state, sent, access)
-            if not roots and not state.sending:
-                reason = "its ledger is lost, and the account lists no job of it, so its objects in S3 cannot be found"
-                raise RunError(run.folder, reason, "give --bucket NAME, or put ledger.jsonl back")
-            s3 = open_bucket(session, owner=access.bucket_owner or str(sent.get("bucket_owner", "")))
-            objects = find_objects(roots, state, s3)
-    except AnalysisError as error:
-        if LOCAL in error.cure or "batchbook stop" in error.cure:
-            raise
-        raise type(error)(error.where, error.reason, f"{error.cure}; {LOCAL}") from error
-    copies = list_copies(run, state.tries)
-    if copies:
-        note = f"{', '.join(copies)} is a copy of this run with the same jobs: their objects in S3 stay."
-        return Objects([], [], [], []), None, [note]
-    return objects, s3, [*describe_remote(state, objects, roots)]
-
-
-def check_account(run: Run, sent: dict[str, Any], account: str) -> None:
-    """Raise where the profile is of another account than the one that the run was sent to."""
-    before = str(sent.get("account", ""))
-    if before and account and before != account:
-        reason = f"was sent to the account {before}, and the profile is of {account}"
-        raise RunError(run.folder, reason, "give profile and region of that account")
-
-
-def refresh(state: RunState, sent: dict[str, Any], session: Any, now: Callable[[], float]) -> RunState:
-    """Ask Bedrock how the jobs of a run stand, and find those that its ledger lost.
-
-    Raises
-    ------
-    RunError
-        Jobs are running, or one may have been created a moment ago.
-    """
-    if state.planned and sent.get("invocation") != ON_DEMAND:
-        with state.ledger.lock():
-            refresh_jobs(state.planned, state.ledger, make_client(session, "bedrock"))
-        state = state.read_on()
-    folder = state.run.folder
-    running = [each for each in list_running(state) if each.job_arn]
-    if running:
-        reason = f"{count(len(running), 'job')} still at work, such as {running[0].job_key} ({running[0].status})"
-        raise RunError(folder, reason, f"end them first, by `batchbook stop {folder.name}`, or wait for them")
-    fresh = [each for each in list_running(state) if now() - find_intent(state, each) < INTENT_S]
-    if fresh:
-        reason = f"Bedrock may have got {fresh[0].job_key} a moment ago, and does not list it yet"
-        raise RunError(
-            folder, reason, f"delete it in {INTENT_S // 60} minutes, or end it by `batchbook stop {folder.name}`"
-        )
-    return state
-
-
-def list_running(state: RunState) -> list[JobState]:
-    """List the tries that Bedrock has, or may have, and that have not ended as far as the ledger says."""
-    return [each for each in state.tries if not each.is_finished and (each.job_arn or each.status == INTENDED)]
-
-
-def find_intent(state: RunState, each: JobState) -> float:
-    """Find when the request for a job was noted, in seconds; 0 where no line says so."""
-    key = (each.job_key, each.job_try)
-    times = [
-        datetime.fromisoformat(event["at"]).timestamp()
-        for event in state.ledger.read()
-        if event["event"] == INTENDED and (event.get("job_key"), event.get("job_try")) == key
-    ]
-    return max(times, default=0)
-
-
-def list_roots(state: RunState, sent: dict[str, Any], access: Access) -> list[str]:
-    """List the folders in S3 that the run wrote to, or may have written to."""
-    options = sent.get("options", {})
-    places = [(access.bucket, access.prefix), (options.get("bucket", ""), options.get("prefix", PREFIX))]
-    if sent.get("profile") == EMULATOR:
-        places.append((EMULATOR_BUCKET, PREFIX))
-    given = {
-        "s3://" + "/".join(part for part in (bucket, folder.strip("/"), state.run.name) if part) + "/"
-        for bucket, folder in places
-        if bucket
-    }
-    return sorted(given.union(find_roots(state.run, state.tries)))
-
-
-def describe_remote(state: RunState, objects: Objects, roots: Sequence[str]) -> Iterator[str]:
-    """Describe what stays in the account, and what cannot be seen there."""
-    if objects.foreign:
-        names = ", ".join(show_path(uri) for uri in sorted({each.uri for each in objects.foreign})[:SHOWN])
-        yield f"{count(len(objects.foreign), 'object')} beside these that no job of this run wrote will stay: {names}."
-    if objects.hidden:
-        what = "earlier versions and unfinished uploads, if there are any, cannot be seen and may stay"
-        yield f"Without {', '.join(objects.hidden)} {what}."
-    if not roots:
-        yield "Where it may have written in S3 is not known: --bucket NAME looks there."
-    jobs = len(state.job_keys)
-    if jobs:
-        yield f"Bedrock keeps the {'name' if jobs == 1 else 'names'} of {count(jobs, 'job')}, without any text."
-
-
 def confirm(plan: Deletion, ask: Callable[[str], str]) -> None:
     """Ask for a yes to a list, and raise for any other answer, or where none can be typed."""
     try:
@@ -375,11 +229,11 @@ def check_same(plan: Deletion) -> None:
 
 def remove_folder(folder: Path) -> None:
     """Delete a folder and all below it, links but not what they lead to; it is gone from its place at once."""
-    draft = folder
-    if not folder.name.endswith(DRAFT):
-        # What a killed process leaves has the name of a draft: the next deletion, or `prepare`, deletes it.
-        draft = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}{DRAFT}")
-        folder.rename(draft)
-        flush_path(folder.parent)
-    with suppress(FileNotFoundError):  # another process may sweep as well
+    with suppress(FileNotFoundError):  # another process may delete as well
+        draft = folder
+        if not folder.name.endswith(DRAFT):
+            # What a killed process leaves has the name of a draft: the next deletion, or `prepare`, deletes it.
+            draft = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}{DRAFT}")
+            folder.rename(draft)
+            flush_path(folder.parent)
         shutil.rmtree(draft)

@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 import batch
 import boto3
 import command
+import delete
 import filelock
 import on_demand
 import repairs
@@ -95,6 +96,13 @@ def kill_repair(asked: Asked) -> Trials:
         yield f"{number} {what}", repairs.crash(asked.folder, number, expected)
 
 
+def kill_deletion(asked: Asked) -> Trials:
+    """Kill the deletion of a run, beside one that took answers over from it."""
+    points, expected = delete.count_points(asked.folder)
+    for number, what in tell_points(asked.choose(points)):
+        yield f"{number} {what}", delete.crash(asked.folder, number, expected)
+
+
 def kill_command(asked: Asked) -> Trials:
     """Kill `batchbook run`: some points, as each trial executes all notebooks."""
     points, expected = command.count_points(asked.folder)
@@ -167,6 +175,7 @@ KINDS: dict[str, Callable[[Asked], Trials]] = {
     "killed on demand, the account in the same process": kill_on_demand,
     "killed on demand, the account behind HTTP": kill_on_demand_over_http,
     "a repair killed, half in a batch job and half on demand": kill_repair,
+    "killed: delete": kill_deletion,
     "`batchbook run` killed, answered on demand": kill_command,
     "the disk is full or refuses, from a write of Python on": refuse_writing,
     "the disk is full, whatever writes": fill_disks,

@@ -15,6 +15,7 @@ from pathlib import Path
 import botocore.client
 
 DIED = 9
+REMOVALS = {"os.remove", "os.rmdir"}  # their paths are relative to an open folder where `shutil.rmtree` removes
 WRITING = os.O_WRONLY | os.O_RDWR
 
 
@@ -45,8 +46,11 @@ class Points:
                 damage()
                 os._exit(DIED)
 
-    def watch(self) -> None:
-        """Count both ends of the opening of a file to write and of a call of a service, each rename and each flush."""
+    def watch(self, *, removals: bool = False) -> None:
+        """Count both ends of the opening of a file to write and of a call of a service, each rename and each flush.
+
+        Removals of files and folders count where they are what is tried.
+        """
         flush, call = os.fsync, botocore.client.BaseClient._make_api_call
 
         def count_event(event, given):
@@ -55,6 +59,8 @@ class Points:
                 self.reach("opened", partial(begin, given[0], given[2]))
             elif event == "os.rename" and self.is_below(given[1]):
                 self.reach("rename")
+            elif removals and event in REMOVALS:
+                self.reach(event.removeprefix("os."))
 
         def count_flush(descriptor):
             if self.is_below(f"/proc/self/fd/{descriptor}"):

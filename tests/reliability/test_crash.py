@@ -12,6 +12,7 @@ import pytest
     [
         ("the account in the same process", ["killed,", "killed on demand,"]),
         ("a repair killed", ["a repair killed"]),
+        ("killed: delete", ["killed: delete"]),
         ("refuses, from a write of Python on", ["the disk is full or refuses"]),
         ("faults of the service", ["faults of the service"]),
     ],

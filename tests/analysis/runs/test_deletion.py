@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import time
 
@@ -10,7 +11,7 @@ from analysis import collect, delete, invoke, list_runs, load_answers, prepare, 
 from analysis.aws.session import EMULATOR_BUCKET, open_session
 from analysis.errors import JobError, RunError, StorageError
 from analysis.files import make_draft
-from analysis.runs.deletion import INTENT_S
+from analysis.runs.traces import INTENT_S
 
 from .conftest import make_calls, make_prompt
 
@@ -172,9 +173,31 @@ def test_jobs_of_a_lost_ledger_are_found_by_their_names(sent, s3):
     assert not sent.folder.exists()
 
 
+def test_a_further_try_that_the_ledger_lost_is_found(half_done, s3):
+    submit(half_done)
+    lines = half_done.ledger.file.read_bytes().splitlines(keepends=True)
+    first = [line for line in lines if b'"job_try":2' not in line]
+    assert len(first) < len(lines)
+    half_done.ledger.file.write_bytes(b"".join(first))
+    assert len([key for key in list_keys(s3) if "/input/job01-2-" in key]) == 1
+    gone = delete(half_done, ask=say_yes)
+    assert list_keys(s3) == []
+    assert gone["what"].to_list() == ["input in S3", "input in S3", "output in S3", "output in S3", "run"]
+
+
+def test_a_further_try_that_was_uploaded_and_not_noted_is_found(half_done, s3):
+    submit(half_done)
+    (uploaded,) = [key for key in list_keys(s3) if "/input/job01-2-" in key]
+    lines = half_done.ledger.file.read_bytes().splitlines(keepends=True)
+    half_done.ledger.file.write_bytes(b"".join(line for line in lines if b'"job_try":2' not in line))
+    shown = read_list(half_done)
+    assert uploaded.rpartition("/")[0] in shown
+    assert "beside these" not in shown
+
+
 def test_of_a_lost_ledger_without_jobs_it_is_said_what_cannot_be_known(run, monkeypatch, tmp_path):
     (run.folder / "sent.json").write_text('{"invocation": "batch", "profile": "production", "region": "us-east-1"}')
-    monkeypatch.setattr("analysis.runs.deletion.open_session", lambda *_, **__: open_session("emulator"))
+    monkeypatch.setattr("analysis.runs.traces.open_session", lambda *_, **__: open_session("emulator"))
     words = r"its ledger is lost, and the account lists no job of it.*; give --bucket NAME, or put ledger.jsonl back"
     with pytest.raises(RunError, match=words):
         delete(run, ask=say_yes)
@@ -278,6 +301,34 @@ def test_objects_that_a_copy_of_the_folder_shares_stay(sent, s3, tmp_path):
     collect(tmp_path / "runs" / "copy")
     delete(tmp_path / "runs" / "copy", ask=say_yes)
     assert list_keys(s3) == []
+
+
+def test_a_run_that_is_prepared_again_is_answered_by_a_repair(sent, set_up_emulator, tmp_path):
+    delete(sent, ask=say_yes)
+    again = prepare(make_calls(100), make_prompt(), into=tmp_path / "runs", name="demo")
+    submit(again)
+    assert collect(again)["missing"].sum() == 100
+    repair(again)
+    assert load_answers(again)["error_kind"].null_count() == 100
+
+
+def test_many_jobs_do_not_fill_the_screen(set_up_emulator, tmp_path, s3):
+    set_up_emulator(min_records=1)
+    quotas = {"records_per_job": 1, "min_records": 1}
+    run = prepare(make_calls(11), make_prompt(), into=tmp_path / "runs", name="demo", quotas=quotas)
+    submit(run)
+    shown = read_list(run)
+    assert re.search(r"^    input in S3 +11 +[\d,]+  s3://\S+/, and 10 more$", shown, re.MULTILINE)
+    assert shown.count("output in S3") == 1
+    gone = delete(run, ask=say_yes)
+    assert gone.filter(what="input in S3").height == 11
+    assert list_keys(s3) == []
+
+
+def test_another_deletion_meanwhile_is_no_error(sent, s3):
+    delete(sent, ask=lambda _: delete(sent, ask=say_yes) is not None and "yes")
+    assert list_keys(s3) == []
+    assert not sent.folder.exists()
 
 
 def test_drafts_beside_a_run_are_deleted_but_not_those_of_others(run, tmp_path):

@@ -1,0 +1,189 @@
+"""Traces: what the account of a run has of it, by the jobs that Bedrock lists and the objects that S3 does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from analysis.aws.session import EMULATOR, EMULATOR_BUCKET, make_client, name_account, open_session
+from analysis.aws.storage import open_bucket
+from analysis.display import count
+from analysis.errors import AnalysisError, RunError, show_path
+from analysis.jobs.batch import bedrock_errors, index_by_prefix, list_jobs, read_job, read_try
+from analysis.jobs.ledger import JobState
+from analysis.jobs.statuses import INTENDED
+from analysis.runs.contents import Objects, find_objects, find_roots, list_copies
+from analysis.runs.folder import Run
+from analysis.runs.sending import explain_outage
+from analysis.runs.state import ON_DEMAND, RunState
+
+if TYPE_CHECKING:
+    from types_boto3_bedrock import BedrockClient
+
+PREFIX = "batchbook"
+# After which Bedrock lists a job whose request it has got; one that is not listed then was never created.
+INTENT_S = 600
+SHOWN = 3  # names of foreign objects in a message
+LOCAL = "local_only=True (--local-only) deletes what is on this machine alone"
+
+
+@dataclass(frozen=True)
+class Access:
+    """How the account of a run is reached, as `delete` is told; what is empty is as the run was sent."""
+
+    profile: str
+    region: str
+    bucket: str
+    prefix: str
+    bucket_owner: str
+
+
+def describe_left(state: RunState) -> Iterator[str]:
+    """Describe what stays in an account that is left alone."""
+    roots = find_roots(state.run, state.tries)
+    if roots:
+        yield f"What is in S3 stays: {', '.join(roots)}."
+    elif state.sending or state.run.read_target():
+        yield "What is in S3 stays, if the run has put anything there."
+    running = [f"{each.job_key} ({each.status})" for each in list_running(state)]
+    if running:
+        yield f"Jobs that were running when last seen go on, and are charged: {', '.join(running)}."
+
+
+def find_remote(state: RunState, access: Access, now: Callable[[], float]) -> tuple[Objects, Any, list[str]]:
+    """Find what the account of a run has of it, with a client for it, and sentences on what stays there.
+
+    Raises
+    ------
+    AnalysisError
+        The account cannot be reached, is another one, or is still working on the run.
+    """
+    run, sent = state.run, {**state.run.read_target(), **state.sending}
+    if not sent and not access.bucket:
+        note = "Nothing says that it was sent: if it was, its objects are in S3 still, and --bucket NAME finds them."
+        return Objects([], [], [], []), None, [note]
+    try:
+        with explain_outage(run):
+            session = open_session(
+                access.profile or sent.get("profile", ""), region=access.region or sent.get("region", "")
+            )
+            check_account(run, sent, name_account(session))
+            state = refresh(state, sent, session, now)
+            roots = list_roots(state, sent, access)
+            if not roots and not state.sending:
+                reason = "its ledger is lost, and the account lists no job of it, so its objects in S3 cannot be found"
+                raise RunError(run.folder, reason, "give --bucket NAME, or put ledger.jsonl back")
+            s3 = open_bucket(session, owner=access.bucket_owner or str(sent.get("bucket_owner", "")))
+            objects = find_objects(roots, state, s3)
+    except AnalysisError as error:
+        if LOCAL in error.cure or "batchbook stop" in error.cure:
+            raise
+        raise type(error)(error.where, error.reason, f"{error.cure}; {LOCAL}") from error
+    copies = list_copies(run, state.tries)
+    if copies:
+        note = f"{', '.join(copies)} is a copy of this run with the same jobs: their objects in S3 stay."
+        return Objects([], [], [], []), None, [note]
+    return objects, s3, [*describe_remote(state, objects, roots)]
+
+
+def check_account(run: Run, sent: dict[str, Any], account: str) -> None:
+    """Raise where the profile is of another account than the one that the run was sent to."""
+    before = str(sent.get("account", ""))
+    if before and account and before != account:
+        reason = f"was sent to the account {before}, and the profile is of {account}"
+        raise RunError(run.folder, reason, "give profile and region of that account")
+
+
+def refresh(state: RunState, sent: dict[str, Any], session: Any, now: Callable[[], float]) -> RunState:
+    """Ask Bedrock how the jobs of a run are, those too that its ledger lost.
+
+    Raises
+    ------
+    RunError
+        Jobs are running, or one may have been created a moment ago.
+    """
+    if sent.get("invocation") != ON_DEMAND:
+        state = replace(state, tries=tuple(find_tries(state, make_client(session, "bedrock"))))
+    folder = state.run.folder
+    running = [each for each in list_running(state) if each.job_arn]
+    if running:
+        reason = f"{count(len(running), 'job')} still at work, such as {running[0].job_key} ({running[0].status})"
+        raise RunError(folder, reason, f"end them first, by `batchbook stop {folder.name}`, or wait for them")
+    fresh = [each for each in list_running(state) if now() - find_intent(state, each) < INTENT_S]
+    if fresh:
+        reason = f"Bedrock may have got {fresh[0].job_key} a moment ago, and does not list it yet"
+        cure = f"delete it in {INTENT_S // 60} minutes, or end it by `batchbook stop {folder.name}`"
+        raise RunError(folder, reason, cure)
+    return state
+
+
+def find_tries(state: RunState, bedrock: BedrockClient) -> Iterator[JobState]:
+    """Yield the tries of the ledger and those of the account by the names of the jobs, as the account has them now."""
+    known = {(each.job_key, each.job_try): each for each in state.tries}
+    prefix = state.planned[0].run_prefix if state.planned else ""
+    listed = index_by_prefix(list_jobs(bedrock, nameContains=prefix)) if prefix else {}
+    found = {}
+    for job in state.planned:
+        # The name has a digest of the input, which of an early run only its files tell.
+        if job.sha256 or all(file.exists() for file in job.files):
+            for summary in listed.get(job.prefix, []):
+                key = (job.key, read_try(summary["jobName"], job))
+                found[key] = replace(known.get(key, JobState(*key)), **read_job(summary))
+    yield from (each for key, each in found.items() if key[1])  # other names are of runs with another content
+    for key, each in known.items():
+        if key not in found:
+            yield fetch_state(each, bedrock) if each.job_arn and not each.is_finished else each
+
+
+def fetch_state(state: JobState, bedrock: BedrockClient) -> JobState:
+    """Ask Bedrock for a job that it does not list."""
+    with bedrock_errors(state.job_arn):
+        return replace(state, **read_job(bedrock.get_model_invocation_job(jobIdentifier=state.job_arn)))
+
+
+def list_running(state: RunState) -> list[JobState]:
+    """List the tries that Bedrock has, or may have, and that have not ended as far as the ledger says."""
+    return [each for each in state.tries if not each.is_finished and (each.job_arn or each.status == INTENDED)]
+
+
+def find_intent(state: RunState, each: JobState) -> float:
+    """Find when the request for a job was noted, in seconds; 0 where no line says so."""
+    key = (each.job_key, each.job_try)
+    times = [
+        datetime.fromisoformat(event["at"]).timestamp()
+        for event in state.ledger.read()
+        if event["event"] == INTENDED and (event.get("job_key"), event.get("job_try")) == key
+    ]
+    return max(times, default=0)
+
+
+def list_roots(state: RunState, sent: dict[str, Any], access: Access) -> list[str]:
+    """List the folders in S3 that the run wrote to, or may have written to."""
+    options = sent.get("options", {})
+    places = [(access.bucket, access.prefix), (options.get("bucket", ""), options.get("prefix", PREFIX))]
+    if sent.get("profile") == EMULATOR:
+        places.append((EMULATOR_BUCKET, PREFIX))
+    given = {
+        "s3://" + "/".join(part for part in (bucket, folder.strip("/"), state.run.name) if part) + "/"
+        for bucket, folder in places
+        if bucket
+    }
+    return sorted(given.union(find_roots(state.run, state.tries)))
+
+
+def describe_remote(state: RunState, objects: Objects, roots: Sequence[str]) -> Iterator[str]:
+    """Describe what stays in the account, and what cannot be seen there."""
+    if objects.foreign:
+        names = ", ".join(show_path(uri) for uri in sorted({each.uri for each in objects.foreign})[:SHOWN])
+        yield f"{count(len(objects.foreign), 'object')} beside these that no job of this run wrote will stay: {names}."
+    if objects.hidden:
+        what = "earlier versions and unfinished uploads, if there are any, cannot be seen and may stay"
+        yield f"Without {', '.join(objects.hidden)} {what}."
+    if not roots:
+        yield "Where it may have written in S3 is not known: --bucket NAME looks there."
+    jobs = len(state.job_keys)
+    if jobs:
+        yield f"Bedrock keeps the {'name' if jobs == 1 else 'names'} of {count(jobs, 'job')}, without any text."
+        yield "The same run, prepared again under its name, finds these without answers: `batchbook repair` asks again."
