@@ -8,13 +8,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import polars as pl
 
 from analysis.aws.session import make_client, open_session
 from analysis.errors import PromptError, escape_controls
 from analysis.facts.models import find_model
-from analysis.families import ParsedAnswer, find_family
+from analysis.families import find_family
 from analysis.jobs.on_demand import invoke_once
 from analysis.metrics.estimates import estimate_costs
 from analysis.prompts import Prompt, read_prompts
@@ -119,6 +118,6 @@ def read_one(where: Prompt | str | Path) -> Prompt:
 def add_answer(shown: Preview, prompt: Prompt, reply: bytes) -> Preview:
     """Return the preview with the model's answer added."""
     family = find_family(find_model(prompt.model_id), prompt.invocation_type)
-    parsed: ParsedAnswer = msgspec.json.decode(reply, type=family.answer).parse()
+    parsed = family.read_answer(reply)
     stop = family.find_stop(parsed.stop_reason) or "unknown"
     return replace(shown, answer=parsed.text, stop=stop, answer_tokens=parsed.output_tokens)

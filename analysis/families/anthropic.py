@@ -10,7 +10,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, finish_body
+from analysis.families.family import (
+    Count,
+    Family,
+    Limits,
+    ParsedAnswer,
+    Sampling,
+    count_chars,
+    finish_body,
+    write_tool_call,
+)  # fmt: skip
 from analysis.prompts import Prompt
 
 STOPS = {
@@ -56,11 +65,17 @@ class AnthropicRequest(Struct, gc=False):
         return Sampling(self.max_tokens, self.temperature, self.top_p, self.top_k)
 
 
+TEXT_TYPES = ("text", None)
+
+
 class AnthropicBlock(Struct, gc=False):
     """A content block: text, thinking or a tool call."""
 
     type: str | None = None
     text: str | None = None
+    thinking: str | None = None
+    name: str | None = None
+    input: Any = None
 
 
 class AnthropicUsage(Struct, gc=False):
@@ -84,14 +99,16 @@ class AnthropicAnswer(Struct, gc=False):
     usage: AnthropicUsage | None = None
 
     def parse(self) -> ParsedAnswer:
-        """Join the text blocks; thinking and tool calls are not text."""
+        """Join the text blocks; tool calls stand apart, and thinking is counted."""
         usage = self.usage or NO_USAGE
-        # No list: nearly all answers have one text block, and this runs for each line of an output.
-        text = None
+        # No lists: nearly all answers have one text block, and this runs for each line of an output.
+        text, others = None, 0
         for block in self.content or ():
-            if block.type == "text" and block.text is not None:
+            if block.text is not None and block.type in TEXT_TYPES:
                 text = (text or "") + block.text
-        return ParsedAnswer(
+            elif block.type != "text":
+                others += 1
+        parsed = ParsedAnswer(
             self.model,
             text,
             self.stop_reason,
@@ -100,6 +117,19 @@ class AnthropicAnswer(Struct, gc=False):
             usage.cache_read_input_tokens,
             usage.cache_creation_input_tokens,
         )
+        if others:
+            self.add_others(parsed)
+        return parsed
+
+    def add_others(self, parsed: ParsedAnswer) -> None:
+        """Add tool calls, the characters of thinking, and the number of blocks that are neither, nor text."""
+        blocks = self.content or []
+        calls = [write_tool_call(block.name, block.input) for block in blocks if block.type == "tool_use"]
+        thoughts = [block.thinking for block in blocks if block.type == "thinking"]
+        texts = [block for block in blocks if block.type == "text" or (block.type is None and block.text is not None)]
+        parsed.tool_calls = calls or None
+        parsed.reasoning_chars = count_chars(thoughts)
+        parsed.skipped_blocks = len(blocks) - len(texts) - len(calls) - len(thoughts)
 
 
 ANTHROPIC = Family(

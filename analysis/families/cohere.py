@@ -10,7 +10,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, finish_body, join_system_and_user
+from analysis.families.family import (
+    Count,
+    Family,
+    Limits,
+    ParsedAnswer,
+    Sampling,
+    finish_body,
+    join_system_and_user,
+    note_further,
+)  # fmt: skip
 from analysis.prompts import Prompt
 
 # STOP_SEQUENCE is not in the documentation; recorded answers have it.
@@ -71,7 +80,11 @@ class CohereAnswer(Struct):
     def parse(self) -> ParsedAnswer:
         """Read the first generation; there is one unless more are asked for."""
         generation = self.generations[0] if self.generations else CohereGeneration()
-        return ParsedAnswer(text=generation.text, stop_reason=generation.finish_reason)
+        return ParsedAnswer(
+            text=generation.text,
+            stop_reason=generation.finish_reason,
+            note=note_further(self.generations, "generation"),
+        )
 
 
 COHERE = Family(

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from analysis.families.cohere import STOPS, CohereRequest, write_sampling
-from analysis.families.family import Count, Family, Limits, ParsedAnswer, finish_body
+from analysis.families.family import Count, Family, Limits, ParsedAnswer, finish_body, write_tool_call
 from analysis.prompts import Prompt
 
 
@@ -29,6 +29,13 @@ class CohereRRequest(CohereRequest):
     def has_own_field(self) -> bool:
         """Return whether the required `message` is there, which no other format has."""
         return self.message is not None
+
+
+class CohereRToolCall(Struct):
+    """A call of a tool."""
+
+    name: str | None = None
+    parameters: Any = None
 
 
 class BilledUnits(Struct):
@@ -50,11 +57,20 @@ class CohereRAnswer(Struct):
     text: str | None
     finish_reason: str | None
     meta: CohereRMeta | None = None
+    tool_calls: list[CohereRToolCall] | None = None
 
     def parse(self) -> ParsedAnswer:
         """Return text, finish reason and billed tokens; the answer does not name the model."""
         billed = (self.meta and self.meta.billed_units) or BilledUnits()
-        return ParsedAnswer(None, self.text, self.finish_reason, billed.input_tokens, billed.output_tokens)
+        calls = [write_tool_call(call.name, call.parameters) for call in self.tool_calls or ()]
+        return ParsedAnswer(
+            None,
+            self.text,
+            self.finish_reason,
+            billed.input_tokens,
+            billed.output_tokens,
+            tool_calls=calls or None,
+        )
 
 
 COHERE_R = Family(

@@ -12,7 +12,18 @@ from typing import Any
 from msgspec import Struct
 
 from analysis.facts.models import find_model
-from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, add_fields, drop_unset, join_texts
+from analysis.families.family import (
+    Count,
+    Family,
+    Limits,
+    ParsedAnswer,
+    Sampling,
+    add_fields,
+    count_chars,
+    drop_unset,
+    join_texts,
+    write_tool_call,
+)  # fmt: skip
 from analysis.prompts import Prompt
 
 STOPS = {
@@ -119,11 +130,34 @@ class Citations(Struct, gc=False):
     content: list[CitedText] | None = None
 
 
+class ReasoningContent(Struct, gc=False, rename="camel"):
+    """Reasoning: a text, or bytes that the service keeps to itself."""
+
+    reasoning_text: Any = None
+
+    def is_readable(self) -> bool:
+        """Return whether the reasoning is a text."""
+        return self.reasoning_text is not None
+
+
+class ToolUse(Struct, gc=False):
+    """A call of a tool."""
+
+    name: str | None = None
+    input: Any = None
+
+
 class ConverseBlock(Struct, gc=False, rename="camel"):
-    """A content block; reasoning and tool calls are not decoded."""
+    """A content block: a union, of which one member is set."""
 
     text: str | None = None
     citations_content: Citations | None = None
+    reasoning_content: ReasoningContent | None = None
+    tool_use: ToolUse | None = None
+
+    def is_text(self) -> bool:
+        """Return whether the block is a text, or a text with citations."""
+        return self.text is not None or self.citations_content is not None
 
     def list_texts(self) -> list[str]:
         """List the block's text and the texts that it cites."""
@@ -167,10 +201,10 @@ class ConverseAnswer(Struct, gc=False, rename="camel"):
     usage: ConverseUsage | None = None
 
     def parse(self) -> ParsedAnswer:
-        """Join the text blocks; the answer does not name the model."""
+        """Join the text blocks; tool calls stand apart, and reasoning is counted; no model is named."""
         usage = self.usage or NO_USAGE
         blocks = (self.output and self.output.message and self.output.message.content) or []
-        return ParsedAnswer(
+        parsed = ParsedAnswer(
             None,
             join_texts([text for block in blocks for text in block.list_texts()]),
             self.stop_reason,
@@ -179,6 +213,19 @@ class ConverseAnswer(Struct, gc=False, rename="camel"):
             read_either(usage.cache_read_input_tokens, usage.cache_read_input_token_count),
             read_either(usage.cache_write_input_tokens, usage.cache_write_input_token_count),
         )
+        if len(blocks) != 1 or not blocks[0].is_text():
+            add_others(parsed, [block for block in blocks if not block.is_text()])
+        return parsed
+
+
+def add_others(parsed: ParsedAnswer, blocks: list[ConverseBlock]) -> None:
+    """Add tool calls, the characters of reasoning, and the number of blocks that are neither, nor text."""
+    calls = [write_tool_call(block.tool_use.name, block.tool_use.input) for block in blocks if block.tool_use]
+    thoughts = [block.reasoning_content for block in blocks if block.reasoning_content]
+    readable = [thought.reasoning_text for thought in thoughts if thought.is_readable()]
+    parsed.tool_calls = calls or None
+    parsed.reasoning_chars = count_chars(readable)
+    parsed.skipped_blocks = len(blocks) - len(calls) - len(readable)
 
 
 def read_either(count: int | None, alias: int | None) -> int | None:

@@ -10,7 +10,16 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, break_tokens, finish_body
+from analysis.families.family import (
+    Count,
+    Family,
+    Limits,
+    ParsedAnswer,
+    Sampling,
+    break_tokens,
+    finish_body,
+    note_further,
+)  # fmt: skip
 from analysis.prompts import Prompt
 
 STOPS = {"stop": "end", "length": "length", "content_filter": "filtered"}
@@ -18,7 +27,6 @@ STOPS = {"stop": "end", "length": "length", "content_filter": "filtered"}
 BAR = "\uff5c"
 TOKENS = re.compile(rf"<{BAR}[^{BAR}<>\n]{{1,40}}{BAR}>")
 BEGIN, USER, ASSISTANT = (f"<{BAR}{name}{BAR}>" for name in ("begin\u2581of\u2581sentence", "User", "Assistant"))
-REASONING_END = "</think>"
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
@@ -75,12 +83,17 @@ class CompletionAnswer(Struct):
     usage: CompletionUsage | None = None
 
     def parse(self) -> ParsedAnswer:
-        """Read the first choice after the end of its reasoning; the whole text where no end is marked."""
+        """Read the first choice; its text begins within the reasoning, which the request opened."""
         choice, usage = self.choices[0], self.usage or CompletionUsage()
-        # Where the tag is not found, rpartition leaves the whole text in its last part.
-        text = choice.text and choice.text.rpartition(REASONING_END)[2]
         stop_reason = choice.finish_reason if choice.stop_reason is None else choice.stop_reason
-        return ParsedAnswer(self.model, text, stop_reason, usage.prompt_tokens, usage.completion_tokens)
+        return ParsedAnswer(
+            self.model,
+            choice.text,
+            stop_reason,
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            note=note_further(self.choices),
+        )
 
 
 DEEPSEEK_R1 = Family(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple, Protocol
 
+import msgspec
 from msgspec import Meta, Struct
 
 from analysis.errors import ModelError
+from analysis.families.reasoning import REASONING_TAGS, split_reasoning
 from analysis.prompts import Prompt
 
 # Polars holds token counts in signed 64 bits; a number outside that range is an error of the service.
@@ -26,8 +29,19 @@ class Sampling(Struct, gc=False):
     top_k: int | None = None
 
 
+class ToolCall(Struct, gc=False):
+    """A call of a tool that the model asks for: the tool's name, and its input as JSON text."""
+
+    name: str | None
+    input: str | None
+
+
 class ParsedAnswer(Struct, gc=False):
-    """The content of an answer in the common names; None where the answer does not have it."""
+    """The content of an answer in the common names; None where the answer does not have it.
+
+    `skipped_blocks` counts the content blocks that are in no other field, `reasoning_chars` the characters of
+    reasoning, and `note` says what else of the answer was left out.
+    """
 
     model: str | None = None
     text: str | None = None
@@ -36,6 +50,10 @@ class ParsedAnswer(Struct, gc=False):
     output_tokens: int | None = None
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
+    tool_calls: list[ToolCall] | None = None
+    skipped_blocks: int | None = 0
+    reasoning_chars: int | None = 0
+    note: str | None = None
 
 
 class Limits(NamedTuple):
@@ -106,6 +124,10 @@ class Family:
     matches_request: Callable[[Any], bool] | None = None
     inferred: re.Pattern[str] | None = None
 
+    def read_answer(self, reply: bytes) -> ParsedAnswer:
+        """Read one answer; msgspec.DecodeError where it has another form."""
+        return set_reasoning_apart(msgspec.json.decode(reply, type=self.answer).parse())
+
     def find_stop(self, stop_reason: str | None) -> str | None:
         """Return a stop reason in common words: `other` for one that is not documented, None for None."""
         if stop_reason is None:
@@ -143,6 +165,37 @@ def join_texts(texts: list[str]) -> str | None:
     if len(texts) == 1:
         return texts[0]
     return "".join(texts) if texts else None
+
+
+def set_reasoning_apart(parsed: ParsedAnswer, tags: tuple[str, ...] = REASONING_TAGS) -> ParsedAnswer:
+    """Take the reasoning between some tags out of the text of an answer, and count its characters."""
+    if parsed.text and "<" in parsed.text:
+        parsed.text, chars = split_reasoning(parsed.text, tags)
+        parsed.reasoning_chars = (parsed.reasoning_chars or 0) + chars
+    return parsed
+
+
+def write_tool_call(name: str | None, arguments: Any) -> ToolCall:
+    """Return a tool call whose input is JSON text; a model that writes it as text keeps its own spelling."""
+    is_text = arguments is None or isinstance(arguments, str)
+    return ToolCall(name, arguments if is_text else json.dumps(arguments, ensure_ascii=False, separators=(",", ":")))
+
+
+def count_chars(reasoning: Any) -> int:
+    """Count the characters of reasoning: a text, or a list of parts that hold one."""
+    if isinstance(reasoning, str):
+        return len(reasoning)
+    if isinstance(reasoning, list):
+        return sum(map(count_chars, reasoning))
+    if isinstance(reasoning, dict):
+        return count_chars(reasoning.get("text")) + count_chars(reasoning.get("thinking"))
+    return 0
+
+
+def note_further(choices: Sequence[Any] | None, name: str = "choice") -> str | None:
+    """Say how many choices follow the first, which is the one that is read; None where there are no more."""
+    further = len(choices) - 1 if choices else 0
+    return f"{further} further {name}{'s' if further > 1 else ''} left out" if further > 0 else None
 
 
 def join_system_and_user(prompt: Prompt, text: str) -> str:

@@ -9,7 +9,7 @@ import re
 
 from msgspec import Struct
 
-from analysis.families.family import Count, Family, ParsedAnswer, Sampling, only_read
+from analysis.families.family import Count, Family, ParsedAnswer, Sampling, note_further, only_read
 
 STOPS = {"endoftext": "end", "length": "length", "stop": "stop_sequence"}
 
@@ -58,7 +58,9 @@ class JurassicAnswer(Struct):
         """Read the first completion; there is one unless more are asked for."""
         completion = self.completions[0] if self.completions else JurassicCompletion()
         text, finish = completion.data or JurassicText(), completion.finish_reason or JurassicFinish()
-        return ParsedAnswer(text=text.text, stop_reason=finish.reason)
+        return ParsedAnswer(
+            text=text.text, stop_reason=finish.reason, note=note_further(self.completions, "completion")
+        )
 
 
 JURASSIC = Family(

@@ -19,6 +19,7 @@ from analysis.families.family import (
     break_tokens,
     finish_body,
     join_system_and_user,
+    note_further,
 )  # fmt: skip
 from analysis.prompts import Prompt
 
@@ -72,7 +73,7 @@ class MistralAnswer(Struct):
     def parse(self) -> ParsedAnswer:
         """Read the only output, which has no token counts."""
         output = self.outputs[0] if self.outputs else MistralOutput()
-        return ParsedAnswer(text=output.text, stop_reason=output.stop_reason)
+        return ParsedAnswer(text=output.text, stop_reason=output.stop_reason, note=note_further(self.outputs, "output"))
 
 
 MISTRAL = Family(

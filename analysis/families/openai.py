@@ -13,7 +13,19 @@ from typing import Any
 from msgspec import Struct
 
 from analysis.facts.models import find_model
-from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, finish_body
+from analysis.families.family import (
+    Count,
+    Family,
+    Limits,
+    ParsedAnswer,
+    Sampling,
+    ToolCall,
+    count_chars,
+    finish_body,
+    join_texts,
+    note_further,
+    write_tool_call,
+)  # fmt: skip
 from analysis.prompts import Prompt
 
 STOPS = {
@@ -24,7 +36,6 @@ STOPS = {
     "function_call": "tool",
     "content_filter": "filtered",
 }
-REASONING, REASONING_END = "<reasoning>", "</reasoning>"
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
@@ -65,17 +76,58 @@ class ChatRequest(Struct):
         return Sampling(old if new is None else new, self.temperature, self.top_p, self.top_k)
 
 
-class ChatMessage(Struct):
-    """The message of an answer."""
+class ChatPart(Struct):
+    """A part of a message, as Magistral writes them: a text, or thinking."""
 
-    content: str | None = None
+    type: str | None = None
+    text: str | None = None
+    thinking: Any = None
+
+
+class ChatFunction(Struct):
+    """The name of a function, and its arguments, which the model writes as JSON text."""
+
+    name: str | None = None
+    arguments: Any = None
+
+
+class ChatToolCall(Struct):
+    """A call of a tool, which is a function."""
+
+    function: ChatFunction | None = None
+
+
+class ChatMessage(Struct):
+    """The message of an answer; servers have two names for reasoning that stands apart."""
+
+    content: str | list[ChatPart] | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    tool_calls: list[ChatToolCall] | None = None
+    function_call: ChatFunction | None = None
 
     def read_text(self) -> str | None:
-        """Return the text after the reasoning; None when the answer was cut off within the reasoning."""
-        if self.content is None or not self.content.startswith(REASONING):
+        """Return the text, without parts that are none."""
+        if not isinstance(self.content, list):
             return self.content
-        _, end, text = self.content.partition(REASONING_END)
-        return text if end else None
+        return join_texts([part.text for part in self.content if part.text is not None])
+
+    def list_tool_calls(self) -> list[ToolCall] | None:
+        """List the tools that are called, the single function of the older form among them."""
+        functions = [call.function or ChatFunction() for call in self.tool_calls or ()]
+        functions += [self.function_call] if self.function_call else []
+        return [write_tool_call(function.name, function.arguments) for function in functions] or None
+
+    def count_reasoning(self) -> int:
+        """Count the characters of reasoning that is not part of the text."""
+        parts = self.content if isinstance(self.content, list) else ()
+        apart = self.reasoning if self.reasoning_content is None else self.reasoning_content
+        return count_chars(apart) + sum(count_chars(part.thinking) for part in parts)
+
+    def count_skipped(self) -> int:
+        """Count the parts that are neither text nor thinking."""
+        parts = self.content if isinstance(self.content, list) else ()
+        return sum(part.text is None and part.thinking is None for part in parts)
 
 
 class ChatChoice(Struct):
@@ -105,7 +157,17 @@ class ChatAnswer(Struct):
         choice = self.choices[0] if self.choices else ChatChoice(None)
         message, usage = choice.message or ChatMessage(), self.usage or ChatUsage()
         stop_reason = choice.finish_reason if choice.stop_reason is None else choice.stop_reason
-        return ParsedAnswer(self.model, message.read_text(), stop_reason, usage.prompt_tokens, usage.completion_tokens)
+        return ParsedAnswer(
+            self.model,
+            message.read_text(),
+            stop_reason,
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            tool_calls=message.list_tool_calls(),
+            skipped_blocks=message.count_skipped(),
+            reasoning_chars=message.count_reasoning(),
+            note=note_further(self.choices),
+        )
 
 
 # Gemma, the newer Mistrals, MiniMax, Kimi, Nemotron and GLM.

@@ -19,6 +19,7 @@ from analysis.families.family import (
     drop_unset,
     finish_body,
     join_system_and_user,
+    note_further,
 )  # fmt: skip
 from analysis.prompts import Prompt
 
@@ -88,6 +89,7 @@ class TitanAnswer(Struct, rename="camel"):
             stop_reason=result.completion_reason,
             input_tokens=self.input_text_token_count,
             output_tokens=result.token_count,
+            note=note_further(self.results, "result"),
         )
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from analysis.aws.storage import StoredFile, list_files, open_s3
 from analysis.errors import StorageError
+from analysis.families.reasoning import REASONING_TAGS
 from analysis.outputs.frames import ALL, OUTPUT_SCHEMA, find_job_id
 from analysis.outputs.parallel import count_processes, read_files
 from analysis.outputs.parquet import RecordIndex, index_records, read_joined, read_stamp, scan_parts, write_part
@@ -36,7 +37,12 @@ MANIFEST = "manifest.json.out"
 
 
 def load_outputs(
-    where: str | Path, *, model_id: str | None = None, profile: str = "", bucket_owner: str = ""
+    where: str | Path,
+    *,
+    model_id: str | None = None,
+    reasoning_tags: Iterable[str] = REASONING_TAGS,
+    profile: str = "",
+    bucket_owner: str = "",
 ) -> pl.DataFrame:
     """Read the outputs of batch jobs.
 
@@ -48,6 +54,10 @@ def load_outputs(
     model_id
         The model that the jobs were for: fills the column, since the lines do not have it, and decides between
         families whose answers look alike. For an application inference profile, give the model behind it.
+    reasoning_tags
+        Names of the tags between which a text has reasoning, which is set apart from `text`: a block at its
+        beginning, those that follow, and what stands before a closing tag alone. `()` where texts may rightly have
+        such tags.
     profile, bucket_owner
         AWS profile, for `s3://`, and the account that the bucket has to belong to; empty for any.
 
@@ -57,6 +67,7 @@ def load_outputs(
         One row per line, by file and line. `job_id` is the name of the folder, when it looks like a job's.
         `call_id`, `variant`, `sample` and `attempt` are missing, since only a collected run has them.
         `text` is missing when an answer has no text block; tokens are missing when the service gave none.
+        `tool_calls` has the tools that an answer calls, each with its input as JSON text.
         A failed line has an `error_kind`: `service`, `expired` (it never ran) or `unreadable`.
         Where `error_kind` is missing and `error_message` is not, the answer is there, and the message says what
         in the line was replaced or left out.
@@ -68,11 +79,19 @@ def load_outputs(
     """
     s3 = open_s3(where, profile=profile, bucket_owner=bucket_owner)
     files = list_outputs(where, s3=s3)
-    return collect_chunks(read_files(files, s3=s3, model_id=model_id, processes=count_processes(files)))
+    processes = count_processes(files)
+    return collect_chunks(
+        read_files(files, s3=s3, model_id=model_id, reasoning_tags=reasoning_tags, processes=processes)
+    )
 
 
 def scan_outputs(
-    where: str | Path, *, model_id: str | None = None, profile: str = "", bucket_owner: str = ""
+    where: str | Path,
+    *,
+    model_id: str | None = None,
+    reasoning_tags: Iterable[str] = REASONING_TAGS,
+    profile: str = "",
+    bucket_owner: str = "",
 ) -> pl.LazyFrame:
     """Read the outputs of batch jobs lazily: the rows of `load_outputs`, a thousand at a time.
 
@@ -82,6 +101,7 @@ def scan_outputs(
 
     s3 = open_s3(where, profile=profile, bucket_owner=bucket_owner)
     files = list_outputs(where, s3=s3)
+    tags = tuple(reasoning_tags)
 
     def read(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _batch_rows: int | None
@@ -91,7 +111,9 @@ def scan_outputs(
         needed_in_order = [name for name in ALL if name in needed]
         # The first few rows are read before a worker process would have started.
         processes = count_processes(files) if n_rows is None else 1
-        chunks = read_files(files, s3=s3, model_id=model_id, columns=needed_in_order, processes=processes)
+        chunks = read_files(
+            files, s3=s3, model_id=model_id, columns=needed_in_order, reasoning_tags=tags, processes=processes
+        )
         for chunk in chunks if n_rows is None else take_rows(chunks, n_rows):
             yield (chunk if predicate is None else chunk.filter(predicate)).select(wanted)
 

@@ -101,10 +101,10 @@ def keep_integers(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
     """Convert whole-number columns of pandas to nullable dtypes, which stay whole where a join finds no match."""
     if not frame.implementation.is_pandas():
         return frame
-    whole = {name: str(OUTPUT_SCHEMA[name]()) for name in frame.columns if is_whole(name)}
+    whole = {name: str(OUTPUT_SCHEMA[name]) for name in frame.columns if is_whole(name)}
     return nw.from_native(frame.to_native().astype(whole), eager_only=True)
 
 
 def is_whole(name: str) -> bool:
     """Return whether a column of the outputs has whole numbers."""
-    return name in OUTPUT_SCHEMA and OUTPUT_SCHEMA[name]().is_integer()
+    return name in OUTPUT_SCHEMA and OUTPUT_SCHEMA[name].is_integer()

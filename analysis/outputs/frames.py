@@ -12,6 +12,7 @@ import polars as pl
 
 from analysis.aws.storage import StoredFile
 from analysis.errors import StorageError
+from analysis.families.reasoning import REASONING_TAGS
 from analysis.outputs.lines import Row, read_lines
 from analysis.outputs.request_echo import EchoShortener
 
@@ -20,7 +21,7 @@ ROWS_GATHERED = 10_000
 JOB_ID = re.compile(r"[a-z0-9]{12}|on-demand.*")
 READ_BYTES = 1 << 18
 
-OUTPUT_SCHEMA = {
+OUTPUT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "record_id": pl.String,
     "call_id": pl.String,
     "variant": pl.String,
@@ -48,6 +49,9 @@ OUTPUT_SCHEMA = {
     "error_code": pl.Int32,
     "error_message": pl.String,
     "taken_from": pl.String,
+    "tool_calls": pl.List(pl.Struct({"name": pl.String, "input": pl.String})),
+    "skipped_blocks": pl.Int64,
+    "reasoning_chars": pl.Int64,
 }
 JOIN_COLUMNS = ("call_id", "variant", "sample", "attempt")
 ALL = tuple(OUTPUT_SCHEMA)
@@ -71,6 +75,9 @@ COLUMN_READERS: dict[str, Callable[[Sequence[Row]], list[Any]]] = {
     "error_kind": lambda rows: [row.fault.error_kind for row in rows],
     "error_code": lambda rows: [row.fault.error_code for row in rows],
     "error_message": lambda rows: [row.fault.error_message for row in rows],
+    "tool_calls": lambda rows: [list_tool_calls(row) for row in rows],
+    "skipped_blocks": lambda rows: [row.parsed.skipped_blocks for row in rows],
+    "reasoning_chars": lambda rows: [row.parsed.reasoning_chars for row in rows],
 }
 
 
@@ -79,6 +86,7 @@ def read_frames(
     *,
     model_id: str | None,
     columns: Sequence[str] = ALL,
+    reasoning_tags: tuple[str, ...] = REASONING_TAGS,
 ) -> Iterator[pl.DataFrame]:
     """Read files, each with its local path, into frames of equal height; the last one has the remaining rows."""
     rows: list[Row] = []
@@ -86,7 +94,7 @@ def read_frames(
     echoes = EchoShortener()
     for file, path in files:
         with open_lines(path) as lines:
-            found = read_lines(lines, file.name, model_id, echoes=echoes)
+            found = read_lines(lines, file.name, model_id, echoes=echoes, reasoning_tags=reasoning_tags)
             while more := list(islice(found, ROWS_PER_FRAME - len(rows))):
                 rows += more
                 files_read.append((file, len(more)))
@@ -128,8 +136,21 @@ def make_frame(
 ) -> pl.DataFrame:
     """Make a frame of some columns from rows; `files` lists the files of the rows, each with its number of rows."""
     values = list_columns(rows, columns) | repeat_files(files, columns) | {"model_id": [model_id] * len(rows)}
-    missing = [None] * len(rows)
-    return pl.DataFrame([pl.Series(name, values.get(name, missing), OUTPUT_SCHEMA[name]) for name in columns])
+    return pl.DataFrame([make_column(name, values.get(name), len(rows)) for name in columns])
+
+
+def make_column(name: str, values: list[Any] | None, height: int) -> pl.Series:
+    """Make one column; None for values that are all missing."""
+    # A list of nothing but None takes polars much longer where the column is of lists.
+    if values is None or (name == "tool_calls" and not any(values)):
+        return pl.Series(name, [None], OUTPUT_SCHEMA[name]).new_from_index(0, height)
+    return pl.Series(name, values, OUTPUT_SCHEMA[name])
+
+
+def list_tool_calls(row: Row) -> list[dict[str, str | None]] | None:
+    """List the tool calls of a row as polars takes them."""
+    calls = row.parsed.tool_calls
+    return None if calls is None else [{"name": call.name, "input": call.input} for call in calls]
 
 
 def list_columns(rows: Sequence[Row], columns: Sequence[str] = ALL) -> dict[str, list[Any]]:

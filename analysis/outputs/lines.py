@@ -24,15 +24,18 @@ from msgspec import Struct
 from analysis.facts.models import find_model
 from analysis.families import FAMILIES, Family, ParsedAnswer, Sampling
 from analysis.families.converse import CONVERSE
-from analysis.families.family import Count
+from analysis.families.family import Count, set_reasoning_apart
+from analysis.families.reasoning import REASONING_TAGS
 from analysis.outputs.request_echo import EchoShortener, blank_texts
 from analysis.surrogates import has_lone_surrogates, replace_lone_surrogates
 
 NO_SAMPLING = Sampling()
-NO_ANSWER = ParsedAnswer()
+NO_ANSWER = ParsedAnswer(skipped_blocks=None, reasoning_chars=None)
+NO_WORDS = "no words in the answer"
 REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
 PLACE = re.compile(r"`\$\.([\w.\[\]]+)`$")
 STEP = re.compile(r"\w+")
+IN_CONTENT = re.compile(r"(^|\.)content(\[\d+\])?$")  # a list of blocks, or one of them
 MOST_DROPPED = 50  # each costs one conversion of the whole answer
 # Only at the start or the end of the line: anywhere else it could be part of a call's text.
 RECORD_ID = re.compile(
@@ -110,7 +113,12 @@ SHAPES = make_shapes(FAMILIES)
 
 
 def read_lines(
-    lines: Iterable[bytes], file: str, model_id: str | None = None, *, echoes: EchoShortener | None = None
+    lines: Iterable[bytes],
+    file: str,
+    model_id: str | None = None,
+    *,
+    echoes: EchoShortener | None = None,
+    reasoning_tags: tuple[str, ...] = REASONING_TAGS,
 ) -> Iterator[Row]:
     """Read the lines of one file.
 
@@ -124,6 +132,8 @@ def read_lines(
         The model that was asked. It tells apart families whose answers look alike, and what failed requests asked for.
     echoes
         The forms of requests in earlier files; for speed alone.
+    reasoning_tags
+        Names of the tags between which a text has reasoning.
 
     Yields
     ------
@@ -136,19 +146,21 @@ def read_lines(
     shorten = (echoes or EchoShortener()).shorten
     latest: Family | None = None
     for number, line in enumerate(lines, start=1):
-        row = read_typed(shorten(line), number, order, base)
+        row = read_typed(shorten(line), number, order, base, reasoning_tags)
         if row is None:
             if line.isspace():
                 continue
             plain = blank_texts(line)
-            row = read_typed(plain, number, order, base) or read_leniently(plain, number, file, base)
+            row = read_typed(plain, number, order, base, reasoning_tags) or read_leniently(
+                plain, number, file, base, reasoning_tags
+            )
         yield row
         if row.family is not latest and row.family is not None:
             latest = row.family
             order.sort(key=lambda shape: latest not in shape.families)
 
 
-def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str) -> Row | None:
+def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str, tags: tuple[str, ...]) -> Row | None:
     """Decode a line with the types of its shape; None where no shape fits."""
     for shape in shapes:
         try:
@@ -159,16 +171,32 @@ def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str) -> 
         if isinstance(record_id, int):
             record_id = str(record_id)
         if answer is not None:
-            parsed = answer.parse()
+            parsed = set_reasoning_apart(answer.parse(), tags)
             family, fault = shape.only, NO_FAULT
             if family is None:
                 family, fault = choose_family(shape, echo, parsed.model, base)
             sampling = NO_SAMPLING if echo is None else echo.sampling()
-            return Row(record_id, number, family, parsed, sampling, fault if error is None else read_error(error))
+            if error is not None:
+                fault = read_error(error)
+            elif parsed.note is not None or not parsed.text or parsed.text.isspace():
+                fault = Fault(error_message=join_notes([fault.error_message, *list_notes(parsed)]))
+            return Row(record_id, number, family, parsed, sampling, fault)
         if error is not None:
             return Row(record_id, number, *find_typed_request_family(line, base), read_error(error))
         return None
     return None
+
+
+def list_notes(parsed: ParsedAnswer) -> list[str]:
+    """List what is to be said of an answer: what was left out, and that it says nothing."""
+    has_words = parsed.text is not None and not parsed.text.isspace() and parsed.text != ""
+    notes = [] if parsed.note is None else [parsed.note]
+    return notes if has_words or parsed.tool_calls else [*notes, NO_WORDS]
+
+
+def join_notes(notes: Iterable[str | None]) -> str | None:
+    """Join notes into one message; None where there are none."""
+    return "; ".join(filter(None, notes)) or None
 
 
 def choose_family(shape: Shape, echo: Any, named: str | None, base: str) -> tuple[Family, Fault]:
@@ -247,16 +275,16 @@ def to_text(message: Any) -> str | None:
     return message if message is None or isinstance(message, str) else json.dumps(message, ensure_ascii=False)
 
 
-def read_leniently(line: bytes, number: int, file: str, base: str) -> Row:
+def read_leniently(line: bytes, number: int, file: str, base: str, tags: tuple[str, ...]) -> Row:
     """Read a line that no shape's types fit, with a message on what was replaced, or why it cannot be read."""
     try:
-        return read_body(*parse_leniently(line), number, file, base)
+        return read_body(*parse_leniently(line), number, file, base, tags)
     except (ValueError, RecursionError) as error:
         fault = unreadable(file, number, error)
         return Row(salvage_record_id(line), number, None, NO_ANSWER, NO_SAMPLING, fault)
 
 
-def read_body(body: Any, notes: list[str], number: int, file: str, base: str) -> Row:
+def read_body(body: Any, notes: list[str], number: int, file: str, base: str, tags: tuple[str, ...]) -> Row:
     """Read request and answer separately, so that an error in one leaves the other readable."""
     if not isinstance(body, dict):
         raise ValueError("not a JSON object")
@@ -270,11 +298,11 @@ def read_body(body: Any, notes: list[str], number: int, file: str, base: str) ->
             ((shape, read_request(request, shape, [])) for shape in likely_shapes(base)), base
         )
         return Row(record_id, number, *of_request, fault or unreadable(file, number, reason))
+    parsed = set_reasoning_apart(parsed, tags)
     echo = read_request(body.get("modelInput"), shape, notes)
     family, doubt = choose_family(shape, echo, parsed.model, base)
-    notes += [doubt.error_message] if doubt.error_message else []
     sampling = echo.sampling() if echo is not None else NO_SAMPLING
-    fault = fault or Fault(error_message="; ".join(notes) or None)
+    fault = fault or Fault(error_message=join_notes([*notes, doubt.error_message, *list_notes(parsed)]))
     return Row(record_id, number, family, parsed, sampling, fault)
 
 
@@ -297,7 +325,7 @@ def find_answer(output: Any, notes: list[str]) -> tuple[Shape, ParsedAnswer]:
         if shape.required_fields <= output.keys():
             own: list[str] = []
             try:
-                parsed = convert_leniently(output, shape.families[0].answer, own, shape.required_fields).parse()
+                parsed = convert_leniently(output, shape.families[0].answer, own).parse()
             except ValueError as reason:
                 reasons.append(reason)
                 continue
@@ -312,43 +340,39 @@ def read_request(request: Any, shape: Shape, notes: list[str]) -> Any:
     return convert_leniently(request, shape.families[0].request, notes) if isinstance(request, dict) else None
 
 
-def convert_leniently(
-    body: dict[str, Any], kind: type[Any], notes: list[str], required_fields: frozenset[str] = frozenset()
-) -> Any:
-    """Convert to a Struct, leaving out each field that is not of its type, but nothing of the answer itself."""
+def convert_leniently(body: dict[str, Any], kind: type[Any], notes: list[str]) -> Any:
+    """Convert to a Struct, leaving out each field that is not of its type; a text in place of a block is one."""
     # A copy, since fields are removed from it and the caller tries other types on the same answer.
     body = json.loads(json.dumps(body))
     for _ in range(MOST_DROPPED):
         try:
             return msgspec.convert(body, kind)
         except msgspec.ValidationError as error:
-            place = find_field(str(error), required_fields)
-            if place is None:
+            place = PLACE.search(str(error))
+            if place is None or not mend_field(body, place[1], str(error), notes):
                 raise ValueError(f"modelOutput: {error}") from error
-            drop_field(body, place, str(error), notes)
     raise ValueError(f"more than {MOST_DROPPED} fields are not of their types")
 
 
-def find_field(reason: str, required_fields: frozenset[str]) -> str | None:
-    """Find the field of a wrong type; None where it is part of the answer itself, except for counts."""
-    place = PLACE.search(reason)
-    if place is None:
-        return None
-    is_count = reason.startswith("Expected `int")
-    is_answer = STEP.findall(place[1])[0] in required_fields
-    return place[1] if is_count or not is_answer else None
-
-
-def drop_field(body: Any, path: str, reason: str, notes: list[str]) -> None:
-    """Set a field to missing; a whole number that is written with a decimal point is kept."""
+def mend_field(body: Any, path: str, reason: str, notes: list[str]) -> bool:
+    """Mend a field that is not of its type, or leave it out, with a note; False where neither changes it."""
     *steps, last = (int(step) if step.isdigit() else step for step in STEP.findall(path))
     for step in steps:
         body = body[step]
-    value = body[last]
-    is_whole = isinstance(value, float) and value.is_integer() and 0 <= value < 2**63
-    body[last] = int(value) if is_whole else None
-    if not is_whole:
+    value, body[last] = body[last], mend_value(body[last], path, is_item=isinstance(last, int))
+    if body[last] in (None, {}):
         notes.append(f"{path} left out ({reason.split(' - at')[0]})")
+    return type(body[last]) is not type(value)
+
+
+def mend_value(value: Any, path: str, *, is_item: bool) -> Any:
+    """Return a value in the form that its field has; without one, nothing: an empty object in a list, else None."""
+    if isinstance(value, float) and value.is_integer() and 0 <= value < 2**63:
+        return int(value)
+    if isinstance(value, str) and IN_CONTENT.search(path):
+        block = {"type": "text", "text": value}
+        return block if is_item else [block]
+    return {} if is_item else None
 
 
 def parse_leniently(line: bytes) -> tuple[Any, list[str]]:

@@ -26,6 +26,7 @@ import polars as pl
 
 from analysis.aws.downloads import fetch_files
 from analysis.aws.storage import StoredFile
+from analysis.families.reasoning import REASONING_TAGS
 from analysis.outputs.frames import ALL, gather_frames, read_frames
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ class Task:
     model_id: str | None
     columns: list[str]
     folder: str
+    reasoning_tags: tuple[str, ...] = REASONING_TAGS
 
     def read(self) -> Iterator[pl.DataFrame]:
         """Read in this process."""
-        return read_frames(self.files, model_id=self.model_id, columns=self.columns)
+        return read_frames(self.files, model_id=self.model_id, columns=self.columns, reasoning_tags=self.reasoning_tags)
 
     def frame_path(self, number: int) -> Path:
         """Return the file of a worker's n-th frame."""
@@ -67,11 +69,12 @@ def read_files(
     s3: S3Client | None,
     model_id: str | None,
     columns: Sequence[str] = ALL,
+    reasoning_tags: Iterable[str] = REASONING_TAGS,
     processes: int = 1,
 ) -> Iterator[pl.DataFrame]:
     """Read files into frames, in their order; downloaded objects are deleted once they are read."""
     groups = list(group_files(files))
-    read = partial(read_group, s3=s3, model_id=model_id, columns=columns)
+    read = partial(read_group, s3=s3, model_id=model_id, columns=columns, reasoning_tags=tuple(reasoning_tags))
     if processes > 1:
         yield from read_in_parallel(groups, read, processes)
     else:
@@ -93,13 +96,19 @@ def count_processes(files: Sequence[StoredFile]) -> int:
 
 
 def read_group(
-    group: Group, reader: Reader, *, s3: S3Client | None, model_id: str | None, columns: Sequence[str]
+    group: Group,
+    reader: Reader,
+    *,
+    s3: S3Client | None,
+    model_id: str | None,
+    columns: Sequence[str],
+    reasoning_tags: tuple[str, ...],
 ) -> Iterator[pl.DataFrame]:
     """Read the files of a group, which are downloaded together."""
     with TemporaryDirectory() as folder:
         paths = fetch_files(group, folder, s3=s3)
         files = [(file, str(path)) for file, path in zip(group, paths, strict=True)]
-        yield from reader(Task(files, model_id, list(columns), folder))
+        yield from reader(Task(files, model_id, list(columns), folder, reasoning_tags))
 
 
 def read_in_parallel(

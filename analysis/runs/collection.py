@@ -14,6 +14,7 @@ from analysis.aws.storage import StoredFile, open_bucket
 from analysis.files import explain_file_errors, make_folder, replace_when_whole, sweep_drafts, sweep_parts
 from analysis.jobs.keys import find_key
 from analysis.outputs import (
+    OUTPUT_SCHEMA,
     index_records,
     list_outputs,
     read_joined,
@@ -36,6 +37,7 @@ from analysis.runs.status import ON_DEMAND
 
 JOINED = ("record_id", "call_id", "variant", "sample", "attempt", "model_id")  # columns of records that outputs need
 VERSION = version("batchbook")
+COLUMNS = hashlib.sha256(repr(OUTPUT_SCHEMA).encode()).hexdigest()[:8]  # a part that lacks one is made again
 
 
 @explain_file_errors()
@@ -158,7 +160,7 @@ def list_changed(run: Run, parts: Mapping[str, Sequence[tuple[str, StoredFile]]]
 def make_stamp(about: int, outputs: Iterable[tuple[str, StoredFile]]) -> str:
     """Make the stamp of a part: of its files, the records that are joined, and what this version makes of them."""
     described = [f"{key} {file.name} {file.bytes} {file.modified_s}" for key, file in outputs]
-    return f"{VERSION} {about} {hashlib.sha256(repr(described).encode()).hexdigest()}"
+    return f"{VERSION} {COLUMNS} {about} {hashlib.sha256(repr(described).encode()).hexdigest()}"
 
 
 def find_job_key(file: StoredFile, keys: dict[str, str]) -> str:

@@ -131,7 +131,7 @@ def ask_each(
 def describe_answer(prompt: Prompt, reply: bytes, seconds: float, region: str) -> Finding:
     """Describe an answer by its size, cost and end; what it says is not shown."""
     family = find_family(find_model(prompt.model_id), prompt.invocation_type)
-    parsed: ParsedAnswer = msgspec.json.decode(reply, type=family.answer).parse()
+    parsed = family.read_answer(reply)
     stop = family.find_stop(parsed.stop_reason) or "unknown"
     cost = find_cost(prompt.model_id, parsed, region)
     tokens = f"{show(parsed.input_tokens)} tokens in, {show(parsed.output_tokens)} out"

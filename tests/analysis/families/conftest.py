@@ -17,8 +17,8 @@ def make_prompt():
 
 @pytest.fixture
 def read():
-    """Parse an answer, given as JSON text, with the Struct of a family."""
-    return lambda family, body: msgspec.json.decode(body, type=family.answer).parse()
+    """Read an answer, given as JSON text, with the Struct of a family."""
+    return lambda family, body: family.read_answer(body.encode())
 
 
 @pytest.fixture

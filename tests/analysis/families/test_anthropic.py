@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from analysis.families.anthropic import ANTHROPIC, AnthropicAnswer, AnthropicRequest
-from analysis.families.family import ParsedAnswer, Sampling
+from analysis.families.family import ParsedAnswer, Sampling, ToolCall
 from analysis.prompts import Prompt
 
 BARE = Prompt(name="short", model_id="anthropic.claude-haiku-4-5", template="{{ transcript }}")
@@ -56,14 +56,24 @@ def test_a_converse_request_has_no_field_of_this_family_alone():
     assert not msgspec.convert({"messages": [], "inferenceConfig": {"maxTokens": 4}}, AnthropicRequest).has_own_field()
 
 
-def test_text_blocks_are_joined_and_other_blocks_are_not_text():
+def test_text_blocks_are_joined_and_tool_calls_stand_apart():
     parsed = read(
         '{"model":"claude-haiku-4-5","content":[{"type":"thinking","thinking":"Hm."},{"type":"text","text":"Refund "},'
         '{"type":"tool_use","id":"t","name":"look","input":{"text":"no"}},{"type":"text","text":"asked."}],'
         '"stop_reason":"end_turn","usage":{"input_tokens":210,"output_tokens":9,"cache_read_input_tokens":0,'
         '"cache_creation_input_tokens":7,"cache_creation":{"ephemeral_5m_input_tokens":7}}}'
     )
-    assert parsed == ParsedAnswer("claude-haiku-4-5", "Refund asked.", "end_turn", 210, 9, 0, 7)
+    assert parsed == ParsedAnswer(
+        "claude-haiku-4-5",
+        "Refund asked.",
+        "end_turn",
+        210,
+        9,
+        0,
+        7,
+        tool_calls=[ToolCall("look", '{"text":"no"}')],
+        reasoning_chars=3,
+    )
 
 
 @pytest.mark.parametrize(

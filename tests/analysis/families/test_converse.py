@@ -95,7 +95,7 @@ def test_members_that_are_null_are_ignored():
         '"usage":{"inputTokens":419,"outputTokens":8,"totalTokens":427,"cacheReadInputTokens":null,'
         '"cacheWriteInputTokens":null,"cacheDetails":null},"metrics":null}'
     )
-    assert parsed == ParsedAnswer(None, "Refund asked.", "end_turn", 419, 8)
+    assert parsed == ParsedAnswer(None, "Refund asked.", "end_turn", 419, 8, reasoning_chars=3)
 
 
 @pytest.mark.parametrize(

@@ -35,18 +35,18 @@ def test_the_inference_parameters_of_a_request_are_read_back(make_prompt, echo):
 
 
 @pytest.mark.parametrize(
-    ("written", "text"),
+    ("written", "text", "chars"),
     [
-        ("Hm.\n</think>The caller asked for a refund.", "The caller asked for a refund."),
-        ("<think>Hm.</think>\n\nRefund.", "\n\nRefund."),
-        ("Refund.", "Refund."),
-        ("Hm.</think>", ""),
-        ("", ""),
+        ("Hm.\n</think>The caller asked for a refund.", "The caller asked for a refund.", 4),
+        ("<think>Hm.</think>\n\nRefund.", "\n\nRefund.", 3),
+        ("Refund.", "Refund.", 0),
+        ("Hm.</think>", "", 3),
+        ("", "", 0),
     ],
 )
-def test_text_is_what_follows_the_reasoning(read, written, text):
+def test_text_is_what_follows_the_reasoning(read, written, text, chars):
     body = {"choices": [{"text": written, "stop_reason": "stop"}]}
-    assert read(DEEPSEEK_R1, json.dumps(body)) == ParsedAnswer(text=text, stop_reason="stop")
+    assert read(DEEPSEEK_R1, json.dumps(body)) == ParsedAnswer(text=text, stop_reason="stop", reasoning_chars=chars)
 
 
 @pytest.mark.parametrize(("reason", "stop"), [("stop", "end"), ("length", "length")])

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -72,7 +73,7 @@ def test_an_id_that_hides_its_model_has_no_format_of_its_own(kind):
 
 
 def test_names_of_families_are_those_of_their_files():
-    files = {file.stem for file in FAMILY_FILES.glob("*.py")} - {"__init__", "family"}
+    files = {file.stem for file in FAMILY_FILES.glob("*.py")} - {"__init__", "family", "reasoning"}
     assert sorted(family.name for family in FAMILIES) == sorted(files)
 
 
@@ -80,6 +81,7 @@ def test_every_family_has_its_tests():
     files = {file.stem.removeprefix("test_") for file in Path(__file__).parent.glob("test_*.py")} - {
         "families",
         "emulated",
+        "reasoning",
     }
     assert files == {family.name for family in FAMILIES}
 
@@ -164,7 +166,7 @@ EXPECTED = {
         out["choices"][0]["finish_reason"],
     ),
     "converse": lambda out: (
-        "".join(text for part in out["output"]["message"]["content"] for text in list_texts(part)) or None,
+        without_thinking([text for part in out["output"]["message"]["content"] for text in list_texts(part)]),
         out["usage"]["inputTokens"],
         out["usage"].get("outputTokens"),
         out["stopReason"],
@@ -200,6 +202,11 @@ def list_texts(part):
         if "text" in part
         else [text["text"] for text in part.get("citationsContent", {}).get("content", [])]
     )
+
+
+def without_thinking(texts):
+    """Join texts without the thinking that Nova writes in front of them; None where there are none."""
+    return re.sub(r"\A<thinking>.*?</thinking>", "", "".join(texts), flags=re.DOTALL) if texts else None
 
 
 def name_family(body):

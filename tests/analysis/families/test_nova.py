@@ -64,7 +64,7 @@ def test_an_answer_is_read_in_full(read):
         '{"text":"The caller asked for a refund."}]}},"stopReason":"end_turn","usage":{"inputTokens":190,'
         '"outputTokens":8,"totalTokens":198,"cacheReadInputTokenCount":3,"cacheWriteInputTokenCount":0}}',
     )
-    assert parsed == ParsedAnswer(None, "The caller asked for a refund.", "end_turn", 190, 8, 3, 0)
+    assert parsed == ParsedAnswer(None, "The caller asked for a refund.", "end_turn", 190, 8, 3, 0, reasoning_chars=3)
 
 
 def test_an_answer_that_a_guardrail_changed_may_lack_tokens(read):

@@ -44,7 +44,9 @@ def test_an_answer_is_read_in_full(read):
         '"<reasoning>Short note needed.</reasoning>The caller asked for a refund."}}],'
         '"usage":{"prompt_tokens":160,"completion_tokens":31,"total_tokens":191}}'
     )
-    assert read(OPENAI, body) == ParsedAnswer(OSS, "The caller asked for a refund.", "stop", 160, 31)
+    assert read(OPENAI, body) == ParsedAnswer(
+        OSS, "The caller asked for a refund.", "stop", 160, 31, reasoning_chars=18
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ def pick(request):
         answers = pick_answers(*map(as_pandas, frames))
         assert isinstance(answers, pd.DataFrame)
         assert answers.index.equals(pd.RangeIndex(len(answers)))
-        return pl.from_pandas(answers).cast({"sample": pl.Int16, "attempt": pl.Int16})
+        dtypes = {name: OUTPUT_SCHEMA[name] for name in ("sample", "attempt", "tool_calls")}
+        return pl.from_pandas(answers).cast(dtypes)
 
     return pick_pandas
 

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import string
 
 import msgspec
@@ -78,6 +79,9 @@ def test_a_line_of_messages_is_read_in_full():
         "error_kind": None,
         "error_code": None,
         "error_message": None,
+        "tool_calls": None,
+        "skipped_blocks": 0,
+        "reasoning_chars": 0,
     }
 
 
@@ -112,20 +116,58 @@ ANSWERED = {
     ),
     "several text blocks": (
         GOOD.replace("[{", '[{"type":"text","text":"Well. "},{"type":"thinking","thinking":"Hm."},{'),
-        {"text": "Well. Hi."},
+        {"text": "Well. Hi.", "reasoning_chars": 3},
     ),
     "no text block": (
         GOOD.replace('[{"type":"text","text":"Hi."}]', '[{"type":"thinking","thinking":"Hm."}]'),
-        {"text": None},
+        {"text": None, "reasoning_chars": 3, "error_message": "no words in the answer"},
     ),
     "tool call only": (
         GOOD.replace('{"type":"text","text":"Hi."}', '{"type":"tool_use","name":"look","input":{}}').replace(
             "end_turn", "tool_use"
         ),
-        {"text": None, "stop_reason": "tool_use", "stop": "tool"},
+        {
+            "text": None,
+            "stop_reason": "tool_use",
+            "stop": "tool",
+            "tool_calls": [{"name": "look", "input": "{}"}],
+        },
     ),
-    "empty text": (GOOD.replace("Hi.", ""), {"text": ""}),
-    "empty content": (GOOD.replace('[{"type":"text","text":"Hi."}]', "[]"), {"text": None}),
+    "empty text": (GOOD.replace("Hi.", ""), {"text": "", "error_message": "no words in the answer"}),
+    "text of white space": (
+        GOOD.replace("Hi.", " \\n\\n"),
+        {"text": " \n\n", "error_message": "no words in the answer"},
+    ),
+    "empty content": (
+        GOOD.replace('[{"type":"text","text":"Hi."}]', "[]"),
+        {"text": None, "error_message": "no words in the answer"},
+    ),
+    "content is null": (
+        GOOD.replace('[{"type":"text","text":"Hi."}]', "null"),
+        {"text": None, "error_message": "no words in the answer"},
+    ),
+    "content is text": (GOOD.replace('[{"type":"text","text":"Hi."}]', '"Hi."'), {}),
+    "a block is text": (GOOD.replace('{"type":"text","text":"Hi."}', '"Hi."'), {}),
+    "a block has no type": (GOOD.replace('{"type":"text","text":"Hi."}', '{"text":"Hi."}'), {}),
+    "content is a number": (
+        GOOD.replace('[{"type":"text","text":"Hi."}]', "5"),
+        {
+            "text": None,
+            "error_message": "content left out (Expected `array | null`, got `int`); no words in the answer",
+        },
+    ),
+    "text is a number": (
+        GOOD.replace('[{"type"', '[{"type":"text","text":5},{"type"'),
+        {"error_message": "content[0].text left out (Expected `str | null`, got `int`)"},
+    ),
+    "a block is a number": (
+        GOOD.replace('[{"type"', '[5,{"type"'),
+        {"skipped_blocks": 1, "error_message": "content[0] left out (Expected `object`, got `int`)"},
+    ),
+    "a block of another type": (
+        GOOD.replace('[{"type"', '[{"type":"redacted_thinking","data":"x"},{"type"'),
+        {"skipped_blocks": 1},
+    ),
     "usage is null": (
         GOOD.replace(USAGE, '"usage":null'),
         {"input_tokens": None, "output_tokens": None},
@@ -192,7 +234,7 @@ ANSWERED = {
     "U+FFFD that the model wrote": (GOOD.replace("Hi.", "H\ufffdi."), {"text": "H\ufffdi."}),
     "thinking only": (
         GOOD.replace('{"type":"text","text":"Hi."}', '{"type":"thinking","thinking":"Hm.","signature":"x"}'),
-        {"text": None},
+        {"text": None, "reasoning_chars": 3, "error_message": "no words in the answer"},
     ),
     "a guardrail's extras": (
         GOOD.replace(
@@ -252,6 +294,7 @@ def test_an_error_stands_in_place_of_the_answer(error, expected):
     assert (row["error_kind"], row["error_code"], row["error_message"]) == expected
     assert (row["record_id"], row["family"], row["max_tokens"]) == ("r1", "anthropic", 400)
     assert (row["text"], row["input_tokens"], row["stop"]) == (None, None, None)
+    assert (row["tool_calls"], row["skipped_blocks"], row["reasoning_chars"]) == (None, None, None)
 
 
 def test_an_error_beside_an_answer_keeps_both():
@@ -279,13 +322,14 @@ UNREADABLE = {
         "r1",
         "no family reads this modelOutput (it has embedding, inputTextTokenCount)",
     ),
-    "content is text": (with_answer('"Hi."'), "r1", "modelOutput: Expected `array | null`, got `str`"),
-    "text is a number": (with_answer('[{"type":"text","text":5}]'), "r1", "got `int` - at `$.content[0].text`"),
     "answer is a list": (f'{{"recordId":"r1",{ECHO},"modelOutput":[]}}', "r1", "modelOutput is not an object"),
     "answer is a number": (f'{{"recordId":"r1",{ECHO},"modelOutput":0}}', "r1", "modelOutput is not an object"),
     "answer is empty": (f'{{"recordId":"r1",{ECHO},"modelOutput":{{}}}}', "r1", "it has no fields"),
-    "a block is text": (with_answer('["Hi."]'), "r1", "got `str` - at `$.content[0]`"),
-    "choices are text": ('{"recordId":"r1","modelOutput":{"choices":["Hi."]}}', "r1", "got `str` - at `$.choices[0]`"),
+    "choices are text": (
+        '{"recordId":"r1","modelOutput":{"choices":["Hi."]}}',
+        "r1",
+        "required field `message` - at `$.choices[0]`",
+    ),
     "thousands of tokens that are none": (
         '{"recordId":"r1","modelOutput":{"results":[' + ",".join(['{"tokenCount":0.5}'] * 20_000) + "]}}",
         "r1",
@@ -480,7 +524,7 @@ PROMPTS = st.builds(
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 # A text with these tags is not read back whole: what they enclose or end is reasoning.
-ANSWER_TEXT = TEXT.filter(lambda text: not text.startswith("<reasoning>") and "</think>" not in text)
+ANSWER_TEXT = TEXT.filter(lambda text: not re.search("</?(think|thinking|reasoning)>", text))
 COUNT = st.none() | st.integers(0, 2**63 - 1)
 
 
@@ -503,7 +547,8 @@ def test_what_was_written_is_read_back(name, prompt, call, text, tokens, reason)
     }
     known = None if name in WITHOUT_TOKENS else tokens
     expected = {"record_id": "r1", "family": name, "text": text, "stop_reason": reason, "error_kind": None}
-    expected |= {"input_tokens": known, "output_tokens": known, "error_message": None}
+    expected |= {"input_tokens": known, "output_tokens": known}
+    expected |= {"error_message": None if text.strip() else "no words in the answer"}
     expected |= {"max_tokens": prompt.max_tokens, **list_sent_sampling(family, prompt)}
     for encoded in (msgspec.json.encode(line), json.dumps(line).encode()):
         assert read_one(encoded, model_id).items() >= expected.items()

@@ -73,6 +73,8 @@ ANSWERED = row(
     input_tokens=210,
     output_tokens=9,
     max_tokens=400,
+    skipped_blocks=0,
+    reasoning_chars=0,
     top_k=5,
     temperature=0.5,
 )
@@ -247,7 +249,9 @@ def test_pandas_keeps_whole_numbers_whole(job):
     outputs = as_pandas(load_outputs(job.parent))
     text = pd.StringDtype("pyarrow", na_value=float("nan"))
     dtypes = {pl.String: text, pl.Int16: "Int16", pl.Int32: "Int32", pl.Int64: "Int64", pl.Float64: "float64"}
-    expected = pd.DataFrame({name: pd.array([None, None], dtypes[kind]) for name, kind in OUTPUT_SCHEMA.items()})
+    expected = pd.DataFrame(
+        {name: pd.array([None, None], dtypes.get(kind, "object")) for name, kind in OUTPUT_SCHEMA.items()}
+    )
     for frame, place in ((ANSWERED, 0), (FAILED_ROW, 1)):
         for name, value in frame.row(0, named=True).items():
             if value is not None:
