@@ -12,6 +12,7 @@ __all__ = [
     "add_costs",
     "advise",
     "as_pandas",
+    "check_parameters",
     "choose_metrics",
     "collect",
     "compare_estimate",

@@ -44,6 +44,7 @@ from .prompts import Prompt as Prompt
 from .prompts import read_prompts as read_prompts
 from .reports.notices import list_notices as list_notices
 from .reports.notices import list_unpriced as list_unpriced
+from .reports.parameters import check_parameters as check_parameters
 from .runs import collect as collect
 from .runs import delete as delete
 from .runs import diagnose as diagnose

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import math
 import os
@@ -19,6 +18,7 @@ from markupsafe import Markup
 
 from analysis.errors import NotebookError, StorageError, escape_controls, needs_extra
 from analysis.files import make_private, replace_when_whole
+from analysis.reports.parameters import check_notebook
 
 # Otherwise the kernel prints a warning that its connection is not encrypted.
 QUIET = ["--IPKernelApp.log_level=50"]
@@ -136,14 +136,14 @@ def run_notebook(notebook: Path, parameters: Mapping[str, Any], into: Path) -> P
     Raises
     ------
     NotebookError
-        The notebook has no such parameter; a cell failed (the message has its number, its first line and the error);
-        or the kernel was killed, as happens when memory runs out.
+        The notebook has no such parameter, or one of another type; a cell failed (the message has its number, its first
+        line and the error); or the kernel was killed, as happens when memory runs out.
     """
     with needs_extra("notebooks", "run_notebook"):
         import papermill
         from nbclient.exceptions import DeadKernelError
 
-    check_parameters(notebook, parameters)
+    check_notebook(notebook, parameters)
     if not into.exists():
         into.mkdir(parents=True)
         make_private(into, into.parent)  # executed notebooks show transcripts
@@ -173,27 +173,6 @@ def describe_failure(error: Any) -> str:
     """Return number and first line of the failed cell, and its error."""
     first = next((line for line in error.source.splitlines() if line.strip()), "")
     return f"cell {error.exec_count} ({first}) failed: {error.ename.rsplit('.', 1)[-1]}: {error.evalue}"
-
-
-def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
-    """Raise for a parameter that the notebook does not have; papermill would only warn."""
-    known = list_parameters(notebook)
-    for name in parameters:
-        if name not in known:
-            raise NotebookError(notebook.name, f"no parameter {name!r}", f"there are {', '.join(known)}")
-
-
-def list_parameters(notebook: Path) -> dict[str, str]:
-    """List the parameters of a notebook with their defaults, as they are written."""
-    with needs_extra("notebooks", "list_parameters"):
-        import nbformat
-
-    cells = nbformat.read(notebook, as_version=4).cells  # type: ignore[no-untyped-call]
-    tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
-    if len(tagged) != 1:
-        raise NotebookError(notebook.name, f"{len(tagged)} cells tagged 'parameters'", "tag one")
-    assigned = [line for line in ast.parse(tagged[0]).body if isinstance(line, ast.AnnAssign) and line.value]
-    return {ast.unparse(line.target): ast.unparse(line.value) for line in assigned if line.value}
 
 
 def export_page(copy: Path, titles: Mapping[str, str] | None = None) -> Path:

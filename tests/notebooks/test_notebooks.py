@@ -229,11 +229,13 @@ def test_every_parameter_has_a_type_a_default_and_a_comment(path):
 
 
 @each_notebook
-def test_a_notebook_begins_with_a_title_then_parameters_then_imports(path):
+def test_a_notebook_begins_with_a_title_then_parameters_then_imports_that_end_in_their_check(path):
     title, parameters, imports, *_ = nbformat.read(path, as_version=4).cells
     assert (title.cell_type, title.source[:2]) == ("markdown", "# ")
     assert parameters.metadata["tags"] == ["parameters"]
-    assert {type(line) for line in ast.parse(imports.source).body} <= {ast.Import, ast.ImportFrom}
+    *lines, last = ast.parse(imports.source).body
+    assert {type(line) for line in lines} <= {ast.Import, ast.ImportFrom}
+    assert ast.unparse(last) == "check_parameters()"
 
 
 @each_notebook

@@ -16,11 +16,9 @@ from analysis.display import show_table
 from analysis.errors import NotebookError
 from analysis.reports import notebooks
 from analysis.reports.notebooks import (
-    check_parameters,
     escape_text,
     export_page,
     find_notebooks,
-    list_parameters,
     name_for_people,
     run_notebook,
 )
@@ -117,19 +115,6 @@ def test_an_unknown_parameter_is_refused_and_the_known_ones_named(tmp_path):
     with pytest.raises(NotebookError, match=r"submit.ipynb: no parameter 'buckett'; there are run_folder, profile, .*"):
         run_notebook(find_notebooks() / "submit.ipynb", {"buckett": "mine"}, tmp_path / "report")
     assert not (tmp_path / "report").exists()
-
-
-def test_parameters_are_listed_with_their_defaults():
-    assert list_parameters(find_notebooks() / "stop_reasons.ipynb") == {
-        "run_folder": "''",
-        "wanted_share": "0.99",
-    }
-
-
-@pytest.mark.parametrize("number", [0, 2])
-def test_a_notebook_has_one_cell_of_parameters(write_notebook, number):
-    with pytest.raises(NotebookError, match=f"small.ipynb: {number} cells tagged 'parameters'; tag one"):
-        check_parameters(write_notebook(tagged=number), {"calls": 1})
 
 
 def test_a_failing_cell_is_named_and_the_copy_is_kept(account, write_notebook, tmp_path):

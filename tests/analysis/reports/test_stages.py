@@ -11,7 +11,8 @@ from analysis import collect, invoke, load_jobs, load_manifests, open_run, prepa
 from analysis.display import usd
 from analysis.errors import NotebookError
 from analysis.reports.front_page import compute_findings, write_index
-from analysis.reports.notebooks import find_notebooks, list_parameters
+from analysis.reports.notebooks import find_notebooks
+from analysis.reports.parameters import list_parameters
 from analysis.reports.stages import STAGES, Stage, is_done, relative_to_notebooks, run_stages
 from bedrock_local import Settings
 from bedrock_local.settings import write_settings
