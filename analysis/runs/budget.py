@@ -11,6 +11,7 @@ from analysis.display import usd
 from analysis.errors import BudgetError, RunError
 from analysis.jobs.batch import PlannedJob, count_sent
 from analysis.jobs.ledger import JobState
+from analysis.runs.accounts import find_way_back
 from analysis.runs.folder import Run
 from analysis.runs.reuse import expect_taken, find_takeable
 from analysis.runs.spending import (
@@ -162,15 +163,16 @@ def check_target(state: RunState, target: Mapping[str, str]) -> None:
     if not before and has_on_demand_output(run):
         cure = "put ledger.jsonl back, or move output/on-demand away"
         raise RunError(run.folder, "has answers on demand but no ledger that says with which profile", cure)
-    changed = [
-        f"{name} {before[name]!r}, not {value!r}"
+    changed = {
+        name: f"{name} {before[name]!r}, not {value!r}"
         for name, value in target.items()
         # An account that cannot be asked for its number may be the same.
         if before.get(name, value) != value and (name != "account" or (before[name] and value))
-    ]
+    }
     if changed:
-        reason = f"has been sent with {' and '.join(changed)}"
-        raise RunError(run.folder, reason, "send it as before, or prepare it under another name to pay for it again")
+        reason = f"has been sent with {' and '.join(changed.values())}"
+        back = find_way_back(before) if {*changed} == {"account"} else "send it as before"
+        raise RunError(run.folder, reason, f"{back}; or prepare it under another name to pay for it again")
 
 
 def is_fully_sent(state: RunState, invocation: str) -> bool:

@@ -9,7 +9,6 @@ from importlib.metadata import version
 import msgspec
 import polars as pl
 
-from analysis.aws.session import open_session
 from analysis.aws.storage import StoredFile, open_bucket
 from analysis.files import explain_file_errors, make_folder, replace_when_whole, sweep_drafts, sweep_parts
 from analysis.jobs.keys import find_key
@@ -22,6 +21,7 @@ from analysis.outputs import (
     write_part,
 )
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
+from analysis.runs.accounts import open_sent
 from analysis.runs.folder import PARTS_FILE, Run, RunSource, open_run
 from analysis.runs.parts import (
     delete_parts,
@@ -63,17 +63,17 @@ def collect(run: RunSource, *, profile: str = "", region: str = "", bucket_owner
     Raises
     ------
     RunError
-        Nothing has been sent.
+        Nothing has been sent, or profile or emulator are of another account.
     """
     run = open_run(run)
     state = read_state(run)
-    profile, region = state.find_account(profile, region)
+    state.find_account(profile, region)
     make_folder(run.folder / "output")  # a job that was stopped early leaves no file
     sweep_parts(run.folder)
     sweep_drafts(run.folder)
     if state.job_keys:
         owner = bucket_owner or str(state.sending.get("bucket_owner", ""))
-        s3 = open_bucket(open_session(profile, region=region), owner=owner)
+        s3 = open_bucket(open_sent(state, profile, region), owner=owner)
         for jobs in state.created.values():
             for job in jobs:
                 download_job(run, job, s3)

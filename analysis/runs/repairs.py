@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from analysis.aws.session import EMULATOR, make_client, open_session
+from analysis.aws.session import EMULATOR, make_client
 from analysis.display import count, show_table
 from analysis.errors import RunError, escape_controls
 from analysis.facts.prices import find_prices
@@ -29,6 +29,7 @@ from analysis.files import (
 from analysis.metrics.estimates import estimate_costs
 from analysis.outputs.answers import KEYS
 from analysis.requests.repairs import MODEL
+from analysis.runs.accounts import open_sent
 from analysis.runs.asked import CAUSE_FILE, find_last_asked, write_input
 from analysis.runs.budget import ask_for_yes, check_budget
 from analysis.runs.causes import CUT_OFF, MISSING, REFUSED, UNMET, find_causes
@@ -204,12 +205,15 @@ def repair(
     WaitError
         Jobs have not ended in `wait_hours`.
     RunError
-        Nothing has been sent, or the run was prepared before the first release.
+        Nothing has been sent, profile or emulator are of another account, or the run was prepared before the first
+        release.
     """
     run = open_run(run)
     if run.is_early:
         raise RunError(run.folder, "was prepared before the first release", "prepare its calls under another name")
-    profile, region = read_state(run).find_account(profile, region)
+    state = read_state(run)
+    open_sent(state, profile, region)  # before anything is paid for
+    profile, region = state.find_account(profile, region)
     send = partial(go_on, run, profile, region, ask=ask, wait_hours=wait_hours, pause_s=pause_s, sleep=sleep, now=now)
     send(budget_usd=budget_usd)
     counts = collect(run, profile=profile, region=region)
@@ -259,7 +263,7 @@ def go_on(
         submit(run, profile=profile, region=region, budget_usd=budget_usd, ask=ask, **sent, **options)
     left = [job for job in state.on_demand if not is_asked(run, job)]
     if left:
-        client = make_client(open_session(profile, region=region), "bedrock-runtime")
+        client = make_client(open_sent(state, profile, region), "bedrock-runtime")
         with lock_sending(run, wait_s=0):
             answer_jobs(state.read_on(), left, client)
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analysis.aws.session import make_client, open_session
+from analysis.aws.session import make_client
 from analysis.files import explain_file_errors
 from analysis.jobs import steps
 from analysis.jobs.batch import refresh_jobs
+from analysis.runs.accounts import open_sent
 from analysis.runs.folder import RunSource, open_run
 from analysis.runs.sending import explain_outage
 from analysis.runs.state import RunState, read_state
@@ -38,7 +39,7 @@ def update_jobs(run: RunSource, *, profile: str = "", region: str = "") -> pl.Da
     Raises
     ------
     RunError
-        Nothing has been sent.
+        Nothing has been sent, or profile or emulator are of another account.
     JobError
         Bedrock refuses to tell, or cannot be reached.
     """
@@ -70,7 +71,7 @@ def stop(run: RunSource, *, profile: str = "", region: str = "") -> pl.DataFrame
     Raises
     ------
     RunError
-        Nothing has been sent.
+        Nothing has been sent, or profile or emulator are of another account.
     """
     run = open_run(run)
     state = read_state(run)
@@ -82,5 +83,4 @@ def stop(run: RunSource, *, profile: str = "", region: str = "") -> pl.DataFrame
 
 def open_bedrock(state: RunState, profile: str, region: str) -> BedrockClient:
     """Open the client of the account that the run was sent to."""
-    profile, region = state.find_account(profile, region)
-    return make_client(open_session(profile, region=region), "bedrock")
+    return make_client(open_sent(state, profile, region), "bedrock")

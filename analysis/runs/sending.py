@@ -12,7 +12,7 @@ import msgspec
 from botocore.exceptions import ClientError, ProxyConnectionError
 
 from analysis.aws.cures import PROXY
-from analysis.aws.session import EMULATOR, NETWORK_ERRORS, is_passing, read_answering
+from analysis.aws.session import EMULATOR, NETWORK_ERRORS, emulator_folder, is_passing, read_answering
 from analysis.errors import JobError, RunError
 from analysis.files import replace_when_whole
 from analysis.runs.budget import check_target
@@ -58,6 +58,7 @@ def write_sending(
     sending: dict[str, Any] = {**target, "bucket_owner": bucket_owner, "options": options or {}, "versions": versions}
     if target["profile"] == EMULATOR:
         sending["answering"] = read_answering()  # its settings may be others when the report is read
+        sending["emulator"] = str(emulator_folder().resolve())
     if any(state.sending.get(name) != value for name, value in sending.items()):
         # Beside the ledger, so that one that is lost is not taken for one of a run that was never sent.
         with replace_when_whole(state.run.folder / SENT_FILE) as unfinished:

@@ -14,8 +14,8 @@ from analysis.errors import AnalysisError, RunError, show_path
 from analysis.jobs.batch import bedrock_errors, index_by_prefix, list_jobs, read_job, read_try
 from analysis.jobs.ledger import JobState
 from analysis.jobs.statuses import INTENDED
+from analysis.runs.accounts import check_account
 from analysis.runs.contents import Objects, find_objects, find_roots, list_copies
-from analysis.runs.folder import Run
 from analysis.runs.sending import explain_outage
 from analysis.runs.state import ON_DEMAND, RunState
 
@@ -86,14 +86,6 @@ def find_remote(state: RunState, access: Access, now: Callable[[], float]) -> tu
         note = f"{', '.join(copies)} is a copy of this run with the same jobs: their objects in S3 stay."
         return Objects([], [], [], []), None, [note]
     return objects, s3, [*describe_remote(state, objects, roots)]
-
-
-def check_account(run: Run, sent: dict[str, Any], account: str) -> None:
-    """Raise where the profile is of another account than the one that the run was sent to."""
-    before = str(sent.get("account", ""))
-    if before and account and before != account:
-        reason = f"was sent to the account {before}, and the profile is of {account}"
-        raise RunError(run.folder, reason, "give profile and region of that account")
 
 
 def refresh(state: RunState, sent: dict[str, Any], session: Any, now: Callable[[], float]) -> RunState:
