@@ -37,8 +37,13 @@ STOPS = {
 }
 
 
+# Members of the request that `additional_fields` may set; all other fields of it are the model's own.
+MEMBERS = ("guardrailConfig", "outputConfig")
+
+
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
     """Build the body of one request, without the model id, which belongs to the job."""
+    own = {name: value for name, value in prompt.additional_fields.items() if name not in MEMBERS}
     inference = {
         "maxTokens": prompt.max_tokens,
         "temperature": prompt.temperature,
@@ -49,7 +54,8 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
         "system": [{"text": prompt.system}] if prompt.system else [],
         "messages": [{"role": "user", "content": [{"text": text}]}],
         "inferenceConfig": drop_unset(inference),
-        "additionalModelRequestFields": add_fields(write_top_k(prompt), prompt.additional_fields),
+        "additionalModelRequestFields": add_fields(write_top_k(prompt), own),
+        **{name: prompt.additional_fields[name] for name in MEMBERS if name in prompt.additional_fields},
     }
     return drop_unset(fields)
 

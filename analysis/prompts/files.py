@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 
 from analysis.errors import PromptError, describe_passed, is_frame
 from analysis.prompts.prompt import HEADER_KEYS, MOST_DEPTH, MOST_FIELDS, Prompt, PromptList
+from analysis.prompts.schemas import read_schema
 
 PromptSource = Prompt | str | Path | Iterable[Prompt | str | Path]
 MOST_BYTES = 10_000_000  # of a prompt file; a million tokens are about four million
@@ -109,12 +111,23 @@ def read_prompt(file: Path) -> Prompt:
     parts = PARTS.match(header[2]) if header else None
     if not header or not parts:
         raise PromptError(file, "not a prompt file", "write a header between '---' lines, '# System', then '# User'")
-    try:
+    texts = {"system": (parts["system"] or "").strip(), "template": parts["template"].strip()}
+    with naming_file(file):
         check_yaml(header[1])
         fields = msgspec.yaml.decode(header[1], type=dict[str, Any])
         check_header(fields)
-        texts = {"system": (parts["system"] or "").strip(), "template": parts["template"].strip()}
+    if isinstance(fields.get("schema"), str):
+        place = file.parent / fields["schema"]
+        fields["schema"] = read_schema(place, read_text(place))
+    with naming_file(file):
         return msgspec.convert({"name": file.stem} | fields | texts, Prompt)
+
+
+@contextmanager
+def naming_file(file: Path) -> Iterator[None]:
+    """Name the prompt file in the errors of its header."""
+    try:
+        yield
     except (msgspec.MsgspecError, ValueError) as error:  # a date such as 2026-13-45 is a ValueError
         raise PromptError(file, str(error), f"the header can have {', '.join(HEADER_KEYS)}") from error
     except PromptError as error:

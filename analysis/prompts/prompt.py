@@ -13,6 +13,7 @@ import msgspec
 
 from analysis.errors import AnalysisError, PromptError, escape_controls, show_name, show_names
 from analysis.prompts.html import format_texts
+from analysis.prompts.schemas import check_schema
 from analysis.prompts.templates import (
     TemplateError,
     UnknownVariableError,
@@ -101,6 +102,11 @@ class Prompt(msgspec.Struct, metaclass=CheckedWhenCalled, frozen=True, kw_only=T
         Further fields of the request body, as the model names them.
     expects
         What the answers shall be like; not sent, and no part of a record's id.
+    schema
+        The JSON Schema of the object that an answer is; `read_json_answers` reads answers by it.
+    schema_by
+        How the model is told: `format` (a field of the request) or `words` (after the user's text); by default `format`
+        where the model is known to take it.
     """
 
     name: str
@@ -117,6 +123,8 @@ class Prompt(msgspec.Struct, metaclass=CheckedWhenCalled, frozen=True, kw_only=T
     repeat: int = 1
     additional_fields: dict[str, Any] = {}
     expects: Expectations | None = None
+    schema: dict[str, Any] | None = None
+    schema_by: Literal["", "format", "words"] = ""
 
     def __post_init__(self) -> None:
         check_name(self.name, "the prompt's name")
@@ -135,6 +143,11 @@ class Prompt(msgspec.Struct, metaclass=CheckedWhenCalled, frozen=True, kw_only=T
             reason = "model_id is empty or a text with spaces or braces"
             raise PromptError(self.name, reason, "give the model's id as Bedrock spells it, and the text as template")
         check_json(self.name, self.additional_fields)
+        if self.schema is not None:
+            check_json(self.name, self.schema, what="schema has")
+            check_schema(self.name, self.schema)
+        elif self.schema_by:
+            raise PromptError(self.name, "schema_by says how a schema is told, and there is none", "add a schema")
         try:
             compile_text(self.template)
         except TemplateError as error:
@@ -187,7 +200,8 @@ def list_settings(prompt: Prompt) -> dict[str, Any]:
 
 def describe_settings(settings: Mapping[str, Any]) -> str:
     """Describe settings in a line, each as in a prompt's header."""
-    return " · ".join(f"{name}: {describe_setting(value)}" for name, value in settings.items())
+    shown = {name: list(value["properties"]) if name == "schema" else value for name, value in settings.items()}
+    return " · ".join(f"{name}: {describe_setting(value)}" for name, value in shown.items())
 
 
 def describe_setting(value: Any) -> str:
@@ -222,7 +236,7 @@ def check_template(prompt: Prompt) -> None:
         raise PromptError(prompt.name, reason, "write {{ transcript }} where the transcript belongs")
 
 
-def check_json(name: str, fields: Mapping[str, Any]) -> None:
+def check_json(name: str, fields: Mapping[str, Any], *, what: str = "additional_fields have") -> None:
     """Raise an error for fields that JSON cannot hold, or that have more values than a request could."""
     inside: list[tuple[Any, int]] = [(fields, 0)]
     for _ in range(MOST_FIELDS):
@@ -230,15 +244,15 @@ def check_json(name: str, fields: Mapping[str, Any]) -> None:
             return
         value, depth = inside.pop()
         if depth > MOST_DEPTH:
-            raise PromptError(name, f"additional_fields are nested more than {MOST_DEPTH} deep", "nest them less")
+            raise PromptError(name, f"{what} values nested more than {MOST_DEPTH} deep", "nest them less")
         if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
             inside += [(child, depth + 1) for child in value.values()]
         elif isinstance(value, list | tuple):
             inside += [(child, depth + 1) for child in value]
         elif not is_json(value):
             cure = "write texts, numbers, true, false, lists and objects; a date in quotes"
-            raise PromptError(name, f"additional_fields have a {type(value).__name__}, which JSON cannot hold", cure)
-    raise PromptError(name, f"additional_fields have more than {MOST_FIELDS:,} values", "send fewer")
+            raise PromptError(name, f"{what} a {type(value).__name__}, which JSON cannot hold", cure)
+    raise PromptError(name, f"{what} more than {MOST_FIELDS:,} values", "send fewer")
 
 
 def is_json(value: Any) -> bool:

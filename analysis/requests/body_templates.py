@@ -15,6 +15,7 @@ from analysis.errors import PromptError
 from analysis.facts.models import find_model
 from analysis.families import find_family
 from analysis.prompts import Prompt, render, split_template
+from analysis.requests.schemas import add_schema
 
 # A family that puts both texts into its request unchanged is taken to change no text: one is plain, the other has
 # what families do change, such as spaces at the ends, template tokens, turns and tags.
@@ -234,9 +235,10 @@ def count_column(column: pl.Series) -> ColumnCounts:
 
 
 def count_fixed_bytes(prompt: Prompt) -> int:
-    """Count the bytes that the model reads with every call: the system text, and tools and schemas among the fields."""
+    """Count the bytes that the model reads with every call: the system text, tools among the fields, the schema."""
+    prompt, words = add_schema(prompt, "")
     fields = len(encode(prompt.additional_fields)) if prompt.additional_fields else 0
-    return count_bytes(prompt.system) + fields
+    return count_bytes(prompt.system) + count_bytes(words) + fields
 
 
 def make_values(values: Iterable[bytes], text_bytes: Iterable[int]) -> BodyValues:
@@ -271,6 +273,6 @@ def write_text(prompt: Prompt, call: Mapping[str, Any]) -> str:
 
 
 def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
-    """Write the model input for one text."""
+    """Write the model input for one text, with the schema of the prompt."""
     family = find_family(find_model(prompt.model_id), prompt.invocation_type)
-    return family.write_request(prompt, text)
+    return family.write_request(*add_schema(prompt, text))

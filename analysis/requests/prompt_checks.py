@@ -18,6 +18,7 @@ from analysis.facts.models import Model, find_model
 from analysis.families import FAMILIES, Family, find_family
 from analysis.families.family import add_fields
 from analysis.prompts import Prompt
+from analysis.requests.schemas import check_schema_fields
 
 Violation = tuple[str, str]  # reason and cure
 MIN_THINKING_TOKENS = 1024
@@ -29,6 +30,16 @@ NO_STOP = re.compile(r"openai\.|qwen\.|deepseek\.v3")
 NO_SYSTEM = re.compile(r"amazon\.titan-t|cohere\.command-(text|light)|mistral\.(mistral-7b|mixtral)|ai21\.j2")
 # The model is a field of the job, and a batch job cannot stream.
 FOREIGN = ("model", "modelId", "stream")
+# Members of a request of Converse that the model's own fields must not hide, where a prompt has no place for them.
+MEMBERS = {
+    "additionalModelRequestFields": "write what is in it as additional_fields",
+    "additionalModelResponseFieldPaths": "leave it out: no column would have what it adds",
+    "promptVariables": "write {{ name }} in the text",
+    "requestMetadata": "leave it out: a batch job takes no metadata of a record; tag the job",
+    "serviceTier": "leave it out: a batch job has a price of its own",
+    "system": "write the text under '# System'",
+    "toolConfig": "set invocation_type to InvokeModel, and write the tools as the model's own format has them",
+}
 # Every name that a format has, or has had, for the most tokens of an answer; a format may know two of them.
 MOST_TOKENS = {
     "max_tokens", "max_completion_tokens", "max_gen_len", "max_length", "max_new_tokens", "max_output_tokens",
@@ -66,7 +77,9 @@ def check_settings(prompt: Prompt) -> None:
     family = find_family(model, prompt.invocation_type)
     violations = (
         *check_fields(prompt),
+        *check_schema_fields(prompt),
         *check_replaced(prompt, family),
+        *check_members(prompt),
         *check_output(prompt, model),
         *check_max_tokens(prompt, model, family),
         *check_ranges(prompt, model, family),
@@ -84,6 +97,13 @@ def check_fields(prompt: Prompt) -> Iterator[Violation]:
     for name in FOREIGN:
         if name in prompt.additional_fields:
             yield f"additional_fields has {name!r}, which no record of a batch job may have", f"leave {name!r} out"
+
+
+def check_members(prompt: Prompt) -> Iterator[Violation]:
+    """Find members of Converse that would be hidden among the model's own fields, where nothing reads them."""
+    for name, cure in MEMBERS.items() if prompt.invocation_type == "Converse" else ():
+        if name in prompt.additional_fields:
+            yield f"additional_fields has {name!r}, which no record of a batch job takes by Converse", cure
 
 
 def check_replaced(prompt: Prompt, family: Family) -> Iterator[Violation]:

@@ -41,6 +41,7 @@ from analysis.requests.input_files import (
     write_files,
 )
 from analysis.requests.prompt_checks import check_settings
+from analysis.requests.schemas import add_schema
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_LENGTH = 11  # of Bedrock's own ids until 2025; two of a million records get one id in one of 97 million runs
@@ -182,7 +183,8 @@ def describe_record(prompt: Prompt, call: Mapping[str, Any]) -> tuple[str, int, 
         The template does not fit the call, or makes a text of white space only, which every model refuses.
     """
     text = write_text(prompt, call)
-    return text, estimate_tokens(count_bytes(text) + count_fixed_bytes(prompt)), write_request(prompt, text)
+    tokens = estimate_tokens(count_bytes(text) + count_fixed_bytes(prompt))
+    return add_schema(prompt, text)[1], tokens, write_request(prompt, text)
 
 
 def collect_frames(

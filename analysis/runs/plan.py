@@ -17,6 +17,7 @@ from analysis.facts.quotas import Quotas
 from analysis.families import find_family
 from analysis.metrics.estimates import estimate_costs
 from analysis.prompts import Prompt
+from analysis.requests.schemas import describe_doubt
 
 METHOD = (
     "Input tokens are estimated as bytes of text / 4, plus or minus a quarter; output tokens as half of max_tokens, "
@@ -192,7 +193,11 @@ def find_limits(
     """Find every limit of Bedrock's jobs and of the models that the run reaches."""
     rows = [*check_jobs(jobs, quotas)]
     for prompt in (each for each in prompts if each.name in longest):
-        rows += [*check_tokens(prompt, longest[prompt.name], read_records), *check_format(prompt)]
+        rows += [
+            *check_tokens(prompt, longest[prompt.name], read_records),
+            *check_format(prompt),
+            *check_schema(prompt),
+        ]
     return pl.DataFrame(rows, schema=LIMIT_SCHEMA, orient="row")
 
 
@@ -235,6 +240,12 @@ def check_format(prompt: Prompt) -> Iterator[tuple[str, str, str]]:
     if inferred is not None and inferred.match(model.base):
         detail = f"the InvokeModel format of {model.base} is not confirmed; invocation_type Converse is known to work"
         yield "format", prompt.name, detail
+
+
+def check_schema(prompt: Prompt) -> Iterator[tuple[str, str, str]]:
+    """Yield a schema of which sources disagree whether the model takes it in a batch job."""
+    if doubt := describe_doubt(prompt):
+        yield "schema", prompt.name, doubt
 
 
 def usd_range(row: Mapping[str, float | None], of: pl.DataFrame | None = None) -> str:

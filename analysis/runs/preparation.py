@@ -160,11 +160,10 @@ def build_request(
 
 
 def describe_prompt(prompt: Prompt) -> dict[str, Any]:
-    """Convert a prompt to builtins; without `expects` where nothing is expected, as runs from before it have it."""
+    """Convert a prompt to builtins; without what is newer than the first runs where it is not used."""
     fields: dict[str, Any] = msgspec.to_builtins(prompt)
-    if prompt.expects is None:
-        del fields["expects"]
-    return fields
+    newer = ("expects", "schema", "schema_by")
+    return {name: value for name, value in fields.items() if value or name not in newer}
 
 
 def digest_calls(calls: pl.DataFrame) -> str:

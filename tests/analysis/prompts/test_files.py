@@ -99,3 +99,30 @@ def test_a_huge_file_is_refused_unread(tmp_path):
         file.truncate(10_000_001)
     with pytest.raises(PromptError, match=r"a\.md: has 10,000,001 bytes; a prompt file has at most 10,000,000"):
         read_prompts(tmp_path)
+
+
+SCHEMA = '{"type": "object", "properties": {"reason": {"type": "string"}}}'
+
+
+def test_a_schema_stands_in_the_header_or_in_a_file_beside_the_prompt(tmp_path):
+    (tmp_path / "call.schema.json").write_text(SCHEMA, encoding="utf-8")
+    inline = "schema:\n  type: object\n  properties: {reason: {type: string}}"
+    (by_file,), (by_header,), (bare,) = (read(tmp_path, header) for header in ("schema: call.schema.json", inline, ""))
+    assert by_file.schema == by_header.schema == {"type": "object", "properties": {"reason": {"type": "string"}}}
+    assert by_file.digest == by_header.digest != bare.digest
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "call.schema.json: cannot be read"),
+        ("{", r"call.schema.json: is no JSON Schema \(.*; write one of an object"),
+        ("[]", "call.schema.json: is no JSON Schema"),
+        ('{"type": "object"}', "short.md: schema is not of an object that has properties"),
+    ],
+)
+def test_a_file_that_is_no_schema_is_named(tmp_path, content, reason):
+    if content:
+        (tmp_path / "call.schema.json").write_text(content, encoding="utf-8")
+    with pytest.raises(PromptError, match=reason):
+        read(tmp_path, "schema: call.schema.json")

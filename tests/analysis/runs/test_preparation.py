@@ -102,8 +102,23 @@ def test_what_is_expected_of_answers_changes_no_record_and_no_byte_that_is_sent(
 def test_a_prompt_that_expects_nothing_is_written_as_before_there_was_expects(tmp_path):
     run = prepare(CALLS, make_prompt(), into=tmp_path)
     (prompt,) = run.read_request()["prompts"]
-    assert "expects" not in prompt
+    assert not {"expects", "schema", "schema_by"} & prompt.keys()
     assert run.read_prompts() == [make_prompt()]
+
+
+def test_the_schema_of_a_prompt_is_part_of_run_json_and_of_the_ids(tmp_path):
+    schema = {"type": "object", "properties": {"reason": {"type": "string"}}, "additionalProperties": False}
+    prompts = [
+        make_prompt(),
+        make_prompt("schema", schema=schema),
+        make_prompt("in-words", schema=schema, schema_by="words"),
+    ]
+    run = prepare(CALLS, prompts, into=tmp_path)
+    ids = run.read_records().group_by("variant").agg("record_id")["record_id"].to_list()
+    assert len(set().union(*ids)) == 9
+    assert open_run(run.folder).read_prompts() == prompts
+    assert prepare(CALLS, prompts, into=tmp_path).folder == run.folder
+    assert run.plan().limits.filter(limit="schema")["where"].to_list() == ["schema"]
 
 
 def test_pandas_and_polars_give_the_same_run(tmp_path):
