@@ -150,10 +150,12 @@ def check_status(status: str | None) -> None:
 
 def to_ms(time: Seconds | None) -> int | None:
     """Convert seconds to milliseconds; raise a ValueError or OverflowError for a time that no recording has."""
-    millis = None if time is None else round(float(time) * 1000)
-    if millis is not None and abs(millis) >= MOST_MILLIS:
-        raise OverflowError("a time is out of range")
-    return millis
+    if time is None:
+        return None
+    millis = round(float(time) * 1000)
+    if -MOST_MILLIS < millis < MOST_MILLIS:
+        return millis
+    raise OverflowError("a time is out of range")
 
 
 def read_time(time: datetime | float) -> datetime:

@@ -56,7 +56,7 @@ def find_title(content: str) -> str:
     try:
         level: list[Any] = [msgspec.json.decode(content)]
     except (ValueError, RecursionError):
-        return content
+        return "" if content.lstrip().startswith(("{", "[")) else content
     found: dict[str, str] = {}
     while level:
         objects = [value for value in level if isinstance(value, dict)]

@@ -26,9 +26,9 @@ NAMES = {
 }  # fmt: skip
 LATIN = {"cp1250", "cp1252", "cp1254", "cp1257"}  # that differ in few letters
 OF_PAIRS = {"cp932", "gb18030", "big5", "cp949"}  # of bytes, of which most pairs are no character
-OTHER_LETTERS = re.compile(rb"[^\n]*[\x80-\xff][^\n]*\n?")
+OTHER_LETTERS = re.compile(rb"[\x80-\xff][^\n]*\n?")
 CHECK = "; where letters are wrong, save it as UTF-8"
-LINES, LINE_BYTES = 300, 1000  # that the detector is shown
+LINES, CONTEXT, LINE_BYTES = 300, 60, 1000  # that the detector is shown
 HIGH, ACCENTS = re.compile(rb"[\x80-\xff]+"), 2  # letters in a row
 LANGUAGE = 0.3  # from here on the detector knows the language
 NEAR, FAR = 0.05, 0.2  # of its measures, which go from 0 to 1
@@ -106,11 +106,11 @@ def find_nuls(content: bytes) -> str | None:
 def guess_encoding(label: str, content: bytes, error: UnicodeDecodeError) -> str:
     """Guess the encoding of bytes that are not UTF-8, from lines with other letters than those of ASCII."""
     place = f"not UTF-8 at byte {error.start}"
-    text = content.decode("utf-8", "surrogateescape")
+    sample = b"".join(find_lines(content))
+    text = sample.decode("utf-8", "surrogateescape")
     damaged = sum("\udc80" <= char <= "\udcff" for char in text)
     if sum(char > "\x7f" for char in text) >= 2 * damaged:
         raise CallsError(label, f"{place}, but most of it is", "write or download it again: it is damaged") from error
-    sample = b"".join(line[0][:LINE_BYTES] for line in find_lines(content))
     possible, is_sure = rank_encodings(sample)
     possible = [name for name in possible if can_decode(content, name)]
     if is_sure and len(possible) == 1:
@@ -120,9 +120,10 @@ def guess_encoding(label: str, content: bytes, error: UnicodeDecodeError) -> str
     raise CallsError(label, f"{place}{which}", cure) from error
 
 
-def find_lines(content: bytes) -> Iterable[re.Match[bytes]]:
-    """Return the first lines that have other letters than those of ASCII."""
-    return (line for line, _ in zip(OTHER_LETTERS.finditer(content), range(LINES), strict=False))
+def find_lines(content: bytes) -> Iterable[bytes]:
+    """Yield the first lines that have other letters than those of ASCII, of each a part."""
+    for line, _ in zip(OTHER_LETTERS.finditer(content), range(LINES), strict=False):
+        yield content[max(0, line.start() - CONTEXT) : min(line.end(), line.start() + LINE_BYTES)]
 
 
 def rank_encodings(sample: bytes) -> tuple[list[str], bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import polars as pl
 
@@ -88,6 +89,8 @@ def find_usual_columns(schema: Mapping[str, pl.DataType], columns: ColumnNames) 
     call_id = pick("call_id", USUAL["call_id"])
     found = {word: pick(word, USUAL[word]) for word in ("turn", "speaker", "text")}
     transcript = pick("transcript", (*USUAL["transcript"], *LISTS, *((EITHER,) if call_id else ())))
+    if transcript is None and not found["text"]:
+        transcript = find_only_list(schema) if "transcript" not in given else None
     is_of_turns = transcript is None and found["text"] and (found["turn"] or found["speaker"])
     if is_given_as_turns(columns) or (is_of_turns and "transcript" not in given):
         pairs = {"call_id": call_id or pick("call_id", (EITHER,)), **found}
@@ -95,6 +98,18 @@ def find_usual_columns(schema: Mapping[str, pl.DataType], columns: ColumnNames) 
         call_id = call_id or pick("call_id", (EITHER, *IDS_OF_CALLS))
         pairs = {"call_id": call_id, "transcript": transcript or (None if "transcript" in given else found["text"])}
     return {word: name for word, name in pairs.items() if name is not None}
+
+
+def find_only_list(schema: Mapping[str, pl.DataType]) -> str | None:
+    """Return the one column whose values are lists of objects with words, whatever it is called."""
+    lists = [name for name, dtype in schema.items() if isinstance(dtype, pl.List) and has_words(dtype.inner)]
+    return lists[0] if len(lists) == 1 else None
+
+
+def has_words(dtype: Any) -> bool:
+    """Return whether objects have a field of words."""
+    fields = dtype.fields if isinstance(dtype, pl.Struct) else []
+    return any(plain(field.name) in USUAL["text"] and field.dtype == pl.String for field in fields)
 
 
 def fits(word: str, name: str, dtype: pl.DataType) -> bool:

@@ -7,11 +7,20 @@ from typing import Any
 import polars as pl
 
 from analysis.errors import CallsError, show_names
-from analysis.transcripts.naming import UNKNOWN, find_usual_columns
+from analysis.transcripts.naming import UNKNOWN, find_usual_columns, has_words
 from analysis.transcripts.sources import ColumnNames
 from analysis.transcripts.turns import format_lines
 
 TURNS = "turns"  # the column in which the lists are kept
+
+
+def open_objects(table: pl.DataFrame) -> pl.DataFrame:
+    """Replace each column of objects that hold but a list of turns, as {"messages": [...]}, by the lists."""
+    for name, dtype in table.schema.items():
+        fields = dtype.fields if isinstance(dtype, pl.Struct) else []
+        if len(fields) == 1 and isinstance(fields[0].dtype, pl.List) and has_words(fields[0].dtype.inner):
+            table = table.with_columns(pl.col(name).struct.field(fields[0].name).alias(name))
+    return table
 
 
 def join_lists(label: str, calls: pl.DataFrame, name: str, columns: ColumnNames) -> pl.DataFrame:

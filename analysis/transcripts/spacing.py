@@ -47,6 +47,8 @@ def find_spaces(words: Iterable[str], whole: str, place: int = 0) -> tuple[list[
 
 def skip_spaces(text: str, place: int) -> int:
     """Return the place of the first character that is no space, from a place on."""
-    while place < len(text) and text[place].isspace():
+    # At most so many: what stands where a word is missing is looked at again for the next one.
+    end = min(len(text), place + LOOK_AHEAD)
+    while place < end and text[place].isspace():
         place += 1
     return place

@@ -17,10 +17,11 @@ from analysis.transcripts.spacing import join_texts
 VTT = re.compile(r"WEBVTT(?=\s|$)")
 SRT = re.compile(r"\s*\d+[ \t]*\r?\n\s*\d+:\d{1,2}:\d{1,2}[,.]\d+[ \t]*-->")
 TIMES = re.compile(r"\s*(?:\d+:)?\d{1,2}:\d{1,2}[,.]\d+[ \t]*-->[ \t]*(?:\d+:)?\d{1,2}:\d{1,2}[,.]\d+")
-VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]*)>")
+# With an end to each: without one, marks that are never closed would be looked through again for each of them.
+VOICE = re.compile(r"<v(?:\.[^\s<>]{0,100})?[ \t]{1,9}([^<>]{0,200})>")
 # Not all that stands between angles: somebody may have written <laughs>.
-TAG = re.compile(r"</?(?:[bcisuv]|font|lang|rt|ruby)\b[^>]*>|<\d[\d:.]*>|\{\\[^}]*\}")
-ENTITY = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|[a-zA-Z]+);")
+TAG = re.compile(r"</?(?:[bcisuv]|font|lang|rt|ruby)\b[^<>]{0,200}>|<\d[\d:.]{0,20}>|\{\\[^}]{0,200}\}")
+ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,31});")
 # `Agent Smith: Hello.` and `[SPEAKER_00]: Hello.`; a longer beginning is a sentence with a colon.
 NAME = re.compile(r"\[?([^\W\d_][^:\[\]\n]{0,40})\]?:\s+(?=\S)")
 NAME_WORDS = 5

@@ -8,7 +8,7 @@ import polars as pl
 
 from analysis.errors import CallsError
 from analysis.transcripts.naming import find_columns
-from analysis.transcripts.nested import join_lists
+from analysis.transcripts.nested import join_lists, open_objects
 from analysis.transcripts.sources import CHECK_FILE, GET_AGAIN, ColumnNames, Source, show_first
 from analysis.transcripts.turns import join_turns
 from analysis.transcripts.unpacking import check_ratio
@@ -61,6 +61,7 @@ def check_rows(source: Source) -> None:
 
 def rename_columns(label: str, table: pl.DataFrame, columns: ColumnNames) -> pl.DataFrame:
     """Rename the columns that are read, convert them to text and move them first; raise for rows without an id."""
+    table = open_objects(table)
     wanted = find_columns(label, table.schema, columns)
     unread = {"turn", "speaker"} - set(wanted) if "text" in wanted else set()
     others = [name for name in table.columns if name not in {*wanted.values(), *unread}]

@@ -450,6 +450,7 @@ INTERACTIVE = "application/vnd.amazonaws.connect.message.interactive"
         (INTERACTIVE, {"templateType": "TimePicker", "data": {"content": {"subtitle": "When?"}}}, "When?"),
         ("application/json", {"a": [1, {"b": None}]}, None),
         (INTERACTIVE, "Not JSON", "Not JSON"),
+        (INTERACTIVE, '{"title": "cut', None),
         ("text/plain", {"title": "typed by somebody"}, '{"title": "typed by somebody"}'),
     ],
 )

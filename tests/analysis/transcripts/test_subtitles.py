@@ -206,3 +206,9 @@ def merge(said, step):
             text += ("" if text[-1] in "日本" and more[0] in "日本" else " ") + more
         turns.append((who, text, parts[0][0] * step, parts[-1][0] * step + step - 1))
     return turns
+
+
+@pytest.mark.parametrize("mark", ["<b ", "<v ", "<v.x", "{\\x", "&a", "Ana:", "a: b\n"])
+def test_marks_that_are_never_closed_are_words(tmp_path, mark):
+    (speaker, text), *_ = read_cues(tmp_path, mark * 100_000)
+    assert mark.strip().partition(":")[0] in f"{speaker}{text}"

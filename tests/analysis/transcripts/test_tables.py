@@ -319,6 +319,7 @@ LISTS = [
     ),
     ("conversation", [["agent", "Hello"], ["customer", "Refund"]]),
     ("dialogue", ["Agent: Hello", "Customer: Refund"]),
+    ("Wechselrede", [{"who": "agent", "said": "Hello"}, {"who": "customer", "said": "Refund"}]),
     ("Transcript", [AGENT, {"speaker": "agent", "text": " "}, {"speaker": None, "text": None}, CUSTOMER]),
 ]
 
@@ -335,6 +336,12 @@ def test_turns_in_a_list_are_joined_whatever_they_are_called(tmp_path, name, tur
     calls = read_calls(path)
     assert join(calls) == {"c1": "Agent: Hello\nCustomer: Refund", "c2": "Agent: Hello"}
     assert calls.columns == ["call_id", "transcript", "queue", "turns" if name == "transcript" else name]
+
+
+@pytest.mark.parametrize("name", ["transcript", "conversation", "data"])
+def test_turns_in_a_list_in_an_object_are_joined(tmp_path, name):
+    path = write(tmp_path / "c.jsonl", json.dumps({"call_id": "a", name: {"messages": [AGENT, CUSTOMER]}}))
+    assert join(read_calls(path)) == {"a": "Agent: Hello\nCustomer: Refund"}
 
 
 def test_a_call_of_a_list_without_words_is_empty(tmp_path):
