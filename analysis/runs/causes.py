@@ -15,6 +15,7 @@ FAILED, EXPIRED, MISSING, UNREADABLE = "failed", "expired", "missing", "unreadab
 REFUSED, CUT_OFF, UNMET = "refused", "cut_off", "not_as_expected"
 # Codes of errors that the same request meets each time: those of its body, not of the account.
 OF_BODY = (400, 413, 422)
+DETAIL = 200  # characters of a message that tell one reason from another
 WINNER = (*OUTPUT, "stop", "output_tokens", "max_tokens", "error_kind", "error_code", "error_message")
 
 
@@ -67,7 +68,9 @@ def describe_detail() -> pl.Expr:
     """Return an expression for the code and message of an error, or for what an answer does not meet."""
     code = pl.col("error_code").cast(pl.String)
     error = pl.concat_str(code, "error_message", separator=": ", ignore_nulls=True)
-    return pl.when(pl.col("error_kind").is_null()).then("unmet").otherwise(error)
+    # Messages about lines name each line, so that no two are alike.
+    is_told = pl.col("error_kind") == "service"
+    return pl.when(pl.col("error_kind").is_null()).then("unmet").when(is_told).then(error.str.slice(0, DETAIL))
 
 
 def add_rooms(found: pl.DataFrame, winners: pl.DataFrame) -> pl.DataFrame:
