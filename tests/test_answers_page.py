@@ -10,7 +10,7 @@ from analysis.outputs.frames import list_columns
 from analysis.outputs.lines import read_lines
 
 TEXT = (Path(__file__).parents[1] / "docs/answers.md").read_text(encoding="utf-8")
-COLUMNS = ("family", "text", "tool_calls", "skipped_blocks", "reasoning_chars", "error_message")
+COLUMNS = ("family", "text", "tool_calls", "skipped_blocks", "reasoning_chars", "vectors", "error_message")
 ROWS = [line.split(" | ") for line in re.findall(r"^\| (`\{.*) \|$", TEXT, re.MULTILINE)]
 
 

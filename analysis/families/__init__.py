@@ -10,6 +10,7 @@ from analysis.facts.models import Model
 from analysis.families.anthropic import ANTHROPIC
 from analysis.families.anthropic_text import ANTHROPIC_TEXT
 from analysis.families.cohere import COHERE
+from analysis.families.cohere_embed import COHERE_EMBED
 from analysis.families.cohere_r import COHERE_R
 from analysis.families.converse import CONVERSE
 from analysis.families.deepseek_r1 import DEEPSEEK_R1
@@ -21,8 +22,10 @@ from analysis.families.llama import LLAMA
 from analysis.families.mistral import MISTRAL
 from analysis.families.mistral_chat import MISTRAL_CHAT
 from analysis.families.nova import NOVA
+from analysis.families.nova_embed import NOVA_EMBED
 from analysis.families.openai import OPENAI
 from analysis.families.titan import TITAN
+from analysis.families.titan_embed import TITAN_EMBED
 from analysis.families.writer import WRITER
 
 __all__ = ["FAMILIES", "Family", "Limits", "ParsedAnswer", "Sampling", "find_family"]
@@ -45,6 +48,9 @@ FAMILIES = (
     IMPORTED,
     ANTHROPIC_TEXT,
     JURASSIC,
+    TITAN_EMBED,
+    COHERE_EMBED,
+    NOVA_EMBED,
 )
 
 

@@ -36,6 +36,14 @@ class ToolCall(Struct, gc=False):
     input: str | None
 
 
+class Vectors(Struct, gc=False):
+    """The embeddings of an answer: how many, how many numbers the first has, and the types that all are given in."""
+
+    count: int
+    length: int | None
+    type: str
+
+
 class ParsedAnswer(Struct, gc=False):
     """The content of an answer in the common names; None where the answer does not have it.
 
@@ -54,6 +62,7 @@ class ParsedAnswer(Struct, gc=False):
     skipped_blocks: int | None = 0
     reasoning_chars: int | None = 0
     note: str | None = None
+    vectors: Vectors | None = None
 
 
 class Limits(NamedTuple):

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from analysis.aws.storage import StoredFile
 from analysis.errors import StorageError
-from analysis.families.family import ToolCall
+from analysis.families.family import ToolCall, Vectors
 from analysis.families.reasoning import REASONING_TAGS
 from analysis.outputs.lines import Row, read_lines
 from analysis.outputs.request_echo import EchoShortener
@@ -55,11 +55,15 @@ OUTPUT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "tool_calls": pl.List(pl.Struct({"name": pl.String, "input": pl.String})),
     "skipped_blocks": pl.Int64,
     "reasoning_chars": pl.Int64,
+    "vectors": pl.Int64,
+    "vector_length": pl.Int64,
+    "vector_type": pl.String,
 }
+RARE = ("error_kind", "error_code", "error_message", "tool_calls", "vectors", "vector_length", "vector_type")
 JOIN_COLUMNS = ("call_id", "variant", "sample", "attempt")
 ALL = tuple(OUTPUT_SCHEMA)
 # The columns that come from the lines; comprehensions read attributes in half the time of `attrgetter`.
-COLUMN_READERS: dict[str, Callable[[Sequence[Row]], list[Any]]] = {
+COLUMN_READERS: dict[str, Callable[[Sequence[Row]], Sequence[Any]]] = {
     "record_id": lambda rows: [row.record_id for row in rows],
     "line": lambda rows: [row.line for row in rows],
     "model": lambda rows: [row.parsed.model for row in rows],
@@ -81,6 +85,9 @@ COLUMN_READERS: dict[str, Callable[[Sequence[Row]], list[Any]]] = {
     "tool_calls": lambda rows: write_tool_calls([row.parsed.tool_calls for row in rows]),
     "skipped_blocks": lambda rows: [row.parsed.skipped_blocks for row in rows],
     "reasoning_chars": lambda rows: [row.parsed.reasoning_chars for row in rows],
+    "vectors": lambda rows: [vectors and vectors.count for vectors in list_vectors(rows)],
+    "vector_length": lambda rows: [vectors and vectors.length for vectors in list_vectors(rows)],
+    "vector_type": lambda rows: [vectors and vectors.type for vectors in list_vectors(rows)],
 }
 
 
@@ -138,18 +145,16 @@ def make_frame(
     columns: Sequence[str] = ALL,
 ) -> pl.DataFrame:
     """Make a frame of some columns from rows; `files` lists the files of the rows, each with its number of rows."""
-    values = (
-        list_columns(rows, columns)
-        | repeat_files(files, columns)
-        | ({} if model_id is None else {"model_id": [model_id] * len(rows)})
-    )
+    values = list_columns(rows, columns) | repeat_files(files, columns)
+    if model_id is not None:
+        values["model_id"] = [model_id] * len(rows)
     return pl.DataFrame([make_column(name, values.get(name), len(rows)) for name in columns])
 
 
-def make_column(name: str, values: list[Any] | None, height: int) -> pl.Series:
+def make_column(name: str, values: Sequence[Any] | None, height: int) -> pl.Series:
     """Make one column; None for values that are all missing."""
     # To copy one missing value takes polars a twentieth of the time that a list of None takes.
-    if values is None or (name == "tool_calls" and not any(values)):
+    if values is None or (name in RARE and values.count(None) == height):
         return make_missing(name).new_from_index(0, height)
     return pl.Series(name, values, OUTPUT_SCHEMA[name])
 
@@ -160,17 +165,22 @@ def make_missing(name: str) -> pl.Series:
     return pl.Series(name, [None], OUTPUT_SCHEMA[name])
 
 
+def list_vectors(rows: Sequence[Row]) -> list[Vectors | None]:
+    """List the embeddings of rows."""
+    return [row.parsed.vectors for row in rows]
+
+
 def write_tool_calls(calls: Sequence[list[ToolCall] | None]) -> Sequence[list[Any] | None]:
     """Write the tool calls of rows as polars takes them; most jobs have none."""
     return [one and [structs.asdict(call) for call in one] for one in calls] if any(calls) else calls
 
 
-def list_columns(rows: Sequence[Row], columns: Sequence[str] = ALL) -> dict[str, list[Any]]:
+def list_columns(rows: Sequence[Row], columns: Sequence[str] = ALL) -> dict[str, Sequence[Any]]:
     """List the values of the rows, column by column."""
     return {name: take(rows) for name, take in COLUMN_READERS.items() if name in columns}
 
 
-def repeat_files(files: Sequence[tuple[StoredFile, int]], columns: Sequence[str]) -> dict[str, list[Any]]:
+def repeat_files(files: Sequence[tuple[StoredFile, int]], columns: Sequence[str]) -> dict[str, Sequence[Any]]:
     """Repeat the file, job id and invocation of each file for its rows."""
     about = [(describe_file(file), count) for file, count in files]
     wanted = [name for name in ("file", "job_id", "invocation") if name in columns]

@@ -191,7 +191,7 @@ def list_notes(parsed: ParsedAnswer) -> list[str]:
     """List what is to be said of an answer: what was left out, and that it says nothing."""
     has_words = parsed.text is not None and not parsed.text.isspace() and parsed.text != ""
     notes = [] if parsed.note is None else [parsed.note]
-    return notes if has_words or parsed.tool_calls else [*notes, NO_WORDS]
+    return notes if has_words or parsed.tool_calls or parsed.vectors else [*notes, NO_WORDS]
 
 
 def join_notes(notes: Iterable[str | None]) -> str | None:

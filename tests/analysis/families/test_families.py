@@ -103,6 +103,8 @@ ANSWERS = {
     "deepseek_r1": {"choices": [{"text": "Hi."}]},
     "anthropic_text": {"completion": "Hi."},
     "jurassic": {"completions": []},
+    "titan_embed": {"embedding": [], "inputTextTokenCount": 5},
+    "cohere_embed": {"embeddings": []},
 }
 
 

@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from analysis import add_costs, find_prices
 from analysis.outputs import OUTPUT_SCHEMA, load_outputs, scan_outputs, scan_parts, write_part
 from analysis.outputs.frames import list_columns, make_frame
 from analysis.outputs.lines import read_lines
 
+HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
+TITAN = "amazon.titan-embed-text-v2:0"
 CASES = Path(__file__).parents[4] / "shared" / "data" / "cases"
 INPUT = '{"reason":"Line dead","urgent":true}'
 CALL = {"name": "note_call", "input": INPUT}
@@ -214,11 +217,11 @@ def test_a_part_keeps_tool_calls(tmp_path):
 
 def test_a_part_of_an_earlier_version_has_the_new_columns_missing(tmp_path):
     frame = load_outputs(write_lines(tmp_path / "a.jsonl.out", anthropic({"type": "text", "text": "Hi."})))
-    new = ["tool_calls", "skipped_blocks", "reasoning_chars"]
+    new = ["tool_calls", "skipped_blocks", "reasoning_chars", "vectors", "vector_length", "vector_type"]
     frame.drop(new).write_parquet(tmp_path / "part.parquet")
     part = scan_parts([tmp_path / "part.parquet"]).collect()
     assert part.schema == OUTPUT_SCHEMA
-    assert part.select(new).row(0) == (None, None, None)
+    assert part.select(new).row(0) == (None,) * 6
     assert part["text"].item() == "Hi."
 
 
@@ -258,6 +261,13 @@ EXPECTED = {
         {"text": None, "stop": "length"},
     ],
     "several-choices/out.jsonl.out": [{"text": "A", "error_message": "1 further choice left out"}],
+    "titan-embed-batch/input.jsonl.out": [
+        {"family": "titan_embed", "input_tokens": tokens, "output_tokens": 0, "vectors": 1, "vector_length": 3}
+        for tokens in (14, 5)
+    ],
+    "cohere-embed-batch/input.jsonl.out": [
+        {"family": "cohere_embed", "error_kind": None, "input_tokens": None, "vectors": 1, "vector_length": 2}
+    ],
     "empty-content/anthropic.jsonl.out": [{"error_message": "no words in the answer"}] * 4,
 }
 
@@ -274,3 +284,37 @@ def test_a_case_of_the_collection_is_read(name):
 def test_a_frame_without_tool_calls_has_the_column():
     rows = list(read_lines([b'{"modelOutput":{"content":[]}}'] * 3, "a.jsonl.out"))
     assert make_frame(rows, [], columns=["tool_calls"]).rows() == [(None,)] * 3
+
+
+EMBEDDINGS = {
+    "amazon.titan-embed-text-v2:0": ({"embedding": [0.5, 0.25], "inputTextTokenCount": 9}, "titan_embed"),
+    "cohere.embed-english-v3": ({"embeddings": [[0.5, 0.25]], "response_type": "embeddings_floats"}, "cohere_embed"),
+    "us.cohere.embed-v4:0": ({"embeddings": {"float": [[0.5, 0.25]]}}, "cohere_embed"),
+    "amazon.nova-2-multimodal-embeddings-v1:0": ({"embeddings": [{"embedding": [0.5, 0.25]}]}, "nova_embed"),
+}
+
+
+@pytest.mark.parametrize("model_id", EMBEDDINGS)
+def test_embeddings_are_answers(model_id):
+    answer, family = EMBEDDINGS[model_id]
+    row = read(answer, model_id)
+    assert (row["family"], row["error_kind"], row["error_message"]) == (family, None, None)
+    assert (row["vectors"], row["vector_length"], row["vector_type"]) == (1, 2, "float")
+    assert (row["text"], row["output_tokens"], row["stop"]) == (None, 0, None)
+
+
+def test_embeddings_with_odd_counts_keep_their_vectors():
+    row = read({"embedding": [0.5, 0.25], "inputTextTokenCount": "9"})
+    assert (row["family"], row["vector_length"], row["input_tokens"]) == ("titan_embed", 2, None)
+
+
+def test_an_answer_without_vectors_says_so():
+    assert read({"embedding": [], "inputTextTokenCount": 9})["error_message"] == "no words in the answer"
+
+
+def test_embeddings_are_priced_by_their_input(tmp_path):
+    path = write_lines(tmp_path / "a.jsonl.out", {"embedding": [0.5], "inputTextTokenCount": 14})
+    prices = find_prices(HAIKU)
+    of_embeddings = prices.with_columns(model_id=pl.lit(TITAN), input_usd_per_million=0.5, output_usd_per_million=0.0)
+    costed = add_costs(load_outputs(path, model_id=TITAN), of_embeddings)
+    assert costed["cost_usd"].to_list() == pytest.approx([7e-6])  # 14 tokens at 0.5 USD per million

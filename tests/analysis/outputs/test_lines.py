@@ -82,6 +82,9 @@ def test_a_line_of_messages_is_read_in_full():
         "tool_calls": None,
         "skipped_blocks": 0,
         "reasoning_chars": 0,
+        "vectors": None,
+        "vector_length": None,
+        "vector_type": None,
     }
 
 
@@ -318,9 +321,9 @@ UNREADABLE = {
     "answer is null": (f'{{"recordId":"r1",{ECHO},"modelOutput":null}}', "r1", "neither modelOutput nor error"),
     "answer is text": (f'{{"recordId":"r1",{ECHO},"modelOutput":"Hi."}}', "r1", "modelOutput is not an object"),
     "other format": (
-        '{"recordId":"r1","modelInput":{"inputText":"x"},"modelOutput":{"embedding":[0.5],"inputTextTokenCount":1}}',
+        '{"recordId":"r1","modelInput":{"inputText":"x"},"modelOutput":{"images":["x"],"error":null}}',
         "r1",
-        "no family reads this modelOutput (it has embedding, inputTextTokenCount)",
+        "no family reads this modelOutput (it has images, error)",
     ),
     "answer is a list": (f'{{"recordId":"r1",{ECHO},"modelOutput":[]}}', "r1", "modelOutput is not an object"),
     "answer is a number": (f'{{"recordId":"r1",{ECHO},"modelOutput":0}}', "r1", "modelOutput is not an object"),
