@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from bedrock_local.protocol.surrogates import count_bytes, encode_text
 
@@ -30,6 +30,8 @@ class Question:
         Texts at which the reply ends; empty ones are ignored.
     temperature, top_p
         As in the request; `extract` ignores them.
+    schema
+        The JSON Schema that the request has for the reply, if any.
     """
 
     model_id: str
@@ -39,6 +41,7 @@ class Question:
     stop_sequences: tuple[str, ...] = ()
     temperature: float | None = None
     top_p: float | None = None
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ def read_question(model: Model, body: Body) -> Question:
         text=join_role(body["messages"], "user"),
         max_tokens=body["max_tokens"],
         stop_sequences=tuple(body.get("stop_sequences") or ()),
+        schema=((body.get("output_config") or {}).get("format") or {}).get("schema"),
     )
 
 

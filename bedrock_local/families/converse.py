@@ -7,6 +7,7 @@ langgenius/dify-official-plugins#1767, Mintplex-Labs/anything-llm#2486, langgeni
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -58,6 +59,7 @@ def check_body(model: Model, body: Body, family: Family) -> None:
     check_conversation(body.get("messages") or (), model.base)
     for reason in find_unsupported(model, body):
         raise ServiceError("ValidationException", reason)
+    read_schema(body)
     check_ceiling(model, (body.get("inferenceConfig") or {}).get("maxTokens") or 1)
     check_additional_fields(model, body, family)
 
@@ -134,7 +136,21 @@ def read_question(model: Model, body: Body) -> Question:
         text=join_role(body["messages"], "user"),
         max_tokens=find_max_tokens(model, body),
         stop_sequences=tuple(config.get("stopSequences") or ()),
+        schema=read_schema(body),
     )
+
+
+def read_schema(body: Body) -> dict[str, Any] | None:
+    """Read the JSON Schema of the answer, which is a text in the request; the error's wording is the emulator's own."""
+    form = (body.get("outputConfig") or {}).get("textFormat") or {}
+    given = ((form.get("structure") or {}).get("jsonSchema") or {}).get("schema")
+    try:
+        schema = None if given is None else json.loads(given)
+    except (ValueError, RecursionError):
+        schema = given
+    if schema is not None and not isinstance(schema, dict):
+        raise ServiceError("ValidationException", "The schema of outputConfig is not the JSON of an object.")
+    return schema
 
 
 def write_answer(model: Model, body: Body, reply: Reply, *, latency_ms: int) -> dict[str, Any]:

@@ -86,6 +86,7 @@ def read_question(model: Model, body: Body) -> Question:
         or model.max_output_tokens
         or DEFAULT_MAX_TOKENS,
         stop_sequences=(stop,) if isinstance(stop, str) else tuple(stop),
+        schema=((body.get("response_format") or {}).get("json_schema") or {}).get("schema"),
     )
 
 

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from bedrock_local.responders.extract.instructions import Instructions, find_topic
+from bedrock_local.responders.extract.json_schema import Choice
 from bedrock_local.responders.extract.lexicon import COMMON, split_words
 from bedrock_local.responders.extract.scoring import (
     MONEY,
@@ -161,6 +162,8 @@ def write_topic(call: ScoredCall, topic: str, taken: set[int]) -> str:
 def fill_value(skeleton: Any, name: str, call: ScoredCall, taken: set[int]) -> Any:
     """Replace a value of a JSON skeleton by one of the same type about its key."""
     topic = find_topic(name)
+    if isinstance(skeleton, Choice):
+        return next((word for word in (find_mood(call), find_resolution(call)) if word in skeleton), skeleton[0])
     if isinstance(skeleton, dict):
         return fill_object(skeleton, call, taken)
     if isinstance(skeleton, list):
@@ -196,8 +199,8 @@ def fill_object(skeleton: dict[str, Any], call: ScoredCall, taken: set[int]) -> 
 
 def is_sentence_list(skeleton: Any, name: str) -> bool:
     """Return whether a value of a skeleton is a list of sentences."""
-    is_of_objects = isinstance(skeleton, list) and bool(skeleton) and isinstance(skeleton[0], dict)
-    return isinstance(skeleton, list) and not is_of_objects and find_topic(name) not in {"amounts", "mood"}
+    is_of_texts = isinstance(skeleton, list) and not (skeleton and not isinstance(skeleton[0], str))
+    return is_of_texts and find_topic(name) not in {"amounts", "mood"}
 
 
 def prefix_resolution(call: ScoredCall, text: str) -> str:
@@ -206,8 +209,8 @@ def prefix_resolution(call: ScoredCall, text: str) -> str:
 
 
 def fill_list(skeleton: list[Any], name: str, call: ScoredCall, taken: set[int]) -> list[Any]:
-    """Fill a list with all amounts as said, one object, or up to three sentences."""
-    if skeleton and isinstance(skeleton[0], dict):
+    """Fill a list with all amounts as said, one object or number, or up to three sentences."""
+    if skeleton and not isinstance(skeleton[0], str):
         return [fill_value(skeleton[0], name, call, taken)]
     topic = find_topic(name)
     if topic == "amounts":

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from zlib import crc32
 
 from bedrock_local.protocol.surrogates import encode_text
+from bedrock_local.responders.extract.json_schema import is_schema, make_skeleton
 from bedrock_local.responders.extract.lexicon import NOT_HEADINGS
 
 NUMBER_WORDS = "zero one two three four five six seven eight nine ten"
@@ -192,9 +193,13 @@ def read_keys(text: str) -> Any:
 
 
 def read_skeleton(printed: str) -> Any:
-    """Parse printed JSON, or find its keys where it is not valid, as in `{"resolved": true or false}`."""
+    """Parse printed JSON, an example or a JSON Schema, or find its keys where it is not valid.
+
+    As in `{"resolved": true or false}`.
+    """
     try:
-        return json.loads(printed)
+        value = json.loads(printed)
+        return make_skeleton(value, value) if is_schema(value) else value
     except (ValueError, RecursionError):
         starts = {"[": [""], "t": True, "f": True, "0": 0, "<": ""}
         return {
