@@ -63,6 +63,7 @@ __all__ = [
     "rank_variants",
     "read_calls",
     "read_cost_columns",
+    "read_json_answers",
     "read_prices",
     "read_prompts",
     "repair",

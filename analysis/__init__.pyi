@@ -29,6 +29,7 @@ from .metrics.costs import count_unpriced as count_unpriced
 from .metrics.costs import read_cost_columns as read_cost_columns
 from .metrics.estimates import compare_estimate as compare_estimate
 from .metrics.estimates import estimate_costs as estimate_costs
+from .metrics.json_answers import read_json_answers as read_json_answers
 from .metrics.quality import measure_answers as measure_answers
 from .metrics.stop_reasons import count_stop_reasons as count_stop_reasons
 from .metrics.stop_reasons import count_stop_reasons_by_length as count_stop_reasons_by_length

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
+from analysis.metrics.json_answers import describe_invalid
 from analysis.prompts import Expectations
 
 # A model that has ended may have left the fence open.
@@ -14,13 +16,14 @@ FENCED = re.compile(r"\s*```\w*\n(.*?)\s*(?:```\s*)?", re.DOTALL)
 AROUND_HEADING = r"[ \t]*(?:#{1,6}[ \t]*|[-*•][ \t]+|[0-9]{1,2}[.)][ \t]*)?[*_]{0,3}"
 
 
-def list_unmet(text: str, expected: Expectations) -> list[str]:
+def list_unmet(text: str, expected: Expectations, schema: Mapping[str, Any] | None = None) -> list[str]:
     """List what a text does not meet, such as `max_words`, `headings: Outcome`, `json_keys: reason`.
 
     Nothing of the text itself is in the list.
     """
     finders = (find_length, find_headings, find_keys, find_opening)
-    return [unmet for find in finders for unmet in find(text, expected)]
+    invalid = describe_invalid(text, schema) if schema is not None else ""
+    return [unmet for find in finders for unmet in find(text, expected)] + ([f"schema: {invalid}"] if invalid else [])
 
 
 def find_length(text: str, expected: Expectations) -> Iterator[str]:

@@ -12,7 +12,9 @@ from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, read_columns
 from analysis.metrics.claims.checks import AnswerCheck, number_calls
 from analysis.metrics.expectations import list_unmet
 from analysis.metrics.texts import add_columns, read_texts, rename_clashes
-from analysis.prompts import Expectations, PromptSource, read_prompts
+from analysis.prompts import Expectations, Prompt, PromptSource, read_prompts
+
+ANY = Expectations()  # of a prompt that has a schema alone
 
 MEASURES = {
     "words": WHOLE,
@@ -69,7 +71,7 @@ def measure_answers(answers: IntoDataFrameT, *, prompts: PromptSource = ()) -> I
     Compression and copying are as in Grusky, Naaman and Artzi, "Newsroom" (NAACL 2018), but for runs of six words.
     docs/quality.md says how to read the measures, and what they cannot see.
     """
-    by_name = {prompt.name: prompt.expects for prompt in read_prompts(prompts)}
+    by_name = {prompt.name: prompt for prompt in read_prompts(prompts)}
     frame = read_columns(answers, ["text", "transcript", *(["variant"] if by_name else [])], of="answers")
     frame = rename_clashes(frame, MEASURES)
     texts = read_texts(frame, "text", "transcript")
@@ -80,15 +82,25 @@ def measure_answers(answers: IntoDataFrameT, *, prompts: PromptSource = ()) -> I
     return add_columns(frame, columns, MEASURES)
 
 
-def check_expectations(
-    texts: pl.Series, variants: Iterable[str | None], expected: Mapping[str, Expectations | None]
-) -> pl.Series:
+def check_expectations(texts: pl.Series, variants: Iterable[str | None], prompts: Mapping[str, Prompt]) -> pl.Series:
     """List what each answer does not meet, as one text; missing where nothing is expected or no answer came."""
     unmet = [
-        None if text is None or (wanted := expected.get(variant or "")) is None else "; ".join(list_unmet(text, wanted))
+        None if text is None or prompt is None else "; ".join(list_unmet(text, prompt.expects or ANY, prompt.schema))
         for text, variant in zip(texts.to_list(), variants, strict=False)
+        for prompt in [find_expecting(prompts, variant)]
     ]
     return pl.Series(unmet, dtype=pl.String)
+
+
+def find_expecting(prompts: Mapping[str, Prompt], variant: str | None) -> Prompt | None:
+    """Find the prompt of a variant; None where it expects nothing and has no schema."""
+    prompt = prompts.get(variant or "")
+    return prompt if prompt and expects_something(prompt) else None
+
+
+def expects_something(prompt: Prompt) -> bool:
+    """Return whether the header of a prompt says what its answers shall be like."""
+    return prompt.expects is not None or prompt.schema is not None
 
 
 def measure_length(texts: pl.DataFrame) -> dict[str, pl.Series]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from analysis.metrics.quality import check_expectations
+from analysis.metrics.quality import check_expectations, expects_something
 from analysis.metrics.stop_reasons import TRUNCATED
 from analysis.outputs import scan_parts
 from analysis.outputs.answers import KEYS
@@ -65,7 +65,7 @@ def find_unmet(run: Run, keys: pl.LazyFrame | None = None) -> pl.DataFrame:
 
 def check_parts(run: Run, keys: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
     """Yield, part by part, the answers that do not meet what their prompts expect."""
-    expected = {prompt.name: prompt.expects for prompt in run.read_prompts() if prompt.expects is not None}
+    expected = {prompt.name: prompt for prompt in run.read_prompts() if expects_something(prompt)}
     for part in run.list_parts() if expected else []:
         answers = scan_parts([part]).filter(pl.col("variant").is_in(list(expected)), pl.col("error_kind").is_null())
         if keys is not None:

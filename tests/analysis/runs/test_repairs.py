@@ -13,6 +13,7 @@ from analysis import (
     load_attempts,
     load_jobs,
     prepare,
+    read_json_answers,
     repair,
     scan_answers,
     stop,
@@ -108,6 +109,32 @@ def test_an_answer_that_is_not_as_expected_is_asked_for_once_more(make_holes, ca
     repair(run)  # the answers are what they were
     assert len(run.read_outputs()) == 200
     assert "not asked again, it was asked again once" in capsys.readouterr().out
+
+
+def test_an_answer_that_its_schema_does_not_accept_is_asked_for_once_more(make_holes, capsys):
+    # The emulator keeps types and not lengths.
+    schema = {
+        "type": "object",
+        "properties": {"reason": {"type": "string", "minLength": 5_000}},
+        "required": ["reason"],
+    }
+    run = make_holes(100, make_prompt(schema=schema, schema_by="words"))
+    causes = plan_repair(run).causes
+    assert set(causes.select("cause", "detail").rows()) == {
+        ("not_as_expected", "schema: reason: value is shorter than 5000 characters")
+    }
+    repair(run)
+    assert len(run.read_outputs()) == 200
+    repair(run)
+    assert len(run.read_outputs()) == 200
+    assert "not asked again, it was asked again once" in capsys.readouterr().out
+
+
+def test_answers_that_their_schema_accepts_need_no_repair(make_holes):
+    schema = {"type": "object", "properties": {"reason": {"type": "string"}}, "additionalProperties": False}
+    run = make_holes(100, make_prompt(schema=schema))
+    assert plan_repair(run).causes.is_empty()
+    assert read_json_answers(load_answers(run), schema)["reason"].null_count() == 0
 
 
 def test_a_second_repair_with_nothing_to_do_says_so_and_sends_nothing(make_holes, list_account, capsys):
