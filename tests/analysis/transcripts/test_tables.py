@@ -61,8 +61,8 @@ def test_tabs_separate_by_whatever_name(tmp_path, name):
 
 
 def test_a_header_of_one_word_with_other_marks_in_it_is_one_column(tmp_path):
-    calls = read_calls(write(tmp_path / "c.csv", "call_id,transcript,a;b|c\n1,Hi; you | there,x\n"))
-    assert calls.columns == ["call_id", "transcript", "a;b|c"]
+    calls = read_calls(write(tmp_path / "c.csv", "call_id,transcript,a;b|c;d;e;f\n1,Hi; you | there,x\n"))
+    assert calls.columns == ["call_id", "transcript", "a;b|c;d;e;f"]
     assert calls["transcript"].to_list() == ["Hi; you | there"]
 
 
@@ -139,6 +139,12 @@ def test_files_of_one_encoding_are_named_in_one_line(tmp_path, capsys):
 def test_what_cannot_be_decoded_for_sure_is_refused_with_the_reason(tmp_path, content, reason):
     with pytest.raises(CallsError, match=reason):
         read_calls(write(tmp_path / "c.txt", content))
+
+
+def test_a_few_words_of_another_alphabet_are_not_guessed_at(tmp_path):
+    path = write(tmp_path / "c.txt", " ".join(["здравствуйте"] * 3).encode("cp1251"))
+    with pytest.raises(CallsError, match=r"not UTF-8 at byte 0: it may be Windows-1251; save it as UTF-8"):
+        read_calls(path)
 
 
 @settings(deadline=None, max_examples=60)
