@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json.out"
+PACKED = ".gz"
 
 
 def load_outputs(
@@ -49,8 +50,9 @@ def load_outputs(
     Parameters
     ----------
     where
-        A folder, an `s3://` prefix, a file or a glob. Every `*.out` file below it is read, manifests apart;
-        a file that is named itself is read whatever its name.
+        A folder, an `s3://` prefix, a file or a glob. Every `*.out` and `*.out.gz` file below it is read, manifests
+        apart; without any, and where nothing else is there, every `*.jsonl` and `*.jsonl.gz`. A file that is named
+        itself is read whatever its name.
     model_id
         The model that the jobs were for: fills the column, since the lines do not have it, and decides between
         families whose answers look alike. For an application inference profile, give the model behind it.
@@ -75,10 +77,10 @@ def load_outputs(
     Raises
     ------
     StorageError
-        Nothing is there, or it cannot be read.
+        Nothing is there, or nothing but files of other kinds, or it cannot be read.
     """
     s3 = open_s3(where, profile=profile, bucket_owner=bucket_owner)
-    files = list_outputs(where, s3=s3)
+    files = find_outputs(where, s3=s3)
     processes = count_processes(files)
     return collect_chunks(
         read_files(files, s3=s3, model_id=model_id, reasoning_tags=reasoning_tags, processes=processes)
@@ -100,7 +102,7 @@ def scan_outputs(
     from polars.io.plugins import register_io_source
 
     s3 = open_s3(where, profile=profile, bucket_owner=bucket_owner)
-    files = list_outputs(where, s3=s3)
+    files = find_outputs(where, s3=s3)
     tags = tuple(reasoning_tags)
 
     def read(
@@ -118,6 +120,34 @@ def scan_outputs(
             yield (chunk if predicate is None else chunk.filter(predicate)).select(wanted)
 
     return register_io_source(read, schema=OUTPUT_SCHEMA)
+
+
+def find_outputs(where: str | Path, *, s3: S3Client | None = None) -> list[StoredFile]:
+    """Find the files to read at a place: an empty folder has none, and one without outputs is an error."""
+    files = list_files(where, s3=s3)
+    if len(files) == 1 and Path(files[0].name).name == Path(str(where)).name:
+        return files
+    others = [file for file in files if PurePosixPath(file.name).name.removesuffix(PACKED) != MANIFEST]
+    names = {file.name for file in others}
+    # A packed file beside what it was made of has the same lines.
+    unpacked = [file for file in others if file.name.removesuffix(PACKED) not in names - {file.name}]
+    for kind in (".out", ".jsonl"):
+        found = [file for file in unpacked if file.name.removesuffix(PACKED).endswith(kind)]
+        if found and (kind == ".out" or len(found) == len(unpacked)):
+            return found
+    if files:
+        raise explain_nothing(where, files, others)
+    return []
+
+
+def explain_nothing(where: str | Path, files: list[StoredFile], others: list[StoredFile]) -> StorageError:
+    """Explain why no file at a place is read."""
+    if not others:
+        reason = f"{files[0].name} and no output of a job beside it"
+        return StorageError(where, reason, "load_manifests(where) reads what it counts")
+    count = f"{len(files)} files and no *.out among them" if len(files) > 1 else "1 file and no *.out"
+    cure = "give the output folder of a job, or the folder above several, or the file itself, whatever its name"
+    return StorageError(where, f"{count}, such as {others[0].name}", cure)
 
 
 def list_outputs(where: str | Path, *, s3: S3Client | None = None) -> list[StoredFile]:

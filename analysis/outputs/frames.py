@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from itertools import chain, islice, repeat
 from pathlib import Path, PurePosixPath
@@ -103,7 +106,7 @@ def read_frames(
     files_read: list[tuple[StoredFile, int]] = []
     echoes = EchoShortener()
     for file, path in files:
-        with open_lines(path) as lines:
+        with explain_damage(path), open_lines(path) as lines:
             found = read_lines(lines, file.name, model_id, echoes=echoes, reasoning_tags=reasoning_tags)
             while more := list(islice(found, ROWS_PER_FRAME - len(rows))):
                 rows += more
@@ -129,9 +132,20 @@ def gather_frames(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         yield pl.concat(gathered)
 
 
-def open_lines(path: str | Path) -> BinaryIO:
-    """Open a file to be read line by line."""
+@contextmanager
+def explain_damage(path: str | Path) -> Iterator[None]:
+    """Name a packed file that is damaged or cut off."""
     try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise StorageError(path, f"cannot be unpacked ({error})", "copy it again from where it was packed") from error
+
+
+def open_lines(path: str | Path) -> BinaryIO | gzip.GzipFile:
+    """Open a file to be read line by line; one that ends in `.gz` is unpacked."""
+    try:
+        if str(path).endswith(".gz"):
+            return gzip.open(path, "rb")
         return Path(path).open("rb", buffering=READ_BYTES)
     except OSError as error:
         raise StorageError(path, f"cannot be read ({error.strerror})") from error

@@ -1,3 +1,4 @@
+import gzip
 import json
 from functools import partial
 
@@ -121,12 +122,6 @@ def test_files_of_several_jobs_are_found_at_any_depth(tmp_path):
 def test_the_job_of_a_nested_file_is_the_nearest_folder_named_like_one(tmp_path):
     write(tmp_path / "zyxwvutsrqpo" / JOB / "2026" / "x.jsonl.out", answer("r1"))
     assert load_outputs(tmp_path)["job_id"].to_list() == [JOB]
-
-
-def test_a_file_that_is_named_is_read_whatever_its_name(tmp_path):
-    path = write(tmp_path / "renamed.txt", answer("r1"))
-    assert load_outputs(path)["record_id"].to_list() == ["r1"]
-    assert load_outputs(tmp_path).is_empty()
 
 
 def test_other_line_separators_do_not_cut_a_line(tmp_path):
@@ -276,3 +271,70 @@ def test_a_folder_of_something_else_is_not_an_empty_job(tmp_path):
         (tmp_path / name).write_text("x\n")
     with pytest.raises(StorageError, match=r"2 files and no \*\.out among them, such as a\.csv; give the output"):
         load_outputs(tmp_path)
+
+
+# The files of a folder, and how many of them are outputs.
+RENAMED = {
+    "renamed": (["results.jsonl"], 1),
+    "renamed, beside a manifest": (["results.jsonl", "manifest.json.out"], 1),
+    "several": (["results-1.jsonl", "results-2.jsonl"], 2),
+    "in the folder of a job": ([f"{JOB}/results.jsonl", f"{JOB}/manifest.json.out"], 1),
+    "packed": (["00000.jsonl.out.gz"], 1),
+    "packed, beside a manifest": (["00000.jsonl.out.gz", "manifest.json.out"], 1),
+    "packed with its manifest": (["00000.jsonl.out.gz", "manifest.json.out.gz"], 1),
+    "renamed and packed": (["results.jsonl.gz"], 1),
+    "packed and as it was": (["00000.jsonl.out", "00000.jsonl.out.gz"], 1),
+    "outputs beside their input": (["00000.jsonl.out", "00000.jsonl"], 1),
+    "some packed": (["00000.jsonl.out", "00001.jsonl.out.gz"], 2),
+}
+
+
+def write_files(folder, names):
+    """Write an answer into each file; one of a packed name is packed."""
+    for name in names:
+        content = (answer("r1") + "\n").encode()
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+
+
+@pytest.mark.parametrize("load", [load_outputs, lambda where: scan_outputs(where).collect()], ids=["load", "scan"])
+@pytest.mark.parametrize(("names", "outputs"), RENAMED.values(), ids=RENAMED)
+def test_outputs_that_were_renamed_or_packed_are_read_once(tmp_path, names, outputs, load):
+    write_files(tmp_path, names)
+    assert load(tmp_path)["text"].to_list() == ["Hi."] * outputs
+
+
+@pytest.mark.parametrize("name", ["results.jsonl", "x.jsonl.out.gz", "results.jsonl.gz", "x.txt", "manifest.json.out"])
+def test_a_file_that_is_named_is_read_whatever_its_name(tmp_path, name):
+    write_files(tmp_path, [name])
+    assert load_outputs(tmp_path / name)["text"].to_list() == ["Hi."]
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["results.csv"], r"1 file and no \*\.out, such as results\.csv; give the output folder"),
+        (["results.json"], r"1 file and no \*\.out, such as results\.json"),
+        (["manifest.json.out"], r"manifest\.json\.out and no output of a job beside it; load_manifests"),
+        (["manifest.json.out", "results.txt"], r"2 files and no \*\.out among them, such as results\.txt"),
+        (["results.jsonl", "calls.parquet"], r"2 files and no \*\.out among them, such as calls\.parquet"),
+    ],
+)
+def test_a_folder_of_something_else_names_it(tmp_path, names, reason):
+    write_files(tmp_path, names)
+    for load in (load_outputs, scan_outputs):
+        with pytest.raises(StorageError, match=reason):
+            load(tmp_path)
+
+
+@pytest.mark.parametrize(("begin", "end"), [(b"", -10), (b"x" * 40, 0), (b"", 20)], ids=["cut", "other", "cut early"])
+def test_a_packed_file_that_is_damaged_is_named(tmp_path, begin, end):
+    packed = gzip.compress((answer("r1") + "\n").encode() * 50)
+    (tmp_path / "a.jsonl.out.gz").write_bytes(begin + packed[:end])
+    with pytest.raises(StorageError, match=r"a\.jsonl\.out\.gz: cannot be unpacked \(.*\); copy it again"):
+        load_outputs(tmp_path)
+
+
+def test_packed_outputs_are_read_from_s3(bucket):
+    bucket(Key="output/x.jsonl.out.gz", Body=gzip.compress((answer("r1") + "\n").encode()))
+    assert load_outputs("s3://calls/output/")["text"].to_list() == ["Hi."]
