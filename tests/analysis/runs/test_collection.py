@@ -19,6 +19,7 @@ from analysis import (
     sum_costs,
 )
 from analysis.errors import RunError
+from analysis.outputs import read_stamp
 from analysis.reports.notices import list_notices
 from analysis.runs import collection, is_collected, is_finished, parts, reconcile_run, reconciliation
 from analysis.runs.collection import write_manifests, write_parts
@@ -74,6 +75,18 @@ def test_a_part_that_was_made_of_a_damaged_copy_is_made_again(sent):
     write_parts(read_state(sent))
     assert load_answers(sent)["text"].null_count() > 0
     assert read_counts(sent) == (100, 100, 0, 0, 0, 0, True)
+
+
+def test_a_part_without_the_columns_of_today_opens_and_is_renewed(sent):
+    collect(sent)
+    (part,) = (sent.folder / "outputs").iterdir()
+    whole, (version, _, *rest) = pl.read_parquet(part), read_stamp(part).split()
+    earlier = whole.select(whole.columns[: whole.columns.index("taken_from") + 1])
+    earlier.write_parquet(part, metadata={"batchbook": " ".join([version, *rest])})  # as it was stamped before
+    assert load_answers(sent)["reasoning_chars"].null_count() == 100
+    collect(sent)
+    assert_frame_equal(pl.read_parquet(part), whole)
+    assert load_answers(sent)["reasoning_chars"].null_count() == 0
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".jsonl.out", "a/../b.out", "00000.jsonl.out/deep", "_SUCCESS"])
