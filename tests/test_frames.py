@@ -36,6 +36,7 @@ from analysis import (
     project_costs,
     rank_variants,
     read_calls,
+    read_json_answers,
     read_prompts,
     share_truncated,
     suggest_max_tokens,
@@ -45,6 +46,7 @@ from analysis import (
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs/frames.md").read_text(encoding="utf-8")
+SCHEMA = {"type": "object", "properties": {"reason": {"type": "string"}}}
 SECTIONS = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##|\Z)", TEXT, re.DOTALL | re.MULTILINE))
 
 
@@ -105,6 +107,7 @@ def frames(tmp_path_factory):
         "plan of calls": plan_calls(costed, "price_usd", 0.01),
         "look": drop_losers(costed, "price_usd", look=1),
         "measures": measure_answers(answers).drop(answers.columns),
+        "answers in JSON": read_json_answers(answers, SCHEMA).select("json_error"),
         "kept": measure_kept(answers).drop(answers.columns),
         "unsupported claims": find_unsupported_claims(answers),
     }

@@ -34,12 +34,20 @@ def test_the_example_of_a_prompt_file_is_one(tmp_path):
     assert "Industry: bank." in analysis.prompts.render(prompt, {"transcript": "Hello.", "industry": "bank"})
 
 
-def test_the_preview_of_the_prompts_page_runs(tmp_path, monkeypatch, capsys):
+def test_the_examples_of_the_prompts_page_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
-    monkeypatch.chdir(ROOT)
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/prompts.md").read_text(encoding="utf-8"), re.DOTALL)
-    exec(compile(block, "prompts.md", "exec"), {})
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "notebooks/prompts", "notebooks/prompts")
+    page = (ROOT / "docs/prompts.md").read_text(encoding="utf-8")
+    values, _ = [run_block(block) for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL)]
+    assert values["values"].select("reason", "json_error").null_count().row(0) == (0, 5)
     assert "--- Answer (" in capsys.readouterr().out
+
+
+def run_block(block):
+    names = {}
+    exec(compile(block, "prompts.md", "exec"), names)
+    return names
 
 
 def test_the_example_of_the_quality_page_runs(tmp_path, monkeypatch, capsys):
