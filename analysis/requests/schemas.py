@@ -114,6 +114,8 @@ def check_schema_limits(schema: Mapping[str, Any], in_words: str) -> Iterator[tu
         for word in NOT_TAKEN:
             if word in node:
                 yield f"the schema has {word!r}, which models refuse in a request", f"leave it out, or {in_words}"
+        if node.get("minItems", 0) > 1:
+            yield "the schema has a minItems above 1, which models refuse in a request", f"write 0 or 1, or {in_words}"
     if (optional := sum(map(count_optional, nodes))) > MOST_OPTIONAL:
         reason = f"the schema has {optional} properties that are not required, and models take {MOST_OPTIONAL}"
         yield reason, f"require more of them, or {in_words}"

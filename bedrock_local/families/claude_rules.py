@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bedrock_local.families.claude_schemas import find_schema_violations
 from bedrock_local.models import Model
 
 # Values that models without sampling still accept.
@@ -33,6 +34,7 @@ def find_claude_violations(model: Model, parameters: Mapping[str, Any], *, last_
     if parameters.get("output_config") is not None and model.sampling == "free":
         # Structured output and effort came with the models of 4.5.
         yield "output_config: Extra inputs are not permitted"
+    yield from find_schema_violations(model, parameters)
     if last_role == "assistant" and model.thinking in ("both", "adaptive", "always"):
         yield "This model does not support assistant message prefill. The conversation must end with a user message."
 

@@ -117,8 +117,10 @@ def attribute_to_model(family: Family, reason: str) -> str:
 def read_native_parameters(model: Model, body: Body) -> dict[str, Any]:
     """Return the parameters of a body by the names that the model's own format has for them."""
     config, more = body.get("inferenceConfig") or {}, body.get("additionalModelRequestFields")
-    own = {"temperature": config.get("temperature"), "top_p": config.get("topP")}
+    own: dict[str, Any] = {"temperature": config.get("temperature"), "top_p": config.get("topP")}
     own["max_tokens"] = find_max_tokens(model, body)
+    if (schema := read_schema(body)) is not None:
+        own["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
     return {**own, **(more if isinstance(more, dict) else {})}
 
 

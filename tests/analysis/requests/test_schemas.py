@@ -90,6 +90,10 @@ def test_elsewhere_the_prompt_says_it_in_words(model_id, fields):
         ({"schema": BARE}, "an object of the schema does not say additionalProperties: false, .*; add it, or set sch"),
         ({"schema": with_property(type="array", items=BARE)}, "does not say additionalProperties: false"),
         ({"schema": with_property(type="integer", minimum=1)}, "the schema has 'minimum', .* refuse in a request"),
+        (
+            {"schema": with_property(type="array", minItems=2)},
+            "the schema has a minItems above 1, .*; write 0 or 1, or",
+        ),
         ({"schema": SCHEMA | {"$defs": {"a": {"maxLength": 3}}}}, "the schema has 'maxLength'"),
         ({"schema": SCHEMA | {"properties": {f"p{n}": TEXT for n in range(26)}}}, "has 26 properties that are not req"),
         (

@@ -20,6 +20,13 @@ BODY = {
 }
 
 
+IN_SCHEMA = "output_config.format.schema: For "
+
+
+def structured(schema):
+    return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
+
+
 def says(content, role="user"):
     return {"messages": [{"role": role, "content": content}]}
 
@@ -91,7 +98,8 @@ def test_the_newest_models_accept_no_sampling(wrong):
         (OPUS, {"thinking": {"type": "adaptive", "display": "summarized"}}),
         (SONNET_46, {"thinking": {"type": "adaptive"}}),
         (SONNET_46, {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 1025, "temperature": 1}),
-        (HAIKU, {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}),
+        (HAIKU, structured({"type": "object", "properties": {}, "additionalProperties": False})),
+        (SONNET_46, structured({"type": "array", "minItems": 1, "items": {"type": "string", "format": "date"}})),
         (HAIKU, says("hello", "assistant")),
         (HAIKU, {"tools": [], "system": [{"type": "text", "text": "Be short."}]}),
         (HAIKU, {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 64_000}),
@@ -161,6 +169,33 @@ BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 
         (OPUS, BUDGET, '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive"'),
         (FABLE, {"thinking": {"type": "disabled"}}, '"thinking.type.disabled" is not supported for this model'),
         (OLD, {"output_config": {"effort": "low"}}, "output_config: Extra inputs are not permitted"),
+        (OPUS, structured({"type": "string"}), "output_config.format: Extra inputs are not permitted"),
+        (
+            HAIKU,
+            structured({"type": "object"}),
+            IN_SCHEMA + "'object' type, 'additionalProperties' must be explicitly se",
+        ),
+        (HAIKU, structured({"$defs": {"a": {"type": "object"}}}), IN_SCHEMA + "'object' type, 'additionalProperties'"),
+        (
+            HAIKU,
+            structured({"anyOf": [{"type": "string", "maxLength": 3}]}),
+            IN_SCHEMA + "'string' type, property 'maxL",
+        ),
+        (
+            HAIKU,
+            structured({"type": "array", "maxItems": 3}),
+            IN_SCHEMA + "'array' type, property 'maxItems' is not sup",
+        ),
+        (
+            HAIKU,
+            structured({"type": "array", "minItems": 6}),
+            IN_SCHEMA + "'array' type, 'minItems' values other than 0",
+        ),
+        (
+            HAIKU,
+            structured({"type": "number", "minimum": 0, "maximum": 9}),
+            IN_SCHEMA + "'number' type, properties maximum, minimum are not supported",
+        ),
         (SONNET_46, says("It was", "assistant"), "This model does not support assistant message prefill"),
     ],
 )

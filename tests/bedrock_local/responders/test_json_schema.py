@@ -88,3 +88,10 @@ def test_a_limit_cuts_the_json():
 def test_a_schema_that_is_no_json_of_an_object_is_refused(schema):
     with pytest.raises(ServiceError, match="The schema of outputConfig is not the JSON of an object"):
         ask_converse(schema)
+
+
+def test_converse_refuses_what_the_model_refuses():
+    with pytest.raises(
+        ServiceError, match=r"The model returned the following errors: output_config.format.schema: For 'obj"
+    ):
+        ask_converse('{"type": "object"}')
