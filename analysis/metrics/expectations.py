@@ -16,14 +16,19 @@ FENCED = re.compile(r"\s*```\w*\n(.*?)\s*(?:```\s*)?", re.DOTALL)
 AROUND_HEADING = r"[ \t]*(?:#{1,6}[ \t]*|[-*•][ \t]+|[0-9]{1,2}[.)][ \t]*)?[*_]{0,3}"
 
 
-def list_unmet(text: str, expected: Expectations, schema: Mapping[str, Any] | None = None) -> list[str]:
+def list_unmet(text: str, expected: Expectations) -> list[str]:
     """List what a text does not meet, such as `max_words`, `headings: Outcome`, `json_keys: reason`.
 
     Nothing of the text itself is in the list.
     """
     finders = (find_length, find_headings, find_keys, find_opening)
-    invalid = describe_invalid(text, schema) if schema is not None else ""
-    return [unmet for find in finders for unmet in find(text, expected)] + ([f"schema: {invalid}"] if invalid else [])
+    return [unmet for find in finders for unmet in find(text, expected)]
+
+
+def list_invalid(body: str, schema: Mapping[str, Any] | None) -> list[str]:
+    """List in which way an answer is not valid by the schema of its prompt, such as `schema: no valid JSON object`."""
+    invalid = describe_invalid(body, schema) if schema is not None else ""
+    return [f"schema: {invalid}"] if invalid else []
 
 
 def find_length(text: str, expected: Expectations) -> Iterator[str]:

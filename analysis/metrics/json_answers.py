@@ -30,7 +30,7 @@ MOST_DEPTH = 16  # of types in types; what is deeper is JSON text
 STOPS = {"length": "cut off by max_tokens", "filtered": "refused or filtered", "tool": "ended by a call of a tool"}
 INDEX = re.compile(r"\[[0-9]+\]")
 # Names that the reader reads, or that say what a row is.
-RESERVED = ("call_id", "variant", "sample", "text", "stop", "error_kind", "error_message", ERROR)
+RESERVED = ("call_id", "variant", "sample", "text", "tool_calls", "stop", "error_kind", "error_message", ERROR)
 
 
 class Checker(NamedTuple):
@@ -55,12 +55,13 @@ class NoJsonError(InvalidAnswerError):
 def read_json_answers(answers: IntoDataFrameT, schema: Mapping[str, Any] | Prompt) -> IntoDataFrameT:
     """Read the JSON of answers into one column for each property of their schema.
 
-    The first JSON object of a text is taken, so that fences and sentences around it do not count, and validated.
+    The input of a tool that the answer calls is taken, else the first JSON object of its text, so that fences and
+    sentences around it do not count. It is validated.
 
     Parameters
     ----------
     answers
-        One row per answer, from `load_answers`; `text` is read, and `stop` where it is there.
+        One row per answer, from `load_answers`; `text` is read, and `tool_calls` and `stop` where they are there.
     schema
         A JSON Schema of an object with properties, or a prompt that has one.
 
@@ -92,7 +93,7 @@ def read_json_answers(answers: IntoDataFrameT, schema: Mapping[str, Any] | Promp
     dtypes = {name: find_dtype(each, schema) for name, each in schema["properties"].items()}
     check_names(frame.columns, dtypes)
     frame = rename_clashes(frame, [*dtypes, ERROR])
-    texts = read_text(frame["text"]).to_list()
+    texts = list_bodies(frame)
     stops = read_text(frame["stop"]).to_list() if "stop" in frame.columns else [None] * len(texts)
     checker = make_checker(schema)
     read = [read_answer(text, stop, checker) for text, stop in zip(texts, stops, strict=True)]
@@ -100,6 +101,20 @@ def read_json_answers(answers: IntoDataFrameT, schema: Mapping[str, Any] | Promp
         pl.Series(name, [fit(values.get(name), dtype) for values, _ in read], dtype) for name, dtype in dtypes.items()
     ]
     return append(frame, pl.DataFrame([*columns, pl.Series(ERROR, [error for _, error in read], pl.String)]))
+
+
+def list_bodies(frame: nw.DataFrame[Any]) -> list[str | None]:
+    """List what may hold the JSON of each answer: the input of the first tool that it calls, else its text."""
+    texts = read_text(frame["text"]).to_list()
+    if "tool_calls" not in frame.columns:
+        return texts
+    return [find_input(calls) or text for calls, text in zip(frame["tool_calls"].to_list(), texts, strict=True)]
+
+
+def find_input(calls: Any) -> str | None:
+    """Return the input of the first call; None where no tool is called, which pandas may have as NaN."""
+    is_missing = calls is None or isinstance(calls, float) or len(calls) == 0
+    return None if is_missing else calls[0]["input"]
 
 
 def find_schema(prompt: Prompt) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 
 import polars as pl
@@ -10,7 +10,8 @@ from narwhals.typing import IntoDataFrameT
 
 from analysis.columns import FRACTION, TEXT, TRUTH, WHOLE, read_columns
 from analysis.metrics.claims.checks import AnswerCheck, number_calls
-from analysis.metrics.expectations import list_unmet
+from analysis.metrics.expectations import list_invalid, list_unmet
+from analysis.metrics.json_answers import list_bodies
 from analysis.metrics.texts import add_columns, read_texts, rename_clashes
 from analysis.prompts import Expectations, Prompt, PromptSource, read_prompts
 
@@ -77,19 +78,33 @@ def measure_answers(answers: IntoDataFrameT, *, prompts: PromptSource = ()) -> I
     texts = read_texts(frame, "text", "transcript")
     columns = measure_length(texts) | measure_against_calls(texts)
     variants = frame["variant"].to_list() if by_name else repeat(None)
-    columns["unmet"] = check_expectations(texts["text"], variants, by_name)
+    columns["unmet"] = check_expectations(texts["text"].to_list(), list_bodies(frame), variants, by_name)
     columns["as_expected"] = columns["unmet"] == ""
     return add_columns(frame, columns, MEASURES)
 
 
-def check_expectations(texts: pl.Series, variants: Iterable[str | None], prompts: Mapping[str, Prompt]) -> pl.Series:
-    """List what each answer does not meet, as one text; missing where nothing is expected or no answer came."""
+def check_expectations(
+    texts: Sequence[str | None],
+    bodies: Sequence[str | None],
+    variants: Iterable[str | None],
+    prompts: Mapping[str, Prompt],
+) -> pl.Series:
+    """List what each answer does not meet, as one text; missing where nothing is expected or no answer came.
+
+    The bodies are what may hold the JSON of the answers, as `list_bodies` gives them.
+    """
     unmet = [
-        None if text is None or prompt is None else "; ".join(list_unmet(text, prompt.expects or ANY, prompt.schema))
-        for text, variant in zip(texts.to_list(), variants, strict=False)
-        for prompt in [find_expecting(prompts, variant)]
+        describe_unmet(text, body, find_expecting(prompts, variant))
+        for text, body, variant in zip(texts, bodies, variants, strict=False)
     ]
     return pl.Series(unmet, dtype=pl.String)
+
+
+def describe_unmet(text: str | None, body: str | None, prompt: Prompt | None) -> str | None:
+    """Describe what an answer does not meet; one that only calls a tool has an empty text."""
+    if body is None or prompt is None:
+        return None
+    return "; ".join(list_unmet(text or "", prompt.expects or ANY) + list_invalid(body, prompt.schema))
 
 
 def find_expecting(prompts: Mapping[str, Prompt], variant: str | None) -> Prompt | None:

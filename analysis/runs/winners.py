@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import narwhals as nw
 import polars as pl
 
+from analysis.metrics.json_answers import list_bodies
 from analysis.metrics.quality import check_expectations, expects_something
 from analysis.metrics.stop_reasons import TRUNCATED
 from analysis.outputs import scan_parts
@@ -70,6 +72,7 @@ def check_parts(run: Run, keys: pl.LazyFrame | None) -> Iterator[pl.DataFrame]:
         answers = scan_parts([part]).filter(pl.col("variant").is_in(list(expected)), pl.col("error_kind").is_null())
         if keys is not None:
             answers = answers.join(keys, on=KEYS, how="semi")
-        read = answers.select(*OUTPUT, "variant", "text").collect()
-        unmet = check_expectations(read["text"], read["variant"].to_list(), expected)
+        read = answers.select(*OUTPUT, "variant", "text", "tool_calls").collect()
+        bodies = list_bodies(nw.from_native(read, eager_only=True))
+        unmet = check_expectations(read["text"].to_list(), bodies, read["variant"].to_list(), expected)
         yield read.select(OUTPUT).with_columns(unmet=unmet).filter(pl.col("unmet") != "")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from analysis import measure_answers, read_json_answers
+from analysis import as_pandas, measure_answers, read_json_answers
 from analysis.errors import ColumnError, PromptError
 from analysis.metrics.json_answers import describe_invalid
 from analysis.prompts import Expectations, Prompt
@@ -147,6 +147,24 @@ def test_a_recursive_schema_ends_in_json_text():
 def test_hostile_braces_end_soon():
     assert find_error("{" * 200_000) is not None
     assert find_error('{"a":' * 200_000) is not None
+
+
+@pytest.mark.parametrize("kind", [lambda frame: frame, as_pandas], ids=["polars", "pandas"])
+def test_the_input_of_a_tool_is_read_before_the_text(kind):
+    calls = [[{"name": "answer", "input": FULL}], None, []]
+    frame = pl.DataFrame({"text": [None, FULL, "I call a tool."], "tool_calls": calls})
+    errors = read_json_answers(kind(frame), SCHEMA)["json_error"].to_list()
+    assert [pd.isna(error) for error in errors] == [True, True, False]
+
+
+def test_an_answer_that_only_calls_a_tool_is_as_expected_by_its_input():
+    calls = [[{"name": "answer", "input": FULL}], [{"name": "answer", "input": "{}"}]]
+    answers = pl.DataFrame(
+        {"variant": ["short"] * 2, "text": [None, None], "transcript": ["a"] * 2, "tool_calls": calls}
+    )
+    answers = answers.cast({"text": pl.String})
+    prompt = Prompt(name="short", model_id="m", template="{{ transcript }}", schema=SCHEMA)
+    assert measure_answers(answers, prompts=prompt)["as_expected"].to_list() == [True, False]
 
 
 def test_a_column_of_the_call_gives_way():
