@@ -5,15 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer import Option
 
 from analysis.errors import AnalysisError, CallsError, escape_controls, show_path
-
-if TYPE_CHECKING:
-    pass
 
 STILL_RUNNING = 3
 HAS_ERRORS = 4  # of `doctor`: a run would fail or be refused

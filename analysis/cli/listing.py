@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import polars as pl
 
 from analysis.cli.app import app, say
-from analysis.cli.options import Reports, RunName, Runs
+from analysis.cli.options import ReportsThere, RunName, RunsThere
+from analysis.cli.sending import find_report
 from analysis.display import format_table
 from analysis.errors import RunError
-
-if TYPE_CHECKING:
-    pass
 
 LISTED = ("run", "variant", "model_id", "calls", "records", "sent_at", "cost_usd", "truncated_share")
 
 
 @app.command("list")
-def list_all(runs: Runs = Path("runs")) -> None:
+def list_all(runs: RunsThere = None) -> None:
     """List the runs: one row for each variant, the latest first.
 
     With what each cost, and how many of its answers were cut off.
     """
     from analysis.runs import list_runs
+    from analysis.runs.folder import find_runs
 
+    runs = find_runs() if runs is None else runs
     log = list_runs(runs)
     if log.is_empty():
         raise RunError(runs, "there is no run", "prepare one first, as by `batchbook run`")
@@ -35,7 +32,7 @@ def list_all(runs: Runs = Path("runs")) -> None:
 
 
 @app.command("open")
-def open_report(run: RunName = "", reports: Reports = Path("reports")) -> None:
+def open_report(run: RunName = "", reports: ReportsThere = None) -> None:
     """Open the report of a run in a browser.
 
     Prints where it is, also where there is no browser.
@@ -44,7 +41,7 @@ def open_report(run: RunName = "", reports: Reports = Path("reports")) -> None:
 
     from analysis.runs import open_run
 
-    page = reports / open_run(run).folder.name / "index.html"
+    page = find_report(open_run(run), reports) / "index.html"
     if not page.exists():
         raise RunError(page, "there is no report", "`batchbook run` writes one, with the calls and prompts of the run")
     say(page)

@@ -57,6 +57,12 @@ Cluster = Annotated[
 
 Runs = Annotated[Path, Option(metavar="FOLDER", help="Folder of runs.")]
 Reports = Annotated[Path, Option(metavar="FOLDER", help="Folder of reports.")]
+RunsThere = Annotated[
+    Path | None, Option(metavar="FOLDER", help="Folder of runs; by default runs/ here, or the nearest one upwards.")
+]
+ReportsThere = Annotated[
+    Path | None, Option(metavar="FOLDER", help="Folder of reports; by default beside the folder of runs, or here.")
+]
 
 RunName = Annotated[
     str,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from analysis.cli.app import app, say
 from analysis.cli.jobs import end
-from analysis.cli.options import Budget, Reports, RunName, SentProfile, SentRegion, WaitHours
-from analysis.cli.sending import choose_wait_hours, write_first_page
+from analysis.cli.options import Budget, ReportsThere, RunName, SentProfile, SentRegion, WaitHours
+from analysis.cli.sending import choose_wait_hours, find_report, write_first_page
 
 
 @app.command()
@@ -17,7 +15,7 @@ def repair(
     region: SentRegion = "",
     budget_usd: Budget = None,
     wait_hours: WaitHours = None,
-    reports: Reports = Path("reports"),
+    reports: ReportsThere = None,
 ) -> None:
     """Ask again for records without a good answer.
 
@@ -36,9 +34,9 @@ def repair(
     opened = open_run(run)
     hours = choose_wait_hours(profile or read_state(opened).sending.get("profile", ""), wait_hours)
     counts = repair_run(opened, profile=profile, region=region, budget_usd=budget_usd, wait_hours=hours)
-    is_complete, report = is_finished(opened), reports / opened.folder.name
+    is_complete, report = is_finished(opened), find_report(opened, reports)
     if is_complete and has_report(report):
         values = read_values(report)
         run_stages(opened.folder, values, report, echo=say)
-        write_first_page(opened, Choices.from_parameters(values), opened.folder.parent, reports)
+        write_first_page(opened, Choices.from_parameters(values), opened.folder.parent, report.parent)
     end(opened, is_complete=is_complete, unanswered=int(counts["unanswered"].sum()))

@@ -125,14 +125,14 @@ def run(
     ask_for_cost(prepared, invocation, profile, region, budget_usd)
     asked: dict[str, Any] = {"calls": calls, "columns": columns, "empty": empty, "prompts": prompts}
     asked |= {"pick": pick} if pick else {}
-    asked |= {"runs": runs, "run": prepared.name, "quota_year": quota_year}
+    asked |= {"runs": runs, "run": prepared.folder.name, "quota_year": quota_year}
     account: dict[str, Any] = {"profile": profile, "region": region, "bucket": bucket, "role_arn": role_arn}
     account |= {"bucket_owner": bucket_owner, "kms_key_id": kms_key_id, "timeout_hours": timeout_hours, "tags": tags}
     account |= {"subnet_ids": subnet_id or [], "security_group_ids": security_group_id or []}
     account |= {"wait_hours": choose_wait_hours(profile, wait_hours)}
     values = list_values(prepared.folder, asked, account, on_demand=invocation == "on_demand")
     values |= choices.to_parameters()
-    report = reports / prepared.name
+    report = reports / prepared.folder.name
     execute(lambda: run_stages(prepared.folder, values, report, echo=say))
     exit_unanswered(write_first_page(prepared, choices, runs, reports))
 

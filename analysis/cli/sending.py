@@ -119,9 +119,18 @@ def write_first_page(run: Run, choices: Choices, runs: Path, reports: Path) -> i
     from analysis.reports.overview import write_overview
 
     findings = compute_findings(run, choices)
-    page, overview = write_index(findings, reports / run.name), write_overview(runs, reports)
+    page, overview = write_index(findings, reports / run.folder.name), write_overview(runs, reports)
     say("\n".join(["", *summarize(findings), "", f"Report: {page}", f"All runs: {overview}"]))
     return int(findings["records"]["failed"] + findings["records"]["missing"])
+
+
+def find_report(run: Run, reports: Path | None) -> Path:
+    """Find the folder of a run's report: in this folder of reports; without one, beside its folder of runs or here."""
+    # The commands that write a report write it to the working directory, wherever the runs are.
+    here, beside = Path("reports"), run.folder.parents[1] / "reports"
+    if reports is None and beside != here.resolve() and (beside / run.folder.name).exists():
+        reports = beside
+    return (reports or here) / run.folder.name
 
 
 def exit_unanswered(unanswered: int) -> None:

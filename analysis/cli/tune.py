@@ -106,7 +106,7 @@ def tune(
     values |= {"calls_per_round": calls_per_round, "columns": columns, "empty": empty, "profile": profile}
     values |= {"region": region, "bucket": bucket, "role_arn": role_arn, "budget_usd": math.inf}
     values |= {"wait_hours": choose_wait_hours(profile, wait_hours)} | choices.to_parameters()
-    execute(lambda: run_round(values, reports / prepared.name))
+    execute(lambda: run_round(values, reports / prepared.folder.name))
     exit_unanswered(write_first_page(prepared, choices, runs, reports))
 
 

@@ -1,5 +1,6 @@
 """The command, where a run is sent as batch jobs."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,19 @@ def test_a_repair_writes_the_report_anew(run_hundred):
     assert "Records: 100 prepared, 100 answered, 0 failed, 0 missing; " in result.stdout
     assert "[3/6] collect" in result.stdout
     assert "Every record has an answer." in Path("reports/demo/index.html").read_text(encoding="utf-8")
+
+
+def test_the_repair_of_a_copy_writes_the_report_of_the_copy(run_hundred):
+    run_hundred(faults={"job-failed": 1})
+    write_settings(Path("account"), Settings())
+    shutil.copytree("runs/demo", "runs/copy")
+    shutil.copytree("reports/demo", "reports/copy")
+    before = Path("reports/demo/index.html").read_bytes()
+    result = call("repair", "copy")
+    assert result.exit_code == 0, result.output
+    assert "Report: reports/copy/index.html" in result.stdout
+    assert "Every record has an answer." in Path("reports/copy/index.html").read_text(encoding="utf-8")
+    assert Path("reports/demo/index.html").read_bytes() == before
 
 
 @pytest.fixture(scope="module")
