@@ -11,8 +11,10 @@ import polars as pl
 
 from analysis.errors import RunError
 from analysis.files import check_path, explain_file_errors
+from analysis.metrics.stop_reasons import TRUNCATED
 from analysis.runs.costs import sum_run_costs
 from analysis.runs.folder import RUN_FILE, RUNS, Run
+from analysis.runs.winners import scan_winners
 
 # A folder without runs has no rows from which polars could infer the types.
 SCHEMA: dict[str, Any] = {
@@ -44,11 +46,11 @@ def list_runs(folder: str | Path = RUNS) -> pl.DataFrame:
     -------
     frame
         One row per run and variant, by the folder's name: `run` (that name), `variant`, `model_id`, `max_tokens`,
-        `calls`, `records`, `jobs` (planned), `finished_jobs` (ended, with whatever status), `collected` (whether
-        outputs have been read), `sent_at` (the last time, UTC), `prompt_digest` (the same for prompts that ask the
-        same), `input_tokens`, `output_tokens` and `cost_usd` (as in the bill of `sum_run_costs`) and `truncated_share`
-        (of the answered outputs, 0 to 1). The last four are missing where nothing was collected, or outputs are
-        damaged, and so is `sent_at` where nothing was sent.
+        `calls`, `records` (each once, however often it was asked), `jobs` (planned), `finished_jobs` (ended, with
+        whatever status), `collected` (whether outputs have been read), `sent_at` (the last time, UTC), `prompt_digest`
+        (the same for prompts that ask the same), `input_tokens`, `output_tokens` and `cost_usd` (as in the bill of
+        `sum_run_costs`) and `truncated_share` (of the answers that won over all attempts, 0 to 1). The last four are
+        missing where nothing was collected, or outputs are damaged, and so is `sent_at` where nothing was sent.
     """
     check_path(folder)
     runs = [Run(file.parent) for file in sorted(Path(folder).glob(f"*/{RUN_FILE}"))]
@@ -79,8 +81,9 @@ def count_records(run: Run, finished: list[str]) -> dict[str, dict[str, int]]:
     """Count the records and jobs of each variant."""
     jobs = pl.col("job_key").unique()
     parts = run.read_files().select("job_key", "variants").explode("variants").unnest("variants")
+    is_first = pl.col("job_key").is_in(run.read_first_files()["job_key"].to_list())
     counts = parts.group_by("variant").agg(
-        pl.col("records").sum(), jobs=jobs.len(), finished_jobs=jobs.is_in(finished).sum()
+        pl.col("records").filter(is_first).sum(), jobs=jobs.len(), finished_jobs=jobs.is_in(finished).sum()
     )
     return {row.pop("variant"): row for row in counts.to_dicts()}
 
@@ -88,11 +91,17 @@ def count_records(run: Run, finished: list[str]) -> dict[str, dict[str, int]]:
 def read_bill(run: Run) -> dict[str, dict[str, Any]]:
     """Read what the collected outputs of each variant say; empty without outputs, or where a part is damaged."""
     try:
-        bill = sum_run_costs(run).bill if run.list_parts() else None
+        if not run.list_parts():
+            return {}
+        bill, shares = sum_run_costs(run).bill, share_truncated_winners(run)
     except RunError:
         return {}  # one damaged run does not keep the others from being listed
-    if bill is None:
-        return {}
-    share = pl.when(pl.col("answered") > 0).then(pl.col("truncated") / pl.col("answered"))
-    shown = bill.select("variant", "input_tokens", "output_tokens", "cost_usd", truncated_share=share)
+    shown = bill.select("variant", "input_tokens", "output_tokens", "cost_usd").join(shares, on="variant", how="left")
     return {row.pop("variant"): row for row in shown.to_dicts()}
+
+
+def share_truncated_winners(run: Run) -> pl.DataFrame:
+    """Compute for each variant which share of its answers was cut off; missing where there is no answer."""
+    answers = scan_winners(run).filter(pl.col("error_kind").is_null()).select("variant", "stop")
+    share = (pl.col("stop") == TRUNCATED).mean()
+    return answers.group_by("variant").agg(truncated_share=share).collect()

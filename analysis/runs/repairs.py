@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from analysis.aws.session import EMULATOR, make_client
-from analysis.display import count, show_table
+from analysis.display import count, show_table, usd
 from analysis.errors import RunError, escape_controls
 from analysis.facts.prices import find_prices
 from analysis.facts.quotas import Quotas
@@ -26,12 +26,13 @@ from analysis.files import (
     make_private,
     sweep_drafts,
 )
+from analysis.jobs.batch import PlannedJob
 from analysis.metrics.estimates import estimate_costs
 from analysis.outputs.answers import KEYS
 from analysis.requests.repairs import MODEL
 from analysis.runs.accounts import open_sent
 from analysis.runs.asked import CAUSE_FILE, find_last_asked, write_input
-from analysis.runs.budget import ask_for_yes, check_budget
+from analysis.runs.budget import ask_for_yes, check_budget, check_target, find_target
 from analysis.runs.causes import CUT_OFF, MISSING, REFUSED, UNMET, find_causes
 from analysis.runs.collection import collect
 from analysis.runs.folder import ATTEMPTS, Run, RunSource, open_run
@@ -205,15 +206,16 @@ def repair(
     WaitError
         Jobs have not ended in `wait_hours`.
     RunError
-        Nothing has been sent, profile or emulator are of another account, or the run was prepared before the first
+        Nothing has been sent, or with another profile, region or account; or the run was prepared before the first
         release.
     """
     run = open_run(run)
     if run.is_early:
         raise RunError(run.folder, "was prepared before the first release", "prepare its calls under another name")
     state = read_state(run)
-    open_sent(state, profile, region)  # before anything is paid for
     profile, region = state.find_account(profile, region)
+    # Of a run that is sent completely, submit is not called, which checks the same.
+    check_target(state, find_target(str(state.sending.get("invocation", BATCH)), profile, region))
     send = partial(go_on, run, profile, region, ask=ask, wait_hours=wait_hours, pause_s=pause_s, sleep=sleep, now=now)
     send(budget_usd=budget_usd)
     counts = collect(run, profile=profile, region=region)
@@ -243,8 +245,9 @@ def check_repair(
     """Check what is asked again against the budget, or ask for a yes; on the emulator, without a budget, neither."""
     if budget_usd is not None:
         invocation = str(state.sending.get("invocation", BATCH))
-        spent = find_spending(state, invocation, region)
-        check_budget(planned.run, Spending(spent.most_usd, planned.most_usd), budget_usd)
+        # What is left are records that failed, and the plan has those that are asked again.
+        spent = find_spending(state, invocation, region).spent_usd
+        check_budget(planned.run, Spending(spent, planned.most_usd), budget_usd)
     elif profile != EMULATOR:
         ask_for_yes(planned.run, f"\nAsk these {count(len(planned.asked), 'record')} again? [y/N] ", ask)
 
@@ -263,9 +266,29 @@ def go_on(
         submit(run, profile=profile, region=region, budget_usd=budget_usd, ask=ask, **sent, **options)
     left = [job for job in state.on_demand if not is_asked(run, job)]
     if left:
+        check_left(state, left, profile, region, budget_usd=budget_usd, ask=ask)
         client = make_client(open_sent(state, profile, region), "bedrock-runtime")
         with lock_sending(run, wait_s=0):
             answer_jobs(state.read_on(), left, client)
+
+
+def check_left(
+    state: RunState,
+    left: Sequence[PlannedJob],
+    profile: str,
+    region: str,
+    *,
+    budget_usd: float | None,
+    ask: Callable[[str], str],
+) -> None:
+    """Check what a repair has planned on demand and not asked yet, as `check_repair` does."""
+    spending = find_spending(state, BATCH, region)
+    if budget_usd is not None and budget_usd != math.inf:
+        check_budget(state.run, spending, budget_usd)
+    elif budget_usd is None and profile != EMULATOR:
+        records = count(sum(job.records for job in left), "record")
+        most = "" if spending.left_usd is None else f", for up to {usd(spending.left_usd)}"
+        ask_for_yes(state.run, f"\nAsk {records} on demand that a repair has planned{most}? [y/N] ", ask)
 
 
 def write_attempt(planned: Repair) -> None:

@@ -35,8 +35,18 @@ def test_a_repair_asks_nothing_of_another_account(run, set_up_emulator, leave):
     assert len(plan_repair(run).asked) > 0
     leave()
     before = list_files(run.folder)
-    with pytest.raises(RunError, match=r"was sent to the account emulator:.*, and this is emulator:"):
+    with pytest.raises(RunError, match=r"has been sent with account 'emulator:.*', not 'emulator:.*set BEDROCK_LOCAL="):
         repair(run)
+    assert list_files(run.folder) == before
+
+
+def test_a_repair_asks_nothing_in_another_region(run, set_up_emulator):
+    set_up_emulator(faults={"record-429": 0.1})
+    submit(run)
+    collect(run)
+    before = list_files(run.folder)
+    with pytest.raises(RunError, match="has been sent with region 'us-east-1', not 'eu-west-1'"):
+        repair(run, region="eu-west-1")
     assert list_files(run.folder) == before
 
 

@@ -9,6 +9,7 @@ from analysis import (
     collect,
     invoke,
     list_notices,
+    list_runs,
     load_answers,
     load_attempts,
     load_jobs,
@@ -23,6 +24,7 @@ from analysis import (
 from analysis.errors import BudgetError, RunError
 from analysis.prompts import Expectations
 from analysis.runs import is_finished, plan_repair
+from analysis.runs.repairs import write_attempt
 
 from .conftest import make_calls, make_prompt
 
@@ -200,6 +202,28 @@ def test_the_budget_counts_what_was_spent_before(make_holes):
     assert len(run.read_outputs()) > 200
 
 
+def test_what_a_killed_repair_left_on_demand_is_asked_within_the_budget(make_holes):
+    run = make_holes(record_429=0.1)
+    write_attempt(plan_repair(run))
+    with pytest.raises(BudgetError, match="for the rest"):
+        repair(run, budget_usd=1e-6)
+    assert not (run.folder / "output" / "on-demand").exists()
+    repair(run, budget_usd=100)
+    assert load_answers(run)["error_kind"].null_count() == 200
+
+
+def test_the_budget_counts_a_record_that_failed_on_demand_once(emulator, tmp_path, answer_by_hand):
+    run = prepare(make_calls(50), make_prompt(), into=tmp_path / "runs", name="demo")
+    error = {"errorCode": 403, "errorMessage": "No access", "retryable": False}
+    answer_by_hand(run, lambda _: {"error": error})
+    run.ledger.append("sending", invocation="on_demand", profile="emulator", region="us-east-1", versions={})
+    collect(run)
+    planned = plan_repair(run)
+    assert len(planned.asked) == 50
+    repair(run, budget_usd=planned.most_usd)  # errors cost nothing
+    assert load_answers(run)["error_kind"].null_count() == 50
+
+
 def test_a_run_that_was_not_sent_cannot_be_repaired(run):
     with pytest.raises(RunError, match="nothing has been sent"):
         repair(run)
@@ -234,6 +258,17 @@ def test_costs_count_each_attempt_and_prices_the_winner(make_holes):
     assert bill["cost_usd"] > before["cost_usd"]
     price = add_costs(answers.select(outputs.columns))["price_usd"].sum()
     assert bill["cost_usd_per_1000_calls"] == pytest.approx(price / 200 * 1000)
+
+
+def test_a_repaired_run_is_listed_with_each_record_once_and_the_answers_that_won(make_holes, tmp_path):
+    run = make_holes(record_truncated=0.1)
+    cut = load_answers(run).filter(stop="length").height
+    before = list_runs(tmp_path / "runs")
+    assert before.select("records", "truncated_share").row(0) == (200, cut / 200)
+    repair(run)
+    after = list_runs(tmp_path / "runs")
+    assert after.select("records", "jobs", "truncated_share").row(0) == (200, 2, 0)
+    assert after["cost_usd"][0] > before["cost_usd"][0]
 
 
 def test_scanned_answers_are_those_that_are_loaded(make_holes):
