@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import click
 import polars as pl
@@ -56,7 +56,7 @@ def submit(
     jobs = submit_run(opened, profile=profile, region=region, budget_usd=budget_usd, wait_hours=hours, **sent)
     say(describe_jobs(opened, jobs))
     if not is_finished(opened):
-        raise typer.Exit(STILL_RUNNING)
+        exit_unfinished(opened)
 
 
 @app.command()
@@ -81,7 +81,7 @@ def status(
     except KeyboardInterrupt as error:
         raise typer.Exit(INTERRUPTED) from error
     if not is_finished(opened):
-        raise typer.Exit(STILL_RUNNING)
+        exit_unfinished(opened)
 
 
 def watch(run: Run, profile: str, region: str, pause: float | None) -> None:
@@ -133,11 +133,42 @@ def collect(run: RunName = "", profile: SentProfile = "", region: SentRegion = "
 def end(run: Run, *, is_complete: bool, unanswered: int) -> None:
     """Exit with a code of its own while jobs are running, or where records have no answer."""
     if not is_complete:
-        say(f"{run.name} has not ended. Run the same command again later; nothing is sent twice.")
-        raise typer.Exit(STILL_RUNNING)
+        exit_unfinished(run)
     if unanswered:
-        say(f"{count(unanswered, 'record')} without an answer: `batchbook repair {name_run(run)}` asks again.")
+        say(f"{count(unanswered, 'record')} without an answer: {describe_cure(run)}.")
     exit_unanswered(unanswered)
+
+
+def exit_unfinished(run: Run) -> NoReturn:
+    """Exit with a code of its own, after what goes on with a run that has not ended."""
+    from analysis.runs import read_state
+
+    state, name = read_state(run), name_run(run)
+    if any(latest.job_arn and not latest.is_finished for _, latest in state.pairs):
+        say(f"{name} has not ended. Run the same command again later; nothing is sent twice.")
+    elif all(state.is_settled(job, latest) for job, latest in state.pairs) or not state.has_jobs:
+        say(
+            f"Records of {name_run(run)} have not been asked on demand yet: `batchbook repair {name_run(run)}` goes on."
+        )
+    else:
+        say(f"No job is running, and not all are done: `batchbook submit {name}` goes on.")
+    raise typer.Exit(STILL_RUNNING)
+
+
+def describe_cure(run: Run) -> str:
+    """Describe what can be done for the records without an answer, which a repair may not ask again."""
+    from analysis.runs import plan_repair
+    from analysis.runs.causes import CUT_OFF, UNMET
+
+    command = f"`batchbook repair {name_run(run)}` asks again"
+    if run.is_early:
+        return "no repair asks again, since the run was prepared before the first release"
+    # Answers that are cut off or not as expected are answers here.
+    causes = plan_repair(run).causes.filter(~pl.col("cause").is_in([CUT_OFF, UNMET]))
+    again = causes["why_not"].null_count()
+    if not again:
+        return "the same requests are refused each time; change the prompt or the call"
+    return command if again == len(causes) else f"{command} for {again:,} of them"
 
 
 def name_run(run: Run) -> str:

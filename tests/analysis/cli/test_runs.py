@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis import collect, prepare, submit
+from analysis import collect, load_answers, prepare, submit
 from analysis.cli import app as commands
 from analysis.cli.app import HAS_ERRORS, INTERRUPTED, STILL_RUNNING, UNANSWERED
-from analysis.runs import is_finished, open_run
+from analysis.runs import is_finished, open_run, plan_repair
+from analysis.runs.repairs import write_attempt
 from bedrock_local.settings import Settings, write_settings
 
 from .conftest import call
@@ -79,6 +80,20 @@ def test_what_cannot_be_repaired_ends_with_a_code_of_its_own(demo, set_up):
     assert call("repair", "demo").exit_code == UNANSWERED
 
 
+def test_a_record_that_is_refused_each_time_is_not_said_to_be_asked_again(demo, set_up):
+    set_up(faults={"record-400": 0.1, "record-429": 0.1})
+    call("submit", "demo")
+    set_up()
+    told = call("collect").stdout
+    refused = load_answers("demo").filter(error_code=400).height
+    failed = load_answers("demo").filter(error_code=429).height
+    assert min(refused, failed) > 0
+    repairs = f"`batchbook repair demo` asks again for {failed} of them."
+    assert f"{refused + failed} records without an answer: {repairs}" in told
+    told = call("repair").stdout
+    assert f"{refused} records without an answer: the same requests are refused each time; change " in told
+
+
 def test_a_repair_whose_job_runs_is_gone_on_with(demo, set_up):
     set_up(faults={"job-partial": 1})
     submit(demo)
@@ -91,6 +106,19 @@ def test_a_repair_whose_job_runs_is_gone_on_with(demo, set_up):
     set_up()
     assert call("repair", "demo").exit_code == 0
     assert [folder.name for folder in Path("runs/demo/attempts").iterdir()] == ["2"]
+
+
+def test_a_repair_that_was_killed_before_its_records_were_asked_is_said_to_go_on(demo, set_up):
+    set_up(faults={"record-429": 0.1})
+    call("submit", "demo")
+    call("collect", "demo")
+    set_up()
+    write_attempt(plan_repair("demo"))
+    for command in ("status", "submit", "collect"):
+        result = call(command, "demo")
+        assert result.exit_code == STILL_RUNNING
+        assert "Records of demo have not been asked on demand yet: `batchbook repair demo` goes on." in result.stdout
+    assert call("repair", "demo").exit_code == 0
 
 
 def test_a_run_by_its_folder_is_named_by_it(demo, set_up, folder):
@@ -120,6 +148,24 @@ def test_open_shows_the_report(demo, monkeypatch):
     Path("reports/demo/index.html").touch()
     assert call("open").stdout == "reports/demo/index.html\n"
     assert opened == [Path("reports/demo/index.html").resolve().as_uri()]
+
+
+def test_runs_and_reports_are_found_from_a_folder_below(demo, monkeypatch, folder):
+    monkeypatch.setattr(webbrowser, "open", lambda page: True)
+    Path("reports/demo").mkdir(parents=True)
+    Path("reports/demo/index.html").touch()
+    Path("lab").mkdir()
+    monkeypatch.chdir("lab")
+    assert re.search(r"^demo +short ", call("list").stdout, re.MULTILINE)
+    assert call("open").stdout == f"{folder / 'reports' / 'demo' / 'index.html'}\n"
+
+
+def test_the_report_of_runs_elsewhere_is_found_here(demo, monkeypatch, folder):
+    monkeypatch.setattr(webbrowser, "open", lambda page: True)
+    Path("work/reports/demo").mkdir(parents=True)
+    Path("work/reports/demo/index.html").touch()
+    monkeypatch.chdir("work")
+    assert call("open", folder / "runs" / "demo").stdout == "reports/demo/index.html\n"
 
 
 def test_a_folder_without_runs_is_an_error(set_up):
