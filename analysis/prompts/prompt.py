@@ -105,8 +105,8 @@ class Prompt(msgspec.Struct, metaclass=CheckedWhenCalled, frozen=True, kw_only=T
     schema
         The JSON Schema of the object that an answer is; `read_json_answers` reads answers by it.
     schema_by
-        How the model is told: `format` (a field of the request) or `words` (after the user's text); by default `format`
-        where the model is known to take it.
+        How the model is told: `format` (a field of the request), `tool` (the input of one that it has to call) or
+        `words` (after the user's text); by default `format` where the model is known to take it, else `words`.
     """
 
     name: str
@@ -124,7 +124,7 @@ class Prompt(msgspec.Struct, metaclass=CheckedWhenCalled, frozen=True, kw_only=T
     additional_fields: dict[str, Any] = {}
     expects: Expectations | None = None
     schema: dict[str, Any] | None = None
-    schema_by: Literal["", "format", "words"] = ""
+    schema_by: Literal["", "format", "tool", "words"] = ""
 
     def __post_init__(self) -> None:
         check_name(self.name, "the prompt's name")

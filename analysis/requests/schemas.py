@@ -19,8 +19,8 @@ from analysis.families import find_family
 from analysis.families.family import add_fields
 from analysis.prompts import Prompt
 
-FORMAT, WORDS = "format", "words"
-NAME = "answer"  # of the schema, where the format wants one
+FORMAT, TOOL, WORDS = "format", "tool", "words"
+NAME = "answer"  # of the schema or tool
 # Models of which pages or cards say that they take a schema. Other open weights may; Nova, Llama, Titan and Cohere have
 # no such field.
 TAKES = re.compile(
@@ -54,28 +54,45 @@ def write_response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"response_format": {"type": "json_schema", "json_schema": {"name": NAME, "schema": schema}}}
 
 
-WRITERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-    "anthropic": write_output_config,
-    "converse": write_text_format,
-    "openai": write_response_format,
+def write_tools(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a tool of Anthropic Messages, and that it has to be called."""
+    return {"tools": [{"name": NAME, "input_schema": schema}], "tool_choice": {"type": "tool", "name": NAME}}
+
+
+def write_tool_config(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a tool of Nova, and that it has to be called."""
+    tool = {"toolSpec": {"name": NAME, "inputSchema": {"json": schema}}}
+    return {"toolConfig": {"tools": [tool], "toolChoice": {"tool": {"name": NAME}}}}
+
+
+def write_functions(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a function of OpenAI's chat completions, and that it has to be called."""
+    function = {"type": "function", "function": {"name": NAME, "parameters": schema}}
+    return {"tools": [function], "tool_choice": {"type": "function", "function": {"name": NAME}}}
+
+
+# By way and family. Converse has tools too, and records of batch jobs that have any fail.
+WRITERS: dict[str, dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
+    FORMAT: {"anthropic": write_output_config, "converse": write_text_format, "openai": write_response_format},
+    TOOL: {"anthropic": write_tools, "nova": write_tool_config, "openai": write_functions},
 }
 
 
 def find_way(prompt: Prompt) -> str:
-    """Return how a prompt's schema is told: `format`, `words`, or an empty text for a prompt without one."""
+    """Return how a prompt's schema is told: `format`, `tool`, `words`, or an empty text for a prompt without one."""
     if prompt.schema is None:
         return ""
     model = find_model(prompt.model_id)
-    takes = find_family(model, prompt.invocation_type).name in WRITERS and TAKES.match(model.base)
+    takes = find_family(model, prompt.invocation_type).name in WRITERS[FORMAT] and TAKES.match(model.base)
     return prompt.schema_by or (FORMAT if takes else WORDS)
 
 
 def write_schema_fields(prompt: Prompt) -> dict[str, Any]:
     """Write the fields of a request that tell the schema; empty where words do."""
-    if prompt.schema is None or find_way(prompt) != FORMAT:
+    if prompt.schema is None or (way := find_way(prompt)) == WORDS:
         return {}
     name = find_family(find_model(prompt.model_id), prompt.invocation_type).name
-    return WRITERS[name](prompt.schema)
+    return WRITERS[way][name](prompt.schema)
 
 
 def add_schema(prompt: Prompt, text: str) -> tuple[Prompt, str]:
@@ -89,19 +106,24 @@ def add_schema(prompt: Prompt, text: str) -> tuple[Prompt, str]:
 
 def check_schema_fields(prompt: Prompt) -> Iterator[tuple[str, str]]:
     """Find a schema that the request cannot carry, or that the model would refuse; yield reason and cure."""
-    if find_way(prompt) != FORMAT or prompt.schema is None:
+    if (way := find_way(prompt)) == WORDS or prompt.schema is None:
         return
     in_words = "set schema_by to words"
     model = find_model(prompt.model_id)
-    if find_family(model, prompt.invocation_type).name not in WRITERS:
-        yield f"a request of {model.base} by {prompt.invocation_type} has no field for a schema", in_words
+    if find_family(model, prompt.invocation_type).name not in WRITERS[way]:
+        what = "field for a schema" if way == FORMAT else "tool that it has to call in a batch job"
+        yield f"a request of {model.base} by {prompt.invocation_type} has no {what}", in_words
         return
     for name, own in write_schema_fields(prompt).items():
         if isinstance(given := prompt.additional_fields.get(name), dict) and not own.keys() & given.keys():
             continue  # such as an effort beside the format
         if name in prompt.additional_fields:
             yield f"additional_fields has {name!r}, and so has the schema of the header", "keep one of them"
-    yield from check_schema_limits(prompt.schema, in_words)
+    thinking = prompt.additional_fields.get("thinking")
+    if way == TOOL and isinstance(thinking, dict) and thinking.get("type") != "disabled":
+        yield "a model that thinks cannot be made to call a tool", f"leave thinking out, or {in_words}"
+    if way == FORMAT:  # the input of a tool is not held to its schema
+        yield from check_schema_limits(prompt.schema, in_words)
 
 
 def check_schema_limits(schema: Mapping[str, Any], in_words: str) -> Iterator[tuple[str, str]]:
@@ -156,6 +178,8 @@ def describe_doubt(prompt: Prompt) -> str:
             "the request has the schema: a page of AWS takes that in batch jobs, an older text of it does not; "
             "if every record fails, set schema_by to words"
         )
+    if way == TOOL:
+        return "no output of a batch job with a forced tool has been seen: try a few records first"
     if way == WORDS and not prompt.schema_by and DISPUTED.match(base):
         return f"told in words, as {base} refused schemas until September 2026; schema_by format sends it"
     return ""

@@ -1,7 +1,7 @@
 """The body and answer format of Claude by InvokeModel: Anthropic Messages.
 
-Source: Amazon Bedrock User Guide, "Request and Response" of the Anthropic Messages API. Tools, images and
-documents are accepted and ignored: nothing is called, seen or cited.
+Source: Amazon Bedrock User Guide, "Request and Response" of the Anthropic Messages API. Images and documents are
+accepted and ignored, and so are tools that are not forced: nothing is called, seen or cited.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from bedrock_local.families.claude_rules import find_claude_violations, reports_cache_tokens, shows_reasoning
 from bedrock_local.families.error_wording import format_claude
 from bedrock_local.families.family import Body, Family, digest
+from bedrock_local.families.forced_tools import ForcedTool, find_forced_tool, read_input
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import join_role, list_texts
 from bedrock_local.families.reasoning import make_reasoning
@@ -99,8 +100,21 @@ def read_question(model: Model, body: Body) -> Question:
         text=join_role(body["messages"], "user"),
         max_tokens=body["max_tokens"],
         stop_sequences=tuple(body.get("stop_sequences") or ()),
-        schema=((body.get("output_config") or {}).get("format") or {}).get("schema"),
+        schema=tool.schema if (tool := find_tool(body)) else read_schema(body),
     )
+
+
+def read_schema(body: Body) -> dict[str, Any] | None:
+    """Read the JSON Schema of the answer."""
+    schema: dict[str, Any] | None = ((body.get("output_config") or {}).get("format") or {}).get("schema")
+    return schema
+
+
+def find_tool(body: Body) -> ForcedTool | None:
+    """Find the tool that the answer has to call."""
+    choice = body.get("tool_choice") or {}
+    name = choice.get("name") if choice.get("type") == "tool" else None
+    return find_forced_tool(body.get("tools"), name, schema="input_schema")
 
 
 def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
@@ -111,7 +125,7 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
         "role": "assistant",
         "model": model.short_name,
         "content": write_blocks(model, body, reply),
-        "stop_reason": STOPS[reply.stop],
+        "stop_reason": STOPS[reply.stop] if read_input(find_tool(body), reply) is None else "tool_use",
         "stop_sequence": reply.stop_sequence,
         "usage": write_usage(model, reply),
     }
@@ -119,7 +133,10 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
 
 def write_blocks(model: Model, body: Body, reply: Reply) -> list[dict[str, Any]]:
     """Write the content: a block of reasoning and a block of text, each only if it is not empty."""
-    blocks = [{"type": "text", "text": reply.text}] if reply.text else []
+    blocks: list[dict[str, Any]] = [{"type": "text", "text": reply.text}] if reply.text else []
+    tool = find_tool(body)
+    if tool and (given := read_input(tool, reply)) is not None:
+        blocks = [{"type": "tool_use", "id": f"toolu_bdrk_{digest(body)[:24]}", "name": tool.name, "input": given}]
     if reasoning := make_reasoning(model, body, body["max_tokens"]):
         shown = reasoning if shows_reasoning(model, body.get("thinking")) else ""
         # A real signature is opaque as well; clients only send it back.

@@ -68,7 +68,9 @@ def find_thinking_violations(model: Model, parameters: Mapping[str, Any]) -> Ite
 
 
 def find_thinking_conflicts(parameters: Mapping[str, Any]) -> Iterator[str]:
-    """Find sampling parameters that cannot be combined with thinking; a temperature of 1 can."""
+    """Find what cannot be combined with thinking: a forced tool, and sampling parameters but a temperature of 1."""
+    if (parameters.get("tool_choice") or {}).get("type") in ("tool", "any"):
+        yield "Thinking may not be enabled when tool_choice forces tool use."
     if parameters.get("temperature") not in (None, 1):
         yield "`temperature` may only be set to 1 when thinking is enabled or in adaptive mode."
     if (parameters.get("top_p") or 1) < 0.95:

@@ -1,6 +1,7 @@
 """The body and answer format of Amazon Nova by InvokeModel.
 
-Source: Amazon Nova User Guide, "Complete request schema". Tools and images are accepted and ignored.
+Source: Amazon Nova User Guide, "Complete request schema". Images are accepted and ignored, and so are tools
+that are not forced.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.family import Body, Family
+from bedrock_local.families.family import Body, Family, digest
+from bedrock_local.families.forced_tools import ForcedTool, find_forced_tool, find_object, read_input
 from bedrock_local.families.messages import check_conversation, join_role, list_texts
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import ANY, ANY_OBJECT, Array, Integer, Number, Object, String
@@ -66,12 +68,24 @@ def read_question(model: Model, body: Body) -> Question:
         text=join_role(body["messages"], "user"),
         max_tokens=config.get("maxTokens") or config.get("max_new_tokens") or DEFAULT_MAX_TOKENS,
         stop_sequences=tuple(config.get("stopSequences") or ()),
+        schema=tool.schema if (tool := find_tool(body)) else None,
     )
+
+
+def find_tool(body: Body) -> ForcedTool | None:
+    """Find the tool that the answer has to call."""
+    config = body.get("toolConfig") or {}
+    name = find_object(config, ("toolChoice", "tool")).get("name")
+    return find_forced_tool(config.get("tools"), name, of_tool="toolSpec", schema="inputSchema.json")
 
 
 def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
     """Write the answer; its text follows the reasoning."""
     content: list[dict[str, Any]] = [{"text": reply.text}]
+    tool, stop_reason = find_tool(body), STOPS[reply.stop]
+    if tool and (given := read_input(tool, reply)) is not None:
+        content = [{"toolUse": {"name": tool.name, "toolUseId": digest(body)[:24], "input": given}}]
+        stop_reason = "tool_use"
     if reasoning := make_reasoning(model, body, read_question(model, body).max_tokens):
         content.insert(0, {"reasoningContent": {"reasoningText": {"text": reasoning}}})
     usage = {
@@ -82,7 +96,7 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
         "cacheWriteInputTokenCount": 0,
     }
     message = {"content": content, "role": "assistant"}
-    return {"output": {"message": message}, "stopReason": STOPS[reply.stop], "usage": usage}
+    return {"output": {"message": message}, "stopReason": stop_reason, "usage": usage}
 
 
 NOVA = Family("nova", re.compile(r"amazon\.nova"), SCHEMA, read_question, write_answer, check_rules=check_rules)

@@ -11,6 +11,7 @@ from typing import Any
 
 from bedrock_local.families.error_wording import format_openai
 from bedrock_local.families.family import Body, Family, digest, make_time
+from bedrock_local.families.forced_tools import ForcedTool, find_forced_tool, find_object, read_input
 from bedrock_local.families.messages import join_role
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import ANY, ANY_OBJECT, AnyOf, Array, Boolean, Integer, Number, Object, OneOf, String
@@ -86,17 +87,34 @@ def read_question(model: Model, body: Body) -> Question:
         or model.max_output_tokens
         or DEFAULT_MAX_TOKENS,
         stop_sequences=(stop,) if isinstance(stop, str) else tuple(stop),
-        schema=((body.get("response_format") or {}).get("json_schema") or {}).get("schema"),
+        schema=tool.schema if (tool := find_tool(body)) else read_schema(body),
     )
+
+
+def read_schema(body: Body) -> dict[str, Any] | None:
+    """Read the JSON Schema of the answer."""
+    schema: dict[str, Any] | None = ((body.get("response_format") or {}).get("json_schema") or {}).get("schema")
+    return schema
+
+
+def find_tool(body: Body) -> ForcedTool | None:
+    """Find the function that the answer has to call."""
+    name = find_object(body, ("tool_choice", "function")).get("name")
+    return find_forced_tool(body.get("tools"), name, of_tool="function", schema="parameters")
 
 
 def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
     """Write the answer; the reasoning is a tagged part of its text."""
     reasoning = make_reasoning(model, body, read_question(model, body).max_tokens)
     content = f"<reasoning>{reasoning}</reasoning>{reply.text}" if reasoning else reply.text
-    message = {"content": content, "refusal": None, "role": "assistant"}
+    message: dict[str, Any] = {"content": content, "refusal": None, "role": "assistant"}
+    tool, finish_reason = find_tool(body), STOPS[reply.stop]
+    if tool and read_input(tool, reply) is not None:
+        function = {"name": tool.name, "arguments": reply.text}
+        call = {"id": f"call_{digest(body)[:24]}", "type": "function", "function": function}
+        message, finish_reason = message | {"content": None, "tool_calls": [call]}, "tool_calls"
     return {
-        "choices": [{"finish_reason": STOPS[reply.stop], "index": 0, "message": message}],
+        "choices": [{"finish_reason": finish_reason, "index": 0, "message": message}],
         "created": make_time(body),
         "id": f"chatcmpl-{digest(body)[:24]}",
         "model": model.base,

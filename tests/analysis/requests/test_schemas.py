@@ -4,7 +4,7 @@ import re
 import msgspec
 import pytest
 
-from analysis import preview
+from analysis import collect, invoke, load_answers, make_calls, plan_repair, prepare, preview, read_json_answers
 from analysis.errors import PromptError
 from analysis.prompts import Prompt
 from analysis.requests.body_templates import write_request
@@ -54,6 +54,50 @@ def test_a_request_carries_the_schema_where_the_model_takes_it(model_id, fields,
     assert write_request(prompt, "a call") == bare | places
 
 
+@pytest.mark.parametrize(
+    ("model_id", "places"),
+    [
+        (
+            OPUS,
+            {"tools": [{"name": "answer", "input_schema": BARE}], "tool_choice": {"type": "tool", "name": "answer"}},
+        ),
+        (
+            NOVA,
+            {
+                "toolConfig": {
+                    "tools": [{"toolSpec": {"name": "answer", "inputSchema": {"json": BARE}}}],
+                    "toolChoice": {"tool": {"name": "answer"}},
+                }
+            },
+        ),
+        (
+            OSS,
+            {
+                "tools": [{"type": "function", "function": {"name": "answer", "parameters": BARE}}],
+                "tool_choice": {"type": "function", "function": {"name": "answer"}},
+            },
+        ),
+    ],
+)
+def test_a_header_may_ask_for_a_tool_that_has_to_be_called(model_id, places):
+    prompt = make(model_id, schema=BARE, schema_by="tool")
+    check_settings(prompt)
+    assert (
+        write_request(prompt, "a call") == write_request(prompt.replace(schema=None, schema_by=""), "a call") | places
+    )
+
+
+@pytest.mark.parametrize("model_id", [HAIKU, NOVA, OSS])
+def test_a_forced_tool_is_answered_with_a_call_that_is_read_into_columns(model_id, account, tmp_path):
+    run = prepare(make_calls(2), make(model_id, schema_by="tool"), into=tmp_path)
+    invoke(run)
+    collect(run)
+    values = read_json_answers(load_answers(run), SCHEMA)
+    assert values.select("stop", "json_error").unique().rows() == [("tool", None)]
+    assert values["reason"].null_count() == 0
+    assert plan_repair(run).causes.is_empty()
+
+
 @pytest.mark.parametrize("model_id", [HAIKU, OSS])
 def test_in_converse_the_schema_is_a_text(model_id):
     prompt = make(model_id, **CONVERSE)
@@ -86,6 +130,15 @@ def test_elsewhere_the_prompt_says_it_in_words(model_id, fields):
         (
             {"model_id": LLAMA, "schema_by": "format"},
             "meta.* by InvokeModel has no field for a schema; set schema_by to",
+        ),
+        ({"schema_by": "tool", **CONVERSE}, "anthropic.* by Converse has no tool that it has to call in a batch job"),
+        (
+            {"schema_by": "tool", "additional_fields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}},
+            "a model that thinks cannot be made to call a tool; leave thinking out, or set schema_by to words",
+        ),
+        (
+            {"schema_by": "tool", "additional_fields": {"tools": []}},
+            "additional_fields has 'tools', and so has the schema",
         ),
         ({"schema": BARE}, "an object of the schema does not say additionalProperties: false, .*; add it, or set sch"),
         ({"schema": with_property(type="array", items=BARE)}, "does not say additionalProperties: false"),
@@ -153,6 +206,7 @@ def test_how_a_schema_is_told_needs_one():
             "anthropic.claude-opus-5 refused schemas until September 2026; .* try a few first",
         ),
         (NOVA, CONVERSE, "$"),
+        (NOVA, {"schema_by": "tool"}, "no output of a batch job with a forced tool has been seen: try a few"),
     ],
 )
 def test_where_sources_disagree_the_plan_says_so(model_id, fields, doubt):

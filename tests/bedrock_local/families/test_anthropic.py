@@ -169,6 +169,11 @@ BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 
         (OPUS, BUDGET, '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive"'),
         (FABLE, {"thinking": {"type": "disabled"}}, '"thinking.type.disabled" is not supported for this model'),
         (OLD, {"output_config": {"effort": "low"}}, "output_config: Extra inputs are not permitted"),
+        (
+            HAIKU,
+            BUDGET | {"tool_choice": {"type": "any"}},
+            "Thinking may not be enabled when tool_choice forces tool u",
+        ),
         (OPUS, structured({"type": "string"}), "output_config.format: Extra inputs are not permitted"),
         (
             HAIKU,
