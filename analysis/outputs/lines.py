@@ -171,14 +171,17 @@ def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str, tag
         if isinstance(record_id, int):
             record_id = str(record_id)
         if answer is not None:
-            parsed = set_reasoning_apart(answer.parse(), tags)
+            parsed = answer.parse()
+            text = parsed.text
+            if text and "<" in text:
+                text = set_reasoning_apart(parsed, tags).text
             family, fault = shape.only, NO_FAULT
             if family is None:
                 family, fault = choose_family(shape, echo, parsed.model, base)
             sampling = NO_SAMPLING if echo is None else echo.sampling()
             if error is not None:
                 fault = read_error(error)
-            elif parsed.note is not None or not parsed.text or parsed.text.isspace():
+            elif parsed.note is not None or not text or text.isspace():
                 fault = Fault(error_message=join_notes([fault.error_message, *list_notes(parsed)]))
             return Row(record_id, number, family, parsed, sampling, fault)
         if error is not None:
