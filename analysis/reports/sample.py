@@ -17,7 +17,7 @@ from analysis.runs.measures import measure_loaded
 from analysis.transcripts.picking import pick_calls
 
 MOST_ANSWERS = 6_000  # measured in seconds, and held in memory with their calls
-NEEDED = (*COST_COLUMNS, "sample", "text", "max_tokens", "tool_calls", "error_message", "transcript")
+NEEDED = (*COST_COLUMNS, "sample", "text", "max_tokens", "tool_calls", "error_code", "error_message", "transcript")
 
 
 @dataclass(frozen=True)

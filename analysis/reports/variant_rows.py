@@ -14,6 +14,7 @@ from analysis.comparison.verdicts import BETTER, WORSE
 from analysis.display import MISSING, count, usd
 from analysis.metrics.stop_reasons import share_truncated, suggest_max_tokens
 from analysis.prompts import Prompt
+from analysis.runs.causes import OF_BODY
 
 MOST_TRUNCATED = 0.01  # as in the notebook stop_reasons
 ALL = "all"
@@ -218,7 +219,12 @@ def list_cures(rows: Sequence[Mapping[str, Any]], measured: pl.DataFrame, run: s
     own = [sentence for row in rows for sentence in describe_cures(row, needs.get(row["prompt"].name), measured)]
     lost = [(row["prompt"].name, row["cells"]["answered"].note) for row in rows]
     told = [f"{note} of `{name}`" for name, note in lost if note and not note.startswith(ALL)]
-    return [*own, *([f"Without an answer: {', '.join(told)}. `batchbook repair {run}` asks again."] if told else [])]
+    unanswered = measured.filter(pl.col("error_kind").is_not_null())
+    is_refused = (pl.col("error_kind") == "service") & pl.col("error_code").is_in(OF_BODY)
+    what_next = f"`batchbook repair {run}` asks again."
+    if len(unanswered) and unanswered.select(is_refused.fill_null(value=False).all()).item():
+        what_next = "These requests are refused each time: change their prompt or call."
+    return [*own, *([f"Without an answer: {', '.join(told)}. {what_next}"] if told else [])]
 
 
 def describe_cures(row: Mapping[str, Any], need: Mapping[str, Any] | None, measured: pl.DataFrame) -> Iterator[str]:
