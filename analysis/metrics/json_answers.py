@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import msgspec
 import narwhals as nw
 import polars as pl
 from narwhals.typing import IntoDataFrameT
@@ -149,7 +150,7 @@ def describe_invalid(text: str, schema: Mapping[str, Any]) -> str:
     Texts that are wrong in one way have one description, so no place in a text or list is in it.
     """
     try:
-        parse_valid(text, compile_schema(json.dumps(schema)))
+        parse_valid(text, compile_schema(msgspec.json.encode(schema)))
     except NoJsonError:
         return "no valid JSON object"
     except InvalidAnswerError as error:
@@ -173,9 +174,9 @@ def parse_valid(text: str, checker: Checker) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=MOST_SCHEMAS)
-def compile_schema(text: str) -> Checker:
+def compile_schema(encoded: bytes) -> Checker:
     """Compile a schema once for all answers."""
-    return make_checker(json.loads(text))
+    return make_checker(msgspec.json.decode(encoded))
 
 
 def make_checker(schema: Mapping[str, Any]) -> Checker:
