@@ -50,6 +50,8 @@ TITLES = {
     "max_tokens": "max_tokens",
     "suggested_max_tokens": "suggested max_tokens",
     "why": "why not answered",
+    "why_not": "why not asked again",
+    "room": "asked with max_tokens",
     "job_key": "job",
     "job_try": "try",
     "was_within": "bill within estimate",

@@ -70,7 +70,8 @@ def describe_detail() -> pl.Expr:
     error = pl.concat_str(code, "error_message", separator=": ", ignore_nulls=True)
     # Messages about lines name each line, so that no two are alike.
     is_told = pl.col("error_kind") == "service"
-    return pl.when(pl.col("error_kind").is_null()).then("unmet").when(is_told).then(error.str.slice(0, DETAIL))
+    is_unmet = pl.col("error_kind").is_null() & pl.col("stop").ne_missing(TRUNCATED)
+    return pl.when(is_unmet).then("unmet").when(is_told).then(error.str.slice(0, DETAIL))
 
 
 def add_rooms(found: pl.DataFrame, winners: pl.DataFrame) -> pl.DataFrame:

@@ -88,7 +88,7 @@ class Repair:
     @property
     def summary(self) -> pl.DataFrame:
         """Records without a good answer by variant, cause, detail and what is done, the most frequent first."""
-        counts = self.causes.group_by(SUMMARY, maintain_order=True).agg(records=pl.len())
+        counts = self.causes.group_by(SUMMARY, maintain_order=True).agg(records=pl.len().cast(pl.Int64))
         return counts.sort("records", descending=True, maintain_order=True).select("records", *SUMMARY)
 
     def __repr__(self) -> str:

@@ -328,3 +328,11 @@ def test_input_of_a_repair_that_is_damaged_is_written_anew(make_holes, set_up_em
     assert sum_counts(repair(run)) == (200, 200, 0, 0)  # whose input is copied from that of the one before
     assert "is not as it was prepared, and is written anew" in capsys.readouterr().out
     assert file.read_bytes() == before
+
+
+def test_what_was_cut_off_is_one_reason_whatever_else_it_lacks(make_holes):
+    prompt = make_prompt(expects=Expectations(headings=("Reason", "Outcome")))
+    planned = plan_repair(make_holes(100, prompt, record_truncated=0.3))
+    cut = planned.summary.filter(cause="cut_off")
+    assert cut.select("detail", "room").rows() == [(None, 2_048)]
+    assert "cut off by max_tokens: asked again with max_tokens 2,048" in str(planned)
