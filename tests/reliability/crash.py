@@ -21,6 +21,7 @@ import batch
 import boto3
 import command
 import delete
+import endings
 import filelock
 import on_demand
 import repairs
@@ -103,6 +104,20 @@ def kill_deletion(asked: Asked) -> Trials:
         yield f"{number} {what}", delete.crash(asked.folder, number, expected)
 
 
+def kill_export(asked: Asked) -> Trials:
+    """Kill exports to a file of each kind."""
+    points, expected = endings.count_export_points(asked.folder)
+    for number, what in tell_points(asked.choose(points)):
+        yield f"{number} {what}", endings.crash_export(asked.folder, number, expected)
+
+
+def kill_stop(asked: Asked) -> Trials:
+    """Kill the stop of jobs that are running."""
+    points, expected = endings.count_stop_points(asked.folder)
+    for number, what in tell_points(asked.choose(points)):
+        yield f"{number} {what}", endings.crash_stop(asked.folder, number, expected)
+
+
 def kill_command(asked: Asked) -> Trials:
     """Kill `batchbook run`: some points, as each trial executes all notebooks."""
     points, expected = command.count_points(asked.folder)
@@ -176,6 +191,8 @@ KINDS: dict[str, Callable[[Asked], Trials]] = {
     "killed on demand, the account behind HTTP": kill_on_demand_over_http,
     "a repair killed, half in a batch job and half on demand": kill_repair,
     "killed: delete": kill_deletion,
+    "killed: export": kill_export,
+    "killed: stop": kill_stop,
     "`batchbook run` killed, answered on demand": kill_command,
     "the disk is full or refuses, from a write of Python on": refuse_writing,
     "the disk is full, whatever writes": fill_disks,
