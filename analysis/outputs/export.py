@@ -181,6 +181,8 @@ def convert_frame(answers: IntoDataFrame, changes: Changes) -> pl.DataFrame:
         It is no frame, or a column cannot be converted.
     """
     frame = read_columns(answers, (), of="answers")
+    if frame.implementation.is_polars():
+        return frame.to_polars()
     names = [*map(str, frame.columns)]
     columns = [
         frame.select(name).to_polars().to_series() if is_convertible(frame, name) else mend_texts(frame[name], changes)

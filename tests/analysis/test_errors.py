@@ -88,11 +88,15 @@ def test_without_the_extra_a_table_is_its_frame_as_text(core):
     assert repr(show_table(frame)) == repr(frame)
 
 
+DISTRIBUTIONS = {"PIL": "pillow"}  # of modules with another name
+
+
 def test_modules_of_an_extra_are_installed_by_it():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     for extra, modules in EXTRAS.items():
         listed = {re.split(r"\W", line)[0] for line in extras[extra]}
-        assert set(modules) - listed <= {"ipykernel"}, "JupyterLab brings the kernel"
+        # JupyterLab brings the kernel.
+        assert {DISTRIBUTIONS.get(module, module) for module in modules} - listed <= {"ipykernel"}
 
 
 @pytest.mark.parametrize(

@@ -41,32 +41,21 @@ def run_hundred(account, make_calls, tmp_path_factory):
         yield run
 
 
-def test_a_job_that_failed_half_way_is_printed_and_reported(run_hundred):
+def test_a_job_that_failed_half_way_is_reported_and_a_copy_of_its_run_repaired_with_a_report_anew(run_hundred):
     result = run_hundred(faults={"job-failed": 1})
     assert result.exit_code == UNANSWERED
     assert "50 answered, 0 failed, 50 missing; " in result.stdout
     assert "job01 ended Failed: The job failed due to an internal error. Try again. 50 of its 100" in result.stdout
     assert "Without an answer: 50 missing of `paragraph`. `batchbook repair demo` asks again." in result.stdout
 
-
-def test_a_repair_writes_the_report_anew(run_hundred):
-    assert run_hundred(faults={"job-failed": 1}).exit_code == UNANSWERED
     write_settings(Path("account"), Settings())
-    result = call("repair", "demo")
-    assert result.exit_code == 0, result.output
-    assert "Records: 100 prepared, 100 answered, 0 failed, 0 missing; " in result.stdout
-    assert "[3/6] collect" in result.stdout
-    assert "Every record has an answer." in Path("reports/demo/index.html").read_text(encoding="utf-8")
-
-
-def test_the_repair_of_a_copy_writes_the_report_of_the_copy(run_hundred):
-    run_hundred(faults={"job-failed": 1})
-    write_settings(Path("account"), Settings())
-    shutil.copytree("runs/demo", "runs/copy")
-    shutil.copytree("reports/demo", "reports/copy")
+    for kind in ("runs", "reports"):
+        shutil.copytree(f"{kind}/demo", f"{kind}/copy")
     before = Path("reports/demo/index.html").read_bytes()
     result = call("repair", "copy")
     assert result.exit_code == 0, result.output
+    assert "Records: 100 prepared, 100 answered, 0 failed, 0 missing; " in result.stdout
+    assert "[3/6] collect" in result.stdout
     assert "Report: reports/copy/index.html" in result.stdout
     assert "Every record has an answer." in Path("reports/copy/index.html").read_text(encoding="utf-8")
     assert Path("reports/demo/index.html").read_bytes() == before

@@ -22,6 +22,7 @@ from botocore.session import get_session
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from bedrock_local.emulator import ACCOUNT
 from bedrock_local.protocol.patterns import is_match
 
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -341,7 +342,10 @@ def test_the_request_of_a_job_comes_back_in_its_description(wire, data):
     parameters = data.draw(valid(operation_model("CreateModelInvocationJob").input_shape)) | own
     arn = wire.send("CreateModelInvocationJob", parameters)["jobArn"]
     job = wire.send("GetModelInvocationJob", {"jobIdentifier": arn})
-    asked = {member: value for member, value in parameters.items() if member not in ("modelId", "tags")}
+    asked = {name: value for name, value in parameters.items() if name not in ("modelId", "tags", "clientRequestToken")}
+    for config in (asked["inputDataConfig"], asked["outputDataConfig"]):
+        for member in config.values():
+            member.setdefault("s3BucketOwner", ACCOUNT)  # the service fills it in
     assert {member: job.get(member) for member in asked} == asked
 
 
@@ -356,7 +360,7 @@ def test_unknown_and_null_members_are_dropped(wire, request_of):
     body = json.dumps(request_of(inputDataConfig=given, vpcConfig=None, unheardOf={})).encode()
     arn = wire.send_raw("CreateModelInvocationJob", "/model-invocation-job", body)["jobArn"]
     job = wire.send("GetModelInvocationJob", {"jobIdentifier": arn})
-    assert job["inputDataConfig"] == {"s3InputDataConfig": {"s3Uri": "s3://calls/in/"}}
+    assert job["inputDataConfig"] == {"s3InputDataConfig": {"s3Uri": "s3://calls/in/", "s3BucketOwner": ACCOUNT}}
     assert not {"vpcConfig", "unheardOf"} & job.keys()
 
 
