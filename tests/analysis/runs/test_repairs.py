@@ -21,7 +21,7 @@ from analysis import (
     submit,
     sum_run_costs,
 )
-from analysis.errors import BudgetError, RunError
+from analysis.errors import BudgetError, JobError, RunError
 from analysis.prompts import Expectations
 from analysis.runs import is_finished, plan_repair
 from analysis.runs.repairs import write_attempt
@@ -336,3 +336,15 @@ def test_what_was_cut_off_is_one_reason_whatever_else_it_lacks(make_holes):
     cut = planned.summary.filter(cause="cut_off")
     assert cut.select("detail", "room").rows() == [(None, 2_048)]
     assert "cut off by max_tokens: asked again with max_tokens 2,048" in str(planned)
+
+
+@pytest.mark.parametrize("fault", ["job-expired", "job-failed"])
+def test_a_job_that_has_tries_left_is_gone_on_with_by_one_call(set_up_emulator, tmp_path, fault):
+    set_up_emulator(faults={fault: 1})
+    run = prepare(make_calls(200), make_prompt(), into=tmp_path / "runs", name="demo")
+    with pytest.raises(JobError):
+        submit(run)
+    set_up_emulator()
+    assert sum_counts(repair(run)) == (200, 200, 0, 0)
+    assert load_jobs(run)["job_try"].to_list() == [1, 2]
+    assert not (run.folder / "attempts").exists()
