@@ -35,7 +35,7 @@ for number in range(count):
     if number % 5 == 4:
         try:
             bedrock.stop_model_invocation_job(jobIdentifier=arns[-1])
-        except bedrock.exceptions.ConflictException:
+        except bedrock.exceptions.ValidationException:
             pass
     # Both processes work on all jobs, and create some of the same name and token at the same time.
     bedrock.list_model_invocation_jobs()

@@ -154,7 +154,7 @@ class Account(RuleBasedStateMachine):
         if "endTime" not in (self.told[arn] or [{}])[-1]:
             try:
                 self.bedrock.stop_model_invocation_job(jobIdentifier=arn)
-            except self.bedrock.exceptions.ConflictException:
+            except self.bedrock.exceptions.ValidationException:
                 self.ask(arn)
                 assert "endTime" in self.told[arn][-1]
 
