@@ -1,4 +1,3 @@
-import json
 import time
 
 import nbformat
@@ -66,17 +65,20 @@ def run_all(tab, notebook, run):
 
 def count_executions(notebook):
     """Return the highest number of an executed cell in the saved notebook; 0 before the first one."""
-    while True:
-        try:
-            cells = nbformat.read(notebook, as_version=4).cells
-        except json.JSONDecodeError:  # half of it is saved
-            time.sleep(0.1)
-            continue
-        return max(cell.get("execution_count") or 0 for cell in cells)
+    return max(cell.get("execution_count") or 0 for cell in read_saved(notebook).cells)
 
 
 def count_cells(notebook):
-    return sum(cell.cell_type == "code" for cell in nbformat.read(notebook, as_version=4).cells)
+    return sum(cell.cell_type == "code" for cell in read_saved(notebook).cells)
+
+
+def read_saved(notebook):
+    """Read the notebook, once it is saved whole: JupyterLab empties the file before it writes it."""
+    while True:
+        try:
+            return nbformat.read(notebook, as_version=4)
+        except ValueError:  # of JSON, and nbformat's own
+            time.sleep(0.1)
 
 
 def test_a_first_round_asks_every_wording(shown, folder):
