@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import click
 import polars as pl
 import typer
 from typer import Option
@@ -94,7 +93,7 @@ def watch(run: Run, profile: str, region: str, pause: float | None) -> None:
         text = describe_jobs(run, jobs)
         if text != shown:
             if shown:
-                click.clear()  # does nothing where the output is no terminal
+                typer.clear()  # does nothing where the output is no terminal
             say(text)
         shown = text
         if pause is None or not jobs.filter(pl.col("job_id").is_not_null(), pl.col("ended_at").is_null()).height:
