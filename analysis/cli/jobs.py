@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -18,6 +19,7 @@ from analysis.display import count, format_table
 if TYPE_CHECKING:
     from analysis.runs import Run
 
+CLEAR = "\x1b[2J\x1b[H"  # erases a terminal, and goes to its first line
 JOBS_SHOWN = 20  # those that have not ended first
 STATUS = ("job_key", "job_try", "status", "records", "processed_records", "error_records", "ended_at", "message")
 COUNTS = ("prepared", "answered", "failed", "missing")
@@ -92,8 +94,8 @@ def watch(run: Run, profile: str, region: str, pause: float | None) -> None:
         jobs = update_jobs(run, profile=profile, region=region)
         text = describe_jobs(run, jobs)
         if text != shown:
-            if shown:
-                typer.clear()  # does nothing where the output is no terminal
+            if shown and sys.stdout.isatty():
+                typer.echo(CLEAR, nl=False)
             say(text)
         shown = text
         if pause is None or not jobs.filter(pl.col("job_id").is_not_null(), pl.col("ended_at").is_null()).height:

@@ -182,3 +182,12 @@ def test_each_command_is_in_the_table_of_the_docs():
 def test_each_exit_code_is_in_the_table_of_the_docs():
     codes = re.findall(r"^\| ([0-9]+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert [int(code) for code in codes] == [0, 1, 2, STILL_RUNNING, HAS_ERRORS, UNANSWERED, INTERRUPTED]
+
+
+def test_a_status_that_follows_shows_each_change_until_all_have_ended(demo, set_up):
+    set_up(seconds={"Submitted": 0.5, "Validating": 0.5})
+    submit(demo, wait=False)
+    said = call("status", "demo", "--follow").stdout
+    assert said.count("demo: 1 job (1 ") > 1
+    assert said.rsplit("demo: 1 job ", 1)[1].startswith("(1 Completed)")
+    assert "\x1b" not in said
