@@ -1,11 +1,9 @@
 """Kill a deletion at every write, rename, removal and service call, delete again, and look at what is left."""
 
-import os
-import random
 import shutil
 from pathlib import Path
 
-from places import PROMPT, QUOTAS, make_calls, new_place
+from places import PROMPT, QUOTAS, copy_place, make_calls
 from points import Points, in_fork
 
 from analysis import collect, delete, list_runs, load_answers, open_run, prepare, submit
@@ -100,22 +98,9 @@ def find_faults(found: dict, expected: dict) -> list[str]:
     return faults
 
 
-def make_place(folder: Path) -> str:
-    """Make a place with both runs, a copy of the first that was made."""
-    source = Path(folder) / "both"
-    if not source.exists():
-        made = new_place(folder)
-        in_fork(make_runs, made)
-        Path(made).rename(source)
-    place = Path(folder) / f"{random.getrandbits(40):x}"
-    shutil.copytree(source, place)
-    os.environ["BEDROCK_LOCAL"] = str(place / "account")
-    return str(place)
-
-
 def crash(folder: Path, die_at: int, expected: dict) -> list[str]:
     """Die at a point of the deletion, delete again, and list what is wrong."""
-    place = make_place(folder)
+    place = copy_place(folder, make_runs)
     in_fork(do_delete, place, die_at)
     in_fork(go_on, place)
     faults = find_faults(in_fork(look, place), expected)
@@ -125,7 +110,7 @@ def crash(folder: Path, die_at: int, expected: dict) -> list[str]:
 
 def count_points(folder: Path) -> tuple[list[str], dict]:
     """Delete without a kill: the points, and what every other trial has to leave."""
-    place = make_place(folder)
+    place = copy_place(folder, make_runs)
     points = in_fork(do_delete, place, 0)
     expected = in_fork(look, place)
     shutil.rmtree(place)

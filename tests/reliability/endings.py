@@ -1,12 +1,10 @@
 """Kill an export and a stop at every point, do the same again, and look: a file is whole or not there, and all ends."""
 
-import os
-import random
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from places import LIMITS, PROMPT, QUOTAS, make_calls, new_place
+from places import LIMITS, PROMPT, QUOTAS, copy_place, make_calls
 from points import Points, in_fork
 
 from analysis import collect, load_answers, load_jobs, open_run, prepare, repair, scan_answers, stop, submit
@@ -67,22 +65,9 @@ def stop_and_repair(place: str) -> dict:
     return {"ended": sorted(ended), "texts": sorted(load_answers(run)["text"].to_list())}
 
 
-def make_copy(folder: Path, make) -> str:
-    """Copy a place that was made once."""
-    source = Path(folder) / make.__name__
-    if not source.exists():
-        made = new_place(folder)
-        in_fork(make, made)
-        Path(made).rename(source)
-    place = Path(folder) / f"{random.getrandbits(40):x}"
-    shutil.copytree(source, place)
-    os.environ["BEDROCK_LOCAL"] = str(place / "account")
-    return str(place)
-
-
 def crash_export(folder: Path, die_at: int, expected: dict) -> list[str]:
     """Die at a point of the exports, look, export again, and list what is wrong."""
-    place = make_copy(folder, make_answered)
+    place = copy_place(folder, make_answered)
     in_fork(export_all, place, die_at)
     half = in_fork(look_at_exports, place)
     faults = [f"{name} is not whole" for name, size in half["sizes"].items() if size != expected["sizes"][name]]
@@ -94,7 +79,7 @@ def crash_export(folder: Path, die_at: int, expected: dict) -> list[str]:
 
 def crash_stop(folder: Path, die_at: int, expected: dict) -> list[str]:
     """Die at a point of the stop, stop again and repair, and list what is wrong."""
-    place = make_copy(folder, make_running)
+    place = copy_place(folder, make_running)
     in_fork(stop_all, place, die_at)
     found = in_fork(stop_and_repair, place)
     shutil.rmtree(place)
@@ -103,13 +88,13 @@ def crash_stop(folder: Path, die_at: int, expected: dict) -> list[str]:
 
 def count_export_points(folder: Path) -> tuple[list[str], dict]:
     """Export without a kill: the points, and what every other trial has to end with."""
-    place = make_copy(folder, make_answered)
+    place = copy_place(folder, make_answered)
     points = in_fork(export_all, place, 0)
     return points, in_fork(look_at_exports, place)
 
 
 def count_stop_points(folder: Path) -> tuple[list[str], dict]:
     """Stop without a kill: the points, and what every other trial has to end with."""
-    place = make_copy(folder, make_running)
+    place = copy_place(folder, make_running)
     points = in_fork(stop_all, place, 0)
     return points, in_fork(stop_and_repair, place)

@@ -3,8 +3,9 @@
 import math
 import os
 import random
+import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,6 +42,19 @@ def new_place(folder: Path, faults: dict | None = None, seed: int = 0) -> str:
     place = Path(folder) / f"{random.getrandbits(40):x}"
     place.mkdir()
     write_settings(place / "account", Settings(faults=faults or {}, seed=seed, speed=100, **LIMITS))
+    os.environ["BEDROCK_LOCAL"] = str(place / "account")
+    return str(place)
+
+
+def copy_place(folder: Path, make: Callable[[str], None], faults: dict | None = None, seed: int = 0) -> str:
+    """Copy a place in which something was made, which is done once for each way of making it."""
+    source = Path(folder) / make.__name__
+    if not source.exists():
+        made = new_place(folder, faults, seed)
+        in_fork(make, made)
+        Path(made).rename(source)
+    place = Path(folder) / f"{random.getrandbits(40):x}"
+    shutil.copytree(source, place)
     os.environ["BEDROCK_LOCAL"] = str(place / "account")
     return str(place)
 

@@ -1,7 +1,5 @@
 """Kill a repair at every point, repair again, and look: half of it goes to a batch job, half is asked on demand."""
 
-import os
-import random
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +7,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 from batch import TRIES, list_jobs
-from places import LIMITS, PROMPT, make_calls, new_place
+from places import LIMITS, PROMPT, copy_place, make_calls
 from points import Points, in_fork
 
 from analysis import collect, load_answers, open_run, prepare, repair, submit
@@ -80,22 +78,9 @@ def find_faults(found: dict, expected: dict) -> list[str]:
     return faults
 
 
-def make_place(folder: Path) -> str:
-    """Make a place whose run has holes, a copy of the first that was made."""
-    source = Path(folder) / "holes"
-    if not source.exists():
-        made = new_place(folder, FAULTS, SEED)
-        in_fork(make_holes, made)
-        Path(made).rename(source)
-    place = Path(folder) / f"{random.getrandbits(40):x}"
-    shutil.copytree(source, place)
-    os.environ["BEDROCK_LOCAL"] = str(place / "account")
-    return str(place)
-
-
 def crash(folder: Path, die_at: int, expected: dict) -> list[str]:
     """Die at a point of the repair, repair again, and list what is wrong."""
-    place = make_place(folder)
+    place = copy_place(folder, make_holes, FAULTS, SEED)
     in_fork(do_repair, place, die_at)
     in_fork(go_on, place)
     faults = find_faults(in_fork(look, place), expected)
@@ -105,7 +90,7 @@ def crash(folder: Path, die_at: int, expected: dict) -> list[str]:
 
 def count_points(folder: Path) -> tuple[list[str], dict]:
     """Repair without a kill: its points, and what every other trial has to end with."""
-    place = make_place(folder)
+    place = copy_place(folder, make_holes, FAULTS, SEED)
     points = in_fork(do_repair, place, 0)
     expected = in_fork(look, place)
     shutil.rmtree(place)
