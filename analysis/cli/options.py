@@ -13,7 +13,7 @@ Calls = Annotated[
     str,
     Option(
         metavar="PLACE",
-        help="Table (.parquet, .csv, .xlsx, .jsonl), or folder or zip of texts, subtitles or services' JSON; also s3://.",
+        help="Table (.parquet, .csv, .xlsx, .jsonl), texts, subtitles or services' JSON, in a folder or zip; also s3://.",
     ),
 ]
 Prompts = Annotated[list[Path], Option(metavar="FILES", help="Prompt files, or folders of them, such as prompts/*.md.")]

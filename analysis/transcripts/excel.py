@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from io import BytesIO
 
 import polars as pl
 
@@ -19,7 +20,7 @@ def read_excel(source: Source, _: ColumnNames) -> pl.DataFrame:
 
     content = read_bytes(source)
     try:
-        with zipfile.ZipFile(source.path) as archive:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
             check_ratio(source.label, len(content), sum(info.file_size for info in archive.infolist()))
         book = fastexcel.read_excel(content)
         sheets = {name: book.load_sheet(name).to_polars() for name in book.sheet_names}

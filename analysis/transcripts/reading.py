@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -25,9 +26,10 @@ from analysis.transcripts.separated import read_separated
 from analysis.transcripts.sources import KINDS, ColumnNames, Source, find_kind_of_file, show_first
 from analysis.transcripts.tables import read_parquet, read_tables
 from analysis.transcripts.texts import read_texts
-from analysis.transcripts.zips import read_zips
+from analysis.transcripts.zips import open_members
 
 DEFAULTS = ColumnNames()
+SEPARATE = "put each kind into its own folder, or give a local glob such as calls/*.txt"
 ROUNDED = r"^\d([.,]\d+)?E\+\d+$"
 # To add a kind of file, add a function that reads a list of them, and the endings of their names to KINDS.
 READERS: dict[str, Callable[[list[Source], ColumnNames], pl.DataFrame]] = {
@@ -38,7 +40,6 @@ READERS: dict[str, Callable[[list[Source], ColumnNames], pl.DataFrame]] = {
     "JSON": read_documents,
     "subtitles": read_documents,
     "text": read_texts,
-    "zip": read_zips,
 }
 
 
@@ -60,14 +61,14 @@ def read_calls(
     Parameters
     ----------
     where
-        A file, a folder, a glob or an `s3://` address of files of one kind: Parquet, tables as text (`.csv`, `.tsv`,
-        also `.gz`; separated by commas, semicolons, tabs or bars), workbooks (`.xlsx`), JSON lines (`.jsonl`,
-        `.ndjson`), text (`.txt`, one call each, its id is the file's name), subtitles (`.vtt`, `.srt`), JSON as
-        services write it (`.json`, `.json.gz`: Amazon Transcribe, Call Analytics, Contact Lens, Amazon Connect chats,
-        Bedrock Data Automation, HealthScribe, Post Call Analytics, Genesys Cloud, Deepgram, AssemblyAI, Azure AI
-        Speech, Whisper) or as a list of calls, or zips of text, JSON or subtitles. A table has one row per call, or
-        one row per turn when it has no column of transcripts. Text that is not UTF-8 is read where its encoding is
-        sure, and named in a line that is printed.
+        A file, or a folder, zip, glob or `s3://` address of files of one kind: Parquet, tables as text (`.csv`,
+        `.tsv`, also `.gz`; separated by commas, semicolons, tabs or bars), workbooks (`.xlsx`), JSON lines (`.jsonl`,
+        `.ndjson`, also `.gz`), text (`.txt`, one call each, its id is the file's name), subtitles (`.vtt`, `.srt`),
+        JSON as a list of calls (`.json`, `.json.gz`), or JSON as services write it: Amazon Transcribe, Call Analytics,
+        Contact Lens, Amazon Connect chats, Bedrock Data Automation, HealthScribe, Post Call Analytics, Genesys Cloud,
+        Deepgram, AssemblyAI, Azure AI Speech, Whisper. A table has one row per call, or one row per turn when it has
+        no column of transcripts. Text that is not UTF-8 is read where its encoding is sure, and named in a line that is
+        printed.
     call_id, transcript
         The names of the columns of a table of calls; usual other names are known. A transcript may be a list of turns.
     turn, speaker, text
@@ -111,10 +112,14 @@ def read_calls(
 
 
 def read_sources(where: str | Path, sources: list[Source], columns: ColumnNames) -> pl.DataFrame:
-    """Read files of one kind, and print which of them are not UTF-8."""
-    read = READERS[find_kind(where, sources)]
+    """Read files of one kind, or zips of such, and print which of them are not UTF-8."""
     try:
-        calls = read(sources, columns)
+        with ExitStack() as opened:
+            kind = find_kind(where, sources)
+            if kind == "zip":
+                sources = open_members(sources, opened)
+                kind = find_kind(where, sources, "make a zip of each kind, and read them separately")
+            calls = READERS[kind](sources, columns)
     except MemoryError as error:
         raise CallsError(where, "does not fit into memory", "read a part of the files at a time") from error
     if told := sources[0].encodings.describe():
@@ -129,17 +134,20 @@ def drop_empty_calls(calls: IntoDataFrameT) -> IntoDataFrameT:
     return nw.maybe_reset_index(frame.filter(has_words)).to_native()
 
 
-def find_kind(where: str | Path, sources: list[Source]) -> str:
+def find_kind(where: str | Path, sources: list[Source], cure: str = SEPARATE) -> str:
     """Return the kind of the files; all must be of one kind."""
-    kinds = {find_kind_of_file(source.name): source.name for source in sources}
+    kinds = {find_kind_of_file(source.name): source for source in sources}
     if kinds.keys() == {"JSON", "subtitles"}:
         return "JSON"
     if len(kinds) > 1:
-        reason = f"several kinds of files: {' and '.join(map(show_path, sorted(kinds.values())))}"
-        raise CallsError(where, reason, "put each kind into its own folder, or give a local glob such as calls/*.txt")
-    if "unknown" in kinds:
+        names = " and ".join(show_path(source.name) for source in sorted(kinds.values(), key=lambda each: each.name))
+        raise CallsError(where, f"several kinds of files: {names}", cure)
+    (kind,) = kinds
+    if kind == "unknown":
         raise CallsError(sources[0].label, "not a kind of file that can be read", f"those are {', '.join(KINDS)}")
-    return next(iter(kinds))
+    if kind == "zip" and sources[0].read_member:
+        raise CallsError(sources[0].label, "a zip in a zip", "unpack the outer one")
+    return kind
 
 
 def check_calls(where: str | Path, calls: pl.DataFrame) -> None:

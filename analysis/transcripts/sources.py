@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,9 @@ KINDS = {
     ".tsv.gz": "CSV",
     ".xlsx": "Excel",
     ".jsonl": "JSONL",
+    ".jsonl.gz": "JSONL",
     ".ndjson": "JSONL",
+    ".ndjson.gz": "JSONL",
     ".json": "JSON",
     ".json.gz": "JSON",
     ".vtt": "subtitles",
@@ -54,11 +56,13 @@ class Source:
     label, name
         Its place for messages, and its name relative to the place that was read.
     path
-        Its local path.
+        Its local path; of a file in a zip that of the zip.
     unpacking
         Counts what the files of one reading unpack to.
     encodings
         Notes which files of one reading are not UTF-8.
+    read_member
+        Reads the bytes of a file in a zip; None for other files.
     """
 
     label: str
@@ -66,6 +70,7 @@ class Source:
     path: Path
     unpacking: Unpacking = field(default_factory=Unpacking, compare=False)
     encodings: Encodings = field(default_factory=Encodings, compare=False)
+    read_member: Callable[[], bytes] | None = field(default=None, compare=False)
 
 
 def find_kind_of_file(name: str) -> str:
@@ -75,6 +80,8 @@ def find_kind_of_file(name: str) -> str:
 
 def read_bytes(source: Source) -> bytes:
     """Read a whole file; a `.gz` is decompressed."""
+    if source.read_member:
+        return source.read_member()
     try:
         content = source.path.read_bytes()
         if not source.name.lower().endswith(".gz"):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
 
 import polars as pl
 
 from analysis.errors import CallsError
 from analysis.transcripts.naming import find_columns
 from analysis.transcripts.nested import join_lists, open_objects
-from analysis.transcripts.sources import CHECK_FILE, GET_AGAIN, ColumnNames, Source, show_first
+from analysis.transcripts.sources import CHECK_FILE, GET_AGAIN, ColumnNames, Source, read_bytes, show_first
 from analysis.transcripts.turns import join_turns
 from analysis.transcripts.unpacking import check_ratio
 
@@ -39,8 +41,9 @@ def read_tables(
 def read_parquet(source: Source, _: ColumnNames) -> pl.DataFrame:
     """Read one Parquet file."""
     try:
-        check_rows(source)
-        return pl.read_parquet(source.path, glob=False)
+        file = BytesIO(read_bytes(source)) if source.read_member else source.path
+        check_rows(source, file)
+        return pl.read_parquet(file, glob=False)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         # polars panics, which is no Exception, over some damages that it does not look for.
         reason = f"cannot be read as Parquet ({str(error).splitlines()[0] if str(error) else 'damaged'})"
@@ -48,15 +51,16 @@ def read_parquet(source: Source, _: ColumnNames) -> pl.DataFrame:
         raise CallsError(source.label, reason, cure) from error
 
 
-def check_rows(source: Source) -> None:
+def check_rows(source: Source, file: Path | BytesIO) -> None:
     """Raise for a file of very many rows in few bytes: a column of one value takes no room there, in memory it does.
 
     No such limit for the sum of files: Parquet is how large tables are kept, and not only packed.
     """
-    table = pl.scan_parquet(source.path, glob=False)
+    table = pl.scan_parquet(file, glob=False)
     values = table.select(pl.len()).collect().item() * len(table.collect_schema())
+    file_bytes = len(file.getbuffer()) if isinstance(file, BytesIO) else file.stat().st_size
     cure = "pass it to prepare as a frame if you trust it"
-    check_ratio(source.label, source.path.stat().st_size, VALUE_BYTES * values, cure=cure)
+    check_ratio(source.label, file_bytes, VALUE_BYTES * values, cure=cure)
 
 
 def rename_columns(label: str, table: pl.DataFrame, columns: ColumnNames) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Read zips of text or JSON files, without writing their content to disk."""
+"""Read the files in zips, without writing their content to disk."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
-
-import polars as pl
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 
 from analysis.errors import CallsError
-from analysis.transcripts.documents import parse_documents
 from analysis.transcripts.listing import choose
-from analysis.transcripts.sources import CHECK_FILE, GET_AGAIN, ColumnNames, Source, find_kind_of_file
-from analysis.transcripts.texts import parse_texts
+from analysis.transcripts.sources import CHECK_FILE, GET_AGAIN, Source
 from analysis.transcripts.unpacking import PackedFile, gunzip
 
 # What zipfile raises for a zip that is damaged, encrypted or packed in a way that it does not know.
@@ -23,21 +22,28 @@ ZIP_ERRORS = (
 )  # fmt: skip
 
 
-DOCUMENTS = {"JSON", "subtitles"}
+def open_members(sources: list[Source], opened: ExitStack) -> list[Source]:
+    """Return the files of calls in zips as files to read, one at a time, while the zips are open.
+
+    Raises
+    ------
+    CallsError
+        A zip is damaged, unpacks to too much, or has a file whose name leads out of it.
+    """
+    return [member for source in sources for member in open_zip(source, opened)]
 
 
-def read_zips(sources: list[Source], _: ColumnNames) -> pl.DataFrame:
-    """Read zips of text files, or of JSON and subtitles, as one row per call."""
-    zips = [(source, list_members(source)) for source in sources]
-    kinds = {find_kind_of_file(info.filename): label_member(source, info) for source, infos in zips for info in infos}
-    for kind in kinds.keys() - {"text", *DOCUMENTS}:
-        cure = "a zip may have .txt files, or .json, .vtt and .srt files"
-        raise CallsError(kinds[kind], "not a file of text, JSON or subtitles", cure)
-    if len(kinds) > 1 and not kinds.keys() <= DOCUMENTS:
-        reason = f"several kinds of files: {' and '.join(sorted(kinds.values()))}"
-        raise CallsError(sources[0].label, reason, "make a zip of each kind, and read them separately")
-    contents = (member for source, infos in zips for member in read_members(source, infos))
-    return parse_documents(contents) if kinds.keys() <= DOCUMENTS else parse_texts(contents)
+def open_zip(source: Source, opened: ExitStack) -> Iterator[Source]:
+    """Open a zip, and yield its files of calls."""
+    infos = list_members(source)
+    packed = source.unpacking.open(source.label, source.path.stat().st_size)
+    # The stated sizes can be trusted: zipfile never reads more than they say.
+    packed.check(sum(info.file_size for info in infos))
+    archive = opened.enter_context(zipfile.ZipFile(source.path))
+    for info in infos:
+        label = label_member(source, info)
+        read = partial(read_member, label, archive, info, packed)
+        yield replace(source, label=label, name=f"{source.name}/{info.filename}", read_member=read)
 
 
 def label_member(source: Source, info: zipfile.ZipInfo) -> str:
@@ -69,18 +75,6 @@ def check_member(source: Source, info: zipfile.ZipInfo) -> None:
         raise CallsError(label, "its name leads out of the zip", "make the zip anew, from within the folder of calls")
     if stat.S_ISLNK(info.external_attr >> 16):
         raise CallsError(label_member(source, info), "a link, not a file", "put the file itself into the zip")
-
-
-def read_members(source: Source, infos: list[zipfile.ZipInfo]) -> Iterator[tuple[str, str, str]]:
-    """Yield label, name and text of the files of calls in a zip, one at a time."""
-    packed = source.unpacking.open(source.label, source.path.stat().st_size)
-    # The stated sizes can be trusted: zipfile never reads more than they say.
-    packed.check(sum(info.file_size for info in infos))
-    with zipfile.ZipFile(source.path) as archive:
-        for info in infos:
-            label = label_member(source, info)
-            text = source.encodings.decode(label, read_member(label, archive, info, packed))
-            yield label, f"{source.name}/{info.filename}", text
 
 
 def read_member(label: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, packed: PackedFile) -> bytes:

@@ -9,8 +9,8 @@ import pytest
 
 from analysis.errors import CallsError
 from analysis.transcripts import read_calls
-from analysis.transcripts.reading import READERS
-from analysis.transcripts.sources import ColumnNames, Source, find_kind_of_file
+from analysis.transcripts.reading import read_sources
+from analysis.transcripts.sources import ColumnNames, Source
 
 needs_rights = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 
@@ -209,7 +209,7 @@ def test_hidden_files_of_a_zip_are_named(tmp_path, capsys):
 def test_a_file_that_is_gone_before_it_is_read_is_an_error_with_a_cure(tmp_path, name):
     source = Source(name, name, tmp_path / name)
     with pytest.raises(CallsError, match=rf"^{name}: cannot be read.*; check that the file is still there"):
-        READERS[find_kind_of_file(name)]([source], ColumnNames())
+        read_sources(name, [source], ColumnNames())
 
 
 def test_paths_are_named_whole(tmp_path, capsys):

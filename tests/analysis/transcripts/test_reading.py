@@ -400,11 +400,44 @@ def test_two_texts_of_one_name_are_refused(tmp_path):
         read_calls(path)
 
 
-def test_a_zip_of_tables_is_refused(tmp_path):
-    with pytest.raises(
-        CallsError, match=r"c.zip, a.csv: not a file of text, JSON or subtitles; .*\.txt files, or \.json, \.vtt"
-    ):
-        read_calls(write_zip(tmp_path / "c.zip", {"a.csv": "x"}))
+TABLE = pl.DataFrame({"call_id": ["1", "2", "3"], "transcript": ["Hi.", "Äöü 😀", "Hm."], "queue": ["a", None, "b"]})
+WRITERS = {
+    "parquet": pl.DataFrame.write_parquet,
+    "csv": pl.DataFrame.write_csv,
+    "csv.gz": lambda table, file: file.write(gzip.compress(table.write_csv().encode())),
+    "xlsx": pl.DataFrame.write_excel,
+    "jsonl": pl.DataFrame.write_ndjson,
+    "ndjson.gz": lambda table, file: file.write(gzip.compress(table.write_ndjson().encode())),
+    "json": pl.DataFrame.write_json,
+}
+
+
+def write_table(table, ending):
+    file = io.BytesIO()
+    WRITERS[ending](table, file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+def test_a_zip_of_tables_is_read_as_its_folder(tmp_path, ending):
+    parts = {f"export/may/b.{ending}": TABLE[:2], f"export/c.{ending}": TABLE[2:]}
+    path = write_zip(tmp_path / "c.zip", {name: write_table(part, ending) for name, part in parts.items()})
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "folder")
+    # By name, as in a folder: c before may/b.
+    assert_frame_equal(read_calls(path), read_calls(tmp_path / "folder"))
+    assert sorted(read_calls(path).rows()) == TABLE.rows()
+
+
+def test_a_file_in_a_zip_is_named_in_its_errors(tmp_path):
+    with pytest.raises(CallsError, match=r"c\.zip, x/a\.csv: no column of transcripts"):
+        read_calls(write_zip(tmp_path / "c.zip", {"x/a.csv": "call_id\n1\n"}))
+
+
+def test_a_zip_in_a_zip_is_refused(tmp_path):
+    inner = write_zip(tmp_path / "b.zip", {"a.csv": "x"}).read_bytes()
+    with pytest.raises(CallsError, match=r"c\.zip, b\.zip: a zip in a zip; unpack the outer one"):
+        read_calls(write_zip(tmp_path / "c.zip", {"b.zip": inner}))
 
 
 def test_a_zip_of_several_kinds_is_refused(tmp_path):

@@ -1,6 +1,7 @@
 """Subtitles as transcripts: WebVTT and SRT, alone, in folders and zips, by whatever name."""
 
 import html
+import string
 import tempfile
 import zipfile
 from itertools import groupby
@@ -156,9 +157,7 @@ def test_what_is_no_subtitles_is_refused_with_the_reason(tmp_path, name, text, r
         read_calls(write(tmp_path / name, text))
 
 
-WORD = st.text(st.characters(categories=["L", "N"], exclude_characters="\u0e33\u0eb3"), min_size=1, max_size=6).filter(
-    str.isascii
-)
+WORD = st.text(string.ascii_letters + string.digits, min_size=1, max_size=6)
 WORDS = st.lists(
     WORD | st.sampled_from(["<b>", "AT&T", "a<b", "&amp;", "-", "x:y", "é", "日本"]), min_size=1, max_size=5
 ).map(" ".join)
