@@ -18,9 +18,8 @@ from analysis.columns import read_columns
 from analysis.display import count
 from analysis.errors import CallsError, show_name, show_path
 from analysis.transcripts.data_automation import CUSTOM
-from analysis.transcripts.documents import read_documents
+from analysis.transcripts.documents import read_documents, read_lines
 from analysis.transcripts.excel import read_excel
-from analysis.transcripts.json_rows import read_rows
 from analysis.transcripts.listing import find_sources
 from analysis.transcripts.separated import read_separated
 from analysis.transcripts.sources import KINDS, ColumnNames, Source, find_kind_of_file, show_first
@@ -36,7 +35,7 @@ READERS: dict[str, Callable[[list[Source], ColumnNames], pl.DataFrame]] = {
     "Parquet": partial(read_tables, read_parquet),
     "CSV": partial(read_tables, read_separated),
     "Excel": partial(read_tables, read_excel),
-    "JSONL": partial(read_tables, read_rows),
+    "JSONL": read_lines,
     "JSON": read_documents,
     "subtitles": read_documents,
     "text": read_texts,

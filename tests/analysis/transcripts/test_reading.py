@@ -565,7 +565,7 @@ SECRET = "Agent: Anna Maier, born on the first of May, " * 3
         ("c.jsonl", SECRET),
         ("c.json", json.dumps({SECRET: 1})),
         ("c.json", json.dumps([SECRET])),
-        ("c.json", json.dumps({"JobName": "a", "Transcript": SECRET})),
+        ("c.json", json.dumps({"JobName": "a", "Transcript": {SECRET: SECRET}})),
         ("c.json", json.dumps({"jobName": "a", "results": {"items": [{"start_time": SECRET, "type": SECRET}]}})),
         ("c.json", json.dumps({"jobName": "a", "status": "FAILED" , "results": {"items": SECRET}})),
         ("c.parquet", SECRET),
