@@ -13,6 +13,7 @@ from bedrock_local.batch import api as batch_api
 from bedrock_local.emulator import Emulator
 from bedrock_local.faults import find_request_fault
 from bedrock_local.protocol.errors import ServiceError, form_error, json_error, json_rpc_error, xml_error
+from bedrock_local.protocol.event_stream import EventStreamBody
 from bedrock_local.protocol.messages import Request, Response, TruncatedBody
 from bedrock_local.protocol.routing import BEDROCK_ROUTES, OPERATIONS, ResolvedRequest, resolve
 from bedrock_local.protocol.shapes import check_address
@@ -33,6 +34,16 @@ REFUSALS = {
         ("ServiceUnavailable", "Service is unable to handle request."),
     ),
 }
+# What ends a stream half-way, by its fault: an error among the events, or the connection.
+STREAM_ENDS = {
+    "stream-throttled": ("ThrottlingException", "Too many requests, please wait before trying again."),
+    "stream-model-error": ("ModelErrorException", "The model stream failed."),
+    "stream-timeout": ("ModelTimeoutException", "The request took too long to process. Try again."),
+    "stream-invalid": ("ValidationException", "The model produced an invalid sequence. Try again."),
+    "stream-internal-error": ("InternalServerException", "The system encountered an unexpected error."),
+    "stream-unavailable": ("ServiceUnavailableException", "Bedrock is unable to process your request."),
+    "stream-cut": None,
+}
 Handler = Callable[[ResolvedRequest, Emulator], Response]
 HANDLERS: dict[str, Handler] = {
     "CreateModelInvocationJob": batch_api.create_job,
@@ -44,6 +55,8 @@ HANDLERS: dict[str, Handler] = {
     "UntagResource": batch_api.untag_job,
     "InvokeModel": runtime.invoke_model,
     "Converse": runtime.converse,
+    "InvokeModelWithResponseStream": runtime.invoke_model_stream,
+    "ConverseStream": runtime.converse_stream,
     "CountTokens": runtime.count_tokens,
     "GetCallerIdentity": sts.get_caller_identity,
     "ListBuckets": bucket_api.list_buckets,
@@ -132,6 +145,10 @@ def check_target(request: ResolvedRequest, emulator: Emulator) -> None:
 
 def apply_response_fault(response: Response, fault: str, request: Request) -> Response:
     """Cut a response's body short, or replace the response by an error, after the request has been carried out."""
+    if isinstance(response.body, EventStreamBody) and fault in STREAM_ENDS:
+        end = STREAM_ENDS[fault]
+        error = ServiceError(*end) if end else ConnectionResetError()
+        return replace(response, body=response.body.interrupt(error))
     if fault == "broken-read":
         return replace(response, body=TruncatedBody(response.body))
     # The request has been carried out: a client that repeats it meets its effects.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from bedrock_local.files import delete_old, link_or_copy, restrict_to_owner, temporary_path
-from bedrock_local.inference import Question, Reply, Responder, Stop
+from bedrock_local.inference import Pieces, Question, Reply, ReplyStream, Responder, Stop, count_tokens, stream_reply
 from bedrock_local.protocol.errors import ServiceError, SettingsError
 from bedrock_local.protocol.surrogates import has_lone_surrogate
 from bedrock_local.responders import selection
@@ -78,21 +78,35 @@ class Emulator:
 
     def ask(self, question: Question) -> Reply:
         """Answer a question by the responder; an exception of the responder is an error of the model."""
-        responder = self.find_responder()
-        if responder is None:
-            raise ServiceError("ModelNotReadyException", NO_RESPONDER)
+        responder = self._require_responder()
         try:
             # Requests on demand and records of jobs share the limit on concurrent calls of a responder.
             with find_semaphore(responder):
                 reply = responder(question)
         except ServiceError:
             raise
-        except TimeoutError as error:
-            raise ServiceError("ModelTimeoutException", "The responder took too long.") from error
         except Exception as error:
-            raise ServiceError("ModelErrorException", f"The responder failed: {describe_origin(error)}") from error
+            raise make_model_error(error) from error
         check_reply(reply)
         return reply
+
+    def ask_stream(self, question: Question) -> ReplyStream:
+        """Answer a question by a stream, which begins when its first piece is there: until then an error is raised.
+
+        A responder that has no `stream` is asked for the whole reply.
+        """
+        responder = self._require_responder()
+        start: Callable[[Question], Pieces] | None = getattr(responder, "stream", None)
+        if start is None:
+            return stream_reply(self.ask(question))
+        counted = count_tokens(question.system) + count_tokens(question.text)
+        return ReplyStream(begin(take_pieces(responder, start, question)), counted)
+
+    def _require_responder(self) -> Responder:
+        responder = self.find_responder()
+        if responder is None:
+            raise ServiceError("ModelNotReadyException", NO_RESPONDER)
+        return responder
 
     @property
     def partition(self) -> str:
@@ -132,6 +146,47 @@ def write_folder_id(folder: Path) -> None:
     with temporary_path(folder / "state") as temporary, suppress(FileExistsError):
         temporary.write_text(secrets.token_hex(8), "ascii")
         link_or_copy(temporary, folder / FOLDER_ID)
+
+
+def take_pieces(responder: Responder, start: Callable[[Question], Pieces], question: Question) -> Pieces:
+    """Yield the pieces of a responder's stream; it counts as one of its calls until the stream ends."""
+    try:
+        with find_semaphore(responder):
+            reply = yield from start(question)
+    except ServiceError:
+        raise
+    except Exception as error:
+        raise make_model_error(error) from error
+    check_reply(reply)
+    return reply
+
+
+def begin(pieces: Pieces) -> Pieces:
+    """Take the first piece, and return all pieces."""
+    try:
+        first = next(pieces)
+    except StopIteration as end:
+        return finish(end.value)
+    return resume(first, pieces)
+
+
+def finish(reply: Reply) -> Pieces:
+    """Return the pieces of a reply that has none."""
+    yield from ()
+    return reply
+
+
+def resume(first: str, pieces: Pieces) -> Pieces:
+    """Yield a piece, and those that follow it."""
+    yield first
+    return (yield from pieces)
+
+
+def make_model_error(error: Exception) -> ServiceError:
+    """Return what a client gets when a responder raises."""
+    if isinstance(error, TimeoutError):
+        return ServiceError("ModelTimeoutException", "The responder took too long.")
+    return ServiceError("ModelErrorException", f"The responder failed: {describe_origin(error)}")
 
 
 def describe_origin(error: Exception) -> str:

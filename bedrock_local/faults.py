@@ -21,7 +21,15 @@ REQUEST_FAULTS = {
     "unavailable": "refused with ServiceUnavailableException or ServiceUnavailable (503), nothing done",
     "answer-lost": "carried out, but answered with 500",
     "broken-read": "the body of S3 GetObject ends half-way",
+    "stream-throttled": "a stream begins, then throttlingException ends it",
+    "stream-model-error": "a stream begins, then modelStreamErrorException ends it",
+    "stream-timeout": "a stream begins, then modelTimeoutException ends it (of Converse: modelStreamErrorException)",
+    "stream-invalid": "a stream begins, then validationException ends it",
+    "stream-internal-error": "a stream begins, then internalServerException ends it",
+    "stream-unavailable": "a stream begins, then serviceUnavailableException ends it",
+    "stream-cut": "a stream begins, then its connection ends",
 }
+STREAMS = ("ConverseStream", "InvokeModelWithResponseStream")
 RECORD_FAULTS = {
     **{f"record-{code}": f"an error line with code {code}" for code in ERROR_CODES},
     "record-truncated": "the answer ends half-way, with the stop reason of max_tokens",
@@ -51,7 +59,7 @@ def check_faults(faults: Mapping[str, float]) -> None:
         if kind not in FAULTS or (colon and kind not in REQUEST_FAULTS):
             raise ValueError(f"unknown fault {name!r}; choose from {', '.join(FAULTS)}")
         names = [name for operations in OPERATIONS.values() for name in operations]
-        operations = ["GetObject"] if kind == "broken-read" else names
+        operations = list(find_operations(kind) or names)
         if colon and operation not in operations:
             raise ValueError(f"unknown operation {operation!r} in {name!r}; choose from {', '.join(operations)}")
 
@@ -76,9 +84,17 @@ def find_request_fault(operation: str, *, faults: Mapping[str, float], seed: int
 
 def request_rate(kind: str, operation: str, faults: Mapping[str, float]) -> float:
     """Return the rate of a fault for an operation: its own, else the one for all operations."""
-    if kind == "broken-read" and operation != "GetObject":
+    operations = find_operations(kind)
+    if operations and operation not in operations:
         return 0
     return faults.get(f"{kind}:{operation}", faults.get(kind, 0))
+
+
+def find_operations(kind: str) -> tuple[str, ...]:
+    """Return the only operations that a fault of requests applies to; none where it applies to all."""
+    if kind == "broken-read":
+        return ("GetObject",)
+    return STREAMS if kind.startswith("stream-") else ()
 
 
 def count_request(operation: str, folder: Path) -> int:

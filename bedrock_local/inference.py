@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bedrock_local.protocol.surrogates import count_bytes, encode_text
 
 BYTES_PER_TOKEN = 4
+# A piece of a text in a stream: white space and some letters, about as much as a token.
+PIECE = re.compile(r"\s*\S{1,12}|\s+")
 
 # Why a reply ends: it is complete, or at `max_tokens`, at a stop sequence, or refused by a content filter.
 Stop = Literal["end", "length", "stop_sequence", "filtered"]
@@ -55,8 +58,65 @@ class Reply:
     stop_sequence: str | None = None
 
 
-# Answers in place of a model; the attributes `workers` and `is_quick` say how it may be called.
+# Answers in place of a model; the attributes `workers` and `is_quick` say how it may be called. With an attribute
+# `stream`, a function from a question to `Pieces`, its replies reach the clients of streams piece by piece.
 Responder = Callable[[Question], Reply]
+# Yields the pieces of a text as they come, and returns the whole reply.
+Pieces = Generator[str, None, Reply]
+
+
+class ReplyStream:
+    """A reply as it comes: iterate over the pieces of its text, once, and then read `reply`.
+
+    Attributes
+    ----------
+    input_tokens
+        Those of the reply; counted by the emulator where the responder says them at the end only.
+    spent_tokens
+        Output tokens that the text does not have, to be added to those of the reply.
+    reply
+        The whole; it is there once all pieces have been taken.
+    """
+
+    reply: Reply
+
+    def __init__(self, pieces: Pieces, input_tokens: int) -> None:
+        self._pieces, self.input_tokens, self.spent_tokens = pieces, input_tokens, 0
+
+    def __iter__(self) -> Iterator[str]:
+        while True:
+            try:
+                piece = next(self._pieces)
+            except StopIteration as end:
+                reply: Reply = end.value
+                self.reply = replace(reply, output_tokens=reply.output_tokens + self.spent_tokens)
+                return
+            # A chunk without text would be the first of an empty block.
+            if piece:
+                yield piece
+
+    def close(self) -> None:
+        """Ask for no further pieces."""
+        self._pieces.close()
+
+
+# Answers a question by a stream.
+Streamer = Callable[[Question], ReplyStream]
+
+
+def stream_reply(reply: Reply) -> ReplyStream:
+    """Return a reply that is there already as a stream."""
+
+    def yield_pieces() -> Pieces:
+        yield from split_text(reply.text)
+        return reply
+
+    return ReplyStream(yield_pieces(), reply.input_tokens)
+
+
+def split_text(text: str) -> list[str]:
+    """Split a text into the pieces of a stream, which joined are the text."""
+    return PIECE.findall(text)
 
 
 def make_reply(question: Question, text: str) -> Reply:

@@ -1,4 +1,4 @@
-"""Models on demand: InvokeModel, Converse and CountTokens.
+"""Models on demand: InvokeModel and Converse, whole or as a stream of events, and CountTokens.
 
 Source: Amazon Bedrock API Reference, Amazon Bedrock Runtime; the texts as reported in maximhq/bifrost#2169 and
 agentgateway/agentgateway#3254 (a profile whose tokens are not counted) and in the user guide.
@@ -9,16 +9,27 @@ from __future__ import annotations
 import base64
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+
 from bedrock_local.emulator import Emulator
-from bedrock_local.families import answer_converse, answer_native, read_converse_question, read_native_question
+from bedrock_local.families import (
+    answer_converse,
+    answer_native,
+    read_converse_question,
+    read_native_question,
+    stream_converse,
+    stream_native,
+)
+from bedrock_local.families.family import Chunks
 from bedrock_local.families.limits import check_window
-from bedrock_local.inference import Question
+from bedrock_local.inference import Question, ReplyStream
 from bedrock_local.models import Model, find_model, names_profile
 from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.event_stream import CONTENT_TYPE, Event, EventStreamBody
 from bedrock_local.protocol.json import json_response, read_object
 from bedrock_local.protocol.messages import Response, read_all
 from bedrock_local.protocol.routing import ResolvedRequest
@@ -30,7 +41,7 @@ MALFORMED = "Malformed input request, please reformat your input and try again."
 COUNTED = re.compile(r"anthropic\.claude-(3-[57]|(sonnet|opus|haiku)-4)")
 # CountTokens refuses longer prompts even for models with a larger window: boto/botocore#3707.
 COUNTED_TOKENS = 200_000
-JSON_TYPES = ("", "*/*", "application/*", "application/json", "application/octet-stream")
+JSON_TYPES = ("", "*/*", "application/*", "application/json", "application/octet-stream", CONTENT_TYPE)
 # Headers of InvokeModel that are returned as they were sent.
 ECHOED = ("x-amzn-bedrock-performanceconfig-latency", "x-amzn-bedrock-service-tier")
 
@@ -47,7 +58,7 @@ def invoke_model(request: ResolvedRequest, emulator: Emulator) -> Response:
         "x-amzn-bedrock-output-token-count": str(reply.output_tokens),
         "x-amzn-bedrock-invocation-latency": str(elapsed_ms()),
     }
-    return json_response(answer, counts | {name: request.headers[name] for name in ECHOED if name in request.headers})
+    return json_response(answer, counts | echo_headers(request))
 
 
 def converse(request: ResolvedRequest, emulator: Emulator) -> Response:
@@ -56,6 +67,69 @@ def converse(request: ResolvedRequest, emulator: Emulator) -> Response:
     check_profile(model, request.identifier)
     with refusing_deep_bodies():
         return json_response(answer_converse(model, body, emulator.ask, elapsed_ms=start_clock()))
+
+
+def invoke_model_stream(request: ResolvedRequest, emulator: Emulator) -> Response:
+    """Answer a body in the model's own format by a stream of its chunks."""
+    model, body = read_model_request(request)
+    check_profile(model, request.identifier)
+    elapsed_ms = start_clock()
+    with refusing_deep_bodies():
+        reply, chunks = stream_native(model, body, emulator.ask_stream)
+    events = write_chunk_events(chunks, reply, elapsed_ms)
+    headers = {"x-amzn-bedrock-content-type": "application/json", **echo_headers(request)}
+    return stream_response(request, events, reply, headers)
+
+
+def converse_stream(request: ResolvedRequest, emulator: Emulator) -> Response:
+    """Answer a body of Converse by a stream of events, which are the same for every model family."""
+    model, body = read_model_request(request)
+    check_profile(model, request.identifier)
+    with refusing_deep_bodies():
+        reply, events = stream_converse(model, body, emulator.ask_stream, elapsed_ms=start_clock())
+    return stream_response(request, events, reply, {})
+
+
+def stream_response(
+    request: ResolvedRequest, events: Iterator[Event], reply: ReplyStream, headers: Mapping[str, str]
+) -> Response:
+    """Return a response whose body is a stream of events."""
+    body = EventStreamBody(request.operation, events, reply.close)
+    return Response(200, {"content-type": CONTENT_TYPE, **headers}, body)
+
+
+def write_chunk_events(chunks: Chunks, reply: ReplyStream, elapsed_ms: Callable[[], int]) -> Iterator[Event]:
+    """Yield the events of the chunks of a model; the last chunk also has the counts of tokens and the times."""
+    # The first piece of the reply is there before a stream is answered.
+    first_ms = elapsed_ms()
+    last = yield from map_chunks(chunks)
+    metrics = {
+        "inputTokenCount": reply.reply.input_tokens,
+        "outputTokenCount": reply.reply.output_tokens,
+        "invocationLatency": elapsed_ms(),
+        "firstByteLatency": first_ms,
+    }
+    yield write_chunk_event({**last, "amazon-bedrock-invocationMetrics": metrics})
+
+
+def map_chunks(chunks: Chunks) -> Generator[Event, None, dict[str, Any]]:
+    """Yield all chunks but the last as events, and return that one."""
+    while True:
+        try:
+            chunk = next(chunks)
+        except StopIteration as end:
+            return dict(end.value)
+        yield write_chunk_event(chunk)
+
+
+def write_chunk_event(chunk: Mapping[str, Any]) -> Event:
+    """Write the event of a chunk, which is JSON in base64."""
+    return "chunk", {"bytes": base64.b64encode(msgspec.json.encode(chunk)).decode()}
+
+
+def echo_headers(request: ResolvedRequest) -> dict[str, str]:
+    """Return the headers that go back as they were sent."""
+    return {name: request.headers[name] for name in ECHOED if name in request.headers}
 
 
 def count_tokens(request: ResolvedRequest, _: Emulator) -> Response:

@@ -5,7 +5,7 @@ To add a family, write a module that ends in its `Family` and list that in `FAMI
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from bedrock_local.families.cohere_command import COHERE_COMMAND
 from bedrock_local.families.cohere_command_r import COHERE_COMMAND_R
 from bedrock_local.families.deepseek import DEEPSEEK
 from bedrock_local.families.error_wording import check_schema
-from bedrock_local.families.family import Body, Family
+from bedrock_local.families.family import Body, Chunks, Family
 from bedrock_local.families.jamba import JAMBA
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.llama import LLAMA
@@ -23,16 +23,16 @@ from bedrock_local.families.mistral_chat import MISTRAL_CHAT
 from bedrock_local.families.mistral_prompt import MISTRAL_PROMPT
 from bedrock_local.families.nova import NOVA
 from bedrock_local.families.openai import OPENAI
-from bedrock_local.families.reasoning import make_reasoning, request_reply
+from bedrock_local.families.reasoning import make_reasoning, request_reply, request_stream
 from bedrock_local.families.titan import TITAN
 from bedrock_local.families.writer import WRITER
-from bedrock_local.inference import Question, Reply, Responder
+from bedrock_local.inference import Question, Reply, ReplyStream, Responder, Streamer
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 
 __all__ = [
     "FAMILIES", "Family", "answer_converse", "answer_converse_record", "answer_native", "find_family",
-    "read_converse_question", "read_native_question",
+    "read_converse_question", "read_native_question", "stream_converse", "stream_native",
 ]  # fmt: skip
 
 FAMILIES = (
@@ -60,9 +60,9 @@ def read_native_question(model: Model, body: Body) -> Question:
     return add_sampling(question, body)
 
 
-def read_converse_question(model: Model, body: Body) -> Question:
-    """Check a body of Converse and read the question from it."""
-    converse.check_body(model, body, find_family(model))
+def read_converse_question(model: Model, body: Body, operation: str = "Converse") -> Question:
+    """Check a body of Converse, or of ConverseStream, and read the question from it."""
+    converse.check_body(model, body, find_family(model), operation)
     return add_sampling(converse.read_question(model, body), body)
 
 
@@ -103,3 +103,24 @@ def answer_converse(model: Model, body: Body, responder: Responder, *, elapsed_m
     """Answer a request of Converse on demand; `elapsed_ms` is called once the reply is there."""
     reply = request_converse_reply(model, body, responder)
     return converse.write_answer(model, body, reply, latency_ms=elapsed_ms())
+
+
+def stream_native(model: Model, body: Body, streamer: Streamer) -> tuple[ReplyStream, Chunks]:
+    """Answer a body in the model's own format by a stream; return the reply as it comes, and the chunks of it."""
+    family = find_family(model)
+    # "OpenAI models", "Cohere Command models": the body may say that it asks for a stream, as the operation does.
+    is_said = body.get("stream") is True and "stream" in family.schema.properties
+    body = {**body, "stream": False} if is_said else body
+    question = read_native_question(model, body)
+    stream = request_stream(model, question, make_reasoning(model, body, question.max_tokens), streamer)
+    return stream, family.write_chunks(model, body, stream)
+
+
+def stream_converse(
+    model: Model, body: Body, streamer: Streamer, *, elapsed_ms: Callable[[], int]
+) -> tuple[ReplyStream, Iterator[tuple[str, dict[str, Any]]]]:
+    """Answer a request of Converse by a stream; return the reply as it comes, and the events of it."""
+    question = read_converse_question(model, body, "ConverseStream")
+    parameters = converse.read_native_parameters(model, body)
+    stream = request_stream(model, question, make_reasoning(model, parameters, question.max_tokens), streamer)
+    return stream, converse.write_events(model, body, stream, elapsed_ms=elapsed_ms)

@@ -7,18 +7,19 @@ accepted and ignored, and so are tools that are not forced: nothing is called, s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from bedrock_local.families.claude_rules import find_claude_violations, reports_cache_tokens, shows_reasoning
 from bedrock_local.families.error_wording import format_claude
-from bedrock_local.families.family import Body, Family, digest
-from bedrock_local.families.forced_tools import ForcedTool, find_forced_tool, read_input
+from bedrock_local.families.family import Body, Chunk, Chunks, Family, digest
+from bedrock_local.families.forced_tools import ForcedTool, find_forced_tool, read_input, take_call
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import join_role, list_texts
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import ANY, ANY_OBJECT, AnyOf, Array, Integer, Number, Object, OneOf, String
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, ReplyStream, split_text
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 
@@ -155,12 +156,54 @@ def write_usage(model: Model, reply: Reply) -> dict[str, Any]:
     return {"input_tokens": reply.input_tokens, **counters, "output_tokens": reply.output_tokens}
 
 
+def write_chunks(model: Model, body: Body, stream: ReplyStream) -> Chunks:
+    """Write the chunks, which are the events of a stream of Anthropic Messages."""
+    begun = write_answer(model, body, Reply("", "end", stream.input_tokens, 1))
+    message = {**begun, "content": [], "stop_reason": None}
+    yield {"type": "message_start", "message": message}
+    index = 0
+    if reasoning := make_reasoning(model, body, body["max_tokens"]):
+        shown = reasoning if shows_reasoning(model, body.get("thinking")) else ""
+        deltas = [{"type": "thinking_delta", "thinking": piece} for piece in split_text(shown)]
+        signature = {"type": "signature_delta", "signature": digest(body)}
+        yield from write_block(0, {"type": "thinking", "thinking": "", "signature": ""}, [*deltas, signature])
+        index = 1
+    tool = find_tool(body)
+    is_called, pieces = take_call(tool, stream)
+    if tool and is_called:
+        block = {"type": "tool_use", "id": f"toolu_bdrk_{digest(body)[:24]}", "name": tool.name, "input": {}}
+        yield from write_block(index, block, ({"type": "input_json_delta", "partial_json": piece} for piece in pieces))
+    else:
+        yield from write_text_block(index, iter(pieces))
+    reply = stream.reply
+    stop = {"stop_reason": "tool_use" if is_called else STOPS[reply.stop], "stop_sequence": reply.stop_sequence}
+    yield {"type": "message_delta", "delta": stop, "usage": {"output_tokens": reply.output_tokens}}
+    return {"type": "message_stop"}
+
+
+def write_text_block(index: int, pieces: Iterator[str]) -> Generator[Chunk, None, None]:
+    """Yield the events of a block of text; none where there is no text."""
+    first = next(pieces, None)
+    if first is not None:
+        deltas = ({"type": "text_delta", "text": piece} for piece in chain([first], pieces))
+        yield from write_block(index, {"type": "text", "text": ""}, deltas)
+
+
+def write_block(index: int, start: dict[str, Any], deltas: Iterable[dict[str, Any]]) -> Generator[Chunk, None, None]:
+    """Yield the events of one block of the content."""
+    yield {"type": "content_block_start", "index": index, "content_block": start}
+    for delta in deltas:
+        yield {"type": "content_block_delta", "index": index, "delta": delta}
+    yield {"type": "content_block_stop", "index": index}
+
+
 ANTHROPIC = Family(
     "anthropic",
     re.compile(r"anthropic\."),
     SCHEMA,
     read_question,
     write_answer,
+    write_chunks,
     check_rules=check_rules,
     format_error=format_claude,
 )

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.family import Body, Family, make_uuid
+from bedrock_local.families.family import Body, Chunks, Family, make_uuid
 from bedrock_local.families.schema import ANY_OBJECT, Array, Boolean, Integer, Number, Object, String
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, ReplyStream
 from bedrock_local.models import Model
 
 STOPS = {"end": "COMPLETE", "length": "MAX_TOKENS", "stop_sequence": "COMPLETE", "filtered": "ERROR_TOXIC"}
@@ -46,6 +46,13 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
     return {"id": make_uuid(body), "generations": [generation], "prompt": body["prompt"]}
 
 
+def write_chunks(model: Model, body: Body, stream: ReplyStream) -> Chunks:  # noqa: ARG001
+    """Write the chunks."""
+    for piece in stream:
+        yield {"text": piece, "is_finished": False}
+    return {"text": "", "is_finished": True, "finish_reason": STOPS[stream.reply.stop]}
+
+
 COHERE_COMMAND = Family(
-    "cohere-command", re.compile(r"cohere\.command-(light-)?text"), SCHEMA, read_question, write_answer
+    "cohere-command", re.compile(r"cohere\.command-(light-)?text"), SCHEMA, read_question, write_answer, write_chunks
 )

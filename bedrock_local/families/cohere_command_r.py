@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.family import Body, Family, make_uuid
+from bedrock_local.families.family import Body, Chunks, Family, make_uuid
 from bedrock_local.families.schema import ANY, ANY_OBJECT, Array, Boolean, Integer, Number, Object, String
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, ReplyStream
 from bedrock_local.models import Model
 
 # Recorded answers; the page shows lower case, and nothing for a stop sequence.
@@ -70,4 +70,21 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
     }
 
 
-COHERE_COMMAND_R = Family("cohere-command-r", re.compile(r"cohere\.command-r"), SCHEMA, read_question, write_answer)
+def write_chunks(model: Model, body: Body, stream: ReplyStream) -> Chunks:
+    """Write the chunks; the last has the whole answer, with its counts of tokens."""
+    yield {"is_finished": False, "event_type": "stream-start", "generation_id": make_uuid(body, 2)}
+    for piece in stream:
+        yield {"is_finished": False, "event_type": "text-generation", "text": piece}
+    reply = stream.reply
+    units = {"input_tokens": reply.input_tokens, "output_tokens": reply.output_tokens}
+    return {
+        "is_finished": True,
+        "event_type": "stream-end",
+        "response": {**write_answer(model, body, reply), "meta": {"billed_units": units}},
+        "finish_reason": STOPS[reply.stop],
+    }
+
+
+COHERE_COMMAND_R = Family(
+    "cohere-command-r", re.compile(r"cohere\.command-r"), SCHEMA, read_question, write_answer, write_chunks
+)

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from bedrock_local.families import claude_rules
+from bedrock_local.families.content_events import write_content_events
 from bedrock_local.families.error_wording import check_schema, format_claude, format_schema
 from bedrock_local.families.family import Body, Family, digest
+from bedrock_local.families.forced_tools import ForcedTool, find_forced_tool, find_object, read_input
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import check_conversation, join_role, list_texts
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import ANY, Object
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, ReplyStream
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.shapes import find_violations, input_shape, refuse_violations
@@ -48,9 +50,9 @@ WITHOUT_STOPS = re.compile(r"openai\.gpt-oss|qwen\.|deepseek\.v3")
 DEFAULT_MAX_TOKENS = 4096
 
 
-def check_body(model: Model, body: Body, family: Family) -> None:
-    """Refuse a body that Converse, or the model behind it, would refuse; `family` is the model's."""
-    shape = input_shape("bedrock-runtime", "Converse")
+def check_body(model: Model, body: Body, family: Family, operation: str) -> None:
+    """Refuse a body that Converse or ConverseStream, or the model behind it, would refuse; `family` is the model's."""
+    shape = input_shape("bedrock-runtime", operation)
     # The check against the shape, below, ignores unknown members, which the service refuses.
     known = dict.fromkeys((name for name in shape.members if name != "modelId"), ANY)
     check_schema(body, Object(known), format_schema)
@@ -138,7 +140,7 @@ def read_question(model: Model, body: Body) -> Question:
         text=join_role(body["messages"], "user"),
         max_tokens=find_max_tokens(model, body),
         stop_sequences=tuple(config.get("stopSequences") or ()),
-        schema=read_schema(body),
+        schema=tool.schema if (tool := find_tool(body)) else read_schema(body),
     )
 
 
@@ -162,10 +164,24 @@ def write_answer(model: Model, body: Body, reply: Reply, *, latency_ms: int) -> 
         # Members in alphabetical order, as in recorded answers.
         "metrics": {"latencyMs": latency_ms},
         "output": {"message": {"content": write_blocks(model, body, reply), "role": "assistant"}},
-        "stopReason": STOPS[reply.stop],
+        "stopReason": STOPS[reply.stop] if read_input(find_tool(body), reply) is None else "tool_use",
         "usage": {**counters, **write_usage(reply)},
         **{name: body[name] for name in ("performanceConfig", "serviceTier") if body.get(name)},
     }
+
+
+def write_events(
+    model: Model, body: Body, stream: ReplyStream, *, elapsed_ms: Callable[[], int]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the events of a stream, name and content, as on demand; `elapsed_ms` is called once the reply is there."""
+    yield "messageStart", {"role": "assistant"}
+    reasoning, signature = find_reasoning(model, body)
+    is_called = yield from write_content_events(
+        stream, reasoning=reasoning, signature=signature, tool=find_tool(body), tool_use_id=make_tool_use_id(body)
+    )
+    answer = write_answer(model, body, stream.reply, latency_ms=elapsed_ms())
+    yield "messageStop", {"stopReason": "tool_use" if is_called else answer["stopReason"]}
+    yield "metadata", {name: part for name, part in answer.items() if name not in ("output", "stopReason")}
 
 
 def write_batch_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
@@ -182,14 +198,36 @@ def write_batch_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]
 
 def write_blocks(model: Model, body: Body, reply: Reply) -> list[dict[str, Any]]:
     """Write the content: a block of reasoning and a block of text, each only if it is not empty."""
-    parameters = read_native_parameters(model, body)
     blocks: list[dict[str, Any]] = [{"text": reply.text}] if reply.text else []
-    if reasoning := make_reasoning(model, parameters, read_question(model, body).max_tokens):
-        shown = model.provider != "anthropic" or claude_rules.shows_reasoning(model, parameters.get("thinking"))
-        inside = {"signature": digest(body)} if model.provider == "anthropic" else {}
-        inside["text"] = reasoning if shown else ""
-        blocks.insert(0, {"reasoningContent": {"reasoningText": inside}})
+    tool = find_tool(body)
+    if tool and (given := read_input(tool, reply)) is not None:
+        blocks = [{"toolUse": {"toolUseId": make_tool_use_id(body), "name": tool.name, "input": given}}]
+    reasoning, signature = find_reasoning(model, body)
+    if reasoning or signature:
+        inside = {"signature": signature} if signature else {}
+        blocks.insert(0, {"reasoningContent": {"reasoningText": {**inside, "text": reasoning}}})
     return blocks
+
+
+def find_reasoning(model: Model, body: Body) -> tuple[str, str]:
+    """Return the reasoning as the answer shows it, and its signature, which only Claude has; both may be empty."""
+    parameters = read_native_parameters(model, body)
+    reasoning = make_reasoning(model, parameters, read_question(model, body).max_tokens)
+    if not reasoning or model.provider != "anthropic":
+        return reasoning, ""
+    return reasoning if claude_rules.shows_reasoning(model, parameters.get("thinking")) else "", digest(body)
+
+
+def find_tool(body: Body) -> ForcedTool | None:
+    """Find the tool that the answer has to call."""
+    config = body.get("toolConfig") or {}
+    name = find_object(config, ("toolChoice", "tool")).get("name")
+    return find_forced_tool(config.get("tools"), name, of_tool="toolSpec", schema="inputSchema.json")
+
+
+def make_tool_use_id(body: Body) -> str:
+    """Make the id of the call of a tool."""
+    return f"tooluse_{digest(body)[:22]}"
 
 
 def fill_block(block: Mapping[str, Any]) -> dict[str, Any]:

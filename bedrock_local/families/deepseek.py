@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.family import Body, Family
+from bedrock_local.families.family import Body, Chunk, Chunks, Family
 from bedrock_local.families.prompt_templates import Template, read_prompt
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import Array, Integer, Number, Object, String
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, ReplyStream, split_text
 from bedrock_local.models import Model
 
 STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "stop"}
@@ -52,4 +52,20 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
     return {"choices": [{"text": f"{reasoning}{end}{reply.text}", "stop_reason": STOPS[reply.stop]}]}
 
 
-DEEPSEEK = Family("deepseek", re.compile(r"deepseek\.r1"), SCHEMA, read_question, write_answer)
+def write_chunks(model: Model, body: Body, stream: ReplyStream) -> Chunks:
+    """Write the chunks; the reasoning comes before the answer, in the text."""
+    for piece in split_text(make_reasoning(model, body, read_question(model, body).max_tokens)):
+        yield write_chunk(piece, None)
+    end = "\n</think>\n\n"
+    for piece in stream:
+        yield write_chunk(end + piece, None)
+        end = ""
+    return write_chunk("", STOPS[stream.reply.stop])
+
+
+def write_chunk(text: str, stop_reason: str | None) -> Chunk:
+    """Write one chunk."""
+    return {"choices": [{"text": text, "stop_reason": stop_reason}]}
+
+
+DEEPSEEK = Family("deepseek", re.compile(r"deepseek\.r1"), SCHEMA, read_question, write_answer, write_chunks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -13,10 +13,13 @@ import msgspec
 
 from bedrock_local.families.error_wording import ErrorFormatter, format_schema
 from bedrock_local.families.schema import Object
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, ReplyStream
 from bedrock_local.models import Model
 
 Body = Mapping[str, Any]
+Chunk = dict[str, Any]
+# Yields the chunks of a stream but the last, and returns that one, to which the metrics are added.
+Chunks = Generator[Chunk, None, Chunk]
 
 # 2026-09-21T14:13:20Z; `created` of an answer lies in the 24 hours from then on.
 FIRST_CREATED_S = 1_790_000_000
@@ -38,6 +41,8 @@ class Family:
         Reads the question from a checked body.
     write_answer
         Writes a reply in the model's own format.
+    write_chunks
+        Writes the chunks of a stream in the model's own format.
     check_rules
         Raises a ServiceError for a body that matches the schema, and that the model refuses all the same.
     format_error
@@ -49,6 +54,7 @@ class Family:
     schema: Object
     read_question: Callable[[Model, Body], Question]
     write_answer: Callable[[Model, Body, Reply], dict[str, Any]]
+    write_chunks: Callable[[Model, Body, ReplyStream], Chunks]
     _: KW_ONLY
     check_rules: Callable[[Model, Body], None] = lambda _model, _body: None
     format_error: ErrorFormatter = format_schema

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from bedrock_local.inference import Reply
+from bedrock_local.inference import Reply, ReplyStream
 
 
 class ForcedTool(NamedTuple):
@@ -41,3 +41,11 @@ def read_input(tool: ForcedTool | None, reply: Reply) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def take_call(tool: ForcedTool | None, stream: ReplyStream) -> tuple[bool, Iterable[str]]:
+    """Return whether a stream is the input of a tool, which only the whole of it says, and its pieces."""
+    if tool is None:
+        return False, stream
+    pieces = list(stream)
+    return read_input(tool, stream.reply) is not None, pieces

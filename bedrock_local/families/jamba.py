@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.family import Body, Family, digest
+from bedrock_local.families.chat_chunks import write_chat_chunks, write_chunk
+from bedrock_local.families.family import Body, Chunks, Family, digest
 from bedrock_local.families.messages import join_role
 from bedrock_local.families.schema import ANY_OBJECT, AnyOf, Array, Integer, Number, Object, String
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, ReplyStream
 from bedrock_local.models import Model
 
 STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "content_filter"}
@@ -55,12 +56,26 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
     return {
         "id": f"chatcmpl-{digest(body)[:24]}",
         "choices": [{"index": place, "message": message, "finish_reason": stop} for place in range(body.get("n", 1))],
-        "usage": {
-            "prompt_tokens": reply.input_tokens,
-            "completion_tokens": reply.output_tokens,
-            "total_tokens": reply.input_tokens + reply.output_tokens,
-        },
+        "usage": write_usage(reply),
     }
 
 
-JAMBA = Family("jamba", re.compile(r"ai21\.jamba"), SCHEMA, read_question, write_answer)
+def write_chunks(model: Model, body: Body, stream: ReplyStream) -> Chunks:  # noqa: ARG001
+    """Write the chunks; each of `n` choices gets the same pieces, and the last chunk counts the tokens."""
+    head = {"id": f"chatcmpl-{digest(body)[:24]}"}
+    count = body.get("n", 1)
+    yield from write_chat_chunks(head, stream, choices=count)
+    reply = stream.reply
+    return {**write_chunk(head, {}, finish_reason=STOPS[reply.stop], choices=count), "usage": write_usage(reply)}
+
+
+def write_usage(reply: Reply) -> dict[str, int]:
+    """Write the token counts."""
+    return {
+        "prompt_tokens": reply.input_tokens,
+        "completion_tokens": reply.output_tokens,
+        "total_tokens": reply.input_tokens + reply.output_tokens,
+    }
+
+
+JAMBA = Family("jamba", re.compile(r"ai21\.jamba"), SCHEMA, read_question, write_answer, write_chunks)

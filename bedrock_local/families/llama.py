@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.family import Body, Family
+from bedrock_local.families.family import Body, Chunks, Family
 from bedrock_local.families.prompt_templates import Template, read_prompt
 from bedrock_local.families.schema import Array, Integer, Number, Object, String
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, ReplyStream
 from bedrock_local.models import Model
 
 STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "stop"}
@@ -53,4 +53,19 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
     }
 
 
-LLAMA = Family("llama", re.compile(r"meta\.llama"), SCHEMA, read_question, write_answer)
+def write_chunks(model: Model, body: Body, stream: ReplyStream) -> Chunks:  # noqa: ARG001
+    """Write the chunks; only the first counts the prompt."""
+    count: dict[str, int | None] = {"prompt_token_count": stream.input_tokens}
+    for tokens, piece in enumerate(stream, 1):
+        yield {"generation": piece, **count, "generation_token_count": tokens, "stop_reason": None}
+        count = {"prompt_token_count": None}
+    reply = stream.reply
+    return {
+        "generation": "",
+        **count,
+        "generation_token_count": reply.output_tokens,
+        "stop_reason": STOPS[reply.stop],
+    }
+
+
+LLAMA = Family("llama", re.compile(r"meta\.llama"), SCHEMA, read_question, write_answer, write_chunks)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.family import Body, Family
+from bedrock_local.families.family import Body, Chunk, Chunks, Family
 from bedrock_local.families.messages import join_role
 from bedrock_local.families.schema import ANY, ANY_OBJECT, Array, Integer, Number, Object, String
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, ReplyStream
 from bedrock_local.models import Model
 
 STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "stop"}
@@ -54,4 +54,19 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
     return {"choices": [{"index": 0, "message": message, "stop_reason": STOPS[reply.stop]}]}
 
 
-MISTRAL_CHAT = Family("mistral-chat", re.compile(r"mistral\.mistral-large-2407"), SCHEMA, read_question, write_answer)
+def write_chunks(model: Model, body: Body, stream: ReplyStream) -> Chunks:  # noqa: ARG001
+    """Write the chunks, which have a `message` where the OpenAI format has a `delta`."""
+    for piece in stream:
+        yield write_chunk(piece, None)
+    return write_chunk("", STOPS[stream.reply.stop])
+
+
+def write_chunk(text: str, stop_reason: str | None) -> Chunk:
+    """Write one chunk."""
+    message = {"role": "assistant", "content": text, "tool_calls": None}
+    return {"choices": [{"index": 0, "message": message, "stop_reason": stop_reason}]}
+
+
+MISTRAL_CHAT = Family(
+    "mistral-chat", re.compile(r"mistral\.mistral-large-2407"), SCHEMA, read_question, write_answer, write_chunks
+)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.family import Body, Family
+from bedrock_local.families.family import Body, Chunks, Family
 from bedrock_local.families.prompt_templates import Template, read_prompt
 from bedrock_local.families.schema import Array, Integer, Number, Object, String
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, ReplyStream
 from bedrock_local.models import Model
 
 STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "stop"}
@@ -46,10 +46,18 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
     return {"outputs": [{"text": reply.text, "stop_reason": STOPS[reply.stop]}]}
 
 
+def write_chunks(model: Model, body: Body, stream: ReplyStream) -> Chunks:  # noqa: ARG001
+    """Write the chunks."""
+    for piece in stream:
+        yield {"outputs": [{"text": piece, "stop_reason": None}]}
+    return {"outputs": [{"text": "", "stop_reason": STOPS[stream.reply.stop]}]}
+
+
 MISTRAL_PROMPT = Family(
     "mistral-prompt",
     re.compile(r"mistral\.(mistral-7b|mixtral|mistral-(small|large)-2402)"),
     SCHEMA,
     read_question,
     write_answer,
+    write_chunks,
 )

@@ -7,14 +7,16 @@ that are not forced.
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
 from typing import Any
 
-from bedrock_local.families.family import Body, Family, digest
+from bedrock_local.families.content_events import ContentEvent, write_content_events
+from bedrock_local.families.family import Body, Chunk, Chunks, Family, digest
 from bedrock_local.families.forced_tools import ForcedTool, find_forced_tool, find_object, read_input
 from bedrock_local.families.messages import check_conversation, join_role, list_texts
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import ANY, ANY_OBJECT, Array, Integer, Number, Object, String
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, ReplyStream
 from bedrock_local.models import Model
 
 STOPS = {"end": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence", "filtered": "content_filtered"}
@@ -88,15 +90,46 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
         stop_reason = "tool_use"
     if reasoning := make_reasoning(model, body, read_question(model, body).max_tokens):
         content.insert(0, {"reasoningContent": {"reasoningText": {"text": reasoning}}})
-    usage = {
+    message = {"content": content, "role": "assistant"}
+    return {"output": {"message": message}, "stopReason": stop_reason, "usage": write_usage(reply)}
+
+
+def write_chunks(model: Model, body: Body, stream: ReplyStream) -> Chunks:
+    """Write the chunks, each an event of Converse under its name."""
+    yield {"messageStart": {"role": "assistant"}}
+    events = write_content_events(
+        stream,
+        reasoning=make_reasoning(model, body, read_question(model, body).max_tokens),
+        signature="",
+        tool=find_tool(body),
+        tool_use_id=digest(body)[:24],
+    )
+    is_called = yield from name_chunks(events)
+    yield {"messageStop": {"stopReason": "tool_use" if is_called else STOPS[stream.reply.stop]}}
+    return {"metadata": {"usage": write_usage(stream.reply), "metrics": {}, "trace": {}}}
+
+
+def name_chunks(events: Generator[ContentEvent, None, bool]) -> Generator[Chunk, None, bool]:
+    """Yield events as chunks, and return what their generator returns."""
+    while True:
+        try:
+            name, event = next(events)
+        except StopIteration as end:
+            return bool(end.value)
+        yield {name: event}
+
+
+def write_usage(reply: Reply) -> dict[str, int]:
+    """Write the token counts; nothing is cached."""
+    return {
         "inputTokens": reply.input_tokens,
         "outputTokens": reply.output_tokens,
         "totalTokens": reply.input_tokens + reply.output_tokens,
         "cacheReadInputTokenCount": 0,
         "cacheWriteInputTokenCount": 0,
     }
-    message = {"content": content, "role": "assistant"}
-    return {"output": {"message": message}, "stopReason": stop_reason, "usage": usage}
 
 
-NOVA = Family("nova", re.compile(r"amazon\.nova"), SCHEMA, read_question, write_answer, check_rules=check_rules)
+NOVA = Family(
+    "nova", re.compile(r"amazon\.nova"), SCHEMA, read_question, write_answer, write_chunks, check_rules=check_rules
+)

@@ -7,15 +7,17 @@ That Gemma, Ministral, MiniMax, Kimi, Nemotron and GLM take this format is infer
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import Any
 
+from bedrock_local.families.chat_chunks import write_call_chunks, write_chat_chunks, write_chunk
 from bedrock_local.families.error_wording import format_openai
-from bedrock_local.families.family import Body, Family, digest, make_time
-from bedrock_local.families.forced_tools import ForcedTool, find_forced_tool, find_object, read_input
+from bedrock_local.families.family import Body, Chunks, Family, digest, make_time
+from bedrock_local.families.forced_tools import ForcedTool, find_forced_tool, find_object, read_input, take_call
 from bedrock_local.families.messages import join_role
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import ANY, ANY_OBJECT, AnyOf, Array, Boolean, Integer, Number, Object, OneOf, String
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, ReplyStream, split_text
 from bedrock_local.models import Model, find_model
 from bedrock_local.protocol.errors import ServiceError
 
@@ -119,11 +121,37 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
         "id": f"chatcmpl-{digest(body)[:24]}",
         "model": model.base,
         "object": "chat.completion",
-        "usage": {
-            "completion_tokens": reply.output_tokens,
-            "prompt_tokens": reply.input_tokens,
-            "total_tokens": reply.input_tokens + reply.output_tokens,
-        },
+        "usage": write_usage(reply),
+    }
+
+
+def write_chunks(model: Model, body: Body, stream: ReplyStream) -> Chunks:
+    """Write the chunks; the reasoning is a tagged part of the text, and the last chunk counts the tokens."""
+    head = {
+        "id": f"chatcmpl-{digest(body)[:24]}",
+        "object": "chat.completion.chunk",
+        "created": make_time(body),
+        "model": model.base,
+    }
+    tool = find_tool(body)
+    is_called, pieces = take_call(tool, stream)
+    if tool and is_called:
+        yield from write_call_chunks(head, tool, f"call_{digest(body)[:24]}", pieces)
+    else:
+        reasoning = make_reasoning(model, body, read_question(model, body).max_tokens)
+        thought = split_text(f"<reasoning>{reasoning}</reasoning>") if reasoning else []
+        yield from write_chat_chunks(head, chain(thought, pieces))
+    reply = stream.reply
+    finish_reason = "tool_calls" if is_called else STOPS[reply.stop]
+    return {**write_chunk(head, {}, finish_reason=finish_reason), "usage": write_usage(reply)}
+
+
+def write_usage(reply: Reply) -> dict[str, int]:
+    """Write the token counts."""
+    return {
+        "completion_tokens": reply.output_tokens,
+        "prompt_tokens": reply.input_tokens,
+        "total_tokens": reply.input_tokens + reply.output_tokens,
     }
 
 
@@ -136,6 +164,7 @@ OPENAI = Family(
     SCHEMA,
     read_question,
     write_answer,
+    write_chunks,
     check_rules=check_rules,
     format_error=format_openai,
 )

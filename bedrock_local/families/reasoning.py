@@ -12,7 +12,7 @@ from typing import Any
 
 from bedrock_local.families import claude_rules
 from bedrock_local.families.limits import check_window
-from bedrock_local.inference import Question, Reply, Responder
+from bedrock_local.inference import Question, Reply, ReplyStream, Responder, Streamer, stream_reply
 from bedrock_local.inference import count_tokens as count
 from bedrock_local.models import Model
 
@@ -48,3 +48,13 @@ def request_reply(model: Model, question: Question, reasoning: str, responder: R
         return Reply("", "length", input_tokens, spent)
     reply = responder(replace(question, max_tokens=question.max_tokens - spent))
     return replace(reply, output_tokens=reply.output_tokens + spent)
+
+
+def request_stream(model: Model, question: Question, reasoning: str, streamer: Streamer) -> ReplyStream:
+    """Request a reply as `request_reply` does, as a stream; the reasoning is in none of its pieces."""
+    input_tokens, spent = check_window(question, model.context_tokens), count(reasoning)
+    if spent >= question.max_tokens:
+        return stream_reply(Reply("", "length", input_tokens, spent))
+    stream = streamer(replace(question, max_tokens=question.max_tokens - spent))
+    stream.spent_tokens = spent
+    return stream

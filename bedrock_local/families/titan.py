@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.family import Body, Family
+from bedrock_local.families.family import Body, Chunk, Chunks, Family
 from bedrock_local.families.schema import Array, Integer, Number, Object, String
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, ReplyStream
 from bedrock_local.models import Model
 
 # The page says FINISHED; the service answers FINISH.
@@ -45,4 +45,25 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:  # n
     return {"inputTextTokenCount": reply.input_tokens, "results": [result]}
 
 
-TITAN = Family("titan", re.compile(r"amazon\.titan-text-[lep]"), SCHEMA, read_question, write_answer)
+def write_chunks(model: Model, body: Body, stream: ReplyStream) -> Chunks:  # noqa: ARG001
+    """Write the chunks; the counts of tokens are on the last."""
+    for piece in stream:
+        yield write_chunk(piece)
+    reply = stream.reply
+    return write_chunk("", reply.output_tokens, STOPS[reply.stop], reply.input_tokens)
+
+
+def write_chunk(
+    text: str, output_tokens: int | None = None, reason: str | None = None, input_tokens: int | None = None
+) -> Chunk:
+    """Write one chunk."""
+    return {
+        "outputText": text,
+        "index": 0,
+        "totalOutputTextTokenCount": output_tokens,
+        "completionReason": reason,
+        "inputTextTokenCount": input_tokens,
+    }
+
+
+TITAN = Family("titan", re.compile(r"amazon\.titan-text-[lep]"), SCHEMA, read_question, write_answer, write_chunks)

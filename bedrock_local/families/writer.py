@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bedrock_local.families.family import Body, Family, digest, make_time
+from bedrock_local.families.chat_chunks import write_chat_chunks, write_chunk
+from bedrock_local.families.family import Body, Chunks, Family, digest, make_time
 from bedrock_local.families.messages import join_role
 from bedrock_local.families.schema import ANY, ANY_OBJECT, AnyOf, Array, Integer, Number, Object, String
-from bedrock_local.inference import Question, Reply
+from bedrock_local.inference import Question, Reply, ReplyStream
 from bedrock_local.models import Model
 
 STOPS = {"end": "stop", "length": "length", "stop_sequence": "stop", "filtered": "content_filter"}
@@ -66,14 +67,32 @@ def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
         "created": make_time(body),
         "model": model.base,
         "choices": [choice],
-        "usage": {
-            "prompt_tokens": reply.input_tokens,
-            "total_tokens": reply.input_tokens + reply.output_tokens,
-            "completion_tokens": reply.output_tokens,
-            "prompt_tokens_details": None,
-        },
+        "usage": write_usage(reply),
         "prompt_logprobs": None,
     }
 
 
-WRITER = Family("writer", re.compile(r"writer\.palmyra-x"), SCHEMA, read_question, write_answer)
+def write_chunks(model: Model, body: Body, stream: ReplyStream) -> Chunks:
+    """Write the chunks; the last counts the tokens."""
+    head = {
+        "id": f"chatcmpl-{digest(body)[:32]}",
+        "object": "chat.completion.chunk",
+        "created": make_time(body),
+        "model": model.base,
+    }
+    yield from write_chat_chunks(head, stream)
+    reply = stream.reply
+    return {**write_chunk(head, {}, finish_reason=STOPS[reply.stop]), "usage": write_usage(reply)}
+
+
+def write_usage(reply: Reply) -> dict[str, Any]:
+    """Write the token counts."""
+    return {
+        "prompt_tokens": reply.input_tokens,
+        "total_tokens": reply.input_tokens + reply.output_tokens,
+        "completion_tokens": reply.output_tokens,
+        "prompt_tokens_details": None,
+    }
+
+
+WRITER = Family("writer", re.compile(r"writer\.palmyra-x"), SCHEMA, read_question, write_answer, write_chunks)

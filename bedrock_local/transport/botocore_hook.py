@@ -122,8 +122,10 @@ class RawBody(io.RawIOBase):
 
     def stream(self, amount: int = CHUNK_BYTES, **_: Any) -> Iterator[bytes]:
         """Yield what is left; name and parameters are those of urllib3."""
-        while content := self.read(amount):
-            yield content
+        while self._chunk or self._take_chunk():
+            # A chunk as it comes: a stream of events would wait for `amount` bytes, which is all of it.
+            yield self.read(min(amount, len(self._chunk)))
+        self._check_length()
 
     def close(self) -> None:
         """Close the body too."""
@@ -132,7 +134,10 @@ class RawBody(io.RawIOBase):
 
     def _take_chunk(self) -> bool:
         """Take the next chunk of the body that is not empty; return False at the end."""
-        chunk = b"" if self.closed else next(filter(None, self._chunks), b"")
+        try:
+            chunk = b"" if self.closed else next(filter(None, self._chunks), b"")
+        except ConnectionError as error:
+            raise ProtocolError("Connection broken", error) from error
         self._chunk, self._received = memoryview(chunk), self._received + len(chunk)
         return bool(chunk)
 

@@ -71,7 +71,7 @@ class Jobs:
         return [content["Key"].removeprefix(prefix) for content in found]
 
 
-KINDS = {"boolean": bool, "list": list, "map": dict, "string": str, "structure": dict, "timestamp": str}
+KINDS = {"blob": str, "boolean": bool, "list": list, "map": dict, "string": str, "structure": dict, "timestamp": str}
 ISO_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"
 # Of no operation, or on purpose: what is not there, and the fault that the service model lists elsewhere.
 ANYWHERE = {"UnknownOperationException": 404, "ServiceUnavailableException": 503}

@@ -5,7 +5,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ResponseStreamingError
 
 from bedrock_local import Settings, open_session
-from bedrock_local.faults import REQUEST_FAULTS, applies, check_faults
+from bedrock_local.faults import REQUEST_FAULTS, applies, check_faults, find_operations
 
 ONCE = Config(retries={"total_max_attempts": 1})
 
@@ -182,7 +182,7 @@ def test_an_unknown_fault_is_refused_with_the_known_ones(name, reason):
 
 
 def test_every_fault_of_a_request_may_name_an_operation():
-    check_faults({f"{fault}:GetObject": 1 for fault in REQUEST_FAULTS})
+    check_faults({f"{fault}:{(*find_operations(fault), 'GetObject')[0]}": 1 for fault in REQUEST_FAULTS})
 
 
 def test_a_rate_of_one_applies_always_and_of_zero_never():

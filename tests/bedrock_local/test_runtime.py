@@ -6,7 +6,7 @@ import json
 import pytest
 
 from bedrock_local import dispatch, open_session
-from bedrock_local.emulator import Emulator
+from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.families import find_family
 from bedrock_local.models import MODELS
 from bedrock_local.protocol.messages import Request
@@ -149,13 +149,12 @@ def test_tools_are_no_error_on_demand(runtime):
     assert runtime.converse(modelId=MODEL, messages=SAID, toolConfig={"tools": [tool]})["stopReason"] == "end_turn"
 
 
-def test_streams_are_refused(runtime, error_of):
-    message = "The emulator has InvokeModel, Converse, CountTokens, but no ConverseStream"
-    assert error_of(runtime.converse_stream, modelId=MODEL, messages=SAID) == (
-        "UnknownOperationException",
-        404,
-        message,
-    )
+def test_operations_that_do_not_exist_are_refused(folder):
+    request = Request("bedrock-runtime", "POST", "localhost", "/async-invoke", {}, {}, io.BytesIO())
+    response = dispatch.handle(request, Emulator(make_folder(folder)))
+    assert (response.status, response.headers["x-amzn-ErrorType"]) == (404, "UnknownOperationException")
+    message = b"The emulator has InvokeModel, InvokeModelWithResponseStream, Converse, ConverseStream, CountTokens"
+    assert message + b", but no POST /async-invoke" in b"".join(response.body)
 
 
 def answer_deep(folder, depth):

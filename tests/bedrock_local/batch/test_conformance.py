@@ -32,7 +32,7 @@ BEDROCK_OPERATIONS = (
     "CreateModelInvocationJob", "GetModelInvocationJob", "ListModelInvocationJobs", "StopModelInvocationJob",
     "ListTagsForResource", "TagResource", "UntagResource",
 )  # fmt: skip
-RUNTIME_OPERATIONS = ("Converse", "CountTokens", "InvokeModel")
+RUNTIME_OPERATIONS = ("Converse", "ConverseStream", "CountTokens", "InvokeModel", "InvokeModelWithResponseStream")
 PLACES = ("uri", "querystring", "header")
 PLACE = re.compile(r" at '(.*?)' failed to satisfy constraint: ", re.DOTALL)
 ITEM, KEY, VALUE = "[item]", "[key]", "[value]"

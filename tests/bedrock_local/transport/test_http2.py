@@ -14,6 +14,7 @@ from http.client import HTTPConnection
 
 import hypothesis.strategies as st
 import pytest
+from botocore.eventstream import EventStreamBuffer
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamEnded, StreamReset
@@ -129,7 +130,7 @@ def ask_http2(server, method, path, body):
         ("GET", "/model-invocation-jobs", b""),
         ("POST", CONVERSE, b"{"),
         ("POST", "/model/nobody/converse", HELLO),
-        ("POST", f"{CONVERSE}-stream", HELLO),
+        ("POST", "/model/a/invoke-with-bidirectional-stream", HELLO),
         ("HEAD", "/none", b""),
         ("GET", "/none/a", b""),
         ("DELETE", "/none/a", b""),
@@ -347,3 +348,27 @@ def test_the_library_is_loaded_when_it_is_needed():
     said = "import sys, bedrock_local; print('h2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_stream_of_events_is_the_same_over_http2(server, client):
+    path = CONVERSE.replace("/converse", "/converse-stream")
+    status, headers, body = client.ask("POST", path, HELLO)
+    assert (status, headers["content-type"]) == (200, "application/vnd.amazon.eventstream")
+    assert "content-length" not in headers
+    names = [list_events(content) for content in (body, ask_http1(server, "POST", path, HELLO)[2])]
+    assert names[0] == names[1]
+    assert names[0][0] == "messageStart"
+    assert names[0][-1] == "metadata"
+
+
+def list_events(content):
+    frames = EventStreamBuffer()
+    frames.add_data(content)
+    return [frame.headers[":event-type"] for frame in frames]
+
+
+def test_a_stream_that_is_cut_off_is_reset(server, client):
+    change_settings(server.emulator.folder, faults={"stream-cut": 1})
+    number = client.send("POST", CONVERSE.replace("/converse", "/converse-stream"), HELLO)
+    client.read(number)
+    assert client.left == {number: ErrorCodes.INTERNAL_ERROR}
