@@ -19,6 +19,8 @@ from .comparison.variants import compare_variants as compare_variants
 from .display import show_table as show_table
 from .facts.prices import find_prices as find_prices
 from .facts.prices import read_prices as read_prices
+from .judging.ratings import plan_disagreements as plan_disagreements
+from .judging.ratings import plan_ratings as plan_ratings
 from .metrics.bills import compare_invocations as compare_invocations
 from .metrics.bills import project_costs as project_costs
 from .metrics.bills import sum_costs as sum_costs
@@ -54,6 +56,7 @@ from .runs import list_runs as list_runs
 from .runs import load_answers as load_answers
 from .runs import load_attempts as load_attempts
 from .runs import load_jobs as load_jobs
+from .runs import load_ratings as load_ratings
 from .runs import measure_run as measure_run
 from .runs import open_run as open_run
 from .runs import plan_repair as plan_repair

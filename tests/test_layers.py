@@ -16,6 +16,7 @@ LAYERS = {
         {"families", "jobs", "metrics"},
         {"requests", "outputs"},
         {"comparison", "previews"},
+        {"judging"},
         {"runs"},
         {"plots", "tuning"},
         {"reports"},

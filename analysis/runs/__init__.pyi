@@ -18,6 +18,7 @@ from .listing import list_runs as list_runs
 from .measures import measure_run as measure_run
 from .outcomes import describe_outcomes as describe_outcomes
 from .preparation import prepare as prepare
+from .ratings import load_ratings as load_ratings
 from .reconciliation import compare_manifests as compare_manifests
 from .reconciliation import reconcile_run as reconcile_run
 from .repairs import Repair as Repair

@@ -1,0 +1,1 @@
+"""Judging: what people, and models asked as judges, think of answers."""
