@@ -14,7 +14,7 @@ from typing import Any
 from bedrock_local.families.claude_rules import find_claude_violations, reports_cache_tokens, shows_reasoning
 from bedrock_local.families.error_wording import format_claude
 from bedrock_local.families.family import Body, Chunk, Chunks, Family, digest
-from bedrock_local.families.forced_tools import ForcedTool, find_forced_tool, read_input, take_call
+from bedrock_local.families.forced_tools import ForcedTool, find_named, find_next, list_tools, read_input, take_call
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import join_role, list_texts
 from bedrock_local.families.reasoning import make_reasoning
@@ -113,9 +113,10 @@ def read_schema(body: Body) -> dict[str, Any] | None:
 
 def find_tool(body: Body) -> ForcedTool | None:
     """Find the tool that the answer has to call."""
-    choice = body.get("tool_choice") or {}
-    name = choice.get("name") if choice.get("type") == "tool" else None
-    return find_forced_tool(body.get("tools"), name, schema="input_schema")
+    choice, tools = body.get("tool_choice") or {}, list_tools(body.get("tools"), schema="input_schema")
+    if choice.get("type") == "any":
+        return find_next(tools, body["messages"])
+    return find_named(tools, choice.get("name")) if choice.get("type") == "tool" else None
 
 
 def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from bedrock_local.families import claude_rules
 from bedrock_local.families.content_events import write_content_events
 from bedrock_local.families.error_wording import check_schema, format_claude, format_schema
 from bedrock_local.families.family import Body, Family, digest
-from bedrock_local.families.forced_tools import ForcedTool, find_forced_tool, find_object, read_input
+from bedrock_local.families.forced_tools import find_converse_tool, read_input
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import check_conversation, join_role, list_texts
 from bedrock_local.families.reasoning import make_reasoning
@@ -140,7 +140,7 @@ def read_question(model: Model, body: Body) -> Question:
         text=join_role(body["messages"], "user"),
         max_tokens=find_max_tokens(model, body),
         stop_sequences=tuple(config.get("stopSequences") or ()),
-        schema=tool.schema if (tool := find_tool(body)) else read_schema(body),
+        schema=tool.schema if (tool := find_converse_tool(body)) else read_schema(body),
     )
 
 
@@ -164,7 +164,7 @@ def write_answer(model: Model, body: Body, reply: Reply, *, latency_ms: int) -> 
         # Members in alphabetical order, as in recorded answers.
         "metrics": {"latencyMs": latency_ms},
         "output": {"message": {"content": write_blocks(model, body, reply), "role": "assistant"}},
-        "stopReason": STOPS[reply.stop] if read_input(find_tool(body), reply) is None else "tool_use",
+        "stopReason": STOPS[reply.stop] if read_input(find_converse_tool(body), reply) is None else "tool_use",
         "usage": {**counters, **write_usage(reply)},
         **{name: body[name] for name in ("performanceConfig", "serviceTier") if body.get(name)},
     }
@@ -177,7 +177,11 @@ def write_events(
     yield "messageStart", {"role": "assistant"}
     reasoning, signature = find_reasoning(model, body)
     is_called = yield from write_content_events(
-        stream, reasoning=reasoning, signature=signature, tool=find_tool(body), tool_use_id=make_tool_use_id(body)
+        stream,
+        reasoning=reasoning,
+        signature=signature,
+        tool=find_converse_tool(body),
+        tool_use_id=make_tool_use_id(body),
     )
     answer = write_answer(model, body, stream.reply, latency_ms=elapsed_ms())
     yield "messageStop", {"stopReason": "tool_use" if is_called else answer["stopReason"]}
@@ -199,7 +203,7 @@ def write_batch_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]
 def write_blocks(model: Model, body: Body, reply: Reply) -> list[dict[str, Any]]:
     """Write the content: a block of reasoning and a block of text, each only if it is not empty."""
     blocks: list[dict[str, Any]] = [{"text": reply.text}] if reply.text else []
-    tool = find_tool(body)
+    tool = find_converse_tool(body)
     if tool and (given := read_input(tool, reply)) is not None:
         blocks = [{"toolUse": {"toolUseId": make_tool_use_id(body), "name": tool.name, "input": given}}]
     reasoning, signature = find_reasoning(model, body)
@@ -216,13 +220,6 @@ def find_reasoning(model: Model, body: Body) -> tuple[str, str]:
     if not reasoning or model.provider != "anthropic":
         return reasoning, ""
     return reasoning if claude_rules.shows_reasoning(model, parameters.get("thinking")) else "", digest(body)
-
-
-def find_tool(body: Body) -> ForcedTool | None:
-    """Find the tool that the answer has to call."""
-    config = body.get("toolConfig") or {}
-    name = find_object(config, ("toolChoice", "tool")).get("name")
-    return find_forced_tool(config.get("tools"), name, of_tool="toolSpec", schema="inputSchema.json")
 
 
 def make_tool_use_id(body: Body) -> str:

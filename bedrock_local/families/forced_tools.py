@@ -1,9 +1,9 @@
-"""The one tool that a request forces a model to call, and its call in place of a text."""
+"""The tool that a request forces a model to call, and its call in place of a text."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from bedrock_local.inference import Reply, ReplyStream
@@ -16,13 +16,47 @@ class ForcedTool(NamedTuple):
     schema: Mapping[str, Any]
 
 
-def find_forced_tool(tools: Any, name: Any, *, of_tool: str = "", schema: str) -> ForcedTool | None:
-    """Find the tool of a name in a list, whose members are checked here; it may stand in a member `of_tool`."""
-    for tool in tools if isinstance(tools, list) else ():
-        inside = (tool.get(of_tool) if of_tool else tool) if isinstance(tool, dict) else None
-        if isinstance(inside, dict) and name is not None and inside.get("name") == name:
-            return ForcedTool(str(name), find_object(inside, schema.split(".")))
-    return None
+def list_tools(tools: Any, *, of_tool: str = "", schema: str) -> list[ForcedTool]:
+    """List the tools of a request, whose members are checked here; each may stand in a member `of_tool`."""
+    inside = [find_object(tool, (of_tool,) if of_tool else ()) for tool in (tools if isinstance(tools, list) else ())]
+    return [ForcedTool(str(tool["name"]), find_object(tool, schema.split("."))) for tool in inside if "name" in tool]
+
+
+def find_named(tools: list[ForcedTool], name: Any) -> ForcedTool | None:
+    """Find the tool of a name."""
+    return next((tool for tool in tools if tool.name == name), None)
+
+
+def find_next(tools: list[ForcedTool], messages: Any) -> ForcedTool | None:
+    """Find the first tool that a conversation has not called, or the last: so an agent that has to call one ends."""
+    called = {name for message in (messages if isinstance(messages, list) else ()) for name in list_calls(message)}
+    return next((tool for tool in tools if tool.name not in called), tools[-1] if tools else None)
+
+
+def list_calls(message: Any) -> Iterator[Any]:
+    """Yield the names of the tools that a message calls, in any of the families' formats."""
+    calls = find_list(message, "tool_calls")
+    yield from (find_object(call, ("function",)).get("name") for call in calls)
+    for block in find_list(message, "content"):
+        yield find_object(block, ("toolUse",)).get("name")
+        if find_object(block, ()).get("type") == "tool_use":
+            yield block["name"]
+
+
+def find_list(value: Any, name: str) -> list[Any]:
+    """Find the list in a member of an object; an empty one where there is none."""
+    inside = value.get(name) if isinstance(value, dict) else None
+    return inside if isinstance(inside, list) else []
+
+
+def find_converse_tool(body: Mapping[str, Any]) -> ForcedTool | None:
+    """Find the tool that a request has to call, in the form of Converse, which Nova's own format has too."""
+    config = find_object(body, ("toolConfig",))
+    tools = list_tools(config.get("tools"), of_tool="toolSpec", schema="inputSchema.json")
+    choice = find_object(config, ("toolChoice",))
+    if choice.get("any") is not None:
+        return find_next(tools, body["messages"])
+    return find_named(tools, find_object(choice, ("tool",)).get("name"))
 
 
 def find_object(value: Any, path: Iterable[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bedrock_local.families.content_events import ContentEvent, write_content_events
 from bedrock_local.families.family import Body, Chunk, Chunks, Family, digest
-from bedrock_local.families.forced_tools import ForcedTool, find_forced_tool, find_object, read_input
+from bedrock_local.families.forced_tools import find_converse_tool, read_input
 from bedrock_local.families.messages import check_conversation, join_role, list_texts
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import ANY, ANY_OBJECT, Array, Integer, Number, Object, String
@@ -70,21 +70,14 @@ def read_question(model: Model, body: Body) -> Question:
         text=join_role(body["messages"], "user"),
         max_tokens=config.get("maxTokens") or config.get("max_new_tokens") or DEFAULT_MAX_TOKENS,
         stop_sequences=tuple(config.get("stopSequences") or ()),
-        schema=tool.schema if (tool := find_tool(body)) else None,
+        schema=tool.schema if (tool := find_converse_tool(body)) else None,
     )
-
-
-def find_tool(body: Body) -> ForcedTool | None:
-    """Find the tool that the answer has to call."""
-    config = body.get("toolConfig") or {}
-    name = find_object(config, ("toolChoice", "tool")).get("name")
-    return find_forced_tool(config.get("tools"), name, of_tool="toolSpec", schema="inputSchema.json")
 
 
 def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
     """Write the answer; its text follows the reasoning."""
     content: list[dict[str, Any]] = [{"text": reply.text}]
-    tool, stop_reason = find_tool(body), STOPS[reply.stop]
+    tool, stop_reason = find_converse_tool(body), STOPS[reply.stop]
     if tool and (given := read_input(tool, reply)) is not None:
         content = [{"toolUse": {"name": tool.name, "toolUseId": digest(body)[:24], "input": given}}]
         stop_reason = "tool_use"
@@ -101,7 +94,7 @@ def write_chunks(model: Model, body: Body, stream: ReplyStream) -> Chunks:
         stream,
         reasoning=make_reasoning(model, body, read_question(model, body).max_tokens),
         signature="",
-        tool=find_tool(body),
+        tool=find_converse_tool(body),
         tool_use_id=digest(body)[:24],
     )
     is_called = yield from name_chunks(events)

@@ -13,7 +13,15 @@ from typing import Any
 from bedrock_local.families.chat_chunks import write_call_chunks, write_chat_chunks, write_chunk
 from bedrock_local.families.error_wording import format_openai
 from bedrock_local.families.family import Body, Chunks, Family, digest, make_time
-from bedrock_local.families.forced_tools import ForcedTool, find_forced_tool, find_object, read_input, take_call
+from bedrock_local.families.forced_tools import (
+    ForcedTool,
+    find_named,
+    find_next,
+    find_object,
+    list_tools,
+    read_input,
+    take_call,
+)
 from bedrock_local.families.messages import join_role
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import ANY, ANY_OBJECT, AnyOf, Array, Boolean, Integer, Number, Object, OneOf, String
@@ -101,8 +109,10 @@ def read_schema(body: Body) -> dict[str, Any] | None:
 
 def find_tool(body: Body) -> ForcedTool | None:
     """Find the function that the answer has to call."""
-    name = find_object(body, ("tool_choice", "function")).get("name")
-    return find_forced_tool(body.get("tools"), name, of_tool="function", schema="parameters")
+    tools = list_tools(body.get("tools"), of_tool="function", schema="parameters")
+    if body.get("tool_choice") == "required":
+        return find_next(tools, body["messages"])
+    return find_named(tools, find_object(body, ("tool_choice", "function")).get("name"))
 
 
 def write_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
