@@ -13,7 +13,7 @@ PROMPTS = $(if $(IS_STORY),$(STORY),notebooks/prompts/paragraph.md notebooks/pro
 ACCOUNT = build/account
 FAULTS = {"faults": {"record-429": 0.005, "record-filtered": 0.005}, "seed": 1}
 
-.PHONY: run test test-browser test-crt test-wheel check crash bench tour sample-report lab format clean
+.PHONY: run test test-browser test-crt test-wheel check crash foreign bench tour sample-report lab format clean
 
 run: $(STAMP) $(if $(IS_STORY),$(SYNTHETIC) $(ACCOUNT)/settings.json)
 	@$(if $(IS_STORY),BEDROCK_LOCAL="$(CURDIR)/$(ACCOUNT)") $(BIN)/batchbook run --calls "$(CALLS)" \
@@ -44,6 +44,10 @@ check: $(STAMP)
 # Kills, starves and damages a run in every way that docs/reliability.md lists, with what it printed; takes hours.
 crash: $(STAMP)
 	@$(BIN)/python tests/reliability/crash.py
+
+# Programs of others on the emulator, each in an environment of its own: needs Node.js and npm, and 2 GB of disk.
+foreign: $(STAMP)
+	@$(BIN)/python tests/foreign/foreign.py
 
 # Tables in Markdown, from a machine that does nothing else; benchmarks/README.md says what they show.
 bench: $(STAMP)
