@@ -13,7 +13,7 @@ from analysis.files import replace_when_whole
 
 
 def read_facts(table: str) -> pl.DataFrame:
-    """Read one table of facts from the package: `models`, `model_names`, `prices` or `quotas`.
+    """Read one table of facts from the package, such as `models`, `generations`, `prices` or `quotas`.
 
     Returns
     -------
@@ -21,7 +21,9 @@ def read_facts(table: str) -> pl.DataFrame:
         One row per fact; empty cells are missing values, `read_on` is the day on which the source was read.
     """
     file = resources.files(__name__).joinpath(f"{table}.csv")
-    return pl.read_csv(file.read_bytes(), try_parse_dates=True, infer_schema_length=None)
+    # A version is no number: 4.10 comes after 4.9.
+    texts = {"since": pl.String}
+    return pl.read_csv(file.read_bytes(), try_parse_dates=True, infer_schema_length=None, schema_overrides=texts)
 
 
 def read_own_facts(table: str, folder: Path | None = None) -> pl.DataFrame:

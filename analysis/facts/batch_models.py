@@ -25,8 +25,8 @@ class BatchSupport:
         Whether a job can name it by a cross-Region inference profile.
     profiles
         Prefixes of its inference profiles (`us`, `eu`, `global`); empty where they are not known.
-    ended
-        The day on which it left Bedrock; missing for a model that is there.
+    ends
+        The day on which it left Bedrock, or leaves it; missing where none is known.
     """
 
     model: str
@@ -34,7 +34,7 @@ class BatchSupport:
     regions: tuple[str, ...]
     by_profile: bool
     profiles: tuple[str, ...]
-    ended: date | None
+    ends: date | None
 
 
 def find_batch_support(base: str) -> BatchSupport | None:

@@ -94,5 +94,5 @@ COHERE = Family(
     request=CohereRequest,
     answer=CohereAnswer,
     stops=STOPS,
-    limits=Limits(temperature=(0, 5), top_k=(0, 500), max_tokens=4096),
+    limits=Limits(temperature=(0, 5), top_k=(0, 500)),
 )

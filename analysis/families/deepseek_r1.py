@@ -103,5 +103,5 @@ DEEPSEEK_R1 = Family(
     request=CompletionRequest,
     answer=CompletionAnswer,
     stops=STOPS,
-    limits=Limits(stop_sequences=10, max_tokens=32_768),
+    limits=Limits(stop_sequences=10),
 )

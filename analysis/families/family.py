@@ -70,14 +70,13 @@ class Limits(NamedTuple):
 
     `temperature`, `top_p` and `top_k` are None where the format has no such parameter; prompts that set it are refused.
     `stop_sequences` is the number of them that a request may have: 0 where the format has none, None where no limit is
-    documented. `max_tokens` is the ceiling of the family, for models whose own is not known.
+    documented. The most tokens of an answer are a fact of the model, in `facts/models.csv` and `facts/generations.csv`.
     """
 
     temperature: tuple[float, float] | None = (0, 1)
     top_p: tuple[float, float] | None = (0, 1)
     top_k: tuple[int, int] | None = None
     stop_sequences: int | None = None
-    max_tokens: int | None = None
 
 
 class Request(Protocol):

@@ -32,5 +32,5 @@ JAMBA = Family(
     request=ChatRequest,
     answer=ChatAnswer,
     stops=STOPS,
-    limits=Limits(temperature=(0, 2), max_tokens=4096),
+    limits=Limits(temperature=(0, 2)),
 )

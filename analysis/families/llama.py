@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from analysis.facts.models import find_model
+from analysis.facts.models import find_model, split_name
 from analysis.families.family import Count, Family, Limits, ParsedAnswer, Sampling, break_tokens, finish_body
 from analysis.prompts import Prompt
 
@@ -32,8 +32,8 @@ def write_request(prompt: Prompt, text: str) -> dict[str, Any]:
 
 def write_turns(prompt: Prompt, text: str) -> str:
     """Fill the chat template up to where the model continues; template tokens within the texts are broken."""
-    # Llama 4 renamed the tokens of Llama 3.
-    is_llama_4 = find_model(prompt.model_id).base.startswith("meta.llama4")
+    # Llama 4 renamed the tokens of Llama 3; later ones are taken to be as the newest known.
+    is_llama_4 = (split_name(find_model(prompt.model_id).base).version or (3, 0)) >= (4, 0)
     start, end, eot = (
         ("header_start", "header_end", "eot") if is_llama_4 else ("start_header_id", "end_header_id", "eot_id")
     )
@@ -78,10 +78,10 @@ class LlamaAnswer(Struct):
 
 LLAMA = Family(
     name="llama",
-    models=re.compile(r"meta\.llama[34]"),
+    models=re.compile(r"meta\.llama(?!2)"),
     write_request=write_request,
     request=LlamaRequest,
     answer=LlamaAnswer,
     stops=STOPS,
-    limits=Limits(stop_sequences=0, max_tokens=2048),
+    limits=Limits(stop_sequences=0),
 )

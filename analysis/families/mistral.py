@@ -83,5 +83,5 @@ MISTRAL = Family(
     request=MistralRequest,
     answer=MistralAnswer,
     stops=STOPS,
-    limits=Limits(top_k=(1, 200), stop_sequences=10, max_tokens=8192),
+    limits=Limits(top_k=(1, 200), stop_sequences=10),
 )

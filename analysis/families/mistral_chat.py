@@ -32,5 +32,5 @@ MISTRAL_CHAT = Family(
     request=ChatRequest,
     answer=ChatAnswer,
     stops=STOPS,
-    limits=Limits(stop_sequences=0, max_tokens=8192),
+    limits=Limits(stop_sequences=0),
 )

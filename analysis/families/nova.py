@@ -44,6 +44,6 @@ NOVA = Family(
     request=ConverseRequest,
     answer=ConverseAnswer,
     stops=STOPS,
-    limits=Limits(temperature=(0.00001, 1), top_k=(0, 128)),
+    limits=Limits(top_k=(0, 128)),
     matches_request=is_nova,
 )

@@ -13,7 +13,6 @@ from msgspec import Struct
 from analysis.families.family import (
     Count,
     Family,
-    Limits,
     ParsedAnswer,
     Sampling,
     drop_unset,
@@ -100,5 +99,4 @@ TITAN = Family(
     request=TitanRequest,
     answer=TitanAnswer,
     stops=STOPS,
-    limits=Limits(max_tokens=8192),
 )

@@ -33,5 +33,5 @@ WRITER = Family(
     request=ChatRequest,
     answer=ChatAnswer,
     stops=STOPS,
-    limits=Limits(temperature=(0, 2), stop_sequences=4, max_tokens=8192),
+    limits=Limits(temperature=(0, 2), stop_sequences=4),
 )

@@ -1,8 +1,9 @@
 """Checks of prompts: settings that a model would refuse, found before anything is sent.
 
 The service finds them record by record, in a job that waits for hours and then ends Completed. Sources: the families'
-own pages, and facts/models.csv. `additional_fields` are the way around a rule that no longer holds, but none around the
-plan: what would replace a field of the body, or cost more than the plan reckons with, is refused.
+own pages, facts/models.csv and facts/generations.csv. `additional_fields` are the way around a rule that no longer
+holds, but none around the plan: what would replace a field of the body, or cost more than the plan reckons with, is
+refused.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MIN_THINKING_TOKENS = 1024
 ANY = (0, float("inf"))
 DEFAULT_TEMPERATURE = 1  # of the models that accept no sampling parameters
 # In Converse these have no stop sequences: langgenius/dify-official-plugins#1767, langchain-ai/langchain-aws#664.
-NO_STOP = re.compile(r"openai\.|qwen\.|deepseek\.v3")
+NO_STOP = re.compile(r"openai\.|qwen\.|deepseek\.v")
 # In Converse these have no system text: Amazon Bedrock User Guide, "Supported models and model features" of Converse.
 NO_SYSTEM = re.compile(r"amazon\.titan-t|cohere\.command-(text|light)|mistral\.(mistral-7b|mixtral)|ai21\.j2")
 # The model is a field of the job, and a batch job cannot stream.
@@ -51,6 +52,7 @@ ANSWERS = {"n", "best_of", "num_generations", "num_return_sequences", "numResult
 # Classes of service with prices of their own; a batch job takes none.
 PRICED = {"service_tier", "serviceTier", "performanceConfig", "speed", "inference_geo"}
 LONG_CONTEXT = "context-1m"  # the beta of Claude by which a request of more than 200,000 tokens has a higher price
+EFFORT_BETA = "effort"
 TEXTS = {"messages", "message", "prompt", "inputText", "chat_history"}
 # Where the header, or the text below it, sets what a body calls otherwise.
 OWN_KEYS = {
@@ -81,12 +83,13 @@ def check_settings(prompt: Prompt) -> None:
         *check_replaced(prompt, family),
         *check_members(prompt),
         *check_output(prompt, model),
-        *check_max_tokens(prompt, model, family),
+        *check_max_tokens(prompt, model),
         *check_ranges(prompt, model, family),
         *check_stop_sequences(prompt, model, family),
         *check_converse(prompt, model),
         *check_sampling(prompt, model),
         *check_thinking(prompt, model),
+        *check_effort(prompt, model),
     )
     for reason, cure in violations:
         raise PromptError(prompt.name, reason, cure)
@@ -180,12 +183,12 @@ def walk_fields(fields: Mapping[str, Any], path: str = "") -> Iterator[tuple[str
             yield from walk_fields(value, f"{path}{name}.")
 
 
-def check_max_tokens(prompt: Prompt, model: Model, family: Family) -> Iterator[Violation]:
-    """Find a max_tokens above the ceiling of the model, or of its family's format."""
-    ceilings = [ceiling for ceiling in (model.max_output_tokens, family.limits.max_tokens) if ceiling]
-    if ceilings and prompt.max_tokens > min(ceilings):
-        reason = f"max_tokens is {prompt.max_tokens:,}; {model.base} refuses more than {min(ceilings):,}"
-        yield reason, f"set max_tokens to {min(ceilings)} or less"
+def check_max_tokens(prompt: Prompt, model: Model) -> Iterator[Violation]:
+    """Find a max_tokens above the ceiling of the model; a newer one than is known may have a higher one."""
+    ceiling = model.max_output_tokens
+    if ceiling and not model.follows and prompt.max_tokens > ceiling:
+        reason = f"max_tokens is {prompt.max_tokens:,}; {model.base} refuses more than {ceiling:,}"
+        yield reason, f"set max_tokens to {ceiling} or less"
 
 
 def check_ranges(prompt: Prompt, model: Model, family: Family) -> Iterator[Violation]:
@@ -243,10 +246,22 @@ def check_sampling(prompt: Prompt, model: Model) -> Iterator[Violation]:
 def check_thinking(prompt: Prompt, model: Model) -> Iterator[Violation]:
     """Find settings of thinking that a Claude model does not accept, or that leave no tokens for the answer."""
     thinking = prompt.additional_fields.get("thinking")
-    if model.provider != "anthropic" or not isinstance(thinking, dict) or thinking.get("type") != "enabled":
+    if model.provider != "anthropic" or not isinstance(thinking, dict):
         return
-    budget = thinking.get("budget_tokens")
-    if model.thinking == "adaptive":
+    kind = thinking.get("type")
+    if kind and model.thinking == "never":
+        yield f"{model.base} cannot think", "leave thinking out"
+    if kind == "adaptive" and model.thinking == "budget":
+        yield f"{model.base} takes no adaptive thinking", "write thinking: {type: enabled, budget_tokens: 1024} or more"
+    if kind == "disabled" and model.thinking == "always":
+        yield f"thinking of {model.base} cannot be disabled", "leave thinking out"
+    if kind == "enabled":
+        yield from check_budget(prompt, model, thinking.get("budget_tokens"))
+
+
+def check_budget(prompt: Prompt, model: Model, budget: Any) -> Iterator[Violation]:
+    """Find a budget for thinking that a Claude model does not accept, and what cannot be set beside one."""
+    if model.thinking in {"adaptive", "always"}:
         yield f"{model.base} takes no budget for thinking", "write thinking: {type: adaptive}"
     elif not isinstance(budget, int) or budget < MIN_THINKING_TOKENS:
         yield f"budget_tokens of thinking is {budget}, and the least is {MIN_THINKING_TOKENS:,}", "raise budget_tokens"
@@ -255,3 +270,20 @@ def check_thinking(prompt: Prompt, model: Model) -> Iterator[Violation]:
         yield reason, "raise max_tokens above the budget"
     if prompt.temperature not in (None, DEFAULT_TEMPERATURE):
         yield f"temperature is {prompt.temperature:g}, and a model that thinks takes none", "leave temperature out"
+
+
+def check_effort(prompt: Prompt, model: Model) -> Iterator[Violation]:
+    """Find an effort that a Claude model does not accept."""
+    fields = prompt.additional_fields
+    config, thinking = fields.get("output_config"), fields.get("thinking")
+    effort = config.get("effort") if isinstance(config, dict) else None
+    if effort is None or model.provider != "anthropic":
+        return
+    betas = [str(beta) for beta in as_list(fields.get("anthropic_beta"))]
+    if model.effort == "no":
+        yield f"{model.base} takes no effort", "leave effort out"
+    if model.effort == "beta" and not any(beta.startswith(EFFORT_BETA) for beta in betas):
+        yield f"{model.base} takes an effort by its beta alone", f"add anthropic_beta: [{EFFORT_BETA}-2025-11-24]"
+    is_off = isinstance(thinking, dict) and thinking.get("type") == "disabled"
+    if model.effort == "capped" and is_off and effort in {"xhigh", "max"}:
+        yield f"{model.base} takes effort {effort} only where it thinks", "write high, or leave thinking out"

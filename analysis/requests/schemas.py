@@ -7,7 +7,6 @@ ax-llm/ax#667 and anthropics/anthropic-sdk-python#1759.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -21,14 +20,6 @@ from analysis.prompts import Prompt
 
 FORMAT, TOOL, WORDS = "format", "tool", "words"
 NAME = "answer"  # of the schema or tool
-# Models of which pages or cards say that they take a schema. Other open weights may; Nova, Llama, Titan and Cohere have
-# no such field.
-TAKES = re.compile(
-    r"anthropic\.claude-(haiku|sonnet|opus)-4-[56](-|$)|openai\.gpt-oss|mistral\.mistral-large-3|minimax\.minimax-m2\.5"
-    r"|moonshot(ai)?\.kimi-k3|zai\.glm-5"
-)
-# Refused at least until 2026-09-23, and perhaps taken since: the newest page names Opus without a version.
-DISPUTED = re.compile(r"anthropic\.claude-opus-5")
 REQUEST = "Answer with one JSON object that is valid by this JSON Schema, and with nothing before or after it:"
 # What the page lists as not taken, and what it refuses; beyond these sizes Anthropic's API refuses as well.
 NOT_TAKEN = (
@@ -83,7 +74,8 @@ def find_way(prompt: Prompt) -> str:
     if prompt.schema is None:
         return ""
     model = find_model(prompt.model_id)
-    takes = find_family(model, prompt.invocation_type).name in WRITERS[FORMAT] and TAKES.match(model.base)
+    # Of other open weights no page says that they take one; Nova, Llama, Titan and Cohere have no such field.
+    takes = find_family(model, prompt.invocation_type).name in WRITERS[FORMAT] and model.schema == "yes"
     return prompt.schema_by or (FORMAT if takes else WORDS)
 
 
@@ -170,8 +162,9 @@ def count_optional(node: Mapping[str, Any]) -> int:
 
 def describe_doubt(prompt: Prompt) -> str:
     """Describe what is not certain of how a schema is told; empty where nothing is."""
-    way, base = find_way(prompt), find_model(prompt.model_id).base
-    if way == FORMAT and DISPUTED.match(base):
+    way, model = find_way(prompt), find_model(prompt.model_id)
+    base, is_disputed = model.base, model.schema == "disputed"
+    if way == FORMAT and is_disputed:
         return f"{base} refused schemas until September 2026; where it still does, every record fails: try a few first"
     if way == FORMAT:
         return (
@@ -180,6 +173,6 @@ def describe_doubt(prompt: Prompt) -> str:
         )
     if way == TOOL:
         return "no output of a batch job with a forced tool has been seen: try a few records first"
-    if way == WORDS and not prompt.schema_by and DISPUTED.match(base):
+    if way == WORDS and not prompt.schema_by and is_disputed:
         return f"told in words, as {base} refused schemas until September 2026; schema_by format sends it"
     return ""

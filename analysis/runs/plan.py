@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from datetime import UTC, date, datetime
 from html import escape
 
 import polars as pl
 
 from analysis.display import count, show_table
 from analysis.errors import escape_controls
-from analysis.facts.models import find_model, list_models
+from analysis.facts.lifecycle import describe_end
+from analysis.facts.model_names import find_nearest
+from analysis.facts.models import Model, find_model
 from analysis.facts.prices import find_prices
 from analysis.facts.quotas import Quotas
 from analysis.families import find_family
@@ -143,8 +145,9 @@ def make_plan(
     quotas: Mapping[str, Quotas],
     invocation: str = "",
     region: str = "",
+    today: date | None = None,
 ) -> Plan:
-    """Build the plan of a run from what `prepare` wrote, and from where and how it will be sent.
+    """Build the plan of a run from what `prepare` wrote, and from where, when and how it will be sent.
 
     The records are read only where one is longer than its model's context.
     """
@@ -156,7 +159,7 @@ def make_plan(
     )
     variants = sum_variants(files)
     longest = dict(variants.select("variant", "longest_input_tokens").rows())
-    limits = find_limits(jobs, longest, read_records, prompts, quotas)
+    limits = find_limits(jobs, longest, read_records, prompts, quotas, today or datetime.now(UTC).date())
     invocation = invocation or ("on_demand" if "minimum" in limits["limit"] else "batch")
     prices = find_prices(files["model_id"].unique(maintain_order=True), region=region)
     estimate = estimate_variants(variants, prompts, prices, invocation)
@@ -189,11 +192,13 @@ def find_limits(
     read_records: Callable[[], pl.DataFrame],
     prompts: Sequence[Prompt],
     quotas: Mapping[str, Quotas],
+    today: date,
 ) -> pl.DataFrame:
     """Find every limit of Bedrock's jobs and of the models that the run reaches."""
     rows = [*check_jobs(jobs, quotas)]
     for prompt in (each for each in prompts if each.name in longest):
         rows += [
+            *check_end(prompt, today),
             *check_tokens(prompt, longest[prompt.name], read_records),
             *check_format(prompt),
             *check_schema(prompt),
@@ -215,15 +220,20 @@ def check_jobs(jobs: pl.DataFrame, quotas: Mapping[str, Quotas]) -> Iterator[tup
             yield "jobs", model_id, f"{number} jobs; at most {most} may be unfinished at a time, the others wait"
 
 
+def check_end(prompt: Prompt, today: date) -> Iterator[tuple[str, str, str]]:
+    """Yield a model that has left Amazon Bedrock, or soon will."""
+    if end := describe_end(find_model(prompt.model_id).base, today):
+        yield end.kind, prompt.name, f"{end.what}; {end.cure}"
+
+
 def check_tokens(
     prompt: Prompt, longest: int, read_records: Callable[[], pl.DataFrame]
 ) -> Iterator[tuple[str, str, str]]:
     """Yield calls over the context window, and models whose limits are not known."""
     model = find_model(prompt.model_id)
-    if model.max_output_tokens is None or model.context_tokens is None:
-        near = get_close_matches(model.base, list_models(), n=1)
-        known = f"; did you mean {near[0]}?" if near and near[0] != model.base else ""
-        yield "unknown", prompt.name, f"not all limits of {model.base} are known here{known}"
+    if unknown := describe_unknown(model, prompt.max_tokens):
+        near = find_nearest(model.base)
+        yield "unknown", prompt.name, unknown + (f"; did you mean {near}?" if near not in {"", model.base} else "")
     room = max(0, model.context_tokens - prompt.max_tokens) if model.context_tokens else longest
     if longest > room:
         own = read_records().filter(pl.col("variant") == prompt.name, pl.col("sample") == 1)
@@ -231,6 +241,17 @@ def check_tokens(
         names = ", ".join(long[:LISTED]) + (", ..." if len(long) > LISTED else "")
         detail = f"about {room:,} input tokens fit; {count(len(long), 'call')} may be longer: {names}"
         yield "context", prompt.name, detail
+
+
+def describe_unknown(model: Model, max_tokens: int) -> str:
+    """Describe what is not known of the limits of a model; empty where all are."""
+    if model.follows:
+        ceiling = model.max_output_tokens
+        above = f", which refuse more than {ceiling:,} max_tokens" if ceiling and max_tokens > ceiling else ""
+        return f"{model.base} is not known here, and is taken to have the rules of {model.follows} on{above}"
+    if model.max_output_tokens is None or model.context_tokens is None:
+        return f"not all limits of {model.base} are known here"
+    return ""
 
 
 def check_format(prompt: Prompt) -> Iterator[tuple[str, str, str]]:

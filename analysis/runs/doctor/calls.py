@@ -20,6 +20,9 @@ LIMITS: dict[str, tuple[Status, str]] = {
     "jobs": ("ok", ""),
     "context": ("warning", "shorten or leave out these calls, or choose a model with a larger context"),
     "unknown": ("unknown", "see the model's page for its context window and its most output tokens"),
+    "ended": ("error", "see the check of the model"),
+    "ends": ("warning", "see the check of the model"),
+    "schema": ("warning", "try a few calls first"),
     "format": ("warning", "write invocation_type: Converse in the prompt"),
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import date
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,9 +12,10 @@ from botocore.exceptions import ClientError
 
 from analysis.aws.profiles import find_models_behind
 from analysis.errors import AnalysisError, ModelError
-from analysis.facts import read_facts
-from analysis.facts.batch_models import BatchSupport, find_batch_support
+from analysis.facts.batch_models import BatchSupport, find_batch_support, read_batch_models
+from analysis.facts.lifecycle import describe_end
 from analysis.facts.model_arns import list_model_arns, list_profile_regions
+from analysis.facts.model_names import find_nearest
 from analysis.facts.models import Model, find_model
 from analysis.families import find_family
 from analysis.prompts import Prompt, check_template
@@ -47,6 +47,8 @@ def check_models(bedrock: Any, model_ids: Sequence[str], region: str, *, today: 
     for model_id in model_ids:
         model = find_model(model_id)
         yield check_batch(model, region, today)
+        if (end := describe_end(model.base, today)) and end.kind == "ends":
+            yield Finding("model lifecycle", "warning", f"{model_id}: {end.what}", end.cure)
         yield from look_at_model(bedrock, model)
 
 
@@ -70,11 +72,11 @@ def check_batch(model: Model, region: str, today: date) -> Finding:
     if model.kind not in {"foundation-model", "inference-profile"}:
         return Finding("batch", "error", f"{name}: no batch jobs of a {model.kind}", ON_DEMAND)
     if support is None:
-        near = get_close_matches(model.base, read_facts("batch_models")["model"], n=1)
-        cure = f"did you mean {near[0]}? else {TABLE}" if near else TABLE
+        near = find_nearest(model.base, read_batch_models())
+        cure = f"did you mean {near}? else {TABLE}" if near else TABLE
         return Finding("batch", "unknown", f"{name}: not a model that is known here", cure)
-    if support.ended and support.ended <= today:
-        return Finding("batch", "error", f"{name}: left Amazon Bedrock on {support.ended}", "choose a newer model")
+    if (end := describe_end(model.base, today)) and end.kind == "ended":
+        return Finding("batch", "error", f"{name}: left Amazon Bedrock on {support.ends}", end.cure)
     if not support.takes_batch:
         return Finding("batch", "error", f"{name}: answers on demand, and takes no batch jobs", ON_DEMAND)
     return check_profile(model, support, region) if model.profile else check_own_region(model, support, region)
@@ -90,6 +92,8 @@ def check_own_region(model: Model, support: BatchSupport, region: str) -> Findin
         ids = " or ".join(f"{prefix}.{model.base}" for prefix in known)
         cure = f"write the id of an inference profile as model_id, such as {ids}"
         return Finding("batch", "error", f"{name}: takes batch jobs in {region} by an inference profile alone", cure)
+    if not support.regions:
+        return Finding("batch", "unknown", f"{name}: takes batch jobs, and its regions are not known here", TABLE)
     cure = f"give one of the regions {', '.join(support.regions)}, or {ON_DEMAND}"
     return Finding("batch", "error", f"{name}: takes no batch jobs in {region}", cure)
 

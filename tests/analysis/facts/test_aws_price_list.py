@@ -150,7 +150,7 @@ def test_rates_of_the_mantle_endpoint_never_replace_others_and_are_never_on_dema
 @pytest.mark.parametrize(
     ("usage_type", "options", "unread"),
     [
-        ("USE1-Palmyra-X5-input-tokens", {"model": "Palmyra X5"}, ("Palmyra X5", "not a model that is known here")),
+        ("USE1-Palmyra-X9-input-tokens", {"model": "Palmyra X9"}, ("Palmyra X9", "not a model that is known here")),
         ("USE1-NovaPro-input-tokens", {"model": "Nova Lite"}, ("Nova Lite", "names two models")),
         ("USE1-NovaPro-input-tokens-turbo", {}, ("USE1-NovaPro-input-tokens-turbo", "unknown words: turbo")),
         (

@@ -84,7 +84,7 @@ def test_refused_quotas_of_the_account_are_an_error(aws, read):
 @pytest.mark.parametrize(
     ("name", "value", "unread"),
     [
-        ("Records per batch inference job for GLM 5", 9, ("GLM 5", "not a model that is known here")),
+        ("Records per batch inference job for GLM 9", 9, ("GLM 9", "not a model that is known here")),
         (
             "Batch inference colour for Nova Pro V1",
             9,

@@ -25,12 +25,12 @@ def test_the_emulator_takes_the_same_models():
 
 def test_a_model_that_needs_a_profile_has_no_region_of_its_own():
     haiku = find_batch_support("anthropic.claude-haiku-4-5-20251001-v1:0")
-    assert (haiku.regions, haiku.by_profile, haiku.ended) == ((), True, None)
+    assert (haiku.regions, haiku.by_profile, haiku.ends) == ((), True, None)
     assert haiku.profiles == ("us", "eu", "au", "jp", "global")
 
 
 def test_a_model_that_left_has_its_day():
-    assert find_batch_support("anthropic.claude-3-haiku-20240307-v1:0").ended == date(2026, 9, 10)
+    assert find_batch_support("anthropic.claude-3-haiku-20240307-v1:0").ends == date(2026, 9, 10)
 
 
 def test_an_unknown_model_is_not_known():

@@ -1,7 +1,7 @@
 import pytest
 
 from analysis.facts import read_facts
-from analysis.facts.model_names import find_named, simplify
+from analysis.facts.model_names import find_named, find_nearest, simplify
 from analysis.facts.models import list_models
 
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -35,7 +35,7 @@ def test_a_second_version_is_another_model():
     assert find_named("Claude 3.5 Sonnet v2") == "anthropic.claude-3-5-sonnet-20241022-v2:0"
 
 
-@pytest.mark.parametrize("name", ["GLM 5", "Claude Opus 5.5", "Qwen3", ""])
+@pytest.mark.parametrize("name", ["GLM 9", "Claude Opus 9.5", "Qwen3", ""])
 def test_a_name_that_is_only_like_another_is_not_known(name):
     assert find_named(name) == ""
 
@@ -49,3 +49,34 @@ def test_each_name_has_a_known_model_a_source_and_a_day_and_is_needed():
     assert names.null_count().row(0) == (0, 0, 0, 0)
     assert set(names["model"]) <= set(list_models())
     assert not {simplify(name) for name in names["name"]} & {simplify(model) for model in list_models()}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("anthropic.claude-haiku-4-5", HAIKU),
+        ("anthropic.claude-haiku-4.5", HAIKU),
+        ("anthropic.claude-4-5-haiku-20251001-v1:0", HAIKU),
+        ("anthropic.claude-haiku-4-5-20251001-v9:9", HAIKU),
+        ("claude-haiku-4-5", HAIKU),
+        ("Haiku 4.5", HAIKU),
+        ("anthropic.claude-hiaku-4-5", HAIKU),
+        ("anthropic.claude-haiku-3", "anthropic.claude-3-haiku-20240307-v1:0"),
+        ("anthropic.claude-haiku", "anthropic.claude-haiku-5-5"),
+        ("anthropic.claude-opus-6", "anthropic.claude-opus-5-5"),
+        ("anthropic.claude-sonnet-4-7", "anthropic.claude-sonnet-4-6"),
+        ("amazon.nova-3-lite-v1:0", "amazon.nova-2-lite-v1:0"),
+        ("meta.llama3-1-70b", "meta.llama3-1-70b-instruct-v1:0"),
+        ("openai.gpt-oss-20b", "openai.gpt-oss-20b-1:0"),
+        ("acme.talker-v1:0", ""),
+        ("application-inference-profile/a1b2c3", ""),
+        ("", ""),
+    ],
+)
+def test_the_nearest_model_is_the_one_of_that_name_and_then_of_that_version(wrong, meant):
+    assert find_nearest(wrong) == meant
+
+
+def test_the_nearest_model_is_one_of_those_asked_for():
+    assert find_nearest("anthropic.claude-haiku-4-5", ["anthropic.claude-3-haiku-20240307-v1:0"]) != HAIKU
+    assert find_nearest("anthropic.claude-haiku-4-5", []) == ""

@@ -6,10 +6,12 @@ from polars.testing import assert_frame_equal
 
 from analysis.errors import ColumnError, StorageError
 from analysis.facts import read_facts
-from analysis.facts.models import find_model, list_models
+from analysis.facts.batch_models import read_batch_models
+from analysis.facts.models import find_model
 from analysis.facts.prices import INVOCATIONS, PRICE_SCHEMA, RATES, find_prices, read_prices
 
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
+PRICED = pl.DataFrame([("m", "batch", 1.65, 8.25, "contract", None)], PRICE_SCHEMA, orient="row")
 HEADER = "model_id,invocation,input_usd_per_million,output_usd_per_million\n"
 
 
@@ -53,7 +55,8 @@ def test_a_price_of_other_profiles_is_not_used_for_govcloud():
 
 
 def test_a_global_price_is_not_used_for_another_profile():
-    assert rates("eu.amazon.nova-2-lite-v1:0") == []
+    assert rates("eu.moonshotai.kimi-k3") == []
+    assert rates("eu.amazon.nova-2-lite-v1:0") == [("eu.amazon.nova-2-lite-v1:0", "on_demand", 0.33, 2.75)]
 
 
 def test_a_price_of_one_region_is_found_only_there():
@@ -68,7 +71,8 @@ def test_the_region_of_an_arn_wins_over_the_one_named():
 
 
 def test_an_input_price_is_found_without_an_output_price():
-    assert rates("us.anthropic.claude-sonnet-4-5-20250929-v1:0")[0][1:] == ("batch", 1.65, None)
+    own = PRICED.with_columns(output_usd_per_million=pl.lit(None, pl.Float64))
+    assert rates("m", own=own) == [("m", "batch", 1.65, None)]
 
 
 def test_an_unknown_model_has_no_row_and_a_repeated_one_has_its_rows_once():
@@ -135,19 +139,52 @@ def test_a_batch_price_is_half_of_on_demand():
     facts = read_facts("prices").fill_null("")
     pairs = facts.pivot("invocation", index=["model", "profile", "region"], values=RATES).drop_nulls()
     halves = {name: pl.col(f"{name}_on_demand") / pl.col(f"{name}_batch") for name in RATES}
+    # Nobody pays for the output of an embedding.
+    pairs = pairs.filter(pl.col("output_usd_per_million_on_demand") > 0)
     not_half = pairs.filter(pl.any_horizontal((half - 2).abs() > 1e-9 for half in halves.values()))
     assert len(pairs) > 25
-    # As one reader of the list reported it; nobody has confirmed it.
+    # As the pricing page has it in Ohio; the input price is odd as well.
     assert not_half.select("model", "profile").rows() == [("amazon.nova-2-lite-v1:0", "us")]
 
 
 def test_every_model_with_batch_support_has_a_row_for_batch():
-    # models.csv has the models of "Supported Regions and models for batch inference".
-    assert set(read_facts("prices").filter(invocation="batch")["model"]) == set(list_models())
+    takes = {support.model for support in read_batch_models().values() if support.takes_batch}
+    assert set(read_facts("prices").filter(invocation="batch")["model"]) == takes
 
 
 def test_a_row_without_a_price_is_not_found():
-    assert rates("us.anthropic.claude-opus-4-6-v1") == []
+    assert rates("anthropic.claude-3-haiku-20240307-v1:0") == []
+
+
+@pytest.mark.parametrize(
+    ("model_id", "batch", "on_demand"),
+    [
+        # Amazon Bedrock pricing page and price tables, summer and autumn 2026
+        ("us.anthropic.claude-opus-5", (2.75, 13.75), (5.5, 27.5)),
+        ("global.anthropic.claude-opus-4-6-v1", (2.5, 12.5), (5, 25)),
+        ("eu.anthropic.claude-opus-4-6-v1", (2.75, 13.75), (5.5, 27.5)),
+        ("global.anthropic.claude-opus-4-5-20251101-v1:0", (2.5, 12.5), (5, 25)),
+        ("us.anthropic.claude-opus-4-5-20251101-v1:0", (2.75, 13.75), (5.5, 27.5)),
+        ("global.anthropic.claude-sonnet-4-5-20250929-v1:0", (1.5, 7.5), (3, 15)),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", (1.65, 8.25), (3.3, 16.5)),
+        ("us.amazon.nova-lite-v1:0", (0.03, 0.12), (0.06, 0.24)),
+        ("us.amazon.nova-2-lite-v1:0", (0.1595, 1.342), (0.33, 2.75)),
+        ("us.meta.llama3-3-70b-instruct-v1:0", (0.36, 0.36), (0.72, 0.72)),
+        ("us.meta.llama3-1-8b-instruct-v1:0", (0.11, 0.11), (0.22, 0.22)),
+        ("qwen.qwen3-next-80b-a3b", (0.075, 0.6), (0.15, 1.2)),
+        ("mistral.ministral-3-8b-instruct", (0.075, 0.075), (0.15, 0.15)),
+        ("google.gemma-3-12b-it", (0.045, 0.145), (0.09, 0.29)),
+        ("google.gemma-3-27b-it", (0.115, 0.19), (0.23, 0.38)),
+        ("amazon.titan-embed-text-v2:0", (0.01, 0), (0.02, 0)),
+        ("amazon.nova-2-multimodal-embeddings-v1:0", (0.0675, 0), (0.135, 0)),
+    ],
+)
+def test_published_prices_are_known(model_id, batch, on_demand):
+    assert rates(model_id) == [(model_id, "batch", *batch), (model_id, "on_demand", *on_demand)]
+
+
+def test_embeddings_without_batch_have_a_price_on_demand():
+    assert rates("cohere.embed-english-v3") == [("cohere.embed-english-v3", "on_demand", 0.1, 0)]
 
 
 def test_prices_are_kept_by_base_model_id():

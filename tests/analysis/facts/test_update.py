@@ -183,9 +183,9 @@ def test_one_table_is_read_where_the_other_is_refused(update, sell, aws, make_qu
 
 
 def test_what_could_not_be_read_is_listed_by_reason(update, aws, make_product):
-    names = ("Palmyra X5", "Jamba 1.5 Large")
+    names = ("Palmyra X9", "Jamba 9 Large")
     aws.products["AmazonBedrock"] = [make_product("USE1-X-input-tokens", "1", model=name) for name in names]
-    assert "  not a model that is known here: Jamba 1.5 Large; Palmyra X5" in str(update()).splitlines()
+    assert "  not a model that is known here: Jamba 9 Large; Palmyra X9" in str(update()).splitlines()
 
 
 def test_an_error_other_than_a_refusal_is_raised(aws, own):

@@ -6,8 +6,7 @@ import msgspec
 import pytest
 
 from analysis.errors import ModelError
-from analysis.facts import read_facts
-from analysis.facts.models import find_model
+from analysis.facts.models import find_model, list_models
 from analysis.families import FAMILIES, find_family
 from analysis.families.converse import CONVERSE
 from analysis.outputs.frames import list_columns
@@ -47,7 +46,11 @@ def test_a_model_has_its_own_format(model_id, name):
     assert find_family(find_model(model_id), "InvokeModel").name == name
 
 
-@pytest.mark.parametrize("model", read_facts("models")["model"])
+# Of embeddings the answers alone are read, and Palmyra Vision has a page of its own.
+WRITTEN = [model for model in list_models() if "embed" not in model and "vision" not in model]
+
+
+@pytest.mark.parametrize("model", WRITTEN)
 def test_every_known_model_is_of_one_family_that_writes(model):
     writers = [family.name for family in FAMILIES if family.models.match(model)]
     assert [find_family(find_model(model), "InvokeModel").name] == writers

@@ -41,7 +41,7 @@ def with_property(**schema):
             {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}},
         ),
         (
-            HAIKU,
+            "us.anthropic.claude-sonnet-4-6",
             {"additional_fields": {"output_config": {"effort": "low"}}},
             {"output_config": {"effort": "low", "format": {"type": "json_schema", "schema": SCHEMA}}},
         ),

@@ -618,7 +618,7 @@ def test_a_budget_answers_the_question(account, budget_usd, status):
 
 
 def test_an_unknown_price_is_no_price_within_a_budget(account):
-    model = "qwen.qwen3-coder-next"
+    model = "mistral.mistral-small-2402-v1:0"
     found = try_variants(make_calls(3), make_prompt(model_id=model), profile="production", budget_usd=9.0, ask=refuse)
     assert "no price is known" in list_findings(found, "answer")[0][1]
 

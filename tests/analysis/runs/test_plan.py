@@ -1,3 +1,5 @@
+from datetime import date
+
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -37,7 +39,7 @@ def plan(records, *prompts, transcripts=("x", "y"), run="trial", **sending):
         read_records=lambda: records,
         prompts=prompts,
         quotas=dict.fromkeys(records["model_id"].unique(), QUOTAS),
-        **sending,
+        **{"today": date(2026, 4, 1)} | sending,  # no model that is used here is about to leave
     )
 
 
@@ -193,3 +195,40 @@ def test_limits_are_shown_to_their_end_in_html():
     shown = plan(make_records(prompt, [500_000] * 5).with_columns(names), prompt)._repr_html_()
     assert "a-call-with-a-long-name-5" in shown
     assert "cost_usd_high" in shown
+
+
+@pytest.mark.parametrize(
+    ("today", "limit", "detail"),
+    [
+        (date(2026, 9, 9), "ends", f"{HAIKU} leaves Amazon Bedrock on 2026-09-10, in 1 day; set model_id to a newer"),
+        (date(2026, 11, 30), "ended", f"{HAIKU} left Amazon Bedrock on 2026-09-10, and its requests are refused; set"),
+    ],
+)
+def test_a_model_that_left_or_soon_leaves_is_named_with_what_to_do(today, limit, detail):
+    prompt = make_prompt(model_id=HAIKU)
+    shown = plan(make_records(prompt, [10, 10]), prompt, today=today)
+    ((kind, where, text),) = shown.limits.rows()
+    assert (kind, where) == (limit, "short")
+    assert text.startswith(detail)
+    assert text.endswith("such as anthropic.claude-haiku-4-5-20251001-v1:0")
+    assert f"{limit}, short: {HAIKU}" in str(shown)
+
+
+def test_the_clock_tells_the_plan_the_day():
+    prompt = make_prompt(model_id=HAIKU)
+    assert "ended" in plan(make_records(prompt, [10, 10]), prompt, today=None).limits["limit"]
+
+
+def test_a_model_of_tomorrow_has_the_rules_of_its_generation_with_a_warning():
+    prompt = make_prompt(model_id="us.anthropic.claude-opus-6", max_tokens=128_001)
+    ((limit, where, detail),) = list_limits(prompt)
+    assert (limit, where) == ("unknown", "short")
+    assert detail == (
+        "anthropic.claude-opus-6 is not known here, and is taken to have the rules of claude from 5.5 on, "
+        "which refuse more than 128,000 max_tokens; did you mean anthropic.claude-opus-5-5?"
+    )
+
+
+def test_an_undated_id_is_taken_for_the_model_of_that_version():
+    ((_, _, detail),) = list_limits(make_prompt(model_id="us.anthropic.claude-haiku-4-5"))
+    assert detail.endswith("claude from 4.5 on; did you mean anthropic.claude-haiku-4-5-20251001-v1:0?")
