@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
 from bedrock_local.files import delete_old, link_or_copy, restrict_to_owner, temporary_path
 from bedrock_local.inference import Pieces, Question, Reply, ReplyStream, Responder, Stop, count_tokens, stream_reply
+from bedrock_local.models import MODELS, Model, find_model
 from bedrock_local.protocol.errors import ServiceError, SettingsError
 from bedrock_local.protocol.surrogates import has_lone_surrogate
 from bedrock_local.responders import selection
@@ -25,6 +27,8 @@ CONTENT = ("s3", "state", "settings.json")
 FOLDER_ID = "state/folder-id"
 ABANDONED_SECONDS = 24 * 3600.0
 STOPS = get_args(Stop)
+# As on demand in 2026; whether Create says the same is not known.
+ENDED = "This model version has reached the end of its life. Please refer to the AWS documentation for more details."
 NO_RESPONDER = (
     "No responder is configured in this process: the folder's settings say responder = worker. Open the folder with "
     "responder=..., or set responder to extract, the URL of an endpoint or a file of recorded answers."
@@ -75,6 +79,19 @@ class Emulator:
             return selection.find_responder(settings.responder, folder=self.folder, model=model, workers=workers)
         except ValueError as error:
             raise SettingsError(str(error)) from error
+
+    def find_model(self, model_id: str) -> Model | None:
+        """Find the model of an id, profile id or ARN, by the settings: one that has ended may be refused.
+
+        None for an unknown id; where `strict`, also for an id of tomorrow.
+        """
+        model, settings = find_model(model_id), self.settings
+        if model is None or (settings.strict and model.base not in MODELS):
+            return None
+        today = datetime.fromtimestamp(self.now(), UTC).date()
+        if model.ends and model.ends <= today and settings.choose_ended_models() == "refuse":
+            raise ServiceError("ResourceNotFoundException", ENDED)
+        return model
 
     def ask(self, question: Question) -> Reply:
         """Answer a question by the responder; an exception of the responder is an error of the model."""

@@ -27,7 +27,7 @@ from bedrock_local.families import (
 from bedrock_local.families.family import Chunks
 from bedrock_local.families.limits import check_window
 from bedrock_local.inference import Question, ReplyStream
-from bedrock_local.models import Model, find_model, names_profile
+from bedrock_local.models import Model, names_profile
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.event_stream import CONTENT_TYPE, Event, EventStreamBody
 from bedrock_local.protocol.json import json_response, read_object
@@ -37,8 +37,8 @@ from bedrock_local.protocol.shapes import check_request
 
 BODY_BYTES = 25_000_000
 MALFORMED = "Malformed input request, please reformat your input and try again."
-# "Count tokens": Claude from 3.5 on. Observed: 4.5 and 4.6 are counted, the newest models are not.
-COUNTED = re.compile(r"anthropic\.claude-(3-[57]|(sonnet|opus|haiku)-4)")
+# "Count tokens": Claude from 3.5 on. Observed: 4.5 and 4.6 are counted, those from 4.7 on are not.
+COUNTED = re.compile(r"anthropic\.claude-(3-[57]|(sonnet|opus|haiku)-4(?!-[78]))")
 # CountTokens refuses longer prompts even for models with a larger window: boto/botocore#3707.
 COUNTED_TOKENS = 200_000
 JSON_TYPES = ("", "*/*", "application/*", "application/json", "application/octet-stream", CONTENT_TYPE)
@@ -48,8 +48,8 @@ ECHOED = ("x-amzn-bedrock-performanceconfig-latency", "x-amzn-bedrock-service-ti
 
 def invoke_model(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Answer a body in the model's own format; the headers have the counts of tokens."""
-    model, body = read_model_request(request)
-    check_profile(model, request.identifier)
+    model, body = read_model_request(request, emulator)
+    check_profile(model, request.identifier, emulator.region)
     elapsed_ms = start_clock()
     with refusing_deep_bodies():
         reply, answer = answer_native(model, body, emulator.ask)
@@ -63,16 +63,16 @@ def invoke_model(request: ResolvedRequest, emulator: Emulator) -> Response:
 
 def converse(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Answer a body of Converse, which is the same for every model family."""
-    model, body = read_model_request(request)
-    check_profile(model, request.identifier)
+    model, body = read_model_request(request, emulator)
+    check_profile(model, request.identifier, emulator.region)
     with refusing_deep_bodies():
         return json_response(answer_converse(model, body, emulator.ask, elapsed_ms=start_clock()))
 
 
 def invoke_model_stream(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Answer a body in the model's own format by a stream of its chunks."""
-    model, body = read_model_request(request)
-    check_profile(model, request.identifier)
+    model, body = read_model_request(request, emulator)
+    check_profile(model, request.identifier, emulator.region)
     elapsed_ms = start_clock()
     with refusing_deep_bodies():
         reply, chunks = stream_native(model, body, emulator.ask_stream)
@@ -83,8 +83,8 @@ def invoke_model_stream(request: ResolvedRequest, emulator: Emulator) -> Respons
 
 def converse_stream(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Answer a body of Converse by a stream of events, which are the same for every model family."""
-    model, body = read_model_request(request)
-    check_profile(model, request.identifier)
+    model, body = read_model_request(request, emulator)
+    check_profile(model, request.identifier, emulator.region)
     with refusing_deep_bodies():
         reply, events = stream_converse(model, body, emulator.ask_stream, elapsed_ms=start_clock())
     return stream_response(request, events, reply, {})
@@ -132,9 +132,9 @@ def echo_headers(request: ResolvedRequest) -> dict[str, str]:
     return {name: request.headers[name] for name in ECHOED if name in request.headers}
 
 
-def count_tokens(request: ResolvedRequest, _: Emulator) -> Response:
+def count_tokens(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Count the tokens of a request without answering it."""
-    model, body = read_model_request(request)
+    model, body = read_model_request(request, emulator)
     with refusing_deep_bodies():
         check_request("bedrock-runtime", "CountTokens", {"modelId": request.identifier, **body})
         if not COUNTED.match(model.base) or names_profile(request.identifier):
@@ -150,9 +150,9 @@ def read_counted_question(model: Model, counted: dict[str, Any]) -> Question:
     return read_native_question(model, read_object(read_blob(counted["invokeModel"]["body"]), MALFORMED))
 
 
-def read_model_request(request: ResolvedRequest) -> tuple[Model, dict[str, Any]]:
+def read_model_request(request: ResolvedRequest, emulator: Emulator) -> tuple[Model, dict[str, Any]]:
     """Find the model that a path names, and read the body."""
-    model = find_model(request.identifier)
+    model = emulator.find_model(request.identifier)
     if model is None:
         raise ServiceError("ValidationException", "The provided model identifier is invalid.")
     check_types(request.headers)
@@ -171,9 +171,9 @@ def refusing_deep_bodies() -> Iterator[None]:
         raise ServiceError("ValidationException", MALFORMED) from None
 
 
-def check_profile(model: Model, model_id: str) -> None:
-    """Refuse the bare id of a model that can be invoked by a profile only."""
-    if model.needs_profile and not names_profile(model_id):
+def check_profile(model: Model, model_id: str, region: str) -> None:
+    """Refuse the bare id of a model that can be invoked in a region by a profile only."""
+    if model.needs_profile and region not in model.own_regions and not names_profile(model_id):
         reason = f"Invocation of model ID {model_id} with on-demand throughput isn't supported."
         cure = "Retry your request with the ID or ARN of an inference profile that contains this model."
         raise ServiceError("ValidationException", f"{reason} {cure}")

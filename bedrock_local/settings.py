@@ -89,6 +89,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     roles
         Whose roles jobs may have: of `any` account, or the account's `own`; by default of any, and its own where
         `strict`.
+    ended_models
+        What becomes of models that have left Bedrock by the emulator's clock: `keep` or `refuse`; by default they are
+        kept, since published programs name them, and refused where `strict`.
     name_error, stop_error
         Class of the error for a job name in use, and for a stop of a job that has ended.
     head_seconds
@@ -126,6 +129,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     strict: bool = False
     reused_token: Literal["first", "new", "refuse"] | None = None
     roles: Literal["any", "own"] | None = None
+    ended_models: Literal["keep", "refuse"] | None = None
     name_error: Literal["ConflictException", "ValidationException"] = "ConflictException"
     stop_error: Literal["ConflictException", "ValidationException"] = "ValidationException"
     head_seconds: Annotated[float, msgspec.Meta(gt=0)] = 20.0
@@ -147,6 +151,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def choose_roles(self) -> str:
         """Return whose roles jobs may have: `any` or `own`."""
         return self.roles or ("own" if self.strict else "any")
+
+    def choose_ended_models(self) -> str:
+        """Return what becomes of models that have ended: `keep` or `refuse`."""
+        return self.ended_models or ("refuse" if self.strict else "keep")
 
     def minimum_seconds(self, status: UnfinishedStatus) -> float:
         """Seconds of the job's clock that a status lasts at least."""

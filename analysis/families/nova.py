@@ -39,7 +39,7 @@ def is_nova(echo: ConverseRequest | None) -> bool:
 NOVA = Family(
     name="nova",
     # Nova models for embeddings, images, video and speech have formats of their own.
-    models=re.compile(r"amazon\.nova-(?!.*embed|canvas|reel|sonic)"),
+    models=re.compile(r"amazon\.nova-(?!.*(?:embed|canvas|reel|sonic))"),
     write_request=write_request,
     request=ConverseRequest,
     answer=ConverseAnswer,

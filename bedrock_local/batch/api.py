@@ -17,7 +17,7 @@ from bedrock_local.batch.jobs import Job
 from bedrock_local.batch.lifecycle import advance_job, advance_jobs
 from bedrock_local.batch.tags import add_tags, check_tags, read_tags, remove_tags
 from bedrock_local.emulator import ACCOUNT, Emulator
-from bedrock_local.models import Model, find_model, is_profile
+from bedrock_local.models import Model, is_profile
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.json import json_response, read_object
 from bedrock_local.protocol.messages import Response, read_all
@@ -36,7 +36,7 @@ def create_job(request: ResolvedRequest, emulator: Emulator) -> Response:
     body = keep_known(body, input_shape("bedrock", "CreateModelInvocationJob"))
     # The service checks the role before the model: with a wrong role every model fails alike.
     check_role(body["roleArn"], emulator)
-    model = find_model(body["modelId"])
+    model = emulator.find_model(body["modelId"])
     if model is None or not model.takes_batch:
         raise ServiceError("ValidationException", "Batch inference is not supported for the requested model.")
     check_tags(body.get("tags") or [])

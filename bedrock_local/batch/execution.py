@@ -22,7 +22,7 @@ from bedrock_local.batch.record_order import next_record, read_line
 from bedrock_local.batch.records import Outcome, Record, answer_record, expire_record, read_record
 from bedrock_local.batch.time_slice import TimeSlice
 from bedrock_local.inference import Responder
-from bedrock_local.models import MODELS
+from bedrock_local.models import find_model
 from bedrock_local.protocol.job_status import EndStatus
 
 # Answers are written at least this often: so much has to be asked again after a process was killed.
@@ -166,9 +166,10 @@ def make_call(time_slice: TimeSlice, responder: Responder, ref: RecordRef) -> Ca
     """Return the call that answers a record."""
     job, record = time_slice.job, reread_record(time_slice, ref)
     ask = inject_fault(replace(time_slice.emulator, responder=responder).ask, find_fault(time_slice, ref))
-    return lambda: answer_record(
-        record, MODELS[job.model], invocation_type=job.invocation_type, responder=ask, number=ref.line
-    )
+    model = find_model(job.model)
+    if model is None:
+        raise InvalidInputError(f"The model {job.model} is not in the emulator's table any more")
+    return lambda: answer_record(record, model, invocation_type=job.invocation_type, responder=ask, number=ref.line)
 
 
 def reread_record(time_slice: TimeSlice, ref: RecordRef) -> Record:

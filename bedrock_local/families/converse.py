@@ -45,7 +45,9 @@ NOT_IN_BATCH = {
 }
 # Models that were seen to refuse a system text, or stop sequences, in the issues above.
 WITHOUT_SYSTEM = re.compile(r"amazon\.titan-text|cohere\.command-(light-)?text|mistral\.(mistral-7b|mixtral)")
-WITHOUT_STOPS = re.compile(r"openai\.gpt-oss|qwen\.|deepseek\.v3")
+# Their cards say that they take no schema; the wording of the refusal is the emulator's own.
+WITHOUT_SCHEMA = re.compile(r"amazon\.nova")
+WITHOUT_STOPS = re.compile(r"openai\.gpt-oss|qwen\.|deepseek\.v")
 # For models whose own limit is not known.
 DEFAULT_MAX_TOKENS = 4096
 
@@ -90,6 +92,9 @@ def find_unsupported(model: Model, body: Body) -> Iterator[str]:
         yield f"This model doesn't support system messages. {cure}"
     if stops and WITHOUT_STOPS.match(model.base):
         yield "This model doesn't support the stopSequences field. Remove stopSequences and try again."
+    if (body.get("outputConfig") or {}).get("textFormat") and WITHOUT_SCHEMA.match(model.base):
+        cure = "Remove outputConfig.textFormat and try again."
+        yield f"This model doesn't support the outputConfig.textFormat field. {cure}"
     for place, stop in enumerate(stops):
         if model.base.startswith("deepseek.r1") and len(stop) > 10:
             yield f"The stop sequence you provided at index {place} is longer than the model limit of 10 characters."
@@ -123,6 +128,8 @@ def read_native_parameters(model: Model, body: Body) -> dict[str, Any]:
     own["max_tokens"] = find_max_tokens(model, body)
     if (schema := read_schema(body)) is not None:
         own["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+    if (effort := (body.get("outputConfig") or {}).get("effort")) is not None:
+        own.setdefault("output_config", {})["effort"] = effort
     return {**own, **(more if isinstance(more, dict) else {})}
 
 

@@ -76,7 +76,10 @@ def test_tokens_are_counted_without_a_responder(folder, error_of):
     assert error_of(runtime.converse, modelId=MODEL, messages=SAID)[0] == "ModelErrorException"
 
 
-@pytest.mark.parametrize("model_id", [MODEL, "amazon.nova-lite-v1:0", "anthropic.claude-3-haiku-20240307-v1:0"])
+OTHERS = [MODEL, "amazon.nova-lite-v1:0", "anthropic.claude-3-haiku-20240307-v1:0", "anthropic.claude-opus-4-8"]
+
+
+@pytest.mark.parametrize("model_id", OTHERS)
 def test_tokens_of_profiles_and_of_other_models_are_not_counted(runtime, error_of, model_id):
     error = error_of(runtime.count_tokens, modelId=model_id, input=WISHES[0])
     assert error == ("ValidationException", 400, "The provided model doesn't support counting tokens.")

@@ -190,7 +190,9 @@ def test_an_id_of_tomorrow_has_the_rules_of_the_newest_generation_that_is_known(
     assert (list_rules(tomorrow), find_model(tomorrow).follows) == (list_rules(like), follows)
 
 
-@pytest.mark.parametrize("base", ["anthropic.claude-v2:1", "amazon.nova-canvas-v1:0", "meta.llama2-70b-chat-v1"])
+@pytest.mark.parametrize(
+    "base", ["anthropic.claude-v2:1", "amazon.nova-canvas-v1:0", "amazon.nova-2-sonic-v1:0", "meta.llama2-70b-chat-v1"]
+)
 def test_what_no_generation_covers_has_no_rules(base):
     assert (list_rules(base), find_model(base).follows) == ((None,) * 6, "")
 

@@ -27,7 +27,7 @@ FEW = [
     "mistral.mistral-7b-instruct-v0:2",
     "us.writer.palmyra-x4-v1:0",
 ]
-ONLY_BY_PROFILE = ("anthropic.claude-", "amazon.nova-", "meta.llama", "deepseek.r1", "writer.")
+ONLY_BY_PROFILE = ("anthropic.claude-", "amazon.nova-", "meta.llama", "deepseek.r1", "writer.", "moonshotai.kimi-k3")
 CALL = "Agent: Hello. Customer: I want a refund of 30 dollars. Agent: You will have it in 5 days."
 # Mistral Large 24.02 takes two forms, of which the emulator knows the other one.
 BASES = [base for base in list_models() if base in MODELS and "embed" not in base and "large-2402" not in base]

@@ -13,6 +13,10 @@ OLD = find_model("anthropic.claude-3-haiku-20240307-v1:0")
 SONNET_46 = find_model("us.anthropic.claude-sonnet-4-6")
 FABLE = find_model("us.anthropic.claude-fable-5")
 OPUS = find_model("global.anthropic.claude-opus-5")
+FABLE_51 = find_model("us.anthropic.claude-fable-5-1")
+OPUS_45 = find_model("us.anthropic.claude-opus-4-5-20251101-v1:0")
+TOMORROW = find_model("us.anthropic.claude-opus-6")
+TOOL = {"name": "note", "input_schema": {"type": "object"}}
 BODY = {
     "anthropic_version": "bedrock-2023-05-31",
     "max_tokens": 100,
@@ -94,7 +98,12 @@ def test_the_newest_models_accept_no_sampling(wrong):
         (HAIKU, {"anthropic_version": "2026-10-21"}),
         (OLD, {"temperature": 0, "top_p": 0.5, "top_k": 5}),
         (HAIKU, {"temperature": None, "top_p": 0.5}),
-        (OPUS, {"thinking": {"type": "disabled"}, "output_config": {"effort": "max"}}),
+        (OPUS, {"thinking": {"type": "disabled"}, "output_config": {"effort": "high"}}),
+        (OPUS, {"output_config": {"effort": "max"}}),
+        (OPUS_45, {"output_config": {"effort": "low"}, "anthropic_beta": ["effort-2025-11-24"]}),
+        (SONNET_46, {"thinking": {"type": "disabled"}, "output_config": {"effort": "max"}}),
+        (TOMORROW, {"thinking": {"type": "adaptive"}}),
+        (FABLE, {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "note"}}),
         (OPUS, {"thinking": {"type": "adaptive", "display": "summarized"}}),
         (SONNET_46, {"thinking": {"type": "adaptive"}}),
         (SONNET_46, {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 1025, "temperature": 1}),
@@ -169,6 +178,19 @@ BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 
         (OPUS, BUDGET, '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive"'),
         (FABLE, {"thinking": {"type": "disabled"}}, '"thinking.type.disabled" is not supported for this model'),
         (OLD, {"output_config": {"effort": "low"}}, "output_config: Extra inputs are not permitted"),
+        (HAIKU, {"output_config": {"effort": "low"}}, "This model does not support the effort parameter"),
+        (
+            OPUS,
+            {"thinking": {"type": "disabled"}, "output_config": {"effort": "xhigh"}},
+            "output_config.effort: 'xhigh' is not supported when thinking is disabled.",
+        ),
+        (TOMORROW, {"temperature": 0}, "`temperature` is deprecated for this model."),
+        (TOMORROW, {"thinking": {"type": "disabled"}}, '"thinking.type.disabled" is not supported for this model'),
+        (
+            FABLE_51,
+            {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "note"}},
+            'tool_choice: type "tool" and "any" are not supported for this model',
+        ),
         (
             HAIKU,
             BUDGET | {"tool_choice": {"type": "any"}},

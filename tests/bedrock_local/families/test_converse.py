@@ -13,6 +13,10 @@ LLAMA = find_model("us.meta.llama4-scout-17b-instruct-v1:0")
 GPT = find_model("openai.gpt-oss-20b-1:0")
 TITAN = find_model("amazon.titan-text-express-v1")
 R1 = find_model("us.deepseek.r1-v1:0")
+NOVA_2 = find_model("us.amazon.nova-2-lite-v1:0")
+SONNET_46 = find_model("us.anthropic.claude-sonnet-4-6")
+JSON_SCHEMA = {"schema": '{"type": "object", "additionalProperties": false}'}
+SCHEMA = {"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": JSON_SCHEMA}}}}
 BODY = {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}
 NATIVE = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 5, "messages": [{"role": "user", "content": "a"}]}
 
@@ -52,6 +56,17 @@ NATIVE = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 5, "messages"
             "unknown variant `top_k`, expected one of `audio`",
         ),
         (HAIKU, BODY | {"additionalModelRequestFields": {"thinking": {"type": "adaptive"}}}, "errors: adaptive thinki"),
+        (HAIKU, BODY | {"outputConfig": {"effort": "low"}}, "errors: This model does not support the effort parameter"),
+        (
+            OPUS,
+            BODY
+            | {
+                "outputConfig": {"effort": "max"},
+                "additionalModelRequestFields": {"thinking": {"type": "disabled"}},
+            },
+            "errors: output_config.effort: 'max' is not supported when thinking is disabled.",
+        ),
+        (NOVA_2, BODY | SCHEMA, "doesn't support the outputConfig.textFormat field"),
         (GPT, BODY | {"inferenceConfig": {"stopSequences": ["END"]}}, "doesn't support the stopSequences field"),
         (TITAN, BODY | {"system": [{"text": "Be short."}]}, "doesn't support system messages"),
         (R1, BODY | {"inferenceConfig": {"stopSequences": ["x" * 11]}}, "longer than the model limit of 10 characters"),
@@ -62,6 +77,11 @@ def test_a_body_that_converse_refuses_is_refused(model, body, message):
         read_converse_question(model, body)
     assert message in caught.value.message
     assert caught.value.status == 400
+
+
+def test_an_effort_and_a_schema_are_taken_where_the_model_takes_them():
+    assert read_converse_question(OPUS, BODY | {"outputConfig": {"effort": "max"}}).text == "hello"
+    assert read_converse_question(SONNET_46, BODY | SCHEMA).schema == {"type": "object", "additionalProperties": False}
 
 
 @pytest.mark.parametrize(
