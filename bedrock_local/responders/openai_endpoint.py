@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import urllib3
@@ -16,12 +18,13 @@ from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, NewConnectionError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
-from bedrock_local.inference import Question, Reply, Stop, count_tokens, find_stop_sequence
+from bedrock_local.inference import Pieces, Question, Reply, Stop, count_tokens, find_stop_sequence
 from bedrock_local.protocol.errors import ServiceError
 
 # On a laptop's processor, a model takes minutes to read a call of an hour.
 DEFAULT_TIMEOUT = urllib3.Timeout(connect=10, read=600)
 MAX_WAIT_S = 20
+READ_BYTES = 65_536
 BUSY_STATUSES = (429, 500, 502, 503, 504)
 STOPS: dict[str | None, Stop] = {"length": "length", "content_filter": "filtered"}
 # Error names for a prompt that is longer than the context: of OpenAI and vLLM, and of llama.cpp.
@@ -48,6 +51,35 @@ class Completion(msgspec.Struct):
 
     choices: list[Choice]
     usage: Any = None
+
+
+class Delta(msgspec.Struct):
+    """A piece of an answer."""
+
+    content: str | None = None
+
+
+class StreamChoice(msgspec.Struct):
+    """What an event adds to one answer; the last fields are as in `Choice`."""
+
+    delta: Delta = msgspec.field(default_factory=Delta)
+    finish_reason: str | None = None
+    stop_reason: Any = None
+
+
+class Event(msgspec.Struct):
+    """The fields that are read from an event of a stream; the one with the usage has no choices."""
+
+    choices: list[StreamChoice] = []
+    usage: Any = None
+    error: Any = None
+
+
+class Finish(NamedTuple):
+    """Why a stream ends."""
+
+    reason: str | None = None
+    stop: Any = None
 
 
 class RetryPolicy(urllib3.Retry):
@@ -131,31 +163,58 @@ class Endpoint:
 
     def __call__(self, question: Question) -> Reply:
         """Ask the endpoint, and read the answer."""
-        headers = {"content-type": "application/json"}
-        # A key that was read from a file often ends in a line break.
-        if key := os.environ.get("OPENAI_API_KEY", "").strip():
-            headers["authorization"] = f"Bearer {key}"
-        try:
-            response = self.pool.request("POST", self.url, body=write_body(question, self.model), headers=headers)
-        except ReadTimeoutError:
-            raise ServiceError("ModelTimeoutException", "The endpoint took too long to answer.") from None
-        except NewConnectionError:
-            reason = (
-                f"Nothing listens at {self.url}: is the server running? Or choose another responder in the settings."
-            )
-            raise ServiceError("ServiceUnavailableException", reason) from None
-        except MaxRetryError as error:
-            reason = f"The endpoint cannot be reached ({type(error.reason).__name__}): is the server running?"
-            raise ServiceError("ServiceUnavailableException", reason) from None
-        except HTTPError as error:
-            raise ServiceError("ModelErrorException", f"The endpoint failed: {type(error).__name__}") from None
+        with reporting_errors(self.url):
+            response = self._request(write_body(question, self.model), preload_content=True)
         if response.status != 200:
             raise make_error(response.status, response.data)
         return read_reply(question, response.data)
 
+    def stream(self, question: Question) -> Pieces:
+        """Ask the endpoint for a stream, and yield its pieces as they come."""
+        body = write_body(question, self.model, stream=True, stream_options={"include_usage": True})
+        with reporting_errors(self.url):
+            response = self._request(body, preload_content=False)
+            try:
+                if response.status != 200:
+                    raise make_error(response.status, response.read())
+                if response.headers.get("content-type", "").startswith("text/event-stream"):
+                    return (yield from read_pieces(question, response))
+                # A server that does not stream ignores that it was asked to.
+                reply = read_reply(question, response.read())
+                yield reply.text
+                return reply
+            finally:
+                # A connection in the middle of an answer cannot be used again.
+                response.close()
+                response.release_conn()
 
-def write_body(question: Question, model: str) -> bytes:
-    """Write the body of a request."""
+    def _request(self, body: bytes, *, preload_content: bool) -> BaseHTTPResponse:
+        headers = {"content-type": "application/json"}
+        # A key that was read from a file often ends in a line break.
+        if key := os.environ.get("OPENAI_API_KEY", "").strip():
+            headers["authorization"] = f"Bearer {key}"
+        return self.pool.request("POST", self.url, body=body, headers=headers, preload_content=preload_content)
+
+
+@contextmanager
+def reporting_errors(url: str) -> Iterator[None]:
+    """Turn errors of the connection into those of the service."""
+    try:
+        yield
+    except ReadTimeoutError:
+        raise ServiceError("ModelTimeoutException", "The endpoint took too long to answer.") from None
+    except NewConnectionError:
+        reason = f"Nothing listens at {url}: is the server running? Or choose another responder in the settings."
+        raise ServiceError("ServiceUnavailableException", reason) from None
+    except MaxRetryError as error:
+        reason = f"The endpoint cannot be reached ({type(error.reason).__name__}): is the server running?"
+        raise ServiceError("ServiceUnavailableException", reason) from None
+    except HTTPError as error:
+        raise ServiceError("ModelErrorException", f"The endpoint failed: {type(error).__name__}") from None
+
+
+def write_body(question: Question, model: str, **more: Any) -> bytes:
+    """Write the body of a request, with more of its fields."""
     messages = [{"role": "system", "content": question.system}] if question.system else []
     body: dict[str, Any] = {
         "model": model or question.model_id,
@@ -165,7 +224,7 @@ def write_body(question: Question, model: str) -> bytes:
     if stops := [stop for stop in question.stop_sequences if stop]:
         body["stop"] = stops
     body |= {name: value for name in ("temperature", "top_p") if (value := getattr(question, name)) is not None}
-    return msgspec.json.encode(body)
+    return msgspec.json.encode(body | more)
 
 
 def make_error(status: int, content: bytes) -> ServiceError:
@@ -201,13 +260,7 @@ def read_reply(question: Question, content: bytes) -> Reply:
         choice = completion.choices[0]
     except (msgspec.DecodeError, IndexError):
         raise ServiceError("ModelErrorException", "The endpoint's answer is not a chat completion.") from None
-    text, stop, sequence = cut_at_stop(question, choice)
-    if not text and stop == "end":
-        raise ServiceError("ModelErrorException", "The endpoint answered with an empty text.")
-    counted = count_tokens(question.system) + count_tokens(question.text)
-    input_tokens = choose_tokens(completion.usage, "prompt_tokens", counted)
-    output_tokens = choose_tokens(completion.usage, "completion_tokens", count_tokens(text))
-    return Reply(text, stop, input_tokens, output_tokens, sequence)
+    return make_endpoint_reply(question, *cut_at_stop(question, choice), completion.usage)
 
 
 def cut_at_stop(question: Question, choice: Choice) -> tuple[str, Stop, str | None]:
@@ -219,6 +272,69 @@ def cut_at_stop(question: Question, choice: Choice) -> tuple[str, Stop, str | No
     if choice.stop_reason in question.stop_sequences:
         return text, "stop_sequence", choice.stop_reason
     return text, STOPS.get(choice.finish_reason, "end"), None
+
+
+def read_pieces(question: Question, response: BaseHTTPResponse) -> Pieces:
+    """Yield the text of a stream; what could be the beginning of a stop sequence is held back until that is known."""
+    held_chars = max([len(stop) for stop in question.stop_sequences], default=1) - 1
+    pieces, held, finish, usage = list[str](), "", Finish(), None
+    for event in read_events(response):
+        usage = event.usage or usage
+        for choice in event.choices[:1]:
+            held += choice.delta.content or ""
+            finish = Finish(choice.finish_reason, choice.stop_reason) if choice.finish_reason else finish
+        if find_stop_sequence(question, held):
+            break
+        ready = held[: len(held) - held_chars] if held_chars else held
+        held = held[len(ready) :]
+        if ready:
+            pieces.append(ready)
+            yield ready
+    whole = Choice(Message(held), finish.reason, finish.stop)
+    text, stop, sequence = cut_at_stop(question, whole)
+    if text:
+        pieces.append(text)
+        yield text
+    return make_endpoint_reply(question, "".join(pieces), stop, sequence, usage)
+
+
+def make_endpoint_reply(question: Question, text: str, stop: Stop, sequence: str | None, usage: Any) -> Reply:
+    """Make the reply of an answer; token counts that the server leaves out are replaced by the emulator's."""
+    if not text and stop == "end":
+        raise ServiceError("ModelErrorException", "The endpoint answered with an empty text.")
+    counted = count_tokens(question.system) + count_tokens(question.text)
+    input_tokens = choose_tokens(usage, "prompt_tokens", counted)
+    return Reply(text, stop, input_tokens, choose_tokens(usage, "completion_tokens", count_tokens(text)), sequence)
+
+
+def read_events(response: BaseHTTPResponse) -> Iterator[Event]:
+    """Yield the events of a stream up to `[DONE]`; an event may be an error.
+
+    Source: HTML Standard, "Server-sent events"; OpenAI API Reference, "Streaming".
+    """
+    for line in split_lines(response):
+        name, _, content = line.partition(b":")
+        if name != b"data":
+            continue
+        if content.strip() == b"[DONE]":
+            return
+        try:
+            event = msgspec.json.decode(content, type=Event)
+        except msgspec.DecodeError:
+            raise ServiceError("ModelErrorException", "The endpoint's stream is none of chat completions.") from None
+        if event.error is not None:
+            raise make_error(500, content)
+        yield event
+    raise ServiceError("ModelErrorException", "The endpoint's stream ended before its answer did.")
+
+
+def split_lines(response: BaseHTTPResponse) -> Iterator[bytes]:
+    """Yield the lines of a body as their bytes come."""
+    begun = b""
+    while content := response.read1(READ_BYTES):
+        *lines, begun = (begun + content).split(b"\n")
+        yield from lines
+    yield begun
 
 
 def choose_tokens(usage: Any, name: str, counted: int) -> int:

@@ -1,21 +1,26 @@
+import io
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import urllib3
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bedrock_local import open_session
 from bedrock_local.emulator import Emulator
 from bedrock_local.families import read_native_question
-from bedrock_local.inference import Question
+from bedrock_local.inference import Question, Reply, ReplyStream
 from bedrock_local.models import find_model
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.responders.openai_endpoint import Endpoint
-from bedrock_local.settings import read_settings
+from bedrock_local.responders.openai_endpoint import Endpoint, read_pieces, read_reply
+from bedrock_local.settings import Settings, read_settings
 
 ANSWER = {
     "choices": [{"message": {"role": "assistant", "content": "A refund."}, "finish_reason": "stop"}],
@@ -316,3 +321,140 @@ def test_a_job_is_answered_by_the_endpoint_that_the_settings_name(server, folder
     Emulator(folder).find_responder().pool.clear()
     assert {output["modelOutput"]["content"][0]["text"] for output in jobs.outputs(job)} == {"A refund."}
     assert (job["successRecordCount"], len(server.requests)) == (20, 20)
+
+
+def write_stream(*pieces, finish_reason="stop", usage=None, end=b"data: [DONE]\n\n"):
+    """Write the events of a stream as llama.cpp and vLLM do, with a comment between them."""
+    choices = [{"delta": {"role": "assistant", "content": None}}, *({"delta": {"content": piece}} for piece in pieces)]
+    events = [{"choices": [choice]} for choice in (*choices, {"delta": {}, "finish_reason": finish_reason})]
+    events += [{"choices": [], "usage": usage}] if usage else []
+    return b"".join(b"data: %b\n\n: ping\n\n" % json.dumps(event).encode() for event in events) + end
+
+
+EVENT_STREAM = {"content_type": "text/event-stream; charset=utf-8"}
+
+
+@pytest.fixture
+def stream(server, monkeypatch):
+    """Ask for a stream; return its pieces and its reply."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    endpoint = Endpoint(server.url, pause_s=0)
+
+    def read(text=SECRET, **more):
+        pieces = ReplyStream(
+            endpoint.stream(Question(**({"model_id": "m", "system": "", "text": text} | LIMIT | more))), 0
+        )
+        return list(pieces), pieces.reply
+
+    yield read
+    endpoint.pool.clear()
+
+
+def test_a_stream_is_asked_for_and_read(stream, server):
+    usage = {"prompt_tokens": 30, "completion_tokens": 3}
+    server.put(200, write_stream("A ", "", "refund.", usage=usage), **EVENT_STREAM)
+    assert stream() == (["A ", "refund."], Reply("A refund.", "end", 30, 3))
+    (body,) = server.bodies
+    assert (body["stream"], body["stream_options"]) == (True, {"include_usage": True})
+
+
+def test_tokens_that_a_stream_leaves_out_are_counted(stream, server):
+    server.put(200, write_stream("12345678", finish_reason="length"), **EVENT_STREAM)
+    assert stream("123456")[1] == Reply("12345678", "length", 2, 2)
+
+
+def test_a_server_that_does_not_stream_is_read_whole(stream, server):
+    server.put(200, ANSWER, content_type="application/json")
+    assert stream() == (["A refund."], Reply("A refund.", "end", 30, 3))
+
+
+def test_a_stream_is_asked_for_again_while_the_server_is_busy(stream, server):
+    server.put(503, {})
+    server.put(200, write_stream("Yes."), **EVENT_STREAM)
+    assert stream()[1].text == "Yes."
+    assert len(server.requests) == 2
+
+
+def test_a_refused_stream_is_an_error_by_its_status(stream, server):
+    server.put(404, {"error": {"message": SECRET, "code": "model_not_found"}})
+    with pytest.raises(ServiceError, match=r"answered 404 \(model_not_found\): set responder_model"):
+        stream()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (write_stream("A ", end=b""), "ended before its answer did"),
+        (write_stream("A ", end=b'data: {"error": {"message": "No.", "type": "overloaded"}}\n\n'), "500 .overloaded"),
+        (write_stream("A ", end=b"data: {\n\n"), "is none of chat completions"),
+        (write_stream(), "answered with an empty text"),
+    ],
+)
+def test_a_stream_that_fails_is_an_error_of_the_model(stream, server, content, message):
+    server.put(200, content, **EVENT_STREAM)
+    with pytest.raises(ServiceError, match=message) as caught:
+        stream()
+    assert caught.value.code == "ModelErrorException"
+
+
+def test_a_stream_whose_connection_ends_is_an_error_of_the_model(stream, server):
+    server.put(200, write_stream("A ", end=b""), content_length="9000", connection="close", **EVENT_STREAM)
+    with pytest.raises(ServiceError, match="endpoint"):
+        stream()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    text=st.text("ab \n\N{ARABIC LETTER ALEF}", min_size=1, max_size=30),
+    places=st.lists(st.integers(0, 30)),
+    stops=st.lists(st.text("ab ", max_size=3), max_size=3),
+    reads=st.integers(1, 200),
+)
+def test_a_stream_in_any_pieces_gives_the_reply_of_the_whole(text, places, stops, reads):
+    question = Question("m", "", "asked", 50, tuple(stops))
+    cuts = [0, *sorted(min(place, len(text)) for place in places), len(text)]
+    pieces = [text[start:end] for start, end in pairwise(cuts)]
+    whole = read_reply(question, json.dumps(answer_with(text)).encode())
+    content = io.BytesIO(write_stream(*pieces, usage=ANSWER["usage"]))
+    read = SimpleNamespace(read1=lambda size: content.read(min(size, reads)), status=200)
+    stream = ReplyStream(read_pieces(question, read), 0)
+    assert "".join(stream) == whole.text
+    # A stream that is cut at a stop sequence is not read up to its usage.
+    assert (stream.reply.stop, stream.reply.stop_sequence) == (whole.stop, whole.stop_sequence)
+
+
+def test_a_piece_of_the_endpoint_reaches_the_client_of_the_emulator_at_once(server, folder, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    replies = HeldStream()
+    server.reply = replies.reply
+    session = open_session(folder, settings=Settings(responder=server.url))
+    runtime = session.client("bedrock-runtime")
+    said = [{"role": "user", "content": [{"text": "Hello."}]}]
+    events = iter(runtime.converse_stream(modelId="amazon.nova-lite-v1:0", messages=said)["stream"])
+    assert next(events) == {"messageStart": {"role": "assistant"}}
+    assert next(events)["contentBlockDelta"]["delta"] == {"text": "one "}
+    replies.is_read.set()
+    assert [event["contentBlockDelta"]["delta"]["text"] for event in events if "contentBlockDelta" in event] == ["two"]
+
+
+class HeldStream:
+    """A server's answer whose second half waits for a sign."""
+
+    def __init__(self):
+        self.is_read = threading.Event()
+
+    def reply(self, handler):
+        handler.rfile.read(int(handler.headers["content-length"]))
+        handler.send_response(200)
+        handler.send_header("content-type", "text/event-stream")
+        handler.send_header("transfer-encoding", "chunked")
+        handler.end_headers()
+        content = write_stream("one ", "two")
+        begun, _, _ = content.partition(b'data: {"choices": [{"delta": {"content": "two"')
+        self.send(handler, begun)
+        self.is_read.wait()
+        self.send(handler, content.removeprefix(begun))
+        handler.wfile.write(b"0\r\n\r\n")
+
+    def send(self, handler, content):
+        handler.wfile.write(b"%x\r\n%b\r\n" % (len(content), content))

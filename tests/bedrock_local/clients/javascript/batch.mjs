@@ -44,9 +44,9 @@ const message = { role: "user", content: [{ text: "Hello" }] };
 const converse = await runtime.send(new ConverseCommand({ modelId, messages: [message] }));
 const body = JSON.stringify(records[0].modelInput);
 const invoked = await runtime.send(new InvokeModelCommand({ modelId, body, contentType: "application/json" }));
-const { stream } = await runtime.send(new ConverseStreamCommand({ modelId, messages: [message] }));
+const answer = await runtime.send(new ConverseStreamCommand({ modelId, messages: [message] }));
 let streamed = "";
-for await (const event of stream) streamed += event.contentBlockDelta?.delta.text ?? "";
+for await (const event of answer.stream) streamed += event.contentBlockDelta?.delta.text ?? "";
 const missing = await read("nothing").catch((error) => error.name);
 
 console.log(JSON.stringify({
