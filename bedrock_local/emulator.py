@@ -13,7 +13,7 @@ from typing import get_args
 
 from bedrock_local.files import delete_old, link_or_copy, restrict_to_owner, temporary_path
 from bedrock_local.inference import Pieces, Question, Reply, ReplyStream, Responder, Stop, count_tokens, stream_reply
-from bedrock_local.models import MODELS, Model, find_model
+from bedrock_local.models import ALL_MODELS, Model, find_model
 from bedrock_local.protocol.errors import ServiceError, SettingsError
 from bedrock_local.protocol.surrogates import has_lone_surrogate
 from bedrock_local.responders import selection
@@ -86,7 +86,7 @@ class Emulator:
         None for an unknown id; where `strict`, also for an id of tomorrow.
         """
         model, settings = find_model(model_id), self.settings
-        if model is None or (settings.strict and model.base not in MODELS):
+        if model is None or (settings.strict and model.base not in ALL_MODELS):
             return None
         today = datetime.fromtimestamp(self.now(), UTC).date()
         if model.ends and model.ends <= today and settings.choose_ended_models() == "refuse":
@@ -94,7 +94,12 @@ class Emulator:
         return model
 
     def ask(self, question: Question) -> Reply:
-        """Answer a question by the responder; an exception of the responder is an error of the model."""
+        """Answer a question by the responder; an exception of the responder is an error of the model.
+
+        A question for no tokens, as for a vector, is answered without it.
+        """
+        if not question.max_tokens:
+            return Reply("", "end", 0, 0)
         responder = self._require_responder()
         try:
             # Requests on demand and records of jobs share the limit on concurrent calls of a responder.

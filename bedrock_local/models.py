@@ -215,6 +215,21 @@ MODELS = {
     )
 }
 
+# Models that give vectors and no words; those with batch inference are in its table too.
+EMBEDDING_MODELS = {
+    model.base: model
+    for model in (
+        on_demand("amazon.titan-embed-text-v1"),
+        Model("amazon.titan-embed-text-v2:0"),
+        Model("amazon.titan-embed-image-v1"),
+        Model("amazon.nova-2-multimodal-embeddings-v1:0"),
+        on_demand("cohere.embed-english-v3"),
+        on_demand("cohere.embed-multilingual-v3"),
+        on_demand("cohere.embed-v4:0"),
+    )
+}
+ALL_MODELS = MODELS | EMBEDDING_MODELS
+
 
 def find_model(model_id: str) -> Model | None:
     """Find the model of an id, profile id or ARN; an id of tomorrow has the rules of the newest model that is known.
@@ -225,7 +240,7 @@ def find_model(model_id: str) -> Model | None:
     name = model_id.rsplit("/", 1)[-1]
     prefix = PROFILE.match(name)
     base = name[prefix.end() :] if prefix else name
-    return MODELS.get(base) or infer_model(base)
+    return ALL_MODELS.get(base) or infer_model(base)
 
 
 @cache

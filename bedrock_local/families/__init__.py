@@ -13,7 +13,9 @@ from bedrock_local.families import converse
 from bedrock_local.families.anthropic import ANTHROPIC
 from bedrock_local.families.cohere_command import COHERE_COMMAND
 from bedrock_local.families.cohere_command_r import COHERE_COMMAND_R
+from bedrock_local.families.cohere_embed import COHERE_EMBED_V3, COHERE_EMBED_V4
 from bedrock_local.families.deepseek import DEEPSEEK
+from bedrock_local.families.embedder import Embedder
 from bedrock_local.families.error_wording import check_schema
 from bedrock_local.families.family import Body, Chunks, Family
 from bedrock_local.families.jamba import JAMBA
@@ -22,17 +24,19 @@ from bedrock_local.families.llama import LLAMA
 from bedrock_local.families.mistral_chat import MISTRAL_CHAT
 from bedrock_local.families.mistral_prompt import MISTRAL_PROMPT
 from bedrock_local.families.nova import NOVA
+from bedrock_local.families.nova_embed import NOVA_EMBED
 from bedrock_local.families.openai import OPENAI
 from bedrock_local.families.reasoning import make_reasoning, request_reply, request_stream
 from bedrock_local.families.titan import TITAN
+from bedrock_local.families.titan_embed import TITAN_EMBED_IMAGE, TITAN_EMBED_V1, TITAN_EMBED_V2
 from bedrock_local.families.writer import WRITER
 from bedrock_local.inference import Question, Reply, ReplyStream, Responder, Streamer
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 
 __all__ = [
-    "FAMILIES", "Family", "answer_converse", "answer_converse_record", "answer_native", "find_family",
-    "read_converse_question", "read_native_question", "stream_converse", "stream_native",
+    "EMBEDDERS", "FAMILIES", "Family", "answer_converse", "answer_converse_record", "answer_native", "find_embedder",
+    "find_family",     "read_converse_question", "read_native_question", "stream_converse", "stream_native",
 ]  # fmt: skip
 
 FAMILIES = (
@@ -41,12 +45,22 @@ FAMILIES = (
 )  # fmt: skip
 
 
+EMBEDDERS = (TITAN_EMBED_V1, TITAN_EMBED_V2, TITAN_EMBED_IMAGE, COHERE_EMBED_V3, COHERE_EMBED_V4, NOVA_EMBED)
+NO_CHAT = "This action doesn't support the model that you provided. Try again with a supported text or chat model."
+NO_STREAM = "The model is unsupported for streaming"
+
+
 def find_family(model: Model) -> Family:
     """Find the family of a model; embedding models have none."""
     for family in FAMILIES:
-        if family.models.match(model.base):
+        if family.models.match(model.base) and not find_embedder(model):
             return family
-    raise ServiceError("ValidationException", f"The emulator has no request format for {model.base}")
+    raise ServiceError("ValidationException", NO_CHAT)
+
+
+def find_embedder(model: Model) -> Embedder | None:
+    """Find the family of an embedding model; None for other models."""
+    return next((embedder for embedder in EMBEDDERS if embedder.models.match(model.base)), None)
 
 
 def read_native_question(model: Model, body: Body) -> Question:
@@ -76,6 +90,8 @@ def add_sampling(question: Question, body: Body) -> Question:
 
 def answer_native(model: Model, body: Body, responder: Responder) -> tuple[Reply, dict[str, Any]]:
     """Answer a body in the model's own format; return the reply, for its token counts, and the body of the answer."""
+    if embedder := find_embedder(model):
+        return embedder.answer(model, body, responder)
     question = read_native_question(model, body)
     reply = request_reply(model, question, make_reasoning(model, body, question.max_tokens), responder)
     return reply, find_family(model).write_answer(model, body, reply)
@@ -107,6 +123,8 @@ def answer_converse(model: Model, body: Body, responder: Responder, *, elapsed_m
 
 def stream_native(model: Model, body: Body, streamer: Streamer) -> tuple[ReplyStream, Chunks]:
     """Answer a body in the model's own format by a stream; return the reply as it comes, and the chunks of it."""
+    if find_embedder(model):
+        raise ServiceError("ValidationException", NO_STREAM)
     family = find_family(model)
     # "OpenAI models", "Cohere Command models": the body may say that it asks for a stream, as the operation does.
     is_said = body.get("stream") is True and "stream" in family.schema.properties

@@ -1,6 +1,6 @@
 """The body and answer format of Amazon Titan Text by InvokeModel.
 
-Source: Amazon Bedrock User Guide, "Amazon Titan Text models". Titan Embeddings are not supported.
+Source: Amazon Bedrock User Guide, "Amazon Titan Text models".
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def test_a_model_is_found_by_any_of_its_names(model_id, is_profile):
         "us.openai.gpt-5.6-sol",
         f"{ARN}:123456789012:application-inference-profile/a1b2c3d4e5f6",
         f"{ARN}:123456789012:custom-model/amazon.nova-lite-v1:0/a1b2c3d4e5f6",
-        "amazon.titan-embed-text-v2:0",
+        "amazon.titan-embed-text-v9:0",
     ],
 )
 def test_other_names_have_no_model(model_id):

@@ -93,7 +93,7 @@ def test_every_model_is_of_one_family(base):
 
 
 def test_an_embedding_model_has_no_family():
-    with pytest.raises(ServiceError, match=r"has no request format for amazon\.titan-embed"):
+    with pytest.raises(ServiceError, match=r"doesn't support the model that you provided"):
         find_family(Model("amazon.titan-embed-text-v2:0"))
 
 
