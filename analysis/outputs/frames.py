@@ -75,7 +75,7 @@ COLUMN_READERS: dict[str, Callable[[Sequence[Row]], Sequence[Any]]] = {
     "family": lambda rows: [row.family and row.family.name for row in rows],
     "text": lambda rows: [row.parsed.text for row in rows],
     "stop_reason": lambda rows: [row.parsed.stop_reason for row in rows],
-    "stop": lambda rows: [row.family and row.family.find_stop(row.parsed.stop_reason) for row in rows],
+    "stop": lambda rows: [row.find_stop() for row in rows],
     "input_tokens": lambda rows: [row.parsed.input_tokens for row in rows],
     "output_tokens": lambda rows: [row.parsed.output_tokens for row in rows],
     "cache_read_tokens": lambda rows: [row.parsed.cache_read_tokens for row in rows],

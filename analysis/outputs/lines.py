@@ -31,6 +31,10 @@ from analysis.surrogates import has_lone_surrogates, replace_lone_surrogates
 
 NO_SAMPLING = Sampling()
 NO_ANSWER = ParsedAnswer(skipped_blocks=None, reasoning_chars=None)
+# In the body of each family, where InvokeModel was asked with a guardrail.
+# Source: Amazon Bedrock User Guide, "Use your guardrail with inference operations", InvokeModel.
+GUARDRAIL = "amazon-bedrock-guardrailAction"
+INTERVENED = "INTERVENED"
 NO_WORDS = "no words in the answer"
 REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
 PLACE = re.compile(r"`\$\.([\w.\[\]]+)`$")
@@ -63,6 +67,13 @@ class Row(Struct, frozen=True, gc=False):
     parsed: ParsedAnswer
     sampling: Sampling
     fault: Fault
+    is_filtered: bool = False  # by a guardrail, whose words are then the answer
+
+    def find_stop(self) -> str | None:
+        """Return how the answer ended, in common words; None where it does not say so."""
+        if self.is_filtered:
+            return "filtered"
+        return self.family.find_stop(self.parsed.stop_reason) if self.family else None
 
 
 class Shape(NamedTuple):
@@ -99,7 +110,8 @@ def list_required_fields(answer: type[Any]) -> list[str]:
 def make_decoder(family: Family, foreign: Iterable[str]) -> msgspec.json.Decoder[Any]:
     """Make the decoder of lines whose answer has one shape, and none of the fields `foreign`."""
     absent = [(sign, msgspec.UnsetType, msgspec.UNSET) for sign in sorted(foreign)]
-    answer = msgspec.defstruct("Answer", absent, bases=(family.answer,)) if absent else family.answer
+    own = [("guardrail", Any, None), *absent]
+    answer = msgspec.defstruct("Answer", own, bases=(family.answer,), rename={"guardrail": GUARDRAIL})
     fields = [
         ("recordId", str | Count | None, None),
         ("modelInput", family.request | None, None),
@@ -171,6 +183,7 @@ def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str, tag
         if isinstance(record_id, int):
             record_id = str(record_id)
         if answer is not None:
+            is_filtered = answer.guardrail == INTERVENED
             parsed = answer.parse()
             text = parsed.text
             if text and "<" in text:
@@ -183,7 +196,7 @@ def read_typed(line: bytes, number: int, shapes: Sequence[Shape], base: str, tag
                 fault = read_error(error)
             elif parsed.note is not None or not text or text.isspace():
                 fault = Fault(error_message=join_notes([fault.error_message, *list_notes(parsed)]))
-            return Row(record_id, number, family, parsed, sampling, fault)
+            return Row(record_id, number, family, parsed, sampling, fault, is_filtered)
         if error is not None:
             return Row(record_id, number, *find_typed_request_family(line, base), read_error(error))
         return None
@@ -306,7 +319,8 @@ def read_body(body: Any, notes: list[str], number: int, file: str, base: str, ta
     family, doubt = choose_family(shape, echo, parsed.model, base)
     sampling = echo.sampling() if echo is not None else NO_SAMPLING
     fault = fault or Fault(error_message=join_notes([*notes, doubt.error_message, *list_notes(parsed)]))
-    return Row(record_id, number, family, parsed, sampling, fault)
+    is_filtered = body["modelOutput"].get(GUARDRAIL) == INTERVENED
+    return Row(record_id, number, family, parsed, sampling, fault, is_filtered)
 
 
 def read_record_id(record_id: Any, notes: list[str]) -> str | int | None:

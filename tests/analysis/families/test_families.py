@@ -234,7 +234,8 @@ def test_recorded_answers_give_text_tokens_and_end(body):
     text, input_tokens, output_tokens, stop_reason = EXPECTED[name](body["modelOutput"])
     assert (row["family"], row["text"], row["stop_reason"]) == (name, text, stop_reason)
     assert (row["input_tokens"], row["output_tokens"]) == (input_tokens, output_tokens)
-    assert stop_reason in STOP_WORDS[row["stop"]]
+    is_filtered = body["modelOutput"].get("amazon-bedrock-guardrailAction") == "INTERVENED"
+    assert row["stop"] == "filtered" if is_filtered else stop_reason in STOP_WORDS[row["stop"]]
     assert row["error_kind"] is None
 
 

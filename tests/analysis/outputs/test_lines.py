@@ -557,6 +557,31 @@ def test_what_was_written_is_read_back(name, prompt, call, text, tokens, reason)
         assert read_one(encoded, model_id).items() >= expected.items()
 
 
+ONLY_READ = {
+    "anthropic_text": {"type": "completion", "completion": "Sorry.", "stop_reason": "stop_sequence"},
+    "jurassic": {"completions": [{"data": {"text": "Sorry."}, "finishReason": {"reason": "endoftext"}}]},
+    "imported": {"outputs": [{"text": "Sorry.", "stop_reason": "stop"}]},
+}
+GUARDED = {name: answer("Sorry.", 5, "stop") for name, (_, answer) in ANSWERS.items()} | ONLY_READ
+
+
+@pytest.mark.parametrize("name", GUARDED)
+@pytest.mark.parametrize("usage", ["{}", '{"input_tokens": NaN}'], ids=["typed", "lenient"])
+def test_an_answer_of_a_guardrail_is_filtered(name, usage):
+    echo = f'"modelInput": {{"x": {usage}}}, "recordId": "r1"'
+    stops = {}
+    for action in ("INTERVENED", "NONE", 5, None):
+        output = json.dumps(
+            GUARDED[name] | {"amazon-bedrock-guardrailAction": action, "amazon-bedrock-trace": {"x": 1}}
+        )
+        row = read_one(f'{{"modelOutput": {output}, {echo}}}')
+        stops[action] = row["stop"]
+        assert row["text"] == "Sorry."
+    plain = read_one(f'{{"modelOutput": {json.dumps(GUARDED[name])}, {echo}}}')
+    assert stops == {"INTERVENED": "filtered", **dict.fromkeys(("NONE", 5, None), plain["stop"])}
+    assert plain["stop"] != "filtered"
+
+
 def write_line(name: str, prompt: Prompt, call: str, text: str) -> bytes:
     """Write an output line of a family, with a long request."""
     (family,) = (family for family in FAMILIES if family.name == name)
