@@ -154,7 +154,8 @@ def list_batches(run: Run) -> Iterator[tuple[list[Path], nw.Expr]]:
 def price_parts(run: Run, parts: list[Path], prices: pl.DataFrame, losers: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Price the outputs of some parts; records are read only where an answer does not say its tokens.
 
-    An answer that another attempt won over has been paid for, but the price of the answer is that of the winner.
+    Each answer has been paid for, but the price of what was asked is that of the winner: other attempts, and the second
+    line of a record that is in the output twice, add nothing to it.
     """
     outputs = read_cost_columns(scan_parts(parts), *(OUTPUT if len(losers) else ()))
     records = None if outputs["text"].null_count() == outputs.height else read_estimates(run, outputs["call_id"])

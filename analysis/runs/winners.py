@@ -10,7 +10,7 @@ import polars as pl
 from analysis.metrics.json_answers import list_bodies
 from analysis.metrics.quality import check_expectations, expects_something
 from analysis.metrics.stop_reasons import TRUNCATED
-from analysis.outputs import scan_parts
+from analysis.outputs import OUTPUT_SCHEMA, scan_parts
 from analysis.outputs.answers import KEYS
 from analysis.runs.folder import Run
 
@@ -28,10 +28,13 @@ def scan_winners(run: Run) -> pl.LazyFrame:
     return outputs.join(rank_outputs(run).unique(KEYS, keep="first", maintain_order=True), on=OUTPUT, how="semi")
 
 
-def rank_outputs(run: Run) -> pl.LazyFrame:
-    """Scan which outputs there are of each call, variant and sample, the best first."""
+def rank_outputs(run: Run, keys: pl.DataFrame | None = None) -> pl.LazyFrame:
+    """Scan which outputs there are of each call, variant and sample, or of some of them, the best first."""
+    outputs = run.scan_outputs()
+    if keys is not None:
+        outputs = outputs.join(keys.lazy(), on=KEYS, how="semi")
     # Only these columns are sorted, never the texts; file and line name an output.
-    ranked = run.scan_outputs().select(*KEYS, *OUTPUT, "attempt", "stop", _failed=pl.col("error_kind").is_not_null())
+    ranked = outputs.select(*KEYS, *OUTPUT, "attempt", "stop", _failed=pl.col("error_kind").is_not_null())
     unmet = find_unmet(run, scan_contested(run)) if run.list_attempts() else pl.DataFrame(schema=UNMET_SCHEMA)
     ranked = ranked.join(unmet.lazy(), on=OUTPUT, how="left").with_columns(
         _is_unmet=pl.col("unmet").is_not_null(), _is_cut=pl.col("unmet").is_not_null() & (pl.col("stop") == TRUNCATED)
@@ -46,12 +49,28 @@ def scan_contested(run: Run) -> pl.LazyFrame:
 
 
 def find_losers(run: Run) -> pl.DataFrame:
-    """Find the answers that are not the winner of their call, variant and sample: `file` and `line` of each."""
-    if not run.list_attempts():
+    """Find the answers that are not the winner of their call, variant and sample: `file` and `line` of each.
+
+    These are answers of other attempts, and lines of a record that is in the output more than once.
+    """
+    several = find_several(run)
+    if several.is_empty():
         return pl.DataFrame(schema={name: UNMET_SCHEMA[name] for name in OUTPUT})
-    ranked = rank_outputs(run).join(scan_contested(run), on=KEYS, how="semi", maintain_order="left")
     is_loser = ~pl.col("_failed") & (pl.int_range(pl.len()).over(KEYS) > 0)
-    return ranked.filter(is_loser).select(OUTPUT).collect()
+    return rank_outputs(run, several).filter(is_loser).select(OUTPUT).collect()
+
+
+def find_several(run: Run) -> pl.DataFrame:
+    """Find the calls, variants and samples that have more than one answer."""
+    answers = run.scan_outputs().filter(pl.col("error_kind").is_null(), pl.col("call_id").is_not_null()).select(KEYS)
+    # Nearly all runs have none: eight bytes for each answer tell so, where their names would take a hundred.
+    digest = pl.struct(KEYS).hash()
+    digests = answers.select(digest=digest).collect(engine="streaming")
+    repeated = digests.filter(pl.col("digest").is_duplicated()).unique()
+    if repeated.is_empty():
+        return pl.DataFrame(schema={name: OUTPUT_SCHEMA[name] for name in KEYS})
+    maybe = answers.filter(digest.is_in(repeated["digest"].implode()))
+    return maybe.group_by(KEYS).len().filter(pl.col("len") > 1).select(KEYS).collect()
 
 
 def find_unmet(run: Run, keys: pl.LazyFrame | None = None) -> pl.DataFrame:

@@ -167,6 +167,39 @@ def test_a_run_has_to_be_collected_to_know_what_is_lost(emulator, tmp_path, make
     assert sum_run_costs(open_run(run.folder)).total["outputs"].to_list() == [0]
 
 
+def say(call_id, output_tokens, *, line, sample=1, **fields):
+    own = {"record_id": f"{call_id}-{sample}", "call_id": call_id, "variant": "short", "sample": sample, "attempt": 1}
+    known = {"model_id": "haiku", "invocation": "batch", "text": "Done.", "stop": "end", "input_tokens": 1000}
+    return own | known | {"file": "a.jsonl.out", "line": line, "output_tokens": output_tokens} | fields
+
+
+def test_a_record_with_two_lines_is_paid_twice_and_priced_once(tmp_path):
+    # Each answer costs 1,000 * 0.50 + 200 * 2.50 = 1,000 USD per million, which is 0.001 USD.
+    lines = [say("c1", 200, line=1), say("c1", 200, line=2), say("c2", 200, line=3), say("c2", 200, line=4, sample=2)]
+    again = [say("c1", 200, line=1, file="b.jsonl.out")]
+    costs = sum_run_costs(make_folder(tmp_path / "run", [lines, again]), PRICES)
+    (bill,) = costs.bill.to_dicts()
+    assert (bill["calls"], bill["outputs"], bill["answered"]) == (2, 5, 5)
+    assert bill["cost_usd"] == pytest.approx(0.005)
+    # The two calls have one answer and two samples: 0.003 USD, so 1.50 USD for 1,000 calls.
+    assert bill["cost_usd_per_1000_calls"] == pytest.approx(1.5)
+    assert costs.project(1000)["cost_usd"].to_list() == [pytest.approx(1.5)]
+
+
+def test_an_error_beside_the_answer_of_a_record_changes_no_price(tmp_path):
+    failed = {"error_kind": "service", "text": None, "input_tokens": None, "stop": None}
+    lines = [say("c1", None, line=1, **failed), say("c1", 200, line=2), say("c1", 200, line=3)]
+    (bill,) = sum_run_costs(make_folder(tmp_path / "run", [lines]), PRICES).bill.to_dicts()
+    assert (bill["cost_usd"], bill["cost_usd_per_1000_calls"]) == (pytest.approx(0.002), pytest.approx(1.0))
+
+
+def test_repeated_lines_of_the_service_leave_the_price_of_a_call(finish):
+    costs = sum_run_costs(finish({"record-repeated": 1.0}))
+    (bill,) = costs.bill.to_dicts()
+    assert (bill["calls"], bill["outputs"]) == (100, 200)
+    assert bill["cost_usd_per_1000_calls"] == pytest.approx(bill["cost_usd"] / 200 * 1000)
+
+
 def test_variants_are_in_the_order_in_which_they_were_asked(account, tmp_path, make_calls, make_prompt):
     run = prepare(make_calls(2), [make_prompt("short"), make_prompt("long")], into=tmp_path, name="demo")
     invoke(run)
