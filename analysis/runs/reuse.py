@@ -12,10 +12,12 @@ from analysis.jobs.batch import hash_file
 from analysis.jobs.ledger import JobState
 from analysis.jobs.statuses import PLANNED, TAKEN
 from analysis.outputs import OUTPUT_SCHEMA
+from analysis.outputs.answers import KEYS
 from analysis.runs.answered import TAKEN_SCHEMA, describe_answered, keep_answers
 from analysis.runs.folder import Run
 from analysis.runs.state import RunState
 from analysis.runs.status import has_on_demand_output
+from analysis.runs.winners import OUTPUT, rank_outputs
 
 OF_RECORD = ("call_id", "variant", "sample", "attempt")
 
@@ -85,11 +87,25 @@ def write_taken(run: Run, source: Run, records: pl.DataFrame) -> Path:
 
 
 def pick_answered(source: Run, records: pl.DataFrame) -> pl.LazyFrame:
-    """Pick the winning answer of each record: the latest attempt, then the first by file and line."""
-    answers = keep_answers(source.scan_outputs()).join(records.lazy().select("record_id"), on="record_id", how="semi")
+    """Pick the winning answer of each record, under its id.
+
+    Of a record that was cut off this is what a repair got with more room, as in the answers of the other run; not where
+    that is an answer to another of these records.
+    """
+    wanted = records.lazy().select(_wanted="record_id")
+    answers = keep_answers(source.scan_outputs())
+    asked = answers.join(wanted, left_on="record_id", right_on="_wanted", how="semi")
+    since = asked.group_by(_wanted="record_id").agg(pl.col(*KEYS).first(), _since=pl.col("attempt").min()).collect()
     # Only these columns are sorted, never the texts.
-    ranked = answers.select("record_id", "attempt", "file", "line").sort(
-        "record_id", "attempt", "file", "line", descending=[False, True, False, False]
-    )
-    best = ranked.unique("record_id", keep="first", maintain_order=True)
-    return answers.join(best.select("file", "line"), on=["file", "line"], how="semi", maintain_order="left")
+    ranked = rank_outputs(source, since).filter(~pl.col("_failed")).with_row_index("_rank")
+    ranked = ranked.join(answers.select("record_id", *OUTPUT), on=OUTPUT, maintain_order="left")
+    fits = ranked.join(since.lazy(), on=KEYS).filter(pl.col("attempt") >= pl.col("_since"))
+    is_own = pl.col("record_id") == pl.col("_wanted")
+    fits = fits.filter(is_own | ~pl.col("record_id").is_in(since["_wanted"].implode()))
+    best = fits.sort("_rank").unique("_wanted", keep="first", maintain_order=True)
+    own = fits.filter(is_own).sort("_rank").unique("_wanted", keep="first", maintain_order=True)
+    # An output is named by its file and line, and so can be the answer to one record alone.
+    best = best.filter(pl.struct(OUTPUT).is_unique())
+    picked = pl.concat([best, own.join(best, on="_wanted", how="anti")]).select(*OUTPUT, "_wanted")
+    chosen = answers.join(picked, on=OUTPUT, maintain_order="left")
+    return chosen.with_columns(record_id="_wanted").drop("_wanted")

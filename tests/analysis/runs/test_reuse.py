@@ -4,10 +4,11 @@ import polars as pl
 import pytest
 
 import bedrock_local
-from analysis import collect, invoke, load_answers, load_jobs, open_run, prepare, submit
+from analysis import collect, invoke, load_answers, load_attempts, load_jobs, open_run, prepare, repair, submit
 from analysis.aws.session import name_account, open_session
 from analysis.errors import BudgetError, QuotaError, RunError
 from analysis.metrics.costs import add_costs
+from analysis.prompts import Expectations
 from analysis.runs import confirm_cost, is_finished
 from analysis.runs.answered import describe_answered
 from analysis.runs.reuse import find_takeable, take_over
@@ -116,6 +117,52 @@ def test_what_failed_is_asked_again(ask, set_up_emulator):
     second = ask("tune-002", make_calls(20), make_prompt())
     assert list_sent(second) == [("job01", "Completed", failed, 20 - failed)]
     assert load_answers(second)["error_kind"].null_count() == 20
+
+
+@pytest.fixture
+def repaired(ask, set_up_emulator):
+    """A run of 200 answers of which some were cut off, and asked again with twice the room by a repair."""
+    set_up_emulator(min_records=2, faults={"record-truncated": 0.1})
+    run = ask("tune-001", make_calls(200), make_prompt("short"))
+    set_up_emulator(min_records=2)
+    assert 0 < load_answers(run).filter(stop="length").height < 100
+    repair(run)
+    return run
+
+
+def test_the_winner_is_taken_over_where_a_repair_gave_more_room(repaired, ask):
+    second = ask("tune-002", make_calls(200), make_prompt("short"))
+    assert list_sent(second) == [("job01", "taken", 0, 200)]
+    columns = ("call_id", "text", "stop", "output_tokens", "max_tokens")
+    won, taken = load_answers(repaired), load_answers(second)
+    assert taken.select(columns).equals(won.select(columns))
+    assert set(taken["stop"]) == {"end"}
+    # They answer the records of this run, and its own attempt.
+    assert set(taken["record_id"]) == set(second.read_records()["record_id"])
+    assert set(taken["attempt"]) == {1}
+    assert add_costs(taken)["price_usd"].to_list() == add_costs(won)["price_usd"].to_list()
+    assert count_taken(ask("tune-003", make_calls(200), make_prompt("short"))) == [("short", "tune-001", 200)]
+
+
+def test_an_answer_with_more_room_is_that_of_the_record_that_asks_for_so_much(repaired, ask):
+    (room,) = {*load_answers(repaired).filter(attempt=2)["max_tokens"]}
+    cut = load_answers(repaired).filter(attempt=2).height
+    second = ask("tune-002", make_calls(200), make_prompt("short"), make_prompt("long", max_tokens=room))
+    assert count_taken(second) == [("long", "tune-001", cut), ("long", None, 200 - cut), ("short", "tune-001", 200)]
+    stops = load_answers(second).group_by("variant", "stop").len().sort("variant", "stop").rows()
+    assert stops == [("long", "end", 200), ("short", "end", 200 - cut), ("short", "length", cut)]
+
+
+def test_an_answer_with_less_room_stands_for_no_other(ask):
+    expects = Expectations(json_keys=("reason",))
+    first = ask("tune-001", make_calls(3), make_prompt("short", max_tokens=2, expects=expects))
+    repair(first)
+    # Both attempts are cut off and none is as expected, so the first one wins. Who asks for more room takes the second.
+    (room,) = {*load_attempts(first).filter(attempt=2)["max_tokens"]}
+    assert set(load_answers(first)["max_tokens"]) == {2}
+    second = ask("tune-002", make_calls(3), make_prompt("short", max_tokens=room))
+    assert count_taken(second) == [("short", "tune-001", 3)]
+    assert set(load_answers(second)["max_tokens"]) == {room}
 
 
 def test_what_is_taken_over_stays_whatever_becomes_of_the_other_run(first, ask):
