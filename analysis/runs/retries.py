@@ -13,11 +13,12 @@ import polars as pl
 from analysis.aws.downloads import can_be_file, fetch_files
 from analysis.aws.session import print_beside_bars
 from analysis.aws.storage import list_prefix
+from analysis.display import count
 from analysis.files import flush_folder, flush_path, make_folder, share_like_folder
 from analysis.jobs.batch import PlannedJob
 from analysis.jobs.ledger import JobState, Ledger
 from analysis.jobs.on_demand import InputLine
-from analysis.jobs.statuses import PLANNED, REFUSED
+from analysis.jobs.statuses import PLANNED, PRODUCTIVE, REFUSED
 from analysis.outputs import list_outputs, scan_outputs
 from analysis.runs.folder import Run
 from analysis.runs.state import RunState
@@ -73,6 +74,22 @@ def count_unanswered(state: RunState, s3: S3Client) -> RunState:
             if unanswered != latest.left:
                 state.ledger.append("left", job_key=job.key, job_try=latest.job_try, left=unanswered)
     return state.read_on()
+
+
+def describe_gone(state: RunState, s3: S3Client) -> Iterator[str]:
+    """Yield a sentence for each job of an earlier run of this name whose output is in S3 no more, as after a deletion.
+
+    Such a job was found by its name, and never intended by this run; what was collected is not looked for.
+    """
+    for job, latest in state.pairs:
+        is_adopted = latest.job_arn and not latest.token and latest.status in PRODUCTIVE
+        if not is_adopted or output_folder(state.run, latest).exists():
+            continue
+        place = f"{latest.output_uri.rstrip('/')}/{latest.job_id}/"
+        if not list_prefix(place, s3=s3):
+            what = f"{job.key} ended {latest.status} for an earlier run of this name, and its output is not in {place}"
+            again = f"`batchbook repair` or repair(run) asks its {count(job.records, 'record')} again"
+            yield f"{what} any more: {again}, which is paid for again; so does another name for the run."
 
 
 def plan_try(ledger: Ledger, state: JobState, job_try: int, **fields: Any) -> None:

@@ -32,7 +32,7 @@ from analysis.runs.budget import Budget, check_cost, check_target, find_target
 from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.inputs import restore_changed
 from analysis.runs.outcomes import check_outcomes, describe_errors, describe_outcomes
-from analysis.runs.retries import count_unanswered, plan_first_tries, plan_retries
+from analysis.runs.retries import count_unanswered, describe_gone, plan_first_tries, plan_retries
 from analysis.runs.reuse import can_take_over, expect_taken, find_takeable, take_over
 from analysis.runs.sending import explain_outage, lock_sending, write_sending
 from analysis.runs.state import RunState, read_state
@@ -209,6 +209,8 @@ def send_jobs(
         wait_for_jobs(state, account, latest, pause=pause, sleep=sleep, limit=limit)
     with explain_outage(state.run):
         state = count_unanswered(state.read_on(), account.s3)
+        for sentence in describe_gone(state, account.s3):
+            print_beside_bars(sentence)
     print_outcomes(state)
     check_outcomes(state)
     return state

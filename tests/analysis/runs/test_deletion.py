@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from filelock import FileLock
 
-from analysis import collect, delete, invoke, list_runs, load_answers, prepare, repair, submit
+from analysis import collect, delete, invoke, list_runs, load_answers, open_run, prepare, repair, submit
 from analysis.aws.session import EMULATOR_BUCKET, open_session
 from analysis.errors import JobError, RunError, StorageError
 from analysis.files import make_draft
@@ -303,13 +303,30 @@ def test_objects_that_a_copy_of_the_folder_shares_stay(sent, s3, tmp_path):
     assert list_keys(s3) == []
 
 
-def test_a_run_that_is_prepared_again_is_answered_by_a_repair(sent, set_up_emulator, tmp_path):
+def test_a_run_that_is_prepared_again_is_answered_by_a_repair(sent, set_up_emulator, tmp_path, capsys, list_account):
     delete(sent, ask=say_yes)
     again = prepare(make_calls(100), make_prompt(), into=tmp_path / "runs", name="demo")
+    capsys.readouterr()
     submit(again)
+    assert len(list_account()) == 1
+    (said,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("job01 ended"))
+    assert said.startswith(
+        f"job01 ended Completed for an earlier run of this name, and its output is not in s3://{EMULATOR_BUCKET}/"
+    )
+    assert said.endswith(
+        "repair(run) asks its 100 records again, which is paid for again; so does another name for the run."
+    )
     assert collect(again)["missing"].sum() == 100
     repair(again)
     assert load_answers(again)["error_kind"].null_count() == 100
+    assert len(list_account()) == 2
+
+
+def test_a_job_of_a_lost_ledger_whose_output_is_there_is_adopted_without_a_word(sent, capsys):
+    sent.ledger.file.unlink()
+    shutil.rmtree(sent.folder / "output")
+    submit(open_run(sent.folder))
+    assert "earlier run of this name" not in capsys.readouterr().out
 
 
 def test_many_jobs_do_not_fill_the_screen(set_up_emulator, tmp_path, s3):
