@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,14 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from analysis.aws.session import EMULATOR, make_client, open_session
+from analysis.aws.storage import open_bucket
 from analysis.display import count
 from analysis.errors import RunError
 from analysis.files import explain_file_errors
 from analysis.jobs.batch import PlannedJob
 from analysis.jobs.ledger import Ledger
 from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
+from analysis.runs.accounts import open_sent
 from analysis.runs.budget import check_cost, find_target
 from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.inputs import restore_changed
@@ -62,7 +65,8 @@ def invoke(
         As in `submit`; the estimate is at on-demand prices.
     bucket, prefix
         An S3 bucket, and a folder in it, by which another machine that has a copy of the run learns that this one
-        answers it. Without a bucket only processes that share the run's folder know of each other.
+        answers it; later calls and repairs use it too. Without one only processes that share the run's folder know of
+        each other.
     at_once
         How many requests are made at the same time.
 
@@ -85,7 +89,9 @@ def invoke(
     client = make_client(session, "bedrock-runtime")
     with lock_sending(run, wait_s=0):
         state = state.read_on()
-        write_sending(state, target)
+        before = state.sending.get("options", {})
+        bucket, prefix = (bucket, prefix) if bucket else (before.get("bucket", ""), before.get("prefix", prefix))
+        write_sending(state, target, options={"bucket": bucket, "prefix": prefix} if bucket else {})
         if bucket:
             claim_run(run, make_client(session, "s3"), bucket, prefix)
         state = take_over(state, find_takeable(state, target["account"]), target["account"])
@@ -182,10 +188,28 @@ def claim_run(run: Run, s3: S3Client, bucket: str, prefix: str) -> None:
         if error.response["Error"]["Code"] not in {"PreconditionFailed", "ConditionalRequestConflict"}:
             raise
         theirs = msgspec.json.decode(s3.get_object(Bucket=bucket, Key=key)["Body"].read(), type=Claim)
-        if theirs.place != own.place:
+        if theirs.host == own.host and not Path(theirs.folder).exists():  # this is the folder, moved or renamed
+            s3.put_object(Bucket=bucket, Key=key, Body=msgspec.json.encode(own))
+        elif theirs.place != own.place:
             reason = f"is answered on demand from {theirs.place} since {theirs.at}"
             cure = f"copy the answers from there; if that folder was moved here, delete s3://{bucket}/{key}"
             raise RunError(run.folder, reason, cure) from error
+
+
+def claim_sent(state: RunState, profile: str, region: str) -> None:
+    """Claim the run in the bucket that it was sent with, for the records that a repair answers on demand.
+
+    Raises
+    ------
+    RunError
+        As from `claim_run`.
+    """
+    sent = state.sending.get("options", {})
+    if bucket := sent.get("bucket", ""):
+        owner = str(state.sending.get("bucket_owner", ""))
+        session = open_sent(state, profile, region)
+        s3 = open_bucket(session, owner=owner, kms_key_id=sent.get("kms_key_id", ""))
+        claim_run(state.run, s3, bucket, sent.get("prefix", ""))
 
 
 def report_lost_requests(state: RunState) -> None:

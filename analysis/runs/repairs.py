@@ -37,7 +37,7 @@ from analysis.runs.causes import CUT_OFF, MISSING, REFUSED, UNMET, find_causes
 from analysis.runs.collection import collect
 from analysis.runs.folder import ATTEMPTS, Run, RunSource, open_run
 from analysis.runs.inputs import restore_changed
-from analysis.runs.invocation import answer_jobs, invoke
+from analysis.runs.invocation import answer_jobs, claim_sent, invoke
 from analysis.runs.plan import usd_range
 from analysis.runs.sending import lock_sending
 from analysis.runs.spending import Spending, add_known, find_spending
@@ -207,7 +207,7 @@ def repair(
         Jobs have not ended in `wait_hours`.
     RunError
         Nothing has been sent, or with another profile, region or account; or the run was prepared before the first
-        release.
+        release; or a copy of its folder has answered records on demand.
     """
     run = open_run(run)
     if run.is_early:
@@ -228,6 +228,8 @@ def repair(
         return counts
     check_repair(planned, state, profile, region, budget_usd=budget_usd, ask=ask)
     with lock_sending(run, wait_s=0):
+        if ON_DEMAND in planned.asked["invocation"]:
+            claim_sent(state, profile, region)
         write_attempt(planned)
     send(budget_usd=math.inf if budget_usd is None else budget_usd)
     return collect(run, profile=profile, region=region)
@@ -269,6 +271,7 @@ def go_on(
         check_left(state, left, profile, region, budget_usd=budget_usd, ask=ask)
         client = make_client(open_sent(state, profile, region), "bedrock-runtime")
         with lock_sending(run, wait_s=0):
+            claim_sent(state, profile, region)
             answer_jobs(state.read_on(), left, client)
 
 

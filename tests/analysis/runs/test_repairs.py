@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +14,7 @@ from analysis import (
     load_answers,
     load_attempts,
     load_jobs,
+    open_run,
     prepare,
     read_json_answers,
     repair,
@@ -24,7 +26,9 @@ from analysis import (
 from analysis.errors import BudgetError, JobError, RunError
 from analysis.prompts import Expectations
 from analysis.runs import is_finished, plan_repair
+from analysis.runs.invocation import claim_sent
 from analysis.runs.repairs import write_attempt
+from analysis.runs.state import read_state
 
 from .conftest import make_calls, make_prompt
 
@@ -178,6 +182,54 @@ def test_a_repair_with_holes_of_its_own_is_repaired_as_well(make_holes, set_up_e
     assert sum_counts(repair(run)) == (200, 200, 0, 0)
     assert failed
     assert set(load_answers(run)["attempt"]) == {1, 2, 3}
+
+
+def list_on_demand(run):
+    return sorted((run.folder / "output" / "on-demand").rglob("*.out"))
+
+
+def test_a_copy_of_a_run_that_was_repaired_on_demand_is_not_repaired_too(make_holes, tmp_path):
+    run = make_holes(record_429=0.1)
+    shutil.copytree(run.folder, tmp_path / "copy" / "demo")
+    copy = open_run(tmp_path / "copy" / "demo")
+    repair(run)
+    assert list_on_demand(run)
+    with pytest.raises(RunError, match=rf"is answered on demand from \S+{run.folder} since .*; copy the answers from"):
+        repair(copy)
+    assert not copy.list_attempts()
+    assert not list_on_demand(copy)
+
+
+def test_a_repair_that_was_planned_before_the_other_copy_answered_is_refused(make_holes, tmp_path):
+    run = make_holes(record_429=0.1)
+    shutil.copytree(run.folder, tmp_path / "copy" / "demo")
+    copy = open_run(tmp_path / "copy" / "demo")
+    write_attempt(plan_repair(copy))
+    repair(run)
+    with pytest.raises(RunError, match="is answered on demand from"):
+        repair(copy)
+    assert not list_on_demand(copy)
+
+
+def test_a_folder_that_was_renamed_keeps_its_claim_and_a_copy_has_none(make_holes):
+    run = make_holes(record_429=0.1)
+    repair(run)
+    moved = run.folder.rename(run.folder.with_name("elsewhere"))
+    claim_sent(read_state(open_run(moved)), "", "")
+    with pytest.raises(RunError, match="is answered on demand from"):
+        claim_sent(read_state(open_run(shutil.copytree(moved, moved.with_name("copy")))), "", "")
+
+
+def test_a_bucket_that_was_given_once_is_claimed_by_the_repair(emulator, tmp_path):
+    emulator.client("s3").create_bucket(Bucket="claims")
+    run = prepare(make_calls(20), make_prompt(max_tokens=5), into=tmp_path / "runs", name="demo")
+    invoke(run, bucket="claims", prefix="ours")
+    collect(run)
+    shutil.copytree(run.folder, tmp_path / "copy" / "demo")
+    with pytest.raises(RunError, match=r"is answered on demand from .* delete s3://claims/ours/demo/on-demand\.json"):
+        repair(tmp_path / "copy" / "demo")
+    repair(run)
+    assert set(load_answers(run)["max_tokens"]) == {10}
 
 
 def test_a_run_on_demand_is_repaired_on_demand(set_up_emulator, tmp_path):
