@@ -19,8 +19,15 @@ from .comparison.variants import compare_variants as compare_variants
 from .display import show_table as show_table
 from .facts.prices import find_prices as find_prices
 from .facts.prices import read_prices as read_prices
+from .judging.agreement import measure_agreement as measure_agreement
+from .judging.cases import pair_answers as pair_answers
+from .judging.cases import present_answers as present_answers
+from .judging.correction import add_verdicts as add_verdicts
+from .judging.correction import correct_scores as correct_scores
+from .judging.position import measure_position as measure_position
 from .judging.ratings import plan_disagreements as plan_disagreements
 from .judging.ratings import plan_ratings as plan_ratings
+from .judging.verdicts import read_verdicts as read_verdicts
 from .metrics.bills import compare_invocations as compare_invocations
 from .metrics.bills import project_costs as project_costs
 from .metrics.bills import sum_costs as sum_costs

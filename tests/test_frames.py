@@ -6,10 +6,12 @@ import pytest
 
 from analysis import (
     add_costs,
+    add_verdicts,
     collect,
     compare_estimate,
     compare_invocations,
     compare_variants,
+    correct_scores,
     count_errors,
     count_more_calls,
     count_stop_reasons,
@@ -30,16 +32,21 @@ from analysis import (
     load_manifests,
     load_ratings,
     make_calls,
+    measure_agreement,
     measure_answers,
     measure_kept,
+    measure_position,
+    pair_answers,
     plan_calls,
     plan_ratings,
     prepare,
+    present_answers,
     project_costs,
     rank_variants,
     read_calls,
     read_json_answers,
     read_prompts,
+    read_verdicts,
     share_truncated,
     suggest_max_tokens,
     sum_costs,
@@ -59,6 +66,14 @@ def read_aws(folder):
     return read_calls(file)
 
 
+def judge(cases, prompt, folder):
+    """Ask a judge about some answers."""
+    run = prepare(cases, read_prompts(ROOT / "notebooks/prompts/judges" / prompt), into=folder, name=prompt[:4])
+    invoke(run)
+    collect(run)
+    return load_answers(run)
+
+
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
     folder = tmp_path_factory.mktemp("frames")
@@ -74,6 +89,10 @@ def frames(tmp_path_factory):
     prices = find_prices(outputs["model_id"].unique())
     costed = add_costs(outputs, prices)
     twice = pl.concat([answers, answers.with_columns(variant=pl.lit("b"))])
+    verdicts = read_verdicts(judge(present_answers(answers), "score.md", folder))
+    pairs = pair_answers(twice, ["b", "paragraph"])
+    preferences = read_verdicts(judge(pairs, "pair.md", folder))
+    ratings = verdicts.with_columns(rater=pl.lit("ada"), preferred=pl.lit(None, pl.String), picked=pl.lit("random"))
     return {
         "calls": calls,
         "calls from services": read_aws(folder),
@@ -112,6 +131,13 @@ def frames(tmp_path_factory):
         "ratings": load_ratings(run),
         "measures": measure_answers(answers).drop(answers.columns),
         "answers in JSON": read_json_answers(answers, SCHEMA).select("json_error"),
+        "answers to judge": present_answers(answers),
+        "pairs to judge": pairs,
+        "verdicts": verdicts,
+        "judged answers": add_verdicts(answers, verdicts, ratings).drop(answers.columns),
+        "corrections": correct_scores(preferences, ratings),
+        "agreement": measure_agreement(verdicts, ratings),
+        "position": measure_position(preferences),
         "kept": measure_kept(answers).drop(answers.columns),
         "unsupported claims": find_unsupported_claims(answers),
     }

@@ -60,6 +60,16 @@ def test_the_example_of_the_quality_page_runs(tmp_path, monkeypatch, capsys):
     assert len(names["measured"]) == 20
 
 
+def test_the_example_of_the_page_on_judging_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "notebooks/prompts", "notebooks/prompts")
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/judging.md").read_text(encoding="utf-8"), re.DOTALL)
+    names = {}
+    exec(compile(block, "judging.md", "exec"), names)
+    assert (len(names["pairs"]), len(names["verdicts"])) == (220, 440)
+
+
 def test_the_example_of_the_page_on_comparing_runs_and_says_what_it_shows(tmp_path, monkeypatch):
     monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
     monkeypatch.chdir(tmp_path)

@@ -6,18 +6,22 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+import narwhals as nw
 from narwhals.typing import IntoDataFrame, IntoDataFrameT
 
 from analysis.columns import FRACTION, TEXT, WHOLE, read_columns
 from analysis.comparison.call_values import tells_answers
-from analysis.comparison.metric import ANSWERED, Metric, find_metric, is_price, name_metric
+from analysis.comparison.judged import FEW_RATED, count_rated_calls
+from analysis.comparison.metric import ANSWERED, JUDGED, SCORE_RANGE, Metric, find_metric, is_price, name_metric
 from analysis.comparison.rows import make_frame
 from analysis.comparison.sentences import (
     MOST_TIMES,
     count_calls_to_decide,
     describe_decided,
     describe_ratio,
+    describe_undecided,
     find_answered,
+    is_judged,
     is_told_as_price,
     is_withheld,
     join_clauses,
@@ -30,7 +34,7 @@ from analysis.display import count
 from analysis.errors import AnalysisError
 
 # Of measures that overlap, one: each further one makes it harder for all to be decided.
-DECIDING = (ANSWERED, "truncated", "has_unsupported", "kept_all", "as_expected", "price_usd")
+DECIDING = (ANSWERED, "truncated", "has_unsupported", "kept_all", "as_expected", *JUDGED, "price_usd")
 MORE_CALLS = {"metric": TEXT, "variant": TEXT, "baseline": TEXT, "calls": WHOLE, "more_calls": WHOLE}
 MORE_CALLS |= {"price_usd": FRACTION, "measure": TEXT}
 
@@ -63,19 +67,30 @@ def choose_metrics(measured: IntoDataFrame, *, margin: float = 0.02) -> list[Met
     measured
         One row per answer; its columns are read.
     margin
-        Of all but the price, which are shares or numbers from 0 to 1.
+        Of all but the price, which are shares or numbers from 0 to 1; of a score as a part of its scale of 1 to 5.
 
     Returns
     -------
     metrics
-        For `compare_variants`, in this order: `answered`, `truncated`, `has_unsupported`, `kept_all`, `as_expected` and
-        `price_usd`, without those that are no column or have no value, and `answered` where nothing tells which rows
-        are answers.
+        For `compare_variants`, in this order: `answered`, `truncated`, `has_unsupported`, `kept_all`, `as_expected`,
+        `rated_score` and `rated_wins` (of `add_verdicts`, each with the judge; from 100 rated calls) and `price_usd`,
+        without those that are no column or have no value, and `answered` where nothing tells which rows are answers.
     """
     frame = read_columns(measured, (), of="measured")
     known = [name for name in DECIDING if name in frame.columns and frame[name].null_count() < len(frame)]
     found = [name for name in DECIDING if name in known or (name == ANSWERED and tells_answers(frame.columns))]
-    return [Metric(name, find_metric(name).better, None if is_price(name) else margin) for name in found]
+    return [make_deciding(name, margin) for name in found if name not in JUDGED or is_rated_enough(frame, name)]
+
+
+def is_rated_enough(frame: nw.DataFrame[Any], name: str) -> bool:
+    """Return whether so many calls were rated, and judged, that an interval holds what it says."""
+    return JUDGED[name] in frame.columns and count_rated_calls(frame, name) >= FEW_RATED
+
+
+def make_deciding(name: str, margin: float) -> Metric:
+    """Make the metric of a measure that decides; that of a score has its margin on the judge's scale."""
+    own = None if is_price(name) else margin * (SCORE_RANGE if name == "rated_score" else 1)
+    return Metric(name, find_metric(name).better, own, JUDGED.get(name))
 
 
 def advise(comparisons: IntoDataFrame) -> Advice:
@@ -232,15 +247,22 @@ def give_reasons(pairs: list[list[dict[str, Any]]]) -> list[str]:
 def summarize_undecided(rows: list[dict[str, Any]]) -> list[str]:
     """Return a sentence on all that is undecided of a variant, with the calls that the last of it would take."""
     answered = find_answered(rows)
-    undecided = [row for row in select(rows, UNDECIDED) if row["low"] is None or not is_withheld(row, answered)]
-    if not undecided:
-        return []
+    open_rows = [row for row in select(rows, UNDECIDED) if row["low"] is None or not is_withheld(row, answered)]
+    thin = [row for row in open_rows if row["low"] is None and is_judged(row)]
+    undecided = [row for row in open_rows if row not in thin]
+    told_apart = [describe_undecided(row, answered) for row in thin]
+    return [*(summarize(rows, undecided) if undecided else []), *told_apart]
+
+
+def summarize(rows: list[dict[str, Any]], undecided: list[dict[str, Any]]) -> list[str]:
+    """Return the sentence on what more calls would decide."""
     more = [count_more(rows, row) for row in undecided]
     told = [row for row, calls in zip(undecided, more, strict=True) if calls is not None]
     tells = f"it takes more than {MOST_TIMES} times as many calls"
     if told:
         of = f" of {list_names(told)}" if len(told) < len(undecided) else ""
-        tells = f"about {count(max(calls for calls in more if calls is not None), 'more call')} would tell{of}"
+        unit = "more rated call" if all(map(is_judged, told)) else "more call"
+        tells = f"about {count(max(calls for calls in more if calls is not None), unit)} would tell{of}"
     elif not any(row["calls"] for row in undecided):
         tells = "no call has a value of both"
     return [f"`{rows[0]['variant']}` is undecided in {list_names(undecided)}: {tells}."]

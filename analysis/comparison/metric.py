@@ -14,9 +14,12 @@ ANSWERED = "answered"
 COST_ENDINGS = ("_usd", "_tokens")
 # Measures of this package whose direction their names tell.
 BETTER_LOW = {"has_unsupported", "unsupported_claims", "repeated_share", "truncated"}
-BETTER_HIGH = {ANSWERED, "as_expected", "coverage"}
+BETTER_HIGH = {ANSWERED, "as_expected", "coverage", "rated_score", "rated_wins", "judge_score", "judge_wins"}
 KEPT = "kept_"
-FRACTIONS = {"coverage", "copied_share", "repeated_share"}
+FRACTIONS = {"coverage", "copied_share", "repeated_share", "rated_wins", "judge_wins"}
+# What people say of some answers, and a judge of all.
+JUDGED = {"rated_score": "judge_score", "rated_wins": "judge_wins"}
+SCORE_RANGE = 4  # of the judge's scale from 1 to 5
 # What people call the measures of this package.
 NAMES = {
     ANSWERED: "calls answered",
@@ -31,6 +34,10 @@ NAMES = {
     "coverage": "key terms covered",
     "copied_share": "text copied from the call",
     "repeated_share": "text said twice",
+    "rated_score": "score by people and judge",
+    "rated_wins": "answers preferred by people and judge",
+    "judge_score": "score by the judge alone",
+    "judge_wins": "answers preferred by the judge alone",
     "price_usd": "price",
     "cost_usd": "cost",
     "input_tokens": "input tokens",
@@ -53,6 +60,9 @@ class Metric:
     margin
         The largest difference that does not matter, in units of the column (0.02 is 2 points of a share); chosen
         before the results are seen. Without one there is no verdict `equivalent` or `not_worse`.
+    judged_by
+        A column with what a judge says of all calls, where `name` has what people say of some, picked at random: both
+        together are compared (see `add_verdicts`).
 
     Raises
     ------
@@ -63,6 +73,7 @@ class Metric:
     name: str
     better: Literal["higher", "lower"] = "higher"
     margin: float | None = None
+    judged_by: str | None = None
 
     def __post_init__(self) -> None:
         if self.better not in DIRECTIONS:
@@ -75,6 +86,11 @@ class Metric:
     def sign(self) -> int:
         """Return 1 where a higher value is better, -1 where a lower one is."""
         return 1 if self.better == "higher" else -1
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the columns that are read."""
+        return [self.name] if self.judged_by is None else [self.name, self.judged_by]
 
     @property
     def enough_calls(self) -> int:

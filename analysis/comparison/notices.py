@@ -12,7 +12,8 @@ from narwhals.typing import IntoDataFrame
 
 from analysis.columns import read_columns
 from analysis.comparison.call_values import CallValues
-from analysis.comparison.metric import Metric, find_metric, is_declared, list_metrics
+from analysis.comparison.judged import FEW_RATED, count_rated_calls
+from analysis.comparison.metric import JUDGED, Metric, find_metric, is_declared, list_metrics
 from analysis.display import count
 from analysis.errors import ComparisonNotice
 
@@ -42,6 +43,7 @@ def find_notices(
         *notice_answers(frame),
         *notice_truncation(frame, metrics),
         *notice_picking(frame),
+        *notice_ratings(frame),
     ]
 
 
@@ -124,6 +126,19 @@ def notice_picking(frame: nw.DataFrame[IntoDataFrame]) -> Iterator[str]:
     if picked := count_equal(frame, "picked", "disagreement"):
         were = "was" if picked == 1 else "were"
         yield f"{count(picked, 'row')} {were} picked for disagreement: no random sample, so differences look larger."
+
+
+def notice_ratings(frame: nw.DataFrame[IntoDataFrame]) -> Iterator[str]:
+    """Yield a sentence for verdicts of a judge that too few calls, rated by people, could correct."""
+    for rated, judged in JUDGED.items():
+        if rated in frame.columns and judged in frame.columns and frame[judged].null_count() < len(frame):
+            calls = count_rated_calls(frame, rated)
+            if calls < FEW_RATED:
+                rated_calls = f"{count(calls, 'call')} {'was' if calls == 1 else 'were'}" if calls else "No call was"
+                yield (
+                    f"{rated_calls} rated by people, picked at random, and it takes {FEW_RATED}: what the judge says "
+                    f"({judged}) decides nothing, since a judge alone may be wrong by any amount."
+                )
 
 
 def count_equal(frame: nw.DataFrame[IntoDataFrame], name: str, value: str) -> int:

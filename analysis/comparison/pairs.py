@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.comparison.call_values import CallValues
 from analysis.comparison.clusters import FEW_CLUSTERS, count_clusters
 from analysis.comparison.estimate import Estimate
+from analysis.comparison.judged import FEW_RATED, Values, correct, count_rated
 from analysis.comparison.means import estimate_mean, find_noise
 from analysis.comparison.metric import Metric
 from analysis.comparison.shares import estimate_share
@@ -49,6 +50,8 @@ def compare_pair(values: CallValues, metric: Metric, variant: str, baseline: str
     """Compare two variants by one metric, on the calls that both have."""
     import numpy as np
 
+    if metric.judged_by is not None:
+        return compare_judged(values, metric, variant, baseline, alpha)
     ours, theirs = (values.select(metric.name, name) for name in (variant, baseline))
     has_ours, has_theirs = ~np.isnan(ours), ~np.isnan(theirs)
     both = has_ours & has_theirs
@@ -75,9 +78,35 @@ def compare_pair(values: CallValues, metric: Metric, variant: str, baseline: str
     estimate = NOTHING
     if calls:
         estimate = estimate_difference(ours, theirs, clusters, alpha, kind=kind, is_whole=is_whole)
-    by = f" by {values.cluster}" if values.cluster else ""
-    method = f"{kind}: {estimate.method}{by}, {100 * (1 - alpha):.6g} %"
-    return Pair(metric, counts, replace(estimate, method=method))
+    return Pair(metric, counts, name_method(estimate, kind, values.cluster, alpha))
+
+
+def name_method(estimate: Estimate, kind: str, cluster: str | None, alpha: float) -> Estimate:
+    """Return an estimate whose method says what was estimated, and with which confidence."""
+    by = f" by {cluster}" if cluster else ""
+    return replace(estimate, method=f"{kind}: {estimate.method}{by}, {100 * (1 - alpha):.6g} %")
+
+
+def compare_judged(values: CallValues, metric: Metric, variant: str, baseline: str, alpha: float) -> Pair:
+    """Compare two variants by what people say of some calls and a judge of all; counts are of rated calls."""
+    names = [(name, each) for name in metric.columns for each in (variant, baseline)]
+    seen = Values(*(values.select(*name) for name in names))
+    rated = seen.is_rated
+    groups = None if values.clusters is None else count_clusters(values.clusters[rated])
+    found, gains = correct(seen, values.clusters, alpha), metric.sign * (seen.ours - seen.theirs)[rated]
+    calls = int(rated.sum())
+    counts = count_rated(seen) | {
+        "metric": metric.name,
+        "variant": variant,
+        "baseline": baseline,
+        "clusters": groups,
+        "value": found.value,
+        "baseline_value": found.baseline_value,
+        "better_calls": int((gains > 0).sum()),
+        "worse_calls": int((gains < 0).sum()),
+        "few_calls": calls < FEW_RATED or (groups is not None and groups < FEW_CLUSTERS),
+    }
+    return Pair(metric, counts, name_method(found.estimate, "mean", values.cluster, alpha))
 
 
 def estimate_difference(

@@ -9,6 +9,7 @@ from typing import Any
 from narwhals.typing import IntoDataFrame, IntoDataFrameT
 
 from analysis.columns import TEXT, WHOLE, read_columns
+from analysis.comparison.judged import FEW_RATED, METHOD
 from analysis.comparison.metric import ANSWERED, is_cost, is_fraction, is_price, name_metric
 from analysis.comparison.rows import make_frame
 from analysis.comparison.verdicts import BETTER, EQUIVALENT, NOT_WORSE, UNDECIDED, WORSE
@@ -143,6 +144,8 @@ def describe_row(row: dict[str, Any]) -> str:
     margin = ""
     if row["verdict"] in (EQUIVALENT, NOT_WORSE):
         margin = f"; margin {format_size(row['margin'], row)}"
+    if is_judged(row):
+        margin = f"; {count(row['calls'], 'call')} rated{margin}"
     return f"{name_metric(row['metric'])} ({describe_difference(row)}{margin})"
 
 
@@ -183,6 +186,8 @@ def describe_undecided(row: dict[str, Any], answered: dict[str, Any]) -> str:
     start = f"`{row['variant']}` and `{row['baseline']}` are undecided in {name_metric(row['metric'])}"
     if row["difference"] is None:
         return f"{start}: no call has a value of both."
+    if row["low"] is None and is_judged(row):
+        return f"{start}: that takes {FEW_RATED} calls that people rated, and there are {row['calls']:,}."
     if row["low"] is None:
         return f"{start}: how much it varies cannot be seen on {describe_calls([row])}."
     start = f"{start} ({describe_difference(row)})"
@@ -194,7 +199,7 @@ def describe_undecided(row: dict[str, Any], answered: dict[str, Any]) -> str:
         cure = "" if row["margin"] is not None else "; a margin would say whether it matters"
         return f"{start}: so small a difference takes more than {MOST_TIMES} times as many calls{cure}."
     chance = "one of so many comparisons may show as much by chance; " if is_decided(row) else ""
-    return f"{start}: {chance}about {count(more, 'more call')} would tell."
+    return f"{start}: {chance}about {count(more, 'more rated call' if is_judged(row) else 'more call')} would tell."
 
 
 def find_answered(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -252,7 +257,8 @@ def describe_weakness(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def describe_calls(rows: list[dict[str, Any]]) -> str:
-    """Describe on how many calls, of how many clusters, the rows of a pair rest."""
+    """Describe on how many calls, of how many clusters, the rows of a pair rest; of rated calls each row says so."""
+    rows = [row for row in rows if not is_judged(row)] or rows
     fewest, most = min(row["calls"] for row in rows), max(row["calls"] for row in rows)
     calls = count(most, "call") if fewest == most else f"{fewest:,} to {most:,} calls"
     clusters = rows[0]["clusters"]
@@ -262,6 +268,11 @@ def describe_calls(rows: list[dict[str, Any]]) -> str:
 def is_share(row: dict[str, Any]) -> bool:
     """Return whether a row compares shares; the method says so."""
     return bool(row["method"].startswith("share"))
+
+
+def is_judged(row: dict[str, Any]) -> bool:
+    """Return whether a row rests on calls that people rated; the method says so."""
+    return METHOD in row["method"]
 
 
 def is_percent(row: dict[str, Any]) -> bool:

@@ -120,12 +120,16 @@ def compare_variants(
     Means have the paired t interval, whose end on the side of the long tail is Hall's (1992) where that is further out;
     ratios the same of the logarithm, by the delta method; shares Tango's interval and the score test that it inverts;
     clusters CR3. Shares of several samples are treated as means. No interval is by one method and its p by another.
+
+    A metric with `judged_by` has power-tuned prediction-powered inference: its `calls` are those that people rated, and
+    with fewer than 100 of them there is no interval.
     """
     check_confidence(confidence)
     frame = read_columns(measured, (), of="measured")
     given = find_metrics(metrics, margins)
     gate = find_gate(given, frame.columns, margins)
-    values = read_call_values(measured, [metric.name for metric in (*gate, *given)], cluster=cluster)
+    names = dict.fromkeys(name for metric in (*gate, *given) for name in metric.columns)
+    values = read_call_values(measured, [*names], cluster=cluster)
     check_margins([*gate, *given], values.shares)
     warn(find_notices(measured, metrics, values))
     alpha = round(1 - confidence, 12)  # 1 - 0.95 is not 0.05 in binary

@@ -26,6 +26,7 @@ QUIET = ["--IPKernelApp.log_level=50"]
 # short on a busy machine.
 KERNEL_TIMEOUT_S = 600
 NOT_SHOWN: tuple[Any, ...] = ("", {}, math.inf)  # values left out of a page: empty ones, and a budget without limit
+JUDGES = "prompts/judges"
 LINK = re.compile(r'<a href="([a-z_]+)\.ipynb"[^>]*>(.*?)</a>')
 
 
@@ -106,14 +107,18 @@ def copy_notebooks(folder: Path) -> list[Path]:
     source, target = find_own_notebooks(), folder / "notebooks"
     try:
         target.mkdir(parents=True)
-        (target / "prompts").mkdir()
+        (target / JUDGES).mkdir(parents=True)
     except OSError as error:
         reason = "exists already" if target.exists() else f"cannot be made ({error.strerror})"
         raise StorageError(target, reason, "choose another folder; nothing was written") from error
     ignored = folder / ".gitignore"
     if not ignored.exists():
         ignored.write_text(IGNORED, encoding="utf-8")
-    files = [*sorted(source.glob("*.ipynb")), *sorted(source.glob("prompts/*.md"))]
+    files = [
+        *sorted(source.glob("*.ipynb")),
+        *sorted(source.glob("prompts/*.md")),
+        *sorted(source.glob(f"{JUDGES}/*.md")),
+    ]
     # Contents alone: an installed package may be read-only, and its copies are there to be edited.
     return [Path(shutil.copyfile(file, target / file.relative_to(source))) for file in files]
 

@@ -38,9 +38,10 @@ def test_the_version_is_that_of_the_installed_package():
 def test_a_new_folder_gets_the_notebooks_and_the_next_commands(folder):
     said = call("new", "my calls").stdout
     assert (folder / "my calls" / ".gitignore").read_text().splitlines()[:3] == ["/calls/", "/runs/", "/reports/"]
-    assert said.startswith("8 notebooks and 3 prompts in my calls/notebooks\n\nNext:\n    cd 'my calls'\n")
+    assert said.startswith("8 notebooks and 5 prompts in my calls/notebooks\n\nNext:\n    cd 'my calls'\n")
     own = find_notebooks()
-    files = {path.relative_to(own): path.read_bytes() for path in [*own.glob("*.ipynb"), *own.glob("prompts/*.md")]}
+    patterns = ("*.ipynb", "prompts/*.md", "prompts/judges/*.md")
+    files = {path.relative_to(own): path.read_bytes() for pattern in patterns for path in own.glob(pattern)}
     copies = folder / "my calls" / "notebooks"
     assert {path.relative_to(copies): path.read_bytes() for path in copies.rglob("*.*")} == files
     assert set(re.findall(r"^    batchbook (\S+)", said, re.MULTILINE)) == {"make-calls", "run", "lab"}
