@@ -34,6 +34,7 @@ __all__ = [
     "drop_losers",
     "estimate_costs",
     "find_prices",
+    "find_run_prices",
     "find_unsupported_claims",
     "format_comparison",
     "invoke",

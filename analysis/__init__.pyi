@@ -58,6 +58,7 @@ from .reports.parameters import check_parameters as check_parameters
 from .runs import collect as collect
 from .runs import delete as delete
 from .runs import diagnose as diagnose
+from .runs import find_run_prices as find_run_prices
 from .runs import invoke as invoke
 from .runs import list_runs as list_runs
 from .runs import load_answers as load_answers

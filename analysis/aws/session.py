@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from types_boto3_service_quotas import ServiceQuotasClient
 
 EMULATOR = "emulator"
-EMULATOR_BUCKET = "batchbook"
+EMULATOR_BUCKET = "batchbook"  # in each Region by a name of its own, from `name_emulator_bucket`
+EMULATOR_REGION = "us-east-1"
 EMULATOR_ROLE = "arn:aws:iam::123456789012:role/batchbook"
 CONNECTIONS = 32  # of one client to one service
 # Temporary errors: trying again later helps. Other errors of botocore (no credentials, a wrong parameter) stay.
@@ -86,7 +87,7 @@ def open_session(profile: str = "", *, region: str = "") -> boto3.Session:
         No such profile or region, or the AWS configuration cannot be read.
     """
     if profile == EMULATOR:
-        return open_emulator()
+        return open_emulator(region or EMULATOR_REGION)
     import boto3
 
     with configuration_errors(profile):
@@ -123,20 +124,27 @@ def configuration_errors(profile: str) -> Iterator[None]:
         raise StorageError(f"profile {profile!r}", reason, cure or CONFIGURATION) from error
 
 
-def open_emulator() -> boto3.Session:
-    """Open the emulator's session; its bucket `batchbook` is there from the start."""
+def open_emulator(region: str) -> boto3.Session:
+    """Open the emulator's session in a Region; its bucket there, such as `batchbook`, is there from the start."""
     import bedrock_local
 
     try:
-        session = bedrock_local.open_session(emulator_folder())
-        s3 = make_client(session, "s3")
-        if EMULATOR_BUCKET not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
-            s3.create_bucket(Bucket=EMULATOR_BUCKET)
+        session = bedrock_local.open_session(emulator_folder(), region_name=region)
+        s3, name = make_client(session, "s3"), name_emulator_bucket(region)
+        if name not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
+            # S3 takes the name of every Region as a place but that of us-east-1.
+            place: Any = {} if region == EMULATOR_REGION else {"LocationConstraint": region}
+            s3.create_bucket(Bucket=name, **({"CreateBucketConfiguration": place} if place else {}))
     except ClientError as error:  # faults that its settings ask for
         raise StorageError("the emulator", *find_cure(error)) from error
     except ValueError as error:  # its settings cannot be read, which the text says in full
         raise StorageError("the emulator", str(error)) from error
     return session
+
+
+def name_emulator_bucket(region: str) -> str:
+    """Return the name of the emulator's own bucket in a Region."""
+    return EMULATOR_BUCKET if region in {"", EMULATOR_REGION} else f"{EMULATOR_BUCKET}-{region}"
 
 
 def emulator_folder() -> Path:

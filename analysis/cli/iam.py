@@ -83,7 +83,7 @@ def iam(
 
 def check_names(bucket: str, *accounts: str) -> None:
     """Raise for what is no name of a bucket, or no number of an account: a policy would silently allow nothing."""
-    from analysis.runs.submission import BUCKET
+    from analysis.runs.regions import BUCKET
 
     if not BUCKET.fullmatch(bucket):
         raise StorageError("--bucket", f"{bucket!r} is not the name of a bucket", "give the name alone, without s3://")

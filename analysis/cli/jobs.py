@@ -191,6 +191,6 @@ def describe_jobs(run: Run, jobs: pl.DataFrame) -> str:
     shown = latest.sort("ended_at", descending=True, nulls_last=False, maintain_order=True).head(JOBS_SHOWN)
     more = len(latest) - len(shown)
     rest = [f"and {count(more, 'other job')}"] if more > 0 else []
-    # Only where there are several, since the id of a model is long.
-    models = ["model_id"] if latest["model_id"].n_unique() > 1 else []
-    return "\n".join([sentence, "", format_table(shown.select(*STATUS[:2], *models, *STATUS[2:])), *rest])
+    # Only where there are several, since they are long.
+    further = [name for name in ("model_id", "region") if latest[name].n_unique() > 1]
+    return "\n".join([sentence, "", format_table(shown.select(*STATUS[:2], *further, *STATUS[2:])), *rest])

@@ -27,7 +27,8 @@ def list_all(runs: RunsThere = None) -> None:
     if log.is_empty():
         raise RunError(runs, "there is no run", "prepare one first, as by `batchbook run`")
     latest = log.sort("sent_at", descending=True, nulls_last=True, maintain_order=True)
-    shown = latest.select(LISTED).with_columns(pl.col("cost_usd").round(4), pl.col("truncated_share").round(3))
+    rounded = latest.with_columns(pl.col("cost_usd").round(4), pl.col("truncated_share").round(3))
+    shown = rounded.select(*LISTED, *(["region"] if log["region"].n_unique() > 1 else []))
     say(format_table(shown))
 
 

@@ -62,6 +62,8 @@ class PlannedJob:
         How many lines the files have.
     sha256
         The SHA-256 of each file as hex digits, from when it was written; empty where it has to be taken now.
+    region
+        The AWS Region of the job, as its prompts name it; empty for the one that the run is sent to.
     """
 
     key: str
@@ -71,6 +73,7 @@ class PlannedJob:
     files: tuple[Path, ...]
     records: int
     sha256: tuple[str, ...] = ()
+    region: str = ""
 
     @property
     def attempt(self) -> int:

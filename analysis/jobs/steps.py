@@ -51,6 +51,8 @@ class Account:
     check_cost
         Gets every try of the ledger and the jobs that are to be created next, each with its latest try; raises where
         these would cost more than was agreed to.
+    elsewhere
+        The same account in further Regions, by their names: jobs whose prompts name one of these are created there.
     """
 
     bedrock: BedrockClient
@@ -61,6 +63,20 @@ class Account:
     input: Mapping[str, Any] = field(default_factory=dict)
     output: Mapping[str, Any] = field(default_factory=dict)
     check_cost: CostCheck = accept_any_cost
+    elsewhere: Mapping[str, Account] = field(default_factory=dict)
+
+    def with_check(self, check_cost: CostCheck) -> Account:
+        """Return the account with another check of what jobs cost, in each Region."""
+        elsewhere = {region: replace(each, check_cost=check_cost) for region, each in self.elsewhere.items()}
+        return replace(self, check_cost=check_cost, elsewhere=elsewhere)
+
+    def split(self, planned: Sequence[PlannedJob]) -> Iterator[tuple[Account, list[PlannedJob]]]:
+        """Yield the account in each Region of some jobs, with those that belong there."""
+        groups: dict[str, list[PlannedJob]] = {}
+        for job in planned:
+            groups.setdefault(job.region if job.region in self.elsewhere else "", []).append(job)
+        for region, jobs in groups.items():
+            yield self.elsewhere.get(region, self), jobs
 
 
 def take_step(

@@ -15,6 +15,7 @@ from analysis.facts.tokens import BYTES_PER_TOKEN
 
 MILLION = 1_000_000
 RATE_KEYS = ("model_id", "invocation")
+VARIANT = "variant"  # a further key of prices that differ between the variants of a run, which are in several Regions
 RATES = ("input_usd_per_million", "output_usd_per_million")
 TOKENS = ("model_id", "invocation", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 COST_COLUMNS = ("record_id", "call_id", "variant", *TOKENS, "stop", "error_kind", "taken_from")
@@ -36,7 +37,8 @@ def add_costs(
         One row per output, from `load_outputs`; `model_id`, `invocation`, `input_tokens`, `output_tokens` and the
         cache counters are read, and `taken_from` where it is there.
     prices
-        One row per model id and invocation, from `find_prices` or `read_prices`.
+        One row per model id and invocation, from `find_prices` or `read_prices`; or per `variant`, model id and
+        invocation, from `find_run_prices`: `variant` of the outputs is read then as well.
         Without it the prices that come with the package, as far as they hold in any Region.
     records
         One row per record, `run.read_records()`, for models that do not report the tokens of their answers (Mistral
@@ -150,21 +152,24 @@ def used_cache() -> nw.Expr:
 
 
 def list_rates(frame: nw.DataFrame[Any], prices: IntoDataFrame | None) -> pl.DataFrame:
-    """Look up the prices of the models in a frame, one row per model id and invocation; the first known one wins."""
+    """Look up the prices of the models in a frame, one row per key of the prices; the first known one wins."""
     models = sorted(frame["model_id"].drop_nulls().unique().to_list())
-    table = find_prices(models) if prices is None else prices
+    table = read_columns(find_prices(models) if prices is None else prices, (*RATE_KEYS, *RATES), of="prices")
+    keys = (VARIANT, *RATE_KEYS) if VARIANT in table.columns else RATE_KEYS
+    read_columns(frame.to_native(), keys[: len(keys) - len(RATE_KEYS)], of="outputs")
     # polars, so that a price missing in pandas is null here, not NaN.
-    rates = read_columns(table, (*RATE_KEYS, *RATES), of="prices").select(*RATE_KEYS, *RATES).to_polars()
-    rates = rates.filter(pl.col("model_id").is_in(models)).cast(dict.fromkeys(RATE_KEYS, pl.String))
+    rates = table.select(*keys, *RATES).to_polars()
+    rates = rates.filter(pl.col("model_id").is_in(models)).cast(dict.fromkeys(keys, pl.String))
     known = (pl.col(name).cast(pl.Float64).drop_nulls().first().alias(f"_{name}") for name in RATES)
-    return rates.group_by(RATE_KEYS).agg(*known)
+    return rates.group_by(keys).agg(*known)
 
 
 def add_rates(frame: nw.DataFrame[IntoDataFrameT], rates: pl.DataFrame) -> nw.DataFrame[IntoDataFrameT]:
-    """Add the USD per million tokens of each row's model and invocation; missing where they are not known."""
+    """Add the USD per million tokens of each row by the keys of the rates; missing where they are not known."""
     # Only the keys are joined: in a join of the whole frame pandas would match missing keys, and change dtypes.
-    keys = frame.select(*RATE_KEYS).to_polars().cast(dict.fromkeys(RATE_KEYS, pl.String))
-    found = keys.join(rates, on=RATE_KEYS, how="left", maintain_order="left").select(INPUT_USD, OUTPUT_USD)
+    names = rates.drop(INPUT_USD, OUTPUT_USD).columns
+    keys = frame.select(*names).to_polars().cast(dict.fromkeys(names, pl.String))
+    found = keys.join(rates, on=names, how="left", maintain_order="left").select(INPUT_USD, OUTPUT_USD)
     same_kind = nw.from_native(found.to_pandas() if frame.implementation.is_pandas() else found, eager_only=True)
     return frame.with_columns(same_kind[INPUT_USD], same_kind[OUTPUT_USD])
 

@@ -28,7 +28,8 @@ MOST_TOKENS = 10**9  # of an answer; more than any model has, and sums of many f
 MOST_FIELDS = 10_000  # values in additional_fields, each as often as it occurs
 MOST_DEPTH = 32
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-NOT_SENT = ("name", "samples", "expects")
+REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}")
+NOT_SENT = ("name", "samples", "expects", "region")
 BY_NAME = "write Prompt(name=..., model_id=..., template=..., max_tokens=...), each with its name"
 
 
@@ -107,6 +108,9 @@ class Prompt(msgspec.Struct, metaclass=CheckedWhenCalled, frozen=True, kw_only=T
     schema_by
         How the model is told: `format` (a field of the request), `tool` (the input of one that it has to call) or
         `words` (after the user's text); by default `format` where the model is known to take it, else `words`.
+    region
+        The AWS Region in which the calls are asked; by default the one that the run is sent to. No part of a record's
+        id: an answer from one Region is an answer to the same request in another.
     """
 
     name: str
@@ -125,6 +129,7 @@ class Prompt(msgspec.Struct, metaclass=CheckedWhenCalled, frozen=True, kw_only=T
     expects: Expectations | None = None
     schema: dict[str, Any] | None = None
     schema_by: Literal["", "format", "tool", "words"] = ""
+    region: str = ""
 
     def __post_init__(self) -> None:
         check_name(self.name, "the prompt's name")
@@ -137,6 +142,8 @@ class Prompt(msgspec.Struct, metaclass=CheckedWhenCalled, frozen=True, kw_only=T
             raise PromptError(self.name, reason)
         if not 1 <= self.repeat <= MOST_TOKENS:
             raise PromptError(self.name, f"repeat is {self.repeat}", "write 1, or a higher number to ask again")
+        if self.region and not REGION.fullmatch(self.region):
+            raise PromptError(self.name, f"region {self.region!r} is not the name of a Region", "write us-west-2")
         if any(map(has_lone_surrogates, (self.template, self.system, self.model_id, *self.stop_sequences))):
             raise PromptError(self.name, "a text has half of a surrogate pair, which is not a character", "remove it")
         if re.search(r"\s|\{|^$", self.model_id):
@@ -155,7 +162,7 @@ class Prompt(msgspec.Struct, metaclass=CheckedWhenCalled, frozen=True, kw_only=T
 
     @property
     def digest(self) -> str:
-        """The first 8 hex digits of a SHA-256 of all that is sent: name, samples and `expects` do not count."""
+        """The first 8 hex digits of a SHA-256 of all that is sent: name, samples, `expects` and Region do not count."""
         return hashlib.sha256(msgspec.json.encode(list_sent(self), order="deterministic")).hexdigest()[:8]
 
     def replace(self, **changes: Any) -> Prompt:

@@ -26,6 +26,7 @@ from analysis.reports.stages import list_titles
 from analysis.reports.variant_rows import describe_rows, format_percent, list_cures, tabulate_variants
 from analysis.reports.wordings import describe_taken, list_wordings
 from analysis.runs import Run, find_run_prices, read_state, reconcile_run, scan_answers, sum_lost_costs, sum_run_costs
+from analysis.runs.regions import list_regions
 from analysis.runs.status import count_lost_requests
 
 NAME = re.compile(r"`([^`]*)`")
@@ -110,6 +111,8 @@ def compute_findings(run: Run, choices: Choices | None = None) -> dict[str, Any]
         "errors": count_errors(answers).to_dicts(),
         "prompts": prompts,
         "prices": used.to_dicts(),
+        "region": run.region,
+        "regions": list_regions(run.read_regions(), run.region),
         "versions": sending["versions"],
         "is_on_demand": sending["invocation"] == "on_demand",
         "sent_on": sending["at"][:10],

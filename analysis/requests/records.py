@@ -88,7 +88,7 @@ def write_records(
 ) -> RecordTables:
     """Write the input files of a run.
 
-    Prompts of one model and invocation type share jobs, which helps small runs over the minimum.
+    Prompts of one model, invocation type and Region share jobs, which helps small runs over the minimum.
     Call by call, so that whatever comes back of a job that ends early can be compared between prompts.
     Each job has a folder of its own, so that a prefix never takes in another job's files.
     Calls follow their ids by bytes, so any order of the rows gives the same records, lines and files.
@@ -127,15 +127,18 @@ def write_records(
     for prompt in prompts:
         check_settings(prompt)
     calls = calls.sort("call_id")
-    groups: dict[tuple[str, str], list[Prompt]] = {}
-    for prompt in prompts:
-        groups.setdefault((prompt.model_id, prompt.invocation_type), []).append(prompt)
+    # Of all prompts at once: those that ask the same in two Regions are told apart as in one.
+    digests = digest_prompts(prompts)
+    groups: dict[tuple[str, str, str], list[tuple[Prompt, bytes]]] = {}
+    for prompt, digest in zip(prompts, digests, strict=True):
+        groups.setdefault((prompt.model_id, prompt.invocation_type, prompt.region), []).append((prompt, digest))
     tables: list[RecordTables] = []
     jobs = 0
     into.mkdir(parents=True, exist_ok=True)
-    for (model_id, _), members in groups.items():
+    for (model_id, *_), group in groups.items():
         quotas = find_quotas(find_model(model_id).base)
-        batches = make_record_batches(calls, members)
+        members = [prompt for prompt, _ in group]
+        batches = make_record_batches(calls, members, [digest for _, digest in group])
         tables.append(write_jobs(list_keys(calls, members), batches, quotas, first_job=jobs + 1, into=into))
         jobs += tables[-1].files["job_key"].n_unique()
     return RecordTables(*map(pl.concat, zip(*tables, strict=True)))
@@ -216,11 +219,15 @@ def list_variants(prompts: Sequence[Prompt]) -> pl.DataFrame:
     return pl.DataFrame(rows, {name: RECORD_SCHEMA[name] for name in names}, orient="row")
 
 
-def make_record_batches(calls: pl.DataFrame, prompts: Sequence[Prompt]) -> Iterator[tuple[pl.DataFrame, bytes]]:
-    """Make the records of prompts that share a model, some calls at a time: ids, sizes, tokens, and the lines."""
+def make_record_batches(
+    calls: pl.DataFrame, prompts: Sequence[Prompt], keys: Sequence[bytes]
+) -> Iterator[tuple[pl.DataFrame, bytes]]:
+    """Make the records of prompts that share a model, some calls at a time: ids, sizes, tokens, and the lines.
+
+    The keys are those of `digest_prompts`, which the ids are made of.
+    """
     columns = count_columns(calls)
     templates = [make_body_template(prompt, columns) for prompt in prompts]
-    keys = digest_prompts(prompts)
     seen: dict[ValueSource, dict[bytes, int]] = {template.source: {} for template in templates}
     for batch in split_calls(calls, sum(prompt.samples for prompt in prompts)):
         texts = {source: source.read(batch) for source in seen}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
@@ -12,12 +12,13 @@ import polars as pl
 from analysis.facts.models import find_model
 from analysis.facts.quotas import Quotas
 from analysis.prompts import Prompt
+from analysis.requests.body_templates import digest_prompts
 from analysis.requests.prompt_checks import check_settings
 from analysis.requests.records import RecordTables, list_keys, make_record_batches, write_jobs
 
 LINES_TOGETHER = 2_000  # copied at once
-MODEL = ("model_id", "invocation_type")
-KEYS = ("call_id", "variant", "sample", "attempt", *MODEL, "max_tokens")
+KEYS = ("call_id", "variant", "sample", "attempt", "model_id", "invocation_type", "max_tokens")
+JOB = ("model_id", "invocation_type", "region")  # what the records of a job share
 OF_LINE = ("record_id", "input_bytes", "input_tokens_estimate")
 
 Batch = tuple[pl.DataFrame, bytes]
@@ -60,10 +61,12 @@ def write_repairs(
     tables: list[RecordTables] = []
     jobs = 0
     into.mkdir(parents=True, exist_ok=True)
-    for (model_id, _), sent in asked.partition_by(MODEL, as_dict=True, maintain_order=True).items():
+    regions, widened_prompts = {prompt.name: prompt.region for prompt in prompts}, widen_prompts(asked, prompts)
+    asked = asked.with_columns(region=pl.col("variant").replace_strict(regions, return_dtype=pl.String))
+    for (model_id, *_), sent in asked.partition_by(JOB, as_dict=True, maintain_order=True).items():
         same, wider = sent.filter(pl.col("room").is_null()), sent.filter(pl.col("room").is_not_null())
         same = same.sort("job_key", "file", "line")
-        widened, batches = write_wider(wider, calls, prompts)
+        widened, batches = write_wider(wider, calls, widened_prompts)
         keys = pl.concat([same.select(KEYS), widened]).with_columns(attempt=pl.lit(attempt, pl.Int16))
         lines = chain(copy_lines(same, find_input), batches)
         quotas = find_quotas(find_model(str(model_id)).base)
@@ -91,23 +94,30 @@ def read_lines(file: Path, numbers: Iterable[int]) -> Iterator[bytes]:
             before = number
 
 
+def widen_prompts(asked: pl.DataFrame, prompts: Sequence[Prompt]) -> dict[tuple[str, int], tuple[Prompt, bytes]]:
+    """Return each prompt with each room that some record of it gets, with the digest that its ids are made of."""
+    by_name = {prompt.name: prompt for prompt in prompts}
+    rooms = asked.select("variant", "room").drop_nulls().unique(maintain_order=True).sort("variant", "room").rows()
+    wider = [msgspec.structs.replace(by_name[variant], max_tokens=room) for variant, room in rooms]
+    for prompt in wider:
+        check_settings(prompt)
+    return dict(zip(rooms, zip(wider, digest_prompts(wider), strict=True), strict=True))
+
+
 def write_wider(
-    asked: pl.DataFrame, calls: pl.DataFrame, prompts: Sequence[Prompt]
+    asked: pl.DataFrame, calls: pl.DataFrame, prompts: Mapping[tuple[str, int], tuple[Prompt, bytes]]
 ) -> tuple[pl.DataFrame, Iterable[Batch]]:
     """Return the keys of records that get more room, and their lines."""
     if asked.is_empty():
         return asked.select(KEYS), []
-    by_name = {prompt.name: prompt for prompt in prompts}
-    rooms = asked.select("variant", "room").unique(maintain_order=True).sort("variant", "room")
-    wider = [msgspec.structs.replace(by_name[variant], max_tokens=room) for variant, room in rooms.iter_rows()]
-    for prompt in wider:
-        check_settings(prompt)
+    rooms = asked.select("variant", "room").unique(maintain_order=True).sort("variant", "room").rows()
+    wider, digests = [prompts[room][0] for room in rooms], [prompts[room][1] for room in rooms]
     calls = calls.sort("call_id")
     keys = list_keys(calls, wider)
     wanted = asked.select("call_id", "variant", "sample", max_tokens="room", is_asked=pl.lit(value=True))
     joined = keys.join(wanted, on=["call_id", "variant", "sample", "max_tokens"], how="left", maintain_order="left")
     is_asked = joined["is_asked"].fill_null(value=False)
-    return keys.filter(is_asked), keep_records(make_record_batches(calls, wider), is_asked)
+    return keys.filter(is_asked), keep_records(make_record_batches(calls, wider, digests), is_asked)
 
 
 def keep_records(batches: Iterable[Batch], is_kept: pl.Series) -> Iterator[Batch]:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     import boto3
 
 
-def open_sent(state: RunState, profile: str, region: str) -> boto3.Session:
-    """Open a session of the account that a run was sent to; an empty profile or region is as it was sent.
+def open_sent(state: RunState, profile: str, region: str) -> dict[str, boto3.Session]:
+    """Open a session of the account that a run was sent to in each Region of its jobs, by the names of these.
+
+    An empty profile or region is as it was sent.
 
     Raises
     ------
@@ -24,9 +26,9 @@ def open_sent(state: RunState, profile: str, region: str) -> boto3.Session:
         Nothing has been sent, or profile or emulator are of another account.
     """
     profile, region = state.find_account(profile, region)
-    session = open_session(profile, region=region)
-    check_account(state.run, state.sending, name_account(session))
-    return session
+    sessions = {there: open_session(profile, region=there) for there in state.split_by_region(region)}
+    check_account(state.run, state.sending, name_account(next(iter(sessions.values()))))
+    return sessions
 
 
 def check_account(run: Run, sent: Mapping[str, Any], account: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
+from itertools import chain
 
 import msgspec
 import polars as pl
@@ -67,15 +68,16 @@ def collect(run: RunSource, *, profile: str = "", region: str = "", bucket_owner
     """
     run = open_run(run)
     state = read_state(run)
-    state.find_account(profile, region)
+    _, home = state.find_account(profile, region)
     make_folder(run.folder / "output")  # a job that was stopped early leaves no file
     sweep_parts(run.folder)
     sweep_drafts(run.folder)
     if state.job_keys:
         owner = bucket_owner or str(state.sending.get("bucket_owner", ""))
-        s3 = open_bucket(open_sent(state, profile, region), owner=owner)
-        for jobs in state.created.values():
-            for job in jobs:
+        sessions = open_sent(state, profile, region)
+        for there, part in state.split_by_region(home).items():
+            s3 = open_bucket(sessions[there], owner=owner)
+            for job in chain.from_iterable(part.created.values()):
                 download_job(run, job, s3)
     records = write_parts(state)
     write_manifests(run)

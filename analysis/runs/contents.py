@@ -167,6 +167,16 @@ def find_objects(roots: Sequence[str], state: RunState, s3: S3Client) -> Objects
     return Objects(parts, own, foreign, sorted({*hidden}))
 
 
+def join_objects(found: Sequence[Objects]) -> Objects:
+    """Join what was found in several Regions."""
+    return Objects(
+        parts=[part for each in found for part in each.parts],
+        own=[version for each in found for version in each.own],
+        foreign=[version for each in found for version in each.foreign],
+        hidden=sorted({right for each in found for right in each.hidden}),
+    )
+
+
 def find_folder(uri: str, root: str) -> str:
     """Return the folder of an object two levels below a root: `input/<job>/` or `output/<job id>/`."""
     names = uri.removeprefix(root).split("/")

@@ -10,7 +10,6 @@ import narwhals as nw
 import polars as pl
 
 from analysis.columns import aggregate, finish_frame
-from analysis.facts.prices import find_prices
 from analysis.metrics.bills import (
     add_calls,
     add_groups,
@@ -28,6 +27,7 @@ from analysis.metrics.costs import TOKENS, UNPRICED, UNREADABLE, add_costs, coun
 from analysis.outputs import OUTPUT_SCHEMA, scan_parts
 from analysis.runs.answers import check_collected
 from analysis.runs.folder import Run, RunSource, open_run
+from analysis.runs.regions import find_prompt_prices
 from analysis.runs.status import load_jobs
 from analysis.runs.winners import OUTPUT, find_losers
 
@@ -218,7 +218,11 @@ def sum_lost_costs(run: RunSource, prices: pl.DataFrame | None = None) -> pl.Dat
     )
     none = pl.col("lines").is_null()  # a job without a line has no tokens in them
     counts = {name: pl.col(name) - pl.when(none).then(0).otherwise(f"{name}_read") for name in COUNTERS}
+    # A job has variants of one Region, so the prices of the first are those of all.
+    first = pl.col("variants").list.first().struct.field("variant")
+    variants = dict(run.read_files().select("job_key", first).iter_rows())
     lost = compared.with_columns(
+        variant=pl.col("job_key").replace_strict(variants, default=None, return_dtype=pl.String),
         **{name: pl.when(count >= 0).then(count) for name, count in counts.items()},
         answers=pl.col("success_records") - pl.col("answers").fill_null(0),
         unreadable=pl.col("unreadable").fill_null(0),
@@ -250,6 +254,21 @@ def count_lines(run: Run) -> pl.DataFrame:
     return outputs.collect(engine="streaming")
 
 
-def find_run_prices(run: Run) -> pl.DataFrame:
-    """Find the prices of a run's models in its region."""
-    return find_prices(sorted({prompt.model_id for prompt in run.read_prompts()}), region=run.region)
+def find_run_prices(run: RunSource, *, own: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Find the prices of a run's models, each in the Region in which its prompts are asked.
+
+    Parameters
+    ----------
+    run
+        A run, or its folder or name.
+    own
+        Your prices, from `read_prices`; they replace those of the package.
+
+    Returns
+    -------
+    frame
+        As from `find_prices`. Of a run whose prompts are asked in several Regions one row per variant and invocation,
+        with `variant` and `region` first, by which `add_costs` prices the outputs of each variant.
+    """
+    run = open_run(run)
+    return find_prompt_prices(run.read_prompts(), run.region, own=own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,8 +42,8 @@ class Deletion:
         The local ones.
     versions
         Objects in S3.
-    s3
-        Client of these; None where there are none.
+    clients
+        Of S3, by the names of their buckets.
     notes
         Sentences on what stays, and on what cannot be known.
     ledger_bytes
@@ -55,7 +55,7 @@ class Deletion:
     folders: list[Path]
     notes: list[str]
     versions: list[StoredVersion] = field(default_factory=list)
-    s3: Any = None
+    clients: Mapping[str, Any] = field(default_factory=dict)
     ledger_bytes: int = 0
 
     def __str__(self) -> str:
@@ -142,7 +142,7 @@ def delete(
         with lock_sending(Run(folder), wait_s=0), explain_outage(Run(folder)):
             check_same(plan)
             for name in sorted({each.bucket for each in plan.versions}):
-                delete_versions([each for each in plan.versions if each.bucket == name], s3=plan.s3)
+                delete_versions([each for each in plan.versions if each.bucket == name], s3=plan.clients[name])
     for path in plan.folders:
         remove_folder(path)
     return pl.DataFrame([vars(part) for part in plan.parts], SCHEMA)
@@ -174,9 +174,9 @@ def plan_deletion(
     if local_only:
         notes = [*describe_left(state), *notes]
         return Deletion(folder, parts, local, notes, ledger_bytes=measure_ledger(folder))
-    objects, s3, told = find_remote(state, access, now)
+    objects, clients, told = find_remote(state, access, now)
     parts = [*objects.parts, *parts]
-    return Deletion(folder, parts, local, [*told, *notes], objects.own, s3, measure_ledger(folder))
+    return Deletion(folder, parts, local, [*told, *notes], objects.own, clients, measure_ledger(folder))
 
 
 def measure(folder: Path) -> tuple[str, int, int]:

@@ -128,6 +128,10 @@ class Run:
         """Read the prompts as they were when the run was prepared; a notebook shows their texts."""
         return PromptList(msgspec.convert(self.read_request()["prompts"], list[Prompt]))
 
+    def read_regions(self) -> dict[str, str]:
+        """Read the Region that each prompt names, by variant; empty where it is the one that the run is sent to."""
+        return {prompt.name: prompt.region for prompt in self.read_prompts()}
+
     def read_quotas(self) -> dict[str, Quotas]:
         """Read the quotas that the input files were made to fit, by model id."""
         return msgspec.convert(self.read_request()["quotas"], dict[str, Quotas])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from analysis.runs.accounts import open_sent
 from analysis.runs.budget import check_cost, find_target
 from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.inputs import restore_changed
+from analysis.runs.regions import name_bucket
 from analysis.runs.reuse import expect_taken, find_takeable, take_over
 from analysis.runs.sending import lock_sending, write_sending
 from analysis.runs.state import RunState, read_state
@@ -85,28 +86,40 @@ def invoke(
     target = find_target("on_demand", profile, region)
     found = find_takeable(state, target["account"])
     check_cost(expect_taken(state, found), target, budget_usd=budget_usd, ask=ask)
-    session = open_session(profile, region=target["region"])
-    client = make_client(session, "bedrock-runtime")
+    clients = open_clients(state.latest_jobs, profile, target["region"])
     with lock_sending(run, wait_s=0):
         state = state.read_on()
         before = state.sending.get("options", {})
         bucket, prefix = (bucket, prefix) if bucket else (before.get("bucket", ""), before.get("prefix", prefix))
         write_sending(state, target, options={"bucket": bucket, "prefix": prefix} if bucket else {})
         if bucket:
-            claim_run(run, make_client(session, "s3"), bucket, prefix)
+            there = choose_claim_region(run, target["region"])
+            s3 = make_client(open_session(profile, region=there), "s3")
+            claim_run(run, s3, name_bucket(bucket, there, profile=profile), prefix)
         state = take_over(state, find_takeable(state, target["account"]), target["account"])
-        answer_jobs(state, state.latest_jobs, client, at_once)
+        answer_jobs(state, state.latest_jobs, clients, at_once)
+
+
+def open_clients(jobs: Sequence[PlannedJob], profile: str, region: str) -> dict[str, BedrockRuntimeClient]:
+    """Open a client in each Region of some jobs, by its name; by an empty one for prompts that name none."""
+    regions = dict.fromkeys(job.region for job in jobs)
+    return {name: make_client(open_session(profile, region=name or region), "bedrock-runtime") for name in regions}
+
+
+def choose_claim_region(run: Run, region: str) -> str:
+    """Return the Region whose bucket says who answers: the same one whichever Region a process takes for the run's."""
+    return next(filter(None, run.read_regions().values()), region)
 
 
 def answer_jobs(
-    state: RunState, jobs: Sequence[PlannedJob], client: BedrockRuntimeClient, at_once: int = AT_ONCE
+    state: RunState, jobs: Sequence[PlannedJob], clients: Mapping[str, BedrockRuntimeClient], at_once: int = AT_ONCE
 ) -> None:
     """Answer the records of some planned jobs that have no answer on demand; the caller holds the sending lock."""
     report_lost_requests(state)
     restore_changed(state, jobs)
     with keep_alive(state):
         for job in jobs:
-            ask_model = make_invoke(client, job.model_id, job.invocation_type)
+            ask_model = make_invoke(clients[job.region], job.model_id, job.invocation_type)
             # A repair asks anew what was taken over and is not as its prompt expects.
             taken = state.taken_ids if job.attempt == 1 else frozenset()
             for file in job.files:
@@ -207,9 +220,12 @@ def claim_sent(state: RunState, profile: str, region: str) -> None:
     sent = state.sending.get("options", {})
     if bucket := sent.get("bucket", ""):
         owner = str(state.sending.get("bucket_owner", ""))
-        session = open_sent(state, profile, region)
+        profile, region = state.find_account(profile, region)
+        there = choose_claim_region(state.run, region)
+        open_sent(state, profile, region)  # raises for another account
+        session = open_session(profile, region=there)
         s3 = open_bucket(session, owner=owner, kms_key_id=sent.get("kms_key_id", ""))
-        claim_run(state.run, s3, bucket, sent.get("prefix", ""))
+        claim_run(state.run, s3, name_bucket(bucket, there, profile=profile), sent.get("prefix", ""))
 
 
 def report_lost_requests(state: RunState) -> None:

@@ -33,6 +33,7 @@ SCHEMA: dict[str, Any] = {
     "output_tokens": pl.Int64,
     "cost_usd": pl.Float64,
     "truncated_share": pl.Float64,
+    "region": pl.String,
 }
 
 
@@ -49,8 +50,9 @@ def list_runs(folder: str | Path = RUNS) -> pl.DataFrame:
         `calls`, `records` (each once, however often it was asked), `jobs` (planned), `finished_jobs` (ended, with
         whatever status), `collected` (whether outputs have been read), `sent_at` (the last time, UTC), `prompt_digest`
         (the same for prompts that ask the same), `input_tokens`, `output_tokens` and `cost_usd` (as in the bill of
-        `sum_run_costs`) and `truncated_share` (of the answers that won over all attempts, 0 to 1). The last four are
-        missing where nothing was collected, or outputs are damaged, and so is `sent_at` where nothing was sent.
+        `sum_run_costs`), `truncated_share` (of the answers that won over all attempts, 0 to 1) and `region` (in which
+        the calls are asked). The last but one and the three before it are missing where nothing was collected, or
+        outputs are damaged; so is `sent_at` where nothing was sent, and then `region` where the prompt names none.
     """
     check_path(folder)
     runs = [Run(file.parent) for file in sorted(Path(folder).glob(f"*/{RUN_FILE}"))]
@@ -59,7 +61,8 @@ def list_runs(folder: str | Path = RUNS) -> pl.DataFrame:
 
 def describe_variants(run: Run) -> Iterator[dict[str, Any]]:
     """Yield the rows of one run in `list_runs`."""
-    sent_at = run.read_sending().get("at")
+    sending = run.read_sending()
+    sent_at = sending.get("at")
     finished = [state.job_key for state in run.ledger.latest().values() if state.is_finished]
     counts, bill = count_records(run, finished), read_bill(run)
     for prompt in run.read_prompts():
@@ -72,6 +75,7 @@ def describe_variants(run: Run) -> Iterator[dict[str, Any]]:
             "collected": (run.folder / "outputs").exists(),
             "sent_at": datetime.fromisoformat(sent_at) if sent_at else None,
             "prompt_digest": prompt.digest,
+            "region": prompt.region or sending.get("region") or None,
             **counts[prompt.name],
             **bill.get(prompt.name, {}),
         }

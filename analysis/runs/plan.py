@@ -14,12 +14,12 @@ from analysis.errors import escape_controls
 from analysis.facts.lifecycle import describe_end
 from analysis.facts.model_names import find_nearest
 from analysis.facts.models import Model, find_model
-from analysis.facts.prices import find_prices
 from analysis.facts.quotas import Quotas
 from analysis.families import find_family
 from analysis.metrics.estimates import estimate_costs
 from analysis.prompts import Prompt
 from analysis.requests.schemas import describe_doubt
+from analysis.runs.regions import find_prompt_prices
 
 METHOD = (
     "Input tokens are estimated as bytes of text / 4, plus or minus a quarter; output tokens as half of max_tokens, "
@@ -42,7 +42,8 @@ class Plan:
     calls, equal_calls
         Number of calls, and of those with the same text as an earlier one.
     jobs
-        One row per job: `job_key`, `model_id`, `invocation_type`, `records`, `files`, `input_bytes`.
+        One row per job: `job_key`, `model_id`, `invocation_type`, `records`, `files`, `input_bytes`, `region` (missing
+        where its prompts name none, and it is not said where the run is sent).
     estimate
         One row per variant, from `estimate_costs`: at batch prices, or on demand as soon as a job is below the minimum.
     limits
@@ -86,7 +87,8 @@ class Plan:
         return escape_controls("\n".join([*head, *self.job_lines(), "", *self.cost_lines(), "", *self.limit_lines()]))
 
     def _repr_html_(self) -> str:
-        shown = [show_table(table)._repr_html_() for table in (self.jobs, self.costs(), self.limits) if len(table)]
+        jobs = self.jobs if self.jobs["region"].n_unique() > 1 else self.jobs.drop("region")
+        shown = [show_table(table)._repr_html_() for table in (jobs, self.costs(), self.limits) if len(table)]
         end = [f"<p>{escape(METHOD)}</p>", "" if len(self.limits) else f"<p>{NO_LIMIT}</p>"]
         head = [f"<p>{escape(sentence)}</p>" for sentence in (self.heading(), *self.notes)]
         return "\n".join([*head, *shown, *end])
@@ -108,9 +110,11 @@ class Plan:
 
     def job_lines(self) -> Iterator[str]:
         """Yield a line with the size of each job."""
-        for key, model_id, invocation_type, records, files, size in self.jobs.iter_rows():
+        is_one = self.jobs["region"].n_unique() <= 1
+        for key, model_id, invocation_type, records, files, size, region in self.jobs.iter_rows():
             what = f"{count(records, 'record')}, {count(files, 'file')}, {size / 1e6:,.1f} MB"
-            yield f"  {key}  {model_id} by {invocation_type}: {what}"
+            where = "" if is_one else f" in {region or 'the Region of the run'}"
+            yield f"  {key}  {model_id} by {invocation_type}{where}: {what}"
 
     def cost_lines(self) -> Iterator[str]:
         """Yield a line with the cost of each variant, and how it was estimated."""
@@ -151,17 +155,20 @@ def make_plan(
 
     The records are read only where one is longer than its model's context.
     """
+    regions = {prompt.name: prompt.region or region or None for prompt in prompts}
+    variant = pl.col("variants").list.first().struct.field("variant")
     jobs = files.group_by("job_key", maintain_order=True).agg(
         pl.col("model_id", "invocation_type").first(),
         pl.col("records").sum(),
         files=pl.len().cast(pl.Int64),
         input_bytes=pl.col("input_bytes").sum(),
+        region=variant.first().replace_strict(regions, return_dtype=pl.String),
     )
     variants = sum_variants(files)
     longest = dict(variants.select("variant", "longest_input_tokens").rows())
     limits = find_limits(jobs, longest, read_records, prompts, quotas, today or datetime.now(UTC).date())
     invocation = invocation or ("on_demand" if "minimum" in limits["limit"] else "batch")
-    prices = find_prices(files["model_id"].unique(maintain_order=True), region=region)
+    prices = find_prompt_prices(prompts, region)
     estimate = estimate_variants(variants, prompts, prices, invocation)
     return Plan(run, calls, equal_calls, jobs, estimate, limits)
 
@@ -207,17 +214,19 @@ def find_limits(
 
 
 def check_jobs(jobs: pl.DataFrame, quotas: Mapping[str, Quotas]) -> Iterator[tuple[str, str, str]]:
-    """Yield jobs below the minimum of records, and models with more jobs than may be unfinished together."""
-    for key, model_id, _, records, _, _ in jobs.iter_rows():
+    """Yield jobs below the minimum of records, and models with more jobs than may be unfinished in a Region."""
+    for key, model_id, _, records, *_ in jobs.iter_rows():
         least = quotas[model_id].min_records
         if records < least:
             few = "it is" if records == 1 else "they are"
             reason = f"a batch job needs at least {least}, so {few} answered on demand"
             yield "minimum", key, f"{count(records, 'record')}; {reason}"
-    for model_id, number in jobs.group_by("model_id", maintain_order=True).len().iter_rows():
+    is_one = jobs["region"].n_unique() <= 1
+    for model_id, region, number in jobs.group_by("model_id", "region", maintain_order=True).len().iter_rows():
         most = quotas[model_id].unfinished_jobs
         if number > most:
-            yield "jobs", model_id, f"{number} jobs; at most {most} may be unfinished at a time, the others wait"
+            where = "" if is_one else f" in {region or 'the Region of the run'}"
+            yield "jobs", model_id, f"{number} jobs{where}; at most {most} may be unfinished at a time, the others wait"
 
 
 def check_end(prompt: Prompt, today: date) -> Iterator[tuple[str, str, str]]:

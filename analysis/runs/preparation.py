@@ -162,7 +162,7 @@ def build_request(
 def describe_prompt(prompt: Prompt) -> dict[str, Any]:
     """Convert a prompt to builtins; without what is newer than the first runs where it is not used."""
     fields: dict[str, Any] = msgspec.to_builtins(prompt)
-    newer = ("expects", "schema", "schema_by")
+    newer = ("expects", "schema", "schema_by", "region")
     return {name: value for name, value in fields.items() if value or name not in newer}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -12,11 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from analysis.aws.session import EMULATOR, make_client
+from analysis.aws.session import EMULATOR
 from analysis.display import count, show_table, usd
 from analysis.errors import RunError, escape_controls
-from analysis.facts.prices import find_prices
-from analysis.facts.quotas import Quotas
 from analysis.files import (
     explain_file_errors,
     flush_folder,
@@ -29,7 +27,6 @@ from analysis.files import (
 from analysis.jobs.batch import PlannedJob
 from analysis.metrics.estimates import estimate_costs
 from analysis.outputs.answers import KEYS
-from analysis.requests.repairs import MODEL
 from analysis.runs.accounts import open_sent
 from analysis.runs.asked import CAUSE_FILE, find_last_asked, write_input
 from analysis.runs.budget import ask_for_yes, check_budget, check_target, find_target
@@ -37,8 +34,9 @@ from analysis.runs.causes import CUT_OFF, MISSING, REFUSED, UNMET, find_causes
 from analysis.runs.collection import collect
 from analysis.runs.folder import ATTEMPTS, Run, RunSource, open_run
 from analysis.runs.inputs import restore_changed
-from analysis.runs.invocation import answer_jobs, claim_sent, invoke
+from analysis.runs.invocation import answer_jobs, claim_sent, invoke, open_clients
 from analysis.runs.plan import usd_range
+from analysis.runs.regions import find_prompt_prices
 from analysis.runs.sending import lock_sending
 from analysis.runs.spending import Spending, add_known, find_spending
 from analysis.runs.state import ON_DEMAND, RunState, read_state
@@ -141,9 +139,9 @@ def plan_repair(run: RunSource) -> Repair:
     causes, sending = find_causes(run), run.read_sending()
     again = causes.filter(pl.col("why_not").is_null()).select(*KEYS, "room")
     asked = find_last_asked(run).join(again, on=KEYS, how="inner", maintain_order="left")
-    invocation = choose_invocation(run.read_quotas(), str(sending.get("invocation", BATCH)))
+    invocation = choose_invocation(run, str(sending.get("invocation", BATCH)))
     asked = asked.with_columns(invocation=invocation)
-    prices = find_prices(asked["model_id"].unique(maintain_order=True), region=run.region)
+    prices = find_prompt_prices(run.read_prompts(), run.region)
     rows = asked.with_columns(max_tokens=pl.coalesce("room", "max_tokens"))
     estimates = [
         estimate_costs(own, prices, invocation=str(name))
@@ -153,10 +151,12 @@ def plan_repair(run: RunSource) -> Repair:
     return Repair(run, max([1, *run.list_attempts()]) + 1, causes, asked, pl.concat([nothing, *estimates]))
 
 
-def choose_invocation(quotas: Mapping[str, Quotas], sent: str) -> pl.Expr:
+def choose_invocation(run: Run, sent: str) -> pl.Expr:
     """Return how each record is asked: as the run was sent, or on demand where its job would be too small."""
-    least = {model_id: each.min_records for model_id, each in quotas.items()}
-    is_small = pl.len().over(MODEL) < pl.col("model_id").replace_strict(least, default=0, return_dtype=pl.Int64)
+    least = {model_id: each.min_records for model_id, each in run.read_quotas().items()}
+    region = pl.col("variant").replace_strict(run.read_regions(), return_dtype=pl.String)
+    fewest = pl.col("model_id").replace_strict(least, default=0, return_dtype=pl.Int64)
+    is_small = pl.len().over("model_id", "invocation_type", region) < fewest
     return pl.when(is_small).then(pl.lit(ON_DEMAND)).otherwise(pl.lit(sent))
 
 
@@ -269,10 +269,11 @@ def go_on(
     left = [job for job in state.on_demand if not is_asked(run, job)]
     if left:
         check_left(state, left, profile, region, budget_usd=budget_usd, ask=ask)
-        client = make_client(open_sent(state, profile, region), "bedrock-runtime")
+        open_sent(state, profile, region)  # raises for another account
+        clients = open_clients(left, profile, region)
         with lock_sending(run, wait_s=0):
             claim_sent(state, profile, region)
-            answer_jobs(state.read_on(), left, client)
+            answer_jobs(state.read_on(), left, clients)
 
 
 def check_left(

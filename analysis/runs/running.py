@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import polars as pl
+from botocore.exceptions import BotoCoreError, ClientError
 
 from analysis.aws.session import make_client
+from analysis.errors import AnalysisError
 from analysis.files import explain_file_errors
 from analysis.jobs import steps
-from analysis.jobs.batch import refresh_jobs
+from analysis.jobs.batch import PlannedJob, refresh_jobs
 from analysis.runs.accounts import open_sent
 from analysis.runs.folder import RunSource, open_run
 from analysis.runs.sending import explain_outage
@@ -45,10 +47,11 @@ def update_jobs(run: RunSource, *, profile: str = "", region: str = "") -> pl.Da
     """
     run = open_run(run)
     state = read_state(run)
-    bedrock = open_bedrock(state, profile, region)
+    parts = open_parts(state, profile, region)
     if state.has_jobs:
         with explain_outage(run), state.ledger.lock():
-            refresh_jobs(state.planned, state.ledger, bedrock)
+            for planned, bedrock in parts:
+                refresh_jobs(planned, state.ledger, bedrock)
     return tabulate_jobs(state.read_on())
 
 
@@ -75,12 +78,24 @@ def stop(run: RunSource, *, profile: str = "", region: str = "") -> pl.DataFrame
     """
     run = open_run(run)
     state = read_state(run)
-    bedrock = open_bedrock(state, profile, region)
-    with explain_outage(run):
-        steps.stop_jobs(state.planned, state.ledger, bedrock)
+    errors: list[Exception] = []
+    for planned, bedrock in open_parts(state, profile, region):
+        try:
+            with explain_outage(run):
+                steps.stop_jobs(planned, state.ledger, bedrock)
+        except (AnalysisError, BotoCoreError, ClientError) as error:
+            errors.append(error)  # those of the other Regions are stopped all the same
+    if errors:
+        raise errors[0]
     return tabulate_jobs(state.read_on())
 
 
-def open_bedrock(state: RunState, profile: str, region: str) -> BedrockClient:
-    """Open the client of the account that the run was sent to."""
-    return make_client(open_sent(state, profile, region), "bedrock")
+def open_parts(state: RunState, profile: str, region: str) -> list[tuple[tuple[PlannedJob, ...], BedrockClient]]:
+    """Open a client of the account that the run was sent to in each Region, beside the jobs there."""
+    _, home = state.find_account(profile, region)
+    sessions = open_sent(state, profile, region)
+    return [
+        (part.planned, make_client(sessions[there], "bedrock"))
+        for there, part in state.split_by_region(home).items()
+        if part.planned
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -94,7 +94,10 @@ def count_left(job: PlannedJob, latest: JobState) -> int:
 
 
 def find_upper_ends(state: RunState, invocation: str, region: str) -> dict[str, UpperEnd]:
-    """Find the upper end of the cost of each planned job and of its dearest record, by job key."""
+    """Find the upper end of the cost of each planned job and of its dearest record, by job key.
+
+    The prices are those of its Region: `region` where its prompts name none.
+    """
     files, prompts = state.run.read_files(), state.run.read_prompts()
     limits = {each.name: each.max_tokens for each in prompts}
     if "max_tokens" not in files.columns:
@@ -109,8 +112,10 @@ def find_upper_ends(state: RunState, invocation: str, region: str) -> dict[str, 
     asked = pl.concat([whole, longest]).with_columns(
         variant=pl.when(of=WHOLE).then("job_key").otherwise(pl.format("{} {}", "job_key", "variant"))
     )
-    prices = find_prices(files["model_id"].unique(maintain_order=True), region=region)
-    highs = dict(estimate_costs(asked, prices, invocation=invocation).select("variant", "cost_usd_high").rows())
+    highs: dict[str, float | None] = {}
+    for there, rows in split_rows(asked, state, region):
+        prices = find_prices(rows["model_id"].unique(maintain_order=True), region=there)
+        highs |= estimate_costs(rows, prices, invocation=invocation).select("variant", "cost_usd_high").rows()
     dearest: dict[str, list[float | None]] = {}
     for key, high in highs.items():
         job_key, _, variant = key.partition(" ")
@@ -122,6 +127,14 @@ def find_upper_ends(state: RunState, invocation: str, region: str) -> dict[str, 
     }
 
 
+def split_rows(rows: pl.DataFrame, state: RunState, region: str) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield the rows of the jobs of each Region, by their `job_key`, with its name."""
+    regions = {job.key: job.region or region for job in state.all_jobs}
+    there = pl.col("job_key").replace_strict(regions, default=region, return_dtype=pl.String)
+    for (name,), own in rows.group_by(there, maintain_order=True):
+        yield str(name), own
+
+
 def find_known_costs(state: RunState, region: str) -> dict[str, float]:
     """Find by job id what tries cost whose manifest is here; one without tokens or a price is absent."""
     tries = {each.job_id: each for each in state.tries if each.job_arn and each.is_finished}
@@ -129,13 +142,18 @@ def find_known_costs(state: RunState, region: str) -> dict[str, float]:
     if manifests.is_empty():
         return {}
     models = {job.key: job.model_id for job in state.planned}
-    by_id = {job_id: models.get(each.job_key) for job_id, each in tries.items()}
+    keys = {job_id: each.job_key for job_id, each in tries.items()}
+    by_id = {job_id: models.get(key) for job_id, key in keys.items()}
     tokens = manifests.with_columns(
+        job_key=pl.col("job_id").replace_strict(keys, default=None, return_dtype=pl.String),
         model_id=pl.col("job_id").replace_strict(by_id, default=None, return_dtype=pl.String),
         invocation=pl.lit("batch"),
     )
-    prices = find_prices([model_id for model_id in dict.fromkeys(by_id.values()) if model_id], region=region)
-    return dict(add_costs(tokens, prices).select("job_id", "cost_usd").drop_nulls().rows())
+    known: dict[str, float] = {}
+    for there, rows in split_rows(tokens, state, region):
+        prices = find_prices(rows["model_id"].drop_nulls().unique(maintain_order=True), region=there)
+        known |= add_costs(rows, prices).select("job_id", "cost_usd").drop_nulls().rows()
+    return known
 
 
 def read_local_manifests(state: RunState, tries: Mapping[str, JobState]) -> pl.DataFrame:
@@ -156,13 +174,13 @@ def find_on_demand_spending(state: RunState, jobs: Sequence[PlannedJob], region:
     if not jobs:
         return Spending(0.0, 0.0)
     ends = find_upper_ends(state, ON_DEMAND, region)
-    prices = find_prices(dict.fromkeys(job.model_id for job in jobs), region=region)
     latest = max(job.attempt for job in jobs)
     taken = {job.key: latest.taken for job, latest in state.pairs}
     spent: list[float | None] = []
     left: list[float | None] = []
     for job in jobs:
         files = list_on_demand_outputs(state.run, job)
+        prices = find_prices(job.model_id, region=job.region or region)
         lines = [line for file in files for line in read_output_lines(file)]
         answered = {line.record_id for line in lines if line.is_answered}
         costs = [cost for file in files for cost in price_answers(file, job, prices)]

@@ -131,6 +131,22 @@ class RunState:
                 raise RunError(folder / name, "has answers of another run, and is missing or damaged", cure)
         return [folder / name for name in self.taken_parts]
 
+    def split_by_region(self, region: str) -> dict[str, RunState]:
+        """Return by Region what is planned and tried there; the one that is given has what no prompt names another for.
+
+        There is always one part, also where nothing is planned.
+        """
+        regions = {job.key: job.region or region for job in self.all_jobs}
+        return {
+            name: replace(
+                self,
+                planned=tuple(job for job in self.planned if regions[job.key] == name),
+                tries=tuple(each for each in self.tries if regions.get(each.job_key, region) == name),
+                on_demand=tuple(job for job in self.on_demand if regions[job.key] == name),
+            )
+            for name in dict.fromkeys(regions.values()) or [region]
+        }
+
     def with_tries(self, tries: Iterable[JobState]) -> RunState:
         """Return the state with further tries."""
         return replace(self, tries=(*self.tries, *tries))
@@ -181,15 +197,22 @@ def read_state(run: Run) -> RunState:
 def plan_jobs(run: Run) -> list[PlannedJob]:
     """List the jobs that a run needs, from the table of its input files."""
     # The order of the files is that of the table, since the digest of a job depends on it.
+    variant = pl.col("variants").list.first().struct.field("variant")
     jobs = (
         run.read_files()
         .group_by("job_key", maintain_order=True)
-        .agg(pl.col("model_id", "invocation_type").first(), pl.col("records").sum(), pl.col("file", "sha256"))
+        .agg(
+            pl.col("model_id", "invocation_type").first(),
+            pl.col("records").sum(),
+            pl.col("file", "sha256"),
+            variant.first().alias("variant"),  # all variants of a job are of one Region
+        )
     )
+    regions = run.read_regions()
     planned = []
-    for key, model_id, invocation_type, records, names, digests in jobs.rows():
+    for key, model_id, invocation_type, records, names, digests, of in jobs.rows():
         folder = run.find_input(key)
         paths = tuple(folder / name for name in names)
         known = () if None in digests else tuple(digests)
-        planned.append(PlannedJob(key, run.name, model_id, invocation_type, paths, records, known))
+        planned.append(PlannedJob(key, run.name, model_id, invocation_type, paths, records, known, regions[of]))
     return planned

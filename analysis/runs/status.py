@@ -34,6 +34,7 @@ JOB_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "ended_at": pl.Datetime("us", "UTC"),
     "job_name": pl.String,
     "job_arn": pl.String,
+    "region": pl.String,
 }
 
 
@@ -48,7 +49,7 @@ def load_jobs(run: RunSource) -> pl.DataFrame:
         `refused`, or `taken`: no job is needed), `message`, `model_id`, `records` (sent; a further try sends those that
         had no answer), `taken` (not sent, since other runs have answered them), `processed_records`, `success_records`,
         `error_records` (missing where Bedrock gave none), `submitted_at`,
-        `ended_at` (UTC), `job_name`, `job_arn`.
+        `ended_at` (UTC), `job_name`, `job_arn`, `region` (missing where it is not known before the run is sent).
     """
     return tabulate_jobs(read_state(open_run(run)))
 
@@ -58,7 +59,8 @@ def tabulate_jobs(state: RunState) -> pl.DataFrame:
     planned = {job.key: job for job in state.planned}
     seen = {each.job_key for each in state.tries}
     tries = [*state.tries, *(JobState(key) for key in planned if key not in seen)]
-    rows = [describe_job(each, planned[each.job_key]) for each in tries]
+    region = str(state.sending.get("region", ""))
+    rows = [describe_job(each, planned[each.job_key], region) for each in tries]
     return sort_by_job(pl.DataFrame(rows, schema=JOB_SCHEMA), "job_try")
 
 
@@ -68,8 +70,8 @@ def sort_by_job(frame: pl.DataFrame, *others: str) -> pl.DataFrame:
     return frame.sort(attempt, number, *others, nulls_last=False)
 
 
-def describe_job(state: JobState, job: PlannedJob) -> dict[str, Any]:
-    """Build a row of `load_jobs`; what is not known is missing."""
+def describe_job(state: JobState, job: PlannedJob, region: str) -> dict[str, Any]:
+    """Build a row of `load_jobs`; what is not known is missing. The Region is that of the run."""
     texts = ("job_id", "message", "job_name", "job_arn")
     times = ("submitted_at", "ended_at")
     return {
@@ -82,6 +84,7 @@ def describe_job(state: JobState, job: PlannedJob) -> dict[str, Any]:
         **{f"{name}_records": state.counts.get(name) for name in ("processed", "success", "error")},
         **{name: getattr(state, name) or None for name in texts},
         **{name: read_time(getattr(state, name)) for name in times},
+        "region": job.region or region or None,
     }
 
 

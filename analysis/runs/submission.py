@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -32,15 +31,13 @@ from analysis.runs.budget import Budget, check_cost, check_target, find_target
 from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.inputs import restore_changed
 from analysis.runs.outcomes import check_outcomes, describe_errors, describe_outcomes
+from analysis.runs.regions import list_regions, name_buckets
 from analysis.runs.retries import count_unanswered, describe_gone, plan_first_tries, plan_retries
 from analysis.runs.reuse import can_take_over, expect_taken, find_takeable, take_over
 from analysis.runs.sending import explain_outage, lock_sending, write_sending
 from analysis.runs.state import RunState, read_state
 from analysis.runs.status import tabulate_jobs
 from analysis.runs.waiting import Limit, check_created, take_first_step, wait_for_jobs
-
-# As the pattern of CreateModelInvocationJob has it.
-BUCKET = re.compile(r"[a-z0-9][.\-a-z0-9]{1,61}[a-z0-9]")
 
 
 @explain_file_errors()
@@ -79,9 +76,11 @@ def submit(
     run
         From `prepare` or `open_run`, or its folder or name.
     bucket, role_arn
-        S3 bucket for input and output, in the region of the job; the service role that Bedrock assumes.
+        S3 bucket for input and output, in the region of the job; the service role that Bedrock assumes. Where prompts
+        name several Regions, `calls-{region}` stands for one bucket in each.
     profile, region
-        AWS profile (`emulator`: an account in a folder; empty: boto3's default) and region (empty: the profile's).
+        AWS profile (`emulator`: an account in a folder; empty: boto3's default) and region (empty: the profile's) of
+        the prompts that name none.
     prefix
         Folder in the bucket under which the run gets its own.
     budget_usd
@@ -118,7 +117,7 @@ def submit(
         The estimate is above the budget, is not known, or was not confirmed.
     JobError
         Bedrock refused a job, or one ended Failed or Expired; its message is given. Calling again tries again: a job
-        that is not tried again raises nothing.
+        that is not tried again raises nothing. Or one bucket is given for several Regions.
     WaitError
         Jobs have not ended in `wait_hours`, or Bedrock was too busy to confirm one; both go on when called again.
     StorageError
@@ -132,6 +131,7 @@ def submit(
     state = read_state(run)
     bucket, role_arn = choose_bucket_and_role(run, profile=profile, bucket=bucket, role_arn=role_arn)
     target = find_target("batch", profile, region)
+    name_buckets(run.name, bucket, list_regions(run.read_regions(), target["region"]), profile=profile)
     # Before the question about the cost, so that nobody confirms a run that cannot be sent.
     expected = expect_taken(state, find_takeable(state, target["account"]))
     check_min_records(keep_named_jobs(state) if run.is_early else expected)
@@ -194,23 +194,30 @@ def send_jobs(
         # Another process may have sent the run while this one waited for a yes or for the lock.
         state = state.read_on()
         check_target(state, target)
-        if not all(latest.job_arn for _, latest in state.pairs):
-            check_bucket(parse_s3_uri(account.uri)[0], s3=account.s3, region=account.bedrock.meta.region_name)
+        for here, _ in account.split([job for job, latest in state.pairs if not latest.job_arn]):
+            check_bucket(parse_s3_uri(here.uri)[0], s3=here.s3, region=here.bedrock.meta.region_name)
         write_sending(state, target, bucket_owner=account.input.get("s3BucketOwner", ""), options=options)
         state = take_answers(state, account, target["account"])
         restore_changed(state, [job for job, latest in state.pairs if latest.needs_first_input])
-        state = plan_retries(plan_first_tries(state), account.s3)
+        state = plan_first_tries(state)
+        for here, jobs in account.split(state.planned):
+            plan_retries(replace(state, planned=tuple(jobs)), here.s3)
+        state = state.read_on()
         budget.check_run(state)
-        account = replace(account, check_cost=partial(budget.check_jobs, state))
+        account = account.with_check(partial(budget.check_jobs, state))
         latest = take_first_step(state, account, wait_s=pause, sleep=sleep, limit=limit)
     if pause is None:
         check_created(state.run.name, latest)
     else:
         wait_for_jobs(state, account, latest, pause=pause, sleep=sleep, limit=limit)
     with explain_outage(state.run):
-        state = count_unanswered(state.read_on(), account.s3)
-        for sentence in describe_gone(state, account.s3):
-            print_beside_bars(sentence)
+        state = state.read_on()
+        for here, jobs in account.split(state.planned):
+            of_region = replace(state, planned=tuple(jobs))
+            count_unanswered(of_region, here.s3)
+            for sentence in describe_gone(of_region, here.s3):
+                print_beside_bars(sentence)
+        state = state.read_on()
     print_outcomes(state)
     check_outcomes(state)
     return state
@@ -223,7 +230,8 @@ def take_answers(state: RunState, account: Account, name: str) -> RunState:
         return state
     # A ledger may have lost its jobs, and they have the answers that are their run's own.
     with state.ledger.lock():
-        refresh_jobs(state.planned, state.ledger, account.bedrock)
+        for here, jobs in account.split(state.planned):
+            refresh_jobs(jobs, state.ledger, here.bedrock)
     state = state.read_on()
     return take_over(state, found, name) if can_take_over(state) else state
 
@@ -286,11 +294,6 @@ def print_outcomes(state: RunState) -> None:
 
 def choose_bucket_and_role(run: Run, *, profile: str, bucket: str, role_arn: str) -> tuple[str, str]:
     """Return bucket and role; the emulator has its own, on AWS both have to be given."""
-    if bucket and not BUCKET.fullmatch(bucket):
-        name, _, folder = bucket.removeprefix("s3://").partition("/")
-        like = f"give bucket={name!r}" + (f" and prefix={folder.strip('/')!r}" if folder.strip("/") else "")
-        cure = like if BUCKET.fullmatch(name) else "a bucket's name has 3 to 63 of a-z, 0-9, '.' and '-'"
-        raise JobError(run.name, f"{bucket!r} is not the name of a bucket", cure)
     if profile == EMULATOR:
         return bucket or EMULATOR_BUCKET, role_arn or EMULATOR_ROLE
     if not bucket or not role_arn:
@@ -299,6 +302,21 @@ def choose_bucket_and_role(run: Run, *, profile: str, bucket: str, role_arn: str
 
 
 def open_account(
+    run: Run, target: Mapping[str, str], *, bucket: str, prefix: str, fields: Mapping[str, Mapping[str, Any]]
+) -> Account:
+    """Open the clients in each Region of the run, and put its folder in the bucket there and the fields beside them."""
+    home = target["region"]
+    buckets = name_buckets(run.name, bucket, list_regions(run.read_regions(), home), profile=target["profile"])
+    accounts = {
+        region: open_account_there(run, {**target, "region": region}, bucket=name, prefix=prefix, fields=fields)
+        for region, name in buckets.items()
+    }
+    # Where every prompt names another Region, no job is looked for in this one.
+    first = accounts.pop(home if home in accounts else next(iter(accounts)))
+    return replace(first, elsewhere=accounts)
+
+
+def open_account_there(
     run: Run, target: Mapping[str, str], *, bucket: str, prefix: str, fields: Mapping[str, Mapping[str, Any]]
 ) -> Account:
     """Open the clients, and put the run's folder in the bucket and the fields that are not empty beside them."""

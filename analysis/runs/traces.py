@@ -8,19 +8,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from analysis.aws.session import EMULATOR, EMULATOR_BUCKET, make_client, name_account, open_session
-from analysis.aws.storage import open_bucket
+from analysis.aws.storage import open_bucket, parse_s3_uri
 from analysis.display import count
 from analysis.errors import AnalysisError, RunError, show_path
 from analysis.jobs.batch import bedrock_errors, index_by_prefix, list_jobs, read_job, read_try
 from analysis.jobs.ledger import JobState
 from analysis.jobs.statuses import INTENDED
 from analysis.runs.accounts import check_account
-from analysis.runs.contents import Objects, find_objects, find_roots, list_copies
+from analysis.runs.contents import Objects, find_objects, find_roots, join_objects, list_copies
+from analysis.runs.regions import name_bucket
 from analysis.runs.sending import explain_outage
 from analysis.runs.state import ON_DEMAND, RunState
 
 if TYPE_CHECKING:
     from types_boto3_bedrock import BedrockClient
+    from types_boto3_s3 import S3Client
 
 PREFIX = "batchbook"
 # After which Bedrock lists a job whose request it has got; one that is not listed then was never created.
@@ -52,8 +54,10 @@ def describe_left(state: RunState) -> Iterator[str]:
         yield f"Jobs that were running when last seen go on, and are charged: {', '.join(running)}."
 
 
-def find_remote(state: RunState, access: Access, now: Callable[[], float]) -> tuple[Objects, Any, list[str]]:
-    """Find what the account of a run has of it, with a client for it, and sentences on what stays there.
+def find_remote(
+    state: RunState, access: Access, now: Callable[[], float]
+) -> tuple[Objects, dict[str, S3Client], list[str]]:
+    """Find what the account of a run has of it, with a client for each bucket, and sentences on what stays there.
 
     Raises
     ------
@@ -63,29 +67,37 @@ def find_remote(state: RunState, access: Access, now: Callable[[], float]) -> tu
     run, sent = state.run, {**state.run.read_target(), **state.sending}
     if not sent and not access.bucket:
         note = "Nothing says that it was sent: if it was, its objects are in S3 still, and --bucket NAME finds them."
-        return Objects([], [], [], []), None, [note]
+        return Objects([], [], [], []), {}, [note]
+    clients: dict[str, S3Client] = {}
+    roots: list[str] = []
+    found: list[Objects] = []
     try:
         with explain_outage(run):
-            session = open_session(
-                access.profile or sent.get("profile", ""), region=access.region or sent.get("region", "")
-            )
-            check_account(run, sent, name_account(session))
-            state = refresh(state, sent, session, now)
-            roots = list_roots(state, sent, access)
+            profile, home = access.profile or sent.get("profile", ""), access.region or sent.get("region", "")
+            parts = state.split_by_region(home)
+            sessions = {there: open_session(profile, region=there) for there in parts}
+            check_account(run, sent, name_account(next(iter(sessions.values()))))
+            parts = {there: refresh(part, sent, sessions[there], now) for there, part in parts.items()}
+            state = replace(state, tries=tuple(each for part in parts.values() for each in part.tries))
+            for there, part in parts.items():
+                s3 = open_bucket(sessions[there], owner=access.bucket_owner or str(sent.get("bucket_owner", "")))
+                # One bucket for several Regions is that of a run on demand.
+                own = [root for root in list_roots(part, sent, access, there) if root not in roots]
+                found.append(find_objects(own, state, s3))
+                clients |= {parse_s3_uri(root)[0]: s3 for root in own}
+                roots += own
             if not roots and not state.sending:
                 reason = "its ledger is lost, and the account lists no job of it, so its objects in S3 cannot be found"
                 raise RunError(run.folder, reason, "give --bucket NAME, or put ledger.jsonl back")
-            s3 = open_bucket(session, owner=access.bucket_owner or str(sent.get("bucket_owner", "")))
-            objects = find_objects(roots, state, s3)
     except AnalysisError as error:
         if LOCAL in error.cure or "batchbook stop" in error.cure:
             raise
         raise type(error)(error.where, error.reason, f"{error.cure}; {LOCAL}") from error
-    copies = list_copies(run, state.tries)
+    objects, copies = join_objects(found), list_copies(run, state.tries)
     if copies:
         note = f"{', '.join(copies)} is a copy of this run with the same jobs: their objects in S3 stay."
-        return Objects([], [], [], []), None, [note]
-    return objects, s3, [*describe_remote(state, objects, roots)]
+        return Objects([], [], [], []), {}, [note]
+    return objects, clients, [*describe_remote(state, objects, roots)]
 
 
 def refresh(state: RunState, sent: dict[str, Any], session: Any, now: Callable[[], float]) -> RunState:
@@ -151,16 +163,16 @@ def find_intent(state: RunState, each: JobState) -> float:
     return max(times, default=0)
 
 
-def list_roots(state: RunState, sent: dict[str, Any], access: Access) -> list[str]:
-    """List the folders in S3 that the run wrote to, or may have written to."""
-    options = sent.get("options", {})
+def list_roots(state: RunState, sent: dict[str, Any], access: Access, region: str) -> list[str]:
+    """List the folders in S3 that the run wrote to in a Region, or may have written to."""
+    options, profile = sent.get("options", {}), str(sent.get("profile", ""))
     places = [(access.bucket, access.prefix), (options.get("bucket", ""), options.get("prefix", PREFIX))]
-    if sent.get("profile") == EMULATOR:
+    if profile == EMULATOR:
         places.append((EMULATOR_BUCKET, PREFIX))
     given = {
-        "s3://" + "/".join(part for part in (bucket, folder.strip("/"), state.run.name) if part) + "/"
+        "s3://" + "/".join(part for part in (name, folder.strip("/"), state.run.name) if part) + "/"
         for bucket, folder in places
-        if bucket
+        if bucket and (name := name_bucket(bucket, region, profile=profile))
     }
     return sorted(given.union(find_roots(state.run, state.tries)))
 

@@ -175,23 +175,41 @@ def take_first_step(
 
 
 def take_step(state: RunState, account: Account, *, is_first: bool) -> Sequence[JobState]:
-    """Take a step; input files that are not as they were prepared are written anew, and it is taken again."""
+    """Take a step in each Region of the jobs; return the latest try of each planned job, in their order."""
+    seen: dict[PlannedJob, JobState] = {}
+    for here, jobs in account.split(state.planned):
+        seen |= zip(jobs, take_step_there(state, jobs, here, is_first=is_first), strict=True)
+    return [seen[job] for job in state.planned]
+
+
+def take_step_there(
+    state: RunState, jobs: Sequence[PlannedJob], account: Account, *, is_first: bool
+) -> Sequence[JobState]:
+    """Take a step in one Region; input files that are not as prepared are written anew, and it is taken again."""
     while True:
         try:
-            return steps.take_step(state.planned, state.ledger, account, is_first=is_first)
+            return steps.take_step(jobs, state.ledger, account, is_first=is_first)
         except InputError as error:
             restore_input(state, error.where)
 
 
 def take_step_if_possible(state: RunState, account: Account) -> Sequence[JobState]:
-    """Take a further step; return no states when a service is busy or the network is away, as with a closed laptop."""
-    try:
-        return take_step(state, account, is_first=False)
-    except (*NETWORK_ERRORS, ClientError, StorageError) as error:
-        # Nothing is printed here: the clients print a notice when an outage lasts.
-        if is_passing(error) or is_passing(error.__cause__):
-            return []
-        raise
+    """Take a further step; return no states when a service is busy or the network is away, as with a closed laptop.
+
+    Where one of several Regions cannot be reached, its jobs are as they were last seen.
+    """
+    seen: dict[PlannedJob, JobState] = {}
+    for here, jobs in account.split(state.planned):
+        try:
+            seen |= zip(jobs, take_step_there(state, jobs, here, is_first=False), strict=True)
+        except (*NETWORK_ERRORS, ClientError, StorageError) as error:
+            # Nothing is printed here: the clients print a notice when an outage lasts.
+            if not (is_passing(error) or is_passing(error.__cause__)):
+                raise
+    if not seen:
+        return []
+    latest = state.ledger.latest()
+    return [seen.get(job) or latest.get(job.key, JobState(job.key)) for job in state.planned]
 
 
 def count_processed(planned: Sequence[PlannedJob], states: Sequence[JobState]) -> int:

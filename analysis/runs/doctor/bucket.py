@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from analysis.aws.cures import ALLOW, CURES
 from analysis.aws.storage import add_parameters
 from analysis.runs.doctor.findings import DENIED, REFUSALS, Finding, explain, find_code, make_quick_client
-from analysis.runs.submission import BUCKET
+from analysis.runs.regions import BUCKET
 
 PROBE = "batchbook-doctor"  # an object that nobody writes
 NO_ETAG = '"00000000000000000000000000000000"'  # an MD5 that no known content has

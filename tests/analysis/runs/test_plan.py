@@ -59,8 +59,8 @@ def test_a_plan_counts_each_job():
     one, two = make_prompt("a"), make_prompt("b", HAIKU)
     shown = plan(pl.concat([make_records(one, [10, 10]), make_records(two, [10, 10, 10], job="job02")]), one, two)
     assert shown.jobs.rows() == [
-        ("job01", HAIKU_45, "InvokeModel", 2, 1, 200),
-        ("job02", HAIKU, "InvokeModel", 3, 1, 300),
+        ("job01", HAIKU_45, "InvokeModel", 2, 1, 200, None),
+        ("job02", HAIKU, "InvokeModel", 3, 1, 300, None),
     ]
     assert shown.records == 5
 
