@@ -149,7 +149,8 @@ def find_twin(body: dict[str, Any], emulator: Emulator) -> Job | None:
 
 def check_input_at_create(body: dict[str, Any], model: Model, emulator: Emulator) -> None:
     """Refuse a job that could not run on its input."""
-    draft = Job(job_id="", arn="", model_arn="", model=model.base, request=body, submitted=0)
+    arn = emulator.arn("model-invocation-job/")  # tells the region
+    draft = Job(job_id="", arn=arn, model_arn="", model=model.base, request=body, submitted=0)
     try:
         check_input(emulator.folder, draft, emulator.settings)
     except InvalidInputError as error:

@@ -58,8 +58,8 @@ def find_path(folder: Path, job: Job, file: InputFile) -> Path:
 
 def find_inputs(folder: Path, job: Job, settings: Settings) -> list[InputFile]:
     """Find the input files; check that there are any, that quotas allow them, and that the output has a bucket."""
-    check_access(folder, job.input_config, "GetObject")
-    check_access(folder, job.output_config, "PutObject")
+    check_access(folder, job.input_config, "GetObject", job.region)
+    check_access(folder, job.output_config, "PutObject", job.region)
     uri = job.input_config["s3Uri"]
     files = list_files(folder, *split_uri(uri))
     if not files and uri.endswith(".jsonl"):
@@ -70,15 +70,18 @@ def find_inputs(folder: Path, job: Job, settings: Settings) -> list[InputFile]:
     return files
 
 
-def check_access(folder: Path, config: dict[str, str], action: str) -> None:
-    """Refuse a bucket that does not exist, or that the request says belongs to another account."""
+def check_access(folder: Path, config: dict[str, str], action: str, region: str) -> None:
+    """Refuse a bucket that does not exist, is in another region than the job, or is said to be of another account."""
     uri, owner = config["s3Uri"], config.get("s3BucketOwner") or ACCOUNT
     if owner != ACCOUNT:
         raise InvalidInputError(access_message(uri, action, f"the bucket does not belong to account {owner}"))
     try:
-        store.bucket_folder(folder, split_uri(uri)[0])
+        found = store.read_bucket(folder, split_uri(uri)[0]).region
     except ServiceError:
         raise InvalidInputError(access_message(uri, action, "the bucket does not exist")) from None
+    # Not documented, but assumed by every text on batch jobs: none promises a bucket of another region.
+    if found != region:
+        raise InvalidInputError(access_message(uri, action, f"the bucket is in {found}, and the job in {region}"))
 
 
 def access_message(uri: str, action: str, reason: str) -> str:

@@ -124,6 +124,18 @@ def test_a_bucket_of_another_account_cannot_be_reached(jobs, record, which, acti
     assert job["message"] == f"{begin} s3://calls/in/: the bucket does not belong to account 210987654321"
 
 
+@pytest.mark.parametrize(("which", "action"), [("input", "GetObject"), ("output", "PutObject")])
+def test_a_bucket_of_another_region_cannot_be_used(jobs, record, which, action):
+    jobs.put([record(1)])
+    place = {"LocationConstraint": "eu-west-1"}
+    jobs.s3.create_bucket(Bucket="calls-eu", CreateBucketConfiguration=place)
+    config = {f"s3{which.title()}DataConfig": {"s3Uri": "s3://calls-eu/in/"}}
+    job = jobs.finish(jobs.create(**{f"{which}DataConfig": config}))
+    assert job["status"] == "Failed"
+    begin = f"Could not validate {action} permissions to access Amazon S3 bucket: calls-eu at key in/."
+    assert job["message"] == f"{begin} s3://calls-eu/in/: the bucket is in eu-west-1, and the job in us-east-1"
+
+
 def test_the_account_itself_may_be_named_as_the_owner(jobs, record):
     jobs.put([record(1)])
     config = {"s3Uri": "s3://calls/in/", "s3BucketOwner": "123456789012"}
