@@ -13,6 +13,7 @@ import polars as pl
 from analysis.aws.session import make_client, open_session
 from analysis.errors import PromptError, escape_controls
 from analysis.facts.models import find_model
+from analysis.facts.prices import find_prices
 from analysis.families import find_family
 from analysis.jobs.on_demand import invoke_once
 from analysis.metrics.estimates import estimate_costs
@@ -83,8 +84,8 @@ def preview(
     call
         One call: a row of `read_calls`, such as `calls.row(0, named=True)` in polars.
     profile, region
-        AWS profile (`emulator`: an account in a folder) with which the model is asked, at the on-demand price. Without
-        a profile nothing is sent.
+        AWS profile (`emulator`: an account in a folder) with which the model is asked, at the on-demand price, and the
+        Region where the prompt names none. Without a profile nothing is sent.
 
     Raises
     ------
@@ -98,11 +99,13 @@ def preview(
         raise PromptError(prompt.name, f"a {type(call).__name__} is not one call", cure)
     text, tokens, request = describe_record(prompt, call)
     row = {"variant": prompt.name, "model_id": prompt.model_id, "input_tokens_estimate": tokens}
-    estimate = estimate_costs(pl.DataFrame([row | {"max_tokens": prompt.max_tokens}]))
+    there = prompt.region or region
+    prices = find_prices(prompt.model_id, region=there)
+    estimate = estimate_costs(pl.DataFrame([row | {"max_tokens": prompt.max_tokens}]), prices)
     shown = Preview(prompt.system, text, tokens, prompt.max_tokens, estimate["cost_usd_high"][0])
     if profile is None:
         return shown
-    client = make_client(open_session(profile, region=region), "bedrock-runtime")
+    client = make_client(open_session(profile, region=there), "bedrock-runtime")
     reply = invoke_once(client, prompt.model_id, prompt.invocation_type, request)
     return add_answer(shown, prompt, reply)
 

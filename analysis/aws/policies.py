@@ -137,6 +137,24 @@ def write_trust_policy(place: Place) -> Document:
     return write_policy(allowed)
 
 
+def merge_policies(policies: Iterable[Document]) -> Document:
+    """Merge the policies of several Regions into one: statements that differ in their resources alone become one."""
+    merged: list[Document] = []
+    for statement in (each for policy in policies for each in policy["Statement"]):
+        rest = {name: value for name, value in statement.items() if name != "Resource"}
+        like = next((each for each in merged if {**each, "Resource": 0} == {**rest, "Resource": 0}), None)
+        if like is None:
+            merged.append({**statement})
+        elif "Resource" in statement:
+            like["Resource"] = list(dict.fromkeys([*like["Resource"], *statement["Resource"]]))
+    # The name of a statement is unique in its policy.
+    names = [each.get("Sid", "") for each in merged]
+    for place, (name, statement) in enumerate(zip(names, merged, strict=True)):
+        if name and name in names[:place]:
+            statement["Sid"] = f"{name}{names[:place].count(name) + 1}"
+    return {"Version": "2012-10-17", "Statement": merged}
+
+
 def allow_key(place: Place) -> list[Document]:
     """Write the statement on the KMS key; none where the default of the bucket encrypts."""
     key = place.kms_key_id

@@ -54,39 +54,38 @@ def iam(
     """Print the policies that a run on AWS needs.
 
     Three documents of IAM, ready to paste: what the caller may do, whom the service role trusts, and what it may do.
-    They name the models of the prompts, and the runs' folder in the bucket.
+    They name the models of the prompts, each in its Region, and the runs' folder in the bucket. Where prompts name
+    several Regions, {region} in the name of the bucket stands for each.
 
     With --profile, Amazon Bedrock is asked which Regions are behind each inference profile; otherwise the policies name
     its geography. AWS is not asked at all when --account and --region are given, and no --profile.
     """
-    from analysis.aws.policies import Place, write_caller_policy, write_role_policy, write_trust_policy
+    from analysis.aws.policies import Place, merge_policies, write_caller_policy, write_role_policy, write_trust_policy
     from analysis.facts.model_arns import find_partition
+    from analysis.runs.regions import name_buckets
 
-    check_names(bucket, account, bucket_owner)
+    check_accounts(account, bucket_owner)
     session = None if account and region and not profile else open_named(profile, region)
     region = region or str(session.region_name if session else "")
     account = account or ask_account(session)
-    if not region:
+    asked = list_model_ids(prompts or [], model or [], region)
+    if "" in asked:
         raise StorageError("--region", "no region is known", "name one, such as us-east-1")
-    partition = find_partition(region)
+    partition = find_partition(next(iter(asked)))
     role_arn = role_arn or f"arn:{partition}:iam::{account}:role/batchbook"
-    place = Place(region, account, bucket, prefix, role_arn, bucket_owner, kms_key_id, partition)
-    models = list_resources(list_model_ids(prompts or [], model or []), place.region, place.account, session)
-    written = {
-        "caller": write_caller_policy(place, models),
-        "trust": write_trust_policy(place),
-        "role": write_role_policy(place, models),
-    }
-    documents = {name: json.dumps(document, indent=2) for name, document in written.items()}
+    written: dict[str, list[dict[str, Any]]] = {name: [] for name in TITLES}
+    for there, name in name_buckets("--bucket", bucket, asked).items():
+        place = Place(there, account, name, prefix, role_arn, bucket_owner, kms_key_id, partition)
+        models = list_resources(asked[there], there, account, session)
+        written["caller"].append(write_caller_policy(place, models))
+        written["trust"].append(write_trust_policy(place))
+        written["role"].append(write_role_policy(place, models))
+    documents = {name: json.dumps(merge_policies(policies), indent=2) for name, policies in written.items()}
     say(documents[only] if only else "\n\n".join(f"{TITLES[name]}:\n\n{text}" for name, text in documents.items()))
 
 
-def check_names(bucket: str, *accounts: str) -> None:
-    """Raise for what is no name of a bucket, or no number of an account: a policy would silently allow nothing."""
-    from analysis.runs.regions import BUCKET
-
-    if not BUCKET.fullmatch(bucket):
-        raise StorageError("--bucket", f"{bucket!r} is not the name of a bucket", "give the name alone, without s3://")
+def check_accounts(*accounts: str) -> None:
+    """Raise for what is no number of an account: a policy would silently allow nothing."""
     for account in filter(None, accounts):
         if not re.fullmatch("[0-9]{12}", account):
             raise StorageError("--account", f"{account!r} is not the number of an account", "give its 12 digits")
@@ -109,14 +108,18 @@ def ask_account(session: Any) -> str:
     return account
 
 
-def list_model_ids(prompts: list[Path], models: list[str]) -> list[str]:
-    """List the models that are named, and those of prompt files, each once."""
+def list_model_ids(prompts: list[Path], models: list[str], region: str) -> dict[str, list[str]]:
+    """List the models that are named, and those of prompt files, each once in each Region where it is asked."""
     from analysis.prompts import read_prompts
 
-    named = [*models, *(prompt.model_id for prompt in (read_prompts(prompts) if prompts else []))]
+    named = [(region, model_id) for model_id in models]
+    named += [(prompt.region or region, prompt.model_id) for prompt in (read_prompts(prompts) if prompts else [])]
     if not named:
         raise ModelError("models", "no model is named", "give --prompts, or --model for each of them")
-    return list(dict.fromkeys(named))
+    asked: dict[str, list[str]] = {}
+    for there, model_id in dict.fromkeys(named):
+        asked.setdefault(there, []).append(model_id)
+    return asked
 
 
 def list_resources(model_ids: list[str], region: str, account: str, session: Any) -> list[str]:

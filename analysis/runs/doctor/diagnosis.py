@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import Any
 
 import polars as pl
 from narwhals.typing import IntoDataFrame
 
 from analysis.aws.policies import Place
 from analysis.aws.session import EMULATOR, EMULATOR_BUCKET, EMULATOR_ROLE, find_region, open_session
-from analysis.errors import StorageError
+from analysis.errors import JobError, StorageError
 from analysis.facts.model_arns import find_partition
 from analysis.facts.quotas import LATEST
 from analysis.prompts import Prompt, PromptSource, read_prompts
@@ -21,6 +22,7 @@ from analysis.runs.doctor.findings import Finding, make_quick_client, tabulate_f
 from analysis.runs.doctor.models import check_models, check_prompts, list_concrete_arns
 from analysis.runs.doctor.quotas import check_quotas
 from analysis.runs.doctor.role import check_role
+from analysis.runs.regions import list_regions, name_buckets
 
 
 def diagnose(
@@ -86,16 +88,35 @@ def check_account(
     profile: str, region: str, place: dict[str, str], prompts: Sequence[Prompt], quota_year: str, today: date
 ) -> Iterator[Finding]:
     """Check what the account has: without credentials or a Region nothing else in it can be seen."""
+    named = {prompt.name: prompt.region for prompt in prompts} or {"": ""}
     try:
-        session = open_session(profile, region=region)
+        home = find_region(profile, region)
+        sessions = {each: open_session(profile, region=each) for each in list_regions(named, home)}
     except StorageError as error:
         yield Finding("credentials", "error", f"{error.where}: {error.reason}", error.cure)
         return
-    found, account = check_credentials(session)
-    found.append(check_region(session))
+    found, account = check_credentials(next(iter(sessions.values())))
+    found += map(check_region, sessions.values())
     yield from found
     if any(finding.status == "error" for finding in found):
         return
+    try:
+        buckets = name_buckets("bucket", place["bucket"], sessions, profile=profile)
+    except JobError as error:
+        yield Finding("bucket", "error", error.reason, error.cure)
+        return
+    for there, session in sessions.items():
+        asked = [prompt for prompt in prompts if (prompt.region or home) == there]
+        checked = check_place(session, account, place | {"bucket": buckets[there]}, asked, quota_year, today)
+        # A bucket says where it is, and a model does not.
+        begin = f"{there}: " if len(sessions) > 1 else ""
+        yield from (finding._replace(detail=begin + finding.detail) for finding in checked)
+
+
+def check_place(
+    session: Any, account: str, place: dict[str, str], prompts: Sequence[Prompt], quota_year: str, today: date
+) -> Iterator[Finding]:
+    """Check what the account has in one Region, for the prompts that are asked there."""
     where = str(session.region_name)
     owner = place["bucket_owner"] or account
     asked = {"prefix": place["prefix"], "owner": owner, "kms_key_id": place["kms_key_id"]}

@@ -12,7 +12,7 @@ import polars as pl
 from botocore.exceptions import BotoCoreError, ClientError
 from narwhals.typing import IntoDataFrame
 
-from analysis.aws.session import EMULATOR, make_client, open_session
+from analysis.aws.session import EMULATOR, find_region, make_client, open_session
 from analysis.display import count, usd
 from analysis.errors import AnalysisError
 from analysis.facts.models import find_model
@@ -23,6 +23,7 @@ from analysis.metrics.estimates import estimate_costs
 from analysis.prompts import Prompt, PromptSource, read_prompts
 from analysis.requests.records import describe_record
 from analysis.runs.doctor.findings import Finding, explain, find_code, tabulate_findings
+from analysis.runs.regions import find_prompt_prices, list_regions
 from analysis.transcripts.frames import check_frame, read_frame
 
 CHECK = "answer"
@@ -71,23 +72,21 @@ def try_variants(
     variants = read_prompts(prompts)
     frame = check_frame(read_frame(calls)).sort("call_id").head(1)
     records = [describe_record(prompt, call) for call in frame.iter_rows(named=True) for prompt in variants]
-    session = open_session(profile, region=region)
-    where = region or str(session.region_name or "")
+    where = find_region(profile, region)
     highest = find_highest(variants, [tokens for _, tokens, _ in records], where)
     refusal = "" if profile == EMULATOR else find_refusal(highest, len(records), budget_usd, ask)
     if refusal:
         cure = "say yes to the price, or give a budget that covers it (--budget-usd)"
         return tabulate_findings(Finding(CHECK, "unknown", f"{each.name}: {refusal}", cure) for each in variants)
-    client = make_client(session, "bedrock-runtime")
     requests = [request for _, _, request in records]
-    return tabulate_findings(ask_each(client, variants, requests, where, now))
+    return tabulate_findings(ask_each(variants, requests, profile, where, now))
 
 
 def find_highest(prompts: Sequence[Prompt], tokens: Sequence[int], region: str) -> float | None:
     """Estimate the upper end of what the records cost on demand; missing where a price is not known."""
     columns = ("variant", "model_id", "input_tokens_estimate", "max_tokens")
     rows = [(each.name, each.model_id, size, each.max_tokens) for each, size in zip(prompts, tokens, strict=True)]
-    prices = find_prices([each.model_id for each in prompts], region=region)
+    prices = find_prompt_prices(prompts, region)
     costs = estimate_costs(pl.DataFrame(rows, columns, orient="row"), prices, invocation="on_demand")["cost_usd_high"]
     return None if costs.null_count() else float(costs.sum())
 
@@ -112,14 +111,21 @@ def find_refusal(highest: float | None, records: int, budget_usd: float | None, 
 
 
 def ask_each(
-    client: Any, prompts: Sequence[Prompt], requests: Sequence[Mapping[str, Any]], region: str, now: Callable[[], float]
+    prompts: Sequence[Prompt],
+    requests: Sequence[Mapping[str, Any]],
+    profile: str,
+    region: str,
+    now: Callable[[], float],
 ) -> Iterator[Finding]:
     """Ask the record of each variant, and describe what came of it; one that is refused does not stop the others."""
+    regions = list_regions({prompt.name: prompt.region for prompt in prompts}, region)
+    clients = {each: make_client(open_session(profile, region=each), "bedrock-runtime") for each in regions}
     for prompt, request in zip(prompts, requests, strict=True):
-        began = now()
+        there = prompt.region or region
+        client, began = clients[there], now()
         try:
             reply = invoke_once(client, prompt.model_id, prompt.invocation_type, request)
-            yield describe_answer(prompt, reply, now() - began, region)
+            yield describe_answer(prompt, reply, now() - began, there)
         except (BotoCoreError, ClientError, AnalysisError) as error:
             reason, cure = explain(error)
             yield Finding(CHECK, "error", f"{prompt.name}: {reason}", CALLER_ERRORS.get(find_code(error), cure))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from analysis.errors import ModelError, StorageError
+from analysis.errors import JobError, ModelError, StorageError
 
 from .conftest import call
 
@@ -62,7 +62,7 @@ def test_what_is_left_out_is_asked_of_the_profile(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "error", "reason"),
     [
-        (("--bucket", "s3://calls/x"), StorageError, "'s3://calls/x' is not the name of a bucket; give the name alone"),
+        (("--bucket", "s3://calls/x"), JobError, "'s3://calls/x' is not the name of a bucket; give bucket='calls'"),
         (("--account", "12"), StorageError, "'12' is not the number of an account"),
         (("--bucket-owner", "me"), StorageError, "'me' is not the number of an account"),
     ],
@@ -71,6 +71,54 @@ def test_what_would_make_a_policy_of_nothing_is_refused(folder, options, error, 
     result = call(*OFFLINE, "--model", HAIKU, *options)
     assert isinstance(result.exception, error)
     assert reason in str(result.exception)
+
+
+def write_two_regions(folder):
+    for name, region in (("a", "eu-west-1"), ("b", "us-west-2")):
+        text = PROMPT.format(name, "eu.amazon.nova-lite-v1:0" if name == "a" else HAIKU)
+        (folder / f"{name}.md").write_text(
+            text.replace("max_tokens", f"region: {region}\nmax_tokens"), encoding="utf-8"
+        )
+
+
+def test_prompts_of_two_regions_are_allowed_each_where_it_is_asked(folder):
+    write_two_regions(folder)
+    command = ("iam", "--account", "111122223333", "--bucket", "calls-{region}", "--prompts", "a.md", "b.md")
+    said = [json.loads(call(*command, "--region", "eu-west-1", "--only", only).stdout) for only in ("caller", "role")]
+    assert list_models(said[1]) == [
+        "arn:aws:bedrock:eu-west-1:111122223333:inference-profile/eu.amazon.nova-lite-v1:0",
+        "arn:aws:bedrock:eu-*::foundation-model/amazon.nova-lite-v1:0",
+        f"arn:aws:bedrock:us-west-2:111122223333:inference-profile/{HAIKU}",
+        "arn:aws:bedrock:us-west-2::foundation-model/anthropic.claude-haiku-4-5-20251001-v1:0",
+        "arn:aws:bedrock:::foundation-model/anthropic.claude-haiku-4-5-20251001-v1:0",
+    ]
+    jobs = next(each["Resource"] for each in said[0]["Statement"] if each["Sid"] == "FollowJobs")
+    assert jobs == [
+        f"arn:aws:bedrock:{region}:111122223333:model-invocation-job/*" for region in ("eu-west-1", "us-west-2")
+    ]
+    buckets = next(each["Resource"] for each in said[1]["Statement"] if each["Sid"] == "ListBucket")
+    assert buckets == ["arn:aws:s3:::calls-eu-west-1", "arn:aws:s3:::calls-us-west-2"]
+
+
+def test_a_role_trusts_jobs_in_each_region_and_uses_a_key_there(folder):
+    write_two_regions(folder)
+    command = ("iam", "--account", "111122223333", "--bucket", "calls-{region}", "--prompts", "a.md", "b.md")
+    command += ("--kms-key-id", "alias/calls", "--region", "eu-west-1")
+    trust, role = (json.loads(call(*command, "--only", only).stdout)["Statement"] for only in ("trust", "role"))
+    sources = [each["Condition"]["ArnEquals"]["aws:SourceArn"].split(":")[3] for each in trust]
+    assert sources == ["eu-west-1", "us-west-2"]
+    keys = {each["Sid"]: each["Condition"]["StringEquals"] for each in role if each["Sid"].startswith("UseKey")}
+    assert keys == {
+        "UseKey": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"},
+        "UseKey2": {"kms:ViaService": "s3.us-west-2.amazonaws.com"},
+    }
+
+
+def test_one_bucket_for_two_regions_is_no_policy(folder):
+    write_two_regions(folder)
+    result = call(*OFFLINE, "--prompts", "a.md", "b.md")
+    assert isinstance(result.exception, JobError)
+    assert "'calls' is one bucket" in str(result.exception)
 
 
 def test_without_a_model_there_is_no_policy(folder):

@@ -5,29 +5,36 @@ from datetime import date
 
 import polars as pl
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import EndpointConnectionError
 
 from analysis import (
     collect,
     delete,
+    diagnose,
     invoke,
     list_runs,
     load_answers,
     load_jobs,
     load_outputs,
     prepare,
+    preview,
     repair,
     stop,
     submit,
+    sum_lost_costs,
     sum_run_costs,
+    try_variants,
 )
 from analysis.aws.session import open_session
 from analysis.errors import BudgetError, ColumnError, JobError, PromptError, RunError
 from analysis.facts import read_facts, write_own_facts
 from analysis.metrics.costs import add_costs
-from analysis.runs import find_run_prices, read_state, sum_lost_costs, update_jobs
+from analysis.runs import find_run_prices, read_state, update_jobs
+from analysis.runs.doctor.trial import find_highest
 from analysis.runs.spending import find_spending
 
-from .conftest import make_calls, make_prompt
+from .conftest import NOVA, make_calls, make_prompt
 
 EAST, WEST = "us-east-1", "us-west-2"
 TOKYO = "ap-northeast-1"
@@ -132,9 +139,6 @@ def test_one_bucket_for_two_regions_is_refused_before_anything_is_sent(two):
 
 
 def test_a_region_that_cannot_be_reached_does_not_keep_another_from_going_on(two, monkeypatch):
-    from botocore.client import BaseClient
-    from botocore.exceptions import EndpointConnectionError
-
     real, refused = BaseClient._make_api_call, []
 
     def fail(self, name, given):
@@ -206,21 +210,26 @@ def test_records_too_few_for_a_job_of_their_region_are_repaired_on_demand(set_up
     assert load_outputs(run.folder / "output" / "on-demand").height > 0
 
 
-def test_on_demand_each_prompt_is_asked_in_its_region(tmp_path, emulator, monkeypatch):
-    from botocore.client import BaseClient
-
+@pytest.fixture
+def note_requests(emulator, monkeypatch):
+    """The operation and the Region of each request that asks a model or writes an object, as they are made."""
     real, asked = BaseClient._make_api_call, []
 
     def note(self, name, given):
-        asked.append((name, self.meta.region_name))
+        if name in ("InvokeModel", "PutObject"):
+            asked.append((name, self.meta.region_name))
         return real(self, name, given)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", note)
+    return asked
+
+
+def test_on_demand_each_prompt_is_asked_in_its_region(tmp_path, note_requests):
     run = prepare_two(tmp_path, 3)
     invoke(run, bucket="batchbook")
     assert collect(run)["answered"].to_list() == [3, 3]
-    assert {each for each in asked if each[0] == "InvokeModel"} == {("InvokeModel", EAST), ("InvokeModel", WEST)}
-    assert [each for each in asked if each[0] == "PutObject"] == [("PutObject", WEST)]
+    asked = [("InvokeModel", EAST)] * 3 + [("InvokeModel", WEST)] * 3
+    assert note_requests == [("PutObject", WEST), *asked]
 
 
 @pytest.mark.parametrize("region", [EAST, "eu-west-1"])
@@ -346,3 +355,37 @@ def test_an_answer_of_one_region_is_taken_over_in_another(tmp_path, emulator):
     collect(first)
     assert submit(second)["status"].to_list() == ["taken"]
     assert not list_names(WEST)
+
+
+def test_a_doctor_looks_into_each_region(emulator):
+    prompts = [make_prompt("x"), make_prompt("y", NOVA, region=WEST)]
+    found = diagnose(make_calls(100), prompts)
+    regions = found.filter(check="region")["detail"].to_list()
+    batch = found.filter(check="batch")["detail"].to_list()
+    buckets = found.filter(check="bucket")["detail"].to_list()
+    assert regions == [EAST, WEST]
+    assert [detail.split(": ")[0] for detail in batch] == regions
+    assert buckets == [f"{EAST}: s3://batchbook can be reached", f"{WEST}: s3://batchbook-{WEST} can be reached"]
+    assert not found.filter(status="error").height
+
+
+def test_a_doctor_finds_one_bucket_for_two_regions(emulator):
+    found = diagnose(None, [make_prompt("x"), make_prompt("y", region=WEST)], bucket="calls")
+    (row,) = found.filter(check="bucket").to_dicts()
+    assert row["status"] == "error"
+    assert "'calls' is one bucket: its prompts name the Regions us-east-1, us-west-2" in row["detail"]
+
+
+def test_each_variant_is_tried_in_its_region_at_its_price(dear_tokyo, note_requests):
+    prompts = [make_prompt(name, NOVA_LITE, region=region) for name, region in (("x", "ap-south-1"), ("y", TOKYO))]
+    dear = find_highest(prompts[1:], [1000], EAST)
+    assert find_highest(prompts, [1000, 1000], EAST) == pytest.approx(dear * 9 / 8)
+    try_variants(make_calls(1), prompts)
+    assert note_requests == [("InvokeModel", "ap-south-1"), ("InvokeModel", TOKYO)]
+
+
+def test_a_preview_asks_in_the_region_of_its_prompt(emulator, note_requests):
+    call = make_calls(1).row(0, named=True)
+    preview(make_prompt(region=WEST), call, profile="emulator")
+    preview(make_prompt(), call, profile="emulator", region="eu-west-1")
+    assert note_requests == [("InvokeModel", WEST), ("InvokeModel", "eu-west-1")]
