@@ -101,17 +101,19 @@ def confirm_cost(
     BudgetError
         The estimate is above the budget, is not known, or was not confirmed.
     """
-    target = find_target(invocation, profile, region)
+    target = find_target(run, invocation, profile, region)
     state = read_state(run)
     expected = expect_taken(state, find_takeable(state, target["account"]))
     return check_cost(expected, target, budget_usd=budget_usd, ask=ask)
 
 
-def find_target(invocation: str, profile: str, region: str) -> dict[str, str]:
+def find_target(run: Run, invocation: str, profile: str, region: str) -> dict[str, str]:
     """Find how and where a run is sent: the invocation, the profile, its Region, and its account where STS tells."""
     session = open_session(profile, region=region)
-    where = {"region": region or str(session.region_name or ""), "account": name_account(session)}
-    return {"invocation": invocation, "profile": profile, **where}
+    home = region or str(session.region_name or "")
+    if not home and (named := next(filter(None, run.read_regions().values()), "")):
+        session = open_session(profile, region=named)  # else STS cannot be asked
+    return {"invocation": invocation, "profile": profile, "region": home, "account": name_account(session)}
 
 
 def check_cost(

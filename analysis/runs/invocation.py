@@ -83,7 +83,7 @@ def invoke(
     """
     run = open_run(run)
     state = read_state(run)
-    target = find_target("on_demand", profile, region)
+    target = find_target(run, "on_demand", profile, region)
     found = find_takeable(state, target["account"])
     check_cost(expect_taken(state, found), target, budget_usd=budget_usd, ask=ask)
     clients = open_clients(state.latest_jobs, profile, target["region"])

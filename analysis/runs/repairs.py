@@ -215,7 +215,7 @@ def repair(
     state = read_state(run)
     profile, region = state.find_account(profile, region)
     # Of a run that is sent completely, submit is not called, which checks the same.
-    check_target(state, find_target(str(state.sending.get("invocation", BATCH)), profile, region))
+    check_target(state, find_target(run, str(state.sending.get("invocation", BATCH)), profile, region))
     send = partial(go_on, run, profile, region, ask=ask, wait_hours=wait_hours, pause_s=pause_s, sleep=sleep, now=now)
     send(budget_usd=budget_usd)
     counts = collect(run, profile=profile, region=region)

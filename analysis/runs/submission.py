@@ -130,7 +130,7 @@ def submit(
     limit = Limit(run.name, wait_hours, now)
     state = read_state(run)
     bucket, role_arn = choose_bucket_and_role(run, profile=profile, bucket=bucket, role_arn=role_arn)
-    target = find_target("batch", profile, region)
+    target = find_target(run, "batch", profile, region)
     name_buckets(run.name, bucket, list_regions(run.read_regions(), target["region"]), profile=profile)
     # Before the question about the cost, so that nobody confirms a run that cannot be sent.
     expected = expect_taken(state, find_takeable(state, target["account"]))

@@ -24,6 +24,7 @@ import delete
 import endings
 import filelock
 import on_demand
+import regions
 import repairs
 import tqdm
 import troubles
@@ -74,6 +75,13 @@ def kill_batch_over_http(asked: Asked) -> Trials:
     expected = batch.count_points(asked.folder)[1]
     for number, what in tell_points(asked.choose(batch.count_points_over_http(asked.folder))):
         yield f"{number} {what}", batch.crash_over_http(asked.folder, number, expected)
+
+
+def kill_regions(asked: Asked) -> Trials:
+    """Kill runs in batch jobs of two Regions, the account in the same process."""
+    points, expected = regions.count_points(asked.folder)
+    for number, what in tell_points(asked.choose(points)):
+        yield f"{number} {what}", regions.crash(asked.folder, number, expected)
 
 
 def kill_on_demand(asked: Asked) -> Trials:
@@ -187,6 +195,7 @@ def damage_files(asked: Asked) -> Trials:
 KINDS: dict[str, Callable[[Asked], Trials]] = {
     "killed, the account in the same process": kill_batch,
     "killed, the account behind HTTP": kill_batch_over_http,
+    "killed, its jobs in two Regions": kill_regions,
     "killed on demand, the account in the same process": kill_on_demand,
     "killed on demand, the account behind HTTP": kill_on_demand_over_http,
     "a repair killed, half in a batch job and half on demand": kill_repair,

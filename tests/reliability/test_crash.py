@@ -11,6 +11,7 @@ import pytest
     ("only", "kinds"),
     [
         ("the account in the same process", ["killed,", "killed on demand,"]),
+        ("two Regions", ["killed, its jobs in two Regions"]),
         ("a repair killed", ["a repair killed"]),
         ("killed: delete", ["killed: delete"]),
         ("refuses, from a write of Python on", ["the disk is full or refuses"]),

@@ -172,6 +172,17 @@ def test_a_run_without_rounds_before_says_nothing_of_changes(compared):
     assert "<ins>" not in compared
 
 
+@pytest.mark.parametrize(("region", "is_said"), [("us-west-2", True), ("", False)])
+def test_regions_are_said_where_there_are_several(account, make_calls, make_prompt, tmp_path, region, is_said):
+    prompts = [make_prompt(), make_prompt("other", region=region)]
+    run = prepare(make_calls(3), prompts, into=tmp_path / "runs", name="demo")
+    invoke(run)
+    collect(run)
+    shown = show_text(read_page(run, tmp_path / "report"))
+    assert ("Region invocation type" in shown) is is_said
+    assert ("of other in us-west-2 on_demand" in shown) is is_said
+
+
 def test_the_page_says_from_where_answers_were_taken(two, make_prompt, tmp_path):
     run = two(make_prompt(), calls=4)
     (part,) = run.list_parts()
