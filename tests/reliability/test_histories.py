@@ -11,7 +11,7 @@ import botocore.client
 import polars as pl
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from analysis import (
     Prompt,
@@ -35,9 +35,11 @@ from bedrock_local.settings import Settings, write_settings
 
 PRICES = (0.0175, 0.07)  # USD per million tokens of Nova Micro in batch, in and out: the price list of AWS
 CALLS = pl.DataFrame(
-    {"call_id": [f"c{place}" for place in range(12)], "transcript": [f"Customer: Line {place}." for place in range(12)]}
+    {"call_id": [f"c{place}" for place in range(6)], "transcript": [f"Customer: Line {place}." for place in range(6)]}
 )
 PROMPT = Prompt(name="p", model_id="us.amazon.nova-micro-v1:0", template="Summarize. {{ transcript }}", max_tokens=40)
+RECORDS = 2 * len(CALLS)
+REGIONS = ("us-east-1", "us-west-2")
 QUOTAS = {"records_per_job": 4, "min_records": 3, "unfinished_jobs": 2}
 LIMITS = {"min_records": 1, "max_unfinished_jobs": 2, "speed": 100}
 FAULTS = (
@@ -72,7 +74,7 @@ def killed_at(number):
 
 
 class Histories(RuleBasedStateMachine):
-    """One run in one account, whose settings, files and processes change."""
+    """One run in one account, whose settings, files and processes change; its jobs are in one Region or in two."""
 
     def __init__(self):
         super().__init__()
@@ -80,7 +82,11 @@ class Histories(RuleBasedStateMachine):
         self.before = os.environ.get("BEDROCK_LOCAL")
         os.environ["BEDROCK_LOCAL"] = str(self.place / "account")
         self.set_account({})
-        self.run = prepare(CALLS, PROMPT, into=self.place / "runs", name="demo", quotas=QUOTAS)
+
+    @initialize(region=st.sampled_from(["", REGIONS[1]]))
+    def begin(self, region):
+        self.prompts = [PROMPT, PROMPT.replace(name="q", region=region)]
+        self.run = prepare(CALLS, self.prompts, into=self.place / "runs", name="demo", quotas=QUOTAS)
         self.limit = 2 * self.run.plan(region="us-east-1").cost_usd_high  # of each run
         self.budget = self.limit  # of all that the account has answered
         self.names = 0
@@ -127,7 +133,7 @@ class Histories(RuleBasedStateMachine):
     @rule(suffix=st.sampled_from(["csv", "xlsx", "parquet"]))
     def export(self, suffix):
         export = write_answers(load_answers(self.run), self.place / f"answers.{suffix}", replace=True)
-        assert export.rows == len(CALLS)
+        assert export.rows == RECORDS
 
     @precondition(lambda self: not self.runs_jobs())
     @rule()
@@ -140,7 +146,7 @@ class Histories(RuleBasedStateMachine):
         if not self.run.folder.exists():
             self.names += 1
             name = f"demo-{self.names}"
-            self.run = prepare(CALLS, PROMPT, into=self.place / "runs", name=name, quotas=QUOTAS)
+            self.run = prepare(CALLS, self.prompts, into=self.place / "runs", name=name, quotas=QUOTAS)
             self.budget += self.limit
 
     @rule()
@@ -172,7 +178,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def collect(self):
         checks = collect(self.run)
-        assert checks["prepared"].sum() == len(CALLS)
+        assert checks["prepared"].sum() == RECORDS
         parts = checks.select(pl.sum_horizontal("answered", "failed", "missing"))
         assert parts.to_series().to_list() == checks["prepared"].to_list()
 
@@ -209,7 +215,8 @@ class Histories(RuleBasedStateMachine):
         return any(job["status"] in UNFINISHED for job in self.list_jobs())
 
     def list_jobs(self):
-        return open_session("emulator").client("bedrock").list_model_invocation_jobs()["invocationJobSummaries"]
+        clients = (open_session("emulator", region=region).client("bedrock") for region in REGIONS)
+        return [job for each in clients for job in each.list_model_invocation_jobs()["invocationJobSummaries"]]
 
     def count_jobs(self):
         return len(self.list_jobs())
