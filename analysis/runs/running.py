@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -47,11 +48,12 @@ def update_jobs(run: RunSource, *, profile: str = "", region: str = "") -> pl.Da
     """
     run = open_run(run)
     state = read_state(run)
-    parts = open_parts(state, profile, region)
-    if state.has_jobs:
-        with explain_outage(run), state.ledger.lock():
-            for planned, bedrock in parts:
-                refresh_jobs(planned, state.ledger, bedrock)
+
+    def refresh(planned: Sequence[PlannedJob], bedrock: BedrockClient) -> None:
+        with state.ledger.lock():
+            refresh_jobs(planned, state.ledger, bedrock)
+
+    do_in_each_region(state, profile, region, refresh if state.has_jobs else lambda *_: None)
     return tabulate_jobs(state.read_on())
 
 
@@ -78,24 +80,22 @@ def stop(run: RunSource, *, profile: str = "", region: str = "") -> pl.DataFrame
     """
     run = open_run(run)
     state = read_state(run)
-    errors: list[Exception] = []
-    for planned, bedrock in open_parts(state, profile, region):
-        try:
-            with explain_outage(run):
-                steps.stop_jobs(planned, state.ledger, bedrock)
-        except (AnalysisError, BotoCoreError, ClientError) as error:
-            errors.append(error)  # those of the other Regions are stopped all the same
-    if errors:
-        raise errors[0]
+    do_in_each_region(state, profile, region, lambda planned, bedrock: steps.stop_jobs(planned, state.ledger, bedrock))
     return tabulate_jobs(state.read_on())
 
 
-def open_parts(state: RunState, profile: str, region: str) -> list[tuple[tuple[PlannedJob, ...], BedrockClient]]:
-    """Open a client of the account that the run was sent to in each Region, beside the jobs there."""
+def do_in_each_region(
+    state: RunState, profile: str, region: str, work: Callable[[Sequence[PlannedJob], BedrockClient], None]
+) -> None:
+    """Do something with the jobs of each Region; what is raised in one does not keep it from the others."""
     _, home = state.find_account(profile, region)
     sessions = open_sent(state, profile, region)
-    return [
-        (part.planned, make_client(sessions[there], "bedrock"))
-        for there, part in state.split_by_region(home).items()
-        if part.planned
-    ]
+    errors: list[Exception] = []
+    for there, part in state.split_by_region(home).items():
+        try:
+            with explain_outage(state.run):
+                work(part.planned, make_client(sessions[there], "bedrock"))
+        except (AnalysisError, BotoCoreError, ClientError) as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]

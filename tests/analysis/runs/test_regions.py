@@ -6,7 +6,7 @@ from datetime import date
 import polars as pl
 import pytest
 from botocore.client import BaseClient
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from analysis import (
     collect,
@@ -122,6 +122,13 @@ def test_a_run_may_be_in_other_regions_than_that_of_its_account(tmp_path, emulat
     assert collect(run)["answered"].sum() == 200
 
 
+def test_the_region_of_a_run_is_that_of_its_jobs_on_the_emulator_too(run, emulator):
+    submit(run, region="eu-west-1")
+    assert read_regions(run) == {"eu-west-1"}
+    assert collect(run)["answered"].to_list() == [100]
+    assert delete(run, ask=lambda question: "yes")["where"].str.contains("s3://batchbook-eu-west-1/").any()
+
+
 def test_a_bucket_may_be_named_for_each_region(two):
     for region in (EAST, WEST):
         place = {} if region == EAST else {"CreateBucketConfiguration": {"LocationConstraint": region}}
@@ -176,6 +183,25 @@ def test_status_and_stop_reach_both(set_up_emulator, tmp_path):
     submit(run, wait=False)
     assert update_jobs(run)["status"].to_list() == ["Submitted", "Submitted"]
     assert set(stop(run)["status"]) <= {"Stopping", "Stopped"}
+
+
+def test_jobs_are_stopped_where_they_can_be_although_a_region_refuses(set_up_emulator, tmp_path, monkeypatch):
+    set_up_emulator(seconds={"Submitted": 3600})
+    run = prepare_two(tmp_path)
+    submit(run, wait=False)
+    real = BaseClient._make_api_call
+
+    def refuse(self, name, given):
+        if self.meta.region_name == EAST and name == "StopModelInvocationJob":
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, name)
+        return real(self, name, given)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", refuse)
+    with pytest.raises(JobError, match="AccessDeniedException: no"):
+        stop(run)
+    east, west = update_jobs(run)["status"]
+    assert east == "Submitted"
+    assert west in ("Stopping", "Stopped")
 
 
 def test_a_failed_job_is_tried_again_where_it_was(set_up_emulator, tmp_path):
