@@ -227,7 +227,7 @@ def test_repairs_go_where_the_records_were_asked(set_up_emulator, tmp_path):
 
 
 def test_records_too_few_for_a_job_of_their_region_are_repaired_on_demand(set_up_emulator, tmp_path):
-    set_up_emulator(faults={"record-500": 0.5})
+    set_up_emulator(faults={"record-500": 0.8})
     run = prepare_two(tmp_path, 100)
     submit(run)
     collect(run)
