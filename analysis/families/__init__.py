@@ -6,6 +6,7 @@ A new family is a module with its `Family` at the end, and an entry in `FAMILIES
 from __future__ import annotations
 
 from analysis.errors import ModelError
+from analysis.facts.model_names import find_nearest
 from analysis.facts.models import Model
 from analysis.families.anthropic import ANTHROPIC
 from analysis.families.anthropic_text import ANTHROPIC_TEXT
@@ -71,7 +72,9 @@ def find_family(model: Model, invocation_type: str) -> Family:
         reason = f"an id of kind {model.kind} does not tell which model answers, so its request format is not known"
         raise ModelError(model.model_id, reason, "set invocation_type to Converse, or give the id of the model")
     if "." not in model.base:
-        reason = "not a model id of Amazon Bedrock"
-        raise ModelError(model.model_id, reason, "write one such as global.anthropic.claude-haiku-4-5-20251001-v1:0")
+        near = find_nearest(model.base)
+        meant = f"did you mean {near}? else " if near else ""
+        cure = f"{meant}write one such as global.anthropic.claude-haiku-4-5-20251001-v1:0"
+        raise ModelError(model.model_id, "not a model id of Amazon Bedrock", cure)
     reason = f"the {invocation_type} format of {model.provider} models is not known here"
     raise ModelError(model.model_id, reason, "set invocation_type to Converse")

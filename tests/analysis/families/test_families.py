@@ -66,7 +66,12 @@ def test_a_model_whose_format_is_not_known_is_named_with_the_cure():
 
 def test_the_error_for_an_invalid_id_shows_a_valid_one():
     with pytest.raises(ModelError, match=r"not a model id of Amazon Bedrock; write one such as global\.anthropic"):
-        find_family(find_model("claude-haiku"), "InvokeModel")
+        find_family(find_model("parrot"), "InvokeModel")
+
+
+def test_the_error_for_a_name_without_a_provider_shows_the_model_of_that_name_and_version():
+    with pytest.raises(ModelError, match=r"did you mean anthropic\.claude-haiku-4-5-20251001-v1:0\?"):
+        find_family(find_model("claude-haiku-4-5"), "InvokeModel")
 
 
 @pytest.mark.parametrize("kind", ["application-inference-profile", "provisioned-model", "imported-model"])

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote
@@ -20,7 +21,7 @@ from analysis import diagnose, try_variants
 from analysis.aws.policies import Place, write_caller_policy, write_role_policy, write_trust_policy
 from analysis.facts.model_arns import list_model_arns
 from analysis.facts.models import find_model
-from analysis.runs.doctor.models import check_batch
+from analysis.runs.doctor.models import check_batch, check_models
 from analysis.runs.doctor.role import check_trust
 from analysis.runs.doctor.trial import CHECK
 from bedrock_local import Settings, serve
@@ -536,6 +537,28 @@ def test_a_call_beyond_the_context_is_a_warning(emulator):
     found = diagnose(pl.concat([make_calls(100), long]), make_prompt())
     ((status, detail, _),) = list_findings(found, "limit: context")
     assert (status, detail.endswith("1 call may be longer: long")) == ("warning", True)
+
+
+def test_a_schema_of_which_sources_disagree_is_a_warning(emulator):
+    properties = {"reason": {"type": "string"}}
+    schema = {"type": "object", "properties": properties, "required": ["reason"], "additionalProperties": False}
+    found = diagnose(make_calls(100), make_prompt(schema=schema))
+    ((status, detail, _),) = list_findings(found, "limit: schema")
+    assert (status, "the request has the schema" in detail) == ("warning", True)
+
+
+def test_a_model_that_has_left_is_an_error_of_the_calls_too(emulator):
+    found = diagnose(make_calls(100), make_prompt(model_id="anthropic.claude-3-haiku-20240307-v1:0"))
+    ((status, detail, _),) = list_findings(found, "limit: ended")
+    assert (status, "left Amazon Bedrock on 2026-09-10" in detail) == ("error", True)
+
+
+def test_a_model_that_soon_leaves_is_a_warning():
+    opus = "us.anthropic.claude-opus-4-1-20250805-v1:0"
+    # The third finding would ask Bedrock.
+    _, found = islice(check_models(None, [opus], "us-east-1", today=date(2026, 12, 1)), 2)
+    assert (found.check, found.status) == ("model lifecycle", "warning")
+    assert "leaves Amazon Bedrock on 2027-01-08, in 38 days" in found.detail
 
 
 def test_calls_without_prompts_are_not_checked_and_a_finding_says_so(emulator):
