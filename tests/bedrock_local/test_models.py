@@ -111,6 +111,7 @@ def test_an_id_of_tomorrow_without_a_model_of_its_name_is_like_the_newest_of_its
     [
         "anthropic.claude-haiku-4-5",
         "anthropic.claude-haiku-4-6",
+        "anthropic.claude-poem-5-5",
         "anthropic.claude-hiaku-3",
         "amazon.nova-3-canvas-v1:0",
         "mistral.mistral-grand-4-700b",

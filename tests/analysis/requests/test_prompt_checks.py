@@ -52,7 +52,6 @@ def think(budget_tokens, **fields):
         (NOVA, {"temperature": 1.1}, r"temperature is 1\.1; amazon\.nova-micro-v1:0 takes 0 to 1"),
         (NOVA, {"top_k": 129}, "takes 0 to 128"),
         (NOVA, {"max_tokens": 10_001}, "refuses more than 10,000"),
-        (LLAMA, {"stop_sequences": ("END",)}, "by InvokeModel has no stop sequences; leave them out"),
         (LLAMA, {"top_k": 5}, "has no top_k; leave top_k out"),
         (LLAMA, {"max_tokens": 4097}, "refuses more than 4,096"),
         ("us.meta.llama3-1-8b-instruct-v1:0", {"max_tokens": 2049}, "refuses more than 2,048"),
@@ -61,13 +60,9 @@ def think(budget_tokens, **fields):
         (TITAN, {"max_tokens": 4097}, "refuses more than 4,096"),
         (SMALL, {"max_tokens": 8193}, "refuses more than 8,192"),
         (SMALL, {"top_k": 0}, "takes 1 to 200"),
-        (SMALL, {"stop_sequences": tuple("abcdefghijk")}, "takes 10 stop sequences at most"),
-        (LARGE, {"stop_sequences": ("END",)}, "has no stop sequences"),
-        (OSS, {"temperature": 2.1}, "takes 0 to 2"),
         (OSS, {"top_k": 5}, "has no top_k"),
         (OSS, {"max_tokens": 128_001}, "refuses more than 128,000"),
         (R1, {"max_tokens": 32_769}, "refuses more than 32,768"),
-        (COHERE, {"top_p": 1}, r"takes 0\.01 to 0\.99"),
         (TITAN, {"top_k": 5}, "has no top_k"),
         (HAIKU, {"additional_fields": {"modelId": HAIKU}}, "additional_fields has 'modelId', .* leave 'modelId' out"),
         (HAIKU, {"additional_fields": {"stream": True}}, "additional_fields has 'stream'"),
@@ -90,11 +85,23 @@ def think(budget_tokens, **fields):
 )
 @pytest.mark.parametrize("invocation_type", ["InvokeModel", "Converse"])
 def test_what_the_model_would_refuse_is_refused_with_the_cure(invocation_type, model_id, settings, reason):
-    # What belongs to one of the two formats, not to the model: its own stop sequences, its own range of a number.
-    if invocation_type == "Converse" and ("stop sequences" in reason or "takes 0 to 2" in reason or "0\\.99" in reason):
-        pytest.skip("a rule of the InvokeModel format")
     with pytest.raises(PromptError, match=f"^short: .*{reason}"):
         check(model_id, invocation_type=invocation_type, **settings)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "settings", "reason"),
+    [
+        (LLAMA, {"stop_sequences": ("END",)}, "by InvokeModel has no stop sequences; leave them out"),
+        (SMALL, {"stop_sequences": tuple("abcdefghijk")}, "takes 10 stop sequences at most"),
+        (LARGE, {"stop_sequences": ("END",)}, "has no stop sequences"),
+        (OSS, {"temperature": 2.1}, "takes 0 to 2"),
+        (COHERE, {"top_p": 1}, r"takes 0\.01 to 0\.99"),
+    ],
+)
+def test_what_the_invoke_model_format_lacks_is_refused(model_id, settings, reason):
+    with pytest.raises(PromptError, match=f"^short: .*{reason}"):
+        check(model_id, **settings)
 
 
 @pytest.mark.parametrize(
