@@ -32,8 +32,8 @@ def new(
     from analysis.reports.notebooks import copy_notebooks
 
     copies = copy_notebooks(folder)
-    notebooks = sum(copy.suffix == ".ipynb" for copy in copies)
-    say(f"{notebooks} notebooks and {len(copies) - notebooks} prompts in {folder / 'notebooks'}")
+    notebooks, prompts = (sum(copy.suffix == ending for copy in copies) for ending in (".ipynb", ".md"))
+    say(f"{notebooks} notebooks and {prompts} prompts in {folder / 'notebooks'}")
     say(NEXT_STEPS.format(folder=shlex.quote(str(folder))))
 
 

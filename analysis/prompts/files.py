@@ -106,21 +106,37 @@ def cannot_read(place: Path, error: OSError | ValueError) -> PromptError:
 
 def read_prompt(file: Path) -> Prompt:
     """Read one prompt file: a header between `---` lines, then `# System` (may be left out) and `# User`."""
+    fields, texts = read_parts(file)
+    if place := find_schema_file(file, fields):
+        fields["schema"] = read_schema(place, read_text(place))
+    with naming_file(file):
+        return msgspec.convert({"name": file.stem} | fields | texts, Prompt)
+
+
+def read_parts(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read the fields of a prompt file's header, and its texts."""
     text = read_text(file)
     header = HEADER.match(text)
     parts = PARTS.match(header[2]) if header else None
     if not header or not parts:
         raise PromptError(file, "not a prompt file", "write a header between '---' lines, '# System', then '# User'")
-    texts = {"system": (parts["system"] or "").strip(), "template": parts["template"].strip()}
     with naming_file(file):
         check_yaml(header[1])
         fields = msgspec.yaml.decode(header[1], type=dict[str, Any])
         check_header(fields)
-    if isinstance(fields.get("schema"), str):
-        place = file.parent / fields["schema"]
-        fields["schema"] = read_schema(place, read_text(place))
-    with naming_file(file):
-        return msgspec.convert({"name": file.stem} | fields | texts, Prompt)
+    return fields, {"system": (parts["system"] or "").strip(), "template": parts["template"].strip()}
+
+
+def find_schema_file(file: Path, fields: Mapping[str, Any]) -> Path | None:
+    """Return the path of the schema that a prompt's header names; None where it has none, or has it itself."""
+    schema = fields.get("schema")
+    return file.parent / schema if isinstance(schema, str) else None
+
+
+def list_schema_files(prompts: Iterable[Path]) -> list[Path]:
+    """List the files of schemas that the headers of prompt files name, each once."""
+    named = [find_schema_file(file, read_parts(file)[0]) for file in prompts]
+    return list(dict.fromkeys(place for place in named if place))
 
 
 @contextmanager

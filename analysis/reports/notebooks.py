@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from analysis.errors import NotebookError, StorageError, escape_controls, needs_extra
 from analysis.files import make_private, replace_when_whole
+from analysis.prompts.files import list_schema_files
 from analysis.reports.parameters import check_notebook
 
 # Otherwise the kernel prints a warning that its connection is not encrypted.
@@ -92,7 +93,8 @@ def find_own_notebooks() -> Path:
 def copy_notebooks(folder: Path) -> list[Path]:
     """Copy the notebooks and prompts that came with the package to `notebooks/` in a folder, which may be a new one.
 
-    A `.gitignore` is written where there is none, so that git takes no calls, runs and reports.
+    The files of schemas that the prompts name are copied too. A `.gitignore` is written where there is none, so that
+    git takes no calls, runs and reports.
 
     Returns
     -------
@@ -107,7 +109,6 @@ def copy_notebooks(folder: Path) -> list[Path]:
     source, target = find_own_notebooks(), folder / "notebooks"
     try:
         target.mkdir(parents=True)
-        (target / JUDGES).mkdir(parents=True)
     except OSError as error:
         reason = "exists already" if target.exists() else f"cannot be made ({error.strerror})"
         raise StorageError(target, reason, "choose another folder; nothing was written") from error
@@ -119,6 +120,9 @@ def copy_notebooks(folder: Path) -> list[Path]:
         *sorted(source.glob("prompts/*.md")),
         *sorted(source.glob(f"{JUDGES}/*.md")),
     ]
+    files += list_schema_files(file for file in files if file.suffix == ".md")
+    for place in {(target / file.relative_to(source)).parent for file in files}:
+        place.mkdir(parents=True, exist_ok=True)
     # Contents alone: an installed package may be read-only, and its copies are there to be edited.
     return [Path(shutil.copyfile(file, target / file.relative_to(source))) for file in files]
 

@@ -1,11 +1,14 @@
+import json
 import os
 import re
+import shutil
 import sys
 from importlib.metadata import version
 
 import polars as pl
 import pytest
 
+from analysis import read_prompts
 from analysis.cli import main
 from analysis.cli.sending import repeat_option
 from analysis.errors import StorageError
@@ -45,6 +48,25 @@ def test_a_new_folder_gets_the_notebooks_and_the_next_commands(folder):
     copies = folder / "my calls" / "notebooks"
     assert {path.relative_to(copies): path.read_bytes() for path in copies.rglob("*.*")} == files
     assert set(re.findall(r"^    batchbook (\S+)", said, re.MULTILINE)) == {"make-calls", "run", "lab"}
+
+
+def test_a_new_folder_gets_the_schemas_that_the_prompts_name(folder, monkeypatch):
+    own = shutil.copytree(find_notebooks(), folder / "own")
+    prompts = own / "prompts"
+    (prompts / "schemas").mkdir()
+    schema = '{"type": "object", "properties": {"reason": {"type": "string"}}, "required": ["reason"]}'
+    for name in ("schemas/call.json", "schemas/not-named.json"):
+        (prompts / name).write_text(schema, encoding="utf-8")
+    text = re.sub(
+        r"\nschema:.*?\n---", "\nschema: schemas/call.json\n---", (prompts / "json.md").read_text(), flags=re.S
+    )
+    for name in ("json.md", "again.md"):
+        (prompts / name).write_text(text.replace("name: json\n", ""), encoding="utf-8")
+    monkeypatch.setattr("analysis.reports.notebooks.find_own_notebooks", lambda: own)
+    assert call("new", "mine").stdout.startswith("8 notebooks and 4 prompts in mine/notebooks\n")
+    copies = folder / "mine" / "notebooks" / "prompts"
+    assert [path.name for path in (copies / "schemas").iterdir()] == ["call.json"]
+    assert {prompt.name for prompt in read_prompts(copies) if prompt.schema == json.loads(schema)} == {"json", "again"}
 
 
 def test_notebooks_that_are_there_are_left_alone(folder, capsys, monkeypatch):
