@@ -1,4 +1,7 @@
-"""Files that appear whole: written under a temporary name, flushed to the disk, then renamed."""
+"""Files that appear whole: written under a temporary name, flushed to the disk, then renamed.
+
+And what no file in UTF-8 can hold: lone surrogates, halves of a UTF-16 pair, which JSON can escape.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,9 @@ FILE_CURES = {
 WRITER = re.compile(r"\.(?P<host>[0-9a-f]{8})-(?P<process>[0-9]+)-[0-9a-f]+\.part$")
 READ_WRITE = 0o666  # what a file may have that is not a program
 LOCK = "draft.lock"
+LONE = re.compile("[\ud800-\udfff]")  # in Python a pair is one character, so what is found is alone
+ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
+SURROGATE_CURE = "write U+FFFD (\\ufffd) in its place"
 DRAFT = ".draft"  # what the names of unfinished folders end with
 
 
@@ -225,3 +231,18 @@ def find_errno(error: Exception) -> int:
     number = error.errno if isinstance(error, OSError) else None
     found = re.search(r"os error (\d+)", str(error))
     return number or (int(found[1]) if found else 0)
+
+
+def has_lone_surrogates(text: str) -> bool:
+    """Return whether a text cannot be encoded as UTF-8."""
+    return not text.isascii() and LONE.search(text) is not None
+
+
+def replace_lone_surrogates(text: str) -> str:
+    """Replace each lone surrogate by U+FFFD."""
+    return LONE.sub("\ufffd", text)
+
+
+def has_escaped_surrogates(json: bytes) -> bool:
+    """Return whether JSON has an escaped surrogate, alone or as part of a pair."""
+    return ESCAPED.search(json) is not None

@@ -16,10 +16,10 @@ from narwhals.typing import IntoDataFrameT
 
 from analysis.columns import as_pandas, read_columns
 from analysis.errors import ColumnError, PromptError, escape_controls
+from analysis.files import replace_lone_surrogates
 from analysis.metrics.texts import read_text, rename_clashes
 from analysis.prompts import Prompt
 from analysis.prompts.schemas import check_schema, make_validator
-from analysis.surrogates import replace_lone_surrogates
 
 ERROR = "json_error"
 # A model may write a sentence with a brace before its object; each trial reads the text to its end.

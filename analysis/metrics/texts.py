@@ -11,7 +11,7 @@ from narwhals.typing import IntoDataFrameT
 
 from analysis.columns import FRACTION, TEXT, finish_frame
 from analysis.errors import ColumnError
-from analysis.surrogates import replace_lone_surrogates
+from analysis.files import replace_lone_surrogates
 
 
 def read_texts(frame: nw.DataFrame[Any], *names: str) -> pl.DataFrame:

@@ -15,10 +15,17 @@ from analysis.aws.storage import is_s3_uri
 from analysis.columns import is_convertible, read_columns
 from analysis.display import count
 from analysis.errors import ColumnError, StorageError, show_name, show_path
-from analysis.files import check_path, explain_file_errors, flush_path, make_draft, sweep_drafts
+from analysis.files import (
+    check_path,
+    explain_file_errors,
+    flush_path,
+    has_lone_surrogates,
+    make_draft,
+    replace_lone_surrogates,
+    sweep_drafts,
+)
 from analysis.outputs.cells import MOST_COLUMNS, MOST_ROWS, Changes, guard_texts, is_plain, write_as_text
 from analysis.outputs.workbook import write_workbook
-from analysis.surrogates import has_lone_surrogates, replace_lone_surrogates
 
 if TYPE_CHECKING:
     from narwhals.typing import IntoDataFrame

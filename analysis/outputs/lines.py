@@ -26,8 +26,8 @@ from analysis.families import FAMILIES, Family, ParsedAnswer, Sampling
 from analysis.families.converse import CONVERSE
 from analysis.families.family import Count, set_reasoning_apart
 from analysis.families.reasoning import REASONING_TAGS
+from analysis.files import has_lone_surrogates, replace_lone_surrogates
 from analysis.outputs.request_echo import EchoShortener, blank_texts
-from analysis.surrogates import has_lone_surrogates, replace_lone_surrogates
 
 NO_SAMPLING = Sampling()
 NO_ANSWER = ParsedAnswer(skipped_blocks=None, reasoning_chars=None)

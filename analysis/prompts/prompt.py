@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from analysis.errors import AnalysisError, PromptError, escape_controls, show_name, show_names
+from analysis.files import has_lone_surrogates
 from analysis.prompts.html import format_texts
 from analysis.prompts.schemas import check_schema
 from analysis.prompts.templates import (
@@ -21,7 +22,6 @@ from analysis.prompts.templates import (
     find_variables,
     render_text,
 )
-from analysis.surrogates import has_lone_surrogates
 
 MOST_SAMPLES = 1000
 MOST_TOKENS = 10**9  # of an answer; more than any model has, and sums of many fit 64 bits

@@ -14,7 +14,7 @@ import polars as pl
 from msgspec import Raw
 
 from analysis.errors import CallsError
-from analysis.surrogates import CURE, has_escaped_surrogates
+from analysis.files import SURROGATE_CURE, has_escaped_surrogates
 from analysis.transcripts import data_automation, subtitles
 from analysis.transcripts.calls import Call, Document, frame_calls
 from analysis.transcripts.formats import DECODE_ERRORS, FORMATS, READABLE
@@ -236,7 +236,7 @@ def explain(text: str, error: Exception) -> tuple[str, str]:
         reason = (
             f"not JSON ({error}); it may have half of a surrogate pair (\\ud800 to \\udfff), which is not a character"
         )
-        return reason, CURE
+        return reason, SURROGATE_CURE
     return f"not JSON ({explain_decoding(error)})", "download it again, or leave it out"
 
 

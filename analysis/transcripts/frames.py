@@ -11,7 +11,7 @@ from narwhals.typing import IntoDataFrame
 
 from analysis.columns import is_convertible
 from analysis.errors import CallsError, describe_passed, show_name, show_names
-from analysis.surrogates import has_lone_surrogates
+from analysis.files import has_lone_surrogates
 from analysis.transcripts.sources import suggest_columns
 
 TEXT = (pl.String, pl.Categorical, pl.Enum)

@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 
 from analysis.errors import CallsError
-from analysis.surrogates import CURE, has_escaped_surrogates
+from analysis.files import SURROGATE_CURE, has_escaped_surrogates
 from analysis.transcripts.naming import find_usual_columns
 from analysis.transcripts.sources import ColumnNames, Source, read_text, read_text_bytes
 
@@ -152,7 +152,7 @@ def make_shallow_decoder() -> msgspec.json.Decoder[dict[str, Any]]:
 def explain_line(line: bytes, error: msgspec.DecodeError) -> tuple[str, str]:
     """Return why a line cannot be read, and what to do about it."""
     if has_escaped_surrogates(line) and is_json(line):
-        return "half of a surrogate pair (\\ud800 to \\udfff): not a character", CURE
+        return "half of a surrogate pair (\\ud800 to \\udfff): not a character", SURROGATE_CURE
     return f"not a JSON object ({error})", "write one object in each line"
 
 

@@ -15,7 +15,7 @@ from analysis.aws.downloads import fetch_files
 from analysis.aws.storage import is_s3_uri, list_files
 from analysis.display import count
 from analysis.errors import CallsError, StorageError, show_path
-from analysis.surrogates import has_lone_surrogates
+from analysis.files import has_lone_surrogates
 from analysis.transcripts.encodings import Encodings
 from analysis.transcripts.sources import KINDS, Source
 from analysis.transcripts.unpacking import Unpacking

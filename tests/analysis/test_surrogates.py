@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from analysis.surrogates import has_escaped_surrogates, has_lone_surrogates, replace_lone_surrogates
+from analysis.files import has_escaped_surrogates, has_lone_surrogates, replace_lone_surrogates
 
 TEXTS = ["", "plain", "Grüße, 北京", "\U0001f600", "\ud83d", "a\udc00b", "\ud83d\ude00", "\ud7ff\ue000"]
 
