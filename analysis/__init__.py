@@ -82,6 +82,7 @@ __all__ = [
     "scan_outputs",
     "send_round",
     "share_truncated",
+    "show_answers",
     "show_pairs",
     "show_table",
     "stop",

@@ -1,4 +1,5 @@
 from .columns import as_pandas as as_pandas
+from .comparison.beside_calls import show_answers as show_answers
 from .comparison.choices import compare_round as compare_round
 from .comparison.choices import decide as decide
 from .comparison.choices import tabulate_places as tabulate_places

@@ -29,7 +29,7 @@ from itertools import islice
 from typing import Any, Protocol, TypeGuard
 
 # Modules of an extra that the package imports, or that a kernel of its notebooks needs.
-EXTRAS = {"notebooks": ("ipykernel", "matplotlib", "nbconvert", "nbformat", "pandas", "papermill", "PIL")}
+EXTRAS = {"notebooks": ("anywidget", "ipykernel", "matplotlib", "nbconvert", "nbformat", "pandas", "papermill", "PIL")}
 # What a terminal obeys (all controls but tab and line feed), line ends that only some programs know, and what reorders
 # the text around it: Unicode Standard Annex 9, "Directional Formatting Characters".
 CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"

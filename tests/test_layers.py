@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 # A room, which is a file or folder at the top of a package, imports only rooms in a row above its own.
 LAYERS = {
     "analysis": (
-        {"errors", "surrogates"},
+        {"errors"},
         {"columns", "files"},
         {"display", "aws", "prompts", "synthetic"},
         {"facts", "transcripts"},
@@ -18,7 +18,7 @@ LAYERS = {
         {"comparison", "previews"},
         {"judging"},
         {"runs"},
-        {"plots", "tuning"},
+        {"plots", "tuning", "widgets"},
         {"reports"},
         {"cli"},
     ),

@@ -23,12 +23,14 @@ MOST_CHARS = 6000  # of a text that are shown
 NO_TEXT = "no answer"
 GRID = "display: grid; grid-template-columns: repeat(3, 1fr); gap: 1em; text-align: left; margin-bottom: 1.5em"
 TEXT_STYLE = "white-space: pre-wrap; overflow-wrap: anywhere; max-height: 28em; overflow: auto"
-OWN, CLAIM = 1, 2  # what one answer alone says, and what the call does not say
-# Of the palette of the plots.
+OWN, CLAIM, NEAR = 1, 2, 3  # what one answer alone says, what the call does not say, and what it says instead
+# Of the palette of the plots. Black, since JupyterLab may be dark and these grounds are not.
+CLAIM_STYLE = "background: #fbdcc8; color: #000; border-bottom: 2px"
 MARKS = {
     0: "{}",
-    OWN: '<mark style="background: #d9eefa">{}</mark>',
-    CLAIM: '<mark style="background: #fbdcc8; border-bottom: 2px solid #d55e00" title="not in the call">{}</mark>',
+    OWN: '<mark style="background: #d9eefa; color: #000">{}</mark>',
+    CLAIM: f'<mark style="{CLAIM_STYLE} solid #d55e00" title="not in the call">{{}}</mark>',
+    NEAR: f'<mark style="{CLAIM_STYLE} dotted #d55e00" title="an answer says something else">{{}}</mark>',
 }
 
 
@@ -152,16 +154,22 @@ def write_pair(pair: dict[str, Any]) -> str:
 
 def write_box(title: str, content: str) -> str:
     """Write a text under its title, both escaped before."""
-    return f'<div><strong>{title}</strong><div style="{TEXT_STYLE}">{content}</div></div>'
+    # Whoever has no mouse can scroll only what can have the focus.
+    return f'<div><strong>{title}</strong><div style="{TEXT_STYLE}" tabindex="0">{content}</div></div>'
 
 
-def mark(text: str | None, own: Sequence[tuple[int, int]], claims: Sequence[tuple[int, int]]) -> str:
-    """Escape a text, and mark the words that it alone has and the claims that its call does not say."""
+def mark(
+    text: str | None,
+    own: Sequence[tuple[int, int]],
+    claims: Sequence[tuple[int, int]],
+    near: Sequence[tuple[int, int]] = (),
+) -> str:
+    """Escape a text, and mark the words that it alone has, claims that its call does not say, and what that says."""
     if text is None:
         return f"<em>{NO_TEXT}</em>"
     shown = text[:MOST_CHARS]
     marks = bytearray(len(shown))
-    for places, number in ((own, OWN), (claims, CLAIM)):
+    for places, number in ((own, OWN), (near, NEAR), (claims, CLAIM)):
         for begin, end in places:
             marks[begin:end] = bytes([number]) * len(shown[begin:end])
     parts, begin = [], 0

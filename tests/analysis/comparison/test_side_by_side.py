@@ -8,7 +8,7 @@ from analysis.comparison.side_by_side import find_own_words
 from analysis.errors import ColumnError
 
 CALL = "Customer: I paid $45. Agent: I see."
-OWN, CLAIM = 'style="background: #d9eefa">', 'title="not in the call">'
+OWN, CLAIM = 'style="background: #d9eefa; color: #000">', 'title="not in the call">'
 
 
 def answers(*texts, call=CALL):

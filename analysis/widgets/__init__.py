@@ -1,0 +1,12 @@
+"""Widgets of JupyterLab: each is a skin over functions that work without it, and needs no network.
+
+Their pictures and code are in docs/widgets.md.
+"""
+
+from analysis.errors import check_extra
+
+check_extra("notebooks", "analysis.widgets")
+
+from analysis.widgets.browser import AnswerBrowser, browse_answers  # noqa: E402 -- after the check
+
+__all__ = ["AnswerBrowser", "browse_answers"]

@@ -1,0 +1,135 @@
+import shutil
+import subprocess
+from pathlib import Path
+
+import nbformat
+import polars as pl
+import pytest
+
+from analysis import load_answers, open_run
+
+pytestmark = pytest.mark.browser
+HERE = Path(__file__).parent
+PICTURES = HERE.parents[1] / "build" / "widgets"
+HOSTILE = "<script>window.pwned=1</script><img src=x onerror='window.pwned=1'> $20 and $30 \u202egnp.exe"
+SIZE = {"width": 1400, "height": 2400}  # JupyterLab draws only the cells that are in sight
+CELLS = {
+    "browser": """
+from analysis import find_unsupported_claims, load_answers
+from analysis.widgets import browse_answers
+answers = load_answers("runs/demo")
+browse_answers(answers, find_unsupported_claims(answers))""",
+}
+
+
+@pytest.fixture(scope="module")
+def axe(give_up, tmp_path_factory):
+    """The script of axe-core, an exact version of it, from npm."""
+    if not shutil.which("npm"):
+        give_up("no npm on this machine: apt-get install npm")
+    folder = tmp_path_factory.mktemp("axe")
+    shutil.copy(HERE / "axe" / "package.json", folder)
+    quick = ["--no-package-lock", "--no-audit", "--no-fund", "--prefer-offline"]
+    done = subprocess.run(["npm", "install", *quick], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        give_up(f"npm cannot install axe-core: {done.stderr[-500:]}")
+    return folder / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture(scope="module")
+def folder(account, make_calls, make_prompt, make_answer, answer_by_hand, tmp_path_factory):
+    """A folder with a collected run: two wordings, ten calls, of which one failed; texts are markup."""
+    from analysis import collect, prepare
+
+    root = tmp_path_factory.mktemp("widgets")
+    calls = make_calls(
+        10, "Agent: Hello " + HOSTILE.replace("{", "{{") + "\nCustomer: Line {} is down, I want $20 back."
+    )
+    run = prepare(calls, [make_prompt(), make_prompt("long", max_tokens=300)], into=root / "runs", name="demo")
+    error = {"error": {"errorCode": 400, "errorMessage": HOSTILE}}
+    answer_by_hand(run, lambda number: error if number == 3 else make_answer(f"Answer {number}: $99 {HOSTILE}"))
+    collect(run)
+    cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS.values()]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # or JupyterLab asks for one
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), root / "widgets.ipynb")
+    return root
+
+
+@pytest.fixture(scope="module")
+def tab(folder, chromium, axe, open_lab, open_chromium):
+    """The notebook in JupyterLab, after all its cells were run."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with open_lab(folder) as find_address, open_chromium() as context:
+        page = context.new_page()
+        page.set_viewport_size(SIZE)
+        page.requests = []
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.goto(find_address("widgets.ipynb"))
+        page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+        page.get_by_text("(ipykernel) | Idle").wait_for()  # until then JupyterLab would ask for a kernel
+        run_all(page)
+        page.add_script_tag(path=axe)
+        yield page
+
+
+def run_all(page):
+    """Run all cells, and wait for each of the widgets."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    page.wait_for_function(f"document.querySelectorAll('.batchbook').length == {len(CELLS)}")
+
+
+def find_widget(tab, name):
+    return tab.locator(".batchbook").nth(list(CELLS).index(name))
+
+
+@pytest.fixture
+def browser(tab):
+    return find_widget(tab, "browser")
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_widget_can_be_used_by_whoever_sees_or_moves_otherwise(tab, name):
+    widget = find_widget(tab, name)
+    widget.screenshot(path=PICTURES / f"{name}.png")
+    found = widget.evaluate("widget => axe.run(widget, {resultTypes: ['violations']})")["violations"]
+    assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found] == []
+
+
+def test_what_a_call_or_a_model_says_stays_text(tab, browser):
+    assert tab.evaluate("window.pwned") is None
+    assert tab.locator(".batchbook :is(script, [onerror], mjx-container)").count() == 0
+    assert browser.inner_text().count("<script>window.pwned=1</script>") == 3  # the call and two answers
+    assert browser.inner_text().count("$20 and $30 \\u202egnp.exe") == 3
+
+
+def test_nothing_is_asked_of_another_machine(tab):
+    hosts = {url.split("/")[2].split(":")[0] for url in tab.requests if url.startswith(("http:", "https:", "ws"))}
+    assert hosts <= {"localhost", "127.0.0.1"}
+
+
+def test_calls_are_picked_and_read_by_keys_alone(browser, tab):
+    browser.get_by_label("Error").select_option("service")
+    browser.get_by_text("Call 1 of 1").wait_for()
+    browser.get_by_label("Error").select_option("")
+    browser.get_by_label("Search in calls and answers").fill("LINE 7 IS")
+    browser.get_by_text("call c7").wait_for()
+    browser.get_by_label("Search in calls and answers").fill("")
+    browser.get_by_text("Call 1 of 10").wait_for()
+    browser.get_by_role("button", name="Next call").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "d", "d"):  # `d d` would delete the cell
+        tab.keyboard.press(key)
+    browser.get_by_text("Call 2 of 10").wait_for()
+    assert browser.get_by_text("call c1").is_visible()
+
+
+def test_only_the_call_that_is_shown_was_sent(browser, tab):
+    assert tab.locator(".jp-Notebook").inner_text().count("is down") == 1
+
+
+def test_the_run_is_as_it_should_be(folder):
+    answers = load_answers(open_run(folder / "runs" / "demo"))
+    assert answers.group_by("variant").agg(pl.col("text").count()).sort("variant").rows() == [
+        ("long", 10),
+        ("short", 9),
+    ]
