@@ -13,9 +13,9 @@ from narwhals.typing import IntoDataFrameT
 
 from analysis.columns import read_columns
 from analysis.errors import AnalysisError, ColumnError
+from analysis.files import replace_lone_surrogates
 from analysis.judging.cases import restore
 from analysis.metrics.json_answers import MOST_TRIALS, list_bodies, refuse_constant
-from analysis.surrogates import replace_lone_surrogates
 
 VERDICTS = {
     "call_id": pl.String,
