@@ -21,6 +21,7 @@ ALL = "all"
 MOST_LOST = 0.02  # of the records of a variant, as the margin of a comparison
 ENOUGH_AS_EXPECTED = 0.9
 CONFIDENCE = 0.95
+SCHEMA = "schema"  # what an answer does not meet, where it is not valid JSON
 MEASURES = {
     "price_usd": "cost of 1,000 calls",
     "answered": "answered",
@@ -28,6 +29,7 @@ MEASURES = {
     "kept_all": "amounts, dates and codes kept",
     "has_unsupported": "with claims that the call does not support",
     "as_expected": "as the prompt expects",
+    "valid_json": "valid JSON",
 }
 
 
@@ -86,6 +88,7 @@ def tabulate_variants(
             **{name: describe_measure(own, name) for name in ("kept_all", "has_unsupported", "as_expected")},
         }
         cells["as_expected"] = add_unmet(cells["as_expected"], own)
+        cells["valid_json"] = describe_json(own) if prompt.schema is not None else Cell(MISSING)
         judged = {name: add_verdict(cell, verdicts.get((prompt.name, name), "")) for name, cell in cells.items()}
         rows.append({"prompt": prompt, "cells": judged})
     known = [name for name in MEASURES if any(row["cells"][name].text != MISSING for row in rows)]
@@ -193,11 +196,25 @@ def find_unmet(answers: pl.DataFrame) -> tuple[str, int] | None:
     return (name_unmet(counts["unmet"][0]), int(counts["len"][0])) if len(counts) else None
 
 
+def describe_json(answers: pl.DataFrame) -> Cell:
+    """Describe how many answers of a prompt with a schema are valid by it, and what is wrong with most others."""
+    invalid = pl.col("unmet").str.extract(f"(?:^|; ){SCHEMA}: (.*)$")
+    is_valid = pl.when(pl.col("error_kind").is_null()).then(invalid.is_null() & pl.col("unmet").is_not_null())
+    known = answers.with_columns(invalid=invalid, valid_json=is_valid)
+    cell, share = describe_measure(known, "valid_json"), known["valid_json"].mean()
+    counts = known.drop_nulls("invalid").group_by("invalid").len().sort("len", "invalid", descending=[True, False])
+    note = f"{counts['len'][0]:,} {counts['invalid'][0]}" if len(counts) else ""
+    is_bad = isinstance(share, float) and share < ENOUGH_AS_EXPECTED
+    return replace(cell, note=note, state="bad" if is_bad else "")
+
+
 def name_unmet(unmet: str) -> str:
     """Name in words what an answer does not meet."""
     kind, _, what = unmet.partition(": ")
     if kind == "max_words":
         return "with too many words"
+    if kind == SCHEMA:
+        return f"not valid by the schema ({what})"
     return f"{'begin with' if kind == 'forbidden_openings' else 'without'} {what!r}"
 
 

@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from analysis import collect, invoke, measure_run, prepare, submit
+from analysis import collect, invoke, load_answers, measure_run, prepare, read_json_answers, submit
 from analysis import make_calls as make_synthetic_calls
+from analysis.display import MISSING
 from analysis.reports.answering import describe_answering
 from analysis.reports.front_page import compute_findings, mark_names, write_index
 from analysis.reports.sample import measure_sample
@@ -215,6 +216,33 @@ def test_answers_not_as_expected_are_named(account, make_calls, make_prompt, mak
     collect(run)
     said = show_text(read_page(run, tmp_path / "report"))
     assert "1 of 4 answers are not as the prompt expects; 1 without &#39;Outcome&#39;." in said
+
+
+GOOD = '{"reason": "fee", "urgent": true}'
+
+
+def test_valid_json_is_a_row_of_its_own(account, make_calls, make_prompt, make_answer, answer_by_hand, tmp_path):
+    fields = {"reason": {"type": "string"}, "urgent": {"type": "boolean"}}
+    schema = {"type": "object", "properties": fields, "required": ["reason", "urgent"]}
+    prompts = [make_prompt("json", schema=schema, schema_by="words"), make_prompt("plain")]
+    run = prepare(make_calls(5), prompts, into=tmp_path / "runs", name="demo")
+    # Of each five: two are valid, one of them in a fence; one has another type, one no JSON, one no words.
+    texts = [GOOD, f"```json\n{GOOD}\n```", GOOD.replace("true", '"true"'), "A fee.", ""]
+    answer_by_hand(run, lambda number: make_answer(texts[number % 5]))
+    collect(run)
+    rows = {row["prompt"].name: row["cells"]["valid_json"] for row in compute_findings(run)["rows"]}
+    assert rows["json"].text == "40 %"
+    assert rows["json"].state == "bad"
+    assert rows["json"].note == "2 no valid JSON object"
+    assert rows["plain"].text == MISSING
+    read = read_json_answers(load_answers(run).filter(variant="json"), schema)
+    assert read["json_error"].to_list().count(None) == 2
+    page = read_page(run, tmp_path / "report")
+    assert '<td class="bad" data-name="valid JSON"><span class="number">40 %</span>' in page
+
+
+def test_without_a_schema_there_is_no_row_of_valid_json(two, make_prompt, tmp_path):
+    assert "valid JSON" not in read_page(two(make_prompt(), calls=2), tmp_path / "report")
 
 
 def test_the_responder_is_written_down_when_the_run_is_sent(make_run, make_prompt, account):
