@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bedrock_local.protocol.surrogates import count_bytes, encode_text
 
@@ -15,6 +15,14 @@ PIECE = re.compile(r"\s*\S{1,12}|\s+")
 
 # Why a reply ends: it is complete, or at `max_tokens`, at a stop sequence, or refused by a content filter.
 Stop = Literal["end", "length", "stop_sequence", "filtered"]
+
+
+class ForcedTool(NamedTuple):
+    """A tool that a request forces the model to call: its name, the JSON Schema of its input, and what it is for."""
+
+    name: str
+    schema: Mapping[str, Any]
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,8 @@ class Question:
         As in the request; `extract` ignores them.
     schema
         The JSON Schema that the request has for the reply, if any.
+    tool
+        The tool whose input the reply shall be, if any; `schema` is that of its input.
     """
 
     model_id: str
@@ -45,6 +55,7 @@ class Question:
     temperature: float | None = None
     top_p: float | None = None
     schema: Mapping[str, Any] | None = None
+    tool: ForcedTool | None = None
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from typing import Any
 from bedrock_local.families.claude_rules import find_claude_violations, reports_cache_tokens, shows_reasoning
 from bedrock_local.families.error_wording import format_claude
 from bedrock_local.families.family import Body, Chunk, Chunks, Family, digest
-from bedrock_local.families.forced_tools import ForcedTool, find_named, find_next, list_tools, read_input, take_call
+from bedrock_local.families.forced_tools import find_named, find_next, list_tools, read_input, take_call
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import join_role, list_texts
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import ANY, ANY_OBJECT, AnyOf, Array, Integer, Number, Object, OneOf, String
-from bedrock_local.inference import Question, Reply, ReplyStream, split_text
+from bedrock_local.inference import ForcedTool, Question, Reply, ReplyStream, split_text
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 
@@ -95,13 +95,15 @@ def find_empty_messages(messages: list[dict[str, Any]]) -> Iterator[str]:
 
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
+    tool = find_tool(body)
     return Question(
         model_id=model.base,
         system="\n\n".join(list_texts(body.get("system"))),
         text=join_role(body["messages"], "user"),
         max_tokens=body["max_tokens"],
         stop_sequences=tuple(body.get("stop_sequences") or ()),
-        schema=tool.schema if (tool := find_tool(body)) else read_schema(body),
+        schema=tool.schema if tool else read_schema(body),
+        tool=tool,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Mapping
 from typing import Any
 
 from bedrock_local.families.family import Chunk
-from bedrock_local.families.forced_tools import ForcedTool
+from bedrock_local.inference import ForcedTool
 
 
 def write_chat_chunks(

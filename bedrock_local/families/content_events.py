@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from bedrock_local.families.forced_tools import ForcedTool, take_call
-from bedrock_local.inference import ReplyStream, split_text
+from bedrock_local.families.forced_tools import take_call
+from bedrock_local.inference import ForcedTool, ReplyStream, split_text
 
 ContentEvent = tuple[str, dict[str, Any]]
 

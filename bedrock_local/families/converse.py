@@ -141,13 +141,15 @@ def find_max_tokens(model: Model, body: Body) -> int:
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
     config = body.get("inferenceConfig") or {}
+    tool = find_converse_tool(body)
     return Question(
         model_id=model.base,
         system="\n\n".join(list_texts(body.get("system"))),
         text=join_role(body["messages"], "user"),
         max_tokens=find_max_tokens(model, body),
         stop_sequences=tuple(config.get("stopSequences") or ()),
-        schema=tool.schema if (tool := find_converse_tool(body)) else read_schema(body),
+        schema=tool.schema if tool else read_schema(body),
+        tool=tool,
     )
 
 

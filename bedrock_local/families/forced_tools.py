@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from bedrock_local.inference import Reply, ReplyStream
-
-
-class ForcedTool(NamedTuple):
-    """The name of a tool, and the JSON Schema of its input."""
-
-    name: str
-    schema: Mapping[str, Any]
+from bedrock_local.inference import ForcedTool, Reply, ReplyStream
 
 
 def list_tools(tools: Any, *, of_tool: str = "", schema: str) -> list[ForcedTool]:
     """List the tools of a request, whose members are checked here; each may stand in a member `of_tool`."""
     inside = [find_object(tool, (of_tool,) if of_tool else ()) for tool in (tools if isinstance(tools, list) else ())]
-    return [ForcedTool(str(tool["name"]), find_object(tool, schema.split("."))) for tool in inside if "name" in tool]
+    return [
+        ForcedTool(str(tool["name"]), find_object(tool, schema.split(".")), find_text(tool, "description"))
+        for tool in inside
+        if "name" in tool
+    ]
 
 
 def find_named(tools: list[ForcedTool], name: Any) -> ForcedTool | None:
@@ -57,6 +54,12 @@ def find_converse_tool(body: Mapping[str, Any]) -> ForcedTool | None:
     if choice.get("any") is not None:
         return find_next(tools, body["messages"])
     return find_named(tools, find_object(choice, ("tool",)).get("name"))
+
+
+def find_text(value: Mapping[str, Any], name: str) -> str:
+    """Find the text in a member of an object; an empty one where there is none."""
+    text = value.get(name)
+    return text if isinstance(text, str) else ""
 
 
 def find_object(value: Any, path: Iterable[str]) -> dict[str, Any]:

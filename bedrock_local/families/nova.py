@@ -64,13 +64,15 @@ def check_rules(model: Model, body: Body) -> None:  # noqa: ARG001
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
     config = body.get("inferenceConfig") or {}
+    tool = find_converse_tool(body)
     return Question(
         model_id=model.base,
         system="\n\n".join(list_texts(body.get("system"))),
         text=join_role(body["messages"], "user"),
         max_tokens=config.get("maxTokens") or config.get("max_new_tokens") or DEFAULT_MAX_TOKENS,
         stop_sequences=tuple(config.get("stopSequences") or ()),
-        schema=tool.schema if (tool := find_converse_tool(body)) else None,
+        schema=tool.schema if tool else None,
+        tool=tool,
     )
 
 

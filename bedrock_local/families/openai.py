@@ -14,7 +14,6 @@ from bedrock_local.families.chat_chunks import write_call_chunks, write_chat_chu
 from bedrock_local.families.error_wording import format_openai
 from bedrock_local.families.family import Body, Chunks, Family, digest, make_time
 from bedrock_local.families.forced_tools import (
-    ForcedTool,
     find_named,
     find_next,
     find_object,
@@ -25,7 +24,7 @@ from bedrock_local.families.forced_tools import (
 from bedrock_local.families.messages import join_role
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import ANY, ANY_OBJECT, AnyOf, Array, Boolean, Integer, Number, Object, OneOf, String
-from bedrock_local.inference import Question, Reply, ReplyStream, split_text
+from bedrock_local.inference import ForcedTool, Question, Reply, ReplyStream, split_text
 from bedrock_local.models import Model, find_model
 from bedrock_local.protocol.errors import ServiceError
 
@@ -88,6 +87,7 @@ def check_rules(model: Model, body: Body) -> None:
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
     stop = body.get("stop") or ()
+    tool = find_tool(body)
     return Question(
         model_id=model.base,
         system=join_role(body["messages"], "developer", "system"),
@@ -97,7 +97,8 @@ def read_question(model: Model, body: Body) -> Question:
         or model.max_output_tokens
         or DEFAULT_MAX_TOKENS,
         stop_sequences=(stop,) if isinstance(stop, str) else tuple(stop),
-        schema=tool.schema if (tool := find_tool(body)) else read_schema(body),
+        schema=tool.schema if tool else read_schema(body),
+        tool=tool,
     )
 
 

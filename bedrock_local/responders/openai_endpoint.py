@@ -32,10 +32,34 @@ TOO_LONG_ERRORS = {"context_length_exceeded", "exceed_context_size_error"}
 PLAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,60}")
 
 
+class Function(msgspec.Struct):
+    """A function that is called, or a piece of that; its arguments are JSON text, or an object where a server errs."""
+
+    arguments: Any = None
+
+    def read_arguments(self) -> str:
+        """Return the arguments as JSON text."""
+        given = self.arguments
+        return given if isinstance(given, str) else "" if given is None else msgspec.json.encode(given).decode()
+
+
+class Call(msgspec.Struct):
+    """A call of a tool, or a piece of one."""
+
+    function: Function = msgspec.field(default_factory=Function)
+    index: Any = 0
+
+
 class Message(msgspec.Struct):
-    """The message of an answer."""
+    """The message of an answer, or what an event of a stream adds to it."""
 
     content: str | None = None
+    tool_calls: list[Call] | None = None
+
+    def read_input(self) -> str:
+        """Return the input of the first tool that is called; empty where none is."""
+        calls = [call for call in self.tool_calls or () if not call.index]
+        return calls[0].function.read_arguments() if calls else ""
 
 
 class Choice(msgspec.Struct):
@@ -53,16 +77,10 @@ class Completion(msgspec.Struct):
     usage: Any = None
 
 
-class Delta(msgspec.Struct):
-    """A piece of an answer."""
-
-    content: str | None = None
-
-
 class StreamChoice(msgspec.Struct):
     """What an event adds to one answer; the last fields are as in `Choice`."""
 
-    delta: Delta = msgspec.field(default_factory=Delta)
+    delta: Message = msgspec.field(default_factory=Message)
     finish_reason: str | None = None
     stop_reason: Any = None
 
@@ -224,7 +242,23 @@ def write_body(question: Question, model: str, **more: Any) -> bytes:
     if stops := [stop for stop in question.stop_sequences if stop]:
         body["stop"] = stops
     body |= {name: value for name in ("temperature", "top_p") if (value := getattr(question, name)) is not None}
-    return msgspec.json.encode(body | more)
+    return msgspec.json.encode(body | write_form(question) | more)
+
+
+def write_form(question: Question) -> dict[str, Any]:
+    """Write the fields that say which form the answer has to have: the input of a tool, or JSON by a schema.
+
+    Of one tool alone `required` means that one, and llama.cpp takes no name in its place. Whether JSON is strict by the
+    schema is left to the server: OpenAI's own refuses `strict` for many a schema that Bedrock takes.
+    """
+    if tool := question.tool:
+        function = {"name": tool.name, "description": tool.description, "parameters": tool.schema}
+        function = {name: value for name, value in function.items() if value != ""}
+        return {"tools": [{"type": "function", "function": function}], "tool_choice": "required"}
+    if question.schema is not None:
+        form = {"name": "answer", "schema": question.schema}
+        return {"response_format": {"type": "json_schema", "json_schema": form}}
+    return {}
 
 
 def make_error(status: int, content: bytes) -> ServiceError:
@@ -264,7 +298,12 @@ def read_reply(question: Question, content: bytes) -> Reply:
 
 
 def cut_at_stop(question: Question, choice: Choice) -> tuple[str, Stop, str | None]:
-    """Return the text, why it ended, and the stop sequence; the text is cut at one that the server left in it."""
+    """Return the text, why it ended, and the stop sequence; the text is cut at one that the server left in it.
+
+    Where the question forces a tool, its input is the text.
+    """
+    if question.tool and (given := choice.message.read_input()):
+        return given, STOPS.get(choice.finish_reason, "end"), None
     text = choice.message.content or ""
     if found := find_stop_sequence(question, text):
         end, stop = found
@@ -277,12 +316,15 @@ def cut_at_stop(question: Question, choice: Choice) -> tuple[str, Stop, str | No
 def read_pieces(question: Question, response: BaseHTTPResponse) -> Pieces:
     """Yield the text of a stream; what could be the beginning of a stop sequence is held back until that is known."""
     held_chars = max([len(stop) for stop in question.stop_sequences], default=1) - 1
-    pieces, held, finish, usage = list[str](), "", Finish(), None
+    pieces, held, given, finish, usage = list[str](), "", "", Finish(), None
     for event in read_events(response):
         usage = event.usage or usage
         for choice in event.choices[:1]:
             held += choice.delta.content or ""
+            given += choice.delta.read_input()
             finish = Finish(choice.finish_reason, choice.stop_reason) if choice.finish_reason else finish
+        if question.tool:  # whether its input comes, or a text, is known at the end
+            continue
         if find_stop_sequence(question, held):
             break
         ready = held[: len(held) - held_chars] if held_chars else held
@@ -290,7 +332,8 @@ def read_pieces(question: Question, response: BaseHTTPResponse) -> Pieces:
         if ready:
             pieces.append(ready)
             yield ready
-    whole = Choice(Message(held), finish.reason, finish.stop)
+    calls = [Call(Function(given))] if given else None
+    whole = Choice(Message(held, calls), finish.reason, finish.stop)
     text, stop, sequence = cut_at_stop(question, whole)
     if text:
         pieces.append(text)

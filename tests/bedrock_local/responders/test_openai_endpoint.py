@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from bedrock_local import open_session
 from bedrock_local.emulator import Emulator
 from bedrock_local.families import read_native_question
-from bedrock_local.inference import Question, Reply, ReplyStream
+from bedrock_local.inference import ForcedTool, Question, Reply, ReplyStream
 from bedrock_local.models import find_model
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.responders.openai_endpoint import Endpoint, read_pieces, read_reply
@@ -458,3 +458,177 @@ class HeldStream:
 
     def send(self, handler, content):
         handler.wfile.write(b"%x\r\n%b\r\n" % (len(content), content))
+
+
+SCHEMA = {"type": "object", "properties": {"amount": {"type": "number"}}, "required": ["amount"]}
+TOOL = ForcedTool("bill", SCHEMA, "Notes what is owed.")
+INPUT = {"amount": 12.5}
+
+
+def call_with(arguments, content=None):
+    call = {"id": "c1", "type": "function", "function": {"name": "bill", "arguments": arguments}}
+    message = {"role": "assistant", "content": content, "tool_calls": [call]}
+    return ANSWER | {"choices": [{"message": message, "finish_reason": "tool_calls"}]}
+
+
+def test_the_schema_of_the_answer_is_passed_on(ask, server):
+    server.put(200, answer_with(json.dumps(INPUT)))
+    assert ask(schema=SCHEMA).text == json.dumps(INPUT)
+    form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}
+    assert server.bodies[0]["response_format"] == form
+    assert not {"tools", "tool_choice"} & set(server.bodies[0])
+
+
+@pytest.mark.parametrize("arguments", [json.dumps(INPUT), INPUT])
+def test_a_forced_tool_is_passed_on_and_its_input_is_the_reply(ask, server, arguments):
+    server.put(200, call_with(arguments, content="Calling."))
+    reply = ask(tool=TOOL, schema=SCHEMA, stop_sequences=("amount",))
+    assert (json.loads(reply.text), reply.stop) == (INPUT, "end")
+    function = {"name": "bill", "description": "Notes what is owed.", "parameters": SCHEMA}
+    assert server.bodies[0]["tools"] == [{"type": "function", "function": function}]
+    assert server.bodies[0]["tool_choice"] == "required"
+    assert "response_format" not in server.bodies[0]
+
+
+def test_a_tool_without_a_description_has_none(ask, server):
+    server.put(200, call_with("{}"))
+    assert ask(tool=ForcedTool("bill", SCHEMA)).text == "{}"
+    assert server.bodies[0]["tools"][0]["function"] == {"name": "bill", "parameters": SCHEMA}
+
+
+@pytest.mark.parametrize("calls", [None, []])
+def test_a_server_that_calls_no_tool_has_answered_with_a_text(ask, server, calls):
+    server.put(200, ANSWER | {"choices": [{"message": {"content": "No.", "tool_calls": calls}}]})
+    assert ask(tool=TOOL, schema=SCHEMA).text == "No."
+
+
+def test_a_call_that_nobody_forced_is_left_aside(ask, server):
+    server.put(200, call_with(json.dumps(INPUT), content="A refund."))
+    assert ask().text == "A refund."
+
+
+def write_call_stream(*pieces):
+    first = {"index": 0, "id": "c1", "type": "function", "function": {"name": "bill", "arguments": ""}}
+    calls = [first, *({"index": 0, "function": {"arguments": piece}} for piece in pieces)]
+    events = [{"choices": [{"delta": {"tool_calls": [call]}}]} for call in calls]
+    events = [{"choices": [{"delta": {"content": "Calling."}}]}, *events]
+    events += [{"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}, {"choices": [], "usage": ANSWER["usage"]}]
+    return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events) + b"data: [DONE]\n\n"
+
+
+def test_the_input_of_a_tool_is_read_from_the_pieces_of_a_stream(stream, server):
+    server.put(200, write_call_stream('{"amo', 'unt": 12', ".5}"), **EVENT_STREAM)
+    assert stream(tool=TOOL, schema=SCHEMA) == (['{"amount": 12.5}'], Reply('{"amount": 12.5}', "end", 30, 3))
+
+
+def test_a_text_in_place_of_a_call_is_read_from_a_stream(stream, server):
+    server.put(200, write_stream("No, ", "thanks."), **EVENT_STREAM)
+    assert stream(tool=TOOL, schema=SCHEMA)[1].text == "No, thanks."
+
+
+CLAUDE = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50}
+ASKED = {
+    "anthropic": (
+        "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+        CLAUDE
+        | {
+            "messages": [{"role": "user", "content": "Hello."}],
+            "tools": [{"name": "bill", "description": TOOL.description, "input_schema": SCHEMA}],
+            "tool_choice": {"type": "tool", "name": "bill"},
+        },
+        lambda answer: [block["input"] for block in answer["content"]],
+    ),
+    "nova": (
+        "us.amazon.nova-lite-v1:0",
+        {
+            "messages": [{"role": "user", "content": [{"text": "Hello."}]}],
+            "toolConfig": {
+                "tools": [
+                    {
+                        "toolSpec": {
+                            "name": "bill",
+                            "description": TOOL.description,
+                            "inputSchema": {"json": SCHEMA},
+                        }
+                    }
+                ],
+                "toolChoice": {"tool": {"name": "bill"}},
+            },
+        },
+        lambda answer: [block["toolUse"]["input"] for block in answer["output"]["message"]["content"]],
+    ),
+    "openai": (
+        "openai.gpt-oss-20b-1:0",
+        {
+            "messages": [{"role": "user", "content": "Hello."}],
+            "tools": [
+                {
+                    "type": "function",
+                    "function": {"name": "bill", "description": TOOL.description, "parameters": SCHEMA},
+                }
+            ],
+            "tool_choice": {"type": "function", "function": {"name": "bill"}},
+        },
+        lambda answer: [
+            json.loads(call["function"]["arguments"]) for call in answer["choices"][0]["message"]["tool_calls"]
+        ],
+    ),
+}
+
+
+@pytest.fixture
+def runtime(server, folder, monkeypatch):
+    """Requests on demand, which the server answers."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    yield open_session(folder, settings=Settings(responder=server.url)).client("bedrock-runtime")
+    Emulator(folder).find_responder().pool.clear()
+
+
+@pytest.mark.parametrize("family", ASKED)
+def test_a_tool_goes_to_the_endpoint_and_its_call_comes_back_in_each_format(server, runtime, family):
+    model_id, body, read_inputs = ASKED[family]
+    server.put(200, call_with(json.dumps(INPUT)))
+    answer = json.loads(runtime.invoke_model(modelId=model_id, body=json.dumps(body))["body"].read())
+    assert read_inputs(answer) == [INPUT]
+    function = {"name": "bill", "description": "Notes what is owed.", "parameters": SCHEMA}
+    assert server.bodies[0]["tools"] == [{"type": "function", "function": function}]
+
+
+def test_a_tool_of_converse_goes_to_the_endpoint_and_its_call_comes_back(server, runtime):
+    model_id, body, read_inputs = ASKED["nova"]
+    server.put(200, call_with(json.dumps(INPUT)))
+    answer = runtime.converse(modelId=model_id, **body)
+    assert (read_inputs(answer), answer["stopReason"]) == ([INPUT], "tool_use")
+    assert server.bodies[0]["tool_choice"] == "required"
+
+
+SCHEMAS = {
+    "anthropic": (
+        "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+        CLAUDE
+        | {
+            "messages": [{"role": "user", "content": "Hello."}],
+            "output_config": {"format": {"type": "json_schema", "schema": SCHEMA | {"additionalProperties": False}}},
+        },
+    ),
+    "openai": (
+        "openai.gpt-oss-20b-1:0",
+        {
+            "messages": [{"role": "user", "content": "Hello."}],
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "bill", "schema": SCHEMA | {"additionalProperties": False}},
+            },
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("family", SCHEMAS)
+def test_a_schema_goes_to_the_endpoint_from_each_format(server, runtime, family):
+    model_id, body = SCHEMAS[family]
+    server.put(200, answer_with(json.dumps(INPUT)))
+    answer = runtime.invoke_model(modelId=model_id, body=json.dumps(body))["body"].read()
+    assert json.dumps(json.dumps(INPUT)).strip('"').encode() in answer
+    sent = server.bodies[0]["response_format"]["json_schema"]["schema"]
+    assert sent == SCHEMA | {"additionalProperties": False}
