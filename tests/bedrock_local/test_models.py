@@ -129,6 +129,7 @@ def test_an_unknown_id_of_today_is_no_model(wrong):
         ("anthropic.claude-3-haiku-20240307-v1:0", date(2026, 9, 10)),
         ("anthropic.claude-3-7-sonnet-20250219-v1:0", date(2026, 4, 28)),
         ("meta.llama3-2-1b-instruct-v1:0", date(2026, 7, 7)),
+        ("anthropic.claude-3-opus-20240229-v1:0", date(2026, 10, 7)),  # the newest that the guide without its card has
         ("cohere.command-r-v1:0", date(2026, 8, 19)),
         ("anthropic.claude-opus-4-1-20250805-v1:0", date(2027, 1, 8)),
         (HAIKU, None),
@@ -136,6 +137,16 @@ def test_an_unknown_id_of_today_is_no_model(wrong):
 )
 def test_a_model_that_left_or_leaves_has_its_day(base, ends):
     assert MODELS[base].ends == ends
+
+
+@pytest.mark.parametrize("base", ["minimax.minimax-m2.5", "nvidia.nemotron-super-3-120b", "zai.glm-5"])
+def test_a_model_with_batch_quotas_takes_batch_jobs(bedrock, request_of, base):
+    assert bedrock.create_model_invocation_job(**request_of(modelId=base))["jobArn"]
+
+
+def test_the_models_that_refuse_a_forced_tool_are_those_that_were_tried():
+    refusing = {model.base for model in MODELS.values() if not model.takes_forced_tools}
+    assert refusing == {f"anthropic.claude-{name}" for name in ("fable-5-1", "mythos-5-1", "opus-5-5", "sonnet-5-5")}
 
 
 OLD, SONNET_4 = "anthropic.claude-3-haiku-20240307-v1:0", "anthropic.claude-sonnet-4-20250514-v1:0"

@@ -4,6 +4,7 @@ import pytest
 
 from bedrock_local.families import answer_native, read_native_question
 from bedrock_local.families.anthropic import read_question, write_answer
+from bedrock_local.families.claude_rules import is_thinking
 from bedrock_local.inference import Question, Reply
 from bedrock_local.models import find_model
 from bedrock_local.protocol.errors import ServiceError
@@ -100,6 +101,7 @@ def test_the_newest_models_accept_no_sampling(wrong):
         (HAIKU, {"temperature": None, "top_p": 0.5}),
         (OPUS, {"thinking": {"type": "disabled"}, "output_config": {"effort": "high"}}),
         (OPUS, {"output_config": {"effort": "max"}}),
+        (OPUS_45, {"output_config": {"effort": "low"}}),
         (OPUS_45, {"output_config": {"effort": "low"}, "anthropic_beta": ["effort-2025-11-24"]}),
         (SONNET_46, {"thinking": {"type": "disabled"}, "output_config": {"effort": "max"}}),
         (TOMORROW, {"thinking": {"type": "adaptive"}}),
@@ -273,3 +275,19 @@ def test_a_small_limit_is_used_up_by_reasoning():
     reply, answer = answer_native(OPUS, BODY | {"max_tokens": 26}, None)
     assert (reply.output_tokens, answer["stop_reason"]) == (26, "max_tokens")
     assert [block["type"] for block in answer["content"]] == ["thinking"]
+
+
+@pytest.mark.parametrize(
+    ("name", "thinks"),
+    [
+        ("opus-4-7", False),
+        ("opus-4-8", False),
+        ("opus-5", True),
+        ("sonnet-5", True),
+        ("haiku-5-5", True),
+        ("fable-5-1", True),
+        ("haiku-6", True),
+    ],
+)
+def test_claude_from_5_on_thinks_unless_it_is_told_not_to(name, thinks):
+    assert is_thinking(find_model(f"us.anthropic.claude-{name}"), None) is thinks
