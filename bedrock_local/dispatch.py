@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from bedrock_local import runtime, sts
+from bedrock_local import listings, runtime, sts
 from bedrock_local.batch import api as batch_api
 from bedrock_local.emulator import Emulator
 from bedrock_local.faults import find_request_fault
@@ -50,6 +50,12 @@ HANDLERS: dict[str, Handler] = {
     "GetModelInvocationJob": batch_api.get_job,
     "ListModelInvocationJobs": batch_api.list_jobs,
     "StopModelInvocationJob": batch_api.stop_job,
+    "ListFoundationModels": listings.list_models,
+    "GetFoundationModel": listings.get_model,
+    "ListInferenceProfiles": listings.list_inference_profiles,
+    "CreateInferenceProfile": listings.create_inference_profile,
+    "GetInferenceProfile": listings.get_inference_profile,
+    "DeleteInferenceProfile": listings.delete_inference_profile,
     "ListTagsForResource": batch_api.list_tags,
     "TagResource": batch_api.tag_job,
     "UntagResource": batch_api.untag_job,

@@ -14,6 +14,7 @@ from typing import get_args
 from bedrock_local.files import delete_old, link_or_copy, restrict_to_owner, temporary_path
 from bedrock_local.inference import Pieces, Question, Reply, ReplyStream, Responder, Stop, count_tokens, stream_reply
 from bedrock_local.models import ALL_MODELS, Model, find_model
+from bedrock_local.profiles import find_profile
 from bedrock_local.protocol.errors import ServiceError, SettingsError
 from bedrock_local.protocol.surrogates import has_lone_surrogate
 from bedrock_local.responders import selection
@@ -85,7 +86,8 @@ class Emulator:
 
         None for an unknown id; where `strict`, also for an id of tomorrow.
         """
-        model, settings = find_model(model_id), self.settings
+        profile = find_profile(self.folder, model_id, self.region)
+        model, settings = find_model(profile.model if profile else model_id), self.settings
         if model is None or (settings.strict and model.base not in ALL_MODELS):
             return None
         today = datetime.fromtimestamp(self.now(), UTC).date()

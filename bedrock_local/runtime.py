@@ -27,7 +27,8 @@ from bedrock_local.families import (
 from bedrock_local.families.family import Chunks
 from bedrock_local.families.limits import check_window
 from bedrock_local.inference import Question, ReplyStream
-from bedrock_local.models import Model, names_profile
+from bedrock_local.models import Model
+from bedrock_local.profiles import is_any_profile
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.event_stream import CONTENT_TYPE, Event, EventStreamBody
 from bedrock_local.protocol.json import json_response, read_object
@@ -137,7 +138,7 @@ def count_tokens(request: ResolvedRequest, emulator: Emulator) -> Response:
     model, body = read_model_request(request, emulator)
     with refusing_deep_bodies():
         check_request("bedrock-runtime", "CountTokens", {"modelId": request.identifier, **body})
-        if not COUNTED.match(model.base) or names_profile(request.identifier):
+        if not COUNTED.match(model.base) or is_any_profile(request.identifier):
             raise ServiceError("ValidationException", "The provided model doesn't support counting tokens.")
         question = read_counted_question(model, body["input"])
         return json_response({"inputTokens": check_window(question, COUNTED_TOKENS)})
@@ -173,7 +174,7 @@ def refusing_deep_bodies() -> Iterator[None]:
 
 def check_profile(model: Model, model_id: str, region: str) -> None:
     """Refuse the bare id of a model that can be invoked in a region by a profile only."""
-    if model.needs_profile and region not in model.own_regions and not names_profile(model_id):
+    if model.needs_profile and region not in model.own_regions and not is_any_profile(model_id):
         reason = f"Invocation of model ID {model_id} with on-demand throughput isn't supported."
         cure = "Retry your request with the ID or ARN of an inference profile that contains this model."
         raise ServiceError("ValidationException", f"{reason} {cure}")

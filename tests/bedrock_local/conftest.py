@@ -72,6 +72,8 @@ class Jobs:
 
 
 KINDS = {"blob": str, "boolean": bool, "list": list, "map": dict, "string": str, "structure": dict, "timestamp": str}
+# What was seen of the service outside its own model: LibreChat#13628, and the policies of global profiles.
+SEEN = {"InferenceType": ["INFERENCE_PROFILE"], "FoundationModelArn": ["arn:aws:bedrock:::foundation-model/"]}
 ISO_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"
 # Of no operation, or on purpose: what is not there, and the fault that the service model lists elsewhere.
 ANYWHERE = {"UnknownOperationException": 404, "ServiceUnavailableException": 503}
@@ -105,6 +107,8 @@ def find_violations(value, shape, path):
     if not limits.get("min", size) <= size <= limits.get("max", size):
         yield f"{path}: {value!r} is outside {limits}"
     pattern = ISO_TIME if kind == "timestamp" else limits.get("pattern")
+    if kind == "string" and value.startswith(tuple(SEEN.get(shape.name, []))):
+        return
     if (pattern and not re.fullmatch(pattern, value)) or value not in limits.get("enum", [value]):
         yield f"{path}: {value!r} is not one of {limits}"
     if kind == "structure":

@@ -30,7 +30,8 @@ ROLE = "arn:aws:iam::123456789012:role/batch"
 NOVA = "amazon.nova-lite-v1:0"
 BEDROCK_OPERATIONS = (
     "CreateModelInvocationJob", "GetModelInvocationJob", "ListModelInvocationJobs", "StopModelInvocationJob",
-    "ListTagsForResource", "TagResource", "UntagResource",
+    "ListTagsForResource", "TagResource", "UntagResource", "ListFoundationModels", "GetFoundationModel",
+    "ListInferenceProfiles", "CreateInferenceProfile", "GetInferenceProfile", "DeleteInferenceProfile",
 )  # fmt: skip
 RUNTIME_OPERATIONS = ("Converse", "ConverseStream", "CountTokens", "InvokeModel", "InvokeModelWithResponseStream")
 PLACES = ("uri", "querystring", "header")
@@ -51,6 +52,9 @@ RULES = {
 }
 # What a request of the right shape may be refused for: source in docs/emulator/service.md.
 MEANINGS = (
+    "Could not resolve the foundation model from the provided model identifier.",
+    "The requested inference profile could not be found.",
+    "A system-defined inference profile cannot be deleted.",
     "A resource can have 50 tags",
     "Batch inference is not supported for the requested model.",
     "Duplicate tag keys found: ",
@@ -285,7 +289,8 @@ def on_wire(model, parameters):
     path = model.http["requestUri"]
     for name, value in uri.items():
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
-    address = f"{path}?{urlencode(query)}" if query else path
+    named = {members[name].serialization.get("name", name): value for name, value in query.items()}
+    address = f"{path}?{urlencode(named)}" if query else path
     rest = {name: value for name, value in parameters.items() if not is_in(members[name], *PLACES)}
     body = base64.b64decode(parameters.get(payload, "")) if payload else json.dumps(rest).encode()
     return address, body, {members[name].serialization["name"]: value for name, value in headers.items()}
