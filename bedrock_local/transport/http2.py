@@ -95,6 +95,10 @@ class Connection:
         finally:
             self._end()
 
+    def find_wait(self) -> float | None:
+        """Return since when there has been no request, on the clock `time.monotonic`; None while there is one."""
+        return None if self._streams else self._busy_at
+
     def take_body(self, stream: Stream, size: int) -> bytes:
         """Wait for bytes of a body and return them, `size` at most; empty at its end."""
         with self._changed:

@@ -15,6 +15,8 @@ from bedrock_local.protocol.errors import ServiceError, incomplete_body
 LINE_BYTES = 65_536
 REST_BYTES = 65_536
 MOST_TRAILERS = 100
+# Of one chunk: as much as the largest body that a service takes, an object of S3.
+MOST_CHUNK_BYTES = 5 * 1024**3
 SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?\n", re.DOTALL)
 
 
@@ -33,7 +35,7 @@ class RequestBody(io.RawIOBase):
         super().__init__()
         self._connection, self._ask = connection, ask
         self._is_chunked, self._left, self._is_first = size is None, size or 0, True
-        self.is_over = size == 0
+        self.is_over, self._is_broken = size == 0, False
 
     def readable(self) -> bool:
         """Return True."""
@@ -41,10 +43,17 @@ class RequestBody(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer with the bytes that have arrived; return 0 at the end of the body."""
+        # What follows the place where a body broke is of no chunk, and may never come.
+        if self._is_broken:
+            raise incomplete_body()
         try:
             return self._read_some(buffer)
         except TimeoutError:
+            self._is_broken = True
             raise incomplete_body() from None
+        except ServiceError:
+            self._is_broken = True
+            raise
 
     def _read_some(self, buffer: Any) -> int:
         if self._ask and not self.is_over:
@@ -78,9 +87,10 @@ class RequestBody(io.RawIOBase):
             raise incomplete_body()
         self._is_first = False
         found = SIZE.fullmatch(self._connection.readline(LINE_BYTES))
-        if not found:
+        size = int(found[1], 16) if found else -1
+        if not 0 <= size <= MOST_CHUNK_BYTES:
             raise incomplete_body()
-        self._left = int(found[1], 16)
+        self._left = size
         if not self._left:
             if all(self._connection.readline(LINE_BYTES).strip() for _ in range(MOST_TRAILERS)):
                 raise incomplete_body()

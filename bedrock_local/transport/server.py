@@ -6,6 +6,7 @@ Sources: RFC 9110 and 9112; `http2.py` has the connections that begin with HTTP/
 from __future__ import annotations
 
 import io
+import selectors
 import socket
 import socketserver
 import sys
@@ -35,7 +36,8 @@ PREFACE = (b"PRI * HTTP/2.0\r\n", b"\r\nSM\r\n\r\n")
 DRAIN_SECONDS = 2.0
 IDLE_SECONDS = 60.0  # without a request
 STALL_SECONDS = 600.0  # in the middle of a request or a response, without a byte of it
-MOST_CONNECTIONS = 500  # each has a thread; further ones wait until one ends
+MOST_CONNECTIONS = 500  # each has a thread; for further ones those end that have no request
+ROOM_SECONDS = 0.2
 # Threads that answer requests of HTTP/2, of all connections together. Further requests get REFUSED_STREAM: try again.
 MOST_THREADS = 500
 
@@ -93,7 +95,9 @@ class Server(socketserver.ThreadingTCPServer):
     def __init__(self, emulator: Emulator, port: int) -> None:
         self.emulator = emulator
         self.wake: Callable[[], None] = lambda: None
-        self._connections, self._changed, self._is_stopping = set[Any](), threading.Condition(), False
+        # Each with the function that says since when it has waited for a request; None while it has one.
+        self._connections: dict[Any, Callable[[], float | None]] = {}
+        self._changed, self._is_stopping = threading.Condition(), False
         self.http2_threads = threading.Semaphore(MOST_THREADS)
         super().__init__((ADDRESS, port), Handler)
         self.port = int(self.server_address[1])
@@ -135,10 +139,37 @@ class Server(socketserver.ThreadingTCPServer):
             self._end_connections()
 
     def _accept_connections(self) -> None:
-        while not self._is_stopping:
-            with self._changed:
-                self._changed.wait_for(lambda: self._is_stopping or len(self._connections) < MOST_CONNECTIONS)
-            self.handle_request()
+        with selectors.DefaultSelector() as clients:
+            clients.register(self.socket, selectors.EVENT_READ)
+            while not self._is_stopping:
+                clients.select()
+                self._make_room()
+                self.handle_request()
+
+    def _make_room(self) -> None:
+        """Wait until there is room for a client; one that waits for a request of its own has to leave for it.
+
+        So clients that send their heads byte by byte, however many, keep nobody out.
+        """
+        with self._changed:
+            while not self._is_stopping and len(self._connections) >= MOST_CONNECTIONS:
+                self._end_longest_wait()
+                # Where all have a request, the next look is at those that have been answered by then.
+                self._changed.wait(ROOM_SECONDS)
+
+    def _end_longest_wait(self) -> None:
+        """End the connection that has waited for a request for the longest time, if any waits."""
+        waits = [(since, connection) for connection, find in self._connections.items() if (since := find()) is not None]
+        if waits:
+            _, connection = min(waits, key=lambda wait: wait[0])
+            self._connections[connection] = lambda: None
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def watch(self, connection: Any, find_wait: Callable[[], float | None]) -> None:
+        """Ask a connection from now on since when it has waited for a request."""
+        with self._changed:
+            self._connections[connection] = find_wait
 
     def get_request(self) -> tuple[Any, Any]:
         """Accept a connection; where the process has no file descriptor left, wait a moment before the next attempt."""
@@ -167,14 +198,15 @@ class Server(socketserver.ThreadingTCPServer):
         """Start the thread of a connection."""
         with self._changed:
             # Before the thread starts, or a short connection would be removed before it is added.
-            self._connections.add(request)
+            accepted = time.monotonic()
+            self._connections[request] = lambda: accepted
         super().process_request(request, client_address)
 
     def close_request(self, request: Any) -> None:
         """Close a connection."""
         super().close_request(request)
         with self._changed:
-            self._connections.discard(request)
+            self._connections.pop(request, None)
             self._changed.notify_all()
 
     def handle_error(self, *_: Any) -> None:
@@ -198,8 +230,10 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def setup(self) -> None:
-        """Read through a reader that has a deadline."""
+        """Read through a reader that has a deadline, and say for how long there has been no request."""
         super().setup()
+        self.waiting_since: float | None = time.monotonic()
+        self.server.watch(self.request, lambda: self.waiting_since)
         self.rfile.close()
         self.reader = DeadlineReader(self.connection)
         self.rfile = io.BufferedReader(self.reader)
@@ -207,6 +241,7 @@ class Handler(BaseHTTPRequestHandler):
     def handle_one_request(self) -> None:
         """Read a request and answer it, whatever its method: the inherited method knows only those with a `do_`."""
         try:
+            self.waiting_since = time.monotonic()
             self.reader.limit(None)
             self.rfile.peek(1)  # waits for the first byte, as long as a connection may be idle
             # Not only per read: a client that sends a byte now and then would hold its connection for ever.
@@ -218,6 +253,7 @@ class Handler(BaseHTTPRequestHandler):
             elif not self.raw_requestline:
                 self.close_connection = True
             elif self.parse_request():
+                self.waiting_since = None
                 self.answer()
         except TimeoutError:
             self.close_connection = True
@@ -233,6 +269,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reader.limit(None)
         seconds = self.server.settings.body_seconds
         connection = Connection(self.connection, self.server.respond, self.server.http2_threads, body_seconds=seconds)
+        self.server.watch(self.request, connection.find_wait)
         connection.serve(b"".join(PREFACE), self.rfile.read1())
         return False
 

@@ -417,17 +417,61 @@ def test_a_connection_with_nothing_to_do_is_ended(folder, monkeypatch, begun):
         read_to_end(talk)
 
 
-def test_connections_beyond_the_limit_wait(folder, monkeypatch):
+GET_BUCKETS = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def test_connections_beyond_the_limit_wait_for_those_that_have_a_request(folder, monkeypatch):
     monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 1)
-    ask = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with serve(folder) as server, ExitStack() as stack:
-        first, second = (stack.enter_context(socket.create_connection(("127.0.0.1", server.port))) for _ in range(2))
-        second.sendall(ask)
-        first.sendall(ask)
-        assert XML_OF_BUCKETS in first.recv(65_536)
-        assert select.select([second], [], [], 0.1)[0] == []
-        first.close()
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def answer(_):
+        asked.set()
+        may_answer.wait()
+        return Reply("Hello.", "end", 1, 1)
+
+    body = json.dumps({"messages": [{"role": "user", "content": [{"text": "Hello."}]}]}).encode()
+    head = b"POST /model/amazon.nova-lite-v1%%3A0/converse HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+    with serve(folder, responder=answer) as server, ExitStack() as stack:
+        stack.callback(may_answer.set)
+        first = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        first.sendall(head % len(body) + body)
+        asked.wait()
+        second = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        second.sendall(GET_BUCKETS)
+        assert select.select([second], [], [], 0.5)[0] == []
+        may_answer.set()
+        assert b"Hello." in first.recv(65_536)
         assert XML_OF_BUCKETS in second.recv(65_536)
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"GET / HTT", PREFACE, GET_BUCKETS], ids=["nothing", "head", "http2", "request"]
+)
+def test_who_has_no_request_leaves_for_others(folder, monkeypatch, begun):
+    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 5)
+    with serve(folder, settings=Settings(head_seconds=1000)) as server, ExitStack() as stack:
+        for _ in range(12):
+            talk = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            talk.sendall(begun)
+            if begun == GET_BUCKETS:
+                assert XML_OF_BUCKETS in talk.recv(65_536)
+        with socket.create_connection(("127.0.0.1", server.port)) as talk:
+            talk.sendall(GET_BUCKETS)
+            assert XML_OF_BUCKETS in talk.recv(65_536)
+
+
+@pytest.mark.parametrize(
+    "size", [b"FFFFFFFFFFFFFFFF", b"7FFFFFFFFFFFFFFF", b"140000001", b"-1", b"+5", b"0x5", b"", b"1" * 40]
+)
+def test_a_chunk_of_no_size_is_refused_at_once(folder, capfd, size):
+    """The client goes on waiting; it would get its answer after a minute otherwise."""
+    with (
+        serve(folder, settings=Settings(body_seconds=1000)) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as talk,
+    ):
+        talk.sendall(CREATE + b"Transfer-Encoding: chunked\r\n\r\n" + size + b"\r\nabc")
+        assert talk.recv(65_536).startswith(b"HTTP/1.1 400 ")
+    assert capfd.readouterr().err == ""
 
 
 def test_a_port_that_is_taken_is_an_error(server, tmp_path):
