@@ -340,7 +340,7 @@ def test_converse_calls_a_forced_tool_whole_and_in_pieces(folder, model_id):
 @pytest.mark.parametrize("family", ["openai", "cohere-command"])
 def test_a_body_may_say_that_it_asks_for_a_stream(runtime, family):
     base = next(base for base in BASES if find_family(MODELS[base]).name == family)
-    assert read_chunks(runtime, base, BODIES[family] | {"stream": True})
+    assert read_chunks(runtime, profile_of(base), BODIES[family] | {"stream": True})
 
 
 @pytest.mark.parametrize("body", [{}, BODY | {"max_tokens": 0}, BODY | {"unheard": 1}])
