@@ -56,6 +56,7 @@ from .prompts import read_prompts as read_prompts
 from .reports.notices import list_notices as list_notices
 from .reports.notices import list_unpriced as list_unpriced
 from .reports.parameters import check_parameters as check_parameters
+from .runs import add_judge as add_judge
 from .runs import collect as collect
 from .runs import delete as delete
 from .runs import diagnose as diagnose
@@ -66,10 +67,12 @@ from .runs import load_answers as load_answers
 from .runs import load_attempts as load_attempts
 from .runs import load_jobs as load_jobs
 from .runs import load_ratings as load_ratings
+from .runs import load_verdicts as load_verdicts
 from .runs import measure_run as measure_run
 from .runs import open_run as open_run
 from .runs import plan_repair as plan_repair
 from .runs import prepare as prepare
+from .runs import prepare_judge as prepare_judge
 from .runs import repair as repair
 from .runs import scan_answers as scan_answers
 from .runs import stop as stop

@@ -18,6 +18,7 @@ from simulations import (
     measure_coverage,
     measure_equal,
     measure_holm,
+    measure_judges,
     measure_looks,
     measure_losers,
     measure_not_worse,
@@ -35,6 +36,7 @@ SECTIONS = {
     "power": ("a difference is found on the calls that were planned", measure_power),
     "not_worse": ("worse by just the margin, called not worse", measure_not_worse),
     "looks": ("two equal prompts called different at any of three looks", measure_looks),
+    "judges": ("a judge corrected by ratings", measure_judges),
     "losers": ("five prompts, three looks", measure_losers),
 }
 CALLS, VARIANTS, AGENTS = 100_000, 5, 400

@@ -3,6 +3,7 @@
 import numpy as np
 
 DEAR_SHARE, DEAR_TIMES = 0.02, 10
+SCORE_SPREAD = 1.134  # standard deviation of the difference of two scores
 MEAN_TOKENS = 150 * np.exp((0.5**2 + 0.4**2) / 2)
 
 
@@ -73,3 +74,45 @@ def draw_clustered_shares(random, clusters, share, alike, gain=0.0):
     size, means = (1 - alike) / alike, np.array([[share + gain], [share]])
     chances = random.beta(means * size, (1 - means) * size, (2, clusters.max() + 1))
     return (random.random((2, len(clusters))) < chances[:, clusters]).astype(float)
+
+
+def draw_judged_scores(random, calls, alike, bias=0.8):
+    """Draw differences of scores by people, whose mean is 0, and by a biased judge; `alike` is their correlation."""
+    scores = draw_scores(random, calls)
+    people = scores[0] - scores[1]
+    noise = random.normal(size=calls)
+    return people, bias + alike * people / SCORE_SPREAD + np.sqrt(1 - alike**2) * noise
+
+
+def draw_judged_preferences(random, calls, agreement, bias=0.3):
+    """Draw preferences of people (-1, 0, 1; mean 0), and of a judge that has its own, mostly 1, where it disagrees."""
+    people = random.choice([-1.0, 0.0, 1.0], calls, p=[0.4, 0.2, 0.4])
+    own = random.choice([-1.0, 0.0, 1.0], calls, p=[0.4 - bias, 0.2, 0.4 + bias])
+    return people, np.where(random.random(calls) < agreement, people, own)
+
+
+def draw_judged_findings(random, calls, share=0.05, seen=0.8, invented=0.02):
+    """Draw differences of rare findings of one share: the judge sees most of them, and invents some of the first."""
+    found = random.random((2, calls)) < share
+    told = found & (random.random((2, calls)) < seen)
+    told[0] |= random.random(calls) < invented
+    return found[0].astype(float) - found[1], told[0].astype(float) - told[1]
+
+
+def draw_judged_clusters(random, clusters, alike, within):
+    """Draw differences by people that are alike within a cluster, and by a judge that follows them."""
+    people = np.subtract(*draw_clustered_scores(random, clusters, within))
+    return people, 0.8 + alike * people + np.sqrt(1 - alike**2) * random.normal(size=len(clusters))
+
+
+def draw_wins(random, calls, always_first):
+    """Draw what one of two equal prompts wins, by a judge that takes the first one each time or often."""
+    is_first = random.random(calls) < 0.5
+    takes_first = random.random(calls) < always_first
+    return np.where(takes_first, is_first, random.random(calls) < 0.5).astype(float)
+
+
+def draw_raters(random, calls, noise):
+    """Draw scores of 1 to 5 by two raters, each with noise of its own."""
+    truth = random.normal(3, 1, calls)
+    return np.clip(np.round(truth + random.normal(0, noise, (2, calls))), 1, 5)

@@ -13,12 +13,14 @@ import polars as pl
 
 from analysis.comparison.call_values import CallValues
 from analysis.comparison.early_looks import collect_beaten
-from analysis.comparison.means import estimate_mean
+from analysis.comparison.judged import Values, correct
+from analysis.comparison.means import estimate_mean, find_quantile
 from analysis.comparison.metric import Metric
 from analysis.comparison.pairs import estimate_difference
 from analysis.comparison.planning import plan_pair
 from analysis.comparison.shares import find_limits, find_p, plan_share
 from analysis.comparison.variants import compare_values
+from analysis.judging.agreement import Pairs, estimate, find_alpha_parts, find_kappa_parts
 
 ALPHA = 0.05
 Z = 1.959963984540054
@@ -31,6 +33,9 @@ RARE_GOAL = (0.93, 1)  # rare events that come in some clusters only
 PAIRS = ((0.005, 0.005), (0.05, 0.05), (0.3, 0.3))
 CHANGES = ((0.005, 0.02), (0.05, 0.08), (0.92, 0.9))
 OWN = 0.12  # of calls, on which a prompt does not follow the call: with a share of 70 %, 10 % of calls change
+JUDGED = 5_000  # calls
+CORRECTED_GOAL = (0.935, 0.965)
+WIDTH_GOAL = 0.75  # of the interval of the ratings alone, at a correlation of .7
 SHARES_AT_ONCE = 5  # times as many runs: those of shares are made all together
 
 
@@ -290,3 +295,88 @@ def drop_at_looks(random, shares, own):
             left = [variant for place, variant in enumerate(left) if f"v{place}" not in beaten]
     best = {variant for variant, share in enumerate(shares) if share == max(shares)}
     return bool(best - {*left}), sent / (len(shares) * LOOKS[-1])
+
+
+def measure_judges(random, runs):
+    """Yield how often a judge that people correct is right, and how much narrower the interval is by it."""
+    for rated in (100, 300):
+        for alike in (0.3, 0.5, 0.7, 0.85, 0.95):
+            draw = partial(draws.draw_judged_scores, alike=alike)
+            share, width, done = repeat_corrected(draw, random, runs, rated)
+            name = f"scores, correlation {alike:g}, {rated} ratings"
+            yield Row(f"{name}: the interval holds the truth", share, done, *CORRECTED_GOAL)
+            widest = {0.7: WIDTH_GOAL}.get(alike, 1.02 if alike < 0.7 else WIDTH_GOAL)
+            yield Row(f"{name}: its width, of that of the ratings alone", width, done, 0, widest)
+        for name, draw in (
+            ("preferences, agreement .7", partial(draws.draw_judged_preferences, agreement=0.7)),
+            ("preferences, agreement .85", partial(draws.draw_judged_preferences, agreement=0.85)),
+            ("findings in 5 % of answers", draws.draw_judged_findings),
+        ):
+            share, _, done = repeat_corrected(draw, random, runs, rated)
+            yield Row(f"{name}, {rated} ratings: the interval holds the truth", share, done, *CORRECTED_GOAL)
+    for number in (20, 50):
+        share, done = repeat(runs, 50 * number, partial(covers_corrected_clusters, random, number, 300))
+        yield Row(f"scores of {number} clusters, 300 ratings: the interval holds the truth", share, done, 0.93, 0.97)
+    for first in (1, 0.5):
+        share, done = repeat(runs, 1_000, partial(differs_by_order, random, first))
+        yield Row(
+            f"equal prompts, {100 * first:g} % of verdicts are the first one: called different", share, done, 0, ALPHA
+        )
+    for noise, find in ((0.5, find_kappa_parts), (0.5, find_alpha_parts), (1.0, find_kappa_parts)):
+        for calls in (100, 300):
+            truth, seen = (
+                find_true_agreement(random, noise, find),
+                partial(covers_agreement, random, noise, find, calls),
+            )
+            share, done = repeat(runs, calls, partial(seen, truth))
+            name = "weighted kappa" if find is find_kappa_parts else "alpha"
+            yield Row(f"{name} of {truth:.2f}, {calls} calls: the interval holds the truth", share, done, 0.93, 0.97)
+
+
+def repeat_corrected(draw, random, runs, rated):
+    """Find how often a corrected interval holds 0, and its mean width by that of the ratings alone."""
+    hits, widths = 0, []
+    for _ in range(runs):
+        people, judge = draw(random, JUDGED)
+        estimate_of_both = correct_draw(people, judge, rated)
+        own = people[:rated]
+        alone = 2 * find_quantile(rated - 1.0, 1 - ALPHA / 2) * own.std(ddof=1) / np.sqrt(rated)
+        hits += estimate_of_both.low <= 0 <= estimate_of_both.high
+        widths.append((estimate_of_both.high - estimate_of_both.low) / alone)
+    return hits / runs, float(np.mean(widths)), runs
+
+
+def correct_draw(people, judge, rated, clusters=None):
+    """Correct what a judge says by the first ratings; calls are in no order."""
+    seen = np.where(np.arange(len(people)) < rated, people, np.nan)
+    none = np.zeros(len(people))
+    return correct(Values(seen, none, judge, none), clusters, ALPHA).estimate
+
+
+def covers_corrected_clusters(random, number, rated):
+    """Return whether the corrected interval of clustered calls holds 0."""
+    clusters = random.permutation(draws.draw_clusters(random, number))
+    found = correct_draw(*draws.draw_judged_clusters(random, clusters, 0.7, 0.1), rated, clusters)
+    return found.low <= 0 <= found.high
+
+
+def differs_by_order(random, first):
+    """Return whether two equal prompts are called different by a judge that likes what stands first."""
+    wins = draws.draw_wins(random, 1_000, first)
+    return estimate_mean(wins, np.full(1_000, 0.5), None, ALPHA).p < ALPHA
+
+
+def find_true_agreement(random, noise, find):
+    """Find the agreement of two raters over a great many calls."""
+    return estimate(make_pairs(draws.draw_raters(random, 200_000, noise)), find)[0]
+
+
+def covers_agreement(random, noise, find, calls, truth):
+    """Return whether the interval of an agreement holds the true one."""
+    _, low, high = estimate(make_pairs(draws.draw_raters(random, calls, noise)), find)
+    return low <= truth <= high
+
+
+def make_pairs(scores):
+    """Pair the scores of two raters."""
+    return Pairs(*scores, np.arange(scores.shape[1]), np.ones(scores.shape[1]))

@@ -62,7 +62,8 @@ def add_verdicts(
         One row per rating, from `load_ratings`. Only those picked at random count: what was picked because variants
         disagree estimates nothing.
     baseline
-        The variant that others were paired with; by default the one that is in all pairs, of two the first by name.
+        The variant that others were paired with, where several or none are in all pairs; of two, by default the first
+        by name.
 
     Returns
     -------
@@ -148,10 +149,10 @@ def find_baseline(said: pl.DataFrame, baseline: str) -> str:
     if not pairs:
         return ""
     common: list[str] = sorted(frozenset.intersection(*pairs))
-    if baseline in common or (baseline and any(baseline in pair for pair in pairs)):
-        return baseline
     if common:
-        return common[0]
+        return baseline if baseline in common else common[0]
+    if any(baseline in pair for pair in pairs):
+        return baseline
     cure = "give baseline, the variant that all others were paired with"
     raise AnalysisError("verdicts", "no variant is in all pairs", cure)
 

@@ -19,6 +19,7 @@ from analysis.outputs.answers import count_errors
 from analysis.reports.answering import describe_answering
 from analysis.reports.examples import list_examples
 from analysis.reports.intervals import place_differences
+from analysis.reports.judging import describe_judging
 from analysis.reports.notebooks import render_page
 from analysis.reports.notices import describe_unpriced, list_notices
 from analysis.reports.sample import Choices, compare_sample, measure_sample
@@ -80,10 +81,11 @@ def compute_findings(run: Run, choices: Choices | None = None) -> dict[str, Any]
     unpriced = costs.unpriced.filter(pl.col("cause") != UNREADABLE)
     choices = choices or Choices()
     names, columns = [prompt.name for prompt in prompts], [*choices.decide_by, choices.cluster]
-    sample = measure_sample(run, prices, columns=columns)
+    sample = measure_sample(run, prices, columns=columns, baseline=choices.baseline)
     decision = compare_sample(sample, prompts, choices)
     comparisons = decision.comparisons if decision else None
     headings, rows = tabulate_variants(prompts, answers, costs.groups, sample.answers, comparisons)
+    total |= add_lost(total, lost, count_lost_requests(read_state(run)))
     records = checks.select("prepared", "answered", "failed", "missing").sum().row(0, named=True)
     return {
         "run": run.name,
@@ -98,10 +100,11 @@ def compute_findings(run: Run, choices: Choices | None = None) -> dict[str, Any]
         "sample": sample,
         "examples": list_examples(sample.answers, names),
         "wordings": list_wordings(run),
+        "judging": describe_judging(run, total),
         "answering": describe_answering(run),
         "are_tuned": choices.are_tuned,
         "taken": describe_taken(run, records["prepared"]),
-        "total": total | add_lost(total, lost, count_lost_requests(read_state(run))),
+        "total": total,
         "variants": order_variants(list_variants(answers, costs.bill), names).to_dicts(),
         "stops": list_stops(answers, names),
         "truncated": share_truncated(answers, by=[]).row(0, named=True),

@@ -13,6 +13,7 @@ from analysis.comparison.notices import GROUPS, OWN_IDS
 from analysis.metrics.costs import COST_COLUMNS
 from analysis.prompts import Prompt
 from analysis.runs import Run, scan_answers
+from analysis.runs.judges import add_judge, list_rated_calls
 from analysis.runs.measures import measure_loaded
 from analysis.transcripts.picking import pick_calls
 
@@ -37,22 +38,27 @@ class Sample:
     all_calls: int
 
 
-def measure_sample(run: Run, prices: pl.DataFrame, *, columns: Sequence[str] = (), most: int = MOST_ANSWERS) -> Sample:
+def measure_sample(
+    run: Run, prices: pl.DataFrame, *, columns: Sequence[str] = (), baseline: str = "", most: int = MOST_ANSWERS
+) -> Sample:
     """Measure the answers of a run; where there are more than `most`, those to some calls, picked at random.
 
-    The pick is the same each time. `columns` are further ones of the answers that are kept.
+    The pick is the same each time, and has the calls that people rated, which were picked at random too. `columns` are
+    further ones of the answers that are kept. Where a judge was asked, what it and people say is added.
     """
     prompts = run.read_prompts()
     calls = pl.scan_parquet(run.folder / "calls.parquet").select("call_id").collect()
     answers, room = scan_answers(run), max(1, most // sum(prompt.samples for prompt in prompts))
     picked = calls if len(calls) <= room else pick_calls(calls, room)
     if len(picked) < len(calls):
+        picked = calls.filter(pl.col("call_id").is_in([*picked["call_id"], *list_rated_calls(run)]))
         answers = answers.filter(pl.col("call_id").is_in(picked["call_id"].implode()))
     known = answers.collect_schema().names()
     groups = [name for name in known if name not in OWN_IDS and GROUPS.fullmatch(name.lower())]
     wanted = [name for name in dict.fromkeys([*NEEDED, *columns, *groups]) if name in known]
     frame = answers.select(wanted).collect(engine="streaming")
-    return Sample(measure_loaded(run, frame, prices), len(picked), len(calls))
+    measured = add_judge(measure_loaded(run, frame, prices), run, baseline=baseline)
+    return Sample(measured, len(picked), len(calls))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from typing import Any
 from analysis.errors import NotebookError
 from analysis.files import sweep_parts
 from analysis.reports.notebooks import export_page, find_notebooks, run_notebook
-from analysis.runs import Run, is_collected, is_finished, open_run
+from analysis.runs import Run, find_judge, is_collected, is_finished, open_run
+from analysis.runs.ratings import FOLDER as RATINGS
 
 
 def is_prepared(run: Run, page: Path) -> bool:
@@ -23,6 +24,13 @@ def is_prepared(run: Run, page: Path) -> bool:
 def is_up_to_date(run: Run, page: Path) -> bool:
     """Whether the page was written after the run was last collected."""
     return is_newer(page, run.folder / "manifests.parquet")
+
+
+def shows_ratings(run: Run, page: Path) -> bool:
+    """Whether the page was written after the run was last collected, judged and rated."""
+    judge, rated = find_judge(run), (run.folder / RATINGS).glob("*.parquet")
+    judged = [judge.folder / "manifests.parquet"] if judge else []
+    return is_up_to_date(run, page) and all(is_newer(page, file) for file in (*judged, *rated))
 
 
 def is_newer(page: Path, source: Path) -> bool:
@@ -58,7 +66,9 @@ class Stage:
     choices: tuple[str, ...] = ()
 
 
-TUNE = "tune"  # the notebook of a round of tuning, which is no stage
+# The notebooks of a round of tuning and of a judge, which are no stages.
+TUNE, JUDGE = "tune", "judge"
+ON_REQUEST = {TUNE: "Which wording is better", JUDGE: "What a judge says"}
 ACCOUNT = ("profile", "region")
 JOB_OPTIONS = ("timeout_hours", "kms_key_id", "bucket_owner", "subnet_ids", "security_group_ids", "tags")
 
@@ -83,6 +93,7 @@ STAGES = (
     Stage(
         "compare_prompts",
         "How the prompts compare",
+        is_done=shows_ratings,
         choices=("decide_by", "margin_points", "baseline", "cluster"),
     ),
 )
@@ -142,14 +153,22 @@ def read_values(report: Path) -> dict[str, Any]:
     """Read the parameters that the stages of a report were executed with, so that they can be executed again."""
     values: dict[str, Any] = {}
     for stage in STAGES:
-        metadata = json.loads((report / f"{stage.name}.ipynb").read_bytes())["metadata"]
-        values |= metadata.get("papermill", {}).get("parameters", {})
+        values |= read_own_values(report, stage.name)
     return values
+
+
+def read_own_values(report: Path, name: str) -> dict[str, Any]:
+    """Read the parameters that one notebook of a report was executed with; none where it was not."""
+    copy = report / f"{name}.ipynb"
+    if not copy.exists():
+        return {}
+    found: dict[str, Any] = json.loads(copy.read_bytes())["metadata"].get("papermill", {}).get("parameters", {})
+    return found
 
 
 def list_titles(pages: Iterable[str]) -> dict[str, str]:
     """List the titles of pages of a report by their names, and last that of the page over all runs."""
-    known, titles = {*pages}, {stage.name: stage.title for stage in STAGES} | {TUNE: "Which wording is better"}
+    known, titles = {*pages}, {stage.name: stage.title for stage in STAGES} | ON_REQUEST
     return {name: title for name, title in titles.items() if name in known} | {"../index": "All runs"}
 
 
@@ -174,10 +193,7 @@ def is_done(stage: Stage, run_folder: Path, report: Path, values: Mapping[str, A
 def read_parameters(page: Path) -> dict[str, Any]:
     """Read the parameters that a page was made with; none where its notebook is gone or was executed after it."""
     copy = page.with_suffix(".ipynb")
-    if not copy.exists() or not is_newer(page, copy):
-        return {}
-    found: dict[str, Any] = json.loads(copy.read_bytes())["metadata"].get("papermill", {}).get("parameters", {})
-    return found
+    return read_own_values(page.parent, page.stem) if copy.exists() and is_newer(page, copy) else {}
 
 
 def relative_to_notebooks(path: str | Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from analysis.comparison.metric import JUDGED
 from analysis.comparison.sentences import says_nothing
 from analysis.comparison.verdicts import BETTER, WORSE
 from analysis.display import MISSING, count, usd
@@ -30,6 +31,8 @@ MEASURES = {
     "has_unsupported": "with claims that the call does not support",
     "as_expected": "as the prompt expects",
     "valid_json": "valid JSON",
+    "rated_score": "score, by people and judge",
+    "rated_wins": "preferred, by people and judge",
 }
 
 
@@ -89,6 +92,7 @@ def tabulate_variants(
         }
         cells["as_expected"] = add_unmet(cells["as_expected"], own)
         cells["valid_json"] = describe_json(own) if prompt.schema is not None else Cell(MISSING)
+        cells |= {name: describe_judged(comparisons, prompt.name, name) for name in JUDGED}
         judged = {name: add_verdict(cell, verdicts.get((prompt.name, name), "")) for name, cell in cells.items()}
         rows.append({"prompt": prompt, "cells": judged})
     known = [name for name in MEASURES if any(row["cells"][name].text != MISSING for row in rows)]
@@ -178,6 +182,19 @@ def describe_mean(values: pl.Series) -> str:
     mean, spread = values.to_numpy().mean(), values.to_numpy().std(ddof=1)
     half = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * spread / sqrt(len(values)))
     return format_ends(max(0.0, float(mean) - half), min(1.0, float(mean) + half))
+
+
+def describe_judged(comparisons: pl.DataFrame | None, variant: str, metric: str) -> Cell:
+    """Describe what people and judge together say of a variant, as it was compared."""
+    if comparisons is None:
+        return Cell(MISSING)
+    rows = comparisons.filter(pl.col("metric") == metric, pl.col("value").is_not_null())
+    own, against = rows.filter(pl.col("variant") == variant), rows.filter(pl.col("baseline") == variant)
+    value = next((frame[name][0] for frame, name in ((own, "value"), (against, "baseline_value")) if len(frame)), None)
+    if value is None:
+        return Cell(MISSING)
+    text = f"{value:.2f}" if metric == "rated_score" else format_percent(min(1.0, max(0.0, value)))
+    return Cell(text, note=f"{count((own if len(own) else against)['calls'][0], 'call')} rated")
 
 
 def add_unmet(cell: Cell, answers: pl.DataFrame) -> Cell:

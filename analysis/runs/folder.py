@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -38,6 +39,7 @@ PARTS_FILE = "parts.json"  # the parts in outputs/ that collect has made, each w
 WRITTEN = (RUN_FILE, "ledger.jsonl", "manifests.parquet")  # when a run is prepared, sent and collected
 ATTEMPTS = "attempts"  # has a folder for each repair, by its number from 2
 PARQUET_END = b"PAR1"
+JUDGE = re.compile(r".+-judge-[0-9]{3,}")  # names of the runs in which answers of others were judged
 FORMAT = 1  # of the run folder; each later one has to open those before
 
 
@@ -309,8 +311,8 @@ def open_run(run: RunSource = "") -> Run:
     ----------
     run
         Its folder, or its name: a text without a separator is a folder in the project's `runs`, the one that is nearest
-        upwards from the working directory. Without one, the run there that was last prepared, sent or collected. A Run
-        is returned as it is, so a function of a run takes folders and names as well.
+        upwards from the working directory. Without one, the run there that was last prepared, sent or collected, but
+        for those of judges. A Run is returned as it is, so a function of a run takes folders and names as well.
 
     Raises
     ------
@@ -342,9 +344,10 @@ def find_folder(run: str | Path) -> Path:
 
 
 def find_latest() -> Path:
-    """Return the folder of the project's run that was last prepared, sent or collected."""
+    """Return the folder of the project's run that was last prepared, sent or collected; a judge's is not meant."""
     runs = find_runs()
-    folders = [file.parent for file in sorted(runs.glob(f"*/{RUN_FILE}"))]
+    listed = [file.parent for file in sorted(runs.glob(f"*/{RUN_FILE}"))]
+    folders = [folder for folder in listed if not JUDGE.fullmatch(folder.name)] or listed
     if not folders:
         raise RunError(runs, "there is no run", "prepare one first")
     written = {folder: [file for name in WRITTEN if (file := folder / name).exists()] for folder in folders}

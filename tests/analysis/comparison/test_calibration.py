@@ -20,7 +20,9 @@ def simulations():
         sys.modules.pop(name)
 
 
-@pytest.mark.parametrize("name", ["equal", "coverage", "clusters", "holm", "power", "not_worse", "looks", "losers"])
+@pytest.mark.parametrize(
+    "name", ["equal", "coverage", "clusters", "holm", "power", "not_worse", "looks", "losers", "judges"]
+)
 def test_comparisons_are_wrong_as_often_as_they_say(simulations, name):
     rows = [*getattr(simulations, f"measure_{name}")(np.random.default_rng(20261130), RUNS)]
     assert [row for row in rows if not row.meets_goal(ERRORS)] == []

@@ -106,6 +106,19 @@ def test_pages_of_findings_are_outdated_after_collecting_again(copy):
     assert list_done(copy) == ["prepare", "submit", "collect"]
 
 
+@pytest.mark.parametrize("file", ["demo/ratings/ada.parquet", "demo-judge-001/manifests.parquet"])
+def test_the_page_of_the_comparison_is_outdated_after_judging_and_rating(copy, file):
+    judge = copy / "runs" / "demo-judge-001"
+    shutil.copytree(copy / "runs" / "demo", judge)
+    later = copy / "runs" / file
+    later.parent.mkdir(exist_ok=True)
+    later.touch()
+    os.utime(later, (1e9, 1e9))
+    assert list_done(copy)[-1] == "compare_prompts"
+    os.utime(later, (2e9, 2e9))
+    assert list_done(copy)[-1] == "stop_reasons"
+
+
 @pytest.fixture
 def go_on(choose_parameters, tmp_path):
     """Run the stages after `prepare`, which another kernel has done."""
