@@ -205,13 +205,18 @@ class Listing:
 
     def pick_from(self, n: int) -> list[str]:
         """List the calls of which each variant has an answer, by id, so that the order of the frame does not matter."""
-        calls = sorted(call for call, of_call in self.answers.items() if len(of_call) == len(self.variants))
+        calls = sorted(call for call, of_call in self.answers.items() if self.can_be_rated(of_call))
         if isinstance(n, bool) or n != int(n) or not 1 <= n <= len(calls):
             reason = f"cannot pick {n} of {len(calls)} calls of which each variant has an answer"
             raise AnalysisError(
                 "ratings", reason, f"give n from 1 to {len(calls)}" if calls else "collect the run first"
             )
         return calls
+
+    def can_be_rated(self, of_call: dict[str, tuple[int, str]]) -> bool:
+        """Return whether each variant has an answer, and the two of a pair are of the same sample."""
+        samples = {sample for sample, _ in of_call.values()}
+        return len(of_call) == len(self.variants) and not (self.is_pair and len(samples) > 1)
 
     def measure_difference(self, call: str) -> float:
         """Return the largest difference between two answers to a call: the share of words that they do not share."""
@@ -317,7 +322,9 @@ def add_keys(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pair[0].alias(KEYS[2]), pair[1].alias(KEYS[3]))
 
 
-def list_unrated(planned: pl.DataFrame, ratings: pl.DataFrame, rater: str) -> pl.DataFrame:
-    """List what a rater has still to rate, in the order of the plan."""
-    own = add_keys(ratings.filter(pl.col("rater") == rater))
-    return add_keys(planned).join(own, on=KEYS, how="anti", maintain_order="left").select(planned.columns)
+def add_ratings(planned: pl.DataFrame, ratings: pl.DataFrame, rater: str) -> pl.DataFrame:
+    """Add what a rater has said to the rows of a plan: `score`, `preferred` and `comment`, missing where nothing."""
+    said = ("score", "preferred", "comment")
+    own = add_keys(ratings.filter(pl.col("rater") == rater)).select(*KEYS, *said)
+    joined = add_keys(planned).join(own, on=KEYS, how="left", maintain_order="left")
+    return joined.select(*planned.columns, *said)

@@ -8,5 +8,6 @@ from analysis.errors import check_extra
 check_extra("notebooks", "analysis.widgets")
 
 from analysis.widgets.browser import AnswerBrowser, browse_answers  # noqa: E402 -- after the check
+from analysis.widgets.rater import AnswerRater, rate_answers  # noqa: E402
 
-__all__ = ["AnswerBrowser", "browse_answers"]
+__all__ = ["AnswerBrowser", "AnswerRater", "browse_answers", "rate_answers"]

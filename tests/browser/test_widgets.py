@@ -3,10 +3,9 @@ import subprocess
 from pathlib import Path
 
 import nbformat
-import polars as pl
 import pytest
 
-from analysis import load_answers, open_run
+from analysis import load_answers, load_ratings
 
 pytestmark = pytest.mark.browser
 HERE = Path(__file__).parent
@@ -19,6 +18,12 @@ from analysis import find_unsupported_claims, load_answers
 from analysis.widgets import browse_answers
 answers = load_answers("runs/demo")
 browse_answers(answers, find_unsupported_claims(answers))""",
+    "rater": """
+from analysis import load_answers, plan_ratings
+from analysis.widgets import rate_answers
+answers = load_answers("runs/demo")
+planned = plan_ratings(answers, 6, pair=("short", "long"), seed=1)
+rate_answers(answers, planned, run="runs/demo", rater="ada")""",
 }
 
 
@@ -123,13 +128,39 @@ def test_calls_are_picked_and_read_by_keys_alone(browser, tab):
     assert browser.get_by_text("call c1").is_visible()
 
 
-def test_only_the_call_that_is_shown_was_sent(browser, tab):
-    assert tab.locator(".jp-Notebook").inner_text().count("is down") == 1
+def test_only_the_call_that_is_shown_was_sent(browser):
+    assert browser.inner_text().count("is down") == 1
+
+
+@pytest.fixture
+def rater(tab):
+    return find_widget(tab, "rater")
+
+
+def test_answers_are_rated_by_keys_alone_and_written_at_once(rater, tab, folder):
+    rater.get_by_text("Pair 1; 0 of 6 pairs rated.").wait_for()
+    rater.get_by_role("button", name="Skip").focus()
+    tab.keyboard.press("c")
+    tab.keyboard.type("1 is <b>better</b>, dd")
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("1")
+    rater.get_by_text("Pair 2; 1 of 6 pairs rated.").wait_for()
+    tab.keyboard.press("0")
+    rater.get_by_text("Pair 3; 2 of 6 pairs rated.").wait_for()
+    ratings = load_ratings(folder / "runs" / "demo")
+    assert ratings.select("comment", "rater", "picked").row(0) == ("1 is <b>better</b>, dd", "ada", "random")
+    assert ratings["preferred"].to_list() == [ratings["variant"][0], "tie"]
+
+
+def test_after_a_restart_a_rater_goes_on_where_they_stopped(tab, rater):
+    tab.get_by_role("menuitem", name="Kernel", exact=True).click()
+    tab.get_by_text("Restart Kernel and Run All Cells").click()
+    tab.locator(".jp-Dialog button.jp-mod-accept").click()
+    rater.get_by_text("Pair 3; 2 of 6 pairs rated.").wait_for()
+    tab.keyboard.press("Control+s")
 
 
 def test_the_run_is_as_it_should_be(folder):
-    answers = load_answers(open_run(folder / "runs" / "demo"))
-    assert answers.group_by("variant").agg(pl.col("text").count()).sort("variant").rows() == [
-        ("long", 10),
-        ("short", 9),
-    ]
+    answers = load_answers(folder / "runs" / "demo")
+    assert answers["error_message"].drop_nulls().to_list() == [HOSTILE]
+    assert len(answers) == 20

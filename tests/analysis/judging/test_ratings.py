@@ -6,7 +6,7 @@ import pytest
 
 from analysis import load_ratings, plan_disagreements, plan_ratings
 from analysis.errors import AnalysisError, StorageError
-from analysis.judging.ratings import RATINGS, Rating, list_unrated, read_ratings, write_rating
+from analysis.judging.ratings import RATINGS, Rating, add_ratings, read_ratings, write_rating
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 PLAN = {"call_id": pl.String, "variant": pl.String, "sample": pl.Int16, "other_variant": pl.String, "picked": pl.String}
@@ -75,6 +75,12 @@ def test_calls_whose_answers_differ_most_in_words_are_picked_as_disagreements():
 def test_of_several_samples_the_first_is_rated(answers):
     two = pl.concat([answers.with_columns(sample=pl.lit(sample)) for sample in (2, 1)])
     assert plan_ratings(two, 19)["sample"].to_list() == [1] * 38
+
+
+def test_a_pair_is_of_one_sample(answers):
+    second = answers.with_columns(sample=pl.when(call_id="c03", variant="long").then(2).otherwise(1))
+    assert "c03" not in plan_ratings(second, 18, pair=("short", "long"))["call_id"]
+    assert "c03" in plan_ratings(second, 19)["call_id"]
 
 
 @pytest.mark.parametrize(
@@ -161,13 +167,13 @@ def test_a_damaged_file_is_named_and_left_alone(folder, use):
     assert (folder / "ada.parquet").read_bytes() == b"PAR1"
 
 
-def test_what_a_rater_has_rated_is_not_asked_again(answers, folder):
+def test_what_a_rater_has_said_stands_beside_the_plan(answers, folder):
     planned = plan_ratings(answers, 3, pair=("short", "long"))
     call, first, sample, second, _ = planned.row(1)
     write_rating(folder, rate_pair(second, first, call_id=call, sample=sample))
     ratings = read_ratings(folder)
-    assert list_unrated(planned, ratings, "ada").rows() == [planned.row(0), planned.row(2)]
-    assert list_unrated(planned, ratings, "bob").equals(planned)
+    assert add_ratings(planned, ratings, "ada")["preferred"].to_list() == [None, "long", None]
+    assert add_ratings(planned, ratings, "bob").select("preferred", "comment").null_count().row(0) == (3, 3)
 
 
 @pytest.mark.parametrize("rater", ["", "Ada", "../ada", "a" * 41, None, 3])
