@@ -58,17 +58,19 @@ def iam(
     several Regions, {region} in the name of the bucket stands for each.
 
     With --profile, Amazon Bedrock is asked which Regions are behind each inference profile; otherwise the policies name
-    its geography. AWS is not asked at all when --account and --region are given, and no --profile.
+    its geography. AWS is not asked at all when --account and --region are given, and no --profile;
+    prompts that all name their Region need no --region.
     """
     from analysis.aws.policies import Place, merge_policies, write_caller_policy, write_role_policy, write_trust_policy
     from analysis.facts.model_arns import find_partition
     from analysis.runs.regions import name_buckets
 
     check_accounts(account, bucket_owner)
-    session = None if account and region and not profile else open_named(profile, region)
-    region = region or str(session.region_name if session else "")
-    account = account or ask_account(session)
     asked = list_model_ids(prompts or [], model or [], region)
+    session = None if account and "" not in asked and not profile else open_named(profile, region)
+    if session and "" in asked:
+        asked = list_model_ids(prompts or [], model or [], str(session.region_name or ""))
+    account = account or ask_account(session)
     if "" in asked:
         raise StorageError("--region", "no region is known", "name one, such as us-east-1")
     partition = find_partition(next(iter(asked)))

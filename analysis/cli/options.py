@@ -25,7 +25,13 @@ Empty = Annotated[Literal["refuse", "drop"], Option(help="What to do with calls 
 
 Profile = Annotated[str, Option(metavar="NAME", help="AWS profile; 'emulator' needs no account.")]
 Region = Annotated[str, Option(metavar="NAME", help="AWS region; by default the profile's.")]
-Bucket = Annotated[str, Option(metavar="NAME", help="S3 bucket for input and output; not needed on the emulator.")]
+Bucket = Annotated[
+    str,
+    Option(
+        metavar="NAME",
+        help="S3 bucket for input and output, of several Regions as calls-{region}; not needed on the emulator.",
+    ),
+]
 RoleArn = Annotated[str, Option(metavar="ARN", help="Service role of the jobs; not needed on the emulator.")]
 BucketOwner = Annotated[
     str, Option(metavar="ACCOUNT", help="Account that the bucket belongs to; by default the caller's.")

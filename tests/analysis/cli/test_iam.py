@@ -84,7 +84,7 @@ def write_two_regions(folder):
 def test_prompts_of_two_regions_are_allowed_each_where_it_is_asked(folder):
     write_two_regions(folder)
     command = ("iam", "--account", "111122223333", "--bucket", "calls-{region}", "--prompts", "a.md", "b.md")
-    said = [json.loads(call(*command, "--region", "eu-west-1", "--only", only).stdout) for only in ("caller", "role")]
+    said = [json.loads(call(*command, "--only", only).stdout) for only in ("caller", "role")]
     assert list_models(said[1]) == [
         "arn:aws:bedrock:eu-west-1:111122223333:inference-profile/eu.amazon.nova-lite-v1:0",
         "arn:aws:bedrock:eu-*::foundation-model/amazon.nova-lite-v1:0",
