@@ -24,7 +24,7 @@ from analysis import (
     write_answers,
 )
 from analysis.outputs import OUTPUT_SCHEMA
-from analysis.runs import is_collected, is_finished
+from analysis.runs import is_collected, is_finished, read_state
 
 from .make_release import CALLS, KEYS, LONG, SHORT
 
@@ -84,6 +84,13 @@ def test_nothing_is_left_to_do(run, capsys):
 
 def test_the_same_request_is_the_same_run(run, release):
     assert prepare(CALLS, [SHORT, LONG], into=release, name="demo", quotas={"min_records": 4}).folder == run.folder
+
+
+def test_the_same_request_makes_the_same_files_and_job_names(run, tmp_path):
+    fresh = prepare(CALLS, [SHORT, LONG], into=tmp_path / "fresh", name="demo", quotas={"min_records": 4})
+    assert_frame_equal(fresh.read_first_files(), run.read_first_files())  # with the SHA-256 of each
+    sent = load_jobs(run).filter(~pl.col("job_key").str.starts_with("a"), job_try=1)["job_name"].to_list()
+    assert [job.name(1) for job in read_state(fresh).planned] == sent
 
 
 def test_its_answers_are_taken_over(run, release):
