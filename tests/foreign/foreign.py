@@ -65,6 +65,11 @@ PROGRAMS = (
     Program("strands", "strands_sdk.py", ("strands-agents==1.62.0",)),
     Program("llama-index", "llama_index_sdk.py", ("llama-index-llms-bedrock-converse==0.15.5",)),
     Program("airflow", "airflow_providers.py", ("apache-airflow-providers-amazon==9.39.0", "apache-airflow==3.3.2")),
+    Program(
+        "s3-readers",
+        "s3_readers.py",
+        ("awswrangler==3.17.1", "polars==2.1.0", "s3fs==2026.9.0"),
+    ),
     Program("ai-sdk", "ai_sdk/check.mjs"),
     Program("aws-sdk", "aws_sdk/check.mjs"),
 )
