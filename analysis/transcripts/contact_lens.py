@@ -1,7 +1,7 @@
 """Analysis files of Amazon Connect Contact Lens for calls and chats, and its real-time segments.
 
 Sources: Amazon Connect Administrator Guide, "Example Contact Lens output files" for a call and for a chat; API
-Reference, ListRealtimeContactAnalysisSegments and its V2.
+Reference, ListRealtimeContactAnalysisSegments and its V2; "Data model for conversational analytics segment streams".
 """
 
 from __future__ import annotations
@@ -115,6 +115,14 @@ class RealTimeSegment(Struct, rename="pascal"):
     post_contact_summary: Content | None = None
 
 
+class StreamEvent(Struct):
+    """The beginning or the end of a stream of segments."""
+
+    def read_calls(self) -> Iterable[Call]:
+        """Return no calls: the event has no words."""
+        return ()
+
+
 class RealTimeSegments(Struct, rename="pascal"):
     """The segments of one contact."""
 
@@ -123,6 +131,7 @@ class RealTimeSegments(Struct, rename="pascal"):
     channel: str | None = None
     contact_id: str | None = None
     next_token: str | None = None
+    language_code: str | None = None
 
     def read_calls(self) -> Iterable[Call]:
         """Read the one call."""
@@ -137,6 +146,7 @@ class RealTimeSegments(Struct, rename="pascal"):
             call_id=self.contact_id or "",
             source_format="contact_lens_real_time",
             turns=turns,
+            language=self.language_code,
             channel=self.channel,
             started_at=started_at,
             categories=list(dict.fromkeys(name for names in matched for name in names)) if matched else None,

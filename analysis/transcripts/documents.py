@@ -13,14 +13,15 @@ import msgspec
 import polars as pl
 from msgspec import Raw
 
-from analysis.errors import CallsError
+from analysis.errors import CallsError, show_path
 from analysis.files import SURROGATE_CURE, has_escaped_surrogates
 from analysis.transcripts import data_automation, subtitles
 from analysis.transcripts.calls import Call, Document, frame_calls
-from analysis.transcripts.formats import DECODE_ERRORS, FORMATS, READABLE
+from analysis.transcripts.formats import DECODE_ERRORS, EVENT, FORMATS, READABLE
 from analysis.transcripts.json_rows import find_rows, frame_rows, is_table, read_json_table, read_rows
 from analysis.transcripts.listing import describe_passed
 from analysis.transcripts.naming import find_usual_columns, list_given
+from analysis.transcripts.segments import join_segments
 from analysis.transcripts.sources import (
     ColumnNames,
     Source,
@@ -56,7 +57,27 @@ def read_documents(sources: list[Source], columns: ColumnNames) -> pl.DataFrame:
 def read_lines(sources: list[Source], columns: ColumnNames) -> pl.DataFrame:
     """Read JSON lines as one row per call: each line is a document of a service, or else a row of a table."""
     sources, first = hold_first(sources)
-    return parse_documents(sources) if is_document(first, columns) else read_tables(read_rows, sources, columns)
+    if not is_document(first, columns):
+        return read_tables(read_rows, sources, columns)
+    if told := describe_choice(first, columns):
+        print(f"{show_path(sources[0].label)}: {told}")
+    return parse_documents(sources)
+
+
+def describe_choice(text: str, columns: ColumnNames) -> str:
+    """Describe how lines are read that are documents and could be rows of a table; empty for others.
+
+    Of a document the fields that its service does not write are lost, and somebody may have added some.
+    """
+    row = next(iter(find_rows(text, columns) or []), {})
+    known = find_format(text)
+    if not known or not has_row(row, columns):
+        return ""
+    found = find_usual_columns(frame_rows("", [row]).schema, columns)
+    if not {"call_id", "transcript"} <= set(found):
+        return ""
+    names = ", ".join(f"{word}={found[word]!r}" for word in ("call_id", "transcript"))
+    return f"lines are read as documents of {known[0]}; to keep their other fields, read a table by {names}"
 
 
 def hold_first(sources: list[Source]) -> tuple[list[Source], str]:
@@ -148,7 +169,7 @@ def parse_documents(sources: list[Source]) -> pl.DataFrame:
     )
     if told := describe_passed(passed):
         print(told)
-    return fill_call_ids(data_automation.join_blueprints(calls))
+    return fill_call_ids(join_segments(data_automation.join_blueprints(calls)))
 
 
 def fill_call_ids(calls: pl.DataFrame) -> pl.DataFrame:
@@ -181,7 +202,7 @@ def read_document(document: Text, passed: dict[str, list[str]]) -> list[Call]:
         # Without the cause where Python's text quotes the value, which may be what somebody said.
         reason = f"looks like {title}, but cannot be read: {explain_decoding(error)}"
         raise CallsError(label, reason, "leave the file out") from None
-    if not calls:
+    if not calls and title != EVENT:
         passed.setdefault(title, []).append(name)
     return calls
 

@@ -28,6 +28,7 @@ from analysis.transcripts import (
 Keys = Mapping[str, Raw]
 DECODE_ERRORS = (ValueError, OverflowError, RecursionError, OSError)  # OSError: a time that the system cannot count
 IDS = {"call_id", "contact_id", "conversation_id", "id"}  # of tables of calls, which Whisper's files do not have
+EVENT = "an event of Contact Lens"  # that a stream begins or ends with: not worth a word where it has none
 WORDS_ALONE = {"text", "language", "segments"}  # of Whisper, where nothing was said
 
 
@@ -173,6 +174,7 @@ FORMATS: list[Format] = [
         contact_lens.RealTimeSegments,
         {
             "call_id": ("ContactId",),
+            "language": ("LanguageCode",),
             "channel": ("Channel",),
             "categories": ("Segments[].Categories.MatchedCategories",),
             "summary": ("Segments[].PostContactSummary.Content",),
@@ -185,6 +187,12 @@ FORMATS: list[Format] = [
             end_ms="EndOffsetMillis",
             sentiment="Sentiment",
         ),
+    ),
+    Format(
+        EVENT,
+        "",
+        lambda keys: "ContactId" in keys and bool({"EventType", "StreamingEventType"} & set(keys)),
+        contact_lens.StreamEvent,
     ),
     Format(
         "Amazon Transcribe",

@@ -172,7 +172,7 @@ def write_analysis(parts, summary="A refund."):
 def write_real_time(turns):
     parts = [{"Transcript": part} for part in write_contact_lens(turns)["Transcript"]]
     parts += [{"Categories": {"MatchedCategories": ["refund"]}}, {"PostContactSummary": {"Content": "A refund."}}]
-    return {"ContactId": "c-1", "Channel": "VOICE", "Segments": parts}
+    return {"ContactId": "c-1", "LanguageCode": "en-US", "Channel": "VOICE", "Segments": parts}
 
 
 def write_transcribe(turns):
@@ -225,7 +225,7 @@ ALL = {
     "language": {"genesys_cloud": "en-us", "data_automation": "EN"}
     | dict.fromkeys(("whisper", "whisper_cpp", "deepgram", "assemblyai"), "en")
     | dict.fromkeys(("azure_speech", "health_scribe", "post_call_analytics"), "en-US")
-    | dict.fromkeys(("contact_lens", "call_analytics", "transcribe"), "en-US"),
+    | dict.fromkeys(("contact_lens", "contact_lens_real_time", "call_analytics", "transcribe"), "en-US"),
     "channel": {"connect_chat": "chat"}
     | dict.fromkeys(("genesys_cloud", "contact_lens", "contact_lens_real_time", "call_analytics"), "voice"),
     "duration_s": dict.fromkeys(

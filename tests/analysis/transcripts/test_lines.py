@@ -116,11 +116,14 @@ def test_a_row_with_names_of_a_service_stays_a_row(tmp_path, row, ending):
     ]
 
 
-def test_a_document_is_a_row_where_its_columns_are_named(tmp_path):
+def test_a_document_is_a_row_where_its_columns_are_named(tmp_path, capsys):
     (tmp_path / "c.jsonl").write_bytes(join_lines([CHAT | {"queue": "a"}]))
     calls = read_calls(tmp_path / "c.jsonl", call_id="ContactId", transcript="Transcript")
     assert calls.select("call_id", "transcript", "queue").rows() == [("c-1", "AGENT: Hello.", "a")]
+    assert capsys.readouterr().out == ""
     assert read_calls(tmp_path / "c.jsonl")["source_format"].to_list() == ["connect_chat"]
+    told = "lines are read as documents of Amazon Connect chats; to keep their other fields, read a table by "
+    assert f"c.jsonl: {told}call_id='ContactId', transcript='Transcript'\n" in capsys.readouterr().out
 
 
 NOTES = {"ClinicalDocumentation": {"Sections": [{"SectionName": "PLAN", "Summary": []}]}}
@@ -136,6 +139,60 @@ def test_the_notes_of_health_scribe_are_passed_over_with_a_word(tmp_path, write_
 def test_the_notes_of_health_scribe_alone_are_no_calls(write_json):
     with pytest.raises(CallsError, match=r"summary\.json: no calls"):
         read_calls(write_json("summary.json", NOTES))
+
+
+def write_event(contact, kind, *segments, **more):
+    own = {"Version": "1.0.0", "Channel": "VOICE", "ContactId": contact, "LanguageCode": "en-US", "EventType": kind}
+    return own | ({"Segments": [*segments]} if segments else {}) | more
+
+
+def say(role, text, begin):
+    own = {"ParticipantRole": role, "ParticipantId": role, "Content": text, "Sentiment": "NEUTRAL"}
+    return {"Transcript": own | {"BeginOffsetMillis": begin, "EndOffsetMillis": begin + 500}}
+
+
+STREAM = [
+    write_event("a", "STARTED"),
+    write_event("a", "SEGMENTS", {"Utterance": {"PartialContent": "Good"}}, say("AGENT", "Good morning.", 0)),
+    write_event("b", "STARTED"),
+    write_event("b", "SEGMENTS", say("AGENT", "Hello.", 100)),
+    write_event("a", "SEGMENTS", say("CUSTOMER", "A refund.", 4000), {"Categories": {"MatchedCategories": ["fee"]}}),
+    # What was said at once may come in another order.
+    write_event("a", "SEGMENTS", say("AGENT", "Hm.", 2000), {"Categories": {"MatchedCategories": ["fee", "loss"]}}),
+    write_event("a", "SEGMENTS", {"PostContactSummary": {"Content": "A refund was asked for."}}),
+    write_event("a", "COMPLETED"),
+]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json", "files"])
+def test_segments_of_a_contact_in_several_lines_are_one_call(tmp_path, write_json, capsys, ending):
+    if ending == "files":
+        for number, event in enumerate(STREAM):
+            write_json(f"{number}.json", event)
+    else:
+        write_json(f"s.{ending}", join_lines(STREAM))
+    first, second = read_calls(tmp_path / "calls").to_dicts()
+    assert (first["call_id"], second["call_id"]) == ("a", "b")
+    assert first["transcript"] == "Agent: Good morning.\nAgent: Hm.\nCustomer: A refund."
+    assert [(turn["text"], turn["begin_ms"]) for turn in first["turns"]] == [
+        ("Good morning.", 0), ("Hm.", 2000), ("A refund.", 4000)
+    ]  # fmt: skip
+    assert (first["categories"], first["summary"]) == (["fee", "loss"], "A refund was asked for.")
+    assert (first["language"], first["channel"], second["transcript"]) == ("en-US", "voice", "Agent: Hello.")
+    assert (second["categories"], second["summary"]) == (None, None)
+    assert first["source_file"] == ("1.json" if ending == "files" else f"s.{ending}:2")
+    assert capsys.readouterr().out == ""
+
+
+def test_clock_times_of_segments_are_counted_from_the_first_of_all(tmp_path, write_json):
+    def message(text, second):
+        own = {"ParticipantRole": "AGENT", "Content": text, "ContentType": "text/plain"}
+        return {"Transcript": own | {"Time": {"AbsoluteTime": f"2026-08-01T10:00:{second:02}Z"}}}
+
+    events = [write_event("a", "SEGMENTS", message(text, at)) for text, at in (("Two.", 12), ("One.", 10))]
+    (call,) = read_calls(write_json("s.jsonl", join_lines(events))).to_dicts()
+    assert [(turn["text"], turn["begin_ms"]) for turn in call["turns"]] == [("One.", 0), ("Two.", 2000)]
+    assert call["started_at"].second == 10
 
 
 def test_very_many_lines_are_read_in_parts(tmp_path):
