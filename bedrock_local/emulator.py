@@ -21,7 +21,6 @@ from bedrock_local.responders import selection
 from bedrock_local.responders.concurrency import find_semaphore
 from bedrock_local.settings import Settings, read_settings, write_settings
 
-ACCOUNT = "123456789012"
 # AWS General Reference, "Amazon Resource Names": what stands for `aws` where a region's name begins so.
 PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 CONTENT = ("s3", "state", "settings.json")
@@ -142,9 +141,18 @@ class Emulator:
         """A random text that tells the folder from other emulators; it stays when the folder is moved."""
         return (self.folder / FOLDER_ID).read_text("ascii")
 
-    def arn(self, resource: str, account: str = ACCOUNT) -> str:
-        """Return the ARN of a resource of Bedrock; `account` is empty for resources of no account."""
-        return f"arn:{self.partition}:bedrock:{self.region}:{account}:{resource}"
+    @property
+    def account(self) -> str:
+        """The number of the account."""
+        return self.settings.account
+
+    def arn(self, resource: str) -> str:
+        """Return the ARN of a resource that the account has in Bedrock."""
+        return f"arn:{self.partition}:bedrock:{self.region}:{self.account}:{resource}"
+
+    def model_arn(self, base: str) -> str:
+        """Return the ARN of a model, which is of no account."""
+        return f"arn:{self.partition}:bedrock:{self.region}::foundation-model/{base}"
 
 
 def make_folder(folder: Path, settings: Settings | None = None) -> Path:

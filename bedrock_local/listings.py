@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from bedrock_local.emulator import ACCOUNT, Emulator
+from bedrock_local.emulator import Emulator
 from bedrock_local.models import ALL_MODELS, EMBEDDING_MODELS, PROFILE, Model
 from bedrock_local.profiles import (
     Profile,
@@ -61,7 +61,7 @@ def list_models(request: ResolvedRequest, emulator: Emulator) -> Response:
 
 def get_model(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Describe a model by its id or ARN."""
-    name = request.identifier.removeprefix(emulator.arn("foundation-model/", account=""))
+    name = request.identifier.removeprefix(emulator.model_arn(""))
     model = ALL_MODELS.get(name)
     if model is None or not is_alive(model, emulator):
         raise ServiceError("ResourceNotFoundException", NO_MODEL)
@@ -135,7 +135,7 @@ def describe_model(model: Model, emulator: Emulator) -> dict[str, Any]:
     has_vectors = model.base in EMBEDDING_MODELS
     is_by_profile = model.needs_profile and emulator.region not in model.own_regions
     return {
-        "modelArn": emulator.arn(f"foundation-model/{model.base}", account=""),
+        "modelArn": emulator.model_arn(model.base),
         "modelId": model.base,
         "modelName": name_model(model),
         "providerName": PROVIDERS.get(model.provider, model.provider),
@@ -265,7 +265,7 @@ def describe_profile(profile: Profile, emulator: Emulator) -> dict[str, Any]:
 
 def profile_arn(profile: Profile, emulator: Emulator) -> str:
     """Return the ARN of a profile of the account."""
-    return emulator.arn(f"application-inference-profile/{profile.profile_id}", account=ACCOUNT)
+    return emulator.arn(f"application-inference-profile/{profile.profile_id}")
 
 
 def make_token(position: int, kind: str) -> str:

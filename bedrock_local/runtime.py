@@ -156,7 +156,9 @@ def read_model_request(request: ResolvedRequest, emulator: Emulator) -> tuple[Mo
     model = emulator.find_model(request.identifier)
     if model is None:
         raise ServiceError("ValidationException", "The provided model identifier is invalid.")
-    check_types(request.headers)
+    # Nothing says that the service refuses other types, and `curl -d` sends the one of a form.
+    if emulator.settings.strict:
+        check_types(request.headers)
     content = read_all(request.body, BODY_BYTES)
     if content is None:
         raise ServiceError("ValidationException", f"The request body is longer than {BODY_BYTES} bytes.")

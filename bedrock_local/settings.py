@@ -45,6 +45,8 @@ QUOTAS: dict[str, dict[str, int]] = {
 Quota = Literal[
     "min_records", "max_file_records", "max_job_records", "max_file_bytes", "max_job_bytes", "max_unfinished_jobs"
 ]
+# The account number that AWS uses in its own examples.
+ACCOUNT = "123456789012"
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -69,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Year of the quotas: `2026` or `2024`.
     min_records, max_file_records, max_job_records, max_file_bytes, max_job_bytes, max_unfinished_jobs
         Quotas in place of that year's; the last one limits the jobs of a model that have not ended.
+    account
+        Number of the account, 12 digits; jobs that exist keep the ARNs that they were given.
     responder
         Responder: `extract`; the URL of an OpenAI-compatible endpoint (`http://127.0.0.1:8080/v1`); the path of a file
         of recorded answers (`answers.jsonl`); or `worker`, for processes that have a responder of their own.
@@ -121,6 +125,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_file_bytes: int | None = None
     max_job_bytes: int | None = None
     max_unfinished_jobs: int | None = None
+    account: Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{12}\Z")] = ACCOUNT
     responder: str = "extract"
     responder_model: str = ""
     responder_workers: Annotated[int, msgspec.Meta(ge=1)] = 8
@@ -216,7 +221,7 @@ def explain(error: msgspec.DecodeError) -> str:
         return reason
     if "enum value" in reason:
         kind = get_type_hints(Settings)[found[1]]
-        # In a dictionary the choice is among its keys.
-        choices = get_args(get_args(kind)[0] if get_origin(kind) is dict else kind)
-        reason += f"; choose from {', '.join(choices)}"
+        # In a dictionary the choice is among its keys; where there may be none, in the first of two types.
+        inside = [each for each in (kind, *get_args(kind)) if get_origin(each) is Literal]
+        reason += f"; choose from {', '.join(get_args(inside[0]))}"
     return f"{found[1]}: {reason}"

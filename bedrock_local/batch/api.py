@@ -16,7 +16,7 @@ from bedrock_local.batch.input_validation import InvalidInputError, check_input
 from bedrock_local.batch.jobs import Job
 from bedrock_local.batch.lifecycle import advance_job, advance_jobs
 from bedrock_local.batch.tags import add_tags, check_tags, read_tags, remove_tags
-from bedrock_local.emulator import ACCOUNT, Emulator
+from bedrock_local.emulator import Emulator
 from bedrock_local.models import Model, is_profile
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.json import json_response, read_object
@@ -116,8 +116,8 @@ def read_tagging(request: ResolvedRequest, emulator: Emulator) -> tuple[dict[str
 
 def check_role(role_arn: str, emulator: Emulator) -> None:
     """Refuse a role of another account, which the caller cannot pass, where the settings say so."""
-    if role_arn.split(":")[4] != ACCOUNT and emulator.settings.choose_roles() == "own":
-        user = f"arn:{emulator.partition}:iam::{ACCOUNT}:user/emulator"
+    if role_arn.split(":")[4] != emulator.account and emulator.settings.choose_roles() == "own":
+        user = f"arn:{emulator.partition}:iam::{emulator.account}:user/emulator"
         reason = f"User: {user} is not authorized to perform: iam:PassRole on resource: {role_arn}"
         raise ServiceError("AccessDeniedException", reason)
 
@@ -199,7 +199,7 @@ def model_arn(model_id: str, emulator: Emulator) -> str:
         return model_id
     if is_profile(model_id):
         return emulator.arn(f"inference-profile/{model_id}")
-    return emulator.arn(f"foundation-model/{model_id}", account="")
+    return emulator.model_arn(model_id)
 
 
 def read_body(request: ResolvedRequest) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import msgspec
 from bedrock_local.batch import jobs
 from bedrock_local.batch.jobs import Job, StateError
 from bedrock_local.batch.lifecycle import refresh_status
-from bedrock_local.emulator import ACCOUNT, Emulator
+from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.job_status import UNFINISHED, VALIDATED
 from bedrock_local.protocol.shapes import check_request
@@ -59,13 +59,15 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 def describe(job: Job, emulator: Emulator) -> dict[str, Any]:
     """Return the description of a job, as Get and List have it."""
     progress, stopped = refresh_status(job, emulator), jobs.stop_time(emulator.folder, job)
+    # Not the settings': a job stays in the account that it was created in.
+    owner = job.arn.split(":")[4]
     fields = {
         "jobArn": job.arn,
         "modelId": job.model_arn,
         "status": progress.end or ("Stopping" if stopped is not None else progress.status),
         "message": progress.message and progress.message[:MESSAGE_LETTERS],
         **{name: job.request.get(name) for name in ECHOED},
-        **{name: fill_owner(job.request[name], member) for name, member in CONFIGS.items()},
+        **{name: fill_owner(job.request[name], member, owner) for name, member in CONFIGS.items()},
         "modelInvocationType": job.invocation_type,
         "timeoutDurationInHours": job.timeout_hours,
         "submitTime": iso_time(job.submitted),
@@ -81,9 +83,9 @@ def describe(job: Job, emulator: Emulator) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def fill_owner(config: Mapping[str, Any], member: str) -> dict[str, Any]:
+def fill_owner(config: Mapping[str, Any], member: str, owner: str) -> dict[str, Any]:
     """Return a data config with the owner of the bucket, which the service fills in where the request had none."""
-    return {**config, member: {"s3BucketOwner": ACCOUNT, **config[member]}}
+    return {**config, member: {"s3BucketOwner": owner, **config[member]}}
 
 
 def list_page(query: Mapping[str, str], emulator: Emulator) -> dict[str, Any]:

@@ -169,7 +169,10 @@ def make_call(time_slice: TimeSlice, responder: Responder, ref: RecordRef) -> Ca
     model = find_model(job.model)
     if model is None:
         raise InvalidInputError(f"The model {job.model} is not in the emulator's table any more")
-    return lambda: answer_record(record, model, invocation_type=job.invocation_type, responder=ask, number=ref.line)
+    strict = time_slice.settings.strict
+    return lambda: answer_record(
+        record, model, invocation_type=job.invocation_type, responder=ask, number=ref.line, strict=strict
+    )
 
 
 def reread_record(time_slice: TimeSlice, ref: RecordRef) -> Record:

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from bedrock_local.batch.jobs import InputFile, Job, Progress, input_path
 from bedrock_local.batch.records import read_record
-from bedrock_local.emulator import ACCOUNT
 from bedrock_local.files import link_file
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.s3 import store
@@ -58,10 +57,12 @@ def find_path(folder: Path, job: Job, file: InputFile) -> Path:
 
 def find_inputs(folder: Path, job: Job, settings: Settings) -> list[InputFile]:
     """Find the input files; check that there are any, that quotas allow them, and that the output has a bucket."""
-    check_access(folder, job.input_config, "GetObject", job.region)
-    check_access(folder, job.output_config, "PutObject", job.region)
+    check_access(folder, job.input_config, "GetObject", job.region, settings.account)
+    check_access(folder, job.output_config, "PutObject", job.region, settings.account)
     uri = job.input_config["s3Uri"]
     files = list_files(folder, *split_uri(uri))
+    if not files and not settings.strict:
+        files = list_beginning(folder, *split_uri(uri))
     if not files and uri.endswith(".jsonl"):
         raise InvalidInputError(access_message(uri, "GetObject", "the object does not exist"))
     if not files:
@@ -70,10 +71,10 @@ def find_inputs(folder: Path, job: Job, settings: Settings) -> list[InputFile]:
     return files
 
 
-def check_access(folder: Path, config: dict[str, str], action: str, region: str) -> None:
+def check_access(folder: Path, config: dict[str, str], action: str, region: str, account: str) -> None:
     """Refuse a bucket that does not exist, is in another region than the job, or is said to be of another account."""
-    uri, owner = config["s3Uri"], config.get("s3BucketOwner") or ACCOUNT
-    if owner != ACCOUNT:
+    uri, owner = config["s3Uri"], config.get("s3BucketOwner") or account
+    if owner != account:
         raise InvalidInputError(access_message(uri, action, f"the bucket does not belong to account {owner}"))
     try:
         found = store.read_bucket(folder, split_uri(uri)[0]).region
@@ -104,6 +105,16 @@ def list_files(folder: Path, bucket: str, key: str) -> list[InputFile]:
     return [
         InputFile(key=found, name=found[start:], size=path.stat().st_size)
         for found, path in single or store.walk_keys(root, prefix=prefix)
+        if found.endswith(".jsonl")
+    ]
+
+
+def list_beginning(folder: Path, bucket: str, key: str) -> list[InputFile]:
+    """List the `.jsonl` files whose keys begin with a key that is no folder: `in/part-` may be meant as a prefix."""
+    start = key.rfind("/") + 1
+    return [
+        InputFile(key=found, name=found[start:], size=path.stat().st_size)
+        for found, path in store.walk_keys(store.bucket_folder(folder, bucket), prefix=key)
         if found.endswith(".jsonl")
     ]
 

@@ -68,12 +68,20 @@ def read_record(line: bytes) -> Record:
     return Record(model_input, form.record_id)
 
 
-def answer_record(record: Record, model: Model, *, invocation_type: str, responder: Responder, number: int) -> Outcome:
+def answer_record(
+    record: Record,
+    model: Model,
+    *,
+    invocation_type: str,
+    responder: Responder,
+    number: int,
+    strict: bool = False,
+) -> Outcome:
     """Answer a record; where it or the responder fails, the line has the error in place of the answer."""
     record_id = make_record_id(record, number) if record.record_id is None else record.record_id
     try:
         body = read_body(record)
-        reply, written = answer_body(body, model, invocation_type, responder)
+        reply, written = answer_body(body, model, invocation_type, responder, strict=strict)
     except ServiceError as error:
         failure = msgspec.json.encode({"errorCode": error.status, "errorMessage": error.message})
         return Outcome(write_line(record, b"error", failure, record_id), is_success=False)
@@ -88,10 +96,14 @@ def expire_record(record: Record, reason: str, *, number: int) -> bytes:
     return write_line(record, b"error", failure, record_id)
 
 
-def answer_body(body: Any, model: Model, invocation_type: str, responder: Responder) -> tuple[Reply, dict[str, Any]]:
+def answer_body(
+    body: Any, model: Model, invocation_type: str, responder: Responder, *, strict: bool
+) -> tuple[Reply, dict[str, Any]]:
     """Return the reply to a model input, and the answer in the format of its family."""
     try:
-        return (answer_converse_record if invocation_type == "Converse" else answer_native)(model, body, responder)
+        if invocation_type == "Converse":
+            return answer_converse_record(model, body, responder, strict=strict)
+        return answer_native(model, body, responder)
     except RecursionError:
         raise ServiceError("ValidationException", MALFORMED) from None
 

@@ -108,9 +108,11 @@ def request_converse_reply(model: Model, body: Body, responder: Responder) -> Re
     )
 
 
-def answer_converse_record(model: Model, body: Body, responder: Responder) -> tuple[Reply, dict[str, Any]]:
+def answer_converse_record(
+    model: Model, body: Body, responder: Responder, *, strict: bool = False
+) -> tuple[Reply, dict[str, Any]]:
     """Answer a record of a Converse job, which allows fewer fields than a request on demand."""
-    converse.check_batch_record(body)
+    converse.check_batch_record(body, strict=strict)
     reply = request_converse_reply(model, body, responder)
     return reply, converse.write_batch_answer(model, body, reply)
 

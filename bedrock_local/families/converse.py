@@ -35,10 +35,10 @@ BLOCK_MEMBERS = (
 # A job's output has both names of each counter; the second is in recorded answers, but not in the service model.
 COUNTERS = ("cacheReadInputTokens", "cacheWriteInputTokens")
 BATCH_COUNTERS = ("cacheReadInputTokenCount", "cacheWriteInputTokenCount")
-# Fields that a record must not have. Tools: the documentation. The others: a gateway leaves them out of batches (as it
-# does with cache points, which it saw fail), so whether they fail is not known.
-NOT_IN_BATCH = {
-    "toolConfig": "Tool use",
+# Fields that a record must not have: the documentation.
+NOT_IN_BATCH = {"toolConfig": "Tool use"}
+# Fields that a gateway leaves out of batches; whether a record with them fails is not known.
+DOUBTFUL_IN_BATCH = {
     "guardrailConfig": "The guardrailConfig field",
     "requestMetadata": "The requestMetadata field",
     "serviceTier": "The serviceTier field",
@@ -68,10 +68,10 @@ def check_body(model: Model, body: Body, family: Family, operation: str) -> None
     check_additional_fields(model, body, family)
 
 
-def check_batch_record(body: Body) -> None:
+def check_batch_record(body: Body, *, strict: bool = False) -> None:
     """Refuse what Converse accepts on demand but not in a batch record; the wording is the emulator's own."""
     blocks = [block for message in list_objects(body.get("messages")) for block in list_objects(message.get("content"))]
-    for name, words in NOT_IN_BATCH.items():
+    for name, words in (NOT_IN_BATCH | (DOUBTFUL_IN_BATCH if strict else {})).items():
         if body.get(name) is not None:
             raise ServiceError("ValidationException", f"{words} is not supported for batch inference with Converse.")
     if any(block.get("cachePoint") is not None for block in [*blocks, *list_objects(body.get("system"))]):

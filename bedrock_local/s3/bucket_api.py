@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from itertools import islice
 
-from bedrock_local.emulator import ACCOUNT, Emulator
+from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Response
 from bedrock_local.protocol.routing import ResolvedRequest
@@ -41,7 +41,7 @@ def check_owner(expected: str | None, emulator: Emulator, bucket: str) -> None:
         reason = "The value of the expected bucket owner parameter must be an AWS account ID"
         raise ServiceError("InvalidBucketOwnerAWSAccountID", reason, BucketOwner=expected)
     store.bucket_folder(emulator.folder, bucket)
-    if expected != ACCOUNT:
+    if expected != emulator.account:
         raise ServiceError("AccessDenied", "Access Denied")
 
 
@@ -58,7 +58,7 @@ def list_buckets(request: ResolvedRequest, emulator: Emulator) -> Response:
         for b in page
     ]
     fields = {
-        "Owner": {"ID": ACCOUNT},
+        "Owner": {"ID": emulator.account},
         "Buckets": {"Bucket": described},
         "Prefix": prefix or None,
         "ContinuationToken": list_api.make_token(page[-1].name) if page and more else None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from bedrock_local.emulator import ACCOUNT, Emulator
+from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Request, Response
 from bedrock_local.protocol.routing import ResolvedRequest
@@ -44,7 +44,7 @@ def list_objects_v2(request: ResolvedRequest, emulator: Emulator) -> Response:
     token = read_token(query.get("continuation-token"))
     page = fill_page(request, emulator, bucket, token or query.get("start-after", ""))
     fields = {
-        **common_fields(request, bucket, page),
+        **common_fields(request, bucket, page, emulator.account),
         "KeyCount": len(page),
         "ContinuationToken": query.get("continuation-token"),
         "NextContinuationToken": make_token(page.last) if page.is_truncated else None,
@@ -58,7 +58,7 @@ def list_objects(request: ResolvedRequest, emulator: Emulator) -> Response:
     bucket = request.bucket
     page = fill_page(request, emulator, bucket, request.query.get("marker", ""))
     fields = {
-        **common_fields(request, bucket, page),
+        **common_fields(request, bucket, page, emulator.account),
         "Marker": encode_key(request, request.query.get("marker", "")),
         # S3 returns a next marker only with a delimiter; otherwise clients use the last key.
         "NextMarker": encode_key(request, page.last) if page.is_truncated and "delimiter" in request.query else None,
@@ -70,14 +70,14 @@ def list_versions(request: ResolvedRequest, emulator: Emulator) -> Response:
     """List objects as versions: each has one version, `null`, as in a bucket that never had versioning."""
     bucket = request.bucket
     page = fill_page(request, emulator, bucket, request.query.get("key-marker", ""))
-    fields = common_fields(request, bucket, page)
+    fields = common_fields(request, bucket, page, emulator.account)
     versions = [{**content, "VersionId": "null", "IsLatest": True} for content in fields.pop("Contents")]
     markers = {"NextKeyMarker": encode_key(request, page.last), "NextVersionIdMarker": "null"}
     fields |= {"KeyMarker": encode_key(request, request.query.get("key-marker", "")), "Version": versions}
     return xml_response("ListVersionsResult", fields | (markers if page.is_truncated else {}))
 
 
-def common_fields(request: Request, bucket: str, page: Page) -> dict[str, Any]:
+def common_fields(request: Request, bucket: str, page: Page, owner: str) -> dict[str, Any]:
     """Return the fields that all forms of a list have."""
     query = request.query
     return {
@@ -87,7 +87,7 @@ def common_fields(request: Request, bucket: str, page: Page) -> dict[str, Any]:
         "MaxKeys": read_count(request, "max-keys", PAGE_KEYS),
         "EncodingType": query.get("encoding-type"),
         "IsTruncated": page.is_truncated,
-        "Contents": [describe(request, key, metadata) for key, metadata in page.found],
+        "Contents": [describe(request, key, metadata, owner) for key, metadata in page.found],
         "CommonPrefixes": [{"Prefix": encode_key(request, prefix)} for prefix in page.prefixes],
     }
 
@@ -119,7 +119,7 @@ def find_common_prefix(key: str, prefix: str, delimiter: str) -> str:
     return key[: end + len(delimiter)] if end >= 0 else ""
 
 
-def describe(request: Request, key: str, metadata: ObjectMetadata) -> dict[str, Any]:
+def describe(request: Request, key: str, metadata: ObjectMetadata, owner: str) -> dict[str, Any]:
     """Return the element of an object in a list."""
     is_owned = "list-type" not in request.query or request.query.get("fetch-owner") == "true"
     algorithms = [name.upper() for name in metadata.checksums]
@@ -132,7 +132,7 @@ def describe(request: Request, key: str, metadata: ObjectMetadata) -> dict[str, 
         "Size": metadata.size,
         "StorageClass": "STANDARD",
         # ListObjectsV2 returns the owner only on request.
-        "Owner": {"ID": ACCOUNT} if is_owned else None,
+        "Owner": {"ID": owner} if is_owned else None,
     }
 
 

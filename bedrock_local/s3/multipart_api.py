@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
-from bedrock_local.emulator import ACCOUNT, Emulator
+from bedrock_local.emulator import Emulator
 from bedrock_local.files import write_json
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import CHUNK_BYTES, Request, Response
@@ -227,7 +227,7 @@ def list_uploads(request: ResolvedRequest, emulator: Emulator) -> Response:
         "EncodingType": query.get("encoding-type"),
         "MaxUploads": limit,
         "IsTruncated": is_truncated,
-        "Upload": [describe_upload(request, upload_id, upload) for _, upload_id, upload in page],
+        "Upload": [describe_upload(request, upload_id, upload, emulator.account) for _, upload_id, upload in page],
     }
     return xml_response("ListMultipartUploadsResult", fields)
 
@@ -249,13 +249,13 @@ def abort_uploads(folder: Path, bucket: str) -> None:
         shutil.rmtree(uploads_folder(folder) / upload_id, ignore_errors=True)
 
 
-def describe_upload(request: Request, upload_id: str, upload: Upload) -> dict[str, Any]:
+def describe_upload(request: Request, upload_id: str, upload: Upload, owner: str) -> dict[str, Any]:
     """Return the element of an upload in a list of uploads."""
     return {
         "Key": encode_key(request, upload.key),
         "UploadId": upload_id,
         "Initiated": iso_time(upload.begun),
-        "Owner": {"ID": ACCOUNT},
+        "Owner": {"ID": owner},
         "StorageClass": "STANDARD",
         "ChecksumAlgorithm": upload.algorithm.upper() or None,
         "ChecksumType": upload.checksum_type if upload.algorithm else None,

@@ -2,7 +2,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bedrock_local import Settings, open_session
-from bedrock_local.emulator import ACCOUNT, Emulator, make_folder, write_folder_id
+from bedrock_local.emulator import Emulator, make_folder, write_folder_id
 from bedrock_local.inference import Question, Reply
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.responders.extract import extract
@@ -179,4 +179,30 @@ def test_a_folder_that_has_an_id_keeps_it_from_a_process_that_is_late(folder):
 
 def test_the_identity_of_a_caller_names_the_folder(folder):
     identity = open_session(folder).client("sts").get_caller_identity()
-    assert (identity["Account"], identity["UserId"]) == (ACCOUNT, f"emulator:{Emulator(folder).folder_id}")
+    assert (identity["Account"], identity["UserId"]) == ("123456789012", f"emulator:{Emulator(folder).folder_id}")
+
+
+def test_everything_that_names_the_account_names_that_of_the_settings(folder, jobs_of, record, open_held):
+    account = "444455556666"
+    session = open_held(folder, account=account, strict=True, work_seconds=600)
+    jobs, s3 = jobs_of(session), session.client("s3")
+    role = {"roleArn": f"arn:aws:iam::{account}:role/batch"}
+    owned = {"s3InputDataConfig": {"s3Uri": "s3://calls/in/", "s3BucketOwner": account}}
+    job = jobs.run([record(1)], inputDataConfig=owned, **role)
+    assert (job["status"], job["jobArn"].split(":")[4], job["modelId"].split(":")[4]) == ("Completed", account, account)
+    assert job["outputDataConfig"]["s3OutputDataConfig"]["s3BucketOwner"] == account
+    assert session.client("sts").get_caller_identity()["Account"] == account
+    assert s3.list_buckets()["Owner"]["ID"] == s3.list_objects(Bucket="calls")["Contents"][0]["Owner"]["ID"] == account
+    assert s3.head_bucket(Bucket="calls", ExpectedBucketOwner=account)
+    with pytest.raises(ClientError, match="iam:PassRole"):
+        jobs.create(jobName="other-1")
+    profile = session.client("bedrock").list_inference_profiles()["inferenceProfileSummaries"][0]
+    assert profile["inferenceProfileArn"].split(":")[4] == account
+
+
+def test_a_job_stays_in_the_account_that_it_was_created_in(folder, jobs_of, record, open_held):
+    jobs = jobs_of(open_held(folder))
+    jobs.put([record(1)])
+    arn = jobs.create()
+    job = open_held(folder, account="444455556666").client("bedrock").get_model_invocation_job(jobIdentifier=arn)
+    assert (job["jobArn"], job["inputDataConfig"]["s3InputDataConfig"]["s3BucketOwner"]) == (arn, "123456789012")

@@ -106,14 +106,19 @@ def test_the_arn_of_a_profile_reaches_it(runtime):
 
 
 @pytest.mark.parametrize("types", [{"accept": "text/plain"}, {"contentType": "text/csv"}])
-def test_models_accept_and_return_json_only(runtime, error_of, types):
+def test_a_strict_emulator_accepts_and_returns_json_only(open_at, error_of, types):
+    assert (
+        open_at().client("bedrock-runtime").invoke_model(modelId=MODEL, body=json.dumps(BODY), **types)["body"].read()
+    )
+    runtime = open_at(strict=True).client("bedrock-runtime")
     assert (
         "is not supported: use JSON" in error_of(runtime.invoke_model, modelId=MODEL, body=json.dumps(BODY), **types)[2]
     )
 
 
 @pytest.mark.parametrize("accept", ["application/json", "*/*", "text/html, application/json;q=0.9", "Application/JSON"])
-def test_any_content_type_that_json_satisfies_is_accepted(runtime, accept):
+def test_any_content_type_that_json_satisfies_is_accepted(open_at, accept):
+    runtime = open_at(strict=True).client("bedrock-runtime")
     response = runtime.invoke_model(modelId=MODEL, body=json.dumps(BODY), accept=accept)
     assert response["contentType"] == "application/json"
 

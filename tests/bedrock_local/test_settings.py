@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bedrock_local import open_session
+from bedrock_local.protocol.errors import SettingsError
 from bedrock_local.settings import Settings, read_settings, write_settings
 
 
@@ -46,3 +47,15 @@ def test_a_wrong_value_is_refused_before_it_is_written(tmp_path):
     with pytest.raises(ValueError, match="clock: Invalid enum value 'fast'; choose from instant, realistic"):
         open_session(tmp_path, settings=Settings(clock="fast"))
     assert read_settings(tmp_path).min_records == 7
+
+
+@pytest.mark.parametrize("account", ["12345678901", "1234567890123", "12345678901a", "123456789012\n", ""])
+def test_an_account_has_twelve_digits(tmp_path, account):
+    with pytest.raises(SettingsError, match="account"):
+        open_session(tmp_path / "emulator", settings=Settings(account=account))
+
+
+@pytest.mark.parametrize("name", ["reused_token", "roles", "ended_models"])
+def test_the_choices_of_a_setting_that_may_be_missing_are_listed(tmp_path, name):
+    with pytest.raises(SettingsError, match=rf"^{name}: Invalid enum value 'x'; choose from \w+, \w+"):
+        open_session(tmp_path / "emulator", settings=Settings(**{name: "x"}))

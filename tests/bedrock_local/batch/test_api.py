@@ -290,10 +290,10 @@ def test_a_second_stop_changes_nothing(jobs_at, clock):
 
 
 def test_an_unknown_operation_is_refused(bedrock, error_of):
-    *error, message = error_of(bedrock.list_foundation_models)
+    *error, message = error_of(bedrock.list_guardrails)
     assert error == ["UnknownOperationException", 404]
     assert "has CreateModelInvocationJob, " in message
-    assert message.endswith("but no GET /foundation-models")
+    assert message.endswith("but no GET /guardrails")
 
 
 def test_jobs_of_an_older_folder_are_listed(jobs, folder, record):

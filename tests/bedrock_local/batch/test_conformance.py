@@ -22,8 +22,8 @@ from botocore.session import get_session
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bedrock_local.emulator import ACCOUNT
 from bedrock_local.protocol.patterns import is_match
+from bedrock_local.settings import ACCOUNT
 
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 ROLE = "arn:aws:iam::123456789012:role/batch"

@@ -184,3 +184,16 @@ def test_input_that_was_put_by_hand_is_not_read_before_its_lines_are(jobs_at, fo
         lines.truncate(most)
     job = jobs.finish(jobs.create())
     assert job["message"].startswith("Input file in/calls.jsonl, line 1: not a JSON object")
+
+
+def test_a_key_that_is_no_folder_may_be_the_beginning_of_keys(jobs_at, record):
+    for key in ("in/part-1.jsonl", "in/part-2.jsonl", "in/other.jsonl"):
+        jobs_at().put([record(1)], key=key)
+    config = {"s3InputDataConfig": {"s3Uri": "s3://calls/in/part-"}}
+    jobs = jobs_at()
+    job = jobs.finish(jobs.create(inputDataConfig=config))
+    assert (job["status"], job["successRecordCount"]) == ("Completed", 2)
+    assert sorted(jobs.names(job)) == ["manifest.json.out", "part-1.jsonl.out", "part-2.jsonl.out"]
+    jobs = jobs_at(strict=True)
+    job = jobs.finish(jobs.create(jobName="strict-1", inputDataConfig=config))
+    assert (job["status"], "No .jsonl file was found" in job["message"]) == ("Failed", True)

@@ -142,7 +142,7 @@ def test_claude_and_qwen_accept_a_conversation_that_the_assistant_begins():
 )
 def test_a_record_must_not_have_fields_for_requests_on_demand(more):
     with pytest.raises(ServiceError, match="is not supported for batch inference with Converse"):
-        answer_converse_record(HAIKU, BODY | more, None)
+        answer_converse_record(HAIKU, BODY | more, None, strict=True)
 
 
 def say(_):
@@ -180,3 +180,21 @@ def test_cache_counters_in_a_batch_have_both_names():
 def test_a_refusal_of_claude_is_content_filtered():
     _, answer = answer_converse_record(HAIKU, BODY, lambda _: Reply("No.", "filtered", 3, 1))
     assert answer["stopReason"] == "content_filtered"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "1"}},
+        {"requestMetadata": {"team": "calls"}},
+        {"serviceTier": {"type": "flex"}},
+    ],
+)
+def test_a_record_is_not_refused_for_what_nobody_has_seen_refused(more):
+    assert answer_converse_record(HAIKU, BODY | more, say)[1]["stopReason"] == "end_turn"
+
+
+@pytest.mark.parametrize("more", [{"toolConfig": {"tools": []}}, {"system": [{"cachePoint": {"type": "default"}}]}])
+def test_a_record_is_refused_for_what_the_documentation_names(more):
+    with pytest.raises(ServiceError, match="not supported for batch inference with Converse"):
+        answer_converse_record(HAIKU, BODY | more, say)
