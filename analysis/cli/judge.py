@@ -50,7 +50,7 @@ def judge(
     Exit code 3: the judge's jobs are running on AWS; run the command again later.
     """
     from analysis.reports.stages import relative_to_notebooks
-    from analysis.runs import open_run, prepare_judge
+    from analysis.runs import is_finished, open_run, prepare_judge
     from analysis.tuning import choose_invocation, plan_round
 
     check_extra("notebooks", "batchbook judge")  # before anything is written or sent, as is the next line
@@ -59,7 +59,10 @@ def judge(
     report = find_report(judged, reports)
     values, choices = read_choices(report, baseline)
     prepared = prepare_judge(judged, judge, baseline=choices.baseline, both_orders=both_orders)
-    say(f"{plan_round(prepared, profile=profile, region=region)}\n")
+    if prepared.read_sending() and is_finished(prepared):
+        say(f"{prepared.name} has judged these answers, and nothing is sent.")
+    else:
+        say(f"{plan_round(prepared, profile=profile, region=region)}\n")
     invocation = choose_invocation(prepared, profile=profile, region=region)
     ask_for_cost(prepared, invocation, profile, region, budget_usd)
     asked: dict[str, Any] = {"judge": relative_to_notebooks(judge), "baseline": choices.baseline}

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import collect, invoke, load_answers, make_calls, plan_ratings, prepare
+from analysis import collect, invoke, load_answers, make_calls, plan_ratings, prepare, prepare_judge
 from analysis.judging.ratings import Rating, write_rating
 from analysis.runs.ratings import find_ratings
 
@@ -46,7 +46,17 @@ def test_a_judge_is_asked_and_people_make_it_count(demo, folder):
     assert "People rated 110 calls of those it judged." in text
     # All 110 say so; the judge, which takes the first one each time, is of no use, and people stand alone.
     assert "answers preferred by people and judge (100.0 % against 50.0 %: +50.0 points" in text
-    assert [path.name for path in (folder / "runs").iterdir() if "judge" in path.name] == ["demo-judge-001"]
+
+
+def test_a_judge_that_was_asked_is_not_asked_again(demo, folder, answer_by_hand, make_answer):
+    prepared = prepare_judge(demo, JUDGES / "pair.md")
+    answer_by_hand(prepared, lambda _: make_answer('{"winner": "2"}'))
+    collect(prepared)
+    assert (
+        "demo-judge-001 has judged these answers, and nothing is sent."
+        in call("judge", "demo", "--judge", JUDGES / "pair.md").stdout
+    )
+    assert {path.name for path in (folder / "runs").iterdir()} == {"demo", "demo-judge-001"}
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,24 @@ def test_the_interval_is_that_of_leaving_out_each_call(judge, rate):
     )
 
 
+def test_a_hundred_raters_of_known_noise_agree_as_much_as_their_noise_lets_them(judge, make_ratings):
+    random = np.random.default_rng(20261130)
+    truth = random.normal(3, 1, 1500)
+    rows = [
+        {"call_id": f"c{call}", "rater": f"rater-{rater}", "score": score + random.normal(0, 0.5)}
+        for call, score in enumerate(truth)
+        for rater in random.choice(100, 2, replace=False)
+    ]
+    said = judge(*(truth + 1 + random.normal(0, 1, 1500)))
+    agreement = measure_agreement(said, make_ratings(*rows)).filter(statistic="Krippendorff's alpha")
+    rows = {row["between"]: row for row in agreement.to_dicts()}
+    # Of people: the variance of the truth by that of a rating. The judge has noise of variance 1, and gives one point
+    # too many: disagreement 0.25 + 1 + 1, and by chance twice the variance of all values, 1.625 + 1 / 4.
+    assert rows["people"]["low"] < 1 / 1.25 < rows["people"]["high"]
+    assert rows["judge and people"]["low"] < 1 - 2.25 / (2 * 1.875) < rows["judge and people"]["high"]
+    assert rows["people"]["raters"] == 100
+
+
 def test_ratings_picked_for_disagreement_are_left_out(judge, rate):
     ratings = rate(ada=[1, 4, 2]).with_columns(picked=pl.Series(["random", "random", "disagreement"]))
     assert measure_agreement(judge(1, 4, 5), ratings)["pairs"].to_list() == [2, 2]
