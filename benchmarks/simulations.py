@@ -320,7 +320,7 @@ def measure_judges(random, runs):
     for first in (1, 0.5):
         share, done = repeat(runs, 1_000, partial(differs_by_order, random, first))
         yield Row(
-            f"equal prompts, {100 * first:g} % of verdicts are the first one: called different", share, done, 0, ALPHA
+            f"equal prompts, {100 * first:g} % of verdicts take the first: called different", share, done, 0, ALPHA
         )
     for noise, find in ((0.5, find_kappa_parts), (0.5, find_alpha_parts), (1.0, find_kappa_parts)):
         for calls in (100, 300):
@@ -331,6 +331,9 @@ def measure_judges(random, runs):
             share, done = repeat(runs, calls, partial(seen, truth))
             name = "weighted kappa" if find is find_kappa_parts else "alpha"
             yield Row(f"{name} of {truth:.2f}, {calls} calls: the interval holds the truth", share, done, 0.93, 0.97)
+    share, done = repeat(runs, JUDGED, partial(covers_picked, random, 100))
+    # Shown to be wrong: such ratings are left out wherever something is estimated.
+    yield Row("findings, 100 ratings where the judge sees a difference: holds the truth", share, done, 0, 0.9)
 
 
 def repeat_corrected(draw, random, runs, rated):
@@ -351,6 +354,14 @@ def correct_draw(people, judge, rated, clusters=None):
     seen = np.where(np.arange(len(people)) < rated, people, np.nan)
     none = np.zeros(len(people))
     return correct(Values(seen, none, judge, none), clusters, ALPHA).estimate
+
+
+def covers_picked(random, rated):
+    """Return whether the interval holds 0 where those calls are rated on which the judge sees a difference."""
+    people, judge = draws.draw_judged_findings(random, JUDGED)
+    order = np.argsort(judge == 0, kind="stable")  # calls are in no order among themselves
+    found = correct_draw(people[order], judge[order], rated)
+    return found.low <= 0 <= found.high
 
 
 def covers_corrected_clusters(random, number, rated):
