@@ -106,16 +106,20 @@ def cannot_read(place: Path, error: OSError | ValueError) -> PromptError:
 
 def read_prompt(file: Path) -> Prompt:
     """Read one prompt file: a header between `---` lines, then `# System` (may be left out) and `# User`."""
-    fields, texts = read_parts(file)
+    return parse_prompt(file, read_text(file))
+
+
+def parse_prompt(file: Path, text: str) -> Prompt:
+    """Parse the text of a prompt file, which need not stand in it yet; a schema is read beside the file."""
+    fields, texts = parse_parts(file, text)
     if place := find_schema_file(file, fields):
         fields["schema"] = read_schema(place, read_text(place))
     with naming_file(file):
         return msgspec.convert({"name": file.stem} | fields | texts, Prompt)
 
 
-def read_parts(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Read the fields of a prompt file's header, and its texts."""
-    text = read_text(file)
+def parse_parts(file: Path, text: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Parse the fields of a prompt file's header, and its texts."""
     header = HEADER.match(text)
     parts = PARTS.match(header[2]) if header else None
     if not header or not parts:
@@ -135,7 +139,7 @@ def find_schema_file(file: Path, fields: Mapping[str, Any]) -> Path | None:
 
 def list_schema_files(prompts: Iterable[Path]) -> list[Path]:
     """List the files of schemas that the headers of prompt files name, each once."""
-    named = [find_schema_file(file, read_parts(file)[0]) for file in prompts]
+    named = [find_schema_file(file, parse_parts(file, read_text(file))[0]) for file in prompts]
     return list(dict.fromkeys(place for place in named if place))
 
 
