@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -133,8 +133,9 @@ def open_emulator(region: str) -> boto3.Session:
         s3, name = make_client(session, "s3"), name_emulator_bucket(region)
         if name not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
             # S3 takes the name of every Region as a place but that of us-east-1.
-            place: Any = {} if region == EMULATOR_REGION else {"LocationConstraint": region}
-            s3.create_bucket(Bucket=name, **({"CreateBucketConfiguration": place} if place else {}))
+            place: Any = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+            with suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # by another process, in the meantime
+                s3.create_bucket(Bucket=name, **({} if region == EMULATOR_REGION else place))
     except ClientError as error:  # faults that its settings ask for
         raise StorageError("the emulator", *find_cure(error)) from error
     except ValueError as error:  # its settings cannot be read, which the text says in full

@@ -2,6 +2,7 @@ import io
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 import bedrock_local
@@ -120,6 +121,21 @@ def test_wrong_settings_of_the_emulator_are_told_in_a_sentence(emulator, tmp_pat
 def test_the_emulator_opens_under_throttling(emulator, tmp_path):
     write_settings(tmp_path / "emulator", Settings(faults={"throttled": 0.5}))
     assert open_session("emulator")
+
+
+@pytest.mark.parametrize(("region", "bucket"), [("us-east-1", "batchbook"), ("eu-west-1", "batchbook-eu-west-1")])
+def test_two_processes_may_open_the_emulator_in_a_region_at_once(emulator, monkeypatch, region, bucket):
+    open_session("emulator", region=region)
+    real = BaseClient._make_api_call
+    # As the second process lists them that asks before the first has made the bucket.
+    none = {"Buckets": []}
+    monkeypatch.setattr(
+        BaseClient,
+        "_make_api_call",
+        lambda self, name, given: none if name == "ListBuckets" else real(self, name, given),
+    )
+    head = open_session("emulator", region=region).client("s3").head_bucket(Bucket=bucket)
+    assert head["ResponseMetadata"]["HTTPHeaders"]["x-amz-bucket-region"] == region
 
 
 @pytest.fixture
