@@ -100,7 +100,7 @@ class Plan:
 
     def heading(self) -> str:
         """Return one sentence with the sizes."""
-        equal = f" ({self.equal_calls:,} equal to an earlier one)" if self.equal_calls else ""
+        equal = f" ({self.equal_calls:,} with the transcript of an earlier one)" if self.equal_calls else ""
         size = int(self.jobs["input_bytes"].sum()) / 1e6
         return (
             f"Run {self.run}: {count(self.calls, 'call')}{equal}, {count(len(self.estimate), 'variant')}, "

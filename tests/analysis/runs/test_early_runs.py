@@ -79,7 +79,7 @@ def test_what_came_back_is_collected_loaded_and_listed(created):
     assert list_runs(created.folder.parent).select("run", "records", "jobs", "finished_jobs").rows() == [
         ("early", 4, 2, 1)
     ]
-    assert "Run early: 4 calls (1 equal to an earlier one)" in str(created)
+    assert "Run early: 4 calls (1 with the transcript of an earlier one)" in str(created)
 
 
 def test_without_a_job_in_the_ledger_nothing_is_submitted(early, session):

@@ -75,7 +75,7 @@ def test_equal_calls_are_counted():
     prompt = make_prompt()
     shown = plan(make_records(prompt, [10] * 4), prompt, transcripts=["x", "y", "x", "x"])
     assert shown.equal_calls == 2
-    assert "4 calls (2 equal to an earlier one)" in str(shown)
+    assert "4 calls (2 with the transcript of an earlier one)" in str(shown)
 
 
 def test_costs_have_an_interval():
