@@ -19,6 +19,7 @@ from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import join_role, list_texts
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import ANY, ANY_OBJECT, AnyOf, Array, Integer, Number, Object, OneOf, String
+from bedrock_local.families.tool_results import find_unanswered_calls
 from bedrock_local.inference import ForcedTool, Question, Reply, ReplyStream, split_text
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
@@ -72,7 +73,7 @@ SCHEMA = Object(
 
 def check_rules(model: Model, body: Body) -> None:
     """Refuse empty messages, and parameters that the model does not accept."""
-    for reason in find_empty_messages(body["messages"]):
+    for reason in (*find_empty_messages(body["messages"]), *find_unanswered_calls(body["messages"])):
         raise ServiceError("ValidationException", reason)
     # The rules of thinking compare max_tokens, so it is checked before them.
     check_ceiling(model, body["max_tokens"])

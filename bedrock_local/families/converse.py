@@ -21,6 +21,7 @@ from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import check_conversation, join_role, list_texts
 from bedrock_local.families.reasoning import make_reasoning
 from bedrock_local.families.schema import ANY, Object
+from bedrock_local.families.tool_results import find_converse_violations
 from bedrock_local.inference import Question, Reply, ReplyStream
 from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
@@ -61,7 +62,8 @@ def check_body(model: Model, body: Body, family: Family, operation: str) -> None
     # The shape requires modelId, which is in the path of a request and not in a record.
     refuse_violations(list(find_violations({"modelId": model.base, **body}, shape, "")))
     check_conversation(body.get("messages") or (), model.base)
-    for reason in find_unsupported(model, body):
+    tools = find_converse_violations(body.get("messages") or (), body.get("toolConfig"))
+    for reason in (*tools, *find_unsupported(model, body)):
         raise ServiceError("ValidationException", reason)
     read_schema(body)
     check_ceiling(model, (body.get("inferenceConfig") or {}).get("maxTokens") or 1)

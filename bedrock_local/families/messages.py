@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from bedrock_local.families.tool_results import list_results
 from bedrock_local.protocol.errors import ServiceError
 
 ANY_FIRST_ROLE = ("anthropic.", "qwen.")
@@ -27,9 +28,9 @@ def list_texts(content: Any) -> list[str]:
 
 
 def join_role(messages: Iterable[Any], *roles: str) -> str:
-    """Join the texts of all messages with these roles."""
-    said = (text for message in messages if message["role"] in roles for text in list_texts(message.get("content")))
-    return "\n\n".join(said)
+    """Join the texts of all messages with these roles, and the results of tools in them."""
+    contents = (message.get("content") for message in messages if message["role"] in roles)
+    return "\n\n".join(text for content in contents for text in (*list_texts(content), *list_results(content)))
 
 
 def check_conversation(messages: Sequence[Any], base: str = "") -> None:

@@ -44,7 +44,7 @@ DEFAULT_MAX_TOKENS = 8_192
 
 def read_question(model: Model, body: Body) -> Question:
     """Read the question out of a checked body."""
-    system, text = join_role(body["messages"], "system"), join_role(body["messages"], "user")
+    system, text = join_role(body["messages"], "system"), join_role(body["messages"], "user", "tool")
     return Question(model.base, system, text, body.get("max_tokens", DEFAULT_MAX_TOKENS))
 
 

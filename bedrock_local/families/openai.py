@@ -91,7 +91,7 @@ def read_question(model: Model, body: Body) -> Question:
     return Question(
         model_id=model.base,
         system=join_role(body["messages"], "developer", "system"),
-        text=join_role(body["messages"], "user"),
+        text=join_role(body["messages"], "user", "tool"),
         max_tokens=body.get("max_completion_tokens")
         or body.get("max_tokens")
         or model.max_output_tokens

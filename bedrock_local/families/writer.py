@@ -51,7 +51,7 @@ def read_question(model: Model, body: Body) -> Question:
     return Question(
         model_id=model.base,
         system=join_role(body["messages"], "system"),
-        text=join_role(body["messages"], "user"),
+        text=join_role(body["messages"], "user", "tool"),
         max_tokens=body.get("max_tokens", DEFAULT_MAX_TOKENS),
         stop_sequences=tuple(body.get("stop", ())),
     )

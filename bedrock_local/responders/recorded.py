@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from bedrock_local.families.tool_results import list_results
 from bedrock_local.inference import Question, Reply, Stop, count_tokens
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.surrogates import replace_surrogates
@@ -169,7 +170,8 @@ def read_question_texts(body: dict[str, Any]) -> tuple[str, str]:
         text = join_texts(message.get("content") or message.get("message"))
         role = str(message.get("role")).lower()
         system_texts += [text] if role in ("system", "developer") else []
-        user_texts += [text] if role == "user" else []
+        results = list_results(message.get("content"))
+        user_texts += [text, *results] if role in ("user", "tool") else []
     system_texts += [join_texts(body.get(name)) for name in ("system", "preamble")]
     user_texts += [join_texts(body.get(name)) for name in ("prompt", "inputText", "message")]
     return "".join(system_texts), "".join(user_texts)
