@@ -136,4 +136,4 @@ def test_javascript_runs_a_job_and_reads_what_it_left(run, javascript):
     assert found["manifest"]["successRecordCount"] == 100
     assert found["stream"] == "one two"
     assert (found["converse"], found["invoked"], found["missing"]) == ("end_turn", "end_turn", "NoSuchKey")
-    assert found["streamed"] == "Hello"
+    assert found["streamed"] == "Hello."

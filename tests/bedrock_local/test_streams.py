@@ -465,3 +465,17 @@ def test_a_responder_that_fails_at_once_is_an_ordinary_error(folder, error_of):
 def test_llama_counts_its_prompt_in_the_first_chunk_alone(runtime):
     chunks = read_chunks(runtime, "meta.llama3-1-8b-instruct-v1:0", BODIES["llama"])
     assert [chunk["prompt_token_count"] for chunk in chunks] == [4] + [None] * (len(chunks) - 1)
+
+
+def test_structured_output_comes_in_pieces(folder):
+    """By `extract`, which answers with JSON that fits the schema."""
+    runtime = open_session(folder).client("bedrock-runtime")
+    schema = {"type": "object", "properties": {"sum": {"type": "string"}}, "required": ["sum"]}
+    form = {"schema": json.dumps(schema | {"additionalProperties": False}), "name": "bill"}
+    config = {"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": form}}}}
+    events = [next(iter(event.items())) for event in read_events(runtime, MODEL, **config)]
+    (block,) = join_content(events)
+    assert list(json.loads(block["text"])) == ["sum"]
+    answer = runtime.converse(modelId=MODEL, messages=SAID, **config)
+    assert [dict(block)] == answer["output"]["message"]["content"]
+    assert len([name for name, _ in events if name == "contentBlockDelta"]) > 1
