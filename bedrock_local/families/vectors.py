@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 WORD = re.compile(r"\w+")
 # Parts of words count less than words: they tell `refund` and `refunds` from words that have nothing in common.
 PART_CHARS, PART_WEIGHT = 3, 0.3
-PLACES = 8
+PLACES = 4
 DIGITS = 8  # after the point, as in answers of the service
 HALF_BYTE = 127
 
@@ -24,7 +24,7 @@ HALF_BYTE = 127
 def embed_text(text: str, dimensions: int, *, is_unit: bool = True) -> list[float]:
     """Return the vector of a text; of length 1 unless told otherwise."""
     vector = [0.0] * dimensions
-    for feature, weight in list_features(text):
+    for feature, weight in list_features(text).items():
         for place, sign in choose_places(feature, dimensions):
             vector[place] += sign * weight
     length = math.hypot(*vector) or 1.0
@@ -44,16 +44,22 @@ def join_vectors(vectors: Iterable[Sequence[float]]) -> list[float]:
     return [round(number / length, DIGITS) for number in summed]
 
 
-def list_features(text: str) -> Iterator[tuple[str, float]]:
-    """Yield the words of a text and their parts, each with its weight; of a text without words the text itself."""
-    words = Counter(WORD.findall(text.casefold())) or Counter([text])
-    for word, count in words.items():
-        # A word that is said ten times is not ten times as much of what a text is about.
-        weight = 1 + math.log(count)
-        yield word, weight
-        marked = f"<{word}>"
-        for start in range(len(marked) - PART_CHARS + 1):
-            yield marked[start : start + PART_CHARS], PART_WEIGHT * weight
+def list_features(text: str) -> dict[str, float]:
+    """Return the words of a text and their parts, each with its weight; of a text without words the text itself."""
+    # A word that is said ten times is not ten times as much of what a text is about.
+    words = {word: 1 + math.log(count) for word, count in (Counter(WORD.findall(text.casefold())) or {text: 1}).items()}
+    parts: dict[str, float] = defaultdict(float)
+    for word, weight in words.items():
+        for part in list_parts(word):
+            parts[part] += PART_WEIGHT * weight
+    return words | parts
+
+
+@lru_cache(maxsize=65_536)
+def list_parts(word: str) -> tuple[str, ...]:
+    """List the parts of a word, with marks that no word has at its ends, so that no part is a word."""
+    marked = f"<{word}>"
+    return tuple(f"<{marked[start : start + PART_CHARS]}" for start in range(len(marked) - PART_CHARS + 1))
 
 
 @lru_cache(maxsize=65_536)
