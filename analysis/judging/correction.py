@@ -139,7 +139,7 @@ def read_table(frame: IntoDataFrame, names: Sequence[str], of: str) -> pl.DataFr
     ]
     numbers = [name for name in ("score", "wins") if name in names]
     return table.with_columns(
-        pl.col(texts).cast(pl.String), pl.col("sample").cast(pl.Int16), pl.col(numbers).cast(pl.Float64)
+        pl.col(texts).cast(pl.String), pl.col("sample").cast(pl.Int16), pl.col(numbers).cast(pl.Float64).fill_nan(None)
     )
 
 

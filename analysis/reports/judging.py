@@ -10,6 +10,7 @@ import polars as pl
 from analysis.display import count, usd
 from analysis.judging.agreement import JUDGE_AND_PEOPLE, PEOPLE, measure_agreement
 from analysis.judging.position import measure_position
+from analysis.judging.verdicts import SCORE
 from analysis.runs import Run, find_judge, load_ratings, load_verdicts, sum_run_costs
 
 
@@ -47,13 +48,21 @@ def describe_bill(judge: Run, total: Mapping[str, Any]) -> Iterator[str]:
 def describe_verdicts(verdicts: pl.DataFrame) -> Iterator[str]:
     """Yield how many verdicts are missing, and how much the judge prefers what stands first."""
     if lost := verdicts["error_kind"].count():
-        yield f"{100 * lost / len(verdicts):.1f} % of its verdicts are missing or cannot be read, and none was guessed."
+        share = f"{100 * lost / len(verdicts):.1f} %"
+        yield f"{share} of its verdicts are missing or cannot be read{describe_lost(verdicts)}, and none was guessed."
     for row in measure_position(verdicts).iter_rows(named=True):
         changed = ""
         if row["changed"] is not None:
             pairs = count(row["both_orders"], "pair")
             changed = f"; {100 * row['changed']:.0f} % of {pairs} in both orders changed with the order"
         yield f"It preferred the answer that stood first in {100 * row['first_wins']:.0f} % of pairs{changed}."
+
+
+def describe_lost(verdicts: pl.DataFrame) -> str:
+    """Describe of which variants verdicts are missing, where it can be another share of each; else empty."""
+    scores = verdicts.filter(kind=SCORE).group_by("variant", maintain_order=True)
+    shares = scores.agg(pl.col("error_kind").is_not_null().mean().alias("share")).rows()
+    return f" ({', '.join(f'{100 * share:.1f} % of `{name}`' for name, share in shares)})" if shares else ""
 
 
 def describe_people(run: Run, verdicts: pl.DataFrame) -> Iterator[str]:

@@ -74,6 +74,12 @@ def test_ratings_picked_for_disagreement_do_not_count(measured, to_verdicts, sco
     assert added["rated_score"].null_count() == 6
 
 
+def test_a_score_that_is_no_number_is_missing(measured, to_verdicts, score, make_ratings):
+    ratings = make_ratings({"call_id": "c1", "score": float("nan")}, {"call_id": "c1", "score": 3.0, "rater": "bob"})
+    added = add_verdicts(measured, to_verdicts([score("c1", "a", 4.0)]), ratings)
+    assert added["rated_score"].to_list()[0] == 3
+
+
 def test_pandas_comes_back_as_pandas_on_a_fresh_index(measured, to_verdicts, score, make_ratings):
     verdicts, ratings = to_verdicts([score("c1", "a", 4.0)]), make_ratings({"call_id": "c1", "score": 3})
     frame = as_pandas(measured).set_index(pl.Series([5, 4, 3, 2, 1, 0]).to_pandas())

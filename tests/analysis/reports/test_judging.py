@@ -55,6 +55,17 @@ def test_what_is_missing_and_the_preference_for_the_first_are_said(judged):
     assert sentences[3] == "Nobody has rated what it judged, so it decides nothing: people have to rate 100 calls."
 
 
+def test_of_scores_it_is_said_whose_verdicts_are_missing(judged, answer_by_hand, make_answer):
+    judge = prepare_judge(judged, JUDGES / "score.md")
+    asked = judge.read_calls().sort("call_id")["judged_variant"].to_list()
+    said = {"short": '{"score": 4}', "long": "Four."}
+    answer_by_hand(judge, lambda number: make_answer(said[asked[number]]))
+    collect(judge)
+    sentence = describe_judging(judged, {"cost_usd": None})[1]
+    lost = "50.0 % of its verdicts are missing or cannot be read (0.0 % of `short`, 100.0 % of `long`)"
+    assert sentence == f"{lost}, and none was guessed."
+
+
 def test_how_judge_and_people_agree_is_said(judged):
     rate(judged, [f"c{number}" for number in range(20)])
     sentence = describe_judging(judged, {"cost_usd": None})[-1]
