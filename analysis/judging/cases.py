@@ -86,8 +86,9 @@ def pair_answers(
 
     Notes
     -----
-    For a decision, an order at random of twice as many calls finds more than both orders of each: judges prefer what
-    stands first, and a random order spreads that over both variants.
+    Judges prefer what stands first, and an order at random spreads that over both variants. For a decision it finds
+    more than both orders of half as many calls, as long as the judge takes the first one, whatever it is, in less than
+    half of the pairs; beyond that, present all in both orders (see `measure_position`).
     """
     frame, table = read_answers(answers)
     *others, baseline = check_variants(variants, table["variant"].unique())

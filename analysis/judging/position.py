@@ -44,7 +44,7 @@ def measure_position(verdicts: IntoDataFrameT) -> IntoDataFrameT:
           interval over calls. 0.5 where the order makes no difference, as far as it was drawn at random;
         - `both_orders`: pairs that were presented in both; `changed`: the share of these on which the verdicts differ.
 
-        Missing where there are none.
+        Missing where there are none. Where more than half changed, both orders of all pairs find more (`pair_answers`).
     """
     frame = read_columns(verdicts, READ, of="verdicts")
     table = read_table(verdicts, READ, "verdicts").filter(pl.col("kind") == PAIR, pl.col("wins").is_not_null())
