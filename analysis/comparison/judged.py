@@ -7,14 +7,17 @@ judge follows people the interval is narrower than that of the ratings alone, an
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from math import nan, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import narwhals as nw
 
+from analysis.comparison.clusters import count_clusters
 from analysis.comparison.estimate import Estimate
 from analysis.comparison.means import find_detectable, find_noise, find_p, find_quantile
+from analysis.comparison.shares import estimate_share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,11 +87,33 @@ def correct(values: Values, clusters: NDArray[np.int64] | None, alpha: float) ->
     if len(people) < FEW_RATED:
         return Correction(Estimate(difference, nan, nan, nan, METHOD, lambda _: nan), means[0], means[1], slope)
     error, freedom = find_corrected_error(people, judge, rated, slope, clusters)
-    error = 0.0 if error <= find_noise(*means) else error
+    if error <= find_noise(*means) and not rated.all():
+        units = len(people) if clusters is None else count_clusters(clusters[rated])
+        return Correction(estimate_constant(people, judge, units, alpha), means[0], means[1], slope)
     reach = find_quantile(freedom, 1 - alpha / 2) * error
     p, detect = find_p(difference, error, freedom, 0.0), partial(find_detectable, error, freedom)
     estimate = Estimate(difference, difference - reach, difference + reach, p, METHOD, detect)
     return Correction(estimate, means[0], means[1], slope)
+
+
+def estimate_constant(people: NDArray[np.float64], judge: NDArray[np.float64], units: int, alpha: float) -> Estimate:
+    """Estimate a difference that did not vary at all over the rated calls: the others may well differ.
+
+    It is taken for a share of the largest difference that was seen, by people or judge, with Tango's interval.
+    """
+    largest, difference = float(max(abs(people).max(), abs(judge).max())), float(people.mean())
+    if largest == 0:
+        return Estimate(0.0, 0.0, 0.0, 1.0, METHOD, lambda _: 0.0)
+    gained, lost = (units * max(0.0, sign * difference) / largest for sign in (1, -1))
+    share = estimate_share(gained, lost, units, alpha)
+    return replace(
+        share,
+        difference=difference,
+        low=share.low * largest,
+        high=share.high * largest,
+        method=METHOD,
+        find_detectable=lambda chance: largest * share.find_detectable(chance),
+    )
 
 
 def find_slope(people: NDArray[np.float64], judge: NDArray[np.float64], rated: NDArray[np.bool_]) -> float:

@@ -45,7 +45,7 @@ def test_a_judge_is_asked_and_people_make_it_count(demo, folder):
     assert "first in 100 % of pairs; 100 % of 100 pairs in both orders changed with the order." in text
     assert "People rated 110 calls of those it judged." in text
     # All 110 say so; the judge, which takes the first one each time, is of no use, and people stand alone.
-    assert "answers preferred by people and judge (100.0 % against 50.0 %: +50.0 points" in text
+    assert "answers preferred by people and judge (100.0 % against 50.0 %: +50.0 points, +46.6 to +50.0; 110" in text
 
 
 def test_a_judge_that_was_asked_is_not_asked_again(demo, folder, answer_by_hand, make_answer):

@@ -98,6 +98,22 @@ def test_with_every_call_rated_the_judge_adds_nothing(random):
     assert row["high"] - row["low"] == pytest.approx(2 * t.ppf(0.975, 298) * people.std(ddof=1) / np.sqrt(300))
 
 
+@pytest.mark.parametrize(("rated_score_of_a", "low", "high"), [(0.5, 0.46626, 0.5), (0.0, -0.01686, 0.01686)])
+def test_ratings_that_never_vary_do_not_make_a_difference_certain(random, rated_score_of_a, low, high):
+    is_a = pl.col("variant") == "a"
+    measured = draw(random, rated=110).with_columns(
+        rated_score=pl.when(pl.col("rated_score").is_not_null()).then(
+            pl.when(is_a).then(rated_score_of_a).otherwise(0.0)
+        ),
+        judge_score=pl.when(is_a & pl.col("call_id").str.ends_with("7")).then(0.5).otherwise(0.0),
+    )
+    row = compare(measured)
+    assert row["difference"] == rated_score_of_a
+    # By Tango, of differences of 0.5 at most: (1 - k) / (1 + k) and z² / (n + z²), k = z² / n, z = 1.96, n = 110.
+    assert (row["low"], row["high"]) == pytest.approx((low, high), abs=1e-4)
+    assert row["verdict"] == ("better" if rated_score_of_a else "undecided")
+
+
 def test_clusters_of_one_call_each_are_no_clusters(random):
     measured = draw(random, rated=300)
     row, clustered = compare(measured), compare(measured.with_columns(agent="call_id"), cluster="agent")
