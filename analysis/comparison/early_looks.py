@@ -79,7 +79,8 @@ def drop_losers(
     check_confidence(confidence)
     found, frame = find_metric(metric), read_columns(measured, (), of="measured")
     gate = find_gate([found], frame.columns)
-    values = read_call_values(measured, [each.name for each in (*gate, found)], cluster=cluster)
+    names = [name for each in (*gate, found) for name in each.columns]
+    values = read_call_values(measured, names, cluster=cluster)
     warn(find_notices(measured, metric, values))
     rows = compare_values(values, gate, [found], None, (1 - confidence) / looks)
     beaten = collect_beaten([row for row in rows if row["metric"] == found.name])

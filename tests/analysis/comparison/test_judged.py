@@ -5,7 +5,16 @@ import polars as pl
 import pytest
 from scipy.stats import norm, t
 
-from analysis import Metric, advise, choose_metrics, compare_variants, count_more_calls, describe_comparison
+from analysis import (
+    Metric,
+    advise,
+    choose_metrics,
+    compare_variants,
+    count_more_calls,
+    describe_comparison,
+    drop_losers,
+    rank_variants,
+)
 from analysis.errors import ComparisonNotice
 
 METRIC = Metric("rated_score", judged_by="judge_score")
@@ -173,6 +182,16 @@ def test_people_and_judge_decide_from_a_hundred_rated_calls(random):
 def test_a_judge_whom_too_few_ratings_correct_is_noticed(random):
     with pytest.warns(ComparisonNotice, match="99 calls were rated by people, picked at random, and it takes 100: "):
         compare_variants(draw(random, rated=99).with_columns(words=1), Metric("words"))
+
+
+def test_a_loser_by_people_and_judge_is_dropped(random):
+    look = drop_losers(draw(random, calls=20_000, rated=400), METRIC, look=1)
+    assert dict(look.select("variant", "is_dropped").rows()) == {"a": False, "b": True}
+
+
+def test_ranks_are_by_people_and_judge(random):
+    ranks = rank_variants(compare_variants(draw(random, calls=20_000, rated=400), METRIC))
+    assert ranks.select("variant", "rank_low", "rank_high").rows() == [("a", 1, 1), ("b", 2, 2)]
 
 
 def test_calls_rated_of_one_variant_alone_are_counted(random):
