@@ -13,7 +13,7 @@ PROMPTS = $(if $(IS_STORY),$(STORY),notebooks/prompts/paragraph.md notebooks/pro
 ACCOUNT = build/account
 FAULTS = {"faults": {"record-429": 0.005, "record-filtered": 0.005}, "seed": 1}
 
-.PHONY: run test test-browser test-crt test-wheel check crash foreign bench tour sample-report lab format clean
+.PHONY: run test test-browser test-crt test-wheel check crash foreign bench tour sample-report gallery lab format clean
 
 run: $(STAMP) $(if $(IS_STORY),$(SYNTHETIC) $(ACCOUNT)/settings.json)
 	@$(if $(IS_STORY),BEDROCK_LOCAL="$(CURDIR)/$(ACCOUNT)") $(BIN)/batchbook run --calls "$(CALLS)" \
@@ -86,6 +86,10 @@ sample-report: $(STAMP) $(SYNTHETIC)
 	sed -i.bak 's| *<a href="../index.html">All runs</a>||' reports/sample/*.html
 	rm reports/sample/*.bak
 	$(BIN)/python docs/picture.py reports/sample/index.html docs/report.png
+
+# The pictures of docs/widgets.md, from its own code, as JupyterLab shows it in Chromium.
+gallery: $(STAMP)
+	$(BIN)/python docs/gallery.py
 
 lab: $(STAMP) $(SYNTHETIC)
 	@$(BIN)/batchbook lab

@@ -73,6 +73,20 @@ def test_the_example_of_the_page_on_judging_runs(tmp_path, monkeypatch, capsys):
     assert "rated_wins" not in names["comparisons"]["metric"]
 
 
+def test_the_examples_of_the_page_on_widgets_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "notebooks/prompts", "notebooks/prompts")
+    page = (ROOT / "docs/widgets.md").read_text(encoding="utf-8")
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "widgets.md", "exec"), names)
+    assert len(names["answers"]) == 80
+    assert {Path(path).name for path in re.findall(r"\((pictures/.*?)\)", page)} == {
+        path.name for path in (ROOT / "docs/pictures").iterdir()
+    }
+
+
 def test_the_example_of_the_page_on_comparing_runs_and_says_what_it_shows(tmp_path, monkeypatch):
     monkeypatch.setenv("BEDROCK_LOCAL", str(tmp_path / "emulator"))
     monkeypatch.chdir(tmp_path)
@@ -97,7 +111,7 @@ def test_every_key_of_the_header_is_documented():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_imports_only_public_names(page):
     modules = set(re.findall(r"^(?:from|import) (analysis[\w.]*)", page.read_text(encoding="utf-8"), re.MULTILINE))
-    assert modules <= {"analysis", "analysis.plots"}
+    assert modules <= {"analysis", "analysis.plots", "analysis.widgets"}
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))

@@ -84,7 +84,8 @@ class AnswerBrowser(anywidget.AnyWidget):
         call_id = list(self.picked)[self.position]
         rows = self.answers.filter(pl.col("call_id") == call_id)
         found = [place for place, row in enumerate(rows["place"]) if row in self.picked[call_id]]
-        return write_call(rows.to_dicts(), find_claims(self.claims, call_id), found)
+        some = found if len(found) < len(rows) else None  # a bar beside all would tell nothing
+        return write_call(rows.to_dicts(), find_claims(self.claims, call_id), some)
 
 
 def browse_answers(answers: IntoDataFrame, claims: IntoDataFrame | None = None) -> AnswerBrowser:

@@ -67,11 +67,12 @@ class PromptEditor(anywidget.AnyWidget):
         step = steps.get(str(self.asked.get("do")))
         if step is None:
             return
-        self.text = str(self.asked.get("text", self.text))
-        try:
-            step()
-        except AnalysisError as error:
-            self.problem = str(error)
+        with self.hold_sync():  # one message, so that no half of a step is seen
+            self.text = str(self.asked.get("text", self.text))
+            try:
+                step()
+            except AnalysisError as error:
+                self.problem = str(error)
 
     def save(self) -> None:
         """Write the text to the file, once it is a prompt that fits the call; the earlier one can be had back."""
@@ -92,7 +93,7 @@ class PromptEditor(anywidget.AnyWidget):
             raise PromptError(self.file, "another program has changed it", "reload it, and edit it again")
         write_text(self.file, text)
         self.saved, self.earlier = text, earlier
-        self.show()
+        self.tell()
 
     def reload(self) -> None:
         """Read the file again; what is written and not saved is lost, and so are the earlier versions."""
@@ -112,13 +113,17 @@ class PromptEditor(anywidget.AnyWidget):
         """Show what the model would see; while the text is no prompt, what is wrong with it."""
         self.position = max(0, min(self.position, self.calls - 1))
         with self.hold_sync():
-            self.can_undo = bool(self.earlier) or self.text != self.saved
-            is_saved = "saved" if self.text == self.saved else "not saved"
-            self.told = f"{self.name}, {is_saved}. Call {self.position + 1:,} of {count(self.calls, 'call')}."
+            self.tell()
             try:
                 self.present(preview(self.read(), self.rows[self.position]))
             except AnalysisError as error:
                 self.problem, self.heading, self.parts = str(error), "", []
+
+    def tell(self) -> None:
+        """Say whether the text is saved, and which call is shown."""
+        self.can_undo = bool(self.earlier) or self.text != self.saved
+        is_saved = "saved" if self.text == self.saved else "not saved"
+        self.told = f"{self.name}, {is_saved}. Call {self.position + 1:,} of {count(self.calls, 'call')}."
 
     def present(self, shown: Preview) -> None:
         """Show a preview."""

@@ -4,13 +4,24 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from playwright.sync_api import expect
 
-from analysis import load_answers, load_ratings
+from analysis import load_answers, load_jobs, load_ratings
+
+from .conftest import MOST_MS
 
 pytestmark = pytest.mark.browser
 HERE = Path(__file__).parent
 PICTURES = HERE.parents[1] / "build" / "widgets"
 HOSTILE = "<script>window.pwned=1</script><img src=x onerror='window.pwned=1'> $20 and $30 \u202egnp.exe"
+PROMPT = f"""---
+model_id: us.amazon.nova-micro-v1:0
+max_tokens: 50
+---
+# User
+{HOSTILE}
+{{{{ transcript }}}}
+"""
 SIZE = {"width": 1400, "height": 2400}  # JupyterLab draws only the cells that are in sight
 CELLS = {
     "browser": """
@@ -24,6 +35,13 @@ from analysis.widgets import rate_answers
 answers = load_answers("runs/demo")
 planned = plan_ratings(answers, 6, pair=("short", "long"), seed=1)
 rate_answers(answers, planned, run="runs/demo", rater="ada")""",
+    "watcher": """
+from analysis.widgets import watch_jobs
+watch_jobs("runs/jobs")""",
+    "editor": """
+from analysis import read_calls
+from analysis.widgets import edit_prompt
+edit_prompt("hostile.md", read_calls("calls.parquet"), profile="emulator")""",
 }
 
 
@@ -54,6 +72,9 @@ def folder(account, make_calls, make_prompt, make_answer, answer_by_hand, tmp_pa
     error = {"error": {"errorCode": 400, "errorMessage": HOSTILE}}
     answer_by_hand(run, lambda number: error if number == 3 else make_answer(f"Answer {number}: $99 {HOSTILE}"))
     collect(run)
+    prepare(make_calls(100), [make_prompt()], into=root / "runs", name="jobs")
+    calls.write_parquet(root / "calls.parquet")
+    (root / "hostile.md").write_text(PROMPT, encoding="utf-8")
     cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS.values()]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # or JupyterLab asks for one
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), root / "widgets.ipynb")
@@ -67,6 +88,7 @@ def tab(folder, chromium, axe, open_lab, open_chromium):
     with open_lab(folder) as find_address, open_chromium() as context:
         page = context.new_page()
         page.set_viewport_size(SIZE)
+        expect.set_options(timeout=MOST_MS)
         page.requests = []
         page.on("request", lambda request: page.requests.append(request.url))
         page.goto(find_address("widgets.ipynb"))
@@ -86,6 +108,16 @@ def run_all(page):
 
 def find_widget(tab, name):
     return tab.locator(".batchbook").nth(list(CELLS).index(name))
+
+
+@pytest.fixture(scope="module")
+def watcher(tab):
+    return find_widget(tab, "watcher")
+
+
+@pytest.fixture(scope="module")
+def editor(tab):
+    return find_widget(tab, "editor")
 
 
 @pytest.fixture
@@ -152,12 +184,37 @@ def test_answers_are_rated_by_keys_alone_and_written_at_once(rater, tab, folder)
     assert ratings["preferred"].to_list() == [ratings["variant"][0], "tie"]
 
 
-def test_after_a_restart_a_rater_goes_on_where_they_stopped(tab, rater):
+def test_jobs_are_sent_and_seen_to_their_end(watcher, folder):
+    watcher.get_by_role("button", name="Send what is left").click()
+    watcher.get_by_text("Nothing more will come back.").wait_for()
+    assert watcher.get_by_role("row", name="job01").inner_text().split("\t")[:4] == ["job01", "1", "Completed", "100"]
+    assert watcher.get_by_role("button", name="Stop").is_disabled()
+    assert load_jobs(folder / "runs" / "jobs")["processed_records"].to_list() == [100]
+
+
+def test_a_prompt_is_edited_tried_saved_and_undone(editor, tab, folder):
+    text = editor.get_by_label("Text of hostile.md")
+    text.press("Control+End")
+    tab.keyboard.type("Be kind, dd.")
+    editor.get_by_role("group", name="User").get_by_text("Be kind, dd.").wait_for()
+    editor.get_by_role("button", name="Ask the model").click()
+    editor.get_by_role("group", name="Answer").wait_for()
+    text.press("Control+s")
+    editor.get_by_text("hostile.md, saved.").wait_for()
+    assert (folder / "hostile.md").read_text(encoding="utf-8") == f"{PROMPT}Be kind, dd."
+    editor.get_by_role("button", name="Undo").click()
+    expect(text).to_have_value(PROMPT)
+    assert (folder / "hostile.md").read_text(encoding="utf-8") == PROMPT
+    assert editor.get_by_role("group", name="Answer").count() == 0
+
+
+def test_after_a_restart_a_rater_goes_on_and_jobs_are_as_they_were(tab, rater, watcher):
     tab.get_by_role("menuitem", name="Kernel", exact=True).click()
     tab.get_by_text("Restart Kernel and Run All Cells").click()
     tab.locator(".jp-Dialog button.jp-mod-accept").click()
     rater.get_by_text("Pair 3; 2 of 6 pairs rated.").wait_for()
-    tab.keyboard.press("Control+s")
+    watcher.get_by_text("Nothing more will come back.").wait_for()
+    assert tab.evaluate("window.pwned") is None
 
 
 def test_the_run_is_as_it_should_be(folder):
