@@ -87,12 +87,13 @@ def create_bucket(folder: Path, bucket: Bucket) -> None:
         raise ServiceError("InvalidBucketName", "The specified bucket is not valid.", BucketName=bucket.name)
     path = folder / "s3" / bucket.name
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with lock_bucket(folder, bucket.name):
+        if os.path.lexists(path):
+            reason = "Your previous request to create the named bucket succeeded and you already own it."
+            raise ServiceError("BucketAlreadyOwnedByYou", reason, BucketName=bucket.name)
+        # Before its folder, so that no process which is killed leaves a bucket whose region is not known.
+        write_json(folder / "state" / "buckets" / f"{bucket.name}.json", bucket)
         path.mkdir()
-    except FileExistsError:
-        reason = "Your previous request to create the named bucket succeeded and you already own it."
-        raise ServiceError("BucketAlreadyOwnedByYou", reason, BucketName=bucket.name) from None
-    write_json(folder / "state" / "buckets" / f"{bucket.name}.json", bucket)
 
 
 def delete_bucket(folder: Path, bucket: str) -> None:

@@ -165,6 +165,27 @@ def test_no_file_stays_open(s3):
     assert whole.read() == b""
 
 
+@pytest.mark.parametrize("step", ["bedrock_local.s3.store.write_json", "pathlib.Path.mkdir"])
+def test_a_bucket_that_a_killed_process_began_is_made_in_its_region_by_the_next(tmp_path, monkeypatch, step):
+    s3 = open_session(tmp_path, region_name="eu-west-1").client("s3")
+    place = {"CreateBucketConfiguration": {"LocationConstraint": "eu-west-1"}}
+    s3.create_bucket(Bucket="first", **place)  # makes the folders that all buckets share
+    real = Path.mkdir
+
+    def die(path, *given, **options):
+        if "Path" not in step or path.name == "calls":
+            raise KeyboardInterrupt
+        return real(path, *given, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, die)
+        with pytest.raises(KeyboardInterrupt):
+            s3.create_bucket(Bucket="calls", **place)
+    assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["first"]
+    s3.create_bucket(Bucket="calls", **place)
+    assert s3.get_bucket_location(Bucket="calls")["LocationConstraint"] == "eu-west-1"
+
+
 KEYS = st.text(st.sampled_from("ab./%é"), min_size=1, max_size=5)
 
 
