@@ -11,6 +11,7 @@ from analysis.display import count, usd
 from analysis.judging.agreement import JUDGE_AND_PEOPLE, PEOPLE, measure_agreement
 from analysis.judging.position import measure_position
 from analysis.judging.verdicts import SCORE
+from analysis.reports.answering import is_emulated
 from analysis.runs import Run, find_judge, load_ratings, load_verdicts, sum_run_costs
 
 
@@ -42,7 +43,10 @@ def describe_bill(judge: Run, total: Mapping[str, Any]) -> Iterator[str]:
     cost, own = sum_run_costs(judge).total["cost_usd"].item(), total["cost_usd"]
     sent = "at an unknown price" if cost is None else f"for {usd(cost)}"
     both = "" if cost is None or own is None else f": {usd(cost + own)} with the answers"
-    yield f"`{prompt.name}` ({prompt.model_id}) judged them in a run of its own, `{judge.folder.name}`, {sent}{both}."
+    who = f"`{prompt.name}` ({prompt.model_id})"
+    yield f"{who} judged the answers in a run of its own, `{judge.folder.name}`, {sent}{both}."
+    if is_emulated(judge.read_sending()):
+        yield "An emulator answered in place of that model: nothing here tells how it would judge."
 
 
 def describe_verdicts(verdicts: pl.DataFrame) -> Iterator[str]:

@@ -50,9 +50,10 @@ def test_the_bill_of_the_judge_is_added_to_that_of_the_run(judged):
 
 def test_what_is_missing_and_the_preference_for_the_first_are_said(judged):
     sentences = describe_judging(judged, {"cost_usd": None})
-    assert sentences[1] == "25.0 % of its verdicts are missing or cannot be read, and none was guessed."
-    assert sentences[2] == "It preferred the answer that stood first in 100 % of pairs."
-    assert sentences[3] == "Nobody has rated what it judged, so it decides nothing: people have to rate 100 calls."
+    assert sentences[1].startswith("An emulator answered in place of that model")
+    assert sentences[2] == "25.0 % of its verdicts are missing or cannot be read, and none was guessed."
+    assert sentences[3] == "It preferred the answer that stood first in 100 % of pairs."
+    assert sentences[4] == "Nobody has rated what it judged, so it decides nothing: people have to rate 100 calls."
 
 
 def test_of_scores_it_is_said_whose_verdicts_are_missing(judged, answer_by_hand, make_answer):
@@ -61,7 +62,7 @@ def test_of_scores_it_is_said_whose_verdicts_are_missing(judged, answer_by_hand,
     said = {"short": '{"score": 4}', "long": "Four."}
     answer_by_hand(judge, lambda number: make_answer(said[asked[number]]))
     collect(judge)
-    sentence = describe_judging(judged, {"cost_usd": None})[1]
+    sentence = describe_judging(judged, {"cost_usd": None})[2]
     lost = "50.0 % of its verdicts are missing or cannot be read (0.0 % of `short`, 100.0 % of `long`)"
     assert sentence == f"{lost}, and none was guessed."
 
@@ -77,7 +78,7 @@ def test_how_judge_and_people_agree_is_said(judged):
 def test_the_page_shows_it_and_says_that_it_does_not_count(judged, tmp_path):
     rate(judged, ["c1"])
     page = write_index(compute_findings(judged), tmp_path).read_text(encoding="utf-8")
-    assert "<b>pair</b> (global.anthropic.claude-haiku-4-5-20251001-v1:0) judged them" in page
+    assert "<b>pair</b> (global.anthropic.claude-haiku-4-5-20251001-v1:0) judged the answers" in page
     assert "1 call was rated by people, picked at random, and it takes 100" in page
     assert "by people and judge</th>" not in page
 
