@@ -214,6 +214,18 @@ def test_as_many_pairs_are_shown_as_were_asked_for(compare):
     assert page.count("<strong>call ") == 3
 
 
+def test_rate_shows_the_first_calls_on_paper_and_writes_nothing_by_itself(first, tmp_path):
+    values = {"run_folder": str(first.run), "pair": ["paragraph", "headings"]}
+    outputs = read_outputs(run_notebook(FOLDER / "rate.ipynb", values, tmp_path / "copies"))
+    page = read_page(outputs)
+    assert page.count("<strong>call ") == 3
+    assert "and 47 other calls" not in page
+    assert "Nobody has rated an answer of this run yet." in page
+    widgets = [output for output in outputs if "application/vnd.jupyter.widget-view+json" in output.get("data", {})]
+    assert len(widgets) == 2
+    assert not (first.run / "ratings").exists()
+
+
 @each_notebook
 def test_papermill_sees_every_parameter(path):
     (cell,) = (cell for cell in read_code(path) if "parameters" in cell.metadata.get("tags", []))
@@ -250,7 +262,11 @@ def test_a_notebook_imports_only_public_names(path):
     nodes = [node for cell in read_code(path) for node in ast.walk(ast.parse(cell.source))]
     modules = [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
     modules += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    assert {name for name in modules if name.split(".")[0] == "analysis"} <= {"analysis", "analysis.plots"}
+    assert {name for name in modules if name.split(".")[0] == "analysis"} <= {
+        "analysis",
+        "analysis.plots",
+        "analysis.widgets",
+    }
 
 
 @each_notebook
