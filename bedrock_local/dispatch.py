@@ -15,9 +15,9 @@ from bedrock_local.faults import find_request_fault
 from bedrock_local.protocol.errors import ServiceError, form_error, json_error, json_rpc_error, xml_error
 from bedrock_local.protocol.event_stream import EventStreamBody
 from bedrock_local.protocol.messages import Request, Response, TruncatedBody
-from bedrock_local.protocol.routing import BEDROCK_ROUTES, OPERATIONS, ResolvedRequest, resolve
+from bedrock_local.protocol.routing import BEDROCK_ROUTES, OPERATIONS, S3_CONFIGURATIONS, ResolvedRequest, resolve
 from bedrock_local.protocol.shapes import check_address
-from bedrock_local.s3 import bucket_api, list_api, multipart_api, object_api
+from bedrock_local.s3 import bucket_api, configuration, list_api, multipart_api, object_api, tags
 
 # Class and words of each fault, in bedrock and in S3. Amazon S3 API Reference, "List of error codes".
 REFUSALS = {
@@ -45,6 +45,11 @@ STREAM_ENDS = {
     "stream-cut": None,
 }
 Handler = Callable[[ResolvedRequest, Emulator], Response]
+SETTINGS_HANDLERS: tuple[Handler, ...] = (
+    configuration.get_configuration,
+    configuration.put_configuration,
+    configuration.delete_configuration,
+)
 HANDLERS: dict[str, Handler] = {
     "CreateModelInvocationJob": batch_api.create_job,
     "GetModelInvocationJob": batch_api.get_job,
@@ -70,7 +75,12 @@ HANDLERS: dict[str, Handler] = {
     "HeadBucket": bucket_api.head_bucket,
     "DeleteBucket": bucket_api.delete_bucket,
     "GetBucketLocation": bucket_api.get_bucket_location,
-    "GetBucketVersioning": bucket_api.get_bucket_versioning,
+    "GetBucketAcl": configuration.get_acl,
+    **{
+        name: handler
+        for names in S3_CONFIGURATIONS.values()
+        for name, handler in zip(names, SETTINGS_HANDLERS, strict=False)
+    },
     "ListObjects": list_api.list_objects,
     "ListObjectsV2": list_api.list_objects_v2,
     "ListObjectVersions": list_api.list_versions,
@@ -81,7 +91,10 @@ HANDLERS: dict[str, Handler] = {
     "DeleteObject": object_api.delete_object,
     "DeleteObjects": object_api.delete_objects,
     "GetObjectAttributes": object_api.get_attributes,
-    "GetObjectTagging": object_api.get_tagging,
+    "GetObjectAcl": configuration.get_acl,
+    "GetObjectTagging": tags.get_object_tags,
+    "PutObjectTagging": tags.put_object_tags,
+    "DeleteObjectTagging": tags.delete_object_tags,
     "CreateMultipartUpload": multipart_api.create_upload,
     "UploadPart": multipart_api.upload_part,
     "UploadPartCopy": multipart_api.upload_part,

@@ -48,10 +48,31 @@ FIRST_WORDS = {
     path.pattern.split("/")[1]: service for service, routes in BEDROCK_ROUTES.items() for _, path, _ in routes
 }
 
+# Settings of buckets that are kept as a document each, by their words in the query: names of Get, Put and Delete.
+S3_CONFIGURATIONS = {
+    "cors": ("GetBucketCors", "PutBucketCors", "DeleteBucketCors"),
+    "encryption": ("GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption"),
+    "lifecycle": (
+        "GetBucketLifecycleConfiguration",
+        "PutBucketLifecycleConfiguration",
+        "DeleteBucketLifecycle",
+    ),
+    "notification": ("GetBucketNotificationConfiguration", "PutBucketNotificationConfiguration"),
+    "ownershipControls": ("GetBucketOwnershipControls", "PutBucketOwnershipControls", "DeleteBucketOwnershipControls"),
+    "policy": ("GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"),
+    "publicAccessBlock": ("GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock"),
+    "tagging": ("GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging"),
+    "versioning": ("GetBucketVersioning", "PutBucketVersioning"),
+}
 # Method, words that the query or the headers must have, operation. The first match wins: the plain method is last.
 S3_BUCKET = [
     ("GET", "location", "GetBucketLocation"),
-    ("GET", "versioning", "GetBucketVersioning"),
+    ("GET", "acl", "GetBucketAcl"),
+    *(
+        (method, word, name)
+        for word, names in S3_CONFIGURATIONS.items()
+        for method, name in zip(("GET", "PUT", "DELETE"), names, strict=False)
+    ),
     ("GET", "versions", "ListObjectVersions"),
     ("GET", "uploads", "ListMultipartUploads"),
     ("POST", "delete", "DeleteObjects"),
@@ -63,7 +84,10 @@ S3_BUCKET = [
 ]
 S3_OBJECT = [
     ("GET", "attributes", "GetObjectAttributes"),
+    ("GET", "acl", "GetObjectAcl"),
     ("GET", "tagging", "GetObjectTagging"),
+    ("PUT", "tagging", "PutObjectTagging"),
+    ("DELETE", "tagging", "DeleteObjectTagging"),
     ("GET", "uploadId", "ListParts"),
     ("PUT", "uploadId x-amz-copy-source", "UploadPartCopy"),
     ("PUT", "uploadId", "UploadPart"),

@@ -1,4 +1,4 @@
-"""Requests about buckets: list, create, head, delete, their region and versioning.
+"""Requests about buckets: list, create, head, delete, and their region.
 
 Source: Amazon S3 API Reference.
 """
@@ -15,6 +15,7 @@ from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.timestamps import iso_time
 from bedrock_local.s3 import list_api, multipart_api, object_api, store
 from bedrock_local.s3.encryption import check_encryption
+from bedrock_local.s3.expiry import expire_object
 from bedrock_local.s3.store import Bucket
 from bedrock_local.s3.xml import read_document, xml_response
 
@@ -28,9 +29,17 @@ def check_target(request: ResolvedRequest, emulator: Emulator) -> None:
     store.check_key(request.key)
     check_encryption(request)
     check_owner(request.headers.get("x-amz-expected-bucket-owner"), emulator, request.bucket)
+    expire_target(emulator, request.bucket, request.key)
     if "x-amz-copy-source" in request.headers:
-        source, _ = object_api.read_copy_source(request)
+        source, key = object_api.read_copy_source(request)
         check_owner(request.headers.get("x-amz-source-expected-bucket-owner"), emulator, source)
+        expire_target(emulator, source, key)
+
+
+def expire_target(emulator: Emulator, bucket: str, key: str) -> None:
+    """Delete the object that a request is about, if its time has ended."""
+    if key:
+        expire_object(emulator.folder, bucket, key, emulator.now())
 
 
 def check_owner(expected: str | None, emulator: Emulator, bucket: str) -> None:
@@ -102,9 +111,3 @@ def delete_bucket(request: ResolvedRequest, emulator: Emulator) -> Response:
     store.delete_bucket(emulator.folder, request.bucket)
     multipart_api.abort_uploads(emulator.folder, request.bucket)
     return Response(204)
-
-
-def get_bucket_versioning(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Return an empty configuration: versioning is never on here."""
-    store.bucket_folder(emulator.folder, request.bucket)
-    return xml_response("VersioningConfiguration", "")

@@ -16,7 +16,7 @@ from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Request, Response
 from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.timestamps import iso_time
-from bedrock_local.s3 import store
+from bedrock_local.s3 import expiry, store
 from bedrock_local.s3.store import ObjectMetadata
 from bedrock_local.s3.xml import xml_response
 
@@ -96,9 +96,15 @@ def fill_page(request: Request, emulator: Emulator, bucket: str, after: str) -> 
     """Collect keys that sort after `after` until the page is full or there are no more."""
     prefix, delimiter = request.query.get("prefix", ""), request.query.get("delimiter", "")
     limit, page = read_count(request, "max-keys", PAGE_KEYS), Page()
+    rules, now = expiry.read_rules(emulator.folder, bucket), emulator.now()
     for key, path in store.walk_keys(store.bucket_folder(emulator.folder, bucket), prefix=prefix, after=after):
         group = find_common_prefix(key, prefix, delimiter)
         if group and (group == page.last or group <= after):
+            continue
+        # It may have been deleted since its name was read.
+        metadata = store.find_metadata(path, store.metadata_path(emulator.folder, bucket, key)) if rules else None
+        if metadata and expiry.is_expired(rules, key, metadata, now):
+            expiry.delete_expired(emulator.folder, bucket, key, rules=rules, now=now)
             continue
         if len(page) >= limit:
             # A page of no keys has no continuation.

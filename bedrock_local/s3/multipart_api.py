@@ -41,6 +41,7 @@ from bedrock_local.s3.object_api import (
     read_user_metadata,
 )
 from bedrock_local.s3.store import ObjectMetadata
+from bedrock_local.s3.tags import read_tag_header
 from bedrock_local.s3.xml import malformed, read_document, xml_response
 
 PAGE_PARTS = PAGE_UPLOADS = 1000
@@ -58,7 +59,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
         Of the checksums of its parts, in lower case; empty for none.
     checksum_type
         `COMPOSITE` or `FULL_OBJECT`.
-    encryption
+    encryption, tags
         As of the object that it becomes.
     """
 
@@ -70,6 +71,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     algorithm: str
     checksum_type: str
     encryption: dict[str, str] = {}
+    tags: dict[str, str] = {}
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +98,7 @@ def create_upload(request: ResolvedRequest, emulator: Emulator) -> Response:
         algorithm=algorithm,
         checksum_type=kind,
         encryption=read_encryption(request),
+        tags=read_tag_header(request),
     )
     upload_id = secrets.token_hex(16)
     # Uploads and their parts are not flushed: what a power loss takes, a client uploads anew.
@@ -172,6 +175,7 @@ def describe_joined(
         checksum_type=upload.checksum_type,
         part_sizes=tuple(part.size for part in parts),
         encryption=upload.encryption,
+        tags=upload.tags,
     )
 
 

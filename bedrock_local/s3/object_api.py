@@ -1,7 +1,7 @@
 """Requests about objects: put, get, head, copy, delete, and their attributes.
 
 Sources: Amazon S3 API Reference, PutObject, GetObject, CopyObject, DeleteObjects,
-GetObjectAttributes, GetObjectTagging; RFC 9110 for ranges and conditions.
+GetObjectAttributes; RFC 9110 for ranges and conditions.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
+from msgspec.structs import replace
+
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import FileSlice, Request, Response
@@ -25,6 +27,7 @@ from bedrock_local.s3 import store
 from bedrock_local.s3.checksums import Received, receive, write_chunks
 from bedrock_local.s3.encryption import encryption_headers, make_etag, read_encryption
 from bedrock_local.s3.store import ObjectMetadata
+from bedrock_local.s3.tags import choose_tags, read_tag_header
 from bedrock_local.s3.xml import malformed, read_document, xml_response
 
 KEPT = ("cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires")
@@ -40,9 +43,10 @@ def put_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Write the body to a temporary file, then rename it to its key."""
     # Before the body is read: a client that expects 100 Continue then never sends it.
     store.bucket_folder(emulator.folder, request.bucket)
-    headers, own = read_kept_headers(request), read_user_metadata(request)
+    headers, own, tags = read_kept_headers(request), read_user_metadata(request), read_tag_header(request)
     with store.temporary_object(emulator.folder) as path:
         metadata = describe_received(receive(request, path), headers, own, read_encryption(request))
+        metadata = replace(metadata, tags=tags)
         keep_object(request, emulator, path, metadata)
     told = encryption_headers(metadata.encryption)
     return Response(200, {"etag": f'"{metadata.etag}"', **checksum_headers(metadata), **told})
@@ -73,6 +77,8 @@ def describe_object(request: Request, metadata: ObjectMetadata) -> Response:
     asked = find_slice(request, metadata)
     start, stop = asked or (0, metadata.size)
     headers = object_headers(request, metadata) | {"content-length": str(stop - start)}
+    if metadata.tags:
+        headers["x-amz-tagging-count"] = str(len(metadata.tags))
     if asked:
         headers["content-range"] = f"bytes {start}-{stop - 1}/{metadata.size}"
         if "partNumber" in request.query and metadata.part_sizes:
@@ -97,6 +103,7 @@ def copy_object(request: ResolvedRequest, emulator: Emulator) -> Response:
         received = write_chunks(iter(stream), path, set(old.checksums))
         of_copy = (headers, own) if is_replaced else (old.headers, old.user_metadata)
         metadata = describe_received(received, *of_copy, read_encryption(request))
+        metadata = replace(metadata, tags=choose_tags(request, old.tags))
         keep_object(request, emulator, path, metadata)
     response = xml_response("CopyObjectResult", {**copy_elements(metadata), **checksum_elements(metadata)})
     return Response(200, {**response.headers, **encryption_headers(metadata.encryption)}, response.body)
@@ -349,10 +356,3 @@ def list_attributes(metadata: ObjectMetadata) -> dict[str, Any]:
         "StorageClass": "STANDARD",
         "ObjectSize": metadata.size,
     }
-
-
-def get_tagging(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Return no tags, as no object has any; the AWS CLI asks before it copies in parts."""
-    bucket, key = request.bucket, request.key
-    store.find_object(emulator.folder, bucket, key)
-    return xml_response("Tagging", {"TagSet": ""})

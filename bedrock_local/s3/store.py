@@ -49,6 +49,8 @@ class ObjectMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         Bytes of each part of an object that was uploaded in parts.
     encryption
         The headers that name its KMS key; empty for S3's own keys.
+    tags
+        Values by key.
     inode
         Of a file to which a job appends: bytes beyond `size` do not belong to the object yet.
     """
@@ -62,6 +64,7 @@ class ObjectMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     checksum_type: str = "FULL_OBJECT"
     part_sizes: tuple[int, ...] = ()
     encryption: Mapping[str, str] = {}
+    tags: Mapping[str, str] = {}
     inode: int | None = None
 
 
@@ -91,6 +94,8 @@ def create_bucket(folder: Path, bucket: Bucket) -> None:
         if os.path.lexists(path):
             reason = "Your previous request to create the named bucket succeeded and you already own it."
             raise ServiceError("BucketAlreadyOwnedByYou", reason, BucketName=bucket.name)
+        # Of a bucket of this name whose folder was deleted by hand.
+        shutil.rmtree(configurations_folder(folder, bucket.name), ignore_errors=True)
         # Before its folder, so that no process which is killed leaves a bucket whose region is not known.
         write_json(folder / "state" / "buckets" / f"{bucket.name}.json", bucket)
         path.mkdir()
@@ -104,6 +109,7 @@ def delete_bucket(folder: Path, bucket: str) -> None:
             raise ServiceError("BucketNotEmpty", "The bucket you tried to delete is not empty", BucketName=bucket)
         shutil.rmtree(path)
         shutil.rmtree(folder / "state" / "objects" / bucket, ignore_errors=True)
+        shutil.rmtree(configurations_folder(folder, bucket), ignore_errors=True)
         (folder / "state" / "buckets" / f"{bucket}.json").unlink(missing_ok=True)
 
 
@@ -189,9 +195,7 @@ def store_object(
         # Again, under the lock: the bucket may have been deleted meanwhile.
         bucket_folder(folder, bucket)
         if has_link(path.parent, root) or has_link(metadata_file.parent, metadata_root):
-            raise ServiceError(
-                "AccessDenied", "The emulator's folder has a symbolic link at this path, and links are not followed"
-            )
+            raise linked()
         try:
             old = find_metadata(path, metadata_file)
             check(old)
@@ -225,6 +229,22 @@ def delete_object(
             remove_file(path, root)
         if not has_link(metadata_file, metadata_root):
             remove_file(metadata_file, metadata_root)
+
+
+def change_tags(folder: Path, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+    """Replace the tags of an object; nothing else of it changes."""
+    metadata_file, metadata_root = metadata_path(folder, bucket, key), folder / "state" / "objects" / bucket
+    with lock_bucket(folder, bucket):
+        _, metadata = find_object(folder, bucket, key)
+        if has_link(metadata_file.parent, metadata_root):
+            raise linked()
+        write_json(metadata_file, [msgspec.structs.replace(metadata, tags=tags)], flush=False)
+
+
+def linked() -> ServiceError:
+    """Return the error for a path with a symbolic link in it."""
+    reason = "The emulator's folder has a symbolic link at this path, and links are not followed"
+    return ServiceError("AccessDenied", reason)
 
 
 def check_key(key: str) -> None:
@@ -312,6 +332,11 @@ def metadata_path(folder: Path, bucket: str, key: str) -> Path:
     """Return the path of the file with the metadata of an object."""
     path = key_path(folder / "state" / "objects" / bucket, key)
     return path.with_name(path.name + ".json")
+
+
+def configurations_folder(folder: Path, bucket: str) -> Path:
+    """Return the folder with the settings of a bucket."""
+    return folder / "state" / "configurations" / bucket
 
 
 def lock_bucket(folder: Path, bucket: str) -> FileLock:

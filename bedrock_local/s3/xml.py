@@ -20,7 +20,11 @@ LIMIT_BYTES = 4_000_000  # 1,000 keys of 1,024 bytes, escaped
 
 def xml_response(root: str, inside: Mapping[str, Any] | str) -> Response:
     """Write a document as a response; a list becomes one element per value, and None no element."""
-    content = text(inside) if isinstance(inside, str) else "".join(elements(inside))
+    return document_response(root, text(inside) if isinstance(inside, str) else "".join(elements(inside)))
+
+
+def document_response(root: str, content: str) -> Response:
+    """Write a document, whose content is XML already, as a response."""
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{SPACE}">{content}</{root}>'
     return Response(200, {"content-type": "application/xml"}, BytesBody(body.encode()))
 
@@ -31,6 +35,12 @@ def elements(fields: Mapping[str, Any]) -> Iterable[str]:
         for item in value if isinstance(value, list) else [value]:
             if item is not None:
                 yield f"<{name}>{''.join(elements(item)) if isinstance(item, Mapping) else text(item)}</{name}>"
+
+
+def write_element(element: Element) -> str:
+    """Write an element that was read, without attributes and the space between elements."""
+    inside = "".join(map(write_element, element)) or text(element.text or "")
+    return f"<{element.tag}>{inside}</{element.tag}>"
 
 
 def text(value: object) -> str:
