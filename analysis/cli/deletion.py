@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,7 @@ def delete(
     from analysis.runs import Run
     from analysis.runs import delete as delete_run
     from analysis.runs.folder import find_folder
+    from analysis.runs.judges import list_judge_folders
 
     def answer(question: str) -> str:
         shown, _, asked = question.rpartition("\n")
@@ -55,6 +57,7 @@ def delete(
 
     folder = find_folder(run)
     pages = reports or folder.parent.parent / "reports"
+    judges = list_judge_folders(Run(folder))
     done = delete_run(
         Run(folder),
         profile=profile,
@@ -67,6 +70,8 @@ def delete(
         ask=answer,
     )
     say(f"Deleted: {done['files'].sum():,} files and objects, {done['bytes'].sum():,} bytes.")
+    for judge in judges:
+        say(f"{judge.name} judged its answers and has them still: batchbook delete {shlex.quote(str(judge))}")
     if (pages / FIRST_PAGE).exists():
         with explain_file_errors():
             say(f"All runs: {write_overview(folder.parent, pages)}")

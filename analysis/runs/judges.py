@@ -105,8 +105,13 @@ def name_judges(run: Run) -> str:
 
 def list_judges(run: Run) -> list[Run]:
     """List the judges of a run, the first one first."""
+    return [open_run(folder) for folder in list_judge_folders(run)]
+
+
+def list_judge_folders(run: Run) -> list[Path]:
+    """List the folders of the judges of a run, the first one first, whatever is in them."""
     found = [folder for folder in run.folder.parent.glob(f"{name_judges(run)}-*") if JUDGE.fullmatch(folder.name)]
-    return [open_run(folder) for folder in sorted(found, key=lambda folder: int(folder.name.rpartition("-")[2]))]
+    return sorted(found, key=lambda folder: int(folder.name.rpartition("-")[2]))
 
 
 def find_judge(run: RunSource, judge_run: RunSource = "") -> Run | None:

@@ -47,6 +47,13 @@ def test_a_run_is_deleted_by_its_name_and_is_on_no_page(run, folder):
     assert "demo" not in (folder / "reports" / "index.html").read_text(encoding="utf-8")
 
 
+def test_the_judges_of_a_run_are_named_since_they_have_its_answers(run, folder):
+    (folder / "runs" / "demo-judge-001").mkdir()  # damaged, as it may be
+    said = call("delete", "demo", "--yes").stdout
+    assert "demo-judge-001 judged its answers and has them still: batchbook delete runs/demo-judge-001" in said
+    assert (folder / "runs" / "demo-judge-001").exists()
+
+
 def test_without_a_yes_the_list_is_shown_and_all_stays(run, folder):
     result = call("delete", "demo")
     assert isinstance(result.exception, RunError)
