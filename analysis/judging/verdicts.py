@@ -138,7 +138,8 @@ def find_score(body: str | None, scale: tuple[float, float]) -> tuple[float | No
         return None, None
     score = found["score"]
     is_number = isinstance(score, int | float) and not isinstance(score, bool)
-    if not is_number or not isfinite(score) or not scale[0] <= score <= scale[1]:
+    # First the scale: a whole number of hundreds of digits is no float, and raises.
+    if not is_number or not scale[0] <= score <= scale[1] or not isfinite(score):
         return None, None
     return float(score), find_reason(found)
 
