@@ -15,7 +15,7 @@ from analysis.judging.correction import add_verdicts
 from analysis.judging.verdicts import VERDICTS, read_verdicts
 from analysis.prompts import Prompt, PromptSource, read_prompts
 from analysis.runs.answers import check_collected, scan_answers
-from analysis.runs.folder import JUDGE, Run, RunSource, open_run
+from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.preparation import prepare
 from analysis.runs.ratings import load_ratings
 
@@ -110,7 +110,9 @@ def list_judges(run: Run) -> list[Run]:
 
 def list_judge_folders(run: Run) -> list[Path]:
     """List the folders of the judges of a run, the first one first, whatever is in them."""
-    found = [folder for folder in run.folder.parent.glob(f"{name_judges(run)}-*") if JUDGE.fullmatch(folder.name)]
+    # By its whole name: a judge may be judged as well, and demo-judge-001-judge-001 is none of demo.
+    own = re.compile(rf"{re.escape(name_judges(run))}-[0-9]{{3,}}")
+    found = [folder for folder in run.folder.parent.iterdir() if own.fullmatch(folder.name)]
     return sorted(found, key=lambda folder: int(folder.name.rpartition("-")[2]))
 
 

@@ -64,6 +64,17 @@ def test_with_nothing_changed_the_latest_judge_is_opened(demo, judge):
     assert prepare_judge(demo, JUDGES / "pair.md", both_orders=1).folder != first.folder
 
 
+def test_a_judge_of_a_judge_is_none_of_the_run(demo, judge, answer_by_hand, make_answer):
+    first = judge("score")
+    meta = prepare_judge(first, JUDGES / "score.md")
+    answer_by_hand(meta, lambda _: make_answer('{"score": 1}'))
+    collect(meta)
+    assert meta.folder.name == "demo-judge-001-judge-001"
+    assert find_judge(demo).folder == first.folder
+    assert prepare_judge(demo, JUDGES / "score.md").folder == first.folder
+    assert load_verdicts(demo)["score"].to_list() == [4] * 6
+
+
 def test_what_the_text_shows_decides_what_is_asked(demo):
     assert len(prepare_judge(demo, JUDGES / "score.md").read_calls()) == 6
     assert len(prepare_judge(demo, JUDGES / "pair.md", both_orders=0).read_calls()) == 3
