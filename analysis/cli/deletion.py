@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -71,7 +70,7 @@ def delete(
     )
     say(f"Deleted: {done['files'].sum():,} files and objects, {done['bytes'].sum():,} bytes.")
     for judge in judges:
-        say(f"{judge.name} judged its answers and has them still: batchbook delete {shlex.quote(str(judge))}")
+        say(f"{judge.name} judged its answers and has them still: batchbook delete {judge.name}")
     if (pages / FIRST_PAGE).exists():
         with explain_file_errors():
             say(f"All runs: {write_overview(folder.parent, pages)}")

@@ -50,7 +50,7 @@ def test_a_run_is_deleted_by_its_name_and_is_on_no_page(run, folder):
 def test_the_judges_of_a_run_are_named_since_they_have_its_answers(run, folder):
     (folder / "runs" / "demo-judge-001").mkdir()  # damaged, as it may be
     said = call("delete", "demo", "--yes").stdout
-    assert "demo-judge-001 judged its answers and has them still: batchbook delete runs/demo-judge-001" in said
+    assert "demo-judge-001 judged its answers and has them still: batchbook delete demo-judge-001" in said
     assert (folder / "runs" / "demo-judge-001").exists()
 
 
