@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -70,7 +71,8 @@ def delete(
     )
     say(f"Deleted: {done['files'].sum():,} files and objects, {done['bytes'].sum():,} bytes.")
     for judge in judges:
-        say(f"{judge.name} judged its answers and has them still: batchbook delete {judge.name}")
+        beside = Path(run).with_name(judge.name)
+        say(f"{judge.name} judged its answers and has them still: batchbook delete {shlex.quote(str(beside))}")
     if (pages / FIRST_PAGE).exists():
         with explain_file_errors():
             say(f"All runs: {write_overview(folder.parent, pages)}")
