@@ -23,7 +23,7 @@ from analysis.jobs.ledger import Ledger
 from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
 from analysis.runs.accounts import open_sent
 from analysis.runs.budget import check_cost, find_target
-from analysis.runs.folder import Run, RunSource, open_run
+from analysis.runs.folder import RUN_FILE, Run, RunSource, open_run
 from analysis.runs.inputs import restore_changed
 from analysis.runs.regions import name_bucket
 from analysis.runs.reuse import expect_taken, find_takeable, take_over
@@ -173,16 +173,25 @@ def check_alone(state: RunState) -> None:
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """Who answers the records of a run on demand: a folder on a machine."""
+    """Who answers the records of a run on demand: a folder on a machine, and the inode of its run.json."""
 
     host: str
     folder: str
     at: str = ""
+    inode: int = 0
 
     @property
     def place(self) -> str:
         """The folder, after the name of its machine."""
         return f"{self.host}:{self.folder}"
+
+    def is_moved_to(self, other: Claim) -> bool:
+        """Whether another claim is of the same folder, which has been moved or renamed since.
+
+        Names of hosts repeat, as those of containers do: only a folder that was moved keeps the inodes of its files.
+        """
+        is_same = bool(self.inode) and (self.host, self.inode) == (other.host, other.inode)
+        return is_same and not Path(self.folder).exists()
 
 
 def claim_run(run: Run, s3: S3Client, bucket: str, prefix: str) -> None:
@@ -194,14 +203,15 @@ def claim_run(run: Run, s3: S3Client, bucket: str, prefix: str) -> None:
         Another machine, or a copy of the folder, answers the run or has answered it.
     """
     key = "/".join(part for part in (prefix.strip("/"), run.name, "on-demand.json") if part)
-    own = Claim(platform.node(), str(run.folder.resolve()), datetime.now(UTC).isoformat(timespec="seconds"))
+    at, inode = datetime.now(UTC).isoformat(timespec="seconds"), (run.folder / RUN_FILE).stat().st_ino
+    own = Claim(platform.node(), str(run.folder.resolve()), at, inode)
     try:
         s3.put_object(Bucket=bucket, Key=key, Body=msgspec.json.encode(own), IfNoneMatch="*")
     except ClientError as error:
         if error.response["Error"]["Code"] not in {"PreconditionFailed", "ConditionalRequestConflict"}:
             raise
         theirs = msgspec.json.decode(s3.get_object(Bucket=bucket, Key=key)["Body"].read(), type=Claim)
-        if theirs.host == own.host and not Path(theirs.folder).exists():  # this is the folder, moved or renamed
+        if theirs.is_moved_to(own):
             s3.put_object(Bucket=bucket, Key=key, Body=msgspec.json.encode(own))
         elif theirs.place != own.place:
             reason = f"is answered on demand from {theirs.place} since {theirs.at}"

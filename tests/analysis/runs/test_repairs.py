@@ -220,6 +220,16 @@ def test_a_folder_that_was_renamed_keeps_its_claim_and_a_copy_has_none(make_hole
         claim_sent(read_state(open_run(shutil.copytree(moved, moved.with_name("copy")))), "", "")
 
 
+def test_a_copy_on_a_host_of_the_same_name_has_no_claim(make_holes, tmp_path):
+    """On another machine the folder of the first one is not there either, and many containers have one name."""
+    run = make_holes(record_429=0.1)
+    copy = shutil.copytree(run.folder, tmp_path / "elsewhere" / "demo")
+    claim_sent(read_state(run), "", "")
+    run.folder.rename(run.folder.with_name("not-seen-from-there"))
+    with pytest.raises(RunError, match="is answered on demand from"):
+        claim_sent(read_state(open_run(copy)), "", "")
+
+
 def test_a_bucket_that_was_given_once_is_claimed_by_the_repair(emulator, tmp_path):
     emulator.client("s3").create_bucket(Bucket="claims")
     run = prepare(make_calls(20), make_prompt(max_tokens=5), into=tmp_path / "runs", name="demo")
