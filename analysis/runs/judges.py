@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from analysis.errors import AnalysisError, PromptError
+from analysis.errors import AnalysisError, PromptError, show_path
 from analysis.judging.cases import PAIRED, SCORED, pair_answers, present_answers, read_answers
 from analysis.judging.correction import add_verdicts
 from analysis.judging.verdicts import VERDICTS, read_verdicts
@@ -57,7 +57,7 @@ def prepare_judge(
     PromptError
         There are several prompts, or the text shows no answer to the judge.
     AnalysisError
-        There is no such baseline, or only one prompt where pairs are compared.
+        There is no answer, no such baseline, or only one prompt with answers where pairs are compared.
     """
     run, (prompt, *others) = open_run(run), read_prompts(judge)
     if others:
@@ -76,14 +76,18 @@ def make_cases(run: Run, prompt: Prompt, baseline: str, both_orders: int, seed: 
     if not variables:
         cure = "write {{ answer }} into it, or {{ answer_1 }} and {{ answer_2 }} to compare pairs"
         raise PromptError(prompt.name, "its text shows no answer to the judge", cure)
-    answers = scan_run(run, ANSWER)
-    if "answer_1" not in variables:
-        return present_answers(answers)
-    names = [each.name for each in run.read_prompts()]
+    answers, names = scan_run(run, ANSWER), [each.name for each in run.read_prompts()]
     if baseline and baseline not in names:
         raise AnalysisError("baseline", f"no prompt {baseline!r}", f"there are {', '.join(names)}")
+    # One whose records all failed keeps no judge from the others.
+    answered = {*read_answers(answers)[1]["variant"]}
+    if not answered:
+        raise AnalysisError(show_path(run.folder), "has no answer to judge", "repair the run, and collect it")
+    if "answer_1" not in variables:
+        return present_answers(answers)
     base = baseline or names[0]
-    return pair_answers(answers, [*(name for name in names if name != base), base], both_orders=both_orders, seed=seed)
+    others = [name for name in names if name != base and name in answered]
+    return pair_answers(answers, [*others, base], both_orders=both_orders, seed=seed)
 
 
 def scan_run(run: Run, wanted: tuple[str, ...]) -> pl.DataFrame:
