@@ -286,7 +286,7 @@ def read_try(name: str, job: PlannedJob) -> int:
 
 
 def list_jobs(bedrock: BedrockClient, **filters: Any) -> Iterator[ModelInvocationJobSummaryTypeDef]:
-    """List the account's jobs, page by page."""
-    with bedrock_errors("the account's jobs"):
+    """List the account's jobs in the client's Region, page by page."""
+    with bedrock_errors(f"the account's jobs in {bedrock.meta.region_name}"):
         for page in bedrock.get_paginator("list_model_invocation_jobs").paginate(**filters):
             yield from page["invocationJobSummaries"]
