@@ -31,7 +31,7 @@ from analysis.runs.budget import Budget, check_cost, check_target, find_target
 from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.inputs import restore_changed
 from analysis.runs.outcomes import check_outcomes, describe_errors, describe_outcomes
-from analysis.runs.regions import list_regions, name_buckets
+from analysis.runs.regions import PLACE, list_regions, name_buckets
 from analysis.runs.retries import count_unanswered, describe_gone, plan_first_tries, plan_retries
 from analysis.runs.reuse import can_take_over, expect_taken, find_takeable, take_over
 from analysis.runs.sending import explain_outage, lock_sending, write_sending
@@ -130,6 +130,7 @@ def submit(
     limit = Limit(run.name, wait_hours, now)
     state = read_state(run)
     bucket, role_arn = choose_bucket_and_role(run, profile=profile, bucket=bucket, role_arn=role_arn)
+    check_prefix(run, prefix)
     target = find_target(run, "batch", profile, region)
     name_buckets(run.name, bucket, list_regions(run.read_regions(), target["region"]), profile=profile)
     # Before the question about the cost, so that nobody confirms a run that cannot be sent.
@@ -299,6 +300,13 @@ def choose_bucket_and_role(run: Run, *, profile: str, bucket: str, role_arn: str
     if not bucket or not role_arn:
         raise JobError(run.name, "no bucket or no role_arn", "give both; docs/aws.md lists the permissions they need")
     return bucket, role_arn
+
+
+def check_prefix(run: Run, prefix: str) -> None:
+    """Raise for a prefix with a place for the Region: Bedrock takes no braces in it, and would refuse each job."""
+    if PLACE in prefix:
+        cure = f"write {PLACE} into the bucket's name alone: each Region has a bucket of its own"
+        raise JobError(run.name, f"the prefix {prefix!r} has {PLACE}", cure)
 
 
 def open_account(

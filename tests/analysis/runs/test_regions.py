@@ -145,6 +145,27 @@ def test_one_bucket_for_two_regions_is_refused_before_anything_is_sent(two):
     assert not two.ledger.file.exists()
 
 
+def test_a_prefix_has_no_place_for_the_region(two):
+    with pytest.raises(
+        JobError, match=r"the prefix 'calls-\{region\}' has \{region\}; write \{region\} into the bucket"
+    ):
+        submit(two, prefix="calls-{region}")
+    assert not two.ledger.file.exists()
+
+
+def test_the_region_that_refuses_is_named(two, monkeypatch):
+    real = BaseClient._make_api_call
+
+    def refuse(self, operation, parameters):
+        if operation == "ListModelInvocationJobs" and self.meta.region_name == WEST:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, operation)
+        return real(self, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", refuse)
+    with pytest.raises(JobError, match=f"the account's jobs in {WEST}: AccessDeniedException"):
+        submit(two)
+
+
 def test_a_region_that_cannot_be_reached_does_not_keep_another_from_going_on(two, monkeypatch):
     real, refused = BaseClient._make_api_call, []
 
