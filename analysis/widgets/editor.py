@@ -11,12 +11,12 @@ from narwhals.typing import IntoDataFrame
 
 from analysis.columns import read_columns
 from analysis.display import count
-from analysis.errors import AnalysisError, PromptError, escape_controls
+from analysis.errors import PromptError, escape_controls
 from analysis.files import explain_file_errors, replace_when_whole
 from analysis.previews import Preview, preview
 from analysis.prompts import Prompt
 from analysis.prompts.files import parse_prompt, read_text
-from analysis.widgets.pages import read_script, read_style
+from analysis.widgets.pages import PROBLEMS, describe, read_script, read_style
 
 
 class PromptEditor(anywidget.AnyWidget):
@@ -71,8 +71,8 @@ class PromptEditor(anywidget.AnyWidget):
             self.text = str(self.asked.get("text", self.text))
             try:
                 step()
-            except AnalysisError as error:
-                self.problem = str(error)
+            except PROBLEMS as error:
+                self.problem = describe(error)
 
     def save(self) -> None:
         """Write the text to the file, once it is a prompt that fits the call; the earlier one can be had back."""
@@ -116,8 +116,8 @@ class PromptEditor(anywidget.AnyWidget):
             self.tell()
             try:
                 self.present(preview(self.read(), self.rows[self.position]))
-            except AnalysisError as error:
-                self.problem, self.heading, self.parts = str(error), "", []
+            except PROBLEMS as error:
+                self.problem, self.heading, self.parts = describe(error), "", []
 
     def tell(self) -> None:
         """Say whether the text is saved, and which call is shown."""

@@ -1,8 +1,15 @@
-"""Pages: the JavaScript and the style of widgets, from the files beside this one."""
+"""Pages: the JavaScript and the style of widgets, from the files beside this one, and the problems that they show."""
 
 from __future__ import annotations
 
 from importlib.resources import files
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from analysis.errors import AnalysisError, escape_controls
+
+# What a widget shows: all that its callback raises would be seen in the log of JupyterLab alone.
+PROBLEMS = (AnalysisError, BotoCoreError, ClientError, OSError)
 
 
 def read_script(name: str) -> str:
@@ -18,3 +25,8 @@ def read_style() -> str:
 def read(name: str) -> str:
     """Read a file of this folder."""
     return files("analysis.widgets").joinpath(name).read_text(encoding="utf-8")
+
+
+def describe(problem: Exception) -> str:
+    """Describe what went wrong; AWS's own words do not go through an error of ours."""
+    return escape_controls(str(problem))

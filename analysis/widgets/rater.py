@@ -17,7 +17,7 @@ from analysis.errors import AnalysisError
 from analysis.judging.ratings import PLANNED, TIE, Rating, add_ratings, check_rater, read_ratings, write_rating
 from analysis.runs.folder import RunSource, open_run
 from analysis.runs.ratings import find_ratings
-from analysis.widgets.pages import read_script, read_style
+from analysis.widgets.pages import PROBLEMS, describe, read_script, read_style
 
 FIRST, SECOND = "first", "second"
 NONE: dict[str, str] = {"choice": "", "comment": ""}
@@ -78,8 +78,8 @@ class AnswerRater(anywidget.AnyWidget):
         choice, comment = str(self.given.get("choice", "")), str(self.given.get("comment", ""))
         try:
             self.write(self.planned.row(self.position, named=True), choice, comment)
-        except (AnalysisError, ValueError) as error:
-            self.problem = str(error)
+        except PROBLEMS as error:
+            self.problem = describe(error)
             return
         self.ratings[self.position] = {"choice": choice, "comment": comment}
         self.problem = ""

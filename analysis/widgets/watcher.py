@@ -11,14 +11,14 @@ import traitlets
 
 from analysis.aws.session import EMULATOR, default_pause_s
 from analysis.display import MISSING, count
-from analysis.errors import AnalysisError, escape_controls
+from analysis.errors import escape_controls
 from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.progress import measure_progress
 from analysis.runs.running import stop, update_jobs
 from analysis.runs.state import read_state
 from analysis.runs.status import is_finished, load_jobs
 from analysis.runs.submission import submit
-from analysis.widgets.pages import read_script, read_style
+from analysis.widgets.pages import PROBLEMS, describe, read_script, read_style
 
 COLUMNS = ("job_key", "job_try", "status", "records", "processed_records", "error_records", "ended_at", "message")
 JOBS_SHOWN = 20  # those that have not ended first
@@ -103,9 +103,9 @@ class JobWatcher(anywidget.AnyWidget):
         self.question = ""
         try:
             step()
-        except AnalysisError as error:
+        except PROBLEMS as error:
             self.look()
-            self.problem = str(error)
+            self.problem = describe(error)
         else:
             self.look()
 
@@ -114,8 +114,8 @@ class JobWatcher(anywidget.AnyWidget):
         problem = ""
         try:
             jobs = update_jobs(self.run, profile=self.profile, region=self.region)
-        except AnalysisError as error:
-            jobs, problem = load_jobs(self.run), str(error)
+        except PROBLEMS as error:
+            jobs, problem = load_jobs(self.run), describe(error)
         with self.hold_sync():
             self.counters = [list(each) for each in measure_progress(jobs, self.estimate_usd).list_counters()]
             self.rows = list_rows(jobs)

@@ -1,4 +1,5 @@
 import pytest
+from botocore.exceptions import ClientError
 
 from analysis import load_jobs, submit
 from analysis.cli.jobs import describe_jobs
@@ -87,6 +88,22 @@ def test_off_the_emulator_the_plan_is_asked_back(run, monkeypatch):
     ask(widget, "send", confirmed=True)
     assert asked == [("no", "production"), ("yes", "production")]
     assert widget.question == ""
+
+
+def test_what_aws_refuses_is_said_and_the_ledger_shown(run, monkeypatch):
+    submit(run, wait=False)
+    widget = watch_jobs(run)
+
+    def refuse(*_, **__):
+        raise ClientError(
+            {"Error": {"Code": "AccessDeniedException", "Message": "No.\x1b[31m"}}, "GetModelInvocationJob"
+        )
+
+    monkeypatch.setattr("analysis.widgets.watcher.update_jobs", refuse)
+    ask(widget, "look")
+    assert "AccessDeniedException" in widget.problem
+    assert "\x1b" not in widget.problem
+    assert widget.rows[0][2] == "Submitted"
 
 
 def test_the_command_shows_the_same_jobs(run):
