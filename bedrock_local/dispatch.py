@@ -8,14 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from bedrock_local import listings, runtime, sts
+from bedrock_local import listings, provider_apis, runtime, sts
 from bedrock_local.batch import api as batch_api
 from bedrock_local.emulator import Emulator
 from bedrock_local.faults import find_request_fault
 from bedrock_local.protocol.errors import ServiceError, form_error, json_error, json_rpc_error, xml_error
 from bedrock_local.protocol.event_stream import EventStreamBody
 from bedrock_local.protocol.messages import Request, Response, TruncatedBody
-from bedrock_local.protocol.routing import BEDROCK_ROUTES, OPERATIONS, S3_CONFIGURATIONS, ResolvedRequest, resolve
+from bedrock_local.protocol.provider_errors import provider_error
+from bedrock_local.protocol.routing import (
+    BEDROCK_ROUTES,
+    OPERATIONS,
+    PROVIDER_ROUTES,
+    S3_CONFIGURATIONS,
+    ResolvedRequest,
+    resolve,
+)
 from bedrock_local.protocol.shapes import check_address
 from bedrock_local.s3 import bucket_api, configuration, list_api, multipart_api, object_api, tags
 
@@ -69,6 +77,8 @@ HANDLERS: dict[str, Handler] = {
     "InvokeModelWithResponseStream": runtime.invoke_model_stream,
     "ConverseStream": runtime.converse_stream,
     "CountTokens": runtime.count_tokens,
+    "CreateMessage": provider_apis.create_message,
+    "CreateChatCompletion": provider_apis.create_chat_completion,
     "GetCallerIdentity": sts.get_caller_identity,
     "ListBuckets": bucket_api.list_buckets,
     "CreateBucket": bucket_api.create_bucket,
@@ -126,6 +136,8 @@ def write_error(error: ServiceError, request: Request) -> Response:
     """Write an error in the form that the client parses: XML of S3, XML of services with forms, or JSON."""
     if request.service == "s3":
         return xml_error(error, method=request.method)
+    if request.service in PROVIDER_ROUTES:
+        return provider_error(error, request.service)
     kind = request.headers.get("content-type", "")
     if kind.startswith("application/x-amz-json"):
         return json_rpc_error(error)
@@ -146,6 +158,10 @@ def find_handler(request: ResolvedRequest) -> Handler:
     if request.service == "s3":
         reason = f"The emulator has no such operation of S3: {request.method} {'&'.join(request.query)}"
         raise ServiceError("NotImplemented", reason)
+    if request.service in PROVIDER_ROUTES:
+        (method, path, _), *_ = PROVIDER_ROUTES[request.service]
+        reason = f"The emulator has {method} {path.pattern}, but no {request.method} {request.path}"
+        raise ServiceError("UnknownOperationException", reason)
     if request.service not in OPERATIONS:
         reason = f"The emulator has {', '.join(OPERATIONS)}, but no {request.service}"
         raise ServiceError("UnknownOperationException", reason)

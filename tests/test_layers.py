@@ -30,7 +30,7 @@ LAYERS = {
         {"settings"},
         {"emulator"},
         {"s3", "sts", "runtime", "listings"},
-        {"batch"},
+        {"batch", "provider_apis"},
         {"dispatch"},
         {"transport"},
         {"cli", "pytest_plugin"},

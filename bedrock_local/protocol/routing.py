@@ -44,6 +44,12 @@ BEDROCK_ROUTES = {
         ("POST", re.compile(r"/model/(.+)/count-tokens"), "CountTokens"),
     ],
 }
+# APIs of the providers of models on the endpoint of bedrock-runtime; each has errors of its own, like a service.
+PROVIDER_ROUTES = {
+    "anthropic": [("POST", re.compile(r"/anthropic/v1/messages"), "CreateMessage")],
+    "openai": [("POST", re.compile(r"/openai/v1/chat/completions"), "CreateChatCompletion")],
+}
+PROVIDER = re.compile(r"/(anthropic|openai)/v1(/|$)")
 FIRST_WORDS = {
     path.pattern.split("/")[1]: service for service, routes in BEDROCK_ROUTES.items() for _, path, _ in routes
 }
@@ -154,14 +160,16 @@ def resolve(request: Request) -> ResolvedRequest:
 
 def match_route(request: Request) -> tuple[str, str]:
     """Return the operation of Bedrock for a method and a path, and the id in the path; both may be empty."""
-    for method, path, name in BEDROCK_ROUTES.get(request.service, []):
+    for method, path, name in (BEDROCK_ROUTES | PROVIDER_ROUTES).get(request.service, []):
         if method == request.method and (found := path.fullmatch(request.path)):
             return name, unquote(unquote("".join(found.groups())))
     return "", ""
 
 
 def find_bedrock_service(path: str) -> str:
-    """Return the service of Bedrock whose paths begin like this one; empty for none."""
+    """Return the service of Bedrock, or the API of a provider, whose paths begin like this one; empty for none."""
+    if found := PROVIDER.match(path):
+        return found[1]
     return FIRST_WORDS.get(path.split("/")[1], "")
 
 

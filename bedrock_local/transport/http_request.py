@@ -92,7 +92,9 @@ def read_http_request(method: str, target: str, headers: dict[str, str], body: A
     # A presigned URL carries headers in its query.
     headers = {name.lower(): value for name, value in query.items() if name.lower().startswith("x-amz-")} | headers
     found = SCOPE.search(headers.get("authorization", "") or headers.get("x-amz-credential", ""))
-    service = find_service(found["service"] if found else "", path)
+    # API keys are of Bedrock alone, and name neither service nor region.
+    has_key = not found and (headers.get("authorization", "").startswith("Bearer ") or "x-api-key" in headers)
+    service = find_service(found["service"] if found else "bedrock" if has_key else "", path)
     request = Request(service, method, headers.get("host", "").lower(), path, query, headers, body)
     return request, found["region"] if found else ""
 

@@ -7,7 +7,7 @@ import pytest
 from bedrock_local import dispatch, emulator
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.messages import Request
-from bedrock_local.protocol.routing import OPERATIONS
+from bedrock_local.protocol.routing import OPERATIONS, PROVIDER_ROUTES
 
 
 def send(folder, service, method, path, headers=(), body=b""):
@@ -16,7 +16,8 @@ def send(folder, service, method, path, headers=(), body=b""):
 
 
 def test_every_handler_can_be_reached_by_a_route():
-    assert dispatch.HANDLERS.keys() <= {name for names in OPERATIONS.values() for name in names}
+    of_providers = {name for routes in PROVIDER_ROUTES.values() for _, _, name in routes}
+    assert dispatch.HANDLERS.keys() <= of_providers.union(*OPERATIONS.values())
 
 
 @pytest.mark.parametrize("path", ["/model-invocation-jobs", "/model-invocation-job/abcdefghijkl"])
