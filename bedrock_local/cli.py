@@ -19,6 +19,7 @@ from bedrock_local.batch.background import run_until_done
 from bedrock_local.batch.jobs import Job
 from bedrock_local.emulator import CONTENT, Emulator, make_folder
 from bedrock_local.inference import Responder
+from bedrock_local.other_services import answer_by_moto
 from bedrock_local.protocol.errors import SettingsError
 from bedrock_local.responders.selection import find_responder
 from bedrock_local.settings import Settings, change_settings, read_settings
@@ -46,6 +47,7 @@ def run_server(folder: Path, port: int, options: dict[str, Any], say: Callable[[
             cure = "stop the other process or choose another port, up to 65535"
             reason = f"cannot listen on port {port}: {error}; {cure}"
             raise CommandError(reason) from error
+        server.answer_others = answer_by_moto
         with suppress(KeyboardInterrupt):
             say(welcome(server))
             if emulator.find_responder() is None:

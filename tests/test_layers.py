@@ -29,7 +29,7 @@ LAYERS = {
         {"responders"},
         {"settings"},
         {"emulator"},
-        {"s3", "sts", "runtime", "listings"},
+        {"s3", "sts", "runtime", "listings", "other_services"},
         {"batch", "provider_apis"},
         {"dispatch"},
         {"transport"},

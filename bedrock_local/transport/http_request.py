@@ -8,29 +8,44 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from email.utils import formatdate
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, urlsplit
 
 from bedrock_local.dispatch import handle, write_error
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError, SettingsError
 from bedrock_local.protocol.messages import Request, Response, full_headers
-from bedrock_local.protocol.routing import find_bedrock_service
+from bedrock_local.protocol.routing import OPERATIONS, PROVIDER_ROUTES, find_bedrock_service
 from bedrock_local.settings import report_once
 
 LOOPBACK = re.compile(r"127\.0\.0\.1|::1|(?:.+\.)?localhost")
 SCOPE = re.compile(r"/\d{8}/(?P<region>[a-z0-9-]{1,20})/(?P<service>[a-z0-9-]+)/aws4_request")
+# Takes method, target, headers, body and account.
+OtherServices = Callable[[str, str, Mapping[str, str], BinaryIO, str], Response]
 LINE_END = re.compile(r"[\r\n\0]+")
 
 
-def answer_request(emulator: Emulator, method: str, target: str, headers: dict[str, str], body: Any) -> Response:
-    """Answer a request; an unexpected exception is an internal error of the service, and its traceback is printed."""
+def answer_request(
+    emulator: Emulator,
+    method: str,
+    target: str,
+    headers: dict[str, str],
+    body: Any,
+    *,
+    answer_others: OtherServices | None = None,
+) -> Response:
+    """Answer a request; an unexpected exception is an internal error of the service, and its traceback is printed.
+
+    `answer_others` gets the requests to services that the emulator does not have.
+    """
     request, region = read_http_request(method, target, headers, body)
     try:
         check_origin(headers)
+        if answer_others and request.service not in (*OPERATIONS, *PROVIDER_ROUTES):
+            return answer_others(method, target, headers, body, emulator.account)
         return handle(request, replace(emulator, region=region or emulator.region))
     except ServiceError as error:
         return write_error(error, request)

@@ -28,7 +28,7 @@ from bedrock_local.protocol.messages import FileSlice, Response, ResponseBody
 from bedrock_local.settings import Settings
 from bedrock_local.transport.deadlines import BODY_BYTES_PER_SECOND, DeadlineReader, Patience
 from bedrock_local.transport.http_body import LINE_BYTES, buffered, open_body
-from bedrock_local.transport.http_request import answer_request, read_headers, response_headers
+from bedrock_local.transport.http_request import OtherServices, answer_request, read_headers, response_headers
 
 ADDRESS = "127.0.0.1"
 # How HTTP/2 begins where the client knows that the server speaks it: RFC 9113, "HTTP/2 Connection Preface".
@@ -85,6 +85,8 @@ class Server(socketserver.ThreadingTCPServer):
         The emulator that is served; its region applies to requests that are not signed for one.
     wake
         Function to call when there may be work on jobs.
+    answer_others
+        Function for requests to services that the emulator does not have; these are refused when missing.
     """
 
     allow_reuse_address = True
@@ -95,6 +97,7 @@ class Server(socketserver.ThreadingTCPServer):
     def __init__(self, emulator: Emulator, port: int) -> None:
         self.emulator = emulator
         self.wake: Callable[[], None] = lambda: None
+        self.answer_others: OtherServices | None = None
         # Each with the function that says since when it has waited for a request; None while it has one.
         self._connections: dict[Any, Callable[[], float | None]] = {}
         self._changed, self._is_stopping = threading.Condition(), False
@@ -189,7 +192,8 @@ class Server(socketserver.ThreadingTCPServer):
 
     def respond(self, method: str, target: str, headers: dict[str, str], body: Any) -> Response:
         """Answer a request, and wake the work on jobs after a POST."""
-        response = answer_request(self.emulator, method, target, headers, body)
+        others = self.answer_others
+        response = answer_request(self.emulator, method, target, headers, body, answer_others=others)
         if method == "POST":
             self.wake()
         return response

@@ -165,3 +165,12 @@ def test_recorded_answers_are_found_from_every_folder(command, folder, tmp_path,
     (tmp_path / "answers.jsonl").write_text(line + "\n")
     command("--work", "--responder", "answers.jsonl")
     assert read_settings(folder).responder == str(tmp_path / "answers.jsonl")
+
+
+def test_the_command_answers_other_services_by_moto(start):
+    _, _, port = start("--clock", "realistic")
+    scope = "AWS4-HMAC-SHA256 Credential=a/20261130/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0"
+    headers = {"authorization": scope, "content-type": "application/x-www-form-urlencoded"}
+    with closing(HTTPConnection("127.0.0.1", port)) as connection:
+        connection.request("POST", "/", "Action=ListRoles&Version=2010-05-08", headers)
+        assert b"<ListRolesResult>" in connection.getresponse().read()
