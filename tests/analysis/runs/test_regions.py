@@ -30,7 +30,7 @@ from analysis.aws.session import open_session
 from analysis.errors import BudgetError, ColumnError, JobError, PromptError, RunError
 from analysis.facts import read_facts, write_own_facts
 from analysis.metrics.costs import add_costs
-from analysis.runs import find_run_prices, read_state, update_jobs
+from analysis.runs import find_run_prices, plan_repair, read_state, update_jobs
 from analysis.runs.doctor.trial import find_highest
 from analysis.runs.spending import find_spending
 
@@ -253,6 +253,8 @@ def test_records_too_few_for_a_job_of_their_region_are_repaired_on_demand(set_up
     submit(run)
     collect(run)
     set_up_emulator()
+    # Together they would be enough for one job.
+    assert "records on demand" in str(plan_repair(run))
     assert repair(run)["answered"].sum() == 200
     assert load_outputs(run.folder / "output" / "on-demand").height > 0
 
