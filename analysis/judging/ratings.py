@@ -286,7 +286,7 @@ def read_ratings(folder: Path) -> pl.DataFrame:
 def read_file(file: Path) -> pl.DataFrame:
     """Read the ratings of one rater; columns that a later version may add are left out."""
     try:
-        return pl.read_parquet(file, columns=list(RATINGS))
+        return pl.read_parquet(file, columns=list(RATINGS), glob=False)
     except pl.exceptions.PolarsError as error:
         raise StorageError(file, "is damaged", "put it back, or delete it to rate again") from error
 

@@ -138,7 +138,7 @@ def write_source(
         # A query is executed once, in constant memory; its rows are then read part by part.
         parquet = unfinished.with_suffix(PARQUET)
         source.lazy().sink_parquet(parquet, row_group_size=ROWS_TOGETHER)
-        source = pl.scan_parquet(parquet)
+        source = pl.scan_parquet(parquet, glob=False)
     names = source.collect_schema().names()
     rows = source.lazy().select(pl.len()).collect().item()
     if unfinished.suffix == XLSX:

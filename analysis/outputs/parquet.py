@@ -97,7 +97,7 @@ def write_while_reading(tables: Iterable[Any], writer: Any) -> None:
 
 def scan_parts(parts: list[Path]) -> pl.LazyFrame:
     """Scan parts lazily; a column that an earlier version did not write is missing in all of its rows."""
-    return pl.scan_parquet(parts, schema=OUTPUT_SCHEMA, missing_columns="insert")
+    return pl.scan_parquet(parts, schema=OUTPUT_SCHEMA, missing_columns="insert", glob=False)
 
 
 def read_stamp(part: Path) -> str:

@@ -95,7 +95,7 @@ def scan_answers(run: RunSource | Sequence[RunSource]) -> pl.LazyFrame:
         return join_runs(run, scan_answers)
     run = open_run(run)
     check_collected(run)
-    records, calls = run.scan_records(), pl.scan_parquet(run.folder / "calls.parquet")
+    records, calls = run.scan_records(), pl.scan_parquet(run.folder / "calls.parquet", glob=False)
     latest = pl.col("job_key").sort_by("attempt").last()
     asked = order_by_calls(records, calls).group_by(KEYS, maintain_order=True).agg(latest)
     answers = asked.join(scan_winners(run), on=KEYS, how="left", maintain_order="left")

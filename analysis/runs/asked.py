@@ -39,7 +39,7 @@ def find_last_asked(run: Run, before: int | None = None) -> pl.DataFrame:
 def read_causes(run: Run) -> pl.DataFrame:
     """Read why records were asked again, over all repairs: `attempt` and the columns of `find_causes`."""
     tables = [
-        pl.read_parquet(folder / CAUSE_FILE).with_columns(attempt=pl.lit(number, pl.Int16))
+        pl.read_parquet(folder / CAUSE_FILE, glob=False).with_columns(attempt=pl.lit(number, pl.Int16))
         for number, folder in run.list_attempts().items()
     ]
     return pl.concat([pl.DataFrame(schema=CAUSE_SCHEMA | {"attempt": pl.Int16}), *tables])

@@ -140,7 +140,9 @@ def list_batches(run: Run) -> Iterator[tuple[list[Path], nw.Expr]]:
     if not (parts := run.list_parts()):
         return
     first = pl.col("call_id").min()
-    survey = pl.scan_parquet(parts, include_file_paths="part").group_by("part").agg(first=first, rows=pl.len())
+    survey = (
+        pl.scan_parquet(parts, include_file_paths="part", glob=False).group_by("part").agg(first=first, rows=pl.len())
+    )
     surveyed = survey.collect(engine="streaming").sort("first", "part", nulls_last=True)
     numbered = surveyed.with_columns(batch=(pl.col("rows").cum_sum() - 1) // ROWS_TOGETHER)
     batches = numbered.partition_by("batch", maintain_order=True)
@@ -211,7 +213,7 @@ def sum_lost_costs(run: RunSource, prices: pl.DataFrame | None = None) -> pl.Dat
     check_collected(run)
     if prices is None:
         prices = find_run_prices(run)
-    manifests = pl.read_parquet(run.folder / "manifests.parquet").drop_nulls("job_id")
+    manifests = pl.read_parquet(run.folder / "manifests.parquet", glob=False).drop_nulls("job_id")
     jobs = load_jobs(run).select("job_key", "job_id", "model_id").drop_nulls("job_id")
     compared = jobs.join(manifests, on="job_id", maintain_order="left").join(
         count_lines(run), on="job_id", how="left", maintain_order="left"

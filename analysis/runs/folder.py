@@ -155,7 +155,7 @@ class Run:
     def scan_records(self) -> pl.LazyFrame:
         """Scan the records lazily; those of repairs come last."""
         tables = [self.folder, *self.list_attempts().values()]
-        return pl.concat(pl.scan_parquet(folder / "records.parquet") for folder in tables)
+        return pl.concat(pl.scan_parquet(folder / "records.parquet", glob=False) for folder in tables)
 
     def read_records(self, *columns: str) -> pl.DataFrame:
         """Read the records, one row each, with all columns or some; those of repairs come last."""
@@ -285,7 +285,7 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> pl.DataFrame:
         It is missing or damaged.
     """
     try:
-        return pl.read_parquet(path, columns=list(columns) or None)
+        return pl.read_parquet(path, columns=list(columns) or None, glob=False)
     except (FileNotFoundError, pl.exceptions.PolarsError) as error:
         cure = "put the run's folder back from a copy, or prepare the same calls and prompts under another name"
         raise RunError(path, "is missing or damaged", cure) from error

@@ -118,7 +118,9 @@ def read_repairs(run: Run, repairs: list[Path], records: pl.DataFrame) -> pl.Dat
     """Read what reconciling needs of the outputs of repairs, each under the id of the record that was asked first."""
     if not repairs:
         return pl.DataFrame(schema={name: OUTPUT_SCHEMA[name] for name in RECONCILED})
-    asked = pl.scan_parquet(run.folder / "records.parquet").select(*KEYS, first_id="record_id", job_key="job_key")
+    asked = pl.scan_parquet(run.folder / "records.parquet", glob=False).select(
+        *KEYS, first_id="record_id", job_key="job_key"
+    )
     asked = asked.join(records.lazy(), left_on=["first_id", "job_key"], right_on=list(RECORD_KEYS), how="semi")
     outputs = scan_parts(repairs).filter(pl.col("attempt") > 1).select(*RECONCILED, *KEYS)
     found = outputs.join(asked, on=KEYS, how="inner").with_columns(record_id="first_id")
@@ -197,7 +199,7 @@ def join_manifests(state: RunState, lines: pl.DataFrame) -> pl.DataFrame:
     """Join the counts of lines of each try that Bedrock created to those of its manifest."""
     created = [(each.job_key, each.job_try, each.job_id, each.status) for each in state.tries if each.job_arn]
     schema = {"job_key": pl.String, "job_try": pl.Int64, "job_id": pl.String, "status": pl.String}
-    manifests = pl.read_parquet(state.run.folder / "manifests.parquet").select(
+    manifests = pl.read_parquet(state.run.folder / "manifests.parquet", glob=False).select(
         "job_id", "file", "error_message", manifest_success="success_records", manifest_error="error_records"
     )
     frame = pl.DataFrame(created, schema, orient="row").join(lines, on="job_id", how="left", maintain_order="left")

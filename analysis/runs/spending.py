@@ -159,7 +159,7 @@ def find_known_costs(state: RunState, region: str) -> dict[str, float]:
 def read_local_manifests(state: RunState, tries: Mapping[str, JobState]) -> pl.DataFrame:
     """Read the manifests of some tries by job id: those that were collected, and those that a retry has fetched."""
     table = state.run.folder / "manifests.parquet"
-    collected = pl.read_parquet(table) if table.exists() else pl.DataFrame(schema=MANIFEST_SCHEMA)
+    collected = pl.read_parquet(table, glob=False) if table.exists() else pl.DataFrame(schema=MANIFEST_SCHEMA)
     folders = [
         state.run.folder / "output" / job_id
         for job_id in sorted(tries.keys() - set(collected["job_id"]))

@@ -5,8 +5,20 @@ import shutil
 
 import pytest
 
-from analysis import collect, list_runs, open_run, prepare, submit
+from analysis import (
+    collect,
+    list_runs,
+    load_answers,
+    load_ratings,
+    open_run,
+    prepare,
+    repair,
+    submit,
+    sum_run_costs,
+)
 from analysis.errors import RunError
+from analysis.judging.ratings import Rating, write_rating
+from analysis.runs.ratings import find_ratings
 
 from .conftest import make_calls, make_prompt
 
@@ -70,6 +82,24 @@ def test_a_renamed_folder_is_listed_by_its_own_name_and_keeps_that_of_its_jobs(r
     folder = rename(run.folder, "other")
     assert open_run(folder).name == "demo"
     assert list_runs(folder.parent)["run"].to_list() == ["other"]
+
+
+def test_a_folder_whose_name_is_a_pattern_is_that_folder(set_up_emulator, tmp_path):
+    """A path such as `[old] runs` names no other files."""
+    set_up_emulator(min_records=1)
+    prompt, runs = make_prompt(max_tokens=5), tmp_path / "[old] runs"
+    run = prepare(make_calls(3), prompt, into=runs, name="demo", quotas={"min_records": 1})
+    submit(run)
+    assert collect(run)["answered"].to_list() == [3]
+    repair(run)
+    assert load_answers(run)["max_tokens"].to_list() == [10] * 3
+    assert sum_run_costs(run).bill["outputs"].to_list() == [6]
+    write_rating(find_ratings(run), Rating("c0", "short", "ada", score=4))
+    assert load_ratings(run)["score"].to_list() == [4]
+    other = prepare(make_calls(3), prompt, into=runs, name="other", quotas={"min_records": 1})
+    assert submit(other)["taken"].to_list() == [3]
+    assert collect(other)["answered"].to_list() == [3]
+    assert list_runs(runs)["run"].to_list() == ["demo", "other"]
 
 
 def test_preparing_again_under_the_new_name_of_a_folder_returns_the_run(run):
