@@ -20,6 +20,7 @@ from analysis.runs.reconciliation import reconcile_records
 from analysis.runs.state import RunState, plan_jobs
 
 RECORD = {"variant": "short", "sample": 1, "attempt": 1, "model_id": "nova", "invocation_type": "InvokeModel"}
+PROMPT = {"name": "short", "model_id": "nova", "template": "{{ transcript }}"}
 TOKENS = {"input_tokens_estimate": 5, "input_bytes": 100}
 ANSWER = {"content": [{"type": "text", "text": "Done."}], "usage": {"input_tokens": 5, "output_tokens": 2}}
 JOB = {"records": st.integers(1, 6), "tries": st.integers(0, 2), "files": st.integers(1, 2), "lines": st.integers(0, 5)}
@@ -27,7 +28,7 @@ JOB = {"records": st.integers(1, 6), "tries": st.integers(0, 2), "files": st.int
 
 def make_run(folder, jobs):
     """Write the folder of a run whose jobs have some records each, and output of some tries; return its state."""
-    (folder / "run.json").write_text('{"name": "demo"}')
+    (folder / "run.json").write_text(json.dumps({"name": "demo", "prompts": [PROMPT]}))
     keys = [f"job{number:02}" for number, job in enumerate(jobs, 1) for _ in range(job["records"])]
     rows = [
         {"record_id": f"r{place}", "call_id": f"c{place:03}", "job_key": key, "file": "0.jsonl"} | RECORD | TOKENS
