@@ -59,6 +59,7 @@ PROGRAMS = (
     Program("langchain", "langchain.py", ("langchain-aws==1.9.1",)),
     Program("anthropic", "anthropic_sdk.py", ("anthropic[bedrock]==2.14.0",)),
     Program("anthropic-old", "anthropic_sdk.py", ("anthropic[bedrock]==0.125.0",)),
+    Program("openai", "openai_sdk.py", ("openai==3.57.0",)),
     Program("litellm", "litellm_sdk.py", ("litellm==1.110.2", "boto3")),
     Program("instructor", "instructor_sdk.py", ("instructor[bedrock,anthropic]==1.17.0", "anthropic[bedrock]")),
     Program("pydantic-ai", "pydantic_ai_sdk.py", ("pydantic-ai-slim[bedrock]==2.68.0",)),

@@ -1,6 +1,8 @@
 """The Anthropic SDK's client for Bedrock: messages, streams, tools."""
 
-from anthropic import AnthropicBedrock, AsyncAnthropicBedrock
+import os
+
+from anthropic import Anthropic, AnthropicBedrock, AsyncAnthropicBedrock
 from trying import ANSWER, ASKED, HAIKU, check
 
 client = AnthropicBedrock()
@@ -63,3 +65,11 @@ async def _():
         async with other.messages.stream(**ask) as stream:
             text = "".join([piece async for piece in stream.text_stream])
     return ANSWER in message.content[0].text and ANSWER in text
+
+
+@check("the plain client with an API key of Amazon Bedrock: `/anthropic/v1/messages`, and a stream")
+def _():
+    plain = Anthropic(base_url=f"{os.environ['AWS_ENDPOINT_URL']}/anthropic", api_key="bedrock-api-key-anything")
+    with plain.messages.stream(**ask) as stream:
+        text = "".join(stream.text_stream)
+    return ANSWER in plain.messages.create(**ask).content[0].text and ANSWER in text
