@@ -44,6 +44,7 @@ LOG = {
     "output_tokens": pl.Int64,
     "cost_usd": pl.Float64,
     "truncated_share": pl.Float64,
+    "region": pl.String,
 }
 NOT_COLLECTED = (None,) * 4
 
@@ -94,9 +95,9 @@ def test_a_folder_without_any_run_says_what_to_do(tmp_path):
 def test_runs_are_listed_by_name_one_row_per_variant(runs):
     short, nova = (prompt.digest for prompt in open_run(runs / "duel").read_prompts())
     rows = [
-        ("duel", "short", HAIKU, 1024, 2, 2, 1, 0, False, None, short, *NOT_COLLECTED),
-        ("duel", "nova", NOVA, 7, 2, 4, 1, 0, False, None, nova, *NOT_COLLECTED),
-        ("trial", "short", HAIKU, 1024, 2, 2, 1, 0, False, None, short, *NOT_COLLECTED),
+        ("duel", "short", HAIKU, 1024, 2, 2, 1, 0, False, None, short, *NOT_COLLECTED, None),
+        ("duel", "nova", NOVA, 7, 2, 4, 1, 0, False, None, nova, *NOT_COLLECTED, None),
+        ("trial", "short", HAIKU, 1024, 2, 2, 1, 0, False, None, short, *NOT_COLLECTED, None),
     ]
     assert_frame_equal(list_runs(runs), pl.DataFrame(rows, LOG, orient="row"))
 
