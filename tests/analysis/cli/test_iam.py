@@ -11,6 +11,7 @@ from .conftest import call
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"
 OFFLINE = ("iam", "--bucket", "calls", "--region", "eu-west-1", "--account", "111122223333")
 PROMPT = "---\nname: {0}\nmodel_id: {1}\nmax_tokens: 400\n---\n# User\n\n{{{{ transcript }}}}\n"
+REGIONS_OF_NOVA = ("east-1", "east-2", "west-2")  # as the page of the cross-Region profiles lists them
 
 
 def list_models(policy):
@@ -52,11 +53,20 @@ def test_the_role_is_the_one_that_may_be_passed(folder):
 
 def test_what_is_left_out_is_asked_of_the_profile(folder, monkeypatch):
     monkeypatch.setenv("BEDROCK_LOCAL", str(folder / "account"))
-    result = call("iam", "--bucket", "calls", "--profile", "emulator", "--model", HAIKU, "--only", "role")
-    first = list_models(json.loads(result.stdout))[0]
-    assert first == f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/{HAIKU}"
-    # The emulator has no GetInferenceProfile.
-    assert result.stderr == f"Amazon Bedrock did not tell the regions of {HAIKU}: its geography is allowed.\n"
+    nova = "us.amazon.nova-lite-v1:0"
+    result = call("iam", "--bucket", "calls", "--profile", "emulator", "--model", nova, "--only", "role")
+    behind = [f"arn:aws:bedrock:us-{place}::foundation-model/amazon.nova-lite-v1:0" for place in REGIONS_OF_NOVA]
+    own = f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/{nova}"
+    assert list_models(json.loads(result.stdout)) == [own, *behind]
+    assert result.stderr == ""
+
+
+def test_a_profile_that_bedrock_does_not_tell_of_is_allowed_in_its_geography(folder, monkeypatch):
+    monkeypatch.setenv("BEDROCK_LOCAL", str(folder / "account"))
+    opus = "us.anthropic.claude-opus-9-v1:0"
+    result = call("iam", "--bucket", "calls", "--profile", "emulator", "--model", opus, "--only", "role")
+    assert f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/{opus}" in list_models(json.loads(result.stdout))
+    assert result.stderr == f"Amazon Bedrock did not tell the regions of {opus}: its geography is allowed.\n"
 
 
 @pytest.mark.parametrize(
