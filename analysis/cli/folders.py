@@ -43,7 +43,7 @@ def lab(
         list[str] | None, Argument(metavar="[-- OPTIONS]", help="Options of jupyter lab, as -- --no-browser.")
     ] = None,
 ) -> None:
-    """Open copies of the notebooks in JupyterLab.
+    """Open copies of the notebooks in JupyterLab, at the loop that tunes a prompt.
 
     The copies are in the folder lab, which git ignores: an executed notebook shows what customers said. A copy that you
     have edited, or executed and saved, stays; delete it to get the notebook anew.
@@ -59,7 +59,7 @@ def lab(
         say(f"{copy} is yours and stays; delete it to get the notebook as it is now.")
     as_root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     command = [sys.executable, "-m", "jupyterlab", *as_root, "--notebook-dir", ".", *(options or [])]
-    raise typer.Exit(subprocess.call([*command, f"{LAB}/prepare.ipynb"]))  # noqa: S603 -- the user's own options
+    raise typer.Exit(subprocess.call([*command, f"{LAB}/tune.ipynb"]))  # noqa: S603 -- the user's own options
 
 
 @app.command("make-calls")
