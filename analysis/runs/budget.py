@@ -113,6 +113,9 @@ def find_target(run: Run, invocation: str, profile: str, region: str) -> dict[st
     home = region or str(session.region_name or "")
     if not home and (named := next(filter(None, run.read_regions().values()), "")):
         session = open_session(profile, region=named)  # else STS cannot be asked
+    if profile != EMULATOR:
+        for there in {*run.read_regions().values()} - {"", home}:
+            open_session(profile, region=there)  # raises for a Region that AWS does not have, before anybody says yes
     return {"invocation": invocation, "profile": profile, "region": home, "account": name_account(session)}
 
 

@@ -27,7 +27,7 @@ from analysis import (
     try_variants,
 )
 from analysis.aws.session import open_session
-from analysis.errors import BudgetError, ColumnError, JobError, PromptError, RunError
+from analysis.errors import BudgetError, ColumnError, JobError, PromptError, RunError, StorageError
 from analysis.facts import read_facts, write_own_facts
 from analysis.metrics.costs import add_costs
 from analysis.runs import find_run_prices, plan_repair, read_state, update_jobs
@@ -245,6 +245,13 @@ def test_repairs_go_where_the_records_were_asked(set_up_emulator, tmp_path):
     assert repair(run)["answered"].sum() == 40
     again = load_jobs(run).filter(pl.col("job_key").str.starts_with("a2-"))
     assert [arn.split(":")[3] for arn in again["job_arn"]] == [EAST, WEST]
+
+
+def test_a_misspelt_region_of_a_prompt_is_told_before_the_price_is_confirmed(tmp_path):
+    run = prepare_two(tmp_path, 100, regions=("", "us-wset-2"))
+    given = {"region": EAST, "bucket": "calls-{region}", "role_arn": "arn:aws:iam::111122223333:role/batch"}
+    with pytest.raises(StorageError, match=r"us-wset-2.*did you mean us-west-2"):
+        submit(run, profile="", **given, ask=lambda _: pytest.fail("asked"))
 
 
 def test_records_too_few_for_a_job_of_their_region_are_repaired_on_demand(set_up_emulator, tmp_path):
