@@ -1,17 +1,9 @@
 import polars as pl
 import pytest
 
-RATING = {
-    "call_id": pl.String,
-    "variant": pl.String,
-    "sample": pl.Int16,
-    "rater": pl.String,
-    "kind": pl.String,
-    "score": pl.Float64,
-    "other_variant": pl.String,
-    "preferred": pl.String,
-    "picked": pl.String,
-}
+from analysis.judging.ratings import RATINGS
+
+RATING = {name: dtype for name, dtype in RATINGS.items() if name not in ("comment", "rated_at")}
 
 
 @pytest.fixture(scope="session")
