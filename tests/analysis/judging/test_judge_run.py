@@ -172,4 +172,4 @@ def test_the_built_in_responder_prefers_nobody_where_all_pairs_are_in_both_order
 @pytest.mark.parametrize(("file", "seen"), [("pair.md", {"answer_1", "answer_2"}), ("score.md", {"answer"})])
 def test_a_judge_sees_call_and_answers_and_no_name_of_a_variant(file, seen):
     (prompt,) = read_prompts(JUDGES / file)
-    assert set(re.findall(r"{{ (\w+) }}", prompt.template)) == {"transcript", *seen}
+    assert set(re.findall(r"{{ (\w+) ", prompt.template)) == {"transcript", *seen}

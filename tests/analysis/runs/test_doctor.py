@@ -98,7 +98,7 @@ def list_keys(session):
 def test_on_the_emulator_all_that_it_serves_is_well(emulator):
     found = diagnose(make_calls(100), make_prompt())
     statuses = dict(found.select("check", "status").iter_rows())
-    unserved = {"role", "role permissions", "inference profile", "model access", "model lifecycle", "quotas"}
+    unserved = {"role", "role permissions", "model access", "quotas"}
     assert {check for check, status in statuses.items() if status != "ok"} == unserved
     assert {statuses[check] for check in unserved} == {"unknown"}
     assert found.filter(pl.col("status") == "unknown")["detail"].str.contains("the emulator does not serve").all()
