@@ -37,7 +37,7 @@ def shown(folder, open_chromium, open_lab):
         tab.set_viewport_size(TALL)
         tab.goto(find_address("notebooks/tune.ipynb"))
         tab.wait_for_selector(".jp-Notebook .jp-CodeCell")
-        tab.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', state="attached")
+        tab.get_by_text("(ipykernel) | Idle").wait_for()  # else JupyterLab asks for a kernel
         first = run_all(tab, notebook, folder / "runs" / "tune-001")
         prompt.write_text(prompt.read_text("utf-8").replace("at most 90 words", "at most 12 words"), "utf-8")
         second = run_all(tab, notebook, folder / "runs" / "tune-002")
