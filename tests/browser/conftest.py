@@ -56,9 +56,18 @@ def open_lab(tmp_path_factory):
                 about = find_server(server, state / "runtime")
                 yield lambda path: f"{about['url']}lab/tree/{path}?token={about['token']}"
             finally:
-                server.terminate()
+                end(server)
 
     return run
+
+
+def end(server):
+    """End a JupyterLab; one that waits for a kernel or a client that no longer answers is killed."""
+    server.terminate()
+    try:
+        server.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        server.kill()
 
 
 def find_server(server, runtime):
