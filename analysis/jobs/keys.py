@@ -23,3 +23,8 @@ def find_key(name: str) -> str:
     """Find the key of a job with which the name of a file begins; empty where there is none."""
     found = re.match(KEY, name)
     return found[0] if found else ""
+
+
+def name_table_part(job_key: str, file: str) -> str:
+    """Name the part of a table that has the rows of one input file: `job01-00000.parquet`."""
+    return f"{job_key}-{file.removesuffix('.jsonl')}.parquet"

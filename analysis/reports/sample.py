@@ -47,7 +47,7 @@ def measure_sample(
     further ones of the answers that are kept. Where a judge was asked, what it and people say is added.
     """
     prompts = run.read_prompts()
-    calls = pl.scan_parquet(run.folder / "calls.parquet", glob=False).select("call_id").collect()
+    calls = run.scan_calls().select("call_id").collect()
     answers, room = scan_answers(run), max(1, most // sum(prompt.samples for prompt in prompts))
     picked = calls if len(calls) <= room else pick_calls(calls, room)
     if len(picked) < len(calls):

@@ -15,6 +15,7 @@ import polars as pl
 from analysis.errors import QuotaError
 from analysis.facts.quotas import Quotas
 from analysis.jobs.keys import make_job_key
+from analysis.prompts import Prompt
 
 COPY_RECORDS = 100
 
@@ -56,6 +57,14 @@ class InputFile(NamedTuple):
     def name(self) -> str:
         """The file's name in that folder."""
         return f"{self.file:05}.jsonl"
+
+
+def group_prompts(prompts: Iterable[Prompt]) -> dict[tuple[str, str, str], list[Prompt]]:
+    """Group prompts that share jobs: those of one model, invocation type and Region."""
+    groups: dict[tuple[str, str, str], list[Prompt]] = {}
+    for prompt in prompts:
+        groups.setdefault((prompt.model_id, prompt.invocation_type, prompt.region), []).append(prompt)
+    return groups
 
 
 def split_records(sizes: pl.Series, quotas: Quotas, *, first_job: int, attempt: int = 1) -> list[InputFile]:

@@ -13,9 +13,10 @@ import polars as pl
 from analysis.errors import ColumnError, RunError
 from analysis.files import explain_file_errors
 from analysis.outputs.answers import KEYS, pick_answers, sort_columns
-from analysis.runs.folder import Run, RunSource, is_whole, open_run
+from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.outcomes import explain_missing
 from analysis.runs.state import read_state
+from analysis.runs.tables import is_whole
 from analysis.runs.winners import scan_winners
 
 ROW_BYTES = 1_400  # of an answer in memory while answers are picked, beside its texts; measured with a million records
@@ -95,7 +96,7 @@ def scan_answers(run: RunSource | Sequence[RunSource]) -> pl.LazyFrame:
         return join_runs(run, scan_answers)
     run = open_run(run)
     check_collected(run)
-    records, calls = run.scan_records(), pl.scan_parquet(run.folder / "calls.parquet", glob=False)
+    records, calls = run.scan_records(), run.scan_calls()
     latest = pl.col("job_key").sort_by("attempt").last()
     asked = order_by_calls(records, calls).group_by(KEYS, maintain_order=True).agg(latest)
     answers = asked.join(scan_winners(run), on=KEYS, how="left", maintain_order="left")
@@ -151,8 +152,8 @@ def check_memory(run: Run) -> None:
 def estimate_memory(run: Run) -> int:
     """Estimate the bytes that `load_answers` takes, from the metadata of the Parquet files."""
     parts = [measure_parquet(part) for part in run.list_parts()]
-    _, of_calls = measure_parquet(run.folder / "calls.parquet")
-    asked, _ = measure_parquet(run.folder / "records.parquet")
+    of_calls = sum(content for _, content in map(measure_parquet, run.list_calls()))
+    asked = sum(rows for rows, _ in map(measure_parquet, run.list_first_records()))
     rows = sum(rows for rows, _ in parts)
     return max(rows, asked) * ROW_BYTES + sum(content for _, content in parts) + of_calls
 

@@ -154,7 +154,7 @@ def list_strange_files(state: RunState) -> list[str]:
 
 def list_changed(run: Run, parts: Mapping[str, Sequence[tuple[str, StoredFile]]]) -> dict[str, str]:
     """List the parts that are not up to date, each with the stamp that it shall have."""
-    about = (run.folder / "records.parquet").stat().st_mtime_ns
+    about = max(file.stat().st_mtime_ns for file in run.list_first_records())
     stamps = {name: make_stamp(about, outputs) for name, outputs in parts.items()}
     return {name: stamp for name, stamp in stamps.items() if read_stamp(run.folder / "outputs" / name) != stamp}
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from analysis.jobs.keys import read_attempt
 from analysis.jobs.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA, scan_parts
 from analysis.prompts import Prompt, PromptList
-from analysis.requests.input_files import describe_files
+from analysis.requests.input_files import describe_files, group_prompts
 from analysis.runs.answered import (
     TAKEN_SCHEMA,
     Source,
@@ -31,6 +32,7 @@ from analysis.runs.answered import (
     pass_over,
 )
 from analysis.runs.plan import Plan, make_plan
+from analysis.runs.tables import is_whole, list_table, read_table
 
 RUNS = "runs"
 RUN_FILE = "run.json"
@@ -38,7 +40,6 @@ SENT_FILE = "sent.json"  # invocation, profile and region that the run was sent 
 PARTS_FILE = "parts.json"  # the parts in outputs/ that collect has made, each with its jobs
 WRITTEN = (RUN_FILE, "ledger.jsonl", "manifests.parquet")  # when a run is prepared, sent and collected
 ATTEMPTS = "attempts"  # has a folder for each repair, by its number from 2
-PARQUET_END = b"PAR1"
 JUDGE = re.compile(r".+-judge-[0-9]{3,}")  # names of the runs in which answers of others were judged
 FORMAT = 1  # of the run folder; each later one has to open those before
 
@@ -140,7 +141,16 @@ class Run:
 
     def read_calls(self) -> pl.DataFrame:
         """Read the calls, one row each."""
-        return read_table(self.folder / "calls.parquet")
+        return read_table(self.list_calls())
+
+    def scan_calls(self) -> pl.LazyFrame:
+        """Scan the calls lazily."""
+        return pl.scan_parquet(self.list_calls(), glob=False)
+
+    def list_calls(self) -> list[Path]:
+        """List the files with the calls; in parts they stand beside the input files of the first prompt's jobs."""
+        first = next(iter(group_prompts(self.read_prompts()).values()))
+        return list_table(self.folder, "calls", variants={prompt.name for prompt in first})
 
     def list_attempts(self) -> dict[int, Path]:
         """List the folders of the repairs by their numbers, in order: 2, 3, ..."""
@@ -154,26 +164,37 @@ class Run:
 
     def scan_records(self) -> pl.LazyFrame:
         """Scan the records lazily; those of repairs come last."""
-        tables = [self.folder, *self.list_attempts().values()]
-        return pl.concat(pl.scan_parquet(folder / "records.parquet", glob=False) for folder in tables)
+        return pl.scan_parquet(self.list_records(), glob=False)
+
+    def scan_first_records(self) -> pl.LazyFrame:
+        """Scan the records that `prepare` wrote lazily."""
+        return pl.scan_parquet(self.list_first_records(), glob=False)
 
     def read_records(self, *columns: str) -> pl.DataFrame:
         """Read the records, one row each, with all columns or some; those of repairs come last."""
-        tables = [self.folder, *self.list_attempts().values()]
-        return pl.concat(read_table(folder / "records.parquet", columns) for folder in tables)
+        return read_table(self.list_records(), columns)
+
+    def list_records(self) -> list[Path]:
+        """List the files with the records; those of repairs come last."""
+        repairs = [list_table(folder, "records") for folder in self.list_attempts().values()]
+        return [*self.list_first_records(), *chain.from_iterable(repairs)]
+
+    def list_first_records(self) -> list[Path]:
+        """List the files with the records that `prepare` wrote."""
+        return list_table(self.folder, "records")
 
     def read_files(self) -> pl.DataFrame:
         """Read the input files, one row each, with the sums over their records; those of repairs come last."""
-        repairs = [read_table(folder / "files.parquet") for folder in self.list_attempts().values()]
+        repairs = [read_table([folder / "files.parquet"]) for folder in self.list_attempts().values()]
         return pl.concat([self.read_first_files(), *repairs], how="diagonal")
 
     def read_first_files(self) -> pl.DataFrame:
         """Read the input files that `prepare` wrote, one row each, with the sums over their records."""
         file = self.folder / "files.parquet"
         if file.exists():
-            return read_table(file)
+            return read_table([file])
         # A run that was prepared before there was such a file; its digests are taken where they are needed.
-        records = read_table(self.folder / "records.parquet")
+        records = read_table(self.list_first_records())
         parts = records.partition_by("job_key", "file", maintain_order=True)
         return describe_files(parts, [None] * len(parts))
 
@@ -274,30 +295,6 @@ class Run:
 
     def _repr_html_(self) -> str:
         return self.plan()._repr_html_()
-
-
-def read_table(path: Path, columns: Sequence[str] = ()) -> pl.DataFrame:
-    """Read a Parquet file of the run.
-
-    Raises
-    ------
-    RunError
-        It is missing or damaged.
-    """
-    try:
-        return pl.read_parquet(path, columns=list(columns) or None, glob=False)
-    except (FileNotFoundError, pl.exceptions.PolarsError) as error:
-        cure = "put the run's folder back from a copy, or prepare the same calls and prompts under another name"
-        raise RunError(path, "is missing or damaged", cure) from error
-
-
-def is_whole(path: Path) -> bool:
-    """Return whether a Parquet file is there and has its end, which is written last."""
-    if not path.exists() or path.stat().st_size < len(PARQUET_END):
-        return False
-    with path.open("rb") as file:
-        file.seek(-len(PARQUET_END), 2)
-        return file.read() == PARQUET_END
 
 
 RunSource = Run | str | Path

@@ -51,7 +51,7 @@ def read_silent(run: Run, answers: pl.DataFrame) -> pl.DataFrame | None:
     silent = answers.filter(is_silent)["record_id"]
     if silent.is_empty():
         return None
-    records = pl.scan_parquet(run.folder / "records.parquet", glob=False).select("record_id", "input_tokens_estimate")
+    records = run.scan_first_records().select("record_id", "input_tokens_estimate")
     return records.filter(pl.col("record_id").is_in(silent.implode())).collect(engine="streaming")
 
 

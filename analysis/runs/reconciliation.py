@@ -118,9 +118,7 @@ def read_repairs(run: Run, repairs: list[Path], records: pl.DataFrame) -> pl.Dat
     """Read what reconciling needs of the outputs of repairs, each under the id of the record that was asked first."""
     if not repairs:
         return pl.DataFrame(schema={name: OUTPUT_SCHEMA[name] for name in RECONCILED})
-    asked = pl.scan_parquet(run.folder / "records.parquet", glob=False).select(
-        *KEYS, first_id="record_id", job_key="job_key"
-    )
+    asked = run.scan_first_records().select(*KEYS, first_id="record_id", job_key="job_key")
     asked = asked.join(records.lazy(), left_on=["first_id", "job_key"], right_on=list(RECORD_KEYS), how="semi")
     outputs = scan_parts(repairs).filter(pl.col("attempt") > 1).select(*RECONCILED, *KEYS)
     found = outputs.join(asked, on=KEYS, how="inner").with_columns(record_id="first_id")

@@ -70,7 +70,7 @@ def take_over(state: RunState, found: pl.DataFrame, account: str) -> RunState:
 
 def write_taken(run: Run, source: Run, records: pl.DataFrame) -> Path:
     """Write the answers of another run to records of this one into a Parquet part, and return its path."""
-    asked = pl.scan_parquet(run.folder / "records.parquet", glob=False).select("record_id", *OF_RECORD)
+    asked = run.scan_first_records().select("record_id", *OF_RECORD)
     answers = pick_answered(source, records).drop(OF_RECORD)
     name = source.folder.name
     is_own = pl.col("taken_from").is_null()
