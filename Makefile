@@ -13,7 +13,7 @@ PROMPTS = $(if $(IS_STORY),$(STORY),notebooks/prompts/paragraph.md notebooks/pro
 ACCOUNT = build/account
 FAULTS = {"faults": {"record-429": 0.005, "record-filtered": 0.005}, "seed": 1}
 
-.PHONY: run test test-browser test-crt test-wheel check crash foreign bench tour sample-report gallery lab format clean
+.PHONY: run test test-whole test-browser test-crt test-wheel check crash foreign bench tour sample-report gallery lab format clean
 
 run: $(STAMP) $(if $(IS_STORY),$(SYNTHETIC) $(ACCOUNT)/settings.json)
 	@$(if $(IS_STORY),BEDROCK_LOCAL="$(CURDIR)/$(ACCOUNT)") $(BIN)/batchbook run --calls "$(CALLS)" \
@@ -22,6 +22,10 @@ run: $(STAMP) $(if $(IS_STORY),$(SYNTHETIC) $(ACCOUNT)/settings.json)
 # Otherwise the files of the fewest tests come last, and among them are those that take a minute.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Whole commands, notebooks and reports, and runs that are killed: each test takes seconds.
+test-whole: $(STAMP)
+	$(BIN)/python -m pytest -m whole -n 2 --dist loadfile --no-loadscope-reorder
 
 # Needs Chromium, Node.js and npm; without one of them its tests are skipped, or fail where CI is set.
 test-browser: $(STAMP)

@@ -14,6 +14,8 @@ from analysis.reports.notebooks import find_notebooks
 from bedrock_local import serve
 from bedrock_local.settings import Settings, write_settings
 
+pytestmark = pytest.mark.whole
+
 pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
 termios = pytest.importorskip("termios")
 

@@ -17,6 +17,8 @@ from analysis.errors import BudgetError, CallsError, ColumnError, WaitError
 from analysis.tuning import list_rounds
 from bedrock_local.settings import Settings, write_settings
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(autouse=True)
 def own_account(tmp_path, monkeypatch):

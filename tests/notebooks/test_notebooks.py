@@ -32,6 +32,8 @@ from analysis import (
 from analysis.reports.notebooks import run_notebook
 from analysis.reports.stages import STAGES
 
+pytestmark = pytest.mark.whole
+
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 STEPS = [stage.name for stage in STAGES]

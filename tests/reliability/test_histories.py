@@ -9,6 +9,7 @@ from tempfile import mkdtemp
 
 import botocore.client
 import polars as pl
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -32,6 +33,8 @@ from analysis.jobs.statuses import UNFINISHED
 from analysis.outputs import OUTPUT_SCHEMA
 from analysis.runs import is_collected, is_finished
 from bedrock_local.settings import Settings, write_settings
+
+pytestmark = pytest.mark.whole
 
 PRICES = (0.0175, 0.07)  # USD per million tokens of Nova Micro in batch, in and out: the price list of AWS
 CALLS = pl.DataFrame(

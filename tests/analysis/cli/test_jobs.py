@@ -12,6 +12,8 @@ from bedrock_local.settings import Settings, write_settings
 
 from .conftest import call
 
+pytestmark = pytest.mark.whole
+
 KEY = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
 OPTIONS = {
     "--timeout-hours": ["48"],

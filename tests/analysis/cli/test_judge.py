@@ -9,6 +9,8 @@ from analysis.runs.ratings import find_ratings
 
 from .conftest import call
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).parents[3]
 JUDGES = ROOT / "notebooks/prompts/judges"
 PROMPTS = [ROOT / "notebooks/prompts" / f"{name}.md" for name in ("paragraph", "headings")]

@@ -20,6 +20,8 @@ from analysis.reports.stages import STAGES
 
 from .conftest import call
 
+pytestmark = pytest.mark.whole
+
 PROMPTS = [f"notebooks/prompts/{name}.md" for name in ("paragraph", "headings")]
 PICKED = ["run", "--calls", "texts", "--pick", "24", "--runs", "r", "--run", "demo"]
 

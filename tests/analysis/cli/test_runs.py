@@ -16,6 +16,8 @@ from bedrock_local.settings import Settings, write_settings
 
 from .conftest import call
 
+pytestmark = pytest.mark.whole
+
 PAGE = Path(__file__).parents[3] / "docs" / "commands.md"
 
 

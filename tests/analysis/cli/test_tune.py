@@ -10,6 +10,8 @@ from analysis.reports.notebooks import find_notebooks
 
 from .conftest import call
 
+pytestmark = pytest.mark.whole
+
 
 def test_a_round_is_asked_and_a_further_one_asks_what_changed(account, folder, make_calls):
     make_calls(60).write_parquet(folder / "calls.parquet")

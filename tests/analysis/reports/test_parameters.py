@@ -9,6 +9,8 @@ from analysis.errors import NotebookError
 from analysis.reports.notebooks import find_notebooks, run_notebook
 from analysis.reports.parameters import check_cells, list_parameters
 
+pytestmark = pytest.mark.whole
+
 DECLARED = """name: str = "a"  # a name
 calls: int = 3
 share: float = 0.5

@@ -17,6 +17,8 @@ from analysis.reports.stages import STAGES, Stage, is_done, relative_to_notebook
 from bedrock_local import Settings
 from bedrock_local.settings import write_settings
 
+pytestmark = pytest.mark.whole
+
 OPUS = "anthropic.claude-3-opus-20240229-v1:0"  # has no price in facts/prices.csv
 
 
