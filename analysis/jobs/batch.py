@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from analysis.aws.conditions import describe_object
 from analysis.aws.cures import find_cure
 from analysis.aws.session import CREDENTIAL_ERRORS, NETWORK_ERRORS, is_busy
 from analysis.errors import InputError, JobError
@@ -22,6 +23,7 @@ from analysis.jobs.statuses import INTENDED
 if TYPE_CHECKING:
     from types_boto3_bedrock import BedrockClient
     from types_boto3_bedrock.type_defs import ModelInvocationJobSummaryTypeDef
+    from types_boto3_s3 import S3Client
 
 MOST_TRIES = 3
 COUNTS = {
@@ -64,6 +66,10 @@ class PlannedJob:
         The SHA-256 of each file as hex digits, from when it was written; empty where it has to be taken now.
     region
         The AWS Region of the job, as its prompts name it; empty for the one that the run is sent to.
+    uri
+        The folder in S3 where the files are already; empty where the job uploads them.
+    sizes
+        The bytes of each file, by which those in S3 are known.
     """
 
     key: str
@@ -74,6 +80,8 @@ class PlannedJob:
     records: int
     sha256: tuple[str, ...] = ()
     region: str = ""
+    uri: str = ""
+    sizes: tuple[int, ...] = ()
 
     @property
     def attempt(self) -> int:
@@ -133,6 +141,22 @@ class PlannedJob:
             is_same = not self.sha256 or tuple(hashes) == self.sha256
         if not is_same:
             raise InputError(self.key, f"its input in {state.folder or self.key} is not as it was prepared")
+
+    def check_objects(self, s3: S3Client) -> None:
+        """Compare the input files in S3 with size and SHA-256 from when they were written.
+
+        Raises
+        ------
+        InputError
+            An object is missing or another one. One that S3 has no SHA-256 of, as after another program copied it, is
+            known by its size alone.
+        """
+        for file, size, sha256 in zip(self.files, self.sizes, self.sha256, strict=True):
+            found = describe_object(f"{self.uri}{file.name}", s3=s3)
+            if found is None:
+                raise InputError(self.key, f"its input {self.uri}{file.name} is missing")
+            if found.bytes != size or found.sha256 not in {"", sha256}:
+                raise InputError(self.key, f"its input {self.uri}{file.name} is not as it was prepared")
 
     @property
     def prefix(self) -> str:

@@ -144,7 +144,9 @@ def count_unfinished(account: Account) -> Counter[str]:
 def create_job(state: JobState, job: PlannedJob, ledger: Ledger, account: Account) -> JobState:
     """Upload the input files and create the job; the intent is in the ledger before the request is sent."""
     uri = input_uri(job, state, account)
-    if state.input_uri != uri:  # else they were uploaded before, when the quota had no room
+    if uri == job.uri:
+        job.check_objects(account.s3)
+    elif state.input_uri != uri:  # else they were uploaded before, when the quota had no room
         job.check_files(state)
         for file in job.files_of(state):
             storage.put_file(file, f"{uri}{file.name}", s3=account.s3)
@@ -236,7 +238,9 @@ def stop_job(state: JobState, ledger: Ledger, bedrock: BedrockClient) -> None:
 
 
 def input_uri(job: PlannedJob, state: JobState, account: Account) -> str:
-    """Return the S3 folder of a try's input files; its name has a digest of their content."""
+    """Return the S3 folder of a try's input files; the name of one that is uploaded has a digest of their content."""
+    if job.uri and not state.folder:
+        return job.uri
     digest = (state.digest or job.digest_files(job.files_of(state))) if state.folder else job.digest
     return f"{account.uri}input/{state.folder or job.key}-{digest[:8]}/"
 

@@ -16,7 +16,6 @@ from analysis.jobs.keys import find_key
 from analysis.outputs import (
     OUTPUT_SCHEMA,
     index_records,
-    list_outputs,
     read_joined,
     read_stamp,
     write_part,
@@ -31,8 +30,8 @@ from analysis.runs.parts import (
     name_part,
     name_shared_parts,
 )
+from analysis.runs.received import borrow_output, download_job, list_output_files, list_received
 from analysis.runs.reconciliation import RECORD_KEYS, reconcile_records
-from analysis.runs.retries import download_job
 from analysis.runs.state import RunState, read_state
 from analysis.runs.status import ON_DEMAND
 
@@ -66,7 +65,7 @@ def collect(run: RunSource, *, profile: str = "", region: str = "", bucket_owner
     RunError
         Nothing has been sent, or profile or emulator are of another account.
     """
-    run = open_run(run)
+    run = open_run(run, profile=profile, region=region, bucket_owner=bucket_owner)
     state = read_state(run)
     _, home = state.find_account(profile, region)
     make_folder(run.folder / "output")  # a job that was stopped early leaves no file
@@ -103,14 +102,14 @@ def write_parts(state: RunState) -> pl.DataFrame:
     """
     run = state.run
     folder, shared = run.folder / "outputs", name_shared_parts(run)
-    parts = group_by_part(list_own_outputs(state), shared)
+    parts = group_by_part(list_own_outputs(state, list_received(run)), shared)
     taken: dict[str, list[str]] = {part.name: [] for part in state.list_taken_parts()}
     changed = list_changed(run, parts)
     records = run.read_records(*JOINED, "job_key") if changed else run.read_records(*RECORD_KEYS)
     # Divided once: a filter for each job would read all records as often as there are jobs.
     by_job = {key: sent for (key,), sent in records.partition_by("job_key", as_dict=True).items()} if changed else {}
     for name, stamp in changed.items():
-        write_part(read_outputs(parts[name], by_job), folder / name, stamp=stamp)
+        write_part(read_outputs(run, parts[name], by_job), folder / name, stamp=stamp)
     with replace_when_whole(run.folder / PARTS_FILE, flush=False) as unfinished:
         unfinished.write_bytes(msgspec.json.encode(list_jobs_by_part(parts, shared) | taken))
     delete_parts(folder, {name_part(file) for outputs in parts.values() for _, file in outputs} - parts.keys())
@@ -118,33 +117,29 @@ def write_parts(state: RunState) -> pl.DataFrame:
 
 
 def read_outputs(
-    outputs: Sequence[tuple[str, StoredFile]], records: Mapping[str, pl.DataFrame]
+    run: Run, outputs: Sequence[tuple[str, StoredFile]], records: Mapping[str, pl.DataFrame]
 ) -> Iterator[pl.DataFrame]:
     """Read the output files of one part, each joined to the records of its job."""
     indexes = {key: index_records(records[key]) for key in dict.fromkeys(key for key, _ in outputs)}
     for key, file in outputs:
-        yield from read_joined(file, records=indexes[key], model_id=records[key].item(0, "model_id"))
+        with borrow_output(run, file) as copy:
+            yield from read_joined(copy, records=indexes[key], model_id=records[key].item(0, "model_id"))
 
 
-def list_own_outputs(state: RunState) -> list[tuple[str, StoredFile]]:
+def list_own_outputs(state: RunState, files: Iterable[StoredFile]) -> list[tuple[str, StoredFile]]:
     """List the output files that a job of the run wrote, or `invoke`, each with the key of its planned job."""
-    found = [(find_job_key(file, state.job_keys), file) for file in list_output_files(state.run)]
+    found = [(find_job_key(file, state.job_keys), file) for file in files]
     planned = {job.key for job in state.all_jobs}
     return [(key, file) for key, file in found if key in planned]
 
 
-def list_output_files(run: Run) -> list[StoredFile]:
-    """List all output files in the folder of the run."""
-    folder = run.folder / "output"
-    return list_outputs(folder) if folder.exists() else []
-
-
 def list_strange_files(state: RunState) -> list[str]:
     """List the files in `output/` and `outputs/` that no job of the run wrote, by their paths in the run's folder."""
-    own = list_own_outputs(state)
+    files = list_output_files(state.run)
+    own = list_own_outputs(state, files)
     names, shared = {file.name for _, file in own}, name_shared_parts(state.run).values()
     parts = {name_part(file) for _, file in own}.union(shared, state.run.read_listing(), state.taken_parts)
-    outputs = [f"output/{file.name}" for file in list_output_files(state.run) if file.name not in names]
+    outputs = [f"output/{file.name}" for file in files if file.name not in names]
     return outputs + [
         f"outputs/{path.name}"
         for path in sorted((state.run.folder / "outputs").glob("*.parquet"))

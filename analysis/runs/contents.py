@@ -19,8 +19,9 @@ from analysis.errors import RunError
 from analysis.files import DRAFT, LOCK
 from analysis.jobs.batch import PlannedJob
 from analysis.jobs.ledger import JobState
-from analysis.runs.folder import RUN_FILE, Run
+from analysis.runs.folder import Run
 from analysis.runs.invocation import Claim
+from analysis.runs.place import RUN_FILE
 from analysis.runs.state import RunState
 
 if TYPE_CHECKING:

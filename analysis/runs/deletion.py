@@ -17,8 +17,9 @@ from analysis.aws.versions import StoredVersion, delete_versions
 from analysis.errors import RunError, escape_controls, show_path
 from analysis.files import DRAFT, explain_file_errors, flush_path
 from analysis.runs.contents import Part, find_drafts, find_reports, list_takers, measure_folder
-from analysis.runs.folder import RUN_FILE, Run, RunSource, find_folder, open_run
+from analysis.runs.folder import Run, RunSource, find_folder, open_run
 from analysis.runs.invocation import check_alone
+from analysis.runs.place import RUN_FILE
 from analysis.runs.sending import explain_outage, lock_sending
 from analysis.runs.state import RunState, read_state
 from analysis.runs.traces import PREFIX, Access, describe_left, find_remote

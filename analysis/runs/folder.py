@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -14,10 +15,11 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from analysis.aws.storage import is_s3_uri
 from analysis.display import usd
 from analysis.errors import RunError, describe_passed
 from analysis.facts.quotas import Quotas
-from analysis.files import explain_file_errors
+from analysis.files import explain_file_errors, make_folder
 from analysis.jobs.keys import read_attempt
 from analysis.jobs.ledger import Ledger
 from analysis.outputs import OUTPUT_SCHEMA, scan_parts
@@ -31,11 +33,12 @@ from analysis.runs.answered import (
     find_answered,
     pass_over,
 )
+from analysis.runs.place import RUN_FILE, Place, read_place
 from analysis.runs.plan import Plan, make_plan
+from analysis.runs.stored import open_stored
 from analysis.runs.tables import is_whole, list_table, read_table
 
 RUNS = "runs"
-RUN_FILE = "run.json"
 SENT_FILE = "sent.json"  # invocation, profile and region that the run was sent with
 PARTS_FILE = "parts.json"  # the parts in outputs/ that collect has made, each with its jobs
 WRITTEN = (RUN_FILE, "ledger.jsonl", "manifests.parquet")  # when a run is prepared, sent and collected
@@ -52,7 +55,8 @@ class Run:
     ----------
     folder
         Has `run.json`, `calls.parquet`, `records.parquet`, `files.parquet` and `input/` from `prepare`; `ledger.jsonl`
-        and `sent.json` from `submit`; `output/`, `outputs/`, `parts.json` and `manifests.parquet` from `collect`.
+        and `sent.json` from `submit`; `output/`, `outputs/`, `parts.json` and `manifests.parquet` from `collect`. Of a
+        run in S3 the calls, the records and the input and output files are there, and `place.json` says where.
     """
 
     folder: Path
@@ -62,6 +66,11 @@ class Run:
         """The name in `run.json`, part of job names and S3 keys: it stays when the folder is renamed or copied."""
         # Before the first release the folder's name was the run's.
         return str(self.read_request().get("name", self.folder.name))
+
+    @cached_property
+    def place(self) -> Place | None:
+        """Where in S3 the large files of the run lie; None where all of it is in the folder."""
+        return read_place(self.folder)
 
     @property
     def is_early(self) -> bool:
@@ -150,7 +159,7 @@ class Run:
     def list_calls(self) -> list[Path]:
         """List the files with the calls; in parts they stand beside the input files of the first prompt's jobs."""
         first = next(iter(group_prompts(self.read_prompts()).values()))
-        return list_table(self.folder, "calls", variants={prompt.name for prompt in first})
+        return self.list_parts_of("calls", {prompt.name for prompt in first})
 
     def list_attempts(self) -> dict[int, Path]:
         """List the folders of the repairs by their numbers, in order: 2, 3, ..."""
@@ -181,7 +190,25 @@ class Run:
 
     def list_first_records(self) -> list[Path]:
         """List the files with the records that `prepare` wrote."""
-        return list_table(self.folder, "records")
+        return self.list_parts_of("records")
+
+    def list_parts_of(self, table: str, variants: Collection[str] = ()) -> list[Path]:
+        """List the files of a table that `prepare` wrote; those that are in S3 alone are downloaded, and kept."""
+        if self.place is None:
+            return list_table(self.folder, table, variants=variants)
+        make_folder(self.folder / table)
+        files = list_table(self.folder, table, variants=variants)
+        self.place.keep(files)
+        return files
+
+    @contextmanager
+    def borrow(self, file: Path) -> Iterator[Path]:
+        """Find a file of the run to read it; one that is in S3 alone is downloaded for as long as it is read."""
+        if self.place is None or file.exists():
+            yield file
+            return
+        with self.place.borrow(self.place.find(file)) as copy:
+            yield Path(copy.uri)
 
     def read_files(self) -> pl.DataFrame:
         """Read the input files, one row each, with the sums over their records; those of repairs come last."""
@@ -301,7 +328,7 @@ RunSource = Run | str | Path
 
 
 @explain_file_errors()
-def open_run(run: RunSource = "") -> Run:
+def open_run(run: RunSource = "", *, profile: str = "", region: str = "", bucket_owner: str = "") -> Run:
     """Open a run that has been prepared.
 
     Parameters
@@ -309,7 +336,12 @@ def open_run(run: RunSource = "") -> Run:
     run
         Its folder, or its name: a text without a separator is a folder in the project's `runs`, the one that is nearest
         upwards from the working directory. Without one, the run there that was last prepared, sent or collected, but
-        for those of judges. A Run is returned as it is, so a function of a run takes folders and names as well.
+        for those of judges. Or the `s3://` address of a run that `prepare` has put there: it gets a small folder in
+        `runs`, and has its name from then on. A Run is returned as it is, so a function of a run takes folders, names
+        and addresses as well.
+    profile, region, bucket_owner
+        As in `prepare`, for an address that this machine does not know yet; a folder remembers them. An empty profile
+        is the emulator.
 
     Raises
     ------
@@ -321,7 +353,7 @@ def open_run(run: RunSource = "") -> Run:
     if not isinstance(run, str | Path):
         cure = "pass the run that prepare(calls, prompts) returned, its folder, or its name"
         raise RunError("run", f"{describe_passed(run)} is not a run", cure)
-    folder = find_folder(run) if str(run) else find_latest()
+    folder = find_folder(run, profile=profile, region=region, bucket_owner=bucket_owner) if str(run) else find_latest()
     if not (folder / RUN_FILE).exists():
         others = [path.parent.name for path in sorted(folder.parent.glob(f"*/{RUN_FILE}"))]
         cure = f"there are {', '.join(others)}" if others else "prepare it first"
@@ -333,8 +365,10 @@ def open_run(run: RunSource = "") -> Run:
     return run
 
 
-def find_folder(run: str | Path) -> Path:
-    """Return the folder of a run that is given as such, or by its name."""
+def find_folder(run: str | Path, *, profile: str = "", region: str = "", bucket_owner: str = "") -> Path:
+    """Return the folder of a run that is given as such, by its name, or by its address in S3."""
+    if is_s3_uri(run):
+        return open_stored(str(run), find_runs(), profile=profile, region=region, bucket_owner=bucket_owner)
     is_name = isinstance(run, str) and run not in {".", ".."} and not {"/", os.sep, os.altsep} & {*run}
     # Resolved, since an early run is named as its folder, and "." has no name.
     return (find_runs() / run if is_name else Path(run)).resolve()

@@ -23,8 +23,9 @@ from analysis.jobs.ledger import Ledger
 from analysis.jobs.on_demand import AT_ONCE, invoke_file, make_invoke
 from analysis.runs.accounts import open_sent
 from analysis.runs.budget import check_cost, find_target
-from analysis.runs.folder import RUN_FILE, Run, RunSource, open_run
+from analysis.runs.folder import Run, RunSource, open_run
 from analysis.runs.inputs import restore_changed
+from analysis.runs.place import RUN_FILE
 from analysis.runs.regions import name_bucket
 from analysis.runs.reuse import expect_taken, find_takeable, take_over
 from analysis.runs.sending import lock_sending, write_sending

@@ -13,7 +13,8 @@ from analysis.errors import RunError
 from analysis.files import check_path, explain_file_errors
 from analysis.metrics.stop_reasons import TRUNCATED
 from analysis.runs.costs import sum_run_costs
-from analysis.runs.folder import RUN_FILE, RUNS, Run
+from analysis.runs.folder import RUNS, Run
+from analysis.runs.place import RUN_FILE
 from analysis.runs.winners import scan_winners
 
 # A folder without runs has no rows from which polars could infer the types.

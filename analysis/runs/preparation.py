@@ -12,18 +12,21 @@ import msgspec
 import polars as pl
 from narwhals.typing import IntoDataFrame
 
+from analysis.aws.session import EMULATOR, find_region
+from analysis.aws.storage import is_s3_uri
 from analysis.errors import PromptError, RunError
 from analysis.facts.models import find_model
 from analysis.facts.quotas import LATEST, Quotas, find_quotas
 from analysis.files import explain_file_errors, flush_folder, flush_path, make_draft, make_private, sweep_drafts
 from analysis.prompts import Prompt, PromptSource, check_name, check_template, read_prompts
 from analysis.requests.records import write_records
-from analysis.runs.folder import FORMAT, RUN_FILE, Run
+from analysis.runs.folder import FORMAT, Run, find_runs
+from analysis.runs.place import RUN_FILE, Place, make_place
 from analysis.runs.state import read_state
 from analysis.runs.status import has_on_demand_output
+from analysis.runs.stored import find_stored, move_into_place, store_run, write_calls
 from analysis.transcripts.frames import check_frame, read_frame
 
-GROUP_BYTES = 4 << 20  # text in a row group of calls.parquet
 SHOWN, LEAD = 40, 12  # characters of a changed value in an error, and how many of them precede the change
 
 
@@ -36,6 +39,9 @@ def prepare(
     name: str = "",
     quota_year: str = LATEST,
     quotas: Mapping[str, int] | None = None,
+    profile: str = EMULATOR,
+    region: str = "",
+    bucket_owner: str = "",
 ) -> Run:
     """Write the run: every call with every prompt as records in files that fit the quotas. Nothing is sent.
 
@@ -50,7 +56,9 @@ def prepare(
     prompts
         The variants, each with a name of its own: of `read_prompts`, or their files or folders.
     into
-        The folder of runs; the run gets a folder in it.
+        The folder of runs; the run gets a folder in it. Or one in S3, as `s3://bucket/runs`, for what is too large for
+        this machine or shared with others: calls, records and input are put there, and a small folder in the project's
+        `runs` is what the run is worked on by. Jobs read and write there as well.
     name
         Of the run and its folder, and part of job names, also after the folder was renamed: lower-case letters, digits
         and `-`, at most 40; without one, the prompts' names and a digest of the request.
@@ -58,6 +66,9 @@ def prepare(
         `2026`, or `2024` for the smaller quotas of older accounts.
     quotas
         Your account's own values, by the names of `Quotas`.
+    profile, region, bucket_owner
+        AWS profile (`emulator`: an account in a folder; empty: boto3's default), region (empty: the profile's) and the
+        account that the bucket belongs to (empty: the caller's own), where `into` is in S3.
 
     Returns
     -------
@@ -74,6 +85,7 @@ def prepare(
         A model whose request format is not known here.
     RunError
         The name cannot be used, or belongs to a run that was prepared for something else: the error lists what differs.
+        Or Bedrock would refuse the address in S3, or its prompts name several Regions, each of which needs a bucket.
     QuotaError
         One record is larger than an input file may be.
     """
@@ -87,7 +99,10 @@ def prepare(
     name = name or name_request(request)
     check_name(name, "the run's name", error=RunError)
     request = {"format": FORMAT, "name": name} | request
-    run = Run(Path(into) / name)
+    place = find_place(str(into), name, variants, profile, region, bucket_owner) if is_s3_uri(into) else None
+    run = Run(place.folder if place else Path(into) / name)
+    if place is not None:
+        find_stored(place)
     if run.folder.exists():
         return check_same(run, request)
     run.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -96,21 +111,28 @@ def prepare(
     with make_draft(run.folder.parent, name) as unfinished:
         draft = unfinished / name
         write_run(draft, frame, by_id, variants, request)
+        if place is not None:
+            store_run(draft, place, variants)
         if not move_into_place(draft, run.folder):
             return check_same(run, request)
     flush_path(run.folder.parent)
     return run
 
 
-def move_into_place(draft: Path, folder: Path) -> bool:
-    """Rename a finished folder; return False when another process has made the folder meanwhile."""
-    try:
-        draft.rename(folder)
-    except OSError:
-        if not folder.exists():
-            raise
-        return False
-    return True
+def find_place(into: str, name: str, prompts: Sequence[Prompt], profile: str, region: str, bucket_owner: str) -> Place:
+    """Find the place of a run in S3, beside its folder in the project's `runs`.
+
+    Raises
+    ------
+    RunError
+        Bedrock takes no input from such an address, or the jobs would be in several Regions.
+    """
+    place = make_place(find_runs() / name, into, profile=profile, region=region, bucket_owner=bucket_owner)
+    regions = {prompt.region or find_region(profile, region) for prompt in prompts}
+    if len(regions) > 1:
+        reason = f"the prompts name the Regions {', '.join(sorted(regions))}, and a bucket is in one alone"
+        raise RunError(place.uri, reason, "prepare a run for each, or all as one on this machine, as into='runs'")
+    return place
 
 
 def write_run(
@@ -128,12 +150,6 @@ def write_run(
     make_private(folder, folder.parents[1])
     # Before the rename, since files.parquet vouches for the input files, and the calls may be nowhere else.
     flush_folder(folder)
-
-
-def write_calls(path: Path, calls: pl.DataFrame) -> None:
-    """Write the calls in row groups of about 4 MiB of text: a writer keeps a whole group in memory."""
-    text_bytes = calls.select(pl.sum_horizontal(pl.col(pl.String).str.len_bytes().cast(pl.Int64)).sum()).item()
-    calls.write_parquet(path, row_group_size=max(1, len(calls) * GROUP_BYTES // max(text_bytes, GROUP_BYTES)))
 
 
 def build_request(

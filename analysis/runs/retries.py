@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import polars as pl
 
-from analysis.aws.downloads import can_be_file, fetch_files
-from analysis.aws.session import print_beside_bars
 from analysis.aws.storage import list_prefix
 from analysis.display import count
 from analysis.files import flush_folder, flush_path, make_folder, share_like_folder
@@ -19,8 +16,8 @@ from analysis.jobs.batch import PlannedJob
 from analysis.jobs.ledger import JobState, Ledger
 from analysis.jobs.on_demand import InputLine
 from analysis.jobs.statuses import PLANNED, PRODUCTIVE, REFUSED
-from analysis.outputs import list_outputs, scan_outputs
 from analysis.runs.folder import Run
+from analysis.runs.received import download_job, output_folder, read_answered_ids
 from analysis.runs.state import RunState
 
 if TYPE_CHECKING:
@@ -70,7 +67,7 @@ def count_unanswered(state: RunState, s3: S3Client) -> RunState:
             for each in state.created[job.key]:
                 download_job(state.run, each, s3)
             answered = read_answered(state, job)
-            unanswered = sum(1 for file in job.files for _ in read_unanswered(file, answered))
+            unanswered = sum(1 for file in job.files for _ in read_unanswered(state.run, file, answered))
             if unanswered != latest.left:
                 state.ledger.append("left", job_key=job.key, job_try=latest.job_try, left=unanswered)
     return state.read_on()
@@ -109,7 +106,7 @@ def write_retry_input(state: RunState, job: PlannedJob, job_try: int) -> dict[st
     for leftover in (draft, final):
         shutil.rmtree(leftover, ignore_errors=True)  # of a process that was killed before it wrote to the ledger
     make_folder(draft)
-    records = sum(copy_unanswered(file, draft / file.name, answered) for file in job.files)
+    records = sum(copy_unanswered(state.run, file, draft / file.name, answered) for file in job.files)
     if records == job.records:
         shutil.rmtree(draft)
         return {}
@@ -121,12 +118,12 @@ def write_retry_input(state: RunState, job: PlannedJob, job_try: int) -> dict[st
     return {"folder": folder, "records": records, "digest": digest}
 
 
-def copy_unanswered(source: Path, target: Path, answered: Set[str]) -> int:
+def copy_unanswered(run: Run, source: Path, target: Path, answered: Set[str]) -> int:
     """Copy the lines of an input file whose records have no answer, and return how many there are."""
     records = 0
     with target.open("wb") as file:
         share_like_folder(target)
-        for line in read_unanswered(source, answered):
+        for line in read_unanswered(run, source, answered):
             file.write(line)
             records += 1
     if not records:
@@ -134,10 +131,10 @@ def copy_unanswered(source: Path, target: Path, answered: Set[str]) -> int:
     return records
 
 
-def read_unanswered(file: Path, answered: Set[str]) -> Iterator[bytes]:
+def read_unanswered(run: Run, file: Path, answered: Set[str]) -> Iterator[bytes]:
     """Yield the lines of an input file whose records have no answer."""
     decoder = msgspec.json.Decoder(InputLine)
-    with file.open("rb") as lines:
+    with run.borrow(file) as here, here.open("rb") as lines:
         yield from (line for line in lines if decoder.decode(line).record_id not in answered)
 
 
@@ -145,32 +142,5 @@ def read_answered(state: RunState, job: PlannedJob) -> set[str]:
     """Read the ids of the records that the output of any try of a job answers, or that another run has answered."""
     answered = set(state.taken_ids)
     for each in state.created[job.key]:
-        folder = output_folder(state.run, each)
-        if folder.exists() and list_outputs(folder):
-            outputs = scan_outputs(folder, model_id=job.model_id).filter(pl.col("error_kind").is_null())
-            answered |= set(outputs.select("record_id").collect()["record_id"])
+        answered.update(read_answered_ids(state.run, each, job.model_id))
     return answered
-
-
-def download_job(run: Run, state: JobState, s3: S3Client) -> None:
-    """Download the output files of one job, if there are any yet, except those that are here and unchanged.
-
-    What somebody else has put beside them is named and left out: it may have a key that no file can have.
-    """
-    files = list_prefix(f"{state.output_uri.rstrip('/')}/{state.job_id}/", s3=s3)
-    foreign = [file for file in files if not is_output(file.name)]
-    if foreign:
-        objects = "1 object" if len(foreign) == 1 else f"{len(foreign):,} objects"
-        what = f"{objects} beside its output passed over, such as {foreign[0].uri[:200]!r}"
-        print_beside_bars(f"{state.job_key}: {what}.")
-    fetch_files([file for file in files if is_output(file.name)], output_folder(run, state), s3=s3)
-
-
-def is_output(name: str) -> bool:
-    """Whether Bedrock writes files of such a name into the folder of one of our jobs."""
-    return name.endswith(".out") and "/" not in name and can_be_file(name)
-
-
-def output_folder(run: Run, state: JobState) -> Path:
-    """Return the local folder for the output of a job."""
-    return run.folder / "output" / state.job_id

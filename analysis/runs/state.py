@@ -204,15 +204,20 @@ def plan_jobs(run: Run) -> list[PlannedJob]:
         .agg(
             pl.col("model_id", "invocation_type").first(),
             pl.col("records").sum(),
-            pl.col("file", "sha256"),
+            pl.col("file", "sha256", "input_bytes"),
             variant.first().alias("variant"),  # all variants of a job are of one Region
         )
     )
     regions = run.read_regions()
     planned = []
-    for key, model_id, invocation_type, records, names, digests, of in jobs.rows():
+    for key, model_id, invocation_type, records, names, digests, sizes, of in jobs.rows():
         folder = run.find_input(key)
         paths = tuple(folder / name for name in names)
         known = () if None in digests else tuple(digests)
-        planned.append(PlannedJob(key, run.name, model_id, invocation_type, paths, records, known, regions[of]))
+        there = f"{run.place.find_uri(folder)}/" if run.place else ""
+        planned.append(
+            PlannedJob(
+                key, run.name, model_id, invocation_type, paths, records, known, regions[of], there, tuple(sizes)
+            )
+        )
     return planned

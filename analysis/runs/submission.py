@@ -77,7 +77,8 @@ def submit(
         From `prepare` or `open_run`, or its folder or name.
     bucket, role_arn
         S3 bucket for input and output, in the region of the job; the service role that Bedrock assumes. Where prompts
-        name several Regions, `calls-{region}` stands for one bucket in each.
+        name several Regions, `calls-{region}` stands for one bucket in each. A run in S3 is read and written where it
+        lies, without a bucket.
     profile, region
         AWS profile (`emulator`: an account in a folder; empty: boto3's default) and region (empty: the profile's) of
         the prompts that name none.
@@ -126,9 +127,10 @@ def submit(
         The run was answered on demand, or sent with another profile or region, before; or it was prepared before the
         first release and has no job. Of such a run the jobs that its ledger names are waited for, and none is created.
     """
-    run = open_run(run)
+    run = open_run(run, profile=profile, region=region, bucket_owner=bucket_owner)
     limit = Limit(run.name, wait_hours, now)
     state = read_state(run)
+    bucket, prefix = choose_place(run, profile=profile, bucket=bucket, prefix=prefix)
     bucket, role_arn = choose_bucket_and_role(run, profile=profile, bucket=bucket, role_arn=role_arn)
     check_prefix(run, prefix)
     target = find_target(run, "batch", profile, region)
@@ -300,6 +302,24 @@ def choose_bucket_and_role(run: Run, *, profile: str, bucket: str, role_arn: str
     if not bucket or not role_arn:
         raise JobError(run.name, "no bucket or no role_arn", "give both; docs/aws.md lists the permissions they need")
     return bucket, role_arn
+
+
+def choose_place(run: Run, *, profile: str, bucket: str, prefix: str) -> tuple[str, str]:
+    """Return bucket and prefix: of a run in S3 those where it lies, since its jobs read and write there.
+
+    Raises
+    ------
+    JobError
+        Another bucket is given, or the profile cannot be of the account that the run lies in.
+    """
+    place = run.place
+    if place is None:
+        return bucket, prefix
+    if bucket not in {"", place.bucket}:
+        raise JobError(run.name, f"lies in {place.uri}, and its jobs cannot use {bucket!r}", "leave the bucket out")
+    if EMULATOR in {profile, place.profile} and profile != place.profile:
+        raise JobError(run.name, f"lies in {place.uri} of another account", f"give profile={place.profile!r}")
+    return place.bucket, place.prefix
 
 
 def check_prefix(run: Run, prefix: str) -> None:
