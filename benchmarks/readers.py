@@ -92,6 +92,13 @@ def way_pyarrow(files):
     yield pa.concat_tables([reader.read_json(path, reading, parsing) for path in files])
 
 
+DUCKDB = (
+    "SELECT filename, recordId, modelInput, modelOutput.model AS model, modelOutput.stop_reason AS stop_reason, "
+    "array_to_string(list_transform(modelOutput.content, lambda block: block.text), '') AS text, "
+    f"modelOutput.usage AS usage, error FROM read_json(?, columns={NEEDED}, format='newline_delimited')"
+)
+
+
 def way_duckdb(files):
     """Read with DuckDB's `read_json`, with columns of what is needed, into a polars frame."""
     import duckdb
@@ -99,13 +106,22 @@ def way_duckdb(files):
 
     connection = duckdb.connect()
     yield
-    table = connection.execute(
-        "SELECT filename, recordId, modelInput, modelOutput.model AS model, modelOutput.stop_reason AS stop_reason, "
-        "array_to_string(list_transform(modelOutput.content, lambda block: block.text), '') AS text, "
-        f"modelOutput.usage AS usage, error FROM read_json(?, columns={NEEDED}, format='newline_delimited')",
-        [[str(path) for path in files]],
-    )
+    table = connection.execute(DUCKDB, [[str(path) for path in files]])
     yield pl.from_arrow(table.to_arrow_table())
+
+
+def way_copy(files):
+    """Write Parquet with DuckDB: the same query, and the compression of `collect`."""
+    import duckdb
+
+    connection = duckdb.connect()
+    with TemporaryDirectory(dir=files[0].parent) as folder:
+        yield
+        target = Path(folder, "outputs.parquet")
+        connection.execute(
+            f"COPY ({DUCKDB}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)", [[str(path) for path in files]]
+        )
+        yield []
 
 
 def way_load(files):
