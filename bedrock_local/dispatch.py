@@ -24,6 +24,7 @@ from bedrock_local.protocol.routing import (
     ResolvedRequest,
     resolve,
 )
+from bedrock_local.protocol.server_sent_events import ServerSentBody
 from bedrock_local.protocol.shapes import check_address
 from bedrock_local.s3 import bucket_api, configuration, list_api, multipart_api, object_api, tags
 
@@ -180,7 +181,10 @@ def check_target(request: ResolvedRequest, emulator: Emulator) -> None:
 
 def apply_response_fault(response: Response, fault: str, request: Request) -> Response:
     """Cut a response's body short, or replace the response by an error, after the request has been carried out."""
-    if isinstance(response.body, EventStreamBody) and fault in STREAM_ENDS:
+    if fault in STREAM_ENDS:
+        # The APIs of providers answer whole or as a stream, by one operation.
+        if not isinstance(response.body, EventStreamBody | ServerSentBody):
+            return response
         end = STREAM_ENDS[fault]
         error = ServiceError(*end) if end else ConnectionResetError()
         return replace(response, body=response.body.interrupt(error))

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from bedrock_local.protocol.routing import OPERATIONS
+from bedrock_local.protocol.routing import OPERATIONS, PROVIDER_ROUTES
 
 ERROR_CODES = (400, 403, 408, 424, 429, 500, 503)
 # Faults of requests, of any operation or of one: `throttled:GetModelInvocationJob`.
@@ -29,7 +29,8 @@ REQUEST_FAULTS = {
     "stream-unavailable": "a stream begins, then serviceUnavailableException ends it",
     "stream-cut": "a stream begins, then its connection ends",
 }
-STREAMS = ("ConverseStream", "InvokeModelWithResponseStream")
+# The last two only where their body asks for a stream.
+STREAMS = ("ConverseStream", "InvokeModelWithResponseStream", "CreateMessage", "CreateChatCompletion")
 RECORD_FAULTS = {
     **{f"record-{code}": f"an error line with code {code}" for code in ERROR_CODES},
     "record-truncated": "the answer ends half-way, with the stop reason of max_tokens",
@@ -59,6 +60,7 @@ def check_faults(faults: Mapping[str, float]) -> None:
         if kind not in FAULTS or (colon and kind not in REQUEST_FAULTS):
             raise ValueError(f"unknown fault {name!r}; choose from {', '.join(FAULTS)}")
         names = [name for operations in OPERATIONS.values() for name in operations]
+        names += [name for routes in PROVIDER_ROUTES.values() for _, _, name in routes]
         operations = list(find_operations(kind) or names)
         if colon and operation not in operations:
             raise ValueError(f"unknown operation {operation!r} in {name!r}; choose from {', '.join(operations)}")

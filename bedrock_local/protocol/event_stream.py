@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.shapes import operation_model
@@ -24,6 +24,7 @@ PADDING = string.ascii_lowercase + string.ascii_uppercase + string.digits
 EVENTS_BEFORE_FAULT = 3
 
 Event = tuple[str, Mapping[str, Any]]
+Item = TypeVar("Item")
 
 
 class EventStreamBody:
@@ -62,7 +63,7 @@ class EventStreamBody:
         self._close()
 
 
-def raise_after(events: Iterator[Event], error: Exception) -> Iterator[Event]:
+def raise_after(events: Iterator[Item], error: Exception) -> Iterator[Item]:
     """Yield the first events, never the last of all, then raise an error."""
     for number, (event, _) in enumerate(pairwise(events)):
         if number == EVENTS_BEFORE_FAULT:

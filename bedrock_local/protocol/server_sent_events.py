@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from bedrock_local.protocol.errors import ServiceError
-from bedrock_local.protocol.event_stream import write_json
+from bedrock_local.protocol.event_stream import raise_after, write_json
 
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
 
@@ -41,6 +41,10 @@ class ServerSentBody:
             yield self._write_error(error)
         finally:
             self.close()
+
+    def interrupt(self, error: Exception) -> ServerSentBody:
+        """Return a body that begins like this one and then raises an error; a ServiceError is sent as an event."""
+        return ServerSentBody(raise_after(self._events, error), self._write_error, self._close)
 
     def close(self) -> None:
         """Ask for no further events."""

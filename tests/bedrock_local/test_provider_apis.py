@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from http.client import HTTPConnection
+from contextlib import closing
+from http.client import HTTPConnection, IncompleteRead
 
 import pytest
 
@@ -23,12 +24,10 @@ def post(server):
     """Send JSON; give status, type and body of the answer."""
 
     def send(path, body, headers=KEY | VERSION, method="POST"):
-        connection = HTTPConnection("127.0.0.1", server.port)
-        connection.request(method, path, json.dumps(body), {"content-type": "application/json", **headers})
-        response = connection.getresponse()
-        answer = response.status, response.getheader("content-type"), response.read()
-        connection.close()
-        return answer
+        with closing(HTTPConnection("127.0.0.1", server.port)) as connection:
+            connection.request(method, path, json.dumps(body), {"content-type": "application/json", **headers})
+            with connection.getresponse() as response:
+                return response.status, response.getheader("content-type"), response.read()
 
     return send
 
@@ -144,6 +143,43 @@ def test_an_error_in_the_middle_is_the_last_event(post, server):
     assert (name, json.loads(data)["error"]["type"]) == ("error", "api_error")
     (_, data) = read_events(post(COMPLETIONS, {"model": OPENAI, "stream": True, **CHAT})[2])[-1]
     assert json.loads(data)["error"]["type"] == "server_error"
+
+
+KINDS = {
+    "stream-throttled": "rate_limit_error",
+    "stream-model-error": "api_error",
+    "stream-timeout": "api_error",
+    "stream-invalid": "invalid_request_error",
+    "stream-internal-error": "api_error",
+    "stream-unavailable": "overloaded_error",
+}
+
+
+@pytest.mark.parametrize(("fault", "kind"), KINDS.items())
+def test_a_fault_is_the_fourth_event_of_a_message(post, server, fault, kind):
+    change_settings(server.emulator.folder, faults={f"{fault}:CreateMessage": 1})
+    status, _, content = post(MESSAGES, {"model": MODEL, "stream": True, **OWN})
+    *events, (name, data) = read_events(content)
+    assert (status, len(events), name) == (200, 3, "error")
+    assert json.loads(data)["error"]["type"] == kind
+
+
+def test_a_fault_is_the_fourth_event_of_a_completion(post, server):
+    change_settings(server.emulator.folder, faults={"stream-unavailable": 1})
+    *events, (_, data) = read_events(post(COMPLETIONS, {"model": OPENAI, "stream": True, **CHAT}, KEY)[2])
+    assert len(events) == 3
+    assert json.loads(data)["error"]["type"] == "overloaded_error"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [(MESSAGES, {"model": MODEL, **OWN}), (COMPLETIONS, {"model": OPENAI, **CHAT})]
+)
+def test_a_connection_ends_half_way_through_events(post, server, path, body):
+    change_settings(server.emulator.folder, faults={"stream-cut": 1})
+    with pytest.raises(IncompleteRead) as caught:
+        post(path, body | {"stream": True})
+    assert len(read_events(caught.value.partial)) == 3
+    assert post(path, body)[0] == 200  # whole, it is no stream
 
 
 def test_a_key_is_as_good_as_a_signature(post):
