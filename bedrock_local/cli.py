@@ -9,18 +9,22 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bedrock_local.batch import jobs
 from bedrock_local.batch.background import run_until_done
+from bedrock_local.batch.events import JobEvents
 from bedrock_local.batch.jobs import Job
 from bedrock_local.emulator import CONTENT, Emulator, make_folder
 from bedrock_local.inference import Responder
-from bedrock_local.other_services import answer_by_moto
+from bedrock_local.other_services.event_bus import put_event
+from bedrock_local.other_services.moto import answer_by_moto
+from bedrock_local.other_services.state_machines import lead_back
 from bedrock_local.protocol.errors import SettingsError
+from bedrock_local.protocol.messages import Response
 from bedrock_local.responders.selection import find_responder
 from bedrock_local.settings import Settings, change_settings, read_settings
 from bedrock_local.transport.server import Server, serve
@@ -47,7 +51,7 @@ def run_server(folder: Path, port: int, options: dict[str, Any], say: Callable[[
             cure = "stop the other process or choose another port, up to 65535"
             reason = f"cannot listen on port {port}: {error}; {cure}"
             raise CommandError(reason) from error
-        server.answer_others = answer_by_moto
+        answer_others(server, stack)
         with suppress(KeyboardInterrupt):
             say(welcome(server))
             if emulator.find_responder() is None:
@@ -56,6 +60,20 @@ def run_server(folder: Path, port: int, options: dict[str, Any], say: Callable[[
             while True:
                 time.sleep(3600)
     say("\nThe server has stopped. Buckets and jobs stay in the folder; the same command continues with them.")
+
+
+def answer_others(server: Server, stack: ExitStack) -> None:
+    """Pass what the emulator does not have to moto, and put changes of jobs on its EventBridge."""
+    lead_back(server.port)
+    events = JobEvents(server.emulator, put_event)
+    stack.callback(events.stop)
+
+    def answer(method: str, target: str, headers: Mapping[str, str], body: BinaryIO, account: str) -> Response:
+        # Before any rule can be there, so that none misses a job; who needs no moto pays for no looks.
+        events.start()
+        return answer_by_moto(method, target, headers, body, account)
+
+    server.answer_others = answer
 
 
 def run_work(folder: Path, options: dict[str, Any], say: Callable[[str], None], tell: Callable[[str], None]) -> None:

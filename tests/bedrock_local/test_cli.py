@@ -8,9 +8,11 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import closing
+import time
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 
+import boto3
 import pytest
 from typer.testing import CliRunner
 
@@ -96,8 +98,69 @@ def test_a_function_of_ones_own_answers(start, tmp_path, folder):
     assert read_settings(folder).responder == "worker"
 
 
+CALL = "arn:aws:states:::aws-sdk:bedrock:"
+STATES = {
+    "Create": {
+        "Type": "Task",
+        "Resource": f"{CALL}createModelInvocationJob",
+        "Parameters": {
+            "JobName": "summaries-1",
+            "RoleArn": "arn:aws:iam::123456789012:role/batch",
+            "ModelId": "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+            "InputDataConfig": {"S3InputDataConfig": {"S3Uri": "s3://calls/in/"}},
+            "OutputDataConfig": {"S3OutputDataConfig": {"S3Uri": "s3://calls/out/"}},
+        },
+        "Next": "Get",
+    },
+    "Get": {
+        "Type": "Task",
+        "Resource": f"{CALL}getModelInvocationJob",
+        "Parameters": {"JobIdentifier.$": "$.JobArn"},
+        "Next": "Look",
+    },
+    "Look": {
+        "Type": "Choice",
+        "Choices": [{"Variable": "$.Status", "StringEquals": "Completed", "Next": "Done"}],
+        "Default": "Wait",
+    },
+    "Wait": {"Type": "Wait", "Seconds": 1, "Next": "Get"},
+    "Done": {"Type": "Succeed"},
+}
+
+
+def test_a_job_of_a_state_machine_puts_its_events_on_a_queue(start, record):
+    _, _, port = start("--min-records", "1")
+    session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1")
+    with ExitStack() as stack:
+        s3, sqs, events, states = (
+            stack.enter_context(closing(session.client(name, endpoint_url=f"http://127.0.0.1:{port}")))
+            for name in ("s3", "sqs", "events", "stepfunctions")
+        )
+        s3.create_bucket(Bucket="calls")
+        s3.put_object(Bucket="calls", Key="in/calls.jsonl", Body=json.dumps(record(1)))
+        url = sqs.create_queue(QueueName="ends")["QueueUrl"]
+        pattern = {"source": ["aws.bedrock"], "detail": {"status": ["Completed"]}}
+        events.put_rule(Name="ends", EventPattern=json.dumps(pattern))
+        queue = {"Id": "queue", "Arn": "arn:aws:sqs:us-east-1:123456789012:ends"}
+        events.put_targets(Rule="ends", Targets=[queue])
+        role, definition = "arn:aws:iam::123456789012:role/states", {"StartAt": "Create", "States": STATES}
+        machine = states.create_state_machine(name="batch", definition=json.dumps(definition), roleArn=role)
+        execution = states.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
+        for _ in range(600):
+            if (found := states.describe_execution(executionArn=execution))["status"] != "RUNNING":
+                break
+            time.sleep(0.2)
+        assert found["status"] == "SUCCEEDED"
+        for _ in range(120):
+            if received := sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"):
+                break
+    job, event = json.loads(found["output"]), json.loads(received[0]["Body"])
+    assert (job["Status"], job["SuccessRecordCount"]) == ("Completed", 1)
+    assert (event["detail"]["batchJobArn"], event["detail"]["status"]) == (job["JobArn"], "Completed")
+
+
 def test_work_ends_all_jobs(command, jobs, record, folder):
-    jobs.put([record(number) for number in range(3)])
+    jobs.put([record(number) for number in range(120)])
     arn = jobs.create()
     assert command("--work") == "All jobs have ended: 1 Completed.\n"
     assert [line["recordId"] for line in jobs.outputs({"jobArn": arn})]
@@ -165,12 +228,3 @@ def test_recorded_answers_are_found_from_every_folder(command, folder, tmp_path,
     (tmp_path / "answers.jsonl").write_text(line + "\n")
     command("--work", "--responder", "answers.jsonl")
     assert read_settings(folder).responder == str(tmp_path / "answers.jsonl")
-
-
-def test_the_command_answers_other_services_by_moto(start):
-    _, _, port = start("--clock", "realistic")
-    scope = "AWS4-HMAC-SHA256 Credential=a/20261130/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0"
-    headers = {"authorization": scope, "content-type": "application/x-www-form-urlencoded"}
-    with closing(HTTPConnection("127.0.0.1", port)) as connection:
-        connection.request("POST", "/", "Action=ListRoles&Version=2010-05-08", headers)
-        assert b"<ListRolesResult>" in connection.getresponse().read()

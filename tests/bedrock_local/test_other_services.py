@@ -8,8 +8,8 @@ from http.client import HTTPConnection
 
 import pytest
 
-from bedrock_local import other_services
-from bedrock_local.other_services import answer_by_moto
+from bedrock_local.other_services import moto
+from bedrock_local.other_services.moto import answer_by_moto
 
 ROLE = "arn:aws:iam::123456789012:role/batch"
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -59,14 +59,14 @@ def test_bedrock_s3_and_sts_stay_with_the_emulator(client, server):
 
 
 def test_without_moto_the_refusal_says_how_to_have_it(client, error_of, monkeypatch):
-    monkeypatch.setattr(other_services, "has_moto", lambda: False)
+    monkeypatch.setattr(moto, "has_moto", lambda: False)
     code, status, message = error_of(client("iam").list_roles)
     assert (code, status) == ("UnknownOperationException", 404)
     assert "pip install 'batchbook[emulator-aws]'" in message
 
 
 def test_a_body_that_is_too_long_is_refused(client, error_of, monkeypatch):
-    monkeypatch.setattr(other_services, "BODY_BYTES", 10)
+    monkeypatch.setattr(moto, "BODY_BYTES", 10)
     assert error_of(client("iam").list_roles)[0] == "ValidationException"
 
 

@@ -1,4 +1,4 @@
-"""Services of AWS that the emulator does not have, answered by moto in this process; their state ends with it.
+"""Requests to services that the emulator does not have, answered by moto.
 
 Source: the documentation of moto, "Non-Python SDKs and server mode", for its WSGI application and its header.
 """
@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
+from bedrock_local.other_services.state_machines import run_state_machines
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import BytesBody, Response, read_all
 
@@ -52,6 +53,8 @@ def make_app() -> Callable[..., Any]:
     """Make moto's application, when the first request needs it: the import takes a second."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+    if find_spec("antlr4"):
+        run_state_machines()
     app: Callable[..., Any] = DomainDispatcherApplication(create_backend_app)
     return app
 
