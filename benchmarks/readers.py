@@ -156,19 +156,21 @@ def way_parts(files):
     import polars as pl
     import pyarrow.parquet  # noqa: F401
 
-    from analysis.outputs import index_records, list_outputs, read_joined, write_part
+    from analysis.outputs import list_outputs
+    from analysis.outputs.writers import Part, share_writing
 
     outputs = list_outputs(files[0].parent)
     records = sum(output.bytes for output in outputs) // 6_000  # more than there are
     number = pl.int_range(1, records, eager=True).cast(pl.String)
     sent = pl.DataFrame({"record_id": "CALL" + number.str.zfill(8), "call_id": "call-" + number})
-    sent = sent.with_columns(variant=pl.lit("notes"), sample=pl.lit(1), attempt=pl.lit(1))
+    model = pl.lit("us.anthropic.claude-haiku-4-5-20251001-v1:0")
+    sent = sent.with_columns(variant=pl.lit("notes"), sample=pl.lit(1), attempt=pl.lit(1), model_id=model)
     yield
     with TemporaryDirectory(dir=files[0].parent) as folder:
-        for place, output in enumerate(outputs):
-            of_file = sent.slice(len(sent) * place // len(outputs), len(sent) // len(outputs))
-            frames = read_joined(output, records=index_records(of_file))
-            write_part(frames, Path(folder, f"{place}.parquet"))
+        size = len(sent) // len(outputs)
+        of_file = {str(place): sent.slice(len(sent) * place // len(outputs), size) for place in range(len(outputs))}
+        parts = [Part(f"{folder}/{place}.parquet", "", [(str(place), output)]) for place, output in enumerate(outputs)]
+        share_writing(parts, of_file)
     yield []
 
 

@@ -11,15 +11,15 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, groupby
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 import polars as pl
@@ -61,6 +61,8 @@ class Task:
 
 
 Reader = Callable[[Task], Iterable[pl.DataFrame]]
+Worker = TypeVar("Worker", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 
 def read_files(
@@ -115,40 +117,64 @@ def read_in_parallel(
     groups: Sequence[Group], read: Callable[[Group, Reader], Iterator[pl.DataFrame]], processes: int
 ) -> Iterator[pl.DataFrame]:
     """Read groups in this process and others, in their order, and few of them ahead, so that memory stays bounded."""
-    idle: SimpleQueue[Reader] = SimpleQueue()
+    here: Reader = Task.read
+    with share_work(here, start_reader, processes) as do:
 
-    def read_elsewhere(group: Group) -> list[pl.DataFrame] | None:
-        reader, has_ended = idle.get(), False
-        try:
-            return list(read(group, reader))
-        except OSError:  # the worker has ended, or the file cannot be read: this process reads it below, and raises
-            has_ended = reader is not Task.read
-            return None
-        finally:
-            if not has_ended:
-                idle.put(reader)
+        def read_ahead(group: Group) -> Future[list[pl.DataFrame] | None]:
+            return do(lambda reader: list(read(group, reader)))
 
-    with ExitStack() as stack:
-        pool = ThreadPoolExecutor(processes)
-        stack.callback(pool.shutdown, cancel_futures=True)
-        idle.put(Task.read)
-        for _ in range(1, processes):
-            with suppress(OSError):  # no process can be started: this one reads it all
-                idle.put(stack.enter_context(start_worker()))
-        ahead = deque(pool.submit(read_elsewhere, group) for group in groups[: 2 * processes])
+        ahead = deque(map(read_ahead, groups[: 2 * processes]))
         for place, group in enumerate(groups):
             frames = ahead.popleft().result()
-            ahead.extend(pool.submit(read_elsewhere, later) for later in groups[place + 2 * processes :][:1])
+            ahead.extend(map(read_ahead, groups[place + 2 * processes :][:1]))
             yield from read(group, Task.read) if frames is None else frames
 
 
 @contextmanager
-def start_worker() -> Iterator[Reader]:
-    """Start a worker process; -P keeps it from importing modules of the working folder."""
+def share_work(
+    here: Worker, start_another: Callable[[], AbstractContextManager[Worker]], processes: int
+) -> Iterator[Callable[[Callable[[Worker], Result]], Future[Result | None]]]:
+    """Yield a function that has the next idle one of several workers do something; this process is one of them.
+
+    The result is None where a worker has ended, or a file cannot be read: then it is to be done here, and raises.
+    """
+    idle: SimpleQueue[Worker] = SimpleQueue()
+
+    def do(work: Callable[[Worker], Result]) -> Result | None:
+        worker, has_ended = idle.get(), False
+        try:
+            return work(worker)
+        except OSError:
+            has_ended = worker is not here
+            return None
+        finally:
+            if not has_ended:
+                idle.put(worker)
+
+    with ExitStack() as stack:
+        pool = ThreadPoolExecutor(processes)
+        stack.callback(pool.shutdown, cancel_futures=True)
+        idle.put(here)
+        for _ in range(1, processes):
+            with suppress(OSError):  # no process can be started: this one does it all
+                idle.put(stack.enter_context(start_another()))
+        yield lambda work: pool.submit(do, work)
+
+
+@contextmanager
+def start_reader() -> Iterator[Reader]:
+    """Start a process that reads frames."""
+    with start_process(COMMAND) as pipes:
+        yield partial(request_frames, *pipes)
+
+
+@contextmanager
+def start_process(command: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Start a worker process and yield its pipes; -P keeps it from importing modules of the working folder."""
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "POLARS_MAX_THREADS": "1"}
     worker = subprocess.Popen(  # noqa: S603 (this interpreter, and nothing that a caller gives)
-        [sys.executable, "-P", "-c", COMMAND],
+        [sys.executable, "-P", "-c", command],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -156,7 +182,7 @@ def start_worker() -> Iterator[Reader]:
         start_new_session=True,  # Ctrl-C goes to the parent only
     )
     try:
-        yield partial(request_frames, cast(IO[bytes], worker.stdin), cast(IO[bytes], worker.stdout))
+        yield cast(IO[bytes], worker.stdin), cast(IO[bytes], worker.stdout)
     finally:
         worker.kill()
         with suppress(OSError), worker:  # closes the pipes and waits
@@ -165,11 +191,17 @@ def start_worker() -> Iterator[Reader]:
 
 def request_frames(questions: IO[bytes], answers: IO[bytes], task: Task) -> list[pl.DataFrame]:
     """Send a task to a worker and read its frames; OSError where the worker has ended."""
+    count = int(request(questions, answers, task))
+    return [pl.read_ipc_stream(task.frame_path(number)) for number in range(count)]
+
+
+def request(questions: IO[bytes], answers: IO[bytes], task: object) -> bytes:
+    """Send a task to a worker and wait for its answer; OSError where the worker has ended."""
     questions.write(msgspec.json.encode(task) + b"\n")
     questions.flush()
-    if not (count := answers.readline()):
+    if not (answer := answers.readline()):
         raise BrokenPipeError("the worker has ended")
-    return [pl.read_ipc_stream(task.frame_path(number)) for number in range(int(count))]
+    return answer
 
 
 def serve_tasks() -> None:

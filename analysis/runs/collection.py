@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from importlib.metadata import version
 from itertools import chain
 
@@ -13,14 +15,9 @@ import polars as pl
 from analysis.aws.storage import StoredFile, open_bucket
 from analysis.files import explain_file_errors, make_folder, replace_when_whole, sweep_drafts, sweep_parts
 from analysis.jobs.keys import find_key
-from analysis.outputs import (
-    OUTPUT_SCHEMA,
-    index_records,
-    read_joined,
-    read_stamp,
-    write_part,
-)
+from analysis.outputs import OUTPUT_SCHEMA, read_stamp
 from analysis.outputs.manifests import MANIFEST_SCHEMA, load_manifests
+from analysis.outputs.writers import Part, share_writing
 from analysis.runs.accounts import open_sent
 from analysis.runs.folder import PARTS_FILE, Run, RunSource, open_run
 from analysis.runs.parts import (
@@ -108,22 +105,23 @@ def write_parts(state: RunState) -> pl.DataFrame:
     records = run.read_records(*JOINED, "job_key") if changed else run.read_records(*RECORD_KEYS)
     # Divided once: a filter for each job would read all records as often as there are jobs.
     by_job = {key: sent for (key,), sent in records.partition_by("job_key", as_dict=True).items()} if changed else {}
-    for name, stamp in changed.items():
-        write_part(read_outputs(run, parts[name], by_job), folder / name, stamp=stamp)
+    write_all(run, [Part(str(folder / name), stamp, parts[name]) for name, stamp in changed.items()], by_job)
     with replace_when_whole(run.folder / PARTS_FILE, flush=False) as unfinished:
         unfinished.write_bytes(msgspec.json.encode(list_jobs_by_part(parts, shared) | taken))
     delete_parts(folder, {name_part(file) for outputs in parts.values() for _, file in outputs} - parts.keys())
     return records.select(RECORD_KEYS)
 
 
-def read_outputs(
-    run: Run, outputs: Sequence[tuple[str, StoredFile]], records: Mapping[str, pl.DataFrame]
-) -> Iterator[pl.DataFrame]:
-    """Read the output files of one part, each joined to the records of its job."""
-    indexes = {key: index_records(records[key]) for key in dict.fromkeys(key for key, _ in outputs)}
-    for key, file in outputs:
-        with borrow_output(run, file) as copy:
-            yield from read_joined(copy, records=indexes[key], model_id=records[key].item(0, "model_id"))
+def write_all(run: Run, parts: Sequence[Part], records: Mapping[str, pl.DataFrame]) -> None:
+    """Write parts, in several processes where there is much to read; of a stored run one after the other."""
+    if run.place is None:
+        share_writing(parts, records)
+        return
+    # One at a time, so that no more of its output is on this machine than one part is made of.
+    for part in parts:
+        with ExitStack() as stack:
+            copies = [(key, stack.enter_context(borrow_output(run, file))) for key, file in part.files]
+            replace(part, files=copies).write(records)
 
 
 def list_own_outputs(state: RunState, files: Iterable[StoredFile]) -> list[tuple[str, StoredFile]]:

@@ -10,15 +10,15 @@ from polars.testing import assert_frame_equal
 from analysis.aws.storage import StoredFile
 from analysis.errors import StorageError
 from analysis.outputs import list_outputs, load_outputs, parallel, scan_outputs
-from analysis.outputs.parallel import Task, count_processes, group_files, read_files, start_worker
+from analysis.outputs.parallel import Task, count_processes, group_files, read_files, start_reader
 
 LINE = '{"recordId":"%s","modelInput":{"max_tokens":5},"modelOutput":{"content":[{"type":"text","text":"Hi."}]}}\n'
 SCRIPT = """
 from analysis.outputs import list_outputs
-from analysis.outputs.parallel import Task, start_worker
+from analysis.outputs.parallel import Task, start_reader
 
 (file, *_) = list_outputs({outputs!r})
-with start_worker() as ask:
+with start_reader() as ask:
     (frame,) = ask(Task([(file, file.uri)], None, ["record_id"], {folder!r}))
 print(frame.height)
 """
@@ -76,7 +76,7 @@ def test_two_processes_build_what_a_query_needs(outputs, two_processes):
 def test_a_worker_reads_what_it_is_asked(outputs, tmp_path, model_id):
     file = StoredFile(str(outputs / "0.jsonl.out"), "0.jsonl.out", 0, 0)
     task = Task([(file, file.uri)], model_id, ["record_id", "line"], str(tmp_path))
-    with start_worker() as request_frames:
+    with start_reader() as request_frames:
         (frame,) = request_frames(task)
     assert_frame_equal(frame, pl.concat(task.read()))
     assert frame.columns == ["record_id", "line"]
