@@ -157,14 +157,22 @@ class Ledger:
 
     def append(self, event: str, **facts: Any) -> None:
         """Write one line and flush it to the disk."""
-        line = msgspec.json.encode({"event": event, "at": datetime.now(UTC).isoformat(timespec="seconds")} | facts)
+        self.append_lines(write_event(event, **facts))
+
+    def append_lines(self, lines: bytes) -> None:
+        """Write whole lines and flush them to the disk."""
         with open_to_append(self.file) as file:
             # A crash may have cut off the last line: the new one must not be appended to its rest.
             if file.tell() and not ends_line(self.file):
                 file.write(b"\n")
-            file.write(line + b"\n")
+            file.write(lines)
             file.flush()
             os.fsync(file.fileno())
+
+    def read_bytes(self) -> bytes:
+        """Read the whole lines of the file; one that a crash cut off is left out."""
+        content = self.file.read_bytes() if self.file.exists() else b""
+        return content[: content.rfind(b"\n") + 1]
 
     def read(self) -> list[dict[str, Any]]:
         """Read all events; a line that a crash cut off, or of another shape, is skipped: its job is found again."""
@@ -208,6 +216,12 @@ class Ledger:
     def latest(self) -> dict[str, JobState]:
         """Return the latest try of each job by its key."""
         return {state.job_key: state for state in sorted(self.replay(), key=lambda state: state.job_try)}
+
+
+def write_event(event: str, **facts: Any) -> bytes:
+    """Write the line of an event that happens now."""
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return msgspec.json.encode({"event": event, "at": at} | facts) + b"\n"
 
 
 def apply_event(state: JobState, event: Mapping[str, Any]) -> JobState:

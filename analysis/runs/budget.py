@@ -168,6 +168,8 @@ def check_target(state: RunState, target: Mapping[str, str]) -> None:
     if not before and has_on_demand_output(run):
         cure = "put ledger.jsonl back, or move output/on-demand away"
         raise RunError(run.folder, "has answers on demand but no ledger that says with which profile", cure)
+    if run.place and target["account"] and before.get("account") == target["account"]:
+        before = {**before, "profile": target["profile"]}  # another machine may have another name for the account
     changed = {
         name: f"{name} {before[name]!r}, not {value!r}"
         for name, value in target.items()

@@ -29,6 +29,7 @@ from analysis.runs.parts import (
 )
 from analysis.runs.received import borrow_output, download_job, list_output_files, list_received
 from analysis.runs.reconciliation import RECORD_KEYS, reconcile_records
+from analysis.runs.sharing import read_copy
 from analysis.runs.state import RunState, read_state
 from analysis.runs.status import ON_DEMAND
 
@@ -63,6 +64,7 @@ def collect(run: RunSource, *, profile: str = "", region: str = "", bucket_owner
         Nothing has been sent, or profile or emulator are of another account.
     """
     run = open_run(run, profile=profile, region=region, bucket_owner=bucket_owner)
+    read_copy(run)
     state = read_state(run)
     _, home = state.find_account(profile, region)
     make_folder(run.folder / "output")  # a job that was stopped early leaves no file

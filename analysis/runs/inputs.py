@@ -26,7 +26,10 @@ def restore_input(state: RunState, job_key: str) -> None:
         The calls or the prompts of the run have changed as well, so that other bytes would be written.
     """
     job, latest = next((job, latest) for job, latest in state.read_on().pairs if job.key == job_key)
-    write_first_input(state.run, job)
+    if state.run.place is None or not latest.folder:
+        write_first_input(state.run, job)
+    else:
+        restore_changed(state, [job])  # mostly the further try alone is missing, as on another machine
     if latest.folder:
         restore_retry(state.read_on(), job, latest)
 
@@ -41,7 +44,7 @@ def restore_changed(state: RunState, jobs: Iterable[PlannedJob]) -> None:
     """
     for job in jobs:
         try:
-            job.check_files(JobState(job.key))
+            check_input(state.run, job)
         except InputError as error:
             if not job.sha256:
                 cure = "put the file back from a copy, or prepare the calls again under another name"
@@ -52,17 +55,30 @@ def restore_changed(state: RunState, jobs: Iterable[PlannedJob]) -> None:
 def write_first_input(run: Run, job: PlannedJob) -> None:
     """Write the files of a planned job anew, if they are not as they were prepared, and say so."""
     print(f"{run.name}: the input of {job.key} is not as it was prepared, and is written anew.")
-    changed = [
-        (file, digest)
-        for file, digest in zip(job.files, job.sha256, strict=True)
-        if not file.exists() or hash_file(file) != digest
-    ]
+    changed = list_changed(run, job)
     if not changed:
         return
     with make_draft(run.folder, "input") as draft:
         write_attempt_input(run, job.attempt, draft)
         for file, digest in changed:
-            replace_file(draft / "input" / job.key / file.name, file, digest)
+            replace_file(run, draft / "input" / job.key / file.name, file, digest)
+
+
+def check_input(run: Run, job: PlannedJob) -> None:
+    """Raise an InputError where the input of a planned job is not as it was prepared, here or in S3."""
+    if run.place is None:
+        job.check_files(JobState(job.key))
+    else:
+        job.check_objects(run.place.s3)
+
+
+def list_changed(run: Run, job: PlannedJob) -> list[tuple[Path, str]]:
+    """List the files of a planned job that are not as they were prepared, each with its SHA-256 from then."""
+    if run.place is None:
+        known = {file: hash_file(file) if file.exists() else "" for file in job.files}
+    else:
+        known = {file: run.place.find_sha256(file) for file in job.files}
+    return [(file, digest) for file, digest in zip(job.files, job.sha256, strict=True) if known[file] != digest]
 
 
 def write_attempt_input(run: Run, attempt: int, folder: Path) -> None:
@@ -75,11 +91,14 @@ def write_attempt_input(run: Run, attempt: int, folder: Path) -> None:
     write_records(run.read_calls().sort("call_id"), run.read_prompts(), into=into, find_quotas=quotas.__getitem__)
 
 
-def replace_file(written: Path, file: Path, digest: str) -> None:
+def replace_file(run: Run, written: Path, file: Path, digest: str) -> None:
     """Replace a file by one that was written anew, if that has the digest of before."""
     if not written.exists() or hash_file(written) != digest:
         reason = "is not as it was prepared, and cannot be written anew: the calls or prompts have changed as well"
         raise RunError(file, reason, "put the run's folder back from a copy, or prepare again under another name")
+    if run.place is not None:
+        run.place.put(written, run.place.find_uri(file), digest)
+        return
     with replace_when_whole(file) as unfinished:
         written.rename(unfinished)
 

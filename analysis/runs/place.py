@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from analysis.aws.conditions import describe_object, hash_object, put_new
+from analysis.aws.conditions import describe_object, encode_digest, hash_object, put, put_new
 from analysis.aws.downloads import fetch_file, fetch_files
 from analysis.aws.session import EMULATOR, open_session
 from analysis.aws.storage import StoredFile, find_object, list_prefix, open_bucket, parse_s3_uri
@@ -30,7 +30,7 @@ ALLOWED = re.compile(r"[A-Za-z0-9!\-_*'().]+(?:/[A-Za-z0-9!\-_*'().]+)*/?")
 LOST = "put it back from a copy, or prepare the same calls and prompts under another name"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Place:
     """Where in S3 the rest of a run's folder lies, and how this machine gets there.
 
@@ -43,6 +43,12 @@ class Place:
         is below it under the same name.
     profile, region, bucket_owner
         As in `prepare`.
+    etag
+        Of the copy of the ledger that was last read or written here; empty where it is not known, or there is none.
+    copied_bytes
+        Of the ledger, which that copy has.
+    holds
+        How many blocks of this process hold the run, one within the other.
     """
 
     folder: Path
@@ -50,6 +56,9 @@ class Place:
     profile: str = EMULATOR
     region: str = ""
     bucket_owner: str = ""
+    etag: str = ""
+    copied_bytes: int = 0
+    holds: int = 0
 
     @cached_property
     def s3(self) -> S3Client:
@@ -109,6 +118,17 @@ class Place:
         if found is None:
             raise RunError(uri, "is missing", LOST)
         return found
+
+    def find_sha256(self, path: Path) -> str:
+        """Find the SHA-256 of a file of the run in S3, as hex digits; empty where it is missing."""
+        uri = self.find_uri(path)
+        there = describe_object(uri, s3=self.s3)
+        return (there.sha256 or hash_object(uri, s3=self.s3)) if there else ""
+
+    def put(self, file: Path, uri: str, sha256: str) -> None:
+        """Upload a file, over what is there."""
+        with file.open("rb") as body:
+            put(uri, body, s3=self.s3, ChecksumSHA256=encode_digest(sha256))
 
     def put_new(self, file: Path, uri: str, sha256: str) -> None:
         """Upload a file where there is none yet, or the very same one.

@@ -16,6 +16,7 @@ from analysis.jobs.batch import PlannedJob, refresh_jobs
 from analysis.runs.accounts import open_sent
 from analysis.runs.folder import RunSource, open_run
 from analysis.runs.sending import explain_outage
+from analysis.runs.sharing import read_copy, share_ledger
 from analysis.runs.state import RunState, read_state
 from analysis.runs.status import tabulate_jobs
 
@@ -46,7 +47,8 @@ def update_jobs(run: RunSource, *, profile: str = "", region: str = "") -> pl.Da
     JobError
         Bedrock refuses to tell, or cannot be reached.
     """
-    run = open_run(run)
+    run = open_run(run, profile=profile, region=region)
+    read_copy(run)
     state = read_state(run)
 
     def refresh(planned: Sequence[PlannedJob], bedrock: BedrockClient) -> None:
@@ -78,9 +80,11 @@ def stop(run: RunSource, *, profile: str = "", region: str = "") -> pl.DataFrame
     RunError
         Nothing has been sent, or profile or emulator are of another account.
     """
-    run = open_run(run)
+    run = open_run(run, profile=profile, region=region)
+    read_copy(run)
     state = read_state(run)
     do_in_each_region(state, profile, region, lambda planned, bedrock: steps.stop_jobs(planned, state.ledger, bedrock))
+    share_ledger(run)
     return tabulate_jobs(state.read_on())
 
 

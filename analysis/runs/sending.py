@@ -17,6 +17,7 @@ from analysis.errors import JobError, RunError
 from analysis.files import replace_when_whole
 from analysis.runs.budget import check_target
 from analysis.runs.folder import SENT_FILE, Run
+from analysis.runs.sharing import hold_run
 from analysis.runs.state import RunState
 
 
@@ -26,7 +27,7 @@ def lock_sending(run: Run, *, wait_s: float) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     try:
-        with FileLock(run.folder / "sending.lock", timeout=wait_s):
+        with FileLock(run.folder / "sending.lock", timeout=wait_s), hold_run(run):
             yield
     except Timeout as error:
         raise RunError(run.folder, "another process is sending this run", "wait for it, or stop it") from error

@@ -171,6 +171,9 @@ class RunState:
             Nothing has been sent, or one of the two profiles is the emulator and the other is not.
         """
         folder, sent = self.run.folder, self.sending
+        if sent and self.run.place:
+            # Another machine may have another name for the account.
+            sent = {**sent, "profile": self.run.place.profile}
         if not sent and self.run.read_sent():
             cure = "put ledger.jsonl back, or send the run as before, which finds its jobs"
             raise RunError(folder, "its ledger is lost", cure)

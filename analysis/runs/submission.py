@@ -35,6 +35,7 @@ from analysis.runs.regions import PLACE, list_regions, name_buckets
 from analysis.runs.retries import count_unanswered, describe_gone, plan_first_tries, plan_retries
 from analysis.runs.reuse import can_take_over, expect_taken, find_takeable, take_over
 from analysis.runs.sending import explain_outage, lock_sending, write_sending
+from analysis.runs.sharing import hold_run, read_copy
 from analysis.runs.state import RunState, read_state
 from analysis.runs.status import tabulate_jobs
 from analysis.runs.waiting import Limit, check_created, take_first_step, wait_for_jobs
@@ -129,6 +130,7 @@ def submit(
     """
     run = open_run(run, profile=profile, region=region, bucket_owner=bucket_owner)
     limit = Limit(run.name, wait_hours, now)
+    read_copy(run)
     state = read_state(run)
     bucket, prefix = choose_place(run, profile=profile, bucket=bucket, prefix=prefix)
     bucket, role_arn = choose_bucket_and_role(run, profile=profile, bucket=bucket, role_arn=role_arn)
@@ -156,7 +158,8 @@ def submit(
     if budget is None:
         return tabulate_jobs(follow_jobs(state, account, target, pause=steps_on, sleep=sleep, limit=limit))
     options |= {"bucket": bucket, "prefix": prefix}
-    sent = send_jobs(state, account, target, budget, options, pause=steps_on, sleep=sleep, limit=limit)
+    with hold_run(run):
+        sent = send_jobs(state, account, target, budget, options, pause=steps_on, sleep=sleep, limit=limit)
     return tabulate_jobs(sent)
 
 

@@ -18,6 +18,7 @@ from analysis.jobs.ledger import JobState
 from analysis.jobs.statuses import INTENDED, PLANNED
 from analysis.jobs.steps import Account
 from analysis.runs.inputs import restore_input
+from analysis.runs.sharing import keep_hold
 from analysis.runs.state import RunState
 
 REMIND_S = 60  # between two lines on what is waited for
@@ -188,7 +189,9 @@ def take_step_there(
     """Take a step in one Region; input files that are not as prepared are written anew, and it is taken again."""
     while True:
         try:
-            return steps.take_step(jobs, state.ledger, account, is_first=is_first)
+            latest = steps.take_step(jobs, state.ledger, account, is_first=is_first)
+            keep_hold(state.run, state.ledger)
+            return latest
         except InputError as error:
             restore_input(state, error.where)
 

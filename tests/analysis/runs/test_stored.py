@@ -1,8 +1,14 @@
+import re
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+
 import pytest
 from polars.testing import assert_frame_equal
 
-from analysis import collect, load_answers, load_jobs, prepare, submit
-from analysis.runs import sum_run_costs
+from analysis import collect, load_answers, load_jobs, open_run, prepare, submit
+from analysis.errors import JobError, RunError, StorageError
+from analysis.runs import sending, sharing, stored, submission, sum_run_costs, update_jobs, waiting
+from analysis.runs.sharing import hold_on, hold_run, read_copy, share_ledger
 from analysis.runs.state import read_state
 
 from .conftest import HAIKU, NOVA, make_calls, make_prompt
@@ -53,6 +59,10 @@ def store(calls=None, prompts=PROMPTS, **fields):
     return prepare(calls, prompts, into=INTO, name="demo", **{"quotas": QUOTAS, **fields})
 
 
+def store_two_jobs():
+    return store(make_calls(200), make_prompt(), quotas={"records_per_job": 100})
+
+
 def read_key(s3, key):
     return s3.get_object(Bucket="batchbook", Key=f"runs/demo/{key}")["Body"].read()
 
@@ -62,30 +72,30 @@ def name_jobs(run):
 
 
 def test_a_run_in_s3_has_the_files_of_one_here(tmp_path, s3, list_keys):
-    stored, local = store(), prepare(make_calls(300), PROMPTS, into=tmp_path / "runs", name="demo", quotas=QUOTAS)
+    run, local = store(), prepare(make_calls(300), PROMPTS, into=tmp_path / "runs", name="demo", quotas=QUOTAS)
     files = [path.relative_to(local.folder).as_posix() for path in sorted(local.folder.glob("input/*/*"))]
     assert [key for key in list_keys() if key.startswith("input/")] == files
     assert len(files) == 3 * 2 + 2
     for name in [*files, "run.json", "files.parquet"]:
         assert read_key(s3, name) == (local.folder / name).read_bytes()
-    assert sorted(path.name for path in stored.folder.iterdir()) == [
+    assert sorted(path.name for path in run.folder.iterdir()) == [
         "calls",
         "files.parquet",
         "place.json",
         "records",
         "run.json",
     ]
-    assert_frame_equal(stored.read_records(), local.read_records())
-    assert_frame_equal(stored.read_calls(), local.read_calls().sort("call_id"))
-    assert name_jobs(stored) == name_jobs(local)
-    assert str(stored) == str(local)
+    assert_frame_equal(run.read_records(), local.read_records())
+    assert_frame_equal(run.read_calls(), local.read_calls().sort("call_id"))
+    assert name_jobs(run) == name_jobs(local)
+    assert str(run) == str(local)
 
 
 def test_a_run_in_s3_ends_as_one_here(tmp_path, emulator, monkeypatch):
-    stored = store()
-    submit(stored)
-    counts = collect(stored)
-    assert load_jobs(stored)["status"].to_list() == ["Completed"] * 4
+    run = store()
+    submit(run)
+    counts = collect(run)
+    assert load_jobs(run)["status"].to_list() == ["Completed"] * 4
     jobs = emulator.client("bedrock").list_model_invocation_jobs()["invocationJobSummaries"]
     sources = {job["inputDataConfig"]["s3InputDataConfig"]["s3Uri"] for job in jobs}
     assert sources == {f"{INTO}/demo/input/job0{number}/" for number in (1, 2, 3, 4)}
@@ -94,7 +104,238 @@ def test_a_run_in_s3_ends_as_one_here(tmp_path, emulator, monkeypatch):
     submit(local)
     assert_frame_equal(collect(local), counts)
     same = load_answers(local).drop(ACCOUNT, strict=False)
-    assert_frame_equal(load_answers(stored).drop(ACCOUNT, strict=False), same)
-    assert_frame_equal(load_jobs(local).drop(ACCOUNT, strict=False), load_jobs(stored).drop(ACCOUNT, strict=False))
-    assert_frame_equal(sum_run_costs(local).bill, sum_run_costs(stored).bill)
-    assert sum_run_costs(stored).bill["cost_usd"].sum() > 0
+    assert_frame_equal(load_answers(run).drop(ACCOUNT, strict=False), same)
+    assert_frame_equal(load_jobs(local).drop(ACCOUNT, strict=False), load_jobs(run).drop(ACCOUNT, strict=False))
+    assert_frame_equal(sum_run_costs(local).bill, sum_run_costs(run).bill)
+    assert sum_run_costs(run).bill["cost_usd"].sum() > 0
+
+
+def test_the_ledger_in_s3_is_that_of_the_driver(s3):
+    run = store_two_jobs()
+    submit(run)
+    assert read_key(s3, "ledger.jsonl") == run.ledger.file.read_bytes()
+
+
+def test_a_second_driver_is_refused_while_the_first_one_sends(elsewhere):
+    run = store_two_jobs()
+    seen = []
+
+    def look(_):
+        if not seen:
+            elsewhere()
+            other = open_run(f"{INTO}/demo")
+            assert other.folder != run.folder
+            with pytest.raises(RunError, match=r"another process sends this run: .*; wait for it; if it was stopped"):
+                submit(other)
+            seen.append(load_jobs(other)["status"].to_list())
+
+    submit(run, sleep=look)
+    assert seen == [["Submitted"] * 2]
+    assert load_jobs(run)["status"].to_list() == ["Completed"] * 2
+
+
+def test_of_two_drivers_that_begin_at_once_one_is_refused(elsewhere):
+    run = store_two_jobs()
+    elsewhere()
+    other = open_run(f"{INTO}/demo")
+    read_copy(run)
+    with hold_run(other), pytest.raises(RunError, match="another process sends this run"):
+        hold_on(run, run.ledger, 600)
+    with hold_run(run):
+        pass
+
+
+def test_a_driver_that_slept_does_not_send_beside_the_one_that_went_on(elsewhere):
+    run, held = store_two_jobs(), ExitStack()
+
+    def sleep(_):
+        hold_on(run, run.ledger, 0)
+        elsewhere()
+        held.enter_context(hold_run(open_run(f"{INTO}/demo")))
+
+    with held, pytest.raises(RunError, match="another process sends this run"):
+        submit(run, sleep=sleep)
+
+
+def test_what_another_machine_looked_at_does_not_keep_the_driver_from_sending(elsewhere):
+    run = store_two_jobs()
+
+    def look(_):
+        elsewhere()
+        update_jobs(f"{INTO}/demo")
+        collect("demo")
+
+    submit(run, sleep=look)
+    assert load_jobs(run)["status"].to_list() == ["Completed"] * 2
+
+
+def test_another_machine_goes_on_from_the_copy(elsewhere, list_account, s3):
+    mine = store_two_jobs()
+    submit(mine, wait=False)
+    elsewhere()
+    run = open_run(f"{INTO}/demo")
+    assert run.read_request() == mine.read_request()
+    submit(run)
+    assert collect(run)["answered"].to_list() == [100, 100]
+    assert load_jobs(run)["job_arn"].to_list() == load_jobs(mine)["job_arn"].to_list()
+    elsewhere("mine")
+    submit("demo")
+    assert collect("demo")["answered"].to_list() == [100, 100]
+    assert len(list_account()) == 2
+    assert {*read_key(s3, "ledger.jsonl").splitlines()} == {*mine.ledger.file.read_bytes().splitlines()}
+
+
+def test_a_driver_that_was_killed_before_it_wrote_the_copy_pays_nothing_twice(elsewhere, list_account, monkeypatch):
+    run = store_two_jobs()
+    with monkeypatch.context() as patch:
+        # The jobs are created; then neither their events are copied nor is the run let go.
+        patch.setattr(sharing, "put_over", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(submission, "hold_run", lambda _: nullcontext())
+        patch.setattr(sending, "hold_run", lambda _: nullcontext())
+        patch.setattr(waiting, "keep_hold", lambda run, _: share_ledger(run))
+        with pytest.raises(KeyboardInterrupt):
+            submit(run)
+    assert len(list_account()) == 2
+    elsewhere()
+    other = open_run(f"{INTO}/demo")
+    submit(other)
+    assert collect(other)["answered"].to_list() == [100, 100]
+    elsewhere("mine")
+    submit(run)
+    assert len(list_account()) == 2
+    assert collect(run)["answered"].to_list() == [100, 100]
+
+
+def test_a_job_that_failed_is_tried_again_by_another_machine(elsewhere, set_up_emulator, list_keys):
+    set_up_emulator(faults={"job-failed": 1})
+    run = store(make_calls(200), make_prompt())
+    with pytest.raises(JobError, match="answers 100 of 200 records"):
+        submit(run)
+    set_up_emulator()
+    elsewhere()
+    run = open_run(f"{INTO}/demo")
+    submit(run)
+    assert load_jobs(run).select("job_try", "status", "records").rows() == [(1, "Failed", 200), (2, "Completed", 100)]
+    assert collect(run).select("answered", "repeated").rows() == [(200, 0)]
+    folders = {key.split("/")[1] for key in list_keys() if key.startswith("input/")}
+    assert [folder[:8] for folder in sorted(folders)] == ["job01", "job01-2-"]
+    # Lines are read in S3, and only those of the further try are here.
+    assert [path.name for path in run.folder.glob("input/*")] == ["job01-2"]
+    assert not list(run.folder.glob("output/*/0*"))
+
+
+@pytest.mark.parametrize("change", ["lost", "other bytes", "other size"])
+def test_input_that_is_not_as_it_was_prepared_is_written_anew(s3, capsys, change):
+    run = store_two_jobs()
+    key, whole = "runs/demo/input/job02/00000.jsonl", read_key(s3, "input/job02/00000.jsonl")
+    if change == "lost":
+        s3.delete_object(Bucket="batchbook", Key=key)
+    else:
+        body = whole.replace(b"Monday", b"Friday") if change == "other bytes" else whole[:-9]
+        s3.put_object(Bucket="batchbook", Key=key, Body=body, ChecksumAlgorithm="SHA256")
+    submit(run)
+    assert "demo: the input of job02 is not as it was prepared, and is written anew." in capsys.readouterr().out
+    assert read_key(s3, "input/job02/00000.jsonl") == whole
+    assert collect(run)["answered"].to_list() == [100, 100]
+
+
+def test_input_without_a_sha256_is_known_by_its_size(s3, capsys):
+    run = store_two_jobs()
+    whole = read_key(s3, "input/job02/00000.jsonl")
+    s3.put_object(Bucket="batchbook", Key="runs/demo/input/job02/00000.jsonl", Body=whole)
+    submit(run)
+    assert "written anew" not in capsys.readouterr().out
+
+
+def test_a_lost_table_is_named_by_its_address(s3):
+    run = store_two_jobs()
+    s3.delete_object(Bucket="batchbook", Key="runs/demo/records/job02-00000.parquet")
+    with pytest.raises(RunError, match=r"s3://batchbook/runs/demo/records/job02-00000.parquet: is missing; put it ba"):
+        run.read_records()
+
+
+@pytest.mark.parametrize(
+    ("into", "like"),
+    [
+        ("s3://batchbook/day=2026-08-01", "s3://batchbook/day-2026-08-01/demo/"),
+        ("s3://batchbook/my runs", "s3://batchbook/my-runs/demo/"),
+        ("s3://batchbook/at 12:30+1%/x", "s3://batchbook/at-12-30-1-/x/demo/"),
+        ("s3://batchbook/a//b", "s3://batchbook/a/b/demo/"),
+    ],
+)
+def test_a_folder_that_bedrock_refuses_is_refused_at_once(into, like):
+    with pytest.raises(RunError, match=re.escape(f"between single slashes, as {like}")):
+        prepare(make_calls(100), make_prompt(), into=into, name="demo")
+
+
+def test_prompts_of_two_regions_have_no_bucket_in_common():
+    prompts = [make_prompt(), make_prompt("far", region="eu-central-1")]
+    with pytest.raises(RunError, match="name the Regions eu-central-1, us-east-1, and a bucket is in one alone"):
+        store(prompts=prompts)
+
+
+def test_a_bucket_that_is_not_there_is_named():
+    with pytest.raises(StorageError, match="s3://nothing/.*: no such bucket"):
+        prepare(make_calls(100), make_prompt(), into="s3://nothing/runs")
+
+
+def test_the_same_prepared_again_is_the_run_that_is_there(elsewhere, list_keys):
+    run, keys = store_two_jobs(), list_keys()
+    assert store_two_jobs().folder == run.folder
+    elsewhere()
+    again = store_two_jobs()
+    assert again.folder != run.folder
+    assert again.read_request() == run.read_request()
+    assert list_keys() == keys
+
+
+def test_something_else_prepared_under_the_name_is_refused(elsewhere):
+    store_two_jobs()
+    elsewhere()
+    with pytest.raises(RunError, match="was prepared for something else"):
+        store(make_calls(300), make_prompt())
+
+
+def test_two_that_prepare_at_once_do_not_mix(s3, list_keys):
+    s3.put_object(Bucket="batchbook", Key="runs/demo/input/job01/00000.jsonl", Body=b"{}")
+    with pytest.raises(RunError, match=r"another run is being prepared under this name.*choose another name"):
+        store_two_jobs()
+    assert read_key(s3, "input/job01/00000.jsonl") == b"{}"
+    assert "run.json" not in list_keys()
+    assert not Path("runs/demo").exists()
+
+
+def test_preparing_goes_on_where_it_was_broken_off(list_keys, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(stored, "write_place", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            store_two_jobs()
+    assert "run.json" in list_keys()
+    run = store_two_jobs()
+    submit(run)
+    assert collect(run)["answered"].to_list() == [100, 100]
+
+
+def test_a_folder_of_the_name_that_is_another_run_is_refused():
+    prepare(make_calls(100), make_prompt(), name="demo")
+    with pytest.raises(RunError, match="is that of a run on this machine alone, not of s3://batchbook/runs/demo/"):
+        store_two_jobs()
+
+
+def test_a_run_that_is_not_there_lists_those_beside_it():
+    store_two_jobs()
+    with pytest.raises(RunError, match="s3://batchbook/runs/june/: not a run; there are demo"):
+        open_run(f"{INTO}/june")
+
+
+def test_a_run_that_was_copied_in_s3_is_not_taken_for_another(s3):
+    store_two_jobs()
+    source = {"Bucket": "batchbook", "Key": "runs/demo/run.json"}
+    s3.copy_object(Bucket="batchbook", Key="runs/july/run.json", CopySource=source)
+    with pytest.raises(RunError, match='was prepared as "demo"'):
+        open_run(f"{INTO}/july")
+
+
+def test_a_bucket_beside_that_of_the_run_is_refused():
+    with pytest.raises(JobError, match="lies in s3://batchbook/runs/demo/, and its jobs cannot use 'other'"):
+        submit(store_two_jobs(), bucket="other")
