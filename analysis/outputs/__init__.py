@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json.out"
+OUTPUTS = (".out", ".jsonl.err")  # the second holds the errors of one of OpenAI's batches
+INPUTS = (".jsonl",)
 PACKED = ".gz"
 
 
@@ -51,8 +53,8 @@ def load_outputs(
     ----------
     where
         A folder, an `s3://` prefix, a file or a glob. Every `*.out` and `*.out.gz` file below it is read, manifests
-        apart; without any, and where nothing else is there, every `*.jsonl` and `*.jsonl.gz`. A file that is named
-        itself is read whatever its name.
+        apart, and every `*.jsonl.err` of OpenAI's batches; without any, and where nothing else is there, every
+        `*.jsonl` and `*.jsonl.gz`. A file that is named itself is read whatever its name.
     model_id
         The model that the jobs were for: fills the column, since the lines do not have it, and decides between
         families whose answers look alike. For an application inference profile, give the model behind it.
@@ -131,9 +133,9 @@ def find_outputs(where: str | Path, *, s3: S3Client | None = None) -> list[Store
     names = {file.name for file in others}
     # A packed file beside what it was made of has the same lines.
     unpacked = [file for file in others if file.name.removesuffix(PACKED) not in names - {file.name}]
-    for kind in (".out", ".jsonl"):
+    for kind in (OUTPUTS, INPUTS):
         found = [file for file in unpacked if file.name.removesuffix(PACKED).endswith(kind)]
-        if found and (kind == ".out" or len(found) == len(unpacked)):
+        if found and (kind == OUTPUTS or len(found) == len(unpacked)):
             return found
     if files:
         raise explain_nothing(where, files, others)

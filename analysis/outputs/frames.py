@@ -24,7 +24,7 @@ from analysis.outputs.request_echo import EchoShortener
 
 ROWS_PER_FRAME = 1_000  # with more, the first rows leave the processor's cache before their frame is built
 ROWS_GATHERED = 10_000
-JOB_ID = re.compile(r"[a-z0-9]{12}|on-demand.*")
+JOB_ID = re.compile(r"[a-z0-9]{12}|batch_[A-Za-z0-9_-]+|on-demand.*")
 READ_BYTES = 1 << 18
 
 OUTPUT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {

@@ -27,6 +27,7 @@ from analysis.families.converse import CONVERSE
 from analysis.families.family import Count, set_reasoning_apart
 from analysis.families.reasoning import REASONING_TAGS
 from analysis.files import has_lone_surrogates, replace_lone_surrogates
+from analysis.outputs.openai_batch import CUSTOM_ID, TORN_ID, is_batch_line, rewrite_line
 from analysis.outputs.request_echo import EchoShortener, blank_texts
 
 NO_SAMPLING = Sampling()
@@ -158,11 +159,14 @@ def read_lines(
     shorten = (echoes or EchoShortener()).shorten
     latest: Family | None = None
     for number, line in enumerate(lines, start=1):
-        row = read_typed(shorten(line), number, order, base, reasoning_tags)
+        content = (rewrite_line(line) or line) if is_batch_line(line) else line
+        row = read_typed(shorten(content), number, order, base, reasoning_tags)
+        if (row is None or row.record_id is None) and CUSTOM_ID in content and (rewritten := rewrite_line(content)):
+            content, row = rewritten, read_typed(rewritten, number, order, base, reasoning_tags)
         if row is None:
             if line.isspace():
                 continue
-            plain = blank_texts(line)
+            plain = blank_texts(content)
             row = read_typed(plain, number, order, base, reasoning_tags) or read_leniently(
                 plain, number, file, base, reasoning_tags
             )
@@ -304,6 +308,9 @@ def read_body(body: Any, notes: list[str], number: int, file: str, base: str, ta
     """Read request and answer separately, so that an error in one leaves the other readable."""
     if not isinstance(body, dict):
         raise ValueError("not a JSON object")
+    if "custom_id" in body and "recordId" not in body:
+        # What strict JSON forbids is replaced by now.
+        body = json.loads(rewrite_line(json.dumps(body).encode()) or json.dumps(body))
     record_id = write_id(read_record_id(body.get("recordId"), notes))
     fault = None if body.get("error") is None else read_error(body["error"])
     try:
@@ -414,7 +421,7 @@ def unreadable(file: str, number: int, reason: Exception) -> Fault:
 
 def salvage_record_id(line: bytes) -> str | None:
     """Find the record id in a line that is not valid JSON; None without one."""
-    found = RECORD_ID.search(line)
+    found = RECORD_ID.search(line) or TORN_ID.search(line)
     try:
         return replace_lone_surrogates(json.loads(found[1] or found[2])) if found else None
     except ValueError:
