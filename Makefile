@@ -13,7 +13,7 @@ PROMPTS = $(if $(IS_STORY),$(STORY),notebooks/prompts/paragraph.md notebooks/pro
 ACCOUNT = build/account
 FAULTS = {"faults": {"record-429": 0.005, "record-filtered": 0.005}, "seed": 1}
 
-.PHONY: run test test-whole test-browser test-crt test-wheel check crash foreign bench tour sample-report gallery lab format clean
+.PHONY: run test test-whole test-browser test-crt test-spark test-spark-4 test-wheel check crash foreign bench tour sample-report gallery lab format clean
 
 run: $(STAMP) $(if $(IS_STORY),$(SYNTHETIC) $(ACCOUNT)/settings.json)
 	@$(if $(IS_STORY),BEDROCK_LOCAL="$(CURDIR)/$(ACCOUNT)") $(BIN)/batchbook run --calls "$(CALLS)" \
@@ -35,6 +35,17 @@ test-browser: $(STAMP)
 test-crt: $(STAMP)
 	$(BIN)/pip install --quiet --target build/crt --upgrade awscrt
 	PYTHONPATH=build/crt $(BIN)/python -m pytest -m crt
+
+# Needs Java 17. PySpark is 350 MB, and nobody else needs it, so it is installed beside the environment.
+test-spark: $(STAMP) build/spark-3/.installed
+	PYTHONPATH=build/spark-3 $(BIN)/python -m pytest -m spark
+
+test-spark-4: $(STAMP) build/spark-4/.installed
+	PYTHONPATH=build/spark-4 $(BIN)/python -m pytest -m spark
+
+build/spark-%/.installed: constraints.txt
+	$(BIN)/pip install --quiet --target build/spark-$* --upgrade 'pyspark==$*.*' $(if $(filter 3,$*),-c constraints.txt)
+	@touch $@
 
 # Builds the wheel, and installs it into new environments from the index: the core alone, and with notebooks.
 test-wheel: $(STAMP)

@@ -50,7 +50,7 @@ from .outputs import scan_outputs as scan_outputs
 from .outputs.answers import count_errors as count_errors
 from .outputs.export import write_answers as write_answers
 from .outputs.manifests import load_manifests as load_manifests
-from .previews import preview as preview
+from .requests.previews import preview as preview
 from .prompts import Prompt as Prompt
 from .prompts import read_prompts as read_prompts
 from .reports.notices import list_notices as list_notices

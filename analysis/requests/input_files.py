@@ -98,9 +98,13 @@ def check_sizes(records: pl.DataFrame, quotas: Quotas) -> None:
     most = min(quotas.file_bytes, quotas.job_bytes)
     large = records.filter(pl.col("input_bytes") > most)
     if len(large):
-        call_id, variant, size = large.select("call_id", "variant", "input_bytes").row(0)
-        reason = f"{size:,} bytes with prompt {variant!r}, and an input file may have {most:,}"
-        raise QuotaError(f"call {call_id!r}", reason, f"shorten or leave out {len(large)} such records")
+        raise explain_large(*large.select("call_id", "variant", "input_bytes").row(0), most, len(large))
+
+
+def explain_large(call_id: str, variant: str, size: int, most: int, records: int) -> QuotaError:
+    """Return an error that names the first of some records which are larger than a file may be."""
+    reason = f"{size:,} bytes with prompt {variant!r}, and an input file may have {most:,}"
+    return QuotaError(f"call {call_id!r}", reason, f"shorten or leave out {records} such records")
 
 
 def add_file_columns(records: pl.DataFrame, inputs: Sequence[InputFile]) -> pl.DataFrame:

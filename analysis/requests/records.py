@@ -232,11 +232,21 @@ def make_record_batches(
     for batch in split_calls(calls, sum(prompt.samples for prompt in prompts)):
         texts = {source: source.read(batch) for source in seen}
         before = {source: count_equal(texts[source].digests, counts) for source, counts in seen.items()}
-        batches = (
-            make_variant_records(template, key, texts[template.source], before[template.source])
-            for template, key in zip(templates, keys, strict=True)
-        )
-        yield interleave_records(list(chain.from_iterable(batches)))
+        yield make_records(templates, keys, texts, before)
+
+
+def make_records(
+    templates: Sequence[BodyTemplate],
+    keys: Sequence[bytes],
+    texts: Mapping[ValueSource, BodyValues],
+    before: Mapping[ValueSource, Sequence[int]],
+) -> tuple[pl.DataFrame, bytes]:
+    """Make the records of some calls from their values, and from how many calls before each have the same values."""
+    batches = (
+        make_variant_records(template, key, texts[template.source], before[template.source])
+        for template, key in zip(templates, keys, strict=True)
+    )
+    return interleave_records(list(chain.from_iterable(batches)))
 
 
 def split_calls(calls: pl.DataFrame, lines: int) -> Iterator[CallBatch]:
@@ -266,7 +276,7 @@ def make_variant_records(
     samples = template.prompt.samples
     pieces = [HEAD, MIDDLE + template.pieces[0], *template.pieces[1:]]
     pieces[-1] += TAIL
-    fixed = ID_LENGTH + sum(map(len, pieces))
+    fixed = count_line_bytes(template)
     sizes = [fixed + size for size in texts.value_bytes]
     tokens = [estimate_tokens(template.text_bytes + size) for size in texts.text_bytes]
     for sample in range(1, samples + 1):
@@ -277,6 +287,11 @@ def make_variant_records(
         parts = chain.from_iterable(zip(map(repeat, pieces), variable, strict=True))
         # Not strict, since the repeated pieces have no end.
         yield VariantRecords(ids, sizes, tokens, zip(*parts, strict=False))
+
+
+def count_line_bytes(template: BodyTemplate) -> int:
+    """Count the bytes of a line without the values of its call."""
+    return ID_LENGTH + len(HEAD) + len(MIDDLE) + len(TAIL) + sum(map(len, template.pieces))
 
 
 def digest_occurrence(digest: bytes, number: int) -> bytes:

@@ -25,6 +25,8 @@ from analysis.runs.place import RUN_FILE, Place, make_place
 from analysis.runs.state import read_state
 from analysis.runs.status import has_on_demand_output
 from analysis.runs.stored import find_stored, move_into_place, store_run, write_calls
+from analysis.runs.tables import read_table
+from analysis.transcripts.digests import digest_calls, format_sum, sum_digests
 from analysis.transcripts.frames import check_frame, read_frame
 
 SHOWN, LEAD = 40, 12  # characters of a changed value in an error, and how many of them precede the change
@@ -95,7 +97,7 @@ def prepare(
     variants = read_prompts(prompts)
     for prompt in variants:
         check_template(prompt)
-    request = build_request(by_id, variants, quota_year, quotas or {})
+    request = build_request(describe_calls(by_id), variants, quota_year, quotas or {})
     name = name or name_request(request)
     check_name(name, "the run's name", error=RunError)
     request = {"format": FORMAT, "name": name} | request
@@ -104,7 +106,7 @@ def prepare(
     if place is not None:
         find_stored(place)
     if run.folder.exists():
-        return check_same(run, request)
+        return check_same(run, request, by_id)
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     # Written beside its place and renamed, so that no other process sees half a run.
     sweep_drafts(run.folder.parent)
@@ -114,7 +116,7 @@ def prepare(
         if place is not None:
             store_run(draft, place, variants)
         if not move_into_place(draft, run.folder):
-            return check_same(run, request)
+            return check_same(run, request, by_id)
     flush_path(run.folder.parent)
     return run
 
@@ -146,14 +148,29 @@ def write_run(
     tables = write_records(by_id, prompts, into=folder / "input", find_quotas=by_base.__getitem__)
     tables.records.write_parquet(folder / "records.parquet")
     tables.files.write_parquet(folder / "files.parquet")
-    (folder / RUN_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(request), indent=2) + b"\n")
+    write_request(folder / RUN_FILE, request)
     make_private(folder, folder.parents[1])
     # Before the rename, since files.parquet vouches for the input files, and the calls may be nowhere else.
     flush_folder(folder)
 
 
+def write_request(path: Path, request: Mapping[str, Any]) -> None:
+    """Write `run.json`: the same request gives the same bytes."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(request), indent=2) + b"\n")
+
+
+def describe_calls(calls: pl.DataFrame) -> dict[str, Any]:
+    """Describe the calls, in the order of their ids, as `run.json` does."""
+    return {
+        "rows": len(calls),
+        "equal": len(calls) - calls["transcript"].n_unique(),
+        "columns": calls.columns,
+        "digest": digest_calls(calls),
+    }
+
+
 def build_request(
-    calls: pl.DataFrame, prompts: Sequence[Prompt], quota_year: str, own: Mapping[str, int]
+    calls: Mapping[str, Any], prompts: Sequence[Prompt], quota_year: str, own: Mapping[str, int]
 ) -> dict[str, Any]:
     """Build the content of `run.json`, without times and versions: the same request gives the same bytes."""
     names = [prompt.name for prompt in prompts]
@@ -161,12 +178,7 @@ def build_request(
         raise PromptError("prompts", f"the names are {names}", "give at least one prompt, each with its own name")
     models = {prompt.model_id: find_model(prompt.model_id).base for prompt in prompts}
     return {
-        "calls": {
-            "rows": len(calls),
-            "equal": len(calls) - calls["transcript"].n_unique(),
-            "columns": calls.columns,
-            "digest": digest_calls(calls),
-        },
+        "calls": dict(calls),
         "prompts": [describe_prompt(prompt) for prompt in prompts],
         "quotas": {
             model_id: msgspec.to_builtins(find_quotas(base, year=quota_year, **own))
@@ -182,15 +194,6 @@ def describe_prompt(prompt: Prompt) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value or name not in newer}
 
 
-def digest_calls(calls: pl.DataFrame) -> str:
-    """Return the SHA-256 of the values of all rows, whatever the frame was read from; the order of the rows counts."""
-    digest = hashlib.sha256()
-    encoder = msgspec.json.Encoder(enc_hook=str)
-    for row in calls.iter_rows():
-        digest.update(encoder.encode(row) + b"\n")
-    return digest.hexdigest()
-
-
 def name_request(request: Mapping[str, Any]) -> str:
     """Build the name of a run: its prompts' names and a digest of calls and prompts, but not of the quotas."""
     names = "-".join(prompt["name"] for prompt in request["prompts"])
@@ -199,14 +202,18 @@ def name_request(request: Mapping[str, Any]) -> str:
     return f"{names[:31].rstrip('-')}-{hashlib.sha256(asked).hexdigest()[:8]}"
 
 
-def check_same(run: Run, request: Mapping[str, Any]) -> Run:
-    """Return the run if it was prepared for the same request; else raise with a list of what differs."""
+def check_same(run: Run, request: Mapping[str, Any], calls: pl.DataFrame | None = None) -> Run:
+    """Return the run if it was prepared for the same request; else raise with a list of what differs.
+
+    Without `calls` the request has the digests of their rows.
+    """
     if not (run.folder / RUN_FILE).exists():
         raise RunError(run.folder, "this folder is not a run", "choose another name, or move the folder away")
     before, now = run.read_request(), msgspec.json.decode(msgspec.json.encode(request))
     if run.is_early:
         cure = "give the request another run name, or open the run to collect it"
         raise RunError(run.folder, "was prepared before the first release", cure)
+    align_digests(run, before["calls"], now["calls"], calls)
     now["name"] = run.name  # another one than the folder's where that has been renamed
     if read_state(run).has_jobs or has_on_demand_output(run):
         now["quotas"] = before["quotas"]  # its files have been sent, whatever the quotas are today
@@ -215,6 +222,16 @@ def check_same(run: Run, request: Mapping[str, Any]) -> Run:
         reason = f"was prepared for something else ({'; '.join(changes[:8])})"
         raise RunError(run.folder, reason, "give the new request another run name")
     return run
+
+
+def align_digests(run: Run, before: dict[str, Any], now: dict[str, Any], calls: pl.DataFrame | None) -> None:
+    """Digest calls in the way in which the others were, where one machine prepared the run and a cluster the other."""
+    if "row_digests" in before and calls is not None:
+        now.pop("digest")
+        now["row_digests"] = format_sum(sum_digests(calls))
+    elif "row_digests" in now and "digest" in before:
+        before.pop("digest")
+        before["row_digests"] = format_sum(sum(sum_digests(read_table([file])) for file in run.list_calls()))
 
 
 def list_settings(request: Mapping[str, Any]) -> dict[str, Any]:

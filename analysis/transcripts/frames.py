@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import narwhals as nw
@@ -77,21 +78,41 @@ def check_frame(calls: pl.DataFrame) -> pl.DataFrame:
             cure = f"{suggest_columns(column, calls.columns)}; rename one"
             raise CallsError("calls", f"no column {column!r}", cure)
         if missing := calls[column].null_count():
-            raise CallsError("calls", f"{column!r} is missing in {missing} rows", "fill or drop them")
+            raise explain_missing(column, missing)
     if calls.is_empty():
         raise CallsError("calls", "no rows", "prepare at least one call")
     check_types(calls)
     calls = calls.with_columns(read_ids(calls["call_id"]), pl.col("transcript").cast(pl.String))
-    # A regular expression, since stripping would copy every text.
-    empty = calls.filter(~pl.col("transcript").str.contains(r"\S"))["call_id"]
+    empty = find_empty(calls)
     if len(empty):
-        reason = f"{len(empty)} transcripts are empty, such as that of call {show_name(empty[0])!r}"
-        raise CallsError("calls", reason, "leave them out by drop_empty_calls(calls)")
+        raise explain_empty(len(empty), empty[0])
     repeated = calls.filter(pl.col("call_id").is_duplicated())["call_id"].unique(maintain_order=True)
     if len(repeated):
-        reason = f"{len(repeated)} ids occur more than once, such as {show_names(repeated, most=SHOWN)}"
-        raise CallsError("calls", reason, "make them unique")
+        raise explain_repeated(len(repeated), repeated)
     return calls
+
+
+def find_empty(calls: pl.DataFrame) -> pl.Series:
+    """Find the ids of calls without words."""
+    # A regular expression, since stripping would copy every text.
+    return calls.filter(~pl.col("transcript").str.contains(r"\S"))["call_id"]
+
+
+def explain_missing(column: str, rows: int) -> CallsError:
+    """Return an error about a column that is missing in some rows."""
+    return CallsError("calls", f"{column!r} is missing in {rows} rows", "fill or drop them")
+
+
+def explain_empty(rows: int, first: str) -> CallsError:
+    """Return an error about calls without words."""
+    reason = f"{rows} transcripts are empty, such as that of call {show_name(first)!r}"
+    return CallsError("calls", reason, "leave them out by drop_empty_calls(calls)")
+
+
+def explain_repeated(ids: int, first: Iterable[str]) -> CallsError:
+    """Return an error about ids that several calls have."""
+    reason = f"{ids} ids occur more than once, such as {show_names(first, most=SHOWN)}"
+    return CallsError("calls", reason, "make them unique")
 
 
 def check_types(calls: pl.DataFrame) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from analysis import Prompt, preview
 from analysis.errors import PromptError
-from analysis.previews import add_answer
+from analysis.requests.previews import add_answer
 
 HAIKU = "global.anthropic.claude-haiku-4-5-20251001-v1:0"  # batch 0.50 and 2.50 USD per million tokens
 CALL = {"call_id": "c1", "transcript": "AGENT: <b>Hello</b>"}
