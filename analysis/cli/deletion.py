@@ -43,6 +43,7 @@ def delete(
 
     S3 comes first and the folder last: after an interruption, run the same command again to finish.
     """
+    from analysis.aws.storage import is_s3_uri
     from analysis.files import explain_file_errors
     from analysis.reports.overview import FIRST_PAGE, write_overview
     from analysis.runs import Run
@@ -55,7 +56,7 @@ def delete(
         say(shown)
         return "yes" if yes else input(asked)
 
-    folder = find_folder(run)
+    folder = find_folder(run, profile=profile, region=region)
     pages = reports or folder.parent.parent / "reports"
     judges = list_judge_folders(Run(folder))
     done = delete_run(
@@ -71,7 +72,7 @@ def delete(
     )
     say(f"Deleted: {done['files'].sum():,} files and objects, {done['bytes'].sum():,} bytes.")
     for judge in judges:
-        beside = Path(run).with_name(judge.name)
+        beside = (folder if is_s3_uri(run) else Path(run)).with_name(judge.name)
         say(f"{judge.name} judged its answers and has them still: batchbook delete {shlex.quote(str(beside))}")
     if (pages / FIRST_PAGE).exists():
         with explain_file_errors():

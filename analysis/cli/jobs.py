@@ -47,12 +47,14 @@ def submit(
     """
     from analysis.runs import is_finished, open_run, read_state
     from analysis.runs import submit as submit_run
+    from analysis.runs.sharing import read_copy
 
-    opened = open_run(run)
+    opened = open_run(run, profile=profile, region=region)
+    read_copy(opened)  # another machine may have sent it
     sending = read_state(opened).sending
     sent = dict(sending.get("options", {}))
     sent |= {name: value for name, value in (("bucket", bucket), ("role_arn", role_arn)) if value}
-    profile, region = profile or sending.get("profile", EMULATOR), region or sending.get("region", "")
+    profile, region = profile or opened.profile or EMULATOR, region or sending.get("region", "")
     hours = 0.0 if once else choose_wait_hours(profile, wait_hours)
     jobs = submit_run(opened, profile=profile, region=region, budget_usd=budget_usd, wait_hours=hours, **sent)
     say(describe_jobs(opened, jobs))
@@ -73,10 +75,10 @@ def status(
 
     Asks Bedrock, and sends nothing. Exit code 3 while jobs are running.
     """
-    from analysis.runs import is_finished, open_run, read_state
+    from analysis.runs import is_finished, open_run
 
-    opened = open_run(run)
-    pause = default_pause_s(profile or read_state(opened).sending.get("profile", EMULATOR))
+    opened = open_run(run, profile=profile, region=region)
+    pause = default_pause_s(profile or opened.profile or EMULATOR)
     try:
         watch(opened, profile, region, pause if follow else None)
     except KeyboardInterrupt as error:
@@ -112,7 +114,7 @@ def stop(run: RunName = "", profile: SentProfile = "", region: SentRegion = "") 
     from analysis.runs import open_run
     from analysis.runs import stop as stop_run
 
-    opened = open_run(run)
+    opened = open_run(run, profile=profile, region=region)
     say(describe_jobs(opened, stop_run(opened, profile=profile, region=region)))
 
 
@@ -125,7 +127,7 @@ def collect(run: RunName = "", profile: SentProfile = "", region: SentRegion = "
     from analysis.runs import collect as collect_run
     from analysis.runs import is_finished, open_run
 
-    opened = open_run(run)
+    opened = open_run(run, profile=profile, region=region)
     counts = collect_run(opened, profile=profile, region=region)
     say(format_table(counts.select("job_key", "status", *COUNTS, "why")))
     end(opened, is_complete=is_finished(opened), unanswered=int(counts["unanswered"].sum()))

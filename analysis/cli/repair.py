@@ -28,11 +28,11 @@ def repair(
     """
     from analysis.reports.sample import Choices
     from analysis.reports.stages import has_report, read_values, run_stages
-    from analysis.runs import is_finished, open_run, read_state
+    from analysis.runs import is_finished, open_run
     from analysis.runs import repair as repair_run
 
-    opened = open_run(run)
-    hours = choose_wait_hours(profile or read_state(opened).sending.get("profile", ""), wait_hours)
+    opened = open_run(run, profile=profile, region=region)
+    hours = choose_wait_hours(profile or opened.profile, wait_hours)
     counts = repair_run(opened, profile=profile, region=region, budget_usd=budget_usd, wait_hours=hours)
     is_complete, report = is_finished(opened), find_report(opened, reports)
     if is_complete and has_report(report):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import chain, islice
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def write_repairs(
     prompts: Sequence[Prompt],
     *,
     attempt: int,
-    find_input: Callable[[str, str], Path],
+    borrow_input: Callable[[str, str], AbstractContextManager[Path]],
     into: Path,
     find_quotas: Callable[[str], Quotas],
 ) -> RecordTables:
@@ -48,8 +49,8 @@ def write_repairs(
         Those of the run.
     attempt
         Its number, from 2.
-    find_input
-        Returns the path of an input file by job key and name.
+    borrow_input
+        Finds an input file by job key and name, for as long as it is read.
     into, find_quotas
         As in `write_records`.
 
@@ -68,7 +69,7 @@ def write_repairs(
         same = same.sort("job_key", "file", "line")
         widened, batches = write_wider(wider, calls, widened_prompts)
         keys = pl.concat([same.select(KEYS), widened]).with_columns(attempt=pl.lit(attempt, pl.Int16))
-        lines = chain(copy_lines(same, find_input), batches)
+        lines = chain(copy_lines(same, borrow_input), batches)
         quotas = find_quotas(find_model(str(model_id)).base)
         tables.append(write_jobs(keys, lines, quotas, first_job=jobs + 1, into=into, attempt=attempt))
         jobs += tables[-1].files["job_key"].n_unique()
@@ -77,12 +78,15 @@ def write_repairs(
     return RecordTables(records, files.join(largest, on=["job_key", "file"], how="left", maintain_order="left"))
 
 
-def copy_lines(asked: pl.DataFrame, find_input: Callable[[str, str], Path]) -> Iterator[Batch]:
+def copy_lines(
+    asked: pl.DataFrame, borrow_input: Callable[[str, str], AbstractContextManager[Path]]
+) -> Iterator[Batch]:
     """Yield the lines of records as they were asked before; the rows are in the order of files and lines."""
     for (key, name), rows in asked.partition_by("job_key", "file", as_dict=True, maintain_order=True).items():
-        lines = read_lines(find_input(str(key), str(name)), rows["line"])
-        for batch in rows.iter_slices(LINES_TOGETHER):
-            yield batch.select(OF_LINE), b"".join(islice(lines, len(batch)))
+        with borrow_input(str(key), str(name)) as file:
+            lines = read_lines(file, rows["line"])
+            for batch in rows.iter_slices(LINES_TOGETHER):
+                yield batch.select(OF_LINE), b"".join(islice(lines, len(batch)))
 
 
 def read_lines(file: Path, numbers: Iterable[int]) -> Iterator[bytes]:

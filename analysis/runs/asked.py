@@ -59,7 +59,7 @@ def write_input(run: Run, asked: pl.DataFrame, attempt: int, folder: Path) -> No
         run.read_calls(),
         run.read_prompts(),
         attempt=attempt,
-        find_input=lambda key, name: run.find_input(key) / name,
+        borrow_input=lambda key, name: run.borrow(run.find_input(key) / name),
         into=folder / "input",
         find_quotas=quotas.__getitem__,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,16 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 CLAIM = "on-demand.json"
+# What else a stored run has in S3.
+STORED = {
+    "run.json": "run",
+    "files.parquet": "run",
+    "ledger.jsonl": "ledger",
+    "calls/": "calls",
+    "records/": "records",
+    "outputs/": "answers taken over",
+    "attempts/": "repairs",
+}
 # What a run has in S3: a folder for the input of each try, named by its content, and one with a folder for each job.
 INPUT = re.compile(r"(?P<root>s3://[^/]+/(?:.+/)?)input/[^/]+-[0-9a-f]{8}/")
 OUTPUT = re.compile(r"(?P<root>s3://[^/]+/(?:.+/)?)output/")
@@ -111,7 +121,7 @@ def find_roots(run: Run, tries: Iterable[JobState]) -> list[str]:
 
 
 def list_own_folders(root: str, planned: Sequence[PlannedJob], tries: Sequence[JobState]) -> dict[str, str]:
-    """List the folders below a root that are the run's own, each with what it is.
+    """List the folders, and of a run in S3 the files, below a root that are the run's own, each with what it is.
 
     The name of a folder of input has a digest of its content, so one that was uploaded by a process that was killed
     before it noted so is known as well; a folder of output is named by its job.
@@ -124,6 +134,9 @@ def list_own_folders(root: str, planned: Sequence[PlannedJob], tries: Sequence[J
     folders |= {f"{root}input/{name}/": "input" for name in name_further_inputs(planned)}
     jobs = [each.job_id for each in tries if JOB_ID.fullmatch(each.job_id)]
     folders |= {f"{root}output/{job_id}/": "output" for job_id in jobs}
+    stored = [job.uri for job in planned if job.uri and job.attempt == 1]
+    if stored:
+        folders |= dict.fromkeys(stored, "input") | {f"{root}{name}": what for name, what in STORED.items()}
     return {folder: what for folder, what in folders.items() if folder.startswith(root)}
 
 
@@ -154,7 +167,7 @@ def find_objects(roots: Sequence[str], state: RunState, s3: S3Client) -> Objects
         folders = list_own_folders(root, state.planned, state.tries)
         groups: dict[str, list[StoredVersion]] = {folder: [] for folder in folders}
         for each in listing.found:
-            folder = find_folder(each.uri, root)
+            folder = find_folder(each.uri, root, folders)
             if each.uri == f"{root}{CLAIM}" and is_own_claim(each, state.run, s3):
                 groups.setdefault(each.uri, []).append(each)
             elif folder in groups:
@@ -178,10 +191,11 @@ def join_objects(found: Sequence[Objects]) -> Objects:
     )
 
 
-def find_folder(uri: str, root: str) -> str:
-    """Return the folder of an object two levels below a root: `input/<job>/` or `output/<job id>/`."""
+def find_folder(uri: str, root: str, folders: Container[str]) -> str:
+    """Return which of some folders has an object: `input/<job>/` or `output/<job id>/` below a root, or `records/`."""
     names = uri.removeprefix(root).split("/")
-    return f"{root}{names[0]}/{names[1]}/" if len(names) > 2 else ""
+    places = [f"{root}{'/'.join(names[:depth])}/" for depth in (1, 2) if depth < len(names)]
+    return next((place for place in [uri, *places] if place in folders), "")
 
 
 def describe_versions(what: str, where: str, versions: Sequence[StoredVersion]) -> Iterator[Part]:

@@ -20,7 +20,8 @@ from analysis.runs.contents import Part, find_drafts, find_reports, list_takers,
 from analysis.runs.folder import Run, RunSource, find_folder, open_run
 from analysis.runs.invocation import check_alone
 from analysis.runs.place import RUN_FILE
-from analysis.runs.sending import explain_outage, lock_sending
+from analysis.runs.sending import explain_outage, lock_folder
+from analysis.runs.sharing import check_holder, read_copy
 from analysis.runs.state import RunState, read_state
 from analysis.runs.traces import PREFIX, Access, describe_left, find_remote
 
@@ -135,12 +136,12 @@ def delete(
         The account cannot be reached, or S3 did not delete all objects: the folder stays, and the same call goes on.
     """
     access = Access(profile, region, bucket, prefix, bucket_owner)
-    folder = run.folder.resolve() if isinstance(run, Run) else find_folder(run)
+    folder = run.folder.resolve() if isinstance(run, Run) else find_folder(run, profile=profile, region=region)
     place = Path(reports) if str(reports) else folder.parent.parent / REPORTS
     plan = plan_deletion(folder, place, access=access, local_only=local_only, now=now)
     confirm(plan, ask)
     if (folder / RUN_FILE).exists():
-        with lock_sending(Run(folder), wait_s=0), explain_outage(Run(folder)):
+        with lock_folder(Run(folder), wait_s=0), explain_outage(Run(folder)):
             check_same(plan)
             for name in sorted({each.bucket for each in plan.versions}):
                 delete_versions([each for each in plan.versions if each.bucket == name], s3=plan.clients[name])
@@ -166,8 +167,11 @@ def plan_deletion(
         notes = ["The run itself is gone: a deletion, or its preparation, was killed before it was done."]
         return Deletion(folder, beside, drafts, notes)
     opened = open_run(folder)
+    if not local_only:
+        read_copy(opened)
+        check_holder(opened, opened.ledger)
     state = read_known(opened)
-    with lock_sending(opened, wait_s=0):  # nothing is being sent at this moment
+    with lock_folder(opened, wait_s=0):  # nothing is being sent at this moment
         check_alone(state)
     local = [path for path in (*drafts, report, folder) if path]
     parts = [*beside, *([Part("reports", *measure(report))] if report else []), Part("run", *measure(folder))]

@@ -73,6 +73,11 @@ class Run:
         return read_place(self.folder)
 
     @property
+    def profile(self) -> str:
+        """The AWS profile by which a run in S3 is reached, or any other was last sent; empty before that."""
+        return self.place.profile if self.place else str(self.read_sending().get("profile", ""))
+
+    @property
     def is_early(self) -> bool:
         """Whether the run was prepared before the first release: it can be collected, but gets no further jobs."""
         return "format" not in self.read_request()

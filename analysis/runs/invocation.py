@@ -29,6 +29,7 @@ from analysis.runs.place import RUN_FILE
 from analysis.runs.regions import name_bucket
 from analysis.runs.reuse import expect_taken, find_takeable, take_over
 from analysis.runs.sending import lock_sending, write_sending
+from analysis.runs.sharing import read_copy
 from analysis.runs.state import RunState, read_state
 from analysis.runs.status import count_lost_requests, name_on_demand_output
 
@@ -82,7 +83,8 @@ def invoke(
         Another process, machine or copy of the folder is answering this run, or it was sent to batch jobs or with
         another profile before; or its input, its calls and its prompts have all changed since it was prepared.
     """
-    run = open_run(run)
+    run = open_run(run, profile=profile, region=region)
+    read_copy(run)
     state = read_state(run)
     target = find_target(run, "on_demand", profile, region)
     found = find_takeable(state, target["account"])
@@ -91,6 +93,8 @@ def invoke(
     with lock_sending(run, wait_s=0):
         state = state.read_on()
         before = state.sending.get("options", {})
+        if run.place is not None:
+            bucket, prefix = run.place.bucket, run.place.prefix
         bucket, prefix = (bucket, prefix) if bucket else (before.get("bucket", ""), before.get("prefix", prefix))
         write_sending(state, target, options={"bucket": bucket, "prefix": prefix} if bucket else {})
         if bucket:
@@ -125,7 +129,8 @@ def answer_jobs(
             taken = state.taken_ids if job.attempt == 1 else frozenset()
             for file in job.files:
                 target_file = name_on_demand_output(state.run, job, file)
-                invoke_file(file, target_file, invoke=ask_model, at_once=at_once, taken=taken)
+                with state.run.borrow(file) as here:
+                    invoke_file(here, target_file, invoke=ask_model, at_once=at_once, taken=taken)
 
 
 @contextmanager

@@ -38,9 +38,11 @@ from analysis.runs.invocation import answer_jobs, claim_sent, invoke, open_clien
 from analysis.runs.plan import usd_range
 from analysis.runs.regions import find_prompt_prices
 from analysis.runs.sending import lock_sending
+from analysis.runs.sharing import read_copy
 from analysis.runs.spending import Spending, add_known, find_spending
 from analysis.runs.state import ON_DEMAND, RunState, read_state
 from analysis.runs.status import has_ended, is_asked
+from analysis.runs.stored import store_attempt
 from analysis.runs.submission import submit
 
 BATCH = "batch"
@@ -209,9 +211,10 @@ def repair(
         Nothing has been sent, or with another profile, region or account; or the run was prepared before the first
         release; or a copy of its folder has answered records on demand.
     """
-    run = open_run(run)
+    run = open_run(run, profile=profile, region=region)
     if run.is_early:
         raise RunError(run.folder, "was prepared before the first release", "prepare its calls under another name")
+    read_copy(run)
     state = read_state(run)
     profile, region = state.find_account(profile, region)
     # Of a run that is sent completely, submit is not called, which checks the same.
@@ -316,6 +319,8 @@ def write_attempt(planned: Repair) -> None:
         folder = draft / str(planned.attempt)
         write_input(run, planned.asked, planned.attempt, folder)
         causes.write_parquet(folder / CAUSE_FILE)
+        if run.place is not None:
+            store_attempt(folder, planned.attempt, run.place)
         make_private(folder, run.folder.parent)
         flush_folder(folder)
         folder.rename(attempts / folder.name)

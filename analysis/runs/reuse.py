@@ -83,6 +83,8 @@ def write_taken(run: Run, source: Run, records: pl.DataFrame) -> Path:
     part = run.folder / "outputs" / f"taken-{name}.parquet"
     with replace_when_whole(part) as unfinished:
         rows.select(*OUTPUT_SCHEMA).sink_parquet(unfinished, compression="zstd", maintain_order=True)
+    if run.place is not None:
+        run.place.put(part, run.place.find_uri(part), hash_file(part))
     return part
 
 

@@ -23,11 +23,18 @@ from analysis.runs.state import RunState
 
 @contextmanager
 def lock_sending(run: Run, *, wait_s: float) -> Iterator[None]:
-    """Allow one process at a time to send a run: two would pay for it twice."""
+    """Allow one process at a time to send a run, and of a run in S3 one machine: two would pay for it twice."""
+    with lock_folder(run, wait_s=wait_s), hold_run(run):
+        yield
+
+
+@contextmanager
+def lock_folder(run: Run, *, wait_s: float) -> Iterator[None]:
+    """Allow one process of this machine at a time to send a run."""
     from filelock import FileLock, Timeout
 
     try:
-        with FileLock(run.folder / "sending.lock", timeout=wait_s), hold_run(run):
+        with FileLock(run.folder / "sending.lock", timeout=wait_s):
             yield
     except Timeout as error:
         raise RunError(run.folder, "another process is sending this run", "wait for it, or stop it") from error

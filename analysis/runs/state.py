@@ -125,6 +125,8 @@ class RunState:
             One is missing or damaged.
         """
         folder = self.run.folder / "outputs"
+        if self.run.place is not None:
+            self.run.place.keep([folder / name for name in self.taken_parts])
         for name, digest in self.taken_parts.items():
             if not (folder / name).exists() or hash_file(folder / name) != digest:
                 cure = "put it back from a copy, or prepare the same under another name: that takes the answers over"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from analysis.runs.place import RUN_FILE, Place, check_uri, read_place, write_pl
 AT_ONCE = 8  # files that are uploaded at the same time
 GROUP_BYTES = 4 << 20  # text in a row group of a table of calls
 FILES = "files.parquet"
+LEDGER = "ledger.jsonl"
 TABLES = ("calls", "records")
 
 
@@ -42,7 +43,7 @@ def store_run(folder: Path, place: Place, prompts: Sequence[Prompt]) -> None:
     """
     check_bucket(place.bucket, s3=place.s3, region=place.s3.meta.region_name)
     divide_tables(folder, prompts)
-    upload(folder, place)
+    upload(folder, place.uri, RUN_FILE, place.put_new)
     shutil.rmtree(folder / "input")
     for name in TABLES:
         shutil.rmtree(folder / name)
@@ -78,22 +79,30 @@ def write_calls(path: Path, calls: pl.DataFrame) -> None:
     calls.write_parquet(path, row_group_size=max(1, len(calls) * GROUP_BYTES // max(text_bytes, GROUP_BYTES)))
 
 
-def upload(folder: Path, place: Place) -> None:
-    """Upload all files of a folder, each where there is none yet; `run.json` when all others are there."""
+def store_attempt(folder: Path, number: int, place: Place) -> None:
+    """Upload a repair that has been written to a folder, and leave its tables there; the caller holds the run.
+
+    `files.parquet` comes last: without it, what is there was broken off, and is written over.
+    """
+    upload(folder, f"{place.uri}attempts/{number}/", FILES, place.put)
+    shutil.rmtree(folder / "input")
+
+
+def upload(folder: Path, uri: str, last: str, put: Callable[[Path, str, str], None]) -> None:
+    """Upload all files of a folder to a folder in S3, one of them when all others are there."""
     digests = {
         folder / "input" / key / file: sha256
         for key, file, sha256 in pl.read_parquet(folder / FILES).select("job_key", "file", "sha256").iter_rows()
     }
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != RUN_FILE]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / last]
 
-    def put(file: Path) -> None:
-        uri = place.uri + file.relative_to(folder).as_posix()
-        place.put_new(file, uri, digests.get(file) or hash_file(file))
+    def put_file(file: Path) -> None:
+        put(file, uri + file.relative_to(folder).as_posix(), digests.get(file) or hash_file(file))
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for done in [pool.submit(put, file) for file in files]:
+        for done in [pool.submit(put_file, file) for file in files]:
             done.result()
-    put(folder / RUN_FILE)
+    put_file(folder / last)
 
 
 def open_stored(uri: str, runs: Path, *, profile: str = "", region: str = "", bucket_owner: str = "") -> Path:
@@ -138,7 +147,8 @@ def find_stored(place: Place) -> bool:
         for name in ("", *TABLES):
             make_folder(draft / name)
         (draft / RUN_FILE).write_bytes(request)
-        (draft / FILES).write_bytes(read_object(f"{place.uri}{FILES}", s3=place.s3).body)
+        for name in (FILES, LEDGER):
+            (draft / name).write_bytes(read_object(f"{place.uri}{name}", s3=place.s3).body)
         write_place(place, draft)
         make_private(draft, place.folder.parent)
         if not move_into_place(draft, place.folder):

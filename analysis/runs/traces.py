@@ -45,7 +45,9 @@ class Access:
 def describe_left(state: RunState) -> Iterator[str]:
     """Describe what stays in an account that is left alone."""
     roots = find_roots(state.run, state.tries)
-    if roots:
+    if state.run.place is not None:
+        yield f"What is in S3 stays, the calls too: {state.run.place.uri}."
+    elif roots:
         yield f"What is in S3 stays: {', '.join(roots)}."
     elif state.sending or state.run.read_target():
         yield "What is in S3 stays, if the run has put anything there."
@@ -65,7 +67,8 @@ def find_remote(
         The account cannot be reached, is another one, or is still working on the run.
     """
     run, sent = state.run, {**state.run.read_target(), **state.sending}
-    if not sent and not access.bucket:
+    place = run.place
+    if not sent and not access.bucket and place is None:
         note = "Nothing says that it was sent: if it was, its objects are in S3 still, and --bucket NAME finds them."
         return Objects([], [], [], []), {}, [note]
     clients: dict[str, S3Client] = {}
@@ -74,6 +77,8 @@ def find_remote(
     try:
         with explain_outage(run):
             profile, home = access.profile or sent.get("profile", ""), access.region or sent.get("region", "")
+            if place is not None:
+                profile, home = access.profile or place.profile, home or place.region
             parts = state.split_by_region(home)
             sessions = {there: open_session(profile, region=there) for there in parts}
             check_account(run, sent, name_account(next(iter(sessions.values()))))
@@ -165,6 +170,8 @@ def find_intent(state: RunState, each: JobState) -> float:
 
 def list_roots(state: RunState, sent: dict[str, Any], access: Access, region: str) -> list[str]:
     """List the folders in S3 that the run wrote to in a Region, or may have written to."""
+    if state.run.place is not None:
+        return [state.run.place.uri]
     options, profile = sent.get("options", {}), str(sent.get("profile", ""))
     places = [(access.bucket, access.prefix), (options.get("bucket", ""), options.get("prefix", PREFIX))]
     if profile == EMULATOR:

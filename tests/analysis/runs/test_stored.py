@@ -2,12 +2,31 @@ import re
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
+import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from typer.testing import CliRunner
 
-from analysis import collect, load_answers, load_jobs, open_run, prepare, submit
+from analysis import (
+    add_costs,
+    collect,
+    delete,
+    find_prices,
+    invoke,
+    list_runs,
+    load_answers,
+    load_jobs,
+    open_run,
+    plan_repair,
+    prepare,
+    repair,
+    stop,
+    submit,
+)
+from analysis.cli.app import app
 from analysis.errors import JobError, RunError, StorageError
 from analysis.runs import sending, sharing, stored, submission, sum_run_costs, update_jobs, waiting
+from analysis.runs.repairs import write_attempt
 from analysis.runs.sharing import hold_on, hold_run, read_copy, share_ledger
 from analysis.runs.state import read_state
 
@@ -275,7 +294,7 @@ def test_prompts_of_two_regions_have_no_bucket_in_common():
 
 
 def test_a_bucket_that_is_not_there_is_named():
-    with pytest.raises(StorageError, match="s3://nothing/.*: no such bucket"):
+    with pytest.raises(StorageError, match=r"s3://nothing/.*: no such bucket"):
         prepare(make_calls(100), make_prompt(), into="s3://nothing/runs")
 
 
@@ -339,3 +358,153 @@ def test_a_run_that_was_copied_in_s3_is_not_taken_for_another(s3):
 def test_a_bucket_beside_that_of_the_run_is_refused():
     with pytest.raises(JobError, match="lies in s3://batchbook/runs/demo/, and its jobs cannot use 'other'"):
         submit(store_two_jobs(), bucket="other")
+
+
+def test_a_repair_is_gone_on_with_by_another_machine(elsewhere, set_up_emulator, list_keys):
+    set_up_emulator(faults={"record-500": 0.6}, seed=1)
+    run = store(make_calls(300), make_prompt())
+    submit(run)
+    failed = 300 - collect(run)["answered"].sum()
+    assert 120 < failed < 240
+    set_up_emulator()
+    planned = plan_repair(run)
+    with sending.lock_sending(run, wait_s=0):
+        write_attempt(planned)
+    assert not (run.folder / "attempts/2/input").exists()
+    assert {key for key in list_keys() if key.startswith("attempts/")} == {
+        "attempts/2/causes.parquet",
+        "attempts/2/files.parquet",
+        "attempts/2/input/a2-job01/00000.jsonl",
+        "attempts/2/records.parquet",
+    }
+    elsewhere()
+    other = open_run(f"{INTO}/demo")
+    assert repair(other)["answered"].to_list() == [300, 0]
+    assert load_jobs(other).select("job_key", "records").rows() == [("job01", 300), ("a2-job01", failed)]
+    elsewhere("mine")
+    assert collect(run)["answered"].to_list() == [300, 0]
+
+
+def test_a_repair_with_more_room_has_the_records_of_one_here(tmp_path, list_keys, s3):
+    stored = store(make_calls(300), make_prompt(max_tokens=3))
+    submit(stored)
+    collect(stored)
+    repair(stored)
+    calls = make_calls(300).sort("call_id")
+    local = prepare(calls, make_prompt(max_tokens=3), into=tmp_path / "runs", name="demo", quotas=QUOTAS)
+    submit(local)  # adopts the jobs that there are
+    collect(local)
+    repair(local)
+    files = [path.relative_to(local.folder).as_posix() for path in sorted(local.folder.glob("attempts/*/input/*/*"))]
+    assert [key for key in list_keys("runs/demo/") if key.startswith("attempts/2/input")] == files
+    for name in files:
+        assert read_key(s3, name) == (local.folder / name).read_bytes()
+    assert_frame_equal(stored.read_records(), local.read_records())
+    assert_frame_equal(
+        load_answers(stored).drop(ACCOUNT, strict=False), load_answers(local).drop(ACCOUNT, strict=False)
+    )
+
+
+def test_answers_of_another_run_in_s3_are_taken_over_and_not_paid_for_again(elsewhere, list_account, s3):
+    theirs = store(make_calls(200), make_prompt())
+    submit(theirs)
+    elsewhere()
+    collect(f"{INTO}/demo")  # a colleague's run, opened and collected here
+    mine = prepare(make_calls(350), make_prompt(), into=INTO, name="more")
+    submit(mine)
+    assert load_jobs(mine).select("records", "taken").rows() == [(150, 200)]
+    counts = collect(mine)
+    assert counts["answered"].to_list() == [350]
+    assert sum_run_costs(mine).bill["cost_usd"][0] == pytest.approx(sum_output_costs(mine, taken=False))
+    elsewhere("third")
+    again = open_run(f"{INTO}/more")
+    assert_frame_equal(collect(again), counts)
+    assert load_answers(again)["taken_from"].drop_nulls().to_list() == ["demo"] * 200
+    assert len(list_account()) == 2
+
+
+def sum_output_costs(run, *, taken):
+    """Price the outputs that were taken over, or the others, by the table of prices."""
+    outputs = run.read_outputs().filter(pl.col("taken_from").is_not_null() == taken)
+    return add_costs(outputs, find_prices(HAIKU))["cost_usd"].sum()
+
+
+def test_a_run_in_s3_is_listed_and_deleted(s3, list_keys, elsewhere):
+    run = store_two_jobs()
+    assert list_runs()["run"].to_list() == ["demo"]
+    submit(run)
+    collect(run)
+    s3.put_object(Bucket="batchbook", Key="runs/demo/notes.txt", Body=b"mine")
+    asked = []
+
+    def ask(question):
+        asked.append(question)
+        return "yes"
+
+    elsewhere()
+    done = delete(f"{INTO}/demo", ask=ask)
+    listed = dict(done.filter(pl.col("where").str.starts_with("s3")).group_by("what").agg(pl.col("files").sum()).rows())
+    assert listed == {
+        "calls in S3": 2,
+        "records in S3": 2,
+        "input in S3": 2,
+        "output in S3": 4,
+        "run in S3": 2,
+        "ledger in S3": 1,
+    }
+    assert "s3://batchbook/runs/demo/notes.txt" in asked[0]
+    assert list_keys() == ["notes.txt"]
+    assert not Path("runs/demo").exists()
+
+
+def test_a_run_in_s3_that_was_never_sent_is_deleted_there_too(list_keys):
+    run = store_two_jobs()
+    delete(run, ask=lambda _: "yes")
+    assert list_keys() == []
+
+
+def test_a_run_that_another_machine_sends_is_not_deleted(elsewhere, list_keys):
+    run = store_two_jobs()
+    with hold_run(run):
+        elsewhere()
+        with pytest.raises(RunError, match="another process sends this run"):
+            delete(f"{INTO}/demo", ask=lambda _: "yes")
+    assert "run.json" in list_keys()
+
+
+def test_a_run_in_s3_is_answered_on_demand(elsewhere):
+    run = store(make_calls(5), make_prompt())
+    invoke(run)
+    assert collect(run)["answered"].to_list() == [5]
+    elsewhere()
+    with pytest.raises(RunError, match="is answered on demand from"):
+        invoke(f"{INTO}/demo")
+
+
+def test_jobs_are_stopped_by_another_machine(elsewhere, set_up_emulator):
+    set_up_emulator(clock="realistic")
+    submit(store_two_jobs(), wait=False)
+    elsewhere()
+    assert {*stop(f"{INTO}/demo")["status"]} <= {"Stopping", "Stopped", "Completed"}
+
+
+def test_all_commands_take_a_run_by_its_address_or_its_name(elsewhere):
+    store_two_jobs()
+    elsewhere()
+    for command in (
+        ["submit", f"{INTO}/demo"],
+        ["status", f"{INTO}/demo"],
+        ["collect", f"{INTO}/demo"],
+        ["collect", "demo"],
+        ["stop", "demo"],
+        ["repair", f"{INTO}/demo"],
+        ["export", f"{INTO}/demo", "answers.csv"],
+        ["export", "demo", "answers.parquet"],
+        ["list"],
+        ["delete", f"{INTO}/demo", "--yes"],
+    ):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+    assert pl.read_csv("answers.csv").height == 200
+    assert pl.read_parquet("answers.parquet").height == 200
+    assert not Path("runs/demo").exists()
