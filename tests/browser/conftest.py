@@ -10,7 +10,8 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import sync_playwright
 
-MOST_MS = 600_000
+from .lab import MOST_MS, TALL, wait_until_ready
+
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -57,6 +58,27 @@ def open_lab(tmp_path_factory):
                 yield lambda path: f"{about['url']}lab/tree/{path}?token={about['token']}"
             finally:
                 end(server)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def open_notebook(open_chromium, open_lab):
+    """Open a notebook in a JupyterLab and a browser of its own; the page notes what it asks for, and its errors."""
+
+    @contextmanager
+    def run(root, path):
+        with open_lab(root) as find_address, open_chromium() as context:
+            page = context.new_page()
+            page.set_viewport_size(TALL)
+            page.requests, page.errors = [], []
+            page.on("request", lambda request: page.requests.append(request.url))
+            page.on("websocket", lambda socket: page.requests.append(socket.url))
+            page.on("console", lambda message: message.type == "error" and page.errors.append(message.text))
+            page.on("pageerror", lambda error: page.errors.append(str(error)))
+            page.goto(find_address(path))
+            wait_until_ready(page)
+            yield page
 
     return run
 

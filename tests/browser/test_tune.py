@@ -1,16 +1,13 @@
-import time
-
-import nbformat
 import pytest
 
 from analysis import load_jobs, make_calls, open_run
 from analysis.reports.notebooks import copy_notebooks
 from bedrock_local.settings import Settings, write_settings
 
+from .lab import run_all
+
 pytestmark = pytest.mark.browser
 CALLS = 120
-MOST_S = 600
-TALL = {"width": 1400, "height": 9000}  # JupyterLab draws only the cells that are in sight
 
 
 @pytest.fixture(scope="module")
@@ -29,56 +26,18 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def shown(folder, open_chromium, open_lab):
+def shown(folder, open_notebook):
     """What the notebook shows after "Run All Cells", and after a wording was edited and all cells were run again."""
-    notebook, prompt = folder / "notebooks" / "tune.ipynb", folder / "notebooks" / "prompts" / "paragraph.md"
-    with open_lab(folder) as find_address, open_chromium() as context:
-        tab = context.new_page()
-        tab.set_viewport_size(TALL)
-        tab.goto(find_address("notebooks/tune.ipynb"))
-        tab.wait_for_selector(".jp-Notebook .jp-CodeCell")
-        tab.get_by_text("(ipykernel) | Idle").wait_for()  # else JupyterLab asks for a kernel
-        first = run_all(tab, notebook, folder / "runs" / "tune-001")
+    prompt = folder / "notebooks" / "prompts" / "paragraph.md"
+    with open_notebook(folder, "notebooks/tune.ipynb") as tab:
+        first = read_text(run_all(tab))
         prompt.write_text(prompt.read_text("utf-8").replace("at most 90 words", "at most 12 words"), "utf-8")
-        second = run_all(tab, notebook, folder / "runs" / "tune-002")
-        yield first, second
+        yield first, read_text(run_all(tab))
 
 
-def run_all(tab, notebook, run):
-    """Run all cells in the browser, save the notebook, and return the text that the page shows."""
-    before = count_executions(notebook)
-    for second in range(MOST_S):
-        # Again after a minute in which no cell has run: a click before the page is ready goes nowhere.
-        if second % 60 == 0 and not run.exists():
-            tab.get_by_role("menuitem", name="Run", exact=True).click()
-            tab.get_by_text("Run All Cells", exact=True).click()
-        tab.wait_for_timeout(1000)
-        if (run / "manifests.parquet").exists():  # a save in the same second as the click makes JupyterLab forget it
-            tab.keyboard.press("Control+s")
-            if count_executions(notebook) >= before + count_cells(notebook):
-                break
-    else:
-        pytest.fail(f"the cells have not run: {tab.inner_text('.jp-Notebook')[-2000:]}")
-    tab.wait_for_timeout(1000)
-    return tab.inner_text(".jp-Notebook")
-
-
-def count_executions(notebook):
-    """Return the highest number of an executed cell in the saved notebook; 0 before the first one."""
-    return max(cell.get("execution_count") or 0 for cell in read_saved(notebook).cells)
-
-
-def count_cells(notebook):
-    return sum(cell.cell_type == "code" for cell in read_saved(notebook).cells)
-
-
-def read_saved(notebook):
-    """Read the notebook, once it is saved whole: JupyterLab empties the file before it writes it."""
-    while True:
-        try:
-            return nbformat.read(notebook, as_version=4)
-        except ValueError:  # of JSON, and nbformat's own
-            time.sleep(0.1)
+def read_text(cells):
+    assert [error for cell in cells for error in cell["errors"]] == []
+    return "\n".join(cell["text"] for cell in cells)
 
 
 def test_a_first_round_asks_every_wording(shown, folder):

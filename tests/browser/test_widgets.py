@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from analysis import load_answers, load_jobs, load_ratings
 
-from .conftest import MOST_MS
+from .lab import MOST_MS, run_all
 
 pytestmark = pytest.mark.browser
 HERE = Path(__file__).parent
@@ -22,7 +22,6 @@ max_tokens: 50
 {HOSTILE}
 {{{{ transcript }}}}
 """
-SIZE = {"width": 1400, "height": 2400}  # JupyterLab draws only the cells that are in sight
 CELLS = {
     "browser": """
 from analysis import find_unsupported_claims, load_answers
@@ -82,28 +81,14 @@ def folder(account, make_calls, make_prompt, make_answer, answer_by_hand, tmp_pa
 
 
 @pytest.fixture(scope="module")
-def tab(folder, chromium, axe, open_lab, open_chromium):
+def tab(folder, chromium, axe, open_notebook):
     """The notebook in JupyterLab, after all its cells were run."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with open_lab(folder) as find_address, open_chromium() as context:
-        page = context.new_page()
-        page.set_viewport_size(SIZE)
-        expect.set_options(timeout=MOST_MS)
-        page.requests = []
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.goto(find_address("widgets.ipynb"))
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-        page.get_by_text("(ipykernel) | Idle").wait_for()  # until then JupyterLab would ask for a kernel
+    expect.set_options(timeout=MOST_MS)
+    with open_notebook(folder, "widgets.ipynb") as page:
         run_all(page)
         page.add_script_tag(path=axe)
         yield page
-
-
-def run_all(page):
-    """Run all cells, and wait for each of the widgets."""
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_text("Run All Cells", exact=True).click()
-    page.wait_for_function(f"document.querySelectorAll('.batchbook').length == {len(CELLS)}")
 
 
 def find_widget(tab, name):
