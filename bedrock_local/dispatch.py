@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from bedrock_local import listings, provider_apis, runtime, sts
 from bedrock_local.batch import api as batch_api
+from bedrock_local.batch import openai_api
 from bedrock_local.emulator import Emulator
 from bedrock_local.faults import find_request_fault
 from bedrock_local.protocol.errors import ServiceError, form_error, json_error, json_rpc_error, xml_error
@@ -80,6 +81,10 @@ HANDLERS: dict[str, Handler] = {
     "CountTokens": runtime.count_tokens,
     "CreateMessage": provider_apis.create_message,
     "CreateChatCompletion": provider_apis.create_chat_completion,
+    "CreateBatch": openai_api.create_batch,
+    "RetrieveBatch": openai_api.retrieve_batch,
+    "ListBatches": openai_api.list_batches,
+    "CancelBatch": openai_api.cancel_batch,
     "GetCallerIdentity": sts.get_caller_identity,
     "ListBuckets": bucket_api.list_buckets,
     "CreateBucket": bucket_api.create_bucket,
@@ -160,8 +165,8 @@ def find_handler(request: ResolvedRequest) -> Handler:
         reason = f"The emulator has no such operation of S3: {request.method} {'&'.join(request.query)}"
         raise ServiceError("NotImplemented", reason)
     if request.service in PROVIDER_ROUTES:
-        (method, path, _), *_ = PROVIDER_ROUTES[request.service]
-        reason = f"The emulator has {method} {path.pattern}, but no {request.method} {request.path}"
+        names = ", ".join(name for _, _, name in PROVIDER_ROUTES[request.service])
+        reason = f"The emulator has {names}, but no {request.method} {request.path}"
         raise ServiceError("UnknownOperationException", reason)
     if request.service not in OPERATIONS:
         reason = f"The emulator has {', '.join(OPERATIONS)}, but no {request.service}"

@@ -13,12 +13,13 @@ from bedrock_local.batch import jobs, quota_queue
 from bedrock_local.batch.describe import describe, list_page
 from bedrock_local.batch.inference_pool import cancel_job
 from bedrock_local.batch.input_validation import InvalidInputError, check_input
-from bedrock_local.batch.jobs import Job
+from bedrock_local.batch.jobs import Job, OpenAIBatch
 from bedrock_local.batch.lifecycle import advance_job, advance_jobs
 from bedrock_local.batch.tags import add_tags, check_tags, read_tags, remove_tags
 from bedrock_local.emulator import Emulator
 from bedrock_local.models import Model, is_profile
 from bedrock_local.protocol.errors import ServiceError
+from bedrock_local.protocol.job_status import EndStatus
 from bedrock_local.protocol.json import json_response, read_object
 from bedrock_local.protocol.messages import Response, read_all
 from bedrock_local.protocol.routing import ResolvedRequest
@@ -58,16 +59,20 @@ def get_job(request: ResolvedRequest, emulator: Emulator) -> Response:
 
 def stop_job(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Request a stop; the answers that are ready are written when the job is advanced next."""
-    job = identify_job(request.identifier, emulator)
+    if end := request_end(identify_job(request.identifier, emulator), emulator):
+        raise ServiceError(emulator.settings.stop_error, f"The job cannot be stopped. State was: {end}")
+    return json_response({})
+
+
+def request_end(job: Job, emulator: Emulator) -> EndStatus | None:
+    """Request that a job stops; return how it has ended where it has."""
     with jobs.lock_end(emulator.folder, job):
-        end = jobs.read_progress(emulator.folder, job).end
-        if end:
-            reason = f"The job cannot be stopped. State was: {end}"
-            raise ServiceError(emulator.settings.stop_error, reason)
+        if end := jobs.read_progress(emulator.folder, job).end:
+            return end
         if jobs.stop_time(emulator.folder, job) is None:
             jobs.request_stop(emulator.folder, job, emulator.now())
     cancel_job(job.job_id)
-    return json_response({})
+    return None
 
 
 def list_jobs(request: ResolvedRequest, emulator: Emulator) -> Response:
@@ -147,17 +152,19 @@ def find_twin(body: dict[str, Any], emulator: Emulator) -> Job | None:
     return None
 
 
-def check_input_at_create(body: dict[str, Any], model: Model, emulator: Emulator) -> None:
+def check_input_at_create(
+    body: dict[str, Any], model: Model, emulator: Emulator, *, openai: OpenAIBatch | None = None
+) -> None:
     """Refuse a job that could not run on its input."""
     arn = emulator.arn("model-invocation-job/")  # tells the region
-    draft = Job(job_id="", arn=arn, model_arn="", model=model.base, request=body, submitted=0)
+    draft = Job(job_id="", arn=arn, model_arn="", model=model.base, request=body, submitted=0, openai=openai)
     try:
         check_input(emulator.folder, draft, emulator.settings)
     except InvalidInputError as error:
         raise ServiceError("ValidationException", str(error)) from error
 
 
-def add_job(body: dict[str, Any], model: Model, emulator: Emulator) -> Job:
+def add_job(body: dict[str, Any], model: Model, emulator: Emulator, *, openai: OpenAIBatch | None = None) -> Job:
     """Save a new job, with a slot or queued, or refuse it, by quota and settings."""
     folder, settings = emulator.folder, emulator.settings
     is_full = quota_queue.is_full(folder, settings, model.base, emulator.region)
@@ -177,6 +184,7 @@ def add_job(body: dict[str, Any], model: Model, emulator: Emulator) -> Job:
         # Under the lock of the slots, so no two jobs have the same number.
         number=len(jobs.list_jobs(folder)),
         is_queued=is_full,
+        openai=openai,
     )
     jobs.save_job(folder, job)
     return job
@@ -188,7 +196,7 @@ def identify_job(identifier: str, emulator: Emulator) -> Job:
     if not found:
         raise ServiceError("ValidationException", "The provided job identifier is invalid.")
     job = jobs.find_job(emulator.folder, found[1])
-    if job is None or identifier not in (job.arn, job.job_id) or job.region != emulator.region:
+    if job is None or job.openai or identifier not in (job.arn, job.job_id) or job.region != emulator.region:
         raise ServiceError("ResourceNotFoundException", "The requested job could not be found.")
     return job
 

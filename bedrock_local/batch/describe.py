@@ -122,7 +122,8 @@ def describe_readable(job: Job, emulator: Emulator) -> dict[str, Any] | None:
 
 def matches_filters(job: Job, query: Query) -> bool:
     """Return whether a job passes the filters by what never changes: region, name and time of submission."""
-    return job.region == query.region and query.name in job.name and query.after <= job.submitted <= query.before
+    is_own = job.region == query.region and job.openai is None
+    return is_own and query.name in job.name and query.after <= job.submitted <= query.before
 
 
 def read_query(query: Mapping[str, str], emulator: Emulator) -> Query:

@@ -65,7 +65,8 @@ class JobEvents:
         folder = self._emulator.folder
         self._known = set(jobs.list_names(jobs.jobs_folder(folder)))
         for job in jobs.list_unfinished(folder):
-            self._unfinished[job.job_id] = job, list_statuses(folder, job)[-1]
+            if not job.openai:
+                self._unfinished[job.job_id] = job, list_statuses(folder, job)[-1]
 
     def look(self) -> None:
         """Hand on the events of all changes since the last look."""
@@ -73,7 +74,8 @@ class JobEvents:
         # Not the markers of unfinished jobs: a job may begin and end between two looks.
         for job in jobs.find_jobs(folder, set(jobs.list_names(jobs.jobs_folder(folder))) - self._known):
             self._known.add(job.job_id)
-            self._unfinished[job.job_id] = job, None
+            if not job.openai:
+                self._unfinished[job.job_id] = job, None
         for job, last in list(self._unfinished.values()):
             # A job whose state cannot be read has no events, and keeps no other job from having them.
             with suppress(StateError):

@@ -178,7 +178,7 @@ def make_call(time_slice: TimeSlice, responder: Responder, ref: RecordRef) -> Ca
 def reread_record(time_slice: TimeSlice, ref: RecordRef) -> Record:
     """Read a record that was validated; an InvalidInputError says that its file in the folder was edited since."""
     try:
-        return read_record(read_line(time_slice.folder, time_slice.job, ref))
+        return read_record(read_line(time_slice.folder, time_slice.job, ref), time_slice.job.form)
     except ValueError as error:
         where = f"Input file {time_slice.progress.files[ref.file].key}, line {ref.line}"
         raise InvalidInputError(f"{where} has changed since it was validated: {error}") from error

@@ -42,7 +42,7 @@ def check_input(folder: Path, job: Job, settings: Settings) -> None:
         progress.file, progress.line = number, 0
         with find_path(folder, job, file).open("rb") as lines:
             for line in read_lines(lines):
-                check_line(line, progress, settings)
+                check_line(line, job, progress, settings)
     check_counts(job, progress, settings)
 
 
@@ -142,7 +142,7 @@ def read_lines(lines: BinaryIO) -> Iterator[bytes]:
     return iter(partial(lines.readline, LINE_BYTES + 1), b"")
 
 
-def check_line(line: bytes, progress: Progress, settings: Settings) -> None:
+def check_line(line: bytes, job: Job, progress: Progress, settings: Settings) -> None:
     """Count a line of the current file and check its outer form; a blank line is not a record."""
     file = progress.files[progress.file]
     progress.offset += len(line)
@@ -157,7 +157,7 @@ def check_line(line: bytes, progress: Progress, settings: Settings) -> None:
         limit = f"the limit of a file is {most} records"
         raise InvalidInputError(f"Input file {file.key}, line {progress.line}: {limit}")
     try:
-        read_record(line)
+        read_record(line, job.form)
     except ValueError as error:
         raise InvalidInputError(f"Input file {file.key}, line {progress.line}: {error}") from None
 

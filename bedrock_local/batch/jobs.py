@@ -22,12 +22,20 @@ from bedrock_local.files import write_file, write_json
 from bedrock_local.protocol.job_status import EndStatus, UnfinishedStatus
 
 Queue = Literal["running", "queued"]
+Form = Literal["bedrock", "openai"]
 State = TypeVar("State")
 ID_LETTERS = string.ascii_lowercase + string.digits
 
 
 class StateError(Exception):
     """A file of a job's state cannot be read; a request about this job says so, requests about others do not."""
+
+
+class OpenAIBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """What a batch of OpenAI's API has beside a job."""
+
+    completion_window: str
+    metadata: dict[str, Any] | None = None
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +53,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         How many jobs were created before it, the order of jobs of the same moment. Missing in older folders.
     is_queued
         Whether the quota made it wait for a slot.
+    openai
+        Missing but for a batch of OpenAI's API, which has lines, files and operations of its own.
     """
 
     job_id: str
@@ -55,6 +65,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     submitted: float
     number: int = 0
     is_queued: bool = False
+    openai: OpenAIBatch | None = None
+
+    @property
+    def form(self) -> Form:
+        """The form of its lines."""
+        return "openai" if self.openai else "bedrock"
+
+    @property
+    def output_name(self) -> str:
+        """The name of the folder of its outputs: its id, by which a client of OpenAI's API knows it as a batch."""
+        return f"batch_{self.job_id}" if self.openai else self.job_id
 
     @property
     def name(self) -> str:

@@ -200,7 +200,7 @@ def validate_file(time_slice: TimeSlice) -> bool:
     with snapshot_input(time_slice.folder, time_slice.job, progress).open("rb") as lines:
         lines.seek(progress.offset)
         for line in read_lines(lines):
-            check_line(line, progress, time_slice.settings)
+            check_line(line, time_slice.job, progress, time_slice.settings)
             if time_slice.is_over:
                 return False
     progress.file, progress.offset, progress.line = progress.file + 1, 0, 0

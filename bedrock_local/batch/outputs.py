@@ -16,6 +16,7 @@ import msgspec
 
 from bedrock_local.batch.fault_effects import apply_manifest_fault
 from bedrock_local.batch.jobs import Job, Progress, job_folder, output_path
+from bedrock_local.batch.openai_lines import is_failure
 from bedrock_local.files import link_or_copy, write_file, write_json
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import CHUNK_BYTES
@@ -31,7 +32,12 @@ MakeMetadata = Callable[[Path, str], ObjectMetadata]
 def publish_partial_outputs(
     folder: Path, job: Job, progress: Progress, settings: Settings, numbers: Iterable[int]
 ) -> None:
-    """Publish files that have grown, up to what counts, and the manifest; without a bucket the job fails later."""
+    """Publish files that have grown, up to what counts, and the manifest; without a bucket the job fails later.
+
+    A batch of OpenAI's API has its files at its end.
+    """
+    if job.openai:
+        return
     with suppress(ServiceError):
         for number in numbers:
             publish_partial_output(folder, job, progress, number)
@@ -53,10 +59,28 @@ def publish_partial_output(folder: Path, job: Job, progress: Progress, number: i
 
 def publish_final_output(folder: Path, job: Job, progress: Progress, number: int) -> None:
     """Publish an output file that is complete; where its object has all of it already, update the metadata alone."""
+    if job.openai:
+        publish_results(folder, job, progress, number)
+        return
     file, partial = progress.files[number], partial_path(folder, job, number)
     is_whole = partial.exists() and partial.stat().st_size == file.written
     if not (is_whole and update_metadata(folder, job, partial, f"{file.name}.out", output_metadata)):
         publish(folder, job, output_path(folder, job, number), f"{file.name}.out", output_metadata)
+
+
+def publish_results(folder: Path, job: Job, progress: Progress, number: int) -> None:
+    """Publish the answers and the errors of one of OpenAI's batches, a file each, where there are any."""
+    source, name = output_path(folder, job, number), progress.files[number].name
+    answers, errors = source.with_suffix(".answers"), source.with_suffix(".errors")
+    with source.open("rb") as lines, answers.open("wb") as good, errors.open("wb") as bad:
+        for line in lines:
+            (bad if is_failure(line) else good).write(line)
+    for path, ending, count in (
+        (answers, "out", progress.success),
+        (errors, "err", progress.errors + progress.unprocessed),
+    ):
+        if count:
+            publish(folder, job, path, f"{name}.{ending}", output_metadata)
 
 
 def partial_path(folder: Path, job: Job, number: int) -> Path:
@@ -86,7 +110,9 @@ def append_missing(source: Path, target: Path, size: int) -> None:
 
 
 def publish_manifest(folder: Path, job: Job, progress: Progress, settings: Settings) -> None:
-    """Publish the manifest with the counts of now, unless a fault makes it missing."""
+    """Publish the manifest with the counts of now, unless a fault makes it missing; OpenAI's batches have none."""
+    if job.openai:
+        return
     manifest = apply_manifest_fault(make_manifest(progress), settings, job.name)
     if manifest is not None:
         path = job_folder(folder, job) / "manifest"
@@ -128,7 +154,7 @@ def output_object(job: Job, name: str) -> tuple[str, str]:
     """Return bucket and key of an output."""
     uri = urlsplit(job.output_config["s3Uri"])
     prefix = uri.path.strip("/")
-    return uri.netloc, "/".join(part for part in (prefix, job.job_id, name) if part)
+    return uri.netloc, "/".join(part for part in (prefix, job.output_name, name) if part)
 
 
 def output_metadata(path: Path, key: str) -> ObjectMetadata:

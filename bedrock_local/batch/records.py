@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from bedrock_local.batch.jobs import Form
+from bedrock_local.batch.openai_lines import read_request, write_failure, write_result
 from bedrock_local.families import answer_converse_record, answer_native
 from bedrock_local.inference import Reply, Responder
 from bedrock_local.models import Model
@@ -29,6 +31,7 @@ class Record(msgspec.Struct, frozen=True):
 
     model_input: bytes
     record_id: str | None = None
+    form: Form = "bedrock"
 
 
 class OuterRecord(msgspec.Struct):
@@ -48,24 +51,27 @@ class Outcome:
     output_tokens: int = 0
 
 
-def read_record(line: bytes) -> Record:
+def read_record(line: bytes, form: Form = "bedrock") -> Record:
     """Read the outer form of a line; a ValueError says what is wrong with it."""
+    if form == "openai":
+        custom_id, body = read_request(line)
+        return Record(body, custom_id, form)
     # msgspec checks UTF-8 only in texts that it decodes, and the model input stays raw.
     line.decode()
     try:
-        form = msgspec.json.decode(line, type=OuterRecord)
-        model_input = bytes(form.model_input)
+        outer = msgspec.json.decode(line, type=OuterRecord)
+        model_input = bytes(outer.model_input)
     except msgspec.DecodeError:
         # JSON may hold a lone surrogate, which msgspec refuses. The replacement has the same length, so positions hold.
         plain = replace_escaped_surrogates(line)
-        form = decode_outer(plain)
-        start = plain.find(bytes(form.model_input))
-        model_input = line[start : start + len(bytes(form.model_input))]
+        outer = decode_outer(plain)
+        start = plain.find(bytes(outer.model_input))
+        model_input = line[start : start + len(bytes(outer.model_input))]
     except RecursionError:
         raise ValueError(TOO_DEEP) from None
     if not model_input.startswith(b"{"):
         raise ValueError("modelInput is not a JSON object")
-    return Record(model_input, form.record_id)
+    return Record(model_input, outer.record_id)
 
 
 def answer_record(
@@ -125,7 +131,10 @@ def read_json(content: bytes) -> Any:
 
 
 def write_line(record: Record, name: bytes, value: bytes, record_id: str) -> bytes:
-    """Return the output line, with the bytes of the model input unchanged."""
+    """Return the output line, with the bytes of the model input unchanged, or in the form of OpenAI's batches."""
+    if record.form == "openai":
+        is_answer = name == b"modelOutput"
+        return write_result(record_id, value) if is_answer else write_failure(record_id, msgspec.json.decode(value))
     parts = [b'{"modelInput":', record.model_input]
     # Answer or error come before the id, as in the service's own files.
     parts += [b',"', name, b'":', value, b',"recordId":', msgspec.json.encode(record_id), b"}\n"]

@@ -47,7 +47,13 @@ BEDROCK_ROUTES = {
 # APIs of the providers of models on the endpoint of bedrock-runtime; each has errors of its own, like a service.
 PROVIDER_ROUTES = {
     "anthropic": [("POST", re.compile(r"/anthropic/v1/messages"), "CreateMessage")],
-    "openai": [("POST", re.compile(r"/openai/v1/chat/completions"), "CreateChatCompletion")],
+    "openai": [
+        ("POST", re.compile(r"/openai/v1/chat/completions"), "CreateChatCompletion"),
+        ("POST", re.compile(r"/openai/v1/batches"), "CreateBatch"),
+        ("GET", re.compile(r"/openai/v1/batches"), "ListBatches"),
+        ("GET", re.compile(r"/openai/v1/batches/([^/]+)"), "RetrieveBatch"),
+        ("POST", re.compile(r"/openai/v1/batches/([^/]+)/cancel"), "CancelBatch"),
+    ],
 }
 PROVIDER = re.compile(r"/(anthropic|openai)/v1(/|$)")
 FIRST_WORDS = {

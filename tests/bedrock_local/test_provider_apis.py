@@ -110,7 +110,7 @@ def test_a_completion_is_refused_as_openai_refuses(post):
     assert "messages" in error["message"]
 
 
-@pytest.mark.parametrize("path", ["/anthropic/v1/models", "/openai/v1/batches"])
+@pytest.mark.parametrize("path", ["/anthropic/v1/models", "/openai/v1/files"])
 def test_what_these_apis_lack_is_refused_by_its_name(post, path):
     status, _, content = post(path, {}, method="GET")
     assert status == 404
