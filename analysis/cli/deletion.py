@@ -14,7 +14,7 @@ from analysis.cli.options import SentProfile, SentRegion
 
 @app.command()
 def delete(
-    run: Annotated[str, Argument(metavar="RUN", help="Folder of the run, or its name below runs/.")],
+    run: Annotated[str, Argument(metavar="RUN", help="Folder of the run, its name below runs/, or its s3:// address.")],
     yes: Annotated[  # noqa: FBT002 -- typer's way
         bool,
         Option("--yes", help="Delete without a question; the list is printed all the same."),

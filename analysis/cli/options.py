@@ -72,7 +72,11 @@ ReportsThere = Annotated[
 
 RunName = Annotated[
     str,
-    Argument(metavar="RUN", help="Name or folder of the run; by default the one last used.", show_default=False),
+    Argument(
+        metavar="RUN",
+        help="Name or folder of the run, or its s3:// address; by default the one last used.",
+        show_default=False,
+    ),
 ]
 SentProfile = Annotated[str, Option("--profile", metavar="NAME", help="AWS profile; by default as the run was sent.")]
 SentRegion = Annotated[str, Option("--region", metavar="NAME", help="AWS region; by default as the run was sent.")]

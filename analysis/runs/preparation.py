@@ -101,6 +101,9 @@ def prepare(
     name = name or name_request(request)
     check_name(name, "the run's name", error=RunError)
     request = {"format": FORMAT, "name": name} | request
+    if isinstance(into, Path) and into.parts[:1] == ("s3:",):
+        cure = "give into= as text, as 's3://bucket/runs'; `batchbook run` takes a folder of this machine alone"
+        raise RunError(into, "is an address that was made a path", cure)
     place = find_place(str(into), name, variants, profile, region, bucket_owner) if is_s3_uri(into) else None
     run = Run(place.folder if place else Path(into) / name)
     if place is not None:

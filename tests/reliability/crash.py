@@ -26,6 +26,7 @@ import filelock
 import on_demand
 import regions
 import repairs
+import stored
 import tqdm
 import troubles
 
@@ -82,6 +83,20 @@ def kill_regions(asked: Asked) -> Trials:
     points, expected = regions.count_points(asked.folder)
     for number, what in tell_points(asked.choose(points)):
         yield f"{number} {what}", regions.crash(asked.folder, number, expected)
+
+
+def kill_stored(asked: Asked) -> Trials:
+    """Kill runs in S3, the account in the same process; the same machine goes on, or another one."""
+    points, expected = stored.count_points(asked.folder)
+    for number, what in tell_points(asked.choose(points)):
+        yield f"{number} {what}", stored.crash(asked.folder, number, expected)
+
+
+def kill_stored_over_http(asked: Asked) -> Trials:
+    """Kill runs in S3, the account in a process of its own."""
+    expected = stored.count_points(asked.folder)[1]
+    for number, what in tell_points(asked.choose(stored.count_points_over_http(asked.folder))):
+        yield f"{number} {what}", stored.crash_over_http(asked.folder, number, expected)
 
 
 def kill_on_demand(asked: Asked) -> Trials:
@@ -196,6 +211,8 @@ KINDS: dict[str, Callable[[Asked], Trials]] = {
     "killed, the account in the same process": kill_batch,
     "killed, the account behind HTTP": kill_batch_over_http,
     "killed, its jobs in two Regions": kill_regions,
+    "a run in S3 killed, the account in the same process": kill_stored,
+    "a run in S3 killed, the account behind HTTP": kill_stored_over_http,
     "killed on demand, the account in the same process": kill_on_demand,
     "killed on demand, the account behind HTTP": kill_on_demand_over_http,
     "a repair killed, half in a batch job and half on demand": kill_repair,

@@ -13,6 +13,10 @@ pytestmark = pytest.mark.whole
     ("only", "kinds"),
     [
         ("the account in the same process", ["killed,", "killed on demand,"]),
+        (
+            "a run in S3 killed",
+            ["a run in S3 killed, the account in", "a run in S3 killed, the account behind"],
+        ),
         ("two Regions", ["killed, its jobs in two Regions"]),
         ("a repair killed", ["a repair killed"]),
         ("killed: delete", ["killed: delete"]),

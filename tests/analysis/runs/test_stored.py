@@ -1,3 +1,4 @@
+import math
 import re
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -23,12 +24,14 @@ from analysis import (
     stop,
     submit,
 )
+from analysis.aws.session import EMULATOR_ROLE, open_session
 from analysis.cli.app import app
 from analysis.errors import JobError, RunError, StorageError
 from analysis.runs import sending, sharing, stored, submission, sum_run_costs, update_jobs, waiting
 from analysis.runs.repairs import write_attempt
 from analysis.runs.sharing import hold_on, hold_run, read_copy, share_ledger
 from analysis.runs.state import read_state
+from bedrock_local import serve
 
 from .conftest import HAIKU, NOVA, make_calls, make_prompt
 
@@ -127,6 +130,29 @@ def test_a_run_in_s3_ends_as_one_here(tmp_path, emulator, monkeypatch):
     assert_frame_equal(load_jobs(local).drop(ACCOUNT, strict=False), load_jobs(run).drop(ACCOUNT, strict=False))
     assert_frame_equal(sum_run_costs(local).bill, sum_run_costs(run).bill)
     assert sum_run_costs(run).bill["cost_usd"].sum() > 0
+
+
+def test_a_run_in_s3_over_http_has_the_same_files_and_answers(tmp_path, emulator, monkeypatch, s3, list_keys):
+    calls, fields = make_calls(100), {"profile": "", "budget_usd": math.inf}
+    with serve(tmp_path / "served") as server:
+        keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+        for name, value in {"AWS_ENDPOINT_URL": server.url, **keys}.items():
+            monkeypatch.setenv(name, value)
+        there = open_session("").client("s3")
+        there.create_bucket(Bucket="batchbook")
+        run = prepare(calls, make_prompt(), into=INTO, name="demo", profile="")
+        submit(run, role_arn=EMULATOR_ROLE, pause_s=0.1, **fields)
+        collect(run)
+        files = {key: read_key(there, key) for key in ("run.json", "files.parquet", "input/job01/00000.jsonl")}
+        answers = load_answers(run)
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.chdir(tmp_path)
+    again = prepare(calls, make_prompt(), into=INTO, name="demo")
+    assert {key: read_key(s3, key) for key in files} == files
+    submit(again)
+    collect(again)
+    same = load_answers(again).drop(ACCOUNT, strict=False)
+    assert_frame_equal(answers.drop(ACCOUNT, strict=False), same)
 
 
 def test_the_ledger_in_s3_is_that_of_the_driver(s3):
@@ -285,6 +311,11 @@ def test_a_lost_table_is_named_by_its_address(s3):
 def test_a_folder_that_bedrock_refuses_is_refused_at_once(into, like):
     with pytest.raises(RunError, match=re.escape(f"between single slashes, as {like}")):
         prepare(make_calls(100), make_prompt(), into=into, name="demo")
+
+
+def test_an_address_that_was_made_a_path_is_refused():
+    with pytest.raises(RunError, match="s3:/batchbook/runs: is an address that was made a path; give into= as text"):
+        prepare(make_calls(100), make_prompt(), into=Path(INTO))
 
 
 def test_prompts_of_two_regions_have_no_bucket_in_common():
