@@ -91,10 +91,10 @@ def watch(run: Run, profile: str, region: str, pause: float | None) -> None:
     """Print the status of the jobs, with a pause again and again until all have ended, in place on a terminal."""
     from analysis.runs import update_jobs
 
-    shown = ""
+    estimate_usd, shown = run.plan().cost_usd, ""
     while True:
         jobs = update_jobs(run, profile=profile, region=region)
-        text = describe_jobs(run, jobs)
+        text = f"{describe_jobs(run, jobs)}\n\n{describe_progress(run, jobs, estimate_usd)}"
         if text != shown:
             if shown and sys.stdout.isatty():
                 typer.echo(CLEAR, nl=False)
@@ -180,6 +180,14 @@ def name_run(run: Run) -> str:
 
     is_named = run.folder.resolve().parent == find_runs().resolve()
     return run.folder.name if is_named else str(run.folder)
+
+
+def describe_progress(run: Run, jobs: pl.DataFrame, estimate_usd: float | None) -> str:
+    """Describe how many records failed, how fast jobs go on, what is left and what it cost so far, a line each."""
+    from analysis.runs.progress import load_looks, measure_progress
+
+    counters = measure_progress(jobs, load_looks(run), estimate_usd).list_counters()
+    return "\n".join(f"{name}: {text}" for name, text in counters if name not in ("Jobs", "Processed"))
 
 
 def describe_jobs(run: Run, jobs: pl.DataFrame) -> str:

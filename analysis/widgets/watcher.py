@@ -13,7 +13,7 @@ from analysis.aws.session import EMULATOR, default_pause_s
 from analysis.display import MISSING, count
 from analysis.errors import escape_controls
 from analysis.runs.folder import Run, RunSource, open_run
-from analysis.runs.progress import measure_progress
+from analysis.runs.progress import load_looks, measure_progress
 from analysis.runs.running import stop, update_jobs
 from analysis.runs.state import read_state
 from analysis.runs.status import is_finished, load_jobs
@@ -117,7 +117,8 @@ class JobWatcher(anywidget.AnyWidget):
         except PROBLEMS as error:
             jobs, problem = load_jobs(self.run), describe(error)
         with self.hold_sync():
-            self.counters = [list(each) for each in measure_progress(jobs, self.estimate_usd).list_counters()]
+            progress = measure_progress(jobs, load_looks(self.run), self.estimate_usd)
+            self.counters = list(map(list, progress.list_counters()))
             self.rows = list_rows(jobs)
             self.is_over = is_finished(self.run)
             end = " Nothing more will come back." if self.is_over else ""

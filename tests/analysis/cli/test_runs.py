@@ -44,7 +44,11 @@ def test_a_prepared_run_is_submitted_followed_collected_and_listed(demo):
     result = call("submit", "demo")
     assert result.exit_code == 0, result.output
     assert "demo: 1 job (1 Completed); 200 of 200 records processed." in result.stdout
-    assert "1 Completed" in call("status", "demo", "--follow").stdout
+    shown = call("status", "demo", "--follow").stdout
+    assert "1 Completed" in shown
+    assert re.search(
+        r"^Failed: 0\nTime left: none\nCost so far: about 0\.\d+ USD, by the estimate$", shown, re.MULTILINE
+    )
     result = call("collect")  # the latest
     assert result.exit_code == 0, result.output
     assert re.search(r"^job01 +Completed +200 +200 +0 +0 +\S$", result.stdout, re.MULTILINE)
@@ -55,7 +59,9 @@ def test_submit_once_takes_a_step_and_says_that_jobs_are_running(demo, set_up):
     set_up(seconds={"Submitted": 10**6})
     result = call("submit", "demo", "--once")
     assert (result.exit_code, "1 Submitted" in result.stdout) == (STILL_RUNNING, True)
-    assert call("status", "demo").exit_code == STILL_RUNNING
+    result = call("status", "demo")
+    assert result.exit_code == STILL_RUNNING
+    assert "\nRate: not known yet\nTime left: not known yet\nCost so far: about 0.00 USD" in result.stdout
     assert call("collect", "demo").exit_code == STILL_RUNNING
     result = call("stop", "demo")
     assert result.exit_code == 0
