@@ -77,6 +77,8 @@ def applies(rate: float, seed: int, fault: str, *target: object) -> bool:
 
 def find_request_fault(operation: str, *, faults: Mapping[str, float], seed: int, folder: Path) -> str:
     """Count a request, and return the fault that applies to it; empty for none."""
+    if not faults:
+        return ""
     rates = {kind: request_rate(kind, operation, faults) for kind in REQUEST_FAULTS}
     if not any(rates.values()):
         return ""

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+READ_BYTES = 1 << 16
+
 
 def make_folders(path: Path) -> list[Path]:
     """Make a folder and those above it, however deep (`mkdir` calls itself for each); return those that are new."""
@@ -78,6 +80,21 @@ def delete_old(paths: Iterable[Path], age_s: float) -> None:
         with suppress(OSError):  # another process was first, or it belongs to another user
             if time.time() - path.stat().st_ctime > age_s:
                 path.unlink()
+
+
+def read_file(path: str | Path) -> bytes:
+    """Read a small file with as few calls of the system as there can be; threads wait for each other at every one."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        content = os.read(descriptor, READ_BYTES)
+        pieces = [content]
+        # A read that is not full was the last one.
+        while len(content) == READ_BYTES:
+            content = os.read(descriptor, READ_BYTES)
+            pieces.append(content)
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, value: Any, *, flush: bool = True) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from bedrock_local.faults import check_faults
-from bedrock_local.files import write_file
+from bedrock_local.files import read_file, write_file
 from bedrock_local.protocol.errors import SettingsError
 from bedrock_local.protocol.job_status import UnfinishedStatus
 from bedrock_local.responders.process_state import PROCESS
@@ -47,6 +48,7 @@ Quota = Literal[
 ]
 # The account number that AWS uses in its own examples.
 ACCOUNT = "123456789012"
+NEW_NS = 10**9
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -172,15 +174,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def read_settings(folder: Path) -> Settings:
-    """Read the settings of a folder; what is missing in the file has its default."""
+    """Read the settings of a folder; what is missing in the file has its default.
+
+    A file that has not changed is not read again, since every request asks for its settings.
+    """
     path = folder / "settings.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Settings)
+        stat = path.stat()
+        state, known = (stat.st_ino, stat.st_size, stat.st_mtime_ns), PROCESS.settings.get(str(path))
+        if known and known[0] == state:
+            return cast("Settings", known[1])
+        settings = msgspec.json.decode(read_file(path), type=Settings)
     except FileNotFoundError:
         return Settings()
     except msgspec.DecodeError as error:
         reason = f"{path}: {explain(error)}; correct it, or delete the file for the defaults"
         raise SettingsError(reason) from error
+    # A file may change twice within a tick of the file system's clock: a new one is read each time.
+    if time.time_ns() - stat.st_mtime_ns > NEW_NS:
+        PROCESS.settings[str(path)] = state, settings
+    return settings
 
 
 def write_settings(folder: Path, settings: Settings) -> None:

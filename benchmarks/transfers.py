@@ -1,6 +1,7 @@
 """How fast objects go in and out, through the door in the process and through the one over HTTP."""
 
 import multiprocessing
+import os
 import time
 from contextlib import contextmanager
 
@@ -19,7 +20,7 @@ READ_BYTES = 1 << 20
 def serve_folder(folder, pipe):
     """Serve in a process of its own, as `batchbook emulator` does, until told to end."""
     with serve(folder) as server:
-        pipe.send(server.environment)
+        pipe.send(server.environment | {"PID": str(os.getpid())})
         pipe.recv()
 
 

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Protocol, Self
 from urllib.parse import parse_qsl, urlsplit
 
 CHUNK_BYTES = 1 << 20
+SENDFILE_BYTES = 1 << 16  # from here on, sending a file without reading it costs less than reading it
 BODILESS = (204, 304)
 
 
@@ -86,7 +87,7 @@ class FileSlice:
     The file is closed with the last chunk, as a connection goes back to its pool: most readers never close.
     """
 
-    def __init__(self, path: Path, start: int, stop: int) -> None:
+    def __init__(self, path: str | Path, start: int, stop: int) -> None:
         # For __del__, when the file cannot be opened.
         self._descriptor = -1
         self._descriptor = os.open(path, os.O_RDONLY)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import parse_qs, unquote
 
 from bedrock_local.protocol.errors import ServiceError
@@ -191,7 +192,7 @@ def find_s3_operation(request: Request, bucket: str, key: str) -> str:
     if not bucket:
         return "ListBuckets" if request.method == "GET" else ""
     for method, words, name in S3_OBJECT if key else S3_BUCKET:
-        if method == request.method and all(has_word(word, request) for word in words.split()):
+        if method == request.method and (not words or all(has_word(word, request) for word in words.split())):
             return name if words or not UNKNOWN_WORDS & request.query.keys() else ""
     return ""
 
@@ -203,12 +204,19 @@ def has_word(word: str, request: Request) -> bool:
 
 def find_target(request: Request) -> tuple[str, str]:
     """Return bucket and key of a request to S3; both may be empty."""
-    host = HOST.fullmatch(request.host)
+    host_bucket = find_host_bucket(request.host)
     try:
         path = unquote(request.path, errors="strict").removeprefix("/")
     except UnicodeDecodeError:
         raise ServiceError("InvalidURI", "Couldn't parse the specified URI.") from None
-    if host and host["bucket"]:
-        return host["bucket"], path
+    if host_bucket:
+        return host_bucket, path
     bucket, _, key = path.partition("/")
     return bucket, key
+
+
+@lru_cache(maxsize=100)
+def find_host_bucket(host: str) -> str:
+    """Return the bucket that stands before a host; empty for none."""
+    found = HOST.fullmatch(host)
+    return (found["bucket"] or "") if found else ""

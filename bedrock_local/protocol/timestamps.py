@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import lru_cache
 
 
 def iso_time(seconds: float) -> str:
@@ -13,7 +14,13 @@ def iso_time(seconds: float) -> str:
 
 def http_time(seconds: float) -> str:
     """Format seconds since 1970 as HTTP headers do, in whole seconds."""
-    return formatdate(int(seconds), usegmt=True)
+    return format_second(int(seconds))
+
+
+@lru_cache(maxsize=100)
+def format_second(seconds: int) -> str:
+    """Format whole seconds since 1970 as HTTP headers do; every response has the present one."""
+    return formatdate(seconds, usegmt=True)
 
 
 def read_time(text: str) -> float:

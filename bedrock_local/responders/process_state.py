@@ -37,6 +37,8 @@ class ProcessState:
         An `Endpoint` for each URL, model and number of workers, with its connections.
     reported
         Messages that were printed, and are not to be printed again.
+    settings
+        The settings of each `settings.json`, after what tells this state of the file from others.
     """
 
     process_id: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -47,6 +49,7 @@ class ProcessState:
     leases: dict[str, FileLock] = field(default_factory=dict)
     endpoints: dict[tuple[str, str, int], Any] = field(default_factory=dict)
     reported: set[str] = field(default_factory=set)
+    settings: dict[str, tuple[tuple[int, ...], Any]] = field(default_factory=dict)
 
 
 PROCESS = ProcessState()

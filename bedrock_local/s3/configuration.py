@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
 from bedrock_local.emulator import Emulator
-from bedrock_local.files import write_file
+from bedrock_local.files import read_file, write_file
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import BytesBody, Response, read_all
 from bedrock_local.protocol.routing import ResolvedRequest
@@ -132,9 +132,9 @@ def find_word(request: ResolvedRequest) -> str:
 
 def read_configuration(folder: Path, bucket: str, word: str) -> str:
     """Return what is inside a document, or what a new bucket has; empty for none."""
-    store.bucket_folder(folder, bucket)
+    store.bucket_path(folder, bucket)
     try:
-        return configuration_path(folder, bucket, word).read_text("utf-8")
+        return read_file(configuration_path(folder, bucket, word)).decode()
     except FileNotFoundError:
         return KINDS[word].default
 

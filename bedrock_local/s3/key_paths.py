@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -27,9 +28,15 @@ EMPTY, FOLDED, MARK = "%_", "%+", "%"
 
 def key_path(bucket_folder: Path, key: str) -> Path:
     """Return the path of a key, which is always below the bucket's folder."""
+    return bucket_folder / key_name(key)
+
+
+@lru_cache(maxsize=1_000)
+def key_name(key: str) -> str:
+    """Return the path of a key below the folder of its bucket, as a text."""
     *folders, last = key.split("/")
     names = [name for part in folders for name in part_names(part, "folder")]
-    return bucket_folder.joinpath(*names, *part_names(last, "file"))
+    return "/".join([*names, *part_names(last, "file")])
 
 
 def part_names(part: str, kind: str) -> Iterator[str]:

@@ -234,8 +234,10 @@ def check_read(request: Request, metadata: ObjectMetadata) -> None:
 
 def read_date(text: str | None, otherwise: float) -> float:
     """Read the date of a condition as seconds since 1970; an invalid one is ignored, as RFC 9110 says."""
+    if not text:
+        return otherwise
     try:
-        moment = parsedate_to_datetime(text or "")
+        moment = parsedate_to_datetime(text)
         return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     except (ValueError, OverflowError):
         return otherwise

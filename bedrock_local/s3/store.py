@@ -13,15 +13,15 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 
 import msgspec
 from filelock import FileLock
 
-from bedrock_local.files import make_folders, temporary_path, write_json
+from bedrock_local.files import make_folders, read_file, temporary_path, write_json
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import FileSlice
-from bedrock_local.s3.key_paths import is_name, key_path, name_text
+from bedrock_local.s3.key_paths import is_name, key_name, key_path, name_text
 
 # "Bucket naming rules"; the rule also keeps a bucket's folder inside the emulator's.
 BUCKET = re.compile(r"(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -68,6 +68,9 @@ class ObjectMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     inode: int | None = None
 
 
+DECODER = msgspec.json.Decoder(list[ObjectMetadata])
+
+
 class Bucket(msgspec.Struct, frozen=True):
     """A bucket: when it was made, in seconds since 1970, and its region."""
 
@@ -78,10 +81,18 @@ class Bucket(msgspec.Struct, frozen=True):
 
 def bucket_folder(folder: Path, bucket: str) -> Path:
     """Return the folder of a bucket; raise NoSuchBucket when there is none."""
-    path = folder / "s3" / bucket
-    if not BUCKET.fullmatch(bucket) or not path.is_dir() or path.is_symlink():
-        raise ServiceError("NoSuchBucket", "The specified bucket does not exist", BucketName=bucket)
-    return path
+    return Path(bucket_path(folder, bucket))
+
+
+def bucket_path(folder: Path, bucket: str) -> str:
+    """Return the folder of a bucket as a text: what each request asks for is not made of `Path`, which is slow."""
+    path = f"{folder}/s3/{bucket}"
+    try:
+        if BUCKET.fullmatch(bucket) and S_ISDIR(os.lstat(path).st_mode):
+            return path
+    except OSError:
+        pass
+    raise ServiceError("NoSuchBucket", "The specified bucket does not exist", BucketName=bucket)
 
 
 def create_bucket(folder: Path, bucket: Bucket) -> None:
@@ -128,22 +139,28 @@ def list_buckets(folder: Path) -> list[Bucket]:
     return [read_bucket(folder, name) for name in sorted(path.name for path in paths) if BUCKET.fullmatch(name)]
 
 
-def find_object(folder: Path, bucket: str, key: str) -> tuple[Path, ObjectMetadata]:
+def find_object(folder: Path, bucket: str, key: str) -> tuple[str, ObjectMetadata]:
     """Return the file of an object and its metadata; raise NoSuchKey when there is none."""
-    path = find_path(folder, bucket, key)
+    path, stat = find_file(folder, bucket, key)
     try:
-        return path, read_metadata(path, metadata_path(folder, bucket, key))
+        return path, read_metadata(path, metadata_file_of(folder, bucket, key), stat)
     except OSError:
         raise missing_key(key) from None
 
 
 def find_path(folder: Path, bucket: str, key: str) -> Path:
     """Return the file of an object without its metadata: to compute an ETag takes seconds for a large file."""
-    root = bucket_folder(folder, bucket)
-    path = key_path(root, key)
+    return Path(find_file(folder, bucket, key)[0])
+
+
+def find_file(folder: Path, bucket: str, key: str) -> tuple[str, os.stat_result]:
+    """Return the file of an object, and what the system says of it; raise NoSuchKey when there is none."""
+    root = bucket_path(folder, bucket)
+    path = f"{root}/{key_name(key)}"
     try:
-        if not has_link(path, root) and S_ISREG(path.lstat().st_mode):
-            return path
+        stat = os.lstat(path)
+        if S_ISREG(stat.st_mode) and not has_link(os.path.dirname(path), root):  # noqa: PTH120
+            return path, stat
     except OSError:
         pass
     raise missing_key(key)
@@ -296,19 +313,19 @@ def read_names(folder: Path) -> Iterator[tuple[str, str, bool]]:
             yield name_text(name, kind), name, is_folder
 
 
-def read_metadata(path: Path, metadata_file: Path) -> ObjectMetadata:
+def read_metadata(path: str | Path, metadata_file: str | Path, stat: os.stat_result | None = None) -> ObjectMetadata:
     """Read the metadata of a file; compute them for a file that was put there by hand."""
-    stat = path.lstat()
+    stat = stat or os.lstat(path)
     if not S_ISREG(stat.st_mode):
         raise FileNotFoundError(path)
     try:
-        known = msgspec.json.decode(metadata_file.read_bytes(), type=list[ObjectMetadata])
+        known = DECODER.decode(read_file(metadata_file))
     except (FileNotFoundError, msgspec.DecodeError):
         known = []
     for metadata in known:
         if is_metadata_of(metadata, stat):
             return metadata
-    with path.open("rb") as content:
+    with Path(path).open("rb") as content:
         etag = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     return ObjectMetadata(size=stat.st_size, modified_ns=stat.st_mtime_ns, etag=etag)
 
@@ -330,13 +347,17 @@ def find_metadata(path: Path, metadata_file: Path) -> ObjectMetadata | None:
 
 def metadata_path(folder: Path, bucket: str, key: str) -> Path:
     """Return the path of the file with the metadata of an object."""
-    path = key_path(folder / "state" / "objects" / bucket, key)
-    return path.with_name(path.name + ".json")
+    return Path(metadata_file_of(folder, bucket, key))
+
+
+def metadata_file_of(folder: Path, bucket: str, key: str) -> str:
+    """Return the path of the file with the metadata of an object, as a text."""
+    return f"{folder}/state/objects/{bucket}/{key_name(key)}.json"
 
 
 def configurations_folder(folder: Path, bucket: str) -> Path:
     """Return the folder with the settings of a bucket."""
-    return folder / "state" / "configurations" / bucket
+    return folder / f"state/configurations/{bucket}"
 
 
 def lock_bucket(folder: Path, bucket: str) -> FileLock:
@@ -346,12 +367,14 @@ def lock_bucket(folder: Path, bucket: str) -> FileLock:
     return FileLock(path)
 
 
-def has_link(path: Path, top: Path) -> bool:
+def has_link(path: str | Path, top: str | Path) -> bool:
     """Return whether a path has a symbolic link in it below `top`; the emulator itself makes none."""
-    place = str(top)
-    for name in path.relative_to(top).parts:
-        place = os.path.join(place, name)  # noqa: PTH118 -- keys can be a thousand folders deep
-        if os.path.islink(place):  # noqa: PTH114
+    text, end = str(path), len(str(top))
+    # As text, since keys can be a thousand folders deep.
+    while end < len(text):
+        end = text.find(os.sep, end + 1)
+        end = len(text) if end < 0 else end
+        if os.path.islink(text[:end]):  # noqa: PTH114
             return True
     return False
 

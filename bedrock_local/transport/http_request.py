@@ -7,10 +7,10 @@ service and region. Signatures are not checked.
 from __future__ import annotations
 
 import re
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from email.utils import formatdate
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,6 +19,7 @@ from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError, SettingsError
 from bedrock_local.protocol.messages import Request, Response, full_headers
 from bedrock_local.protocol.routing import OPERATIONS, PROVIDER_ROUTES, find_bedrock_service
+from bedrock_local.protocol.timestamps import http_time
 from bedrock_local.settings import report_once
 
 LOOPBACK = re.compile(r"127\.0\.0\.1|::1|(?:.+\.)?localhost")
@@ -46,7 +47,8 @@ def answer_request(
         check_origin(headers)
         if answer_others and request.service not in (*OPERATIONS, *PROVIDER_ROUTES):
             return answer_others(method, target, headers, body, emulator.account)
-        return handle(request, replace(emulator, region=region or emulator.region))
+        is_elsewhere = region not in ("", emulator.region)
+        return handle(request, replace(emulator, region=region) if is_elsewhere else emulator)
     except ServiceError as error:
         return write_error(error, request)
     except SettingsError as error:
@@ -61,7 +63,9 @@ def answer_request(
 
 def response_headers(response: Response) -> dict[str, str]:
     """Return the headers of a response as they are sent; line ends are removed, so that no value adds a header."""
-    headers = {"date": formatdate(usegmt=True), **full_headers(response)}
+    headers = {"date": http_time(time.time()), **full_headers(response)}
+    if not LINE_END.search("".join(headers.values())):
+        return headers
     return {name: LINE_END.sub(" ", value) for name, value in headers.items()}
 
 

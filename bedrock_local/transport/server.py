@@ -24,11 +24,12 @@ from bedrock_local.batch.background import run_in_background
 from bedrock_local.emulator import Emulator, make_folder
 from bedrock_local.inference import Responder
 from bedrock_local.protocol.errors import ServiceError, SettingsError, json_error
-from bedrock_local.protocol.messages import FileSlice, Response, ResponseBody
+from bedrock_local.protocol.messages import SENDFILE_BYTES, FileSlice, Response, ResponseBody
 from bedrock_local.settings import Settings
 from bedrock_local.transport.deadlines import BODY_BYTES_PER_SECOND, DeadlineReader, Patience
 from bedrock_local.transport.http_body import LINE_BYTES, buffered, open_body
-from bedrock_local.transport.http_request import OtherServices, answer_request, read_headers, response_headers
+from bedrock_local.transport.http_head import Head, HeadError, read_head
+from bedrock_local.transport.http_request import OtherServices, answer_request, response_headers
 
 ADDRESS = "127.0.0.1"
 # How HTTP/2 begins where the client knows that the server speaks it: RFC 9113, "HTTP/2 Connection Preface".
@@ -230,6 +231,8 @@ class Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "bedrock_local", ""
     timeout = IDLE_SECONDS
     raw_requestline: bytes
+    settings: Settings
+    head: Head
     rfile: io.BufferedReader
     server: Server
 
@@ -249,11 +252,11 @@ class Handler(BaseHTTPRequestHandler):
             self.reader.limit(None)
             self.rfile.peek(1)  # waits for the first byte, as long as a connection may be idle
             # Not only per read: a client that sends a byte now and then would hold its connection for ever.
-            self.reader.limit(Patience(self.server.settings.head_seconds))
+            self.settings = self.server.settings
+            self.reader.limit(Patience(self.settings.head_seconds))
             self.raw_requestline = self.rfile.readline(LINE_BYTES + 1)
             if len(self.raw_requestline) > LINE_BYTES:
-                self.requestline = self.request_version = self.command = ""
-                self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
+                self.refuse(HTTPStatus.REQUEST_URI_TOO_LONG)
             elif not self.raw_requestline:
                 self.close_connection = True
             elif self.parse_request():
@@ -265,32 +268,46 @@ class Handler(BaseHTTPRequestHandler):
     def parse_request(self) -> bool:
         """Read the head of a request; a connection that begins with HTTP/2 is served as such up to its end."""
         if self.raw_requestline != PREFACE[0] or self.rfile.read(len(PREFACE[1])) != PREFACE[1]:
-            return super().parse_request()
+            return self.take_head()
         # Imported here because few clients begin with HTTP/2.
         from bedrock_local.transport.http2 import Connection
 
         self.close_connection = True
         self.reader.limit(None)
-        seconds = self.server.settings.body_seconds
+        seconds = self.settings.body_seconds
         connection = Connection(self.connection, self.server.respond, self.server.http2_threads, body_seconds=seconds)
         self.server.watch(self.request, connection.find_wait)
         connection.serve(b"".join(PREFACE), self.rfile.read1())
         return False
 
+    def take_head(self) -> bool:
+        """Read the head of a request of HTTP/1.1; return False where there is none."""
+        try:
+            self.head = read_head(self.raw_requestline, self.rfile)
+        except HeadError as error:
+            self.refuse(error.status, error.reason)
+            return False
+        self.command, self.close_connection = self.head.method, self.head.is_last
+        return True
+
+    def refuse(self, status: HTTPStatus, reason: str | None = None) -> None:
+        """Send the error for what is not HTTP, and close the connection."""
+        self.requestline = self.request_version = self.command = ""
+        self.close_connection = True
+        self.send_error(status, reason)
+
     def answer(self) -> None:
         """Answer one request; close the connection when its body or its response is incomplete."""
-        self.reader.limit(Patience(self.server.settings.body_seconds, BODY_BYTES_PER_SECOND))
+        self.reader.limit(Patience(self.settings.body_seconds, BODY_BYTES_PER_SECOND))
         self.connection.settimeout(STALL_SECONDS)
-        headers = read_headers(self.headers.items())
+        headers = self.head.headers
         try:
             body = open_body(headers, self.rfile, self.send_continue)
         except ServiceError as error:
             self.close_connection = True
             self.write_response(json_error(error))
             return
-        # Not `self.path`, in which several slashes at the beginning, as of a key, become one.
-        target = self.requestline.split()[1]
-        response = self.server.respond(self.command, target, headers, buffered(body))
+        response = self.server.respond(self.head.method, self.head.target, headers, buffered(body))
         # An unread rest of the body would be parsed as the next request.
         is_over = body.skip_rest()
         self.close_connection |= not is_over
@@ -298,10 +315,6 @@ class Handler(BaseHTTPRequestHandler):
         if not is_over:
             self.drain()
         self.connection.settimeout(self.timeout)
-
-    def handle_expect_100(self) -> bool:
-        """Send nothing yet: RequestBody does at its first read."""
-        return True
 
     def send_continue(self) -> None:
         """Ask the client for the body."""
@@ -339,8 +352,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def send_body(connection: socket.socket, head: bytes, body: ResponseBody) -> int:
-    """Send head and body, a file straight from disk; return how many bytes of the body were sent."""
-    if isinstance(body, FileSlice):
+    """Send head and body, a large file straight from disk; return how many bytes of the body were sent."""
+    if isinstance(body, FileSlice) and body.length >= SENDFILE_BYTES:
         connection.sendall(head)
         return body.send_to(connection)
     sent, is_chunked = 0, body.length is None

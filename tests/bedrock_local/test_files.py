@@ -49,3 +49,9 @@ def test_a_second_name_replaces_what_had_it(tmp_path, monkeypatch, has_links):
         files.link_file(tmp_path / "a", tmp_path / "b")
     assert ((tmp_path / "b").read_bytes(), (tmp_path / "b").samefile(tmp_path / "a")) == (b"new", has_links)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("size", [0, 1, files.READ_BYTES, 2 * files.READ_BYTES + 1])
+def test_a_file_is_read_whole(tmp_path, size):
+    (tmp_path / "a").write_bytes(bytes(size))
+    assert files.read_file(tmp_path / "a") == bytes(size)

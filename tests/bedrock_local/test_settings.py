@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from bedrock_local import open_session
@@ -59,3 +61,17 @@ def test_an_account_has_twelve_digits(tmp_path, account):
 def test_the_choices_of_a_setting_that_may_be_missing_are_listed(tmp_path, name):
     with pytest.raises(SettingsError, match=rf"^{name}: Invalid enum value 'x'; choose from \w+, \w+"):
         open_session(tmp_path / "emulator", settings=Settings(**{name: "x"}))
+
+
+def test_settings_that_are_edited_in_place_are_read_again(tmp_path):
+    path = tmp_path / "settings.json"
+    path.write_text('{"seed": 1}')
+    assert read_settings(tmp_path).seed == 1
+    path.write_text('{"seed": 2}')  # as long, and within a tick of the clock of the file system
+    assert read_settings(tmp_path).seed == 2
+    os.utime(path, ns=(0, 10**18))
+    assert read_settings(tmp_path) is read_settings(tmp_path)
+    path.write_text('{"seed": 3}')
+    assert read_settings(tmp_path).seed == 3
+    path.unlink()
+    assert read_settings(tmp_path) == Settings()
