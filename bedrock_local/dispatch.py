@@ -11,6 +11,7 @@ from dataclasses import replace
 from bedrock_local import listings, provider_apis, runtime, sts
 from bedrock_local.batch import api as batch_api
 from bedrock_local.batch import openai_api
+from bedrock_local.batch import tags as job_tags
 from bedrock_local.emulator import Emulator
 from bedrock_local.faults import find_request_fault
 from bedrock_local.protocol.errors import ServiceError, form_error, json_error, json_rpc_error, xml_error
@@ -71,9 +72,9 @@ HANDLERS: dict[str, Handler] = {
     "CreateInferenceProfile": listings.create_inference_profile,
     "GetInferenceProfile": listings.get_inference_profile,
     "DeleteInferenceProfile": listings.delete_inference_profile,
-    "ListTagsForResource": batch_api.list_tags,
-    "TagResource": batch_api.tag_job,
-    "UntagResource": batch_api.untag_job,
+    "ListTagsForResource": job_tags.list_tags,
+    "TagResource": job_tags.tag_resource,
+    "UntagResource": job_tags.untag_resource,
     "InvokeModel": runtime.invoke_model,
     "Converse": runtime.converse,
     "InvokeModelWithResponseStream": runtime.invoke_model_stream,

@@ -31,6 +31,7 @@ from bedrock_local.profiles import (
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.json import json_response, read_object
 from bedrock_local.protocol.messages import Response, read_all
+from bedrock_local.protocol.resource_tags import check_tags
 from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.shapes import check_request
 from bedrock_local.protocol.timestamps import iso_time
@@ -90,6 +91,7 @@ def create_inference_profile(request: ResolvedRequest, emulator: Emulator) -> Re
     """Make a profile of the account from a model or from a profile of AWS."""
     body = read_object(read_all(request.body, BODY_BYTES) or b"", "The request body is not a JSON object.")
     check_request("bedrock", request.operation, body)
+    check_tags(body.get("tags") or [])
     known = list_profiles(emulator.folder, emulator.region)
     token = body.get("clientRequestToken") or ""
     profile = next((each for each in known if token and each.token == token), None)
@@ -233,6 +235,7 @@ def make_profile(body: Mapping[str, Any], known: list[Profile], emulator: Emulat
         created=emulator.now(),
         description=body.get("description") or "",
         token=body.get("clientRequestToken") or "",
+        tags=[{"key": tag["key"], "value": tag["value"]} for tag in body.get("tags") or []],
     )
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 import secrets
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+from filelock import FileLock
 
 from bedrock_local.files import write_file
 from bedrock_local.models import ALL_MODELS, PROFILE, Model
+from bedrock_local.protocol.resource_tags import Tags
 
 # Regions to which the profiles of a prefix send requests; at most five are listed.
 DESTINATIONS = {
@@ -48,6 +50,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         In seconds since 1970.
     token
         The `clientRequestToken` of the request that made it; empty for none.
+    tags
+        Key and value of each.
     """
 
     profile_id: str
@@ -58,6 +62,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     created: float
     description: str = ""
     token: str = ""
+    tags: Tags = []
 
 
 def is_any_profile(model_id: str) -> bool:
@@ -104,9 +109,24 @@ def save_profile(folder: Path, profile: Profile) -> None:
     write_file(profile_path(folder, profile.profile_id), msgspec.json.encode(profile))
 
 
+def change_profile(folder: Path, profile: Profile, change: Callable[[Profile], Profile]) -> None:
+    """Replace a profile by what a function makes of it as it is now; one that was deleted meanwhile stays so."""
+    with lock_profiles(folder):
+        if found := find_profile(folder, profile.profile_id, profile.region):
+            save_profile(folder, change(found))
+
+
 def delete_profile(folder: Path, profile: Profile) -> None:
     """Delete a profile."""
-    profile_path(folder, profile.profile_id).unlink(missing_ok=True)
+    with lock_profiles(folder):
+        profile_path(folder, profile.profile_id).unlink(missing_ok=True)
+
+
+def lock_profiles(folder: Path) -> FileLock:
+    """Return the lock under which a profile is changed."""
+    path = folder / "state/locks/inference-profiles"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path)
 
 
 def make_profile_id() -> str:

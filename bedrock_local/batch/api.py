@@ -1,11 +1,10 @@
-"""The API of batch inference: create, get, list, stop and tag jobs.
+"""The API of batch inference: create, get, list and stop jobs.
 
 Source: Amazon Bedrock API Reference, CreateModelInvocationJob and its companions.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any
 
@@ -13,21 +12,21 @@ from bedrock_local.batch import jobs, quota_queue
 from bedrock_local.batch.describe import describe, list_page
 from bedrock_local.batch.inference_pool import cancel_job
 from bedrock_local.batch.input_validation import InvalidInputError, check_input
+from bedrock_local.batch.job_lookup import identify_job
 from bedrock_local.batch.jobs import Job, OpenAIBatch
 from bedrock_local.batch.lifecycle import advance_job, advance_jobs
-from bedrock_local.batch.tags import add_tags, check_tags, read_tags, remove_tags
 from bedrock_local.emulator import Emulator
 from bedrock_local.models import Model, is_profile
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.job_status import EndStatus
 from bedrock_local.protocol.json import json_response, read_object
 from bedrock_local.protocol.messages import Response, read_all
+from bedrock_local.protocol.resource_tags import check_tags
 from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.shapes import check_request, input_shape, keep_known
 from bedrock_local.protocol.timestamps import iso_time, read_time
 
 BODY_BYTES = 1_000_000
-JOB_ID = re.compile(r"(?:arn:aws(?:-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:model-invocation-job/)?([a-z0-9]{12})")
 
 
 def create_job(request: ResolvedRequest, emulator: Emulator) -> Response:
@@ -86,37 +85,6 @@ def list_due(emulator: Emulator) -> list[Job]:
     """List the jobs of the region that there may be something to do for."""
     due = quota_queue.list_due(emulator.folder, emulator.settings, emulator.now())
     return [job for job in due if job.region == emulator.region]
-
-
-def list_tags(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Return the tags of a job; a strict emulator does not find a stopped one, as a client has reported."""
-    _, job = read_tagging(request, emulator)
-    if emulator.settings.strict and jobs.stop_time(emulator.folder, job) is not None:
-        raise ServiceError("ResourceNotFoundException", "The requested resource could not be found.")
-    return json_response({"tags": read_tags(emulator.folder, job)})
-
-
-def tag_job(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Add tags to a job."""
-    body, job = read_tagging(request, emulator)
-    add_tags(emulator.folder, job, body["tags"])
-    return json_response({})
-
-
-def untag_job(request: ResolvedRequest, emulator: Emulator) -> Response:
-    """Remove tags from a job."""
-    body, job = read_tagging(request, emulator)
-    remove_tags(emulator.folder, job, body["tagKeys"])
-    return json_response({})
-
-
-def read_tagging(request: ResolvedRequest, emulator: Emulator) -> tuple[dict[str, Any], Job]:
-    """Read a request about tags, and find the job that it names; the emulator has no tags of anything else."""
-    body = read_body(request)
-    check_request("bedrock", request.operation, body)
-    if ":model-invocation-job/" not in body["resourceARN"]:
-        raise ServiceError("ResourceNotFoundException", "The requested resource could not be found.")
-    return body, identify_job(body["resourceARN"], emulator)
 
 
 def check_role(role_arn: str, emulator: Emulator) -> None:
@@ -187,17 +155,6 @@ def add_job(body: dict[str, Any], model: Model, emulator: Emulator, *, openai: O
         openai=openai,
     )
     jobs.save_job(folder, job)
-    return job
-
-
-def identify_job(identifier: str, emulator: Emulator) -> Job:
-    """Find a job of the region by ARN or id."""
-    found = JOB_ID.fullmatch(identifier)
-    if not found:
-        raise ServiceError("ValidationException", "The provided job identifier is invalid.")
-    job = jobs.find_job(emulator.folder, found[1])
-    if job is None or job.openai or identifier not in (job.arn, job.job_id) or job.region != emulator.region:
-        raise ServiceError("ResourceNotFoundException", "The requested job could not be found.")
     return job
 
 

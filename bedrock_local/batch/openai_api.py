@@ -25,7 +25,6 @@ from bedrock_local.batch.api import (
 from bedrock_local.batch.jobs import Job, OpenAIBatch, Progress
 from bedrock_local.batch.lifecycle import advance_job, advance_jobs, refresh_status
 from bedrock_local.batch.openai_lines import URL
-from bedrock_local.batch.tags import check_tags
 from bedrock_local.emulator import Emulator
 from bedrock_local.families import find_family
 from bedrock_local.models import Model
@@ -33,6 +32,7 @@ from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.job_status import JobStatus
 from bedrock_local.protocol.json import json_response
 from bedrock_local.protocol.messages import Response
+from bedrock_local.protocol.resource_tags import check_tags
 from bedrock_local.protocol.routing import ResolvedRequest
 from bedrock_local.protocol.shapes import check_request
 

@@ -156,6 +156,30 @@ def test_a_profile_that_was_made_is_described(bedrock, made, clock):
     assert by_id["inferenceProfileArn"] == arn
 
 
+def test_tags_of_a_profile_are_kept_changed_and_gone_with_it(bedrock, made, error_of):
+    arn = made(tags=[{"key": "team", "value": "a"}, {"key": "run", "value": "1"}])
+    bedrock.tag_resource(resourceARN=arn, tags=[{"key": "run", "value": "2"}, {"key": "new", "value": ""}])
+    bedrock.untag_resource(resourceARN=arn, tagKeys=["team", "none"])
+    tags = bedrock.list_tags_for_resource(resourceARN=arn)["tags"]
+    assert {tag["key"]: tag["value"] for tag in tags} == {"run": "2", "new": ""}
+    assert bedrock.get_inference_profile(inferenceProfileIdentifier=arn)["inferenceProfileName"] == "calls-team"
+    bedrock.delete_inference_profile(inferenceProfileIdentifier=arn)
+    assert error_of(bedrock.list_tags_for_resource, resourceARN=arn)[:2] == ("ResourceNotFoundException", 404)
+
+
+def test_a_profile_has_each_tag_once_and_fifty_at_most(bedrock, made, error_of):
+    tags = [{"key": f"k{number}", "value": ""} for number in range(50)]
+    arguments = {"inferenceProfileName": "a", "modelSource": {"copyFrom": NOVA_ARN}}
+    assert error_of(bedrock.create_inference_profile, **arguments, tags=tags[:1] * 2)[0] == "ValidationException"
+    more = {"resourceARN": made(tags=tags), "tags": [{"key": "one", "value": ""}]}
+    assert error_of(bedrock.tag_resource, **more)[:2] == ("TooManyTagsException", 400)
+
+
+def test_a_profile_of_aws_has_no_tags(bedrock, error_of):
+    arn = bedrock.get_inference_profile(inferenceProfileIdentifier=f"us.{HAIKU}")["inferenceProfileArn"]
+    assert error_of(bedrock.list_tags_for_resource, resourceARN=arn)[0] == "ResourceNotFoundException"
+
+
 def test_a_profile_of_a_profile_has_its_regions(bedrock, made):
     of_aws = bedrock.get_inference_profile(inferenceProfileIdentifier=f"us.{HAIKU}")
     profile = bedrock.get_inference_profile(inferenceProfileIdentifier=made(PROFILE_ARN))
