@@ -50,12 +50,12 @@ from .outputs import scan_outputs as scan_outputs
 from .outputs.answers import count_errors as count_errors
 from .outputs.export import write_answers as write_answers
 from .outputs.manifests import load_manifests as load_manifests
-from .requests.previews import preview as preview
 from .prompts import Prompt as Prompt
 from .prompts import read_prompts as read_prompts
 from .reports.notices import list_notices as list_notices
 from .reports.notices import list_unpriced as list_unpriced
 from .reports.parameters import check_parameters as check_parameters
+from .requests.previews import preview as preview
 from .runs import add_judge as add_judge
 from .runs import collect as collect
 from .runs import delete as delete

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from analysis.aws.conditions import describe_object, hash_object, put_new
 from analysis.aws.downloads import fetch_file
-from analysis.aws.storage import StoredFile, is_s3_uri, list_files, put_file
-from analysis.facts.models import find_model
+from analysis.aws.storage import StoredFile, is_s3_uri, list_files, need_client
+from analysis.errors import StorageError
 from analysis.facts.quotas import Quotas
 from analysis.files import replace_when_whole
+from analysis.jobs.batch import hash_file
 from analysis.jobs.keys import name_table_part
 from analysis.metrics.costs import add_costs
 from analysis.outputs import index_records, read_joined, scan_parts
@@ -380,10 +382,28 @@ def write_to(into: str | Path, name: str, s3: S3Client | None) -> Iterator[Path]
         with replace_when_whole(Path(into) / name, flush=False) as path:
             yield path
         return
+    uri = f"{str(into).rstrip('/')}/{name}"
     with TemporaryDirectory() as folder:
         path = Path(folder) / "whole"
         yield path
-        put_file(path, f"{str(into).rstrip('/')}/{name}", s3=s3)
+        put_same(path, uri, need_client(uri, s3))
+
+
+def put_same(path: Path, uri: str, s3: S3Client) -> None:
+    """Upload a file where there is none yet, or the very same one, as when a task is tried again.
+
+    Raises
+    ------
+    StorageError
+        Another one is there.
+    """
+    sha256 = hash_file(path)
+    if put_new(path, uri, sha256, s3=s3):
+        return
+    there = describe_object(uri, s3=s3)
+    if there is None or (there.sha256 or hash_object(uri, s3=s3)) != sha256:
+        reason = "another run is being prepared under this name, or preparing one was broken off"
+        raise StorageError(uri, reason, "choose another name, or delete what is there if nobody prepares it")
 
 
 def gather_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pl.DataFrame]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from types_boto3_s3.type_defs import ObjectTypeDef
 
 
+MOST_DELETED = 1_000  # objects in one request
+
+
 @dataclass(frozen=True)
 class StoredFile:
     """One file in a folder or one object in S3.
@@ -78,6 +81,16 @@ def list_prefix(uri: str, *, s3: S3Client) -> list[StoredFile]:
     entries = list_entries(uri, s3)
     # The console marks an empty folder by an object whose key ends in "/".
     return [stored_object(bucket, entry, key) for entry in entries if not entry["Key"].endswith("/")]
+
+
+def delete_prefix(uri: str, *, s3: S3Client) -> None:
+    """Delete all objects below a prefix."""
+    bucket, _ = parse_s3_uri(uri)
+    keys = [entry["Key"] for entry in list_entries(uri, s3)]
+    with s3_errors(uri):
+        for start in range(0, len(keys), MOST_DELETED):
+            some = [{"Key": key} for key in keys[start : start + MOST_DELETED]]
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": some, "Quiet": True})
 
 
 def list_entries(uri: str, s3: S3Client) -> list[ObjectTypeDef]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from itertools import accumulate
 from operator import xor
 from pathlib import Path
-from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,25 +16,29 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from analysis.aws.session import EMULATOR
+from analysis.aws.storage import check_bucket, delete_prefix, is_s3_uri
 from analysis.engines import TRANSCRIPT, FileCut, Requests, add_counts, cut_files
 from analysis.errors import CallsError, QuotaError, RunError
 from analysis.facts.quotas import LATEST, Quotas
-from analysis.files import explain_file_errors, flush_path, make_draft, make_private, sweep_drafts
+from analysis.files import explain_file_errors, flush_path, make_draft, make_folder, make_private, sweep_drafts
+from analysis.jobs.batch import hash_file
 from analysis.prompts import PromptSource, check_name, check_template, read_prompts
 from analysis.requests.body_templates import ColumnCounts
 from analysis.requests.prompt_checks import check_settings
-from analysis.runs.folder import FORMAT, RUN_FILE, Run
-from analysis.runs.preparation import build_request, check_same, move_into_place, write_request
+from analysis.runs.folder import FORMAT, Run
+from analysis.runs.place import RUN_FILE, Place, write_place
+from analysis.runs.preparation import build_request, check_same, find_place, write_request
+from analysis.runs.stored import FILES, TABLES, find_stored, move_into_place
 from analysis.spark.sessions import check_calls, check_session, limit_batches, run_tasks
 from analysis.spark.tasks import (
     HASH,
-    KEY_BYTES,
     SPOOL,
     Candidates,
     FileTask,
-    Place,
     Slice,
     SpooledPart,
+    TaskPlace,
     WrittenFile,
     digest_spooled,
     list_sources,
@@ -83,6 +87,9 @@ def prepare_on_spark(
     name: str,
     quota_year: str = LATEST,
     quotas: Mapping[str, int] | None = None,
+    profile: str = EMULATOR,
+    region: str = "",
+    bucket_owner: str = "",
 ) -> Run:
     """Write the run by the tasks of Spark: the same input files, records and names as `prepare`. Nothing is sent.
 
@@ -96,11 +103,11 @@ def prepare_on_spark(
     prompts
         As in `prepare`.
     into
-        The folder of runs, which all workers see under this path.
+        A folder of runs in S3, as in `prepare`; or one that all workers see under this path.
     name
         Of the run and its folder.
-    quota_year, quotas
-        As in `prepare`.
+    quota_year, quotas, profile, region, bucket_owner
+        As in `prepare`; workers use the same profile, or with an empty one their own credentials.
 
     Returns
     -------
@@ -124,13 +131,17 @@ def prepare_on_spark(
     build_request({}, variants, quota_year, own)  # which tells what is wrong with prompts before anything is read
     calls = check_calls(calls)
     check_session(calls.sparkSession)
-    run = Run(Path(into).absolute() / name)
+    stored = find_place(str(into), name, variants, profile, region, bucket_owner) if is_s3_uri(into) else None
+    run = Run(stored.folder if stored else Path(into).absolute() / name)
+    if stored is not None:
+        check_bucket(stored.bucket, s3=stored.s3, region=stored.s3.meta.region_name)
+        find_stored(stored)
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     sweep_drafts(run.folder.parent)
-    with make_draft(run.folder.parent, name) as unfinished:
+    with make_draft(run.folder.parent, name) as unfinished, make_spool(stored, unfinished) as spool_place:
         draft = unfinished / name
         draft.mkdir()
-        place = Place(str(draft), str(unfinished / SPOOL))
+        place = replace(spool_place, uri=stored.uri if stored else str(draft))
         requests, spool = spool_table(calls, Requests(tuple(variants)), place)
         earlier = find_equal(calls.sparkSession, spool, requests, place)
         described = describe_spool(spool, requests, earlier)
@@ -138,9 +149,7 @@ def prepare_on_spark(
         if run.folder.exists():
             return check_same(run, request)
         files = write_input(calls.sparkSession, spool, requests, request, earlier, place)
-        files.write_parquet(draft / "files.parquet")
-        write_request(draft / RUN_FILE, request)
-        rmtree(place.spool)
+        finish_run(draft, stored, files, request)
         make_private(draft, run.folder.parent)
         if not move_into_place(draft, run.folder):
             return check_same(run, request)
@@ -148,7 +157,32 @@ def prepare_on_spark(
     return run
 
 
-def spool_table(calls: DataFrame, requests: Requests, place: Place) -> tuple[Requests, Spool]:
+@contextmanager
+def make_spool(stored: Place | None, folder: Path) -> Iterator[TaskPlace]:
+    """Yield the place of a spool, and delete it at the end."""
+    if stored is None:
+        yield TaskPlace("", str(folder / SPOOL))
+        return
+    uri = f"{stored.uri}{SPOOL}"
+    try:
+        yield TaskPlace(stored.uri, uri, stored.profile, stored.region, stored.bucket_owner)
+    finally:
+        delete_prefix(f"{uri}/", s3=stored.s3)
+
+
+def finish_run(folder: Path, stored: Place | None, files: pl.DataFrame, request: Mapping[str, Any]) -> None:
+    """Write what the driver has of a run, `run.json` last, so that nobody sees half a run."""
+    files.write_parquet(folder / FILES)
+    write_request(folder / RUN_FILE, request)
+    if stored is not None:
+        for table in TABLES:
+            make_folder(folder / table)
+        for name in (FILES, RUN_FILE):
+            stored.put_new(folder / name, stored.uri + name, hash_file(folder / name))
+        write_place(stored, folder)
+
+
+def spool_table(calls: DataFrame, requests: Requests, place: TaskPlace) -> tuple[Requests, Spool]:
     """Write the calls to the spool in the order of their ids, and digest the values that the prompts use."""
     from pyspark.sql import functions as F  # noqa: N812 (as everybody does)
 
@@ -175,7 +209,7 @@ def spool_table(calls: DataFrame, requests: Requests, place: Place) -> tuple[Req
 
 
 def digest_again(
-    spark: SparkSession, parts: Sequence[SpooledPart], requests: Requests, place: Place
+    spark: SparkSession, parts: Sequence[SpooledPart], requests: Requests, place: TaskPlace
 ) -> list[SpooledPart]:
     """Digest the spool once more by other templates."""
     slim = [SpooledPart(part.name, part.first) for part in parts]
@@ -211,7 +245,7 @@ def describe_spool(spool: Spool, requests: Requests, earlier: Mapping[int, pl.Da
     }
 
 
-def find_equal(spark: SparkSession, spool: Spool, requests: Requests, place: Place) -> dict[int, pl.DataFrame]:
+def find_equal(spark: SparkSession, spool: Spool, requests: Requests, place: TaskPlace) -> dict[int, pl.DataFrame]:
     """Find the calls that have the values of calls before, by source.
 
     Returns
@@ -261,7 +295,7 @@ def write_input(
     requests: Requests,
     request: Mapping[str, Any],
     earlier: Mapping[int, pl.DataFrame],
-    place: Place,
+    place: TaskPlace,
 ) -> pl.DataFrame:
     """Write all input files, records and calls, and return the rows of `files.parquet`."""
     quotas = msgspec.convert(request["quotas"], dict[str, Quotas])
@@ -291,9 +325,7 @@ def sort_files(files: pl.DataFrame, cuts: Iterable[FileCut]) -> pl.DataFrame:
     return found.select(files.columns)
 
 
-def list_slices(
-    spool: Spool, cut: FileCut, earlier: Mapping[int, pl.DataFrame], requests: Requests
-) -> list[Slice]:
+def list_slices(spool: Spool, cut: FileCut, earlier: Mapping[int, pl.DataFrame], requests: Requests) -> list[Slice]:
     """List the slices of the spool with the calls of one input file."""
     slices = []
     for part, start, end in zip(spool.parts, spool.starts, spool.starts[1:], strict=False):
@@ -320,7 +352,7 @@ def take_between(earlier: pl.DataFrame | None, first: int, last: int) -> pl.Data
 class FirstIds(Sequence[str]):
     """Ids of calls by their places, read from the spool one by one: only those of errors are looked at."""
 
-    def __init__(self, spool: Spool, place: Place) -> None:
+    def __init__(self, spool: Spool, place: TaskPlace) -> None:
         self.spool, self.place = spool, place
 
     def __len__(self) -> int:
@@ -344,10 +376,5 @@ def run_items(spark: SparkSession, items: Sequence[Any], work: Any, kind: Any, r
 
 def decode_items(batches: Iterable[pa.RecordBatch], *, work: Any, kind: Any) -> Iterable[Any]:
     """Decode the items of a task and work on them."""
-    items = (
-        msgspec.msgpack.decode(item, type=kind) for batch in batches for item in batch.column("item").to_pylist()
-    )
+    items = (msgspec.msgpack.decode(item, type=kind) for batch in batches for item in batch.column("item").to_pylist())
     yield from work(items)
-
-
-assert KEY_BYTES == np.dtype(np.uint32).itemsize

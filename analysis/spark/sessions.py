@@ -37,7 +37,8 @@ def check_calls(calls: Any) -> DataFrame:
             raise CallsError("calls", f"no column {column!r}", f"{suggest_columns(column, calls.columns)}; rename one")
     kinds = {field.name: field.dataType for field in calls.schema.fields}
     if not isinstance(kinds["transcript"], StringType):
-        raise CallsError("calls", f"'transcript' has the type {kinds['transcript'].simpleString()}, not text", "cast it")
+        reason = f"'transcript' has the type {kinds['transcript'].simpleString()}, not text"
+        raise CallsError("calls", reason, "check that the column has what was said, and cast it")
     if not isinstance(kinds["call_id"], StringType | IntegralType):
         reason = f"'call_id' has the type {kinds['call_id'].simpleString()}, and is not text or whole numbers"
         raise CallsError("calls", reason, "give each call an id as text")

@@ -140,7 +140,7 @@ class Failure(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class Place:
+class TaskPlace:
     """Where a run lies, as each worker sees it.
 
     Attributes
@@ -149,17 +149,19 @@ class Place:
         A folder or an `s3://` address.
     spool
         The place of the spool.
-    profile
-        AWS profile of the workers; empty for their own credentials.
+    profile, region, bucket_owner
+        As in `prepare`, of an address in S3.
     """
 
     uri: str
     spool: str
     profile: str = ""
+    region: str = ""
+    bucket_owner: str = ""
 
     def open_s3(self) -> S3Client | None:
         """Make the client of a task; None for a folder."""
-        return open_s3(self.uri, profile=self.profile)
+        return open_s3(self.uri, profile=self.profile, region=self.region, bucket_owner=self.bucket_owner)
 
 
 def make_task(work: Callable[[Iterable[pa.RecordBatch]], Iterable[msgspec.Struct]]) -> Task:
@@ -195,7 +197,7 @@ def decode_result(result: bytes | bytearray, kind: type[Result]) -> Result:
     return msgspec.msgpack.decode(content, type=kind)
 
 
-def spool_calls(batches: Iterable[pa.RecordBatch], requests: Requests, place: Place) -> Iterator[SpooledPart]:
+def spool_calls(batches: Iterable[pa.RecordBatch], requests: Requests, place: TaskPlace) -> Iterator[SpooledPart]:
     """Write the calls of one partition, which is sorted by id, to the spool, with the digests of their values."""
     frames = gather_batches(batches)
     first = next(frames, None)
@@ -216,7 +218,7 @@ def spool_calls(batches: Iterable[pa.RecordBatch], requests: Requests, place: Pl
     yield survey.finish()
 
 
-def digest_spooled(parts: Iterable[SpooledPart], requests: Requests, place: Place) -> Iterator[SpooledPart]:
+def digest_spooled(parts: Iterable[SpooledPart], requests: Requests, place: TaskPlace) -> Iterator[SpooledPart]:
     """Digest parts of the spool once more, for other templates than those that were expected."""
     s3 = place.open_s3()
     for part in parts:
@@ -228,7 +230,7 @@ def digest_spooled(parts: Iterable[SpooledPart], requests: Requests, place: Plac
         yield part
 
 
-def read_candidates(parts: Iterable[Candidates], place: Place) -> Iterator[Candidates]:
+def read_candidates(parts: Iterable[Candidates], place: TaskPlace) -> Iterator[Candidates]:
     """Read the digests of some calls of the spool."""
     s3 = place.open_s3()
     for part in parts:
@@ -238,7 +240,7 @@ def read_candidates(parts: Iterable[Candidates], place: Place) -> Iterator[Candi
         yield Candidates(part.name, part.source, part.places, b"".join(found.to_list()))
 
 
-def write_files(files: Iterable[FileTask], requests: Requests, place: Place) -> Iterator[WrittenFile]:
+def write_files(files: Iterable[FileTask], requests: Requests, place: TaskPlace) -> Iterator[WrittenFile]:
     """Write input files from the spool, each with its records and, where it belongs to the first group, its calls."""
     s3 = place.open_s3()
     for task in files:
@@ -253,7 +255,7 @@ def write_files(files: Iterable[FileTask], requests: Requests, place: Place) -> 
         yield WrittenFile(described)
 
 
-def read_slices(slices: Iterable[Slice], place: Place, s3: S3Client | None) -> Iterator[pa.RecordBatch]:
+def read_slices(slices: Iterable[Slice], place: TaskPlace, s3: S3Client | None) -> Iterator[pa.RecordBatch]:
     """Read calls from the spool, with how many before each have the same values."""
     for part in slices:
         start = 0
@@ -281,7 +283,7 @@ def spread(places: bytes, counts: bytes, start: int, end: int) -> Any:
     return values
 
 
-def read_spooled(place: Place, name: str, s3: S3Client | None) -> Iterator[pa.RecordBatch]:
+def read_spooled(place: TaskPlace, name: str, s3: S3Client | None) -> Iterator[pa.RecordBatch]:
     """Read a file of the spool batch by batch."""
     with TemporaryDirectory() as folder:
         path = Path(place.spool) / name
@@ -336,9 +338,7 @@ class Survey:
         """Return what is to be told of the part."""
         part = self.part or SpooledPart(self.name, "")
         part.digests = (self.digests % MODULUS).to_bytes(32)
-        part.columns = {
-            name: (counts.missing, counts.blank, counts.other) for name, counts in self.columns.items()
-        }
+        part.columns = {name: (counts.missing, counts.blank, counts.other) for name, counts in self.columns.items()}
         part.value_bytes, part.value_keys = self.value_bytes, self.value_keys
         return part
 

@@ -13,9 +13,9 @@ from analysis.columns import read_columns
 from analysis.display import count
 from analysis.errors import PromptError, escape_controls
 from analysis.files import explain_file_errors, replace_when_whole
-from analysis.requests.previews import Preview, preview
 from analysis.prompts import Prompt
 from analysis.prompts.files import parse_prompt, read_text
+from analysis.requests.previews import Preview, preview
 from analysis.widgets.pages import PROBLEMS, describe, read_script, read_style
 
 
