@@ -6,11 +6,12 @@ import importlib
 import math
 import os
 import re
+import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,7 +43,7 @@ class CommandError(Exception):
 
 
 def run_server(folder: Path, port: int, options: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Serve a folder until Ctrl-C; print first what to paste into another terminal."""
+    """Serve a folder until Ctrl-C or SIGTERM; print first what to paste into another terminal."""
     emulator = open_folder(folder, options)
     with ExitStack() as stack:
         try:
@@ -52,7 +53,7 @@ def run_server(folder: Path, port: int, options: dict[str, Any], say: Callable[[
             reason = f"cannot listen on port {port}: {error}; {cure}"
             raise CommandError(reason) from error
         answer_others(server, stack)
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt), end_by_signals():
             say(welcome(server))
             if emulator.find_responder() is None:
                 say("\nNo responder is configured in this process (the setting is worker); --responder sets one.")
@@ -74,6 +75,24 @@ def answer_others(server: Server, stack: ExitStack) -> None:
         return answer_by_moto(method, target, headers, body, account)
 
     server.answer_others = answer
+
+
+@contextmanager
+def end_by_signals() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP of a terminal that closes, end the block as Ctrl-C does; a second one ends the process.
+
+    Otherwise what is half uploaded would stay in the folder for a day.
+    """
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # Below `nohup` a signal is ignored, and stays so.
+    before = {number: found for number in numbers if (found := signal.getsignal(number)) is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run_work(folder: Path, options: dict[str, Any], say: Callable[[str], None], tell: Callable[[str], None]) -> None:

@@ -20,6 +20,7 @@ from analysis.cli import app
 from bedrock_local.emulator import make_folder
 from bedrock_local.settings import Settings, read_settings, write_settings
 
+NOVA = "amazon.nova-micro-v1:0"
 RESPONDER = """
 from bedrock_local.inference import Reply
 def answer(question):
@@ -60,6 +61,37 @@ def start(folder, tmp_path):
     for process in started:
         process.kill()
         process.communicate()
+
+
+SLOW = """
+import time
+def answer(question):
+    print("asked", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_the_server_whatever_it_is_doing_and_leaves_nothing_half_done(start, folder, tmp_path, name):
+    (tmp_path / "slow.py").write_text(SLOW)
+    process, _, port = start("--responder", "slow:answer")
+    with closing(HTTPConnection("127.0.0.1", port)) as upload, closing(HTTPConnection("127.0.0.1", port)) as question:
+        upload.request("PUT", "/calls")
+        assert upload.getresponse().read() == b""
+        upload.putrequest("PUT", "/calls/a")
+        upload.putheader("Content-Length", "1000000")
+        upload.endheaders(b"x")
+        question.request(
+            "POST", f"/model/{NOVA}/converse", '{"messages": [{"role": "user", "content": [{"text": "a"}]}]}'
+        )
+        while process.stdout.readline() != "asked\n":
+            pass
+        while not (begun := list((folder / "state/tmp").glob(".*"))):
+            pass
+        process.send_signal(getattr(signal, name))
+        assert process.wait() == 0
+    assert "The server has stopped." in process.stdout.read()
+    assert [path for path in begun if path.exists()] == []
 
 
 def test_the_printed_variables_can_be_pasted(start, folder):
