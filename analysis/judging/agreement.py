@@ -54,7 +54,7 @@ def measure_agreement(verdicts: IntoDataFrameT, ratings: IntoDataFrame) -> IntoD
     Parameters
     ----------
     verdicts
-        From `read_verdicts`, of one judge.
+        From `read_verdicts`, of one judge, or of one for pairs and one for scores.
     ratings
         One row per rating, from `load_ratings`. Those picked for disagreement are left out: they are the hard ones.
 
@@ -76,7 +76,7 @@ def measure_agreement(verdicts: IntoDataFrameT, ratings: IntoDataFrame) -> IntoD
     Raises
     ------
     AnalysisError
-        The verdicts are of several judges.
+        Verdicts of one kind are of several judges.
     ColumnError
         A column is missing.
 

@@ -57,7 +57,7 @@ def add_verdicts(
     measured
         One row per answer: `call_id`, `variant` and, where it is there, `sample` are read.
     verdicts
-        From `read_verdicts`, of one judge.
+        From `read_verdicts`, of one judge, or of one for pairs and one for scores.
     ratings
         One row per rating, from `load_ratings`. Only those picked at random count: what was picked because variants
         disagree estimates nothing.
@@ -80,7 +80,7 @@ def add_verdicts(
     Raises
     ------
     AnalysisError
-        The verdicts are of several judges, or no variant is in all pairs.
+        Verdicts of one kind are of several judges, or no variant is in all pairs.
     ColumnError
         A column is missing.
 
@@ -108,10 +108,12 @@ def read_keys(frame: nw.DataFrame[Any]) -> pl.DataFrame:
 
 
 def read_said(verdicts: IntoDataFrame) -> pl.DataFrame:
-    """Read the verdicts of one judge."""
+    """Read the verdicts of one judge of each kind."""
     table = read_table(verdicts, OF_VERDICTS, "verdicts")
-    judges = table["judge"].drop_nulls().unique().sort().to_list()
-    if len(judges) > 1:
+    of_kind = table.drop_nulls("judge").group_by("kind").agg(pl.col("judge").unique().sort()).sort("kind")
+    several: list[list[str]] = of_kind.filter(pl.col("judge").list.len() > 1)["judge"].to_list()
+    if several:
+        judges = several[0]
         cure = f"take one: verdicts.filter(judge={judges[0]!r})"
         raise AnalysisError("verdicts", f"they are of {len(judges)} judges, {show_names(judges, most=5)}", cure)
     return table
@@ -180,7 +182,7 @@ def correct_scores(
     Parameters
     ----------
     verdicts
-        From `read_verdicts`, of one judge.
+        From `read_verdicts`, of one judge, or of one for pairs and one for scores.
     ratings
         One row per rating, from `load_ratings`; only those picked at random count.
     baseline
@@ -206,7 +208,7 @@ def correct_scores(
     Raises
     ------
     AnalysisError
-        The verdicts are of several judges, or there is no such baseline.
+        Verdicts of one kind are of several judges, or there is no such baseline.
     """
     check_confidence(confidence)
     frame, said = read_columns(verdicts, OF_VERDICTS, of="verdicts"), read_said(verdicts)

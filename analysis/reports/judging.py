@@ -1,8 +1,8 @@
-"""Judging: what a judge of a run was, what it cost, and how far it can be believed, as sentences of the first page."""
+"""Judging: who judged the answers of a run, at which price, and how far that can be believed, as sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -12,11 +12,12 @@ from analysis.judging.agreement import JUDGE_AND_PEOPLE, PEOPLE, measure_agreeme
 from analysis.judging.position import measure_position
 from analysis.judging.verdicts import SCORE
 from analysis.reports.answering import is_emulated
-from analysis.runs import Run, find_judge, load_ratings, load_verdicts, sum_run_costs
+from analysis.runs import Run, find_judges, load_ratings, load_verdicts, sum_run_costs
+from analysis.runs.judges import compares_pairs, list_collected_judges
 
 
-def describe_judging(run: Run, total: Mapping[str, Any]) -> list[str]:
-    """Describe in sentences who judged the answers of a run, at which price, and how that fits with people.
+def describe_judging(run: Run, total: Mapping[str, Any]) -> list[list[str]]:
+    """Describe who judged the answers of a run, at which price, and how that fits with people.
 
     Parameters
     ----------
@@ -27,26 +28,48 @@ def describe_judging(run: Run, total: Mapping[str, Any]) -> list[str]:
 
     Returns
     -------
-    sentences
-        Empty where there is no judge. A name between backticks is that of a prompt or run.
+    paragraphs
+        Sentences of each judge that counts, of those in whose place a later one came, and of what all cost; empty
+        where there is no judge. A name between backticks is that of a prompt or run.
     """
-    judge = find_judge(run)
-    if judge is None:
-        return []
-    verdicts = load_verdicts(run, judge)
-    return [*describe_bill(judge, total), *describe_verdicts(verdicts), *describe_people(run, verdicts)]
+    judges = find_judges(run)
+    counting = {judge.folder for judge in judges}
+    replaced = [judge for judge in list_collected_judges(run) if judge.folder not in counting]
+    paragraphs = [[*describe_judge(judge), *describe_said(run, judge)] for judge in judges]
+    paragraphs += [[describe_replaced(judge)] for judge in replaced]
+    return [*paragraphs, [describe_bill([*judges, *replaced], total)]] if judges else []
 
 
-def describe_bill(judge: Run, total: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the judge was and cost, and what the decision cost with it."""
+def describe_judge(judge: Run) -> Iterator[str]:
+    """Yield who the judge was and what it did."""
     (prompt,) = judge.read_prompts()
-    cost, own = sum_run_costs(judge).total["cost_usd"].item(), total["cost_usd"]
-    sent = "at an unknown price" if cost is None else f"for {usd(cost)}"
-    both = "" if cost is None or own is None else f": {usd(cost + own)} with the answers"
-    who = f"`{prompt.name}` ({prompt.model_id})"
-    yield f"{who} judged the answers in a run of its own, `{judge.folder.name}`, {sent}{both}."
+    did = "compared pairs of answers" if compares_pairs(prompt) else "scored each answer by itself"
+    yield f"`{prompt.name}` ({prompt.model_id}) {did} in a run of its own, `{judge.folder.name}`."
     if is_emulated(judge.read_sending()):
         yield "An emulator answered in place of that model: nothing here tells how it would judge."
+
+
+def describe_said(run: Run, judge: Run) -> Iterator[str]:
+    """Yield how its verdicts are, and how far they fit with people."""
+    verdicts = load_verdicts(run, judge)
+    yield from describe_verdicts(verdicts)
+    yield from describe_people(run, verdicts)
+
+
+def describe_replaced(judge: Run) -> str:
+    """Describe a judge that no longer counts."""
+    (prompt,) = judge.read_prompts()
+    return f"`{prompt.name}` in `{judge.folder.name}` no longer counts: a later judge of its kind takes its place."
+
+
+def describe_bill(judges: Sequence[Run], total: Mapping[str, Any]) -> str:
+    """Describe what the judges cost, and what the decision cost with them."""
+    costs, own = [sum_run_costs(judge).total["cost_usd"].item() for judge in judges], total["cost_usd"]
+    who = "The judge" if len(costs) == 1 else f"The {len(costs)} judges"
+    if None in costs:
+        return f"{who} had an unknown price."
+    both = "" if own is None else f": {usd(sum(costs) + own)} with the answers"
+    return f"{who} cost {usd(sum(costs))}{both}."
 
 
 def describe_verdicts(verdicts: pl.DataFrame) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from analysis.errors import NotebookError
 from analysis.files import sweep_parts
 from analysis.reports.notebooks import export_page, find_notebooks, run_notebook
-from analysis.runs import Run, find_judge, is_collected, is_finished, open_run
+from analysis.runs import Run, find_judges, is_collected, is_finished, open_run
 from analysis.runs.ratings import FOLDER as RATINGS
 
 
@@ -28,8 +28,8 @@ def is_up_to_date(run: Run, page: Path) -> bool:
 
 def shows_ratings(run: Run, page: Path) -> bool:
     """Whether the page was written after the run was last collected, judged and rated."""
-    judge, rated = find_judge(run), (run.folder / RATINGS).glob("*.parquet")
-    judged = [judge.folder / "manifests.parquet"] if judge else []
+    rated = (run.folder / RATINGS).glob("*.parquet")
+    judged = [judge.folder / "manifests.parquet" for judge in find_judges(run)]
     return is_up_to_date(run, page) and all(is_newer(page, file) for file in (*judged, *rated))
 
 

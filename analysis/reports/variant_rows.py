@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import isnan, sqrt
 from typing import Any
 
 import polars as pl
 
+from analysis.comparison.call_values import read_call_values
+from analysis.comparison.judged import Values, correct
 from analysis.comparison.metric import JUDGED
 from analysis.comparison.sentences import says_nothing
 from analysis.comparison.verdicts import BETTER, WORSE
@@ -33,6 +35,8 @@ MEASURES = {
     "valid_json": "valid JSON",
     "rated_score": "score, by people and judge",
     "rated_wins": "preferred, by people and judge",
+    "judge_score": "score, by the judge alone",
+    "judge_wins": "preferred, by the judge alone",
 }
 
 
@@ -92,7 +96,12 @@ def tabulate_variants(
         }
         cells["as_expected"] = add_unmet(cells["as_expected"], own)
         cells["valid_json"] = describe_json(own) if prompt.schema is not None else Cell(MISSING)
-        cells |= {name: describe_judged(comparisons, prompt.name, name) for name in JUDGED}
+        for rated, judged_by in JUDGED.items():
+            cells[rated] = describe_judged(comparisons, prompt.name, rated)
+            if comparisons is None:
+                cells[rated] = describe_corrected(own, rated, judged_by)
+            # What people have not corrected may be wrong by any amount, so it stands only where there is nothing else.
+            cells[judged_by] = Cell(MISSING) if cells[rated].text != MISSING else describe_judge(own, judged_by)
         judged = {name: add_verdict(cell, verdicts.get((prompt.name, name), "")) for name, cell in cells.items()}
         rows.append({"prompt": prompt, "cells": judged})
     known = [name for name in MEASURES if any(row["cells"][name].text != MISSING for row in rows)]
@@ -177,11 +186,18 @@ def describe_mean(values: pl.Series) -> str:
     """Describe Student's interval of the mean of values from 0 to 1; empty for fewer than two."""
     if len(values) < 2:
         return ""
+    mean, half = float(values.to_numpy().mean()), find_half_width(values)
+    return format_ends(max(0.0, mean - half), min(1.0, mean + half))
+
+
+def find_half_width(values: pl.Series) -> float:
+    """Find half the width of Student's interval of a mean; 0 for fewer than two values, and where all are equal."""
+    if len(values) < 2:
+        return 0.0
     from scipy.special import stdtrit
 
-    mean, spread = values.to_numpy().mean(), values.to_numpy().std(ddof=1)
-    half = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * spread / sqrt(len(values)))
-    return format_ends(max(0.0, float(mean) - half), min(1.0, float(mean) + half))
+    spread = float(values.to_numpy().std(ddof=1))
+    return float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * spread / sqrt(len(values))
 
 
 def describe_judged(comparisons: pl.DataFrame | None, variant: str, metric: str) -> Cell:
@@ -193,8 +209,44 @@ def describe_judged(comparisons: pl.DataFrame | None, variant: str, metric: str)
     value = next((frame[name][0] for frame, name in ((own, "value"), (against, "baseline_value")) if len(frame)), None)
     if value is None:
         return Cell(MISSING)
-    text = f"{value:.2f}" if metric == "rated_score" else format_percent(min(1.0, max(0.0, value)))
-    return Cell(text, note=f"{count((own if len(own) else against)['calls'][0], 'call')} rated")
+    return Cell(format_judged(metric, value), note=f"{count((own if len(own) else against)['calls'][0], 'call')} rated")
+
+
+def describe_corrected(answers: pl.DataFrame, rated: str, judged_by: str) -> Cell:
+    """Describe the mean of a variant that is compared with none, by judge and people: from 100 rated calls on."""
+    if not {rated, judged_by} <= {*answers.columns} or answers.is_empty():
+        return Cell(MISSING)
+    values = read_call_values(answers, [rated, judged_by])
+    (name,) = values.variants
+    ours, judged = values.select(rated, name), values.select(judged_by, name)
+    seen = Values(ours, 0 * ours, judged, 0 * judged)  # its difference from 0 is the mean
+    found = correct(seen, None, 1 - CONFIDENCE).estimate
+    if isnan(found.low):
+        return Cell(MISSING)
+    note = f"{count(int(seen.is_judged.sum()), 'call')} judged, {int(seen.is_rated.sum()):,} of them rated"
+    return Cell(format_judged(rated, found.difference), format_judged_ends(rated, found.low, found.high), note=note)
+
+
+def describe_judge(answers: pl.DataFrame, judged_by: str) -> Cell:
+    """Describe the mean of a judge over the calls of a variant, and how many it judged."""
+    if judged_by not in answers.columns:
+        return Cell(MISSING)
+    values = answers.drop_nulls(judged_by).group_by("call_id").agg(pl.col(judged_by).mean())[judged_by]
+    if values.is_empty():
+        return Cell(MISSING)
+    mean, half = float(values.sum()) / len(values), find_half_width(values)
+    interval = format_judged_ends(judged_by, mean - half, mean + half) if half else ""
+    return Cell(format_judged(judged_by, mean), interval, note=f"{count(len(values), 'call')} judged, none corrected")
+
+
+def format_judged(metric: str, value: float) -> str:
+    """Format a score, or the share of answers that were preferred."""
+    return f"{value:.2f}" if metric.endswith("_score") else format_percent(min(1.0, max(0.0, value)))
+
+
+def format_judged_ends(metric: str, low: float, high: float) -> str:
+    """Format the ends of an interval of a score or share."""
+    return " to ".join(format_judged(metric, end).removesuffix(" %") for end in (low, high))
 
 
 def add_unmet(cell: Cell, answers: pl.DataFrame) -> Cell:
@@ -244,6 +296,7 @@ def describe_row(name: str, cells: Mapping[str, Cell]) -> str:
     """Describe the cost of a variant, and how many answers came back and were cut off."""
     price, answered, cut = (cells[measure].text for measure in ("price_usd", "answered", "truncated"))
     told = [f"1,000 calls cost {price}", f"{answered} answered", f"{cut} cut off"]
+    told += [f"{MEASURES[measure]} {cells[measure].text}" for measure in ("rated_score", "judge_score")]
     return f"`{name}`: {', '.join(phrase for phrase in told if MISSING not in phrase)}."
 
 

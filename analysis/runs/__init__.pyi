@@ -15,7 +15,7 @@ from .folder import RunSource as RunSource
 from .folder import open_run as open_run
 from .invocation import invoke as invoke
 from .judges import add_judge as add_judge
-from .judges import find_judge as find_judge
+from .judges import find_judges as find_judges
 from .judges import load_verdicts as load_verdicts
 from .judges import prepare_judge as prepare_judge
 from .listing import list_runs as list_runs

@@ -34,7 +34,7 @@ def prepare_judge(
     """Prepare a run in which a judge is asked about the answers of a run.
 
     Judges of a run stand beside it, and are called by its name: `demo-judge-001`, `demo-judge-002` and so on. Where
-    neither the judge nor the answers have changed since the latest one, that is opened.
+    neither the judge nor the answers have changed since the latest one of its kind, that is opened.
 
     Parameters
     ----------
@@ -64,16 +64,16 @@ def prepare_judge(
         raise PromptError("judge", f"there are {1 + len(others)} prompts", "give one: each judge has a run of its own")
     cases = make_cases(run, prompt, baseline, both_orders, seed)
     known = list_judges(run)
-    if known and [*known[-1].read_prompts()] == [prompt] and known[-1].read_calls().equals(cases):
-        return known[-1]
+    alike = [each for each in known if compares_pairs(*each.read_prompts()) == compares_pairs(prompt)]
+    if alike and [*alike[-1].read_prompts()] == [prompt] and alike[-1].read_calls().equals(cases):
+        return alike[-1]
     number = 1 + max((int(each.folder.name.rpartition("-")[2]) for each in known), default=0)
     return prepare(cases, prompt, into=run.folder.parent, name=f"{name_judges(run)}-{number:03}")
 
 
 def make_cases(run: Run, prompt: Prompt, baseline: str, both_orders: int, seed: int) -> pl.DataFrame:
     """Make the cases that a judge's text asks for."""
-    variables = {match[0] for match in VARIABLE.finditer(f"{prompt.system}\n{prompt.template}")}
-    if not variables:
+    if not find_shown(prompt):
         cure = "write {{ answer }} into it, or {{ answer_1 }} and {{ answer_2 }} to compare pairs"
         raise PromptError(prompt.name, "its text shows no answer to the judge", cure)
     answers, names = scan_run(run, ANSWER), [each.name for each in run.read_prompts()]
@@ -83,11 +83,21 @@ def make_cases(run: Run, prompt: Prompt, baseline: str, both_orders: int, seed: 
     answered = {*read_answers(answers)[1]["variant"]}
     if not answered:
         raise AnalysisError(show_path(run.folder), "has no answer to judge", "repair the run, and collect it")
-    if "answer_1" not in variables:
+    if not compares_pairs(prompt):
         return present_answers(answers)
     base = baseline or names[0]
     others = [name for name in names if name != base and name in answered]
     return pair_answers(answers, [*others, base], both_orders=both_orders, seed=seed)
+
+
+def find_shown(prompt: Prompt) -> set[str]:
+    """Find which answers the text of a judge shows: `answer`, or the two of a pair."""
+    return {match[0] for match in VARIABLE.finditer(f"{prompt.system}\n{prompt.template}")}
+
+
+def compares_pairs(prompt: Prompt) -> bool:
+    """Return whether a judge compares pairs; else it scores each answer by itself."""
+    return "answer_1" in find_shown(prompt)
 
 
 def scan_run(run: Run, wanted: tuple[str, ...]) -> pl.DataFrame:
@@ -120,31 +130,42 @@ def list_judge_folders(run: Run) -> list[Path]:
     return sorted(found, key=lambda folder: int(folder.name.rpartition("-")[2]))
 
 
-def find_judge(run: RunSource, judge_run: RunSource = "") -> Run | None:
-    """Find a judge of a run: the one that is named, else the latest that has been collected, if there is one."""
+def find_judges(run: RunSource, judge_run: RunSource = "") -> list[Run]:
+    """Find the judges of a run that count: the one that is named, else of each kind the latest that was collected.
+
+    One kind compares pairs, and the other scores each answer by itself: they say different things. Of two judges of a
+    kind the later one takes the place of the earlier.
+    """
     run = open_run(run)
     if isinstance(judge_run, Run):
-        return judge_run
+        return [judge_run]
     if judge_run:
         beside = run.folder.parent / Path(judge_run).name
-        return open_run(beside if beside.exists() else judge_run)
-    return next((judge for judge in reversed(list_judges(run)) if judge.is_collected), None)
+        return [open_run(beside if beside.exists() else judge_run)]
+    latest = {compares_pairs(*judge.read_prompts()): judge for judge in list_collected_judges(run)}
+    return sorted(latest.values(), key=lambda judge: judge.folder.name)
+
+
+def list_collected_judges(run: Run) -> list[Run]:
+    """List the judges of a run whose answers have been collected, the first one first."""
+    return [judge for judge in list_judges(run) if judge.is_collected]
 
 
 def load_verdicts(run: RunSource, judge_run: RunSource = "") -> pl.DataFrame:
-    """Load what a judge said of the answers of a run.
+    """Load what judges said of the answers of a run.
 
     Parameters
     ----------
     run
         The run that was judged, or its folder or name.
     judge_run
-        A judge's run; by default the latest one of the run that has been collected.
+        A judge's run; by default the latest that compares pairs and the latest that scores, as far as they have been
+        collected.
 
     Returns
     -------
     frame
-        One row per answer of the judge, two where it compared a pair, from `read_verdicts`; no rows without a judge.
+        One row per answer of a judge, two where it compared a pair, from `read_verdicts`; no rows without a judge.
         Verdicts on answers that have changed since, as by a repair, are left out.
 
     Raises
@@ -152,11 +173,15 @@ def load_verdicts(run: RunSource, judge_run: RunSource = "") -> pl.DataFrame:
     RunError
         The judge's run is not there, or has not been collected.
     """
-    run, judge = open_run(run), find_judge(run, judge_run)
-    if judge is None:
-        return pl.DataFrame(schema=VERDICTS)
+    run = open_run(run)
+    said = [read_verdicts(read_judged(run, judge)) for judge in find_judges(run, judge_run)]
+    return pl.concat(said) if said else pl.DataFrame(schema=VERDICTS)
+
+
+def read_judged(run: Run, judge: Run) -> pl.DataFrame:
+    """Read the answers of a judge about answers that are as they were."""
     judged = scan_run(judge, (*JUDGED, "call_id"))
-    return read_verdicts(judged.filter(~pl.col("call_id").is_in(find_changed(run, judge).implode())))
+    return judged.filter(~pl.col("call_id").is_in(find_changed(run, judge).implode()))
 
 
 def find_changed(run: Run, judge: Run) -> pl.Series:
@@ -177,7 +202,7 @@ def find_changed(run: Run, judge: Run) -> pl.Series:
 
 
 def add_judge(measured: pl.DataFrame, run: RunSource, judge_run: RunSource = "", *, baseline: str = "") -> pl.DataFrame:
-    """Add what a judge and people say of the answers of a run, where there is a judge.
+    """Add what judges and people say of the answers of a run, where there is a judge.
 
     Parameters
     ----------

@@ -99,6 +99,12 @@ def test_verdicts_of_two_judges_are_refused(measured, to_verdicts, score):
         add_verdicts(measured, verdicts)
 
 
+def test_one_judge_of_pairs_and_one_of_scores_say_two_things(measured, to_verdicts, score, pair):
+    verdicts = pl.concat([to_verdicts([score("c1", "a", 4.0, judge="other")]), pair(("c1", "a", 1, "b"))])
+    (row,) = add_verdicts(measured, verdicts, baseline="b").filter(call_id="c1", variant="a").to_dicts()
+    assert (row["judge_score"], row["judge_wins"]) == (4.0, 1.0)
+
+
 def test_pairs_without_a_common_variant_need_a_baseline(measured, pair):
     verdicts = pair(("c1", "a", 1, "b"), ("c1", "b", 1, "c"), ("c1", "a", 1, "c"))
     with pytest.raises(AnalysisError, match="no variant is in all pairs; give baseline"):

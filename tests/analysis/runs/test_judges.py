@@ -21,7 +21,7 @@ from analysis import (
 from analysis.errors import AnalysisError, PromptError
 from analysis.judging.ratings import Rating, write_rating
 from analysis.prompts.templates import render_text
-from analysis.runs.judges import find_judge, list_rated_calls
+from analysis.runs.judges import find_judges, list_rated_calls
 from analysis.runs.ratings import find_ratings
 
 JUDGES = Path(__file__).parents[3] / "notebooks/prompts/judges"
@@ -60,8 +60,9 @@ def test_judges_are_named_by_their_run_and_numbered(demo, judge):
     assert judge("score").folder.name == "demo-judge-002"
 
 
-def test_with_nothing_changed_the_latest_judge_is_opened(demo, judge):
+def test_with_nothing_changed_the_latest_judge_of_its_kind_is_opened(demo, judge):
     first = judge("pair")
+    judge("score")
     assert prepare_judge(demo, JUDGES / "pair.md").folder == first.folder
     assert prepare_judge(demo, JUDGES / "pair.md", both_orders=1).folder != first.folder
 
@@ -72,7 +73,7 @@ def test_a_judge_of_a_judge_is_none_of_the_run(demo, judge, answer_by_hand, make
     answer_by_hand(meta, lambda _: make_answer('{"score": 1}'))
     collect(meta)
     assert meta.folder.name == "demo-judge-001-judge-001"
-    assert find_judge(demo).folder == first.folder
+    assert [judge.folder for judge in find_judges(demo)] == [first.folder]
     assert prepare_judge(demo, JUDGES / "score.md").folder == first.folder
     assert load_verdicts(demo)["score"].to_list() == [4] * 6
 
@@ -139,13 +140,13 @@ def test_the_first_prompt_is_the_baseline_unless_another_is_given(demo, make_ans
         prepare_judge(demo, JUDGES / "pair.md", baseline="brief")
 
 
-def test_the_latest_judge_that_was_collected_is_heard(demo, judge):
+def test_the_latest_judge_of_each_kind_that_was_collected_is_heard(demo, judge):
     assert load_verdicts(demo).is_empty()
     judge("pair")
     prepare_judge(demo, JUDGES / "score.md")
     assert {*load_verdicts(demo)["kind"]} == {"pair"}
     judge("score")
-    assert {*load_verdicts(demo)["kind"]} == {"score"}
+    assert {*load_verdicts(demo)["kind"]} == {"pair", "score"}
     assert {*load_verdicts(demo, "demo-judge-001")["kind"]} == {"pair"}
 
 
@@ -188,7 +189,7 @@ def test_runs_with_long_names_have_judges_of_their_own(account, make_run, make_p
         answer_by_hand(run, lambda _: make_answer())
         collect(run)
         judges.append(prepare_judge(run, JUDGES / "pair.md").folder.name)
-        assert find_judge(run) is None
+        assert find_judges(run) == []
     assert len({*judges}) == 2
     assert all(len(name) <= 40 and name.endswith("-judge-001") for name in judges)
 
