@@ -96,18 +96,26 @@ class Connection:
             self._end()
 
     def find_wait(self) -> float | None:
-        """Return since when there has been no request, on the clock `time.monotonic`; None while there is one."""
-        return None if self._streams else self._busy_at
+        """Return since when there has been no request, on the clock `time.monotonic`; None while there is one.
+
+        Requests whose bodies come too slowly, and are all that there is, do not count.
+        """
+        waits = [stream.patience.find_wait() for stream in list(self._streams.values())]
+        since = [wait for wait in waits if wait is not None]
+        if len(since) < len(waits):
+            return None
+        return max(since, default=self._busy_at)
 
     def take_body(self, stream: Stream, size: int) -> bytes:
         """Wait for bytes of a body and return them, `size` at most; empty at its end."""
         with self._changed:
-            begun = time.monotonic()
+            stream.patience.begin()
             try:
                 self._wait(stream, lambda: stream.waiting or stream.is_whole, stream.patience.left)
             except OSError:
                 raise incomplete_body() from None
-            stream.patience.spend(begun, min(size, len(stream.waiting)))
+            finally:
+                stream.patience.spend(min(size, len(stream.waiting)))
             # Copied, so that the buffer can shrink.
             content = bytes(stream.waiting[:size])
             del stream.waiting[:size]

@@ -99,7 +99,7 @@ class Server(socketserver.ThreadingTCPServer):
         self.emulator = emulator
         self.wake: Callable[[], None] = lambda: None
         self.answer_others: OtherServices | None = None
-        # Each with the function that says since when it has waited for a request; None while it has one.
+        # Each with the function that says since when its client has been waited for; None while it has a request.
         self._connections: dict[Any, Callable[[], float | None]] = {}
         self._changed, self._is_stopping = threading.Condition(), False
         self.http2_threads = threading.Semaphore(MOST_THREADS)
@@ -151,9 +151,9 @@ class Server(socketserver.ThreadingTCPServer):
                 self.handle_request()
 
     def _make_room(self) -> None:
-        """Wait until there is room for a client; one that waits for a request of its own has to leave for it.
+        """Wait until there is room for a client; one that has no request, or sends its body too slowly, has to leave.
 
-        So clients that send their heads byte by byte, however many, keep nobody out.
+        So clients that send byte by byte, however many, keep nobody out.
         """
         with self._changed:
             while not self._is_stopping and len(self._connections) >= MOST_CONNECTIONS:
@@ -162,7 +162,7 @@ class Server(socketserver.ThreadingTCPServer):
                 self._changed.wait(ROOM_SECONDS)
 
     def _end_longest_wait(self) -> None:
-        """End the connection that has waited for a request for the longest time, if any waits."""
+        """End the connection whose client has been waited for the longest, if there is one."""
         waits = [(since, connection) for connection, find in self._connections.items() if (since := find()) is not None]
         if waits:
             _, connection = min(waits, key=lambda wait: wait[0])
@@ -171,7 +171,7 @@ class Server(socketserver.ThreadingTCPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def watch(self, connection: Any, find_wait: Callable[[], float | None]) -> None:
-        """Ask a connection from now on since when it has waited for a request."""
+        """Ask a connection from now on since when its client has been waited for."""
         with self._changed:
             self._connections[connection] = find_wait
 
@@ -240,10 +240,14 @@ class Handler(BaseHTTPRequestHandler):
         """Read through a reader that has a deadline, and say for how long there has been no request."""
         super().setup()
         self.waiting_since: float | None = time.monotonic()
-        self.server.watch(self.request, lambda: self.waiting_since)
         self.rfile.close()
         self.reader = DeadlineReader(self.connection)
+        self.server.watch(self.request, self.find_wait)
         self.rfile = io.BufferedReader(self.reader)
+
+    def find_wait(self) -> float | None:
+        """Return since when there has been no request, or one whose body comes too slowly; None while there is one."""
+        return self.reader.find_wait() if self.waiting_since is None else self.waiting_since
 
     def handle_one_request(self) -> None:
         """Read a request and answer it, whatever its method: the inherited method knows only those with a `do_`."""
@@ -339,6 +343,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def drain(self) -> None:
         """Read what the client still sends: a reset connection would lose it the response."""
+        self.waiting_since = time.monotonic()
         # A client that has hung up already has no connection to shut down.
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)

@@ -21,10 +21,14 @@ from bedrock_local.files import write_file
 from bedrock_local.inference import Reply
 from bedrock_local.s3 import checksums
 from bedrock_local.settings import change_settings
+from bedrock_local.transport import deadlines
 from bedrock_local.transport import server as server_module
 from bedrock_local.transport.deadlines import DeadlineReader, Patience
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"  # of HTTP/2, with no settings
+# And on top the head of `POST /model-invocation-job`, whose body is to follow: RFC 7541, literals without an index.
+FIELDS = b"\x83\x86\x04\x15/model-invocation-job\x01\x09localhost"
+UPLOAD = PREFACE + len(FIELDS).to_bytes(3) + b"\1\4\0\0\0\1" + FIELDS  # headers, whose end they are
 CREATE = b"POST /model-invocation-job HTTP/1.1\r\nHost: localhost\r\n"
 MOST_S = 300  # a server that has not hung up by then never does
 XML_OF_BUCKETS = b"<ListAllMyBucketsResult"
@@ -644,8 +648,63 @@ def test_what_has_arrived_is_read_however_late_it_is():
 
 def test_each_byte_of_a_body_is_worth_some_time():
     patience = Patience(0, bytes_per_second=0.001)
-    patience.spend(time.monotonic(), 4)
+    patience.begin()
+    patience.spend(4)
     assert 3_000 < patience.left <= 4_000
+
+
+def test_only_who_is_waited_for_and_behind_the_rate_is_slow(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    patience = Patience(60, bytes_per_second=1_000)
+    patience.begin()
+    patience.spend(1_000_000)  # fast, which is no reserve
+    assert patience.find_wait() is None
+    patience.begin()
+    now = 104.5
+    assert patience.find_wait() is None
+    now = 106.0
+    assert patience.find_wait() == 100
+    patience.spend(500)  # 6 seconds for what may take half a one
+    assert patience.find_wait() is None
+    patience.begin()
+    assert patience.find_wait() == 106 - 5.5
+
+
+@pytest.mark.parametrize(
+    ("begun", "rest"),
+    [
+        (CREATE + b"Content-Length: 60000\r\n\r\n", b"x"),
+        (b"PUT /no-such-bucket/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n", b"x"),
+        (CREATE + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (UPLOAD, b"\0\0\1\0\0\0\0\0\1x"),  # of HTTP/2, a frame of one byte
+    ],
+    ids=["length", "refused", "chunks", "http2"],
+)
+def test_who_sends_a_body_drop_by_drop_leaves_for_others(folder, monkeypatch, drip, begun, rest):
+    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(deadlines, "SLOW_SECONDS", 0.2)
+    monkeypatch.setattr(server_module, "IDLE_SECONDS", MOST_S)
+    with serve(folder, settings=Settings(body_seconds=MOST_S)) as server:
+        dripping = [drip(server, begun, rest) for _ in range(2)]
+        for _ in dripping:
+            with socket.create_connection(("127.0.0.1", server.port)) as talk:
+                talk.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                assert XML_OF_BUCKETS in talk.recv(65_536)
+
+
+def test_a_body_at_the_rate_keeps_its_place(folder, monkeypatch):
+    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 1)
+    with serve(folder) as server, socket.create_connection(("127.0.0.1", server.port)) as upload:
+        upload.sendall(CREATE + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert upload.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", server.port)) as other:
+            other.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert select.select([other], [], [], 0.5)[0] == []
+            upload.sendall(b"{}")
+            assert b"validation error" in upload.recv(65_536)
+            upload.close()
+            assert XML_OF_BUCKETS in other.recv(65_536)
 
 
 def test_a_head_may_come_in_pieces(server, talk):
