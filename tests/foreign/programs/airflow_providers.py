@@ -5,9 +5,14 @@ import logging
 import time
 
 from airflow.providers.amazon.aws.hooks.bedrock import BedrockHook, BedrockRuntimeHook
+from airflow.providers.amazon.aws.hooks.eventbridge import EventBridgeHook
+from airflow.providers.amazon.aws.hooks.sqs import SqsHook
 from airflow.providers.amazon.aws.operators.bedrock import BedrockBatchInferenceOperator, BedrockInvokeModelOperator
+from airflow.providers.amazon.aws.operators.eventbridge import EventBridgePutRuleOperator
 from airflow.providers.amazon.aws.operators.s3 import S3CreateBucketOperator, S3CreateObjectOperator
 from airflow.providers.amazon.aws.sensors.bedrock import BedrockBatchInferenceSensor
+from airflow.providers.amazon.aws.triggers.bedrock import BedrockBatchInferenceCompletedTrigger
+from airflow.providers.amazon.aws.triggers.sqs import SqsSensorTrigger
 from trying import ANSWER, ASKED, HAIKU, check
 
 logging.disable(logging.CRITICAL)
@@ -79,3 +84,24 @@ def _():
     except client.exceptions.ValidationException as error:
         return "State was: Completed" in str(error)
     return False
+
+
+@check("the sensor's trigger, deferred: `BedrockBatchInferenceCompletedTrigger`, by aiobotocore")
+async def _():
+    arn = make_operator("deferred", wait_for_completion=False).execute({})
+    trigger = BedrockBatchInferenceCompletedTrigger(job_arn=arn, waiter_delay=1, waiter_max_attempts=60, **OWN)
+    event = await anext(trigger.run())
+    return event.payload["status"] == "success"
+
+
+@check("by event: `EventBridgePutRuleOperator`, a queue, and `SqsSensorTrigger`, which assets are watched by")
+async def _():
+    queue = SqsHook(**OWN).create_queue("ends")["QueueUrl"]
+    pattern = {"source": ["aws.bedrock"], "detail": {"batchJobName": ["event"], "status": ["Completed"]}}
+    EventBridgePutRuleOperator(task_id="rule", name="ends", event_pattern=json.dumps(pattern), **OWN).execute({})
+    target = {"Id": "queue", "Arn": "arn:aws:sqs:us-east-1:123456789012:ends"}
+    EventBridgeHook(**OWN).conn.put_targets(Rule="ends", Targets=[target])
+    arn = make_operator("event", waiter_delay=1).execute({})
+    event = await anext(SqsSensorTrigger(sqs_queue=queue, waiter_delay=1, **OWN).run())
+    (message,) = event.payload["message_batch"]
+    return json.loads(message["Body"])["detail"]["batchJobArn"] == arn

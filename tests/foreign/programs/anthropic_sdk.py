@@ -3,7 +3,7 @@
 import os
 
 from anthropic import Anthropic, AnthropicBedrock, AsyncAnthropicBedrock
-from trying import ANSWER, ASKED, HAIKU, check
+from trying import ANSWER, ASKED, HAIKU, check, faults
 
 client = AnthropicBedrock()
 ask = {"model": HAIKU, "max_tokens": 200, "messages": [{"role": "user", "content": ASKED}]}
@@ -73,3 +73,17 @@ def _():
     with plain.messages.stream(**ask) as stream:
         text = "".join(stream.text_stream)
     return ANSWER in plain.messages.create(**ask).content[0].text and ANSWER in text
+
+
+@check("a stream of `/anthropic/v1/messages` that an error or the end of the connection cuts short raises")
+def _():
+    found = []
+    for fault in ("stream_throttled", "stream_cut"):
+        with faults(**{fault: 1}):
+            plain = Anthropic(base_url=f"{os.environ['AWS_ENDPOINT_URL']}/anthropic", api_key="any", max_retries=0)
+            try:
+                with plain.messages.stream(**ask) as stream:
+                    list(stream.text_stream)
+            except Exception as error:
+                found.append(type(error).__name__)
+    return len(found) == 2 and found[0] in ("APIStatusError", "RateLimitError")
