@@ -16,7 +16,7 @@ from bedrock_local.settings import PRESETS
 
 FOLDER = Path(__file__).parents[2] / "docs/emulator"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
-PRINTED = {"start": "Completed 100\n", "settings": "", "faults": ""}
+PRINTED = {"start": "Completed 100\n", "settings": "", "faults": "", "readers": "300\n2\n"}
 
 
 def find_code(page):
@@ -27,8 +27,11 @@ def find_code(page):
 def test_the_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {}
-    for block in find_code(page):
-        exec(compile(block, f"{page}.md", "exec"), names)
+    with serve(tmp_path / "served") as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        for block in find_code(page):
+            exec(compile(block.replace(":4574", f":{server.port}"), f"{page}.md", "exec"), names)
     assert capsys.readouterr().out == PRINTED[page]
 
 
