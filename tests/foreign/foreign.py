@@ -33,7 +33,8 @@ Programs that talk to Amazon Bedrock, unmodified, on the server, by the variable
 The Anthropic SDK reads a variable of its own: `export ANTHROPIC_BEDROCK_BASE_URL=$AWS_ENDPOINT_URL`.
 Services beside the emulator's (IAM, SQS, EventBridge, Step Functions) are answered by moto, as the command does it.
 `make foreign` runs them again, each in an environment of its own from PyPI or npm, and writes this page.
-Neither has Terraform's provider of AWS or Spark's `hadoop-aws`, so these were not tried; [readers](readers.md) has lines for them.
+Neither has Terraform's provider of AWS or Spark's `hadoop-aws`, so these were not tried.
+[Readers of `s3://`](readers.md) has lines for them.
 `tests/foreign/programs` has what is asked of each.
 
 """
