@@ -18,6 +18,7 @@ from analysis.aws.session import EMULATOR, open_session
 from analysis.aws.storage import StoredFile, find_object, list_prefix, open_bucket, parse_s3_uri
 from analysis.errors import RunError
 from analysis.files import make_draft, make_folder, replace_when_whole
+from analysis.runs.tables import is_whole
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -80,14 +81,14 @@ class Place:
         return self.uri + path.relative_to(self.folder).as_posix()
 
     def keep(self, files: Sequence[Path]) -> None:
-        """Download those of some files of one folder that are not in the local folder yet, and keep them there.
+        """Download those of some Parquet files of one folder that are not here yet or not whole, and keep them.
 
         Raises
         ------
         RunError
             One is not in S3 either.
         """
-        missing = {file.name: file for file in files if not file.exists()}
+        missing = {file.name: file for file in files if not is_whole(file)}
         if not missing:
             return
         into = next(iter(missing.values())).parent

@@ -25,6 +25,7 @@ from analysis.runs.folder import ATTEMPTS, SENT_FILE, Run
 from analysis.runs.place import Place
 
 HOLDING = "holding"  # the event that says who sends the run, and until when others have to believe it
+MOST_WRITES = 20  # of one change of the ledger, while others write their own
 HELD_S = 600  # after which a process that says nothing more is taken for dead
 
 
@@ -91,8 +92,10 @@ def share_ledger(run: Run) -> None:
     if run.place is not None:
         ledger = run.ledger
         with ledger.lock():
-            while not write_copy(run.place, ledger):
-                merge_copy(run.place, ledger)
+            for _ in range(MOST_WRITES):
+                if write_copy(run.place, ledger):
+                    return
+                merge_copy(run.place, ledger)  # a last attempt that failed is made good by the next call
 
 
 def hold_on(run: Run, ledger: Ledger, seconds: float | None) -> None:
@@ -107,11 +110,12 @@ def hold_on(run: Run, ledger: Ledger, seconds: float | None) -> None:
     if place is None:
         return
     with ledger.lock():
-        while True:
+        for _ in range(MOST_WRITES):
             check_holder(run, ledger)
             if write_copy(place, ledger, b"" if seconds is None else write_holding(run, seconds)):
                 return
             merge_copy(place, ledger)
+    raise StorageError(f"{place.uri}{ledger.file.name}", "others write it all the time", "do the same again later")
 
 
 def write_copy(place: Place, ledger: Ledger, line: bytes = b"") -> bool:
@@ -122,9 +126,10 @@ def write_copy(place: Place, ledger: Ledger, line: bytes = b"") -> bool:
     is_written
         False where the copy is another one than was last read: nothing is written.
     """
-    content = ledger.read_bytes() + line
-    if not content or (place.etag and len(content) == place.copied_bytes):
+    size = ledger.file.stat().st_size if ledger.file.exists() else 0
+    if not line and size == place.copied_bytes:
         return True
+    content = ledger.read_bytes() + line
     etag = put_over(content, f"{place.uri}{ledger.file.name}", place.etag, s3=place.s3)
     if not etag:
         return False

@@ -133,6 +133,7 @@ def submit(
     read_copy(run)
     state = read_state(run)
     bucket, prefix = choose_place(run, profile=profile, bucket=bucket, prefix=prefix)
+    bucket_owner = bucket_owner or (run.place.bucket_owner if run.place else "")
     bucket, role_arn = choose_bucket_and_role(run, profile=profile, bucket=bucket, role_arn=role_arn)
     check_prefix(run, prefix)
     target = find_target(run, "batch", profile, region)

@@ -494,6 +494,23 @@ def test_a_run_in_s3_that_was_never_sent_is_deleted_there_too(list_keys):
     assert list_keys() == []
 
 
+def test_what_is_here_of_a_run_in_s3_can_be_deleted_alone(list_keys):
+    run, asked = store_two_jobs(), []
+    keys = list_keys()
+    delete(run, local_only=True, ask=lambda question: asked.append(question) or "yes")
+    assert "What is in S3 stays, the calls too: s3://batchbook/runs/demo/." in asked[0]
+    assert list_keys() == keys
+    assert open_run(f"{INTO}/demo/").folder == run.folder
+
+
+def test_a_part_that_was_cut_here_is_downloaded_again():
+    run = store_two_jobs()
+    records = run.read_records()
+    part = run.folder / "records" / "job02-00000.parquet"
+    part.write_bytes(part.read_bytes()[:-40])
+    assert_frame_equal(run.read_records(), records)
+
+
 def test_a_run_that_another_machine_sends_is_not_deleted(elsewhere, list_keys):
     run = store_two_jobs()
     with hold_run(run):
