@@ -56,6 +56,7 @@ from analysis.requests.records import (
     make_records,
     split_calls,
 )
+from analysis.transcripts.digests import sum_digests
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -169,6 +170,12 @@ def digest_frame(calls: pl.DataFrame, requests: Requests) -> pl.DataFrame:
         columns[f"digest_{number}"] = pl.Series(values.digests, dtype=pl.Binary)
         columns[f"bytes_{number}"] = pl.Series(values.value_bytes, dtype=pl.UInt32)
     return pl.DataFrame(columns)
+
+
+def sum_row_digests(calls: pl.DataFrame) -> int:
+    """Add up the digests of the rows of some calls: sums of parts add up, modulo 2^256, in any order of the rows."""
+    digests = TRANSCRIPT.read(CallBatch(calls)).digests
+    return sum_digests(calls, pl.Series(digests, dtype=pl.Binary))
 
 
 def count_earlier(digests: pl.DataFrame, requests: Requests) -> pl.DataFrame:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import boto3
     from botocore.model import OperationModel
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import ObjectTypeDef
+    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef, ObjectTypeDef
 
 
 MOST_DELETED = 1_000  # objects in one request
@@ -89,7 +89,7 @@ def delete_prefix(uri: str, *, s3: S3Client) -> None:
     keys = [entry["Key"] for entry in list_entries(uri, s3)]
     with s3_errors(uri):
         for start in range(0, len(keys), MOST_DELETED):
-            some = [{"Key": key} for key in keys[start : start + MOST_DELETED]]
+            some: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in keys[start : start + MOST_DELETED]]
             s3.delete_objects(Bucket=bucket, Delete={"Objects": some, "Quiet": True})
 
 

@@ -98,7 +98,8 @@ def check_sizes(records: pl.DataFrame, quotas: Quotas) -> None:
     most = min(quotas.file_bytes, quotas.job_bytes)
     large = records.filter(pl.col("input_bytes") > most)
     if len(large):
-        raise explain_large(*large.select("call_id", "variant", "input_bytes").row(0), most, len(large))
+        call_id, variant, size = large.select("call_id", "variant", "input_bytes").row(0)
+        raise explain_large(call_id, variant, size, most, len(large))
 
 
 def explain_large(call_id: str, variant: str, size: int, most: int, records: int) -> QuotaError:

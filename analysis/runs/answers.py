@@ -145,7 +145,10 @@ def check_memory(run: Run) -> None:
     needed, available = estimate_memory(run), find_available_memory()
     if available is not None and needed > available:
         reason = f"its answers need about {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are available"
-        cure = 'take what you need of scan_answers(run), such as .select(...).collect(engine="streaming")'
+        cure = (
+            'take what you need of scan_answers(run), such as .select(...).collect(engine="streaming"), '
+            "or read_outputs_on_spark"
+        )
         raise RunError(run.folder, reason, cure)
 
 

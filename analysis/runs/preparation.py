@@ -14,6 +14,7 @@ from narwhals.typing import IntoDataFrame
 
 from analysis.aws.session import EMULATOR, find_region
 from analysis.aws.storage import is_s3_uri
+from analysis.engines import sum_row_digests
 from analysis.errors import PromptError, RunError
 from analysis.facts.models import find_model
 from analysis.facts.quotas import LATEST, Quotas, find_quotas
@@ -26,7 +27,7 @@ from analysis.runs.state import read_state
 from analysis.runs.status import has_on_demand_output
 from analysis.runs.stored import find_stored, move_into_place, store_run, write_calls
 from analysis.runs.tables import read_table
-from analysis.transcripts.digests import digest_calls, format_sum, sum_digests
+from analysis.transcripts.digests import digest_calls, format_sum
 from analysis.transcripts.frames import check_frame, read_frame
 
 SHOWN, LEAD = 40, 12  # characters of a changed value in an error, and how many of them precede the change
@@ -231,10 +232,10 @@ def align_digests(run: Run, before: dict[str, Any], now: dict[str, Any], calls: 
     """Digest calls in the way in which the others were, where one machine prepared the run and a cluster the other."""
     if "row_digests" in before and calls is not None:
         now.pop("digest")
-        now["row_digests"] = format_sum(sum_digests(calls))
+        now["row_digests"] = format_sum(sum_row_digests(calls))
     elif "row_digests" in now and "digest" in before:
         before.pop("digest")
-        before["row_digests"] = format_sum(sum(sum_digests(read_table([file])) for file in run.list_calls()))
+        before["row_digests"] = format_sum(sum(sum_row_digests(read_table([file])) for file in run.list_calls()))
 
 
 def list_settings(request: Mapping[str, Any]) -> dict[str, Any]:

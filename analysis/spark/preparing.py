@@ -30,7 +30,7 @@ from analysis.runs.folder import FORMAT, Run
 from analysis.runs.place import RUN_FILE, Place, write_place
 from analysis.runs.preparation import build_request, check_same, find_place, write_request
 from analysis.runs.stored import FILES, TABLES, find_stored, move_into_place
-from analysis.spark.sessions import check_calls, check_session, limit_batches, run_tasks
+from analysis.spark.sessions import check_calls, check_session, distribute, limit_batches, run_tasks
 from analysis.spark.tasks import (
     HASH,
     SPOOL,
@@ -45,6 +45,7 @@ from analysis.spark.tasks import (
     make_task,
     read_candidates,
     read_file_rows,
+    read_slices,
     spool_calls,
     write_files,
 )
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 PARTITION_CALLS = 50_000  # in a task of the first pass: with long calls some hundred megabytes, which it streams
+PARTS_TOGETHER = 8  # in a task that reads only digests, which is shorter than its own start
 MOST_JOBS = 20_000
 
 
@@ -261,7 +263,8 @@ def find_equal(spark: SparkSession, spool: Spool, requests: Requests, place: Tas
                 wanted.append(Candidates(part.name, source, places.tobytes()))
     if not wanted:
         return {}
-    found = run_items(spark, wanted, partial(read_candidates, place=place), Candidates, Candidates)
+    work = partial(read_candidates, place=place)
+    found = run_items(spark, wanted, work, Candidates, Candidates, together=PARTS_TOGETHER)
     starts = {part.name: start for part, start in zip(spool.parts, spool.starts, strict=False)}
     tables: dict[int, list[pl.DataFrame]] = {}
     for each in found:
@@ -359,7 +362,6 @@ class FirstIds(Sequence[str]):
         return self.spool.starts[-1]
 
     def __getitem__(self, call: Any) -> Any:
-        from analysis.spark.tasks import read_slices
 
         number = int(np.searchsorted(self.spool.starts, call, side="right")) - 1
         at = call - self.spool.starts[number]
@@ -367,11 +369,12 @@ class FirstIds(Sequence[str]):
         return batch.column("call_id")[0].as_py()
 
 
-def run_items(spark: SparkSession, items: Sequence[Any], work: Any, kind: Any, result: Any) -> list[Any]:
-    """Run a task for each item, and list what the tasks report."""
-    from analysis.spark.sessions import distribute
-
-    return run_tasks(distribute(spark, items), make_task(partial(decode_items, work=work, kind=kind)), result)
+def run_items(
+    spark: SparkSession, items: Sequence[Any], work: Any, kind: Any, result: Any, *, together: int = 1
+) -> list[Any]:
+    """Run a task for each item, or for some together, and list what the tasks report."""
+    table = distribute(spark, items, together=together)
+    return run_tasks(table, make_task(partial(decode_items, work=work, kind=kind)), result)
 
 
 def decode_items(batches: Iterable[pa.RecordBatch], *, work: Any, kind: Any) -> Iterable[Any]:

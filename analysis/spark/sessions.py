@@ -111,8 +111,8 @@ def run_tasks(table: DataFrame, task: Task, result: Any) -> list[Any]:
     return [decode_result(row["result"], result) for row in rows]
 
 
-def distribute(spark: SparkSession, items: Sequence[Any]) -> DataFrame:
-    """Make a table of items, each in a partition of its own."""
+def distribute(spark: SparkSession, items: Sequence[Any], *, together: int = 1) -> DataFrame:
+    """Make a table of items, in their order and some together in a partition."""
     rows = [(number, bytearray(msgspec.msgpack.encode(item))) for number, item in enumerate(items)]
     table = spark.createDataFrame(rows, "number bigint, item binary")
-    return table.repartitionByRange(len(rows), "number").select("item")
+    return table.repartitionByRange(-(-len(rows) // together), "number").select("item")

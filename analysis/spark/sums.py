@@ -31,7 +31,7 @@ from analysis.metrics.stop_reasons import COUNTS, share_counts
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-READ = {
+READ: dict[str, type[pl.DataType]] = {
     "call_id": pl.String,
     "record_id": pl.String,
     "input_tokens": pl.Int64,
@@ -90,7 +90,9 @@ def sum_batches(batches: Iterable[pa.RecordBatch], *, keys: Sequence[str]) -> It
 
 def make_rows(frames: Sequence[pl.DataFrame], keys: Sequence[str]) -> pl.DataFrame:
     """Make rows with the sums of groups, and rows with those of calls, in the same columns."""
-    frame = pl.concat([pl.DataFrame(schema=dict.fromkeys(keys, pl.String) | READ), *frames], how="diagonal_relaxed")
+    frame = pl.concat(
+        [pl.DataFrame(schema={**dict.fromkeys(keys, pl.String), **READ}), *frames], how="diagonal_relaxed"
+    )
     of_groups = sum_outputs(frame, keys).to_native()
     of_calls = sum_by_call(frame, keys).to_native().rename(OWN)
     rows = pl.concat([of_groups, of_calls], how="diagonal")

@@ -23,9 +23,9 @@ from analysis.aws.downloads import fetch_file
 from analysis.aws.storage import is_s3_uri, list_files, open_s3
 from analysis.engines import (
     EARLIER,
+    TRANSCRIPT,
     FileCut,
     Requests,
-    count_columns,
     digest_frame,
     gather_batches,
     read_batch,
@@ -35,7 +35,7 @@ from analysis.engines import (
 )
 from analysis.errors import AnalysisError
 from analysis.jobs.keys import name_table_part
-from analysis.requests.body_templates import ColumnCounts
+from analysis.requests.body_templates import ColumnCounts, count_columns
 from analysis.requests.input_files import FILE_SCHEMA
 from analysis.transcripts.digests import MODULUS, sum_digests
 from analysis.transcripts.frames import find_empty, read_ids
@@ -314,7 +314,6 @@ class Survey:
         part = self.part = self.part or SpooledPart(self.name, calls["call_id"][0], names=calls.columns)
         part.rows += len(calls)
         part.hashes ^= int(np.bitwise_xor.reduce(hashes.to_numpy()))
-        self.digests += sum_digests(calls)
         for name, counts in count_columns(calls).items():
             self.columns[name] = self.columns.get(name, ColumnCounts()) + counts
         part.missing += calls["transcript"].null_count()
@@ -324,7 +323,9 @@ class Survey:
         ids = pl.concat([pl.Series([self.last]), calls["call_id"]])
         part.repeated += ids.filter(ids == ids.shift()).unique(maintain_order=True).to_list()
         self.last = calls["call_id"][-1]
-        return self.digest(calls)
+        digests = self.digest(calls)
+        self.digests += sum_digests(calls, digests[f"digest_{self.requests.sources.index(TRANSCRIPT)}"])
+        return digests
 
     def digest(self, calls: pl.DataFrame) -> pl.DataFrame:
         """Digest the values of some calls, and keep their sizes and the first bytes of the digests."""
@@ -395,7 +396,13 @@ class CallsWriter:
         if not self.waiting:
             return
         table = pa.Table.from_batches(self.waiting)
-        self.writer = self.writer or pq.ParquetWriter(self.path, table.schema, compression="zstd")
+        self.writer = self.writer or pq.ParquetWriter(
+            # Texts differ, so a dictionary of them would be given up half-way.
+            self.path,
+            table.schema,
+            compression="zstd",
+            use_dictionary=[field.name for field in table.schema if field.name not in {"call_id", "transcript"}],
+        )
         self.writer.write_table(table)
         self.waiting = []
 

@@ -19,8 +19,12 @@ def digest_calls(calls: pl.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def sum_digests(calls: pl.DataFrame) -> int:
-    """Add up the SHA-256 of the values of each row, modulo 2^256: sums of parts add up, in any order of the rows."""
+def sum_digests(calls: pl.DataFrame, transcripts: pl.Series) -> int:
+    """Add up the SHA-256 of the values of each row, modulo 2^256: sums of parts add up, in any order of the rows.
+
+    A transcript counts by its digest, since a cluster that has taken that need not take another one of the whole text.
+    """
+    calls = calls.with_columns(transcript=transcripts.bin.encode("hex"))
     return sum(int.from_bytes(hashlib.sha256(row).digest()) for row in encode_rows(calls)) % MODULUS
 
 

@@ -43,7 +43,7 @@ def environment(tmp_path_factory):
         patch.setenv("PYSPARK_PYTHON", sys.executable)
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         patch.setenv("SPARK_LOCAL_DIRS", str(folder / "local"))
-        yield
+        yield folder / "account"
 
 
 @pytest.fixture(scope="session")
