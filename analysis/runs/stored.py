@@ -15,7 +15,7 @@ from analysis.aws.conditions import read_object
 from analysis.aws.session import EMULATOR
 from analysis.aws.storage import check_bucket, parse_s3_uri
 from analysis.errors import RunError
-from analysis.files import make_draft, make_folder, make_private
+from analysis.files import make_draft, make_folder, make_private, sweep_drafts
 from analysis.jobs.batch import hash_file
 from analysis.jobs.keys import name_table_part
 from analysis.prompts import Prompt
@@ -142,6 +142,7 @@ def find_stored(place: Place) -> bool:
         return False
     check_name(request, place)
     make_folder(place.folder.parent)
+    sweep_drafts(place.folder.parent)
     with make_draft(place.folder.parent, place.folder.name) as unfinished:
         draft = unfinished / place.folder.name
         for name in ("", *TABLES):

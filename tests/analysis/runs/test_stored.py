@@ -366,6 +366,15 @@ def test_preparing_goes_on_where_it_was_broken_off(list_keys, monkeypatch):
     assert collect(run)["answered"].to_list() == [100, 100]
 
 
+def test_what_a_killed_prepare_left_here_is_swept_when_the_run_is_found_in_s3(elsewhere):
+    store_two_jobs()
+    elsewhere()
+    Path("runs/.demo-killed12.draft").mkdir(parents=True)
+    Path("runs/.demo-killed12.draft/draft.lock").touch()
+    open_run(f"{INTO}/demo")
+    assert [path.name for path in Path("runs").iterdir()] == ["demo"]
+
+
 def test_a_folder_of_the_name_that_is_another_run_is_refused():
     prepare(make_calls(100), make_prompt(), name="demo")
     with pytest.raises(RunError, match="is that of a run on this machine alone, not of s3://batchbook/runs/demo/"):
