@@ -99,6 +99,13 @@ def kill_stored_over_http(asked: Asked) -> Trials:
         yield f"{number} {what}", stored.crash_over_http(asked.folder, number, expected)
 
 
+def send_by_two_machines(asked: Asked) -> Trials:
+    """Let two machines send one run in S3."""
+    expected = stored.count_points(asked.folder)[1]
+    for number in range(1 + asked.mixes // 20):
+        yield str(number), stored.two_machines(asked.folder, expected)
+
+
 def kill_on_demand(asked: Asked) -> Trials:
     """Kill runs that are answered on demand, the account in the same process."""
     points, expected = on_demand.count_points(asked.folder)
@@ -213,6 +220,7 @@ KINDS: dict[str, Callable[[Asked], Trials]] = {
     "killed, its jobs in two Regions": kill_regions,
     "a run in S3 killed, the account in the same process": kill_stored,
     "a run in S3 killed, the account behind HTTP": kill_stored_over_http,
+    "a run in S3, two machines at once": send_by_two_machines,
     "killed on demand, the account in the same process": kill_on_demand,
     "killed on demand, the account behind HTTP": kill_on_demand_over_http,
     "a repair killed, half in a batch job and half on demand": kill_repair,

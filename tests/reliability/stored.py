@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from batch import TRIES, find_faults
 from batch import look as look_at
 from places import PROMPT, QUOTAS, find_account, make_calls, new_place, served
-from points import Points, in_fork
+from points import Points, in_fork, start
 
 from analysis import collect, prepare, submit
 from analysis.errors import AnalysisError
@@ -79,6 +80,30 @@ def crash_over_http(folder: Path, die_at: int, expected: dict) -> list[str]:
         machine = ("mine", "theirs")[die_at % 2]
         in_fork(go_on, place, machine)
         faults = find_faults(in_fork(look, place, machine), expected)
+    shutil.rmtree(place)
+    return faults
+
+
+def send_at_once(place: str, machine: str) -> None:
+    """Send until it is done, with pauses in which another machine sends."""
+    held = sharing.HELD_S
+    go_to(place, machine)
+    sharing.HELD_S = held
+    run = prepare_there()
+    for _ in range(100):
+        with suppress(AnalysisError):
+            submit(run, pause_s=0.01, **find_account())
+            return
+        time.sleep(0.05)
+
+
+def two_machines(folder: Path, expected: dict) -> list[str]:
+    """Let two machines prepare and send one run at once, and list what is wrong in the folder of each."""
+    place = new_place(folder)
+    children = [start(send_at_once, place, machine) for machine in ("mine", "theirs")]
+    for child in children:
+        os.waitpid(child, 0)
+    faults = [fault for machine in ("mine", "theirs") for fault in find_faults(in_fork(look, place, machine), expected)]
     shutil.rmtree(place)
     return faults
 
