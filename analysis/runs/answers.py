@@ -97,8 +97,11 @@ def scan_answers(run: RunSource | Sequence[RunSource]) -> pl.LazyFrame:
     run = open_run(run)
     check_collected(run)
     records, calls = run.scan_records(), run.scan_calls()
-    latest = pl.col("job_key").sort_by("attempt").last()
-    asked = order_by_calls(records, calls).group_by(KEYS, maintain_order=True).agg(latest)
+    asked = order_by_calls(records.select(*KEYS, "attempt", "job_key"), calls)
+    if run.list_attempts():
+        asked = asked.group_by(KEYS, maintain_order=True).agg(pl.col("job_key").sort_by("attempt").last())
+    else:
+        asked = asked.drop("attempt")
     answers = asked.join(scan_winners(run), on=KEYS, how="left", maintain_order="left")
     is_missing = pl.col("record_id").is_null()
     how = pl.col("job_key").replace_strict(explain_missing(read_state(run)), default=None, return_dtype=pl.String)

@@ -109,4 +109,4 @@ def share_truncated_winners(run: Run) -> pl.DataFrame:
     """Compute for each variant which share of its answers was cut off; missing where there is no answer."""
     answers = scan_winners(run).filter(pl.col("error_kind").is_null()).select("variant", "stop")
     share = (pl.col("stop") == TRUNCATED).mean()
-    return answers.group_by("variant").agg(truncated_share=share).collect()
+    return answers.group_by("variant").agg(truncated_share=share).collect(engine="streaming")

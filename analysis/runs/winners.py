@@ -22,10 +22,11 @@ def scan_winners(run: Run) -> pl.LazyFrame:
     """Scan the winning output of each call, variant and sample: one with an error only where no other came back.
 
     It is that of the latest attempt which meets what its prompt expects; else of the latest that is not cut off; else
-    of the earliest. Within an attempt it is the first by file and line.
+    of the earliest. Within an attempt it is the first by file and line. An output of no call is none.
     """
-    outputs = run.scan_outputs()
-    return outputs.join(rank_outputs(run).unique(KEYS, keep="first", maintain_order=True), on=OUTPUT, how="semi")
+    outputs = run.scan_outputs().filter(pl.col("call_id").is_not_null())
+    beaten = find_beaten(run)
+    return outputs.join(beaten.lazy(), on=OUTPUT, how="anti") if len(beaten) else outputs
 
 
 def rank_outputs(run: Run, keys: pl.DataFrame | None = None) -> pl.LazyFrame:
@@ -53,23 +54,28 @@ def find_losers(run: Run) -> pl.DataFrame:
 
     These are answers of other attempts, and lines of a record that is in the output more than once.
     """
+    return find_beaten(run).filter(~pl.col("_failed")).select(OUTPUT)
+
+
+def find_beaten(run: Run) -> pl.DataFrame:
+    """Find the outputs that are not the winner of their call, variant and sample, and which of them have an error."""
     several = find_several(run)
     if several.is_empty():
-        return pl.DataFrame(schema={name: UNMET_SCHEMA[name] for name in OUTPUT})
-    is_loser = ~pl.col("_failed") & (pl.int_range(pl.len()).over(KEYS) > 0)
-    return rank_outputs(run, several).filter(is_loser).select(OUTPUT).collect()
+        return pl.DataFrame(schema={name: UNMET_SCHEMA[name] for name in OUTPUT} | {"_failed": pl.Boolean})
+    is_beaten = pl.int_range(pl.len()).over(KEYS) > 0
+    return rank_outputs(run, several).filter(is_beaten).select(*OUTPUT, "_failed").collect()
 
 
 def find_several(run: Run) -> pl.DataFrame:
-    """Find the calls, variants and samples that have more than one answer."""
-    answers = run.scan_outputs().filter(pl.col("error_kind").is_null(), pl.col("call_id").is_not_null()).select(KEYS)
-    # Nearly all runs have none: eight bytes for each answer tell so, where their names would take a hundred.
+    """Find the calls, variants and samples that have more than one output."""
+    outputs = run.scan_outputs().filter(pl.col("call_id").is_not_null()).select(KEYS)
+    # Nearly all runs have none: eight bytes for each output tell so, where their names would take a hundred.
     digest = pl.struct(KEYS).hash()
-    digests = answers.select(digest=digest).collect(engine="streaming")
-    repeated = digests.filter(pl.col("digest").is_duplicated()).unique()
+    digests = outputs.select(digest=digest).collect(engine="streaming")["digest"].sort()
+    repeated = digests.filter(digests == digests.shift()).unique()
     if repeated.is_empty():
         return pl.DataFrame(schema={name: OUTPUT_SCHEMA[name] for name in KEYS})
-    maybe = answers.filter(digest.is_in(repeated["digest"].implode()))
+    maybe = outputs.filter(digest.is_in(repeated.implode()))
     return maybe.group_by(KEYS).len().filter(pl.col("len") > 1).select(KEYS).collect()
 
 

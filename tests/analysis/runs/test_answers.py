@@ -7,6 +7,7 @@ from polars.testing import assert_frame_equal
 from analysis import collect, load_answers, prepare, scan_answers, submit
 from analysis.errors import RunError
 from analysis.runs import answers
+from analysis.runs.winners import scan_winners
 
 from .conftest import make_calls, make_prompt
 
@@ -36,6 +37,14 @@ def test_answers_are_the_same_loaded_and_scanned(collected, engine):
     loaded = load_answers(collected)
     assert {"missing", "service", None} <= set(loaded["error_kind"])
     assert_frame_equal(scan_answers(collected).collect(engine=engine), loaded)
+
+
+def test_each_call_has_one_winner_and_lines_of_no_call_are_none(collected):
+    outputs, keys = collected.read_outputs(), ["call_id", "variant", "sample"]
+    of_calls = outputs.drop_nulls("call_id")
+    assert len(of_calls.unique(keys)) < len(of_calls) < len(outputs)
+    best = of_calls.sort(pl.col("error_kind").is_not_null(), "file", "line").unique(keys, keep="first")
+    assert_frame_equal(scan_winners(collected).collect(), best.sort("file", "line"))
 
 
 def test_answers_keep_the_order_of_the_calls(collected):

@@ -19,9 +19,9 @@ from analysis import (
     sum_costs,
 )
 from analysis.errors import RunError
-from analysis.outputs import read_stamp
+from analysis.outputs import read_stamp, writers
 from analysis.reports.notices import list_notices
-from analysis.runs import collection, is_collected, is_finished, parts, reconcile_run, reconciliation
+from analysis.runs import is_collected, is_finished, parts, reconcile_run, reconciliation
 from analysis.runs.collection import write_manifests, write_parts
 from analysis.runs.state import read_state
 
@@ -175,7 +175,7 @@ def test_collecting_again_reads_only_the_output_that_changed(emulator, tmp_path,
     collect(run)
     outputs = sorted((run.folder / "output").rglob("*.out"))
     outputs[1].write_bytes(b"".join(outputs[1].read_bytes().splitlines(keepends=True)[1:]))
-    read, records = count_calls(collection, "read_joined"), count_calls(type(run), "read_records")
+    read, records = count_calls(writers, "read_joined"), count_calls(type(run), "read_records")
     assert collect(run)["missing"].to_list() == [0, 1, 0]
     assert [given[0].name for given, _ in read] == [f"on-demand/{output.name}" for output in outputs[:2]]
     read.clear()
