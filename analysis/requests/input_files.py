@@ -113,7 +113,11 @@ def add_file_columns(records: pl.DataFrame, inputs: Sequence[InputFile]) -> pl.D
     job_keys = [pl.repeat(each.job_key, each.end - each.start, eager=True) for each in inputs]
     names = [pl.repeat(each.name, each.end - each.start, eager=True) for each in inputs]
     lines = [pl.int_range(1, each.end - each.start + 1, eager=True) for each in inputs]
-    return records.with_columns(job_key=pl.concat(job_keys), file=pl.concat(names), line=pl.concat(lines))
+    return records.with_columns(
+        job_key=pl.concat(job_keys, rechunk=True),
+        file=pl.concat(names, rechunk=True),
+        line=pl.concat(lines, rechunk=True),
+    )
 
 
 def describe_files(parts: Iterable[pl.DataFrame], digests: Iterable[str | None]) -> pl.DataFrame:

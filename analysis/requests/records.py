@@ -163,7 +163,9 @@ def write_jobs(
     expected = split_records(pl.zeros(len(keys), pl.Int64, eager=True), quotas, first_job=first_job, attempt=attempt)
     frames: list[pl.DataFrame] = []
     digests = write_files(collect_frames(batches, frames, len(keys)), expected, spool)
-    records = keys.hstack(pl.concat(frames))
+    # In one piece: where the pieces of columns differ, every query first copies them.
+    records = keys.hstack(pl.concat(frames, rechunk=True))
+    frames.clear()
     check_sizes(records, quotas)
     files = split_records(records["input_bytes"], quotas, first_job=first_job, attempt=attempt)
     check_ids(records, files)
