@@ -71,6 +71,7 @@ bench: $(STAMP)
 	@$(BIN)/python benchmarks/storage.py
 	@$(BIN)/python benchmarks/emulator.py
 	@$(BIN)/python benchmarks/small_requests.py
+	@$(BIN)/python benchmarks/large_puts.py
 	@$(BIN)/python benchmarks/reading.py
 	@$(BIN)/python benchmarks/writing.py
 	@$(BIN)/python benchmarks/million.py

@@ -10,17 +10,20 @@ import base64
 import hashlib
 import os
 import re
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from queue import Queue
+from typing import Any, BinaryIO, Protocol, Self
 
 from bedrock_local.protocol.errors import ServiceError, incomplete_body
 from bedrock_local.protocol.messages import CHUNK_BYTES, Request, chunks
 
 HASHED = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512}
 MOST_BYTES = 5 << 30  # "Uploading objects": of one request; larger objects come in parts
+MOST_WAITING = 8  # pieces that have arrived and are not hashed yet
 LENGTH = re.compile("[0-9]{1,18}")
 HEX = re.compile(rb"[0-9A-Fa-f]{1,16}")
 KNOWN = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256", "sha512", "md5", "xxhash64", "xxhash3", "xxhash128")
@@ -85,15 +88,59 @@ def write_chunks(pieces: Iterator[bytes], path: Path, algorithms: set[str]) -> R
     """Write pieces to a new file, and compute its MD5 and the other digests on the way."""
     md5 = hashlib.md5(usedforsecurity=False)
     digests = {name: digest for name in algorithms if (digest := make_digest(name))}
-    with path.open("wb") as target:
+    with path.open("wb") as target, Hashing([md5, *digests.values()]) as hashing:
         for piece in pieces:
+            hashing.add(piece)
             target.write(piece)
-            for digest in (md5, *digests.values()):
-                digest.update(piece)
         target.flush()
         stat = os.fstat(target.fileno())
     sums = {name: base64.b64encode(digest.digest()).decode() for name, digest in digests.items()}
     return Received(path, stat.st_size, stat.st_mtime_ns, md5.digest(), sums)
+
+
+class Hashing:
+    """Add pieces to digests: from the second piece on in a thread for each, while further ones arrive and are written.
+
+    A piece may be added only when the block has ended.
+    """
+
+    def __init__(self, digests: list[Digest]) -> None:
+        self._digests, self._is_first = digests, True
+        self._queues: list[Queue[bytes]] = []
+        self._threads: list[threading.Thread] = []
+
+    def add(self, piece: bytes) -> None:
+        """Add a piece to all digests."""
+        if self._is_first:
+            self._is_first = False
+            for digest in self._digests:
+                digest.update(piece)
+            return
+        if not self._threads:
+            self._start()
+        for queue in self._queues:
+            queue.put(piece)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for queue in self._queues:
+            queue.put(b"")  # no piece is empty
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self) -> None:
+        self._queues = [Queue(MOST_WAITING) for _ in self._digests]
+        for digest, queue in zip(self._digests, self._queues, strict=True):
+            self._threads.append(threading.Thread(target=add_all, args=(digest, queue), daemon=True))
+            self._threads[-1].start()
+
+
+def add_all(digest: Digest, queue: Queue[bytes]) -> None:
+    """Add the pieces of a queue to a digest, up to the empty one at its end."""
+    for piece in iter(queue.get, b""):
+        digest.update(piece)
 
 
 def make_digest(algorithm: str) -> Digest | None:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
+import threading
+import zlib
 
 import pytest
 
@@ -8,7 +12,7 @@ from bedrock_local.dispatch import handle
 from bedrock_local.emulator import Emulator
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.messages import Request
-from bedrock_local.s3.checksums import plain_chunks
+from bedrock_local.s3.checksums import plain_chunks, write_chunks
 
 # The example of "Signature calculations: transferring payload in multiple chunks", shortened.
 WRAPPED = b"5;chunk-signature=ad80c730\r\nhello\r\n3\r\n\r\n!\r\n"
@@ -22,6 +26,30 @@ def test_an_aws_chunked_body_is_decoded_with_its_trailers():
     trailers = {}
     assert b"".join(plain_chunks(io.BytesIO(WRAPPED), trailers)) == b"hello\r\n!"
     assert trailers == {"x-amz-checksum-crc32": "AAAA"}
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 40])
+def test_pieces_are_hashed_in_their_order(tmp_path, number):
+    pieces = [bytes([place]) * 1000 for place in range(number)]
+    received = write_chunks(iter(pieces), tmp_path / "a", {"crc32", "sha256"})
+    whole = b"".join(pieces)
+    assert (tmp_path / "a").read_bytes() == whole
+    assert received.md5 == hashlib.md5(whole, usedforsecurity=False).digest()
+    assert received.checksums == {
+        "crc32": base64.b64encode(zlib.crc32(whole).to_bytes(4)).decode(),
+        "sha256": base64.b64encode(hashlib.sha256(whole).digest()).decode(),
+    }
+
+
+def test_a_body_that_breaks_leaves_no_thread(tmp_path):
+    def broken():
+        yield from (b"a", b"b", b"c")
+        raise OSError("the client has gone")
+
+    before = threading.active_count()
+    with pytest.raises(OSError, match="has gone"):
+        write_chunks(broken(), tmp_path / "a", {"crc32"})
+    assert threading.active_count() == before
 
 
 def test_a_body_that_ends_early_is_refused():
