@@ -118,7 +118,7 @@ def prepare(
         draft = unfinished / name
         write_run(draft, frame, by_id, variants, request)
         if place is not None:
-            store_run(draft, place, variants)
+            store_run(draft, place, by_id, variants)
         if not move_into_place(draft, run.folder):
             return check_same(run, request, by_id)
     flush_path(run.folder.parent)

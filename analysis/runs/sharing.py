@@ -79,12 +79,15 @@ def read_copy(run: Run) -> None:
         merge_copy(run.place, ledger)
     fetch_attempts(run, run.place)
     ledger.replay()
-    sent = {"profile": run.place.profile} | {
-        name: str(ledger.sending.get(name, "")) for name in ("invocation", "region", "account")
-    }
     if ledger.sending and not (run.folder / SENT_FILE).exists():
-        with replace_when_whole(run.folder / SENT_FILE) as unfinished:
-            unfinished.write_bytes(msgspec.json.encode(sent))
+        write_target(run, run.place, ledger)
+
+
+def write_target(run: Run, place: Place, ledger: Ledger) -> None:
+    """Write beside the ledger where the run was sent, by the profile of this machine, as the one that sent it did."""
+    sent = {name: str(ledger.sending.get(name, "")) for name in ("invocation", "region", "account")}
+    with replace_when_whole(run.folder / SENT_FILE) as unfinished:
+        unfinished.write_bytes(msgspec.json.encode({**sent, "profile": place.profile}))
 
 
 def share_ledger(run: Run) -> None:

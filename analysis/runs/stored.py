@@ -29,8 +29,8 @@ LEDGER = "ledger.jsonl"
 TABLES = ("calls", "records")
 
 
-def store_run(folder: Path, place: Place, prompts: Sequence[Prompt]) -> None:
-    """Upload a run that has been written to a folder, and leave there what this machine needs of it.
+def store_run(folder: Path, place: Place, calls: pl.DataFrame, prompts: Sequence[Prompt]) -> None:
+    """Upload a run that has been written to a folder, and leave there what this machine needs of it; calls follow ids.
 
     Its tables go up in parts, one for each input file. `run.json` comes last, so that nobody sees half a run.
 
@@ -42,7 +42,7 @@ def store_run(folder: Path, place: Place, prompts: Sequence[Prompt]) -> None:
         There is no such bucket, or it is in another Region.
     """
     check_bucket(place.bucket, s3=place.s3, region=place.s3.meta.region_name)
-    divide_tables(folder, prompts)
+    divide_tables(folder, calls, prompts)
     upload(folder, place.uri, RUN_FILE, place.put_new)
     shutil.rmtree(folder / "input")
     for name in TABLES:
@@ -51,13 +51,12 @@ def store_run(folder: Path, place: Place, prompts: Sequence[Prompt]) -> None:
     write_place(place, folder)
 
 
-def divide_tables(folder: Path, prompts: Sequence[Prompt]) -> None:
+def divide_tables(folder: Path, calls: pl.DataFrame, prompts: Sequence[Prompt]) -> None:
     """Divide the calls and the records of a run into a part for each input file: the calls beside the first prompt's.
 
     A call is where its first record is; both tables follow `call_id`, as the lines do.
     """
     first = {prompt.name for prompt in next(iter(group_prompts(prompts).values()))}
-    calls = pl.read_parquet(folder / "calls.parquet", glob=False).sort("call_id")
     records = pl.read_parquet(folder / "records.parquet", glob=False)
     for name in TABLES:
         make_folder(folder / name)

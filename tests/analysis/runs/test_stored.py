@@ -324,6 +324,17 @@ def test_prompts_of_two_regions_have_no_bucket_in_common():
         store(prompts=prompts)
 
 
+def test_a_run_can_lie_at_the_top_of_a_bucket(emulator, list_keys):
+    run = prepare(make_calls(100), make_prompt(), into="s3://batchbook", name="demo")
+    submit(run)
+    (job,) = emulator.client("bedrock").list_model_invocation_jobs()["invocationJobSummaries"]
+    assert job["inputDataConfig"]["s3InputDataConfig"]["s3Uri"] == "s3://batchbook/demo/input/job01/"
+    assert job["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"] == "s3://batchbook/demo/output/"
+    assert collect(run)["answered"].to_list() == [100]
+    delete(run, ask=lambda _: "yes")
+    assert list_keys("demo/") == []
+
+
 def test_a_bucket_that_is_not_there_is_named():
     with pytest.raises(StorageError, match=r"s3://nothing/.*: no such bucket"):
         prepare(make_calls(100), make_prompt(), into="s3://nothing/runs")
