@@ -26,6 +26,7 @@ NAMES = {
     "polars": "polars `read_ndjson`, schema of what is needed",
     "pyarrow": "pyarrow.json, schema of what is needed",
     "duckdb": "DuckDB `read_json`, columns of what is needed, to polars",
+    "copy": "DuckDB, `COPY` of the same to Parquet",
     "alone": "`load_outputs`, one process: msgspec, typed, one thread",
     "load": "**`load_outputs`**",
     "parts": "**Parquet parts, as `collect` writes them**",
@@ -34,7 +35,7 @@ NAMES = {
 # pandas takes minutes and all memory for the large input.
 LARGE = [name for name in NAMES if name != "pandas"]
 FEW_AND_MANY = (4, 5_000)
-HEAD = ["seconds", "x the blog's loop", "x DuckDB", "peak MB", "odd lines right"]
+HEAD = ["seconds", "x the blog's loop", "x DuckDB", "x its `COPY`", "peak MB", "odd lines right"]
 DETAILS = ["MB/s", "CPU seconds", "MB over imports"]
 
 
@@ -69,7 +70,9 @@ def measure(folder, files, records, ways, runs, right):
 
 def describe(facts, seen):
     """Write the numbers of one way."""
-    ratios = [f"{find_ratio(list_seconds(seen[other]), list_seconds(facts)):.2f}" for other in ("blog", "duckdb")]
+    ratios = [
+        f"{find_ratio(list_seconds(seen[other]), list_seconds(facts)):.2f}" for other in ("blog", "duckdb", "copy")
+    ]
     peak = max(fact["own"] + fact["worker"] for fact in facts)
     return [f"{median(list_seconds(facts)):.2f}", *ratios, f"{peak / 1e6:,.0f}"]
 
