@@ -42,6 +42,8 @@ MAX_PARTS = 10_000  # "Amazon S3 multipart upload limits"
 def put_object(request: ResolvedRequest, emulator: Emulator) -> Response:
     """Write the body to a temporary file, then rename it to its key."""
     # Before the body is read: a client that expects 100 Continue then never sends it.
+    if "x-amz-write-offset-bytes" in request.headers:  # appends, in directory buckets; here it would replace all
+        raise ServiceError("NotImplemented", "A header you provided implies functionality that is not implemented")
     store.bucket_folder(emulator.folder, request.bucket)
     headers, own, tags = read_kept_headers(request), read_user_metadata(request), read_tag_header(request)
     with store.temporary_object(emulator.folder) as path:
@@ -277,7 +279,7 @@ def failed_condition(name: str) -> ServiceError:
 
 def read_kept_headers(request: Request) -> dict[str, str]:
     """Read the headers that are stored with an object."""
-    kept = {name: header_text(request.headers[name]) for name in KEPT if name in request.headers}
+    kept = {name: check_text(request.headers[name]) for name in KEPT if name in request.headers}
     # aws-chunked is an encoding of the transfer, and not of the object.
     encodings = [e.strip() for e in kept.pop("content-encoding", "").split(",") if e.strip() not in ("", "aws-chunked")]
     return kept | ({"content-encoding": ",".join(encodings)} if encodings else {})
@@ -286,7 +288,7 @@ def read_kept_headers(request: Request) -> dict[str, str]:
 def read_user_metadata(request: Request) -> dict[str, str]:
     """Read the user's own metadata out of the headers."""
     sent = {name: value for name, value in request.headers.items() if name.startswith(META)}
-    own = {header_text(name.removeprefix(META)): header_text(value) for name, value in sent.items()}
+    own = {check_text(name.removeprefix(META)): check_text(value) for name, value in sent.items()}
     size = sum(len(name) + len(value) for name, value in own.items())
     if size > META_BYTES:
         reason = "Your metadata headers exceed the maximum allowed metadata size"
@@ -294,12 +296,16 @@ def read_user_metadata(request: Request) -> dict[str, str]:
     return own
 
 
-def header_text(text: str) -> str:
-    """Encode a text for a header, in which it is sent as UTF-8; refuse control characters."""
+def check_text(text: str) -> str:
+    """Return the text of a header, whose characters are the bytes that were sent; refuse control characters."""
     if CONTROL.search(text):
         raise ServiceError("InvalidArgument", "A header value has a line break or another control character")
-    # Headers are sent as latin-1, so these characters become the bytes of UTF-8.
-    return text if text.isascii() else text.encode().decode("latin-1")
+    return text
+
+
+def header_text(text: str) -> str:
+    """Encode a text of a query for a header, which is sent as latin-1: these characters become the bytes of UTF-8."""
+    return check_text(text).encode().decode("latin-1")
 
 
 def object_headers(request: Request, metadata: ObjectMetadata) -> dict[str, str]:

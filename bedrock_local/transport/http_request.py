@@ -109,7 +109,9 @@ def read_http_request(method: str, target: str, headers: dict[str, str], body: A
     path, _, text = target.partition("?")
     query = dict(parse_qsl(text, keep_blank_values=True))
     # A presigned URL carries headers in its query.
-    headers = {name.lower(): value for name, value in query.items() if name.lower().startswith("x-amz-")} | headers
+    carried = {name.lower(): value for name, value in query.items() if name.lower().startswith("x-amz-")}
+    # As a header would bring them: a character for each byte.
+    headers = {name: value.encode("utf-8", "replace").decode("latin-1") for name, value in carried.items()} | headers
     found = SCOPE.search(headers.get("authorization", "") or headers.get("x-amz-credential", ""))
     # API keys are of Bedrock alone, and name neither service nor region.
     has_key = not found and (headers.get("authorization", "").startswith("Bearer ") or "x-api-key" in headers)

@@ -237,3 +237,19 @@ def test_an_object_has_no_tags(s3, error_of):
     s3.put_object(Bucket="calls", Key="a")
     assert s3.get_object_tagging(Bucket="calls", Key="a")["TagSet"] == []
     assert error_of(s3.get_object_tagging, Bucket="calls", Key="b")[0] == "NoSuchKey"
+
+
+def test_a_header_of_other_letters_comes_back_as_the_bytes_that_were_sent(s3):
+    name = 'attachment; filename="Anruf für Łódź.txt"'
+    s3.put_object(Bucket="calls", Key="a", ContentDisposition=name)
+    asked = s3.get_object(Bucket="calls", Key="a", ResponseContentDisposition=name)["ContentDisposition"]
+    told = s3.head_object(Bucket="calls", Key="a")["ContentDisposition"]
+    # botocore sends UTF-8, and reads headers as latin-1.
+    assert asked.encode("latin-1").decode() == told.encode("latin-1").decode() == name
+
+
+def test_an_object_is_not_replaced_by_what_is_to_be_appended(s3, error_of):
+    s3.put_object(Bucket="calls", Key="a", Body=b"hello")
+    append = {"Bucket": "calls", "Key": "a", "Body": b"!", "WriteOffsetBytes": 5}
+    assert error_of(s3.put_object, **append)[:2] == ("NotImplemented", 501)
+    assert s3.get_object(Bucket="calls", Key="a")["Body"].read() == b"hello"
