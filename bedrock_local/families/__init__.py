@@ -114,13 +114,13 @@ def answer_converse_record(
     """Answer a record of a Converse job, which allows fewer fields than a request on demand."""
     converse.check_batch_record(body, strict=strict)
     reply = request_converse_reply(model, body, responder)
-    return reply, converse.write_batch_answer(model, body, reply)
+    return reply, converse.write_batch_answer(model, body, reply, find_family(model))
 
 
 def answer_converse(model: Model, body: Body, responder: Responder, *, elapsed_ms: Callable[[], int]) -> dict[str, Any]:
     """Answer a request of Converse on demand; `elapsed_ms` is called once the reply is there."""
     reply = request_converse_reply(model, body, responder)
-    return converse.write_answer(model, body, reply, latency_ms=elapsed_ms())
+    return converse.write_answer(model, body, reply, find_family(model), latency_ms=elapsed_ms())
 
 
 def stream_native(model: Model, body: Body, streamer: Streamer) -> tuple[ReplyStream, Chunks]:
@@ -143,4 +143,4 @@ def stream_converse(
     question = read_converse_question(model, body, "ConverseStream")
     parameters = converse.read_native_parameters(model, body)
     stream = request_stream(model, question, make_reasoning(model, parameters, question.max_tokens), streamer)
-    return stream, converse.write_events(model, body, stream, elapsed_ms=elapsed_ms)
+    return stream, converse.write_events(model, body, stream, find_family(model), elapsed_ms=elapsed_ms)

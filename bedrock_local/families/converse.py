@@ -20,6 +20,7 @@ from bedrock_local.families.forced_tools import find_converse_tool, read_input
 from bedrock_local.families.limits import check_ceiling
 from bedrock_local.families.messages import check_conversation, join_role, list_texts
 from bedrock_local.families.reasoning import make_reasoning
+from bedrock_local.families.response_fields import FIELD, check_pointers, pick_fields
 from bedrock_local.families.schema import ANY, Object
 from bedrock_local.families.tool_results import find_converse_violations
 from bedrock_local.inference import Question, Reply, ReplyStream
@@ -27,6 +28,7 @@ from bedrock_local.models import Model
 from bedrock_local.protocol.errors import ServiceError
 from bedrock_local.protocol.shapes import find_violations, input_shape, refuse_violations
 
+PATHS = "additionalModelResponseFieldPaths"
 STOPS = {"end": "end_turn", "length": "max_tokens", "stop_sequence": "stop_sequence", "filtered": "content_filtered"}
 # Members of a content block in a job's output file, where those that are not set are null.
 BLOCK_MEMBERS = (
@@ -66,6 +68,7 @@ def check_body(model: Model, body: Body, family: Family, operation: str) -> None
     for reason in (*tools, *find_unsupported(model, body)):
         raise ServiceError("ValidationException", reason)
     read_schema(body)
+    check_pointers(body.get(PATHS) or ())
     check_ceiling(model, (body.get("inferenceConfig") or {}).get("maxTokens") or 1)
     check_additional_fields(model, body, family)
 
@@ -168,11 +171,12 @@ def read_schema(body: Body) -> dict[str, Any] | None:
     return schema
 
 
-def write_answer(model: Model, body: Body, reply: Reply, *, latency_ms: int) -> dict[str, Any]:
-    """Write the answer to a request on demand; cache counters are always 0."""
+def write_answer(model: Model, body: Body, reply: Reply, family: Family, *, latency_ms: int) -> dict[str, Any]:
+    """Write the answer to a request on demand; cache counters are always 0. `family` is the model's."""
     counters = dict.fromkeys(COUNTERS, 0) if claude_rules.reports_cache_tokens(model) else {}
     return {
         # Members in alphabetical order, as in recorded answers.
+        **write_asked_fields(model, body, reply, family),
         "metrics": {"latencyMs": latency_ms},
         "output": {"message": {"content": write_blocks(model, body, reply), "role": "assistant"}},
         "stopReason": STOPS[reply.stop] if read_input(find_converse_tool(body), reply) is None else "tool_use",
@@ -182,7 +186,7 @@ def write_answer(model: Model, body: Body, reply: Reply, *, latency_ms: int) -> 
 
 
 def write_events(
-    model: Model, body: Body, stream: ReplyStream, *, elapsed_ms: Callable[[], int]
+    model: Model, body: Body, stream: ReplyStream, family: Family, *, elapsed_ms: Callable[[], int]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the events of a stream, name and content, as on demand; `elapsed_ms` is called once the reply is there."""
     yield "messageStart", {"role": "assistant"}
@@ -194,12 +198,24 @@ def write_events(
         tool=find_converse_tool(body),
         tool_use_id=make_tool_use_id(body),
     )
-    answer = write_answer(model, body, stream.reply, latency_ms=elapsed_ms())
-    yield "messageStop", {"stopReason": "tool_use" if is_called else answer["stopReason"]}
+    answer = write_answer(model, body, stream.reply, family, latency_ms=elapsed_ms())
+    asked = {name: answer.pop(name) for name in (FIELD,) if name in answer}
+    yield "messageStop", {**asked, "stopReason": "tool_use" if is_called else answer["stopReason"]}
     yield "metadata", {name: part for name, part in answer.items() if name not in ("output", "stopReason")}
 
 
-def write_batch_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]:
+def write_asked_fields(model: Model, body: Body, reply: Reply, family: Family) -> dict[str, Any]:
+    """Write the fields of the model's own answer that a request asks for; none where it asks for none."""
+    if not (pointers := body.get(PATHS)):
+        return {}
+    text = read_question(model, body).text
+    # What was asked, in the member that the family has for it; parts of it come back in some answers.
+    asked = {"messages": [{"role": "user", "content": text}], "prompt": text, "message": text}
+    native = {**asked, **read_native_parameters(model, body)}
+    return pick_fields(family.write_answer(model, native, reply), pointers)
+
+
+def write_batch_answer(model: Model, body: Body, reply: Reply, family: Family) -> dict[str, Any]:
     """Write the answer for a job's output file: members that are not set are null, and there are no metrics."""
     content = [fill_block(block) for block in write_blocks(model, body, reply)]
     counters = dict.fromkeys(COUNTERS + BATCH_COUNTERS, 0 if claude_rules.reports_cache_tokens(model) else None)
@@ -208,6 +224,7 @@ def write_batch_answer(model: Model, body: Body, reply: Reply) -> dict[str, Any]
         "output": {"message": {"role": "assistant", "content": content}},
         "stopReason": STOPS[reply.stop],
         "usage": usage,
+        **write_asked_fields(model, body, reply, family),
     }
 
 

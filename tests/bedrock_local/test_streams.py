@@ -479,3 +479,10 @@ def test_structured_output_comes_in_pieces(folder):
     answer = runtime.converse(modelId=MODEL, messages=SAID, **config)
     assert [dict(block)] == answer["output"]["message"]["content"]
     assert len([name for name, _ in events if name == "contentBlockDelta"]) > 1
+
+
+def test_fields_that_a_request_asks_for_come_with_the_end_of_the_message(runtime):
+    asked = {"additionalModelResponseFieldPaths": ["/stop_sequence", "/none"]}
+    *_, stop, metadata = runtime.converse_stream(modelId=MODEL, messages=SAID, **asked)["stream"]
+    assert stop["messageStop"]["additionalModelResponseFields"] == {"stop_sequence": None}
+    assert "additionalModelResponseFields" not in metadata["metadata"]

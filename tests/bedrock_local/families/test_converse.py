@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from bedrock_local.families import answer_converse, answer_converse_record, read_converse_question
+from bedrock_local.families import answer_converse, answer_converse_record, find_embedder, read_converse_question
 from bedrock_local.inference import Question, Reply
-from bedrock_local.models import find_model
+from bedrock_local.models import MODELS, find_model
 from bedrock_local.protocol.errors import ServiceError
 
 HAIKU = find_model("us.anthropic.claude-haiku-4-5-20251001-v1:0")
@@ -198,3 +198,33 @@ def test_a_record_is_not_refused_for_what_nobody_has_seen_refused(more):
 def test_a_record_is_refused_for_what_the_documentation_names(more):
     with pytest.raises(ServiceError, match="not supported for batch inference with Converse"):
         answer_converse_record(HAIKU, BODY | more, say)
+
+
+def answer_asking(model, *paths, **reply):
+    body = BODY | {"additionalModelResponseFieldPaths": list(paths)}
+    said = Reply("Hi.", **{"stop": "end", "input_tokens": 1, "output_tokens": 1} | reply)
+    return answer_converse(model, body, lambda _: said, elapsed_ms=lambda: 0).get("additionalModelResponseFields")
+
+
+def test_fields_of_the_models_own_answer_are_returned_where_a_pointer_names_them():
+    ended = {"stop": "stop_sequence", "stop_sequence": "###"}
+    assert answer_asking(HAIKU, "/stop_sequence", **ended) == {"stop_sequence": "###"}
+    assert answer_asking(HAIKU, "/stop_sequence") == {"stop_sequence": None}
+    assert answer_asking(HAIKU, "/usage/output_tokens", "/no~1thing", "/type/none", output_tokens=7) == {
+        "usage": {"output_tokens": 7}
+    }
+    assert answer_asking(HAIKU, "/usage", "/usage/input_tokens")["usage"]["output_tokens"] == 1
+    assert answer_asking(HAIKU, "/none") is None
+    assert answer_asking(HAIKU) is None
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_a_model_of_any_format_has_no_field_that_it_does_not_have(model):
+    if find_embedder(model) is None:
+        assert answer_asking(model, "/none") is None
+
+
+@pytest.mark.parametrize("pointer", ["stop_sequence", "/a~2", "/~", "#/stop_sequence"])
+def test_what_is_no_pointer_is_refused(pointer):
+    with pytest.raises(ServiceError, match="is not a JSON Pointer such as /stop_sequence"):
+        answer_asking(HAIKU, pointer)
