@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 MOST_ROWS = 500  # of calls in a batch: with 200,000 characters each 100 MB; Arrow's texts end at 2 GB
 MODULES = ("pyarrow", "polars", "msgspec", "numpy", "botocore")
-VERSIONS = re.compile(r"different version (?:in worker )?\(?([0-9.]+)|worker_version[^0-9]*([0-9.]+)")
+INSTALL = "install batchbook for their Python, as docs/cluster.md says, and set PYSPARK_PYTHON to it"
+# As PySpark writes it: "Python in worker has different version (3, 9) than that in driver 3.11".
+VERSIONS = re.compile(r"different version[^0-9]{0,9}(\d+)[., ]+(\d+)")
 
 
 def check_calls(calls: Any) -> DataFrame:
@@ -58,9 +60,6 @@ def check_session(spark: SparkSession) -> None:
         raise RunError("Spark", f"workers cannot import what tasks need ({'; '.join(missing)})", INSTALL)
 
 
-INSTALL = "install batchbook for their Python, as docs/cluster.md says, and set PYSPARK_PYTHON to it"
-
-
 def make_probe() -> Any:
     """Make the function of the task that is tried first: it goes to workers whole, which may not have this package."""
 
@@ -87,7 +86,7 @@ def explain_workers(message: str) -> RunError:
     """Explain why a task could not even start."""
     found = VERSIONS.search(message)
     if found:
-        return RunError("Spark", f"workers run Python {found[1] or found[2]}, unlike this process", INSTALL)
+        return RunError("Spark", f"workers run Python {found[1]}.{found[2]}, unlike this process", INSTALL)
     for name in MODULES:
         if f"No module named '{name}'" in message:
             return RunError("Spark", f"workers lack {name}", INSTALL)

@@ -267,6 +267,7 @@ def test_a_notebook_imports_only_public_names(path):
     assert {name for name in modules if name.split(".")[0] == "analysis"} <= {
         "analysis",
         "analysis.plots",
+        "analysis.spark",
         "analysis.widgets",
     }
 

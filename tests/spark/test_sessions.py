@@ -13,6 +13,19 @@ from analysis.spark import prepare_on_spark, sessions
 from tests.spark.conftest import PROMPTS, make_calls
 
 ROOT = Path(__file__).parents[2]
+OLD = """
+import sys
+from collections import namedtuple
+sys.version_info = namedtuple("version_info", "major minor micro releaselevel serial")(3, 9, 0, "final", 0)
+"""
+HIDE = """
+import sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{0}":
+            raise ModuleNotFoundError("No module named '{0}'")
+sys.meta_path.insert(0, Finder())
+"""
 
 
 @pytest.fixture
@@ -33,17 +46,17 @@ def run_workers(spark, load, tmp_path, monkeypatch):
 
 def test_workers_with_another_python_are_refused(run_workers):
     with pytest.raises(RunError, match=r"workers run Python 3\.9, .*set PYSPARK_PYTHON"):
-        run_workers("import sys; sys.version_info = (3, 9, 0, 'final', 0)")
+        run_workers(OLD)
 
 
 def test_workers_that_lack_a_library_are_refused(run_workers):
     with pytest.raises(RunError, match=r"workers cannot import what tasks need \(polars: .*install batchbook"):
-        run_workers("import sys; sys.modules['polars'] = None")
+        run_workers(HIDE.format("polars"))
 
 
 def test_workers_without_arrow_are_refused(run_workers):
     with pytest.raises(RunError, match=r"workers .*pyarrow.*install batchbook"):
-        run_workers("import sys; sys.modules['pyarrow'] = None")
+        run_workers(HIDE.format("pyarrow"))
 
 
 def test_a_session_without_map_in_arrow_is_refused(tmp_path):

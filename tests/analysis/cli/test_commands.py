@@ -41,7 +41,7 @@ def test_the_version_is_that_of_the_installed_package():
 def test_a_new_folder_gets_the_notebooks_and_the_next_commands(folder):
     said = call("new", "my calls").stdout
     assert (folder / "my calls" / ".gitignore").read_text().splitlines()[:3] == ["/calls/", "/runs/", "/reports/"]
-    assert said.startswith("10 notebooks and 5 prompts in my calls/notebooks\n\nNext:\n    cd 'my calls'\n")
+    assert said.startswith("11 notebooks and 5 prompts in my calls/notebooks\n\nNext:\n    cd 'my calls'\n")
     own = find_notebooks()
     patterns = ("*.ipynb", "prompts/*.md", "prompts/judges/*.md")
     files = {path.relative_to(own): path.read_bytes() for pattern in patterns for path in own.glob(pattern)}
@@ -63,7 +63,7 @@ def test_a_new_folder_gets_the_schemas_that_the_prompts_name(folder, monkeypatch
     for name in ("json.md", "again.md"):
         (prompts / name).write_text(text.replace("name: json\n", ""), encoding="utf-8")
     monkeypatch.setattr("analysis.reports.notebooks.find_own_notebooks", lambda: own)
-    assert call("new", "mine").stdout.startswith("10 notebooks and 6 prompts in mine/notebooks\n")
+    assert call("new", "mine").stdout.startswith("11 notebooks and 6 prompts in mine/notebooks\n")
     copies = folder / "mine" / "notebooks" / "prompts"
     assert [path.name for path in (copies / "schemas").iterdir()] == ["call.json"]
     assert {prompt.name for prompt in read_prompts(copies) if prompt.schema == json.loads(schema)} == {"json", "again"}
