@@ -38,10 +38,10 @@ test-crt: $(STAMP)
 
 # Needs Java 17. PySpark is 350 MB, and nobody else needs it, so it is installed beside the environment.
 test-spark: $(STAMP) build/spark-3/.installed
-	PYTHONPATH=build/spark-3 $(BIN)/python -m pytest -m spark
+	PYTHONPATH=$(CURDIR)/build/spark-3 $(BIN)/python -m pytest -m spark
 
 test-spark-4: $(STAMP) build/spark-4/.installed
-	PYTHONPATH=build/spark-4 $(BIN)/python -m pytest -m spark
+	PYTHONPATH=$(CURDIR)/build/spark-4 $(BIN)/python -m pytest -m spark
 
 build/spark-%/.installed: constraints.txt
 	$(BIN)/pip install --quiet --target build/spark-$* --upgrade 'pyspark==$*.*' $(if $(filter 3,$*),-c constraints.txt)

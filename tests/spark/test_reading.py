@@ -16,6 +16,8 @@ from analysis import (
 )
 from analysis.errors import ColumnError, RunError
 from analysis.runs import answers
+from analysis.runs.collection import write_parts
+from analysis.runs.state import read_state
 from analysis.spark import (
     count_stop_reasons_on_spark,
     prepare_on_spark,
@@ -66,7 +68,7 @@ def collected(sent):
         if file.name != "manifest.json.out":
             lines = file.read_bytes().splitlines(keepends=True)
             file.write_bytes(b"".join([*lines, lines[3], lines[5], lines[7][:-20] + b"\n"]))
-    collect(sent)
+    write_parts(read_state(sent))  # not collect, which downloads what is damaged once more
     return sent
 
 
