@@ -72,7 +72,8 @@ def get_model(request: ResolvedRequest, emulator: Emulator) -> Response:
 def list_inference_profiles(request: ResolvedRequest, emulator: Emulator) -> Response:
     """List a page of profiles: those of AWS, then those of the account, each by their ids."""
     kind, size = request.query.get("type", ""), int(request.query.get("maxResults", DEFAULT_PAGE))
-    begin = read_token(request.query["nextToken"], kind) if "nextToken" in request.query else -1
+    is_strict = emulator.settings.strict
+    begin = read_token(request.query["nextToken"], kind, is_strict=is_strict) if "nextToken" in request.query else -1
     found = list_described(kind, emulator)
     page = list(islice(found, begin + 1, begin + 2 + size))
     token = {"nextToken": make_token(begin + size, kind)} if len(page) > size else {}
@@ -276,12 +277,12 @@ def make_token(position: int, kind: str) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode([position, kind])).decode()
 
 
-def read_token(token: str, kind: str) -> int:
-    """Read the position from a token of a list with the same filter."""
+def read_token(token: str, kind: str, *, is_strict: bool) -> int:
+    """Read the position from the token of a list; where `is_strict`, of one with the same filter."""
     try:
         position, of_kind = msgspec.json.decode(base64.urlsafe_b64decode(token), type=tuple[int, str])
     except (ValueError, msgspec.DecodeError):
         position, of_kind = -1, ""
-    if position < 0 or of_kind != kind:
+    if position < 0 or (is_strict and of_kind != kind):
         raise ServiceError("ValidationException", "The provided nextToken is invalid.")
     return position

@@ -139,9 +139,12 @@ def test_profiles_are_filtered_by_their_type(bedrock, made):
     assert {each["type"] for each in list_all(bedrock, typeEquals="SYSTEM_DEFINED")} == {"SYSTEM_DEFINED"}
 
 
-def test_a_token_of_another_list_is_refused(bedrock, error_of):
+def test_a_token_of_no_list_and_where_strict_of_another_is_refused(open_at, bedrock, error_of):
     token = bedrock.list_inference_profiles(maxResults=1)["nextToken"]
-    for more in ({"nextToken": token, "typeEquals": "APPLICATION"}, {"nextToken": "bm9uZQ=="}, {"nextToken": "x"}):
+    of_another = {"nextToken": token, "typeEquals": "APPLICATION"}
+    assert bedrock.list_inference_profiles(**of_another)["inferenceProfileSummaries"] == []
+    bedrock = open_at(strict=True).client("bedrock")
+    for more in (of_another, {"nextToken": "bm9uZQ=="}, {"nextToken": "x"}):
         error = error_of(bedrock.list_inference_profiles, **more)
         assert error == ("ValidationException", 400, "The provided nextToken is invalid.")
 

@@ -22,7 +22,9 @@ from botocore.session import get_session
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from bedrock_local.dispatch import HANDLERS
 from bedrock_local.protocol.patterns import is_match
+from bedrock_local.protocol.routing import BEDROCK_ROUTES, OPERATIONS
 from bedrock_local.settings import ACCOUNT
 
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -320,6 +322,11 @@ def test_a_request_of_the_right_shape_is_accepted_or_refused_for_its_meaning(wir
 def test_a_model_does_not_refuse_a_request_of_the_right_shape_for_its_shape(wire, operation, data):
     parameters = data.draw(valid(operation_model(operation).input_shape)) | known_model(operation)
     assert not PLACE.findall(wire.send(operation, parameters).get("Message", ""))
+
+
+def test_every_operation_of_bedrock_that_is_answered_is_held_to_the_model():
+    handled = {name for service in BEDROCK_ROUTES for name in OPERATIONS[service] if name in HANDLERS}
+    assert handled == {*BEDROCK_OPERATIONS, *RUNTIME_OPERATIONS}
 
 
 @pytest.mark.parametrize(("operation", "path", "rule", "shape"), sites_of(*BEDROCK_OPERATIONS, *RUNTIME_OPERATIONS))
