@@ -32,7 +32,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=7, help="of each way, in turns; medians are printed")
     runs = parser.parse_args().runs
-    print(describe_machine())
+    print(describe_machine("psutil"))
     with TemporaryDirectory() as folder, served(serve_folder, Path(folder) / "served") as facts:
         send(facts, f"PUT /{BUCKET}", {})
         path = write_bytes(Path(folder) / "object", OBJECT_BYTES)
