@@ -111,7 +111,7 @@ def test_every_key_of_the_header_is_documented():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_imports_only_public_names(page):
     modules = set(re.findall(r"^(?:from|import) (analysis[\w.]*)", page.read_text(encoding="utf-8"), re.MULTILINE))
-    assert modules <= {"analysis", "analysis.plots", "analysis.widgets"}
+    assert modules <= {"analysis", "analysis.plots", "analysis.spark", "analysis.widgets"}
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
