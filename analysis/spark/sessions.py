@@ -87,9 +87,11 @@ def explain_workers(message: str) -> RunError:
     found = VERSIONS.search(message)
     if found:
         return RunError("Spark", f"workers run Python {found[1]}.{found[2]}, unlike this process", INSTALL)
-    for name in MODULES:
+    for name in (*MODULES, "pandas"):
         if f"No module named '{name}'" in message:
             return RunError("Spark", f"workers lack {name}", INSTALL)
+    if "PACKAGE_NOT_INSTALLED" in message:
+        return RunError("Spark", f"this process lacks what PySpark needs ({message})", "pip install 'batchbook[spark]'")
     return RunError("Spark", f"a first small task failed ({message.strip().splitlines()[-1][:300]})", INSTALL)
 
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from analysis.spark import start_spark
+from analysis.spark.sessions import explain_workers
 
 
 def start_anew(code, **environment):
@@ -29,3 +30,17 @@ def test_a_session_without_java_says_what_to_install(environment, tmp_path):
     pytest.importorskip("pyspark")
     said = start_anew("import os; os.environ.pop('JAVA_HOME', None)", PATH=str(tmp_path))
     assert re.search("Java is not installed; install Java 17, such as by apt-get install", said)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("ModuleNotFoundError: No module named 'pandas'\n", "workers lack pandas; install batchbook for their Python"),
+        (
+            "[PACKAGE_NOT_INSTALLED] Pandas >= 2.2.0 must be installed; however, it was not found.",
+            r"this process lacks what PySpark needs .*Pandas >= 2.2.0.*; pip install 'batchbook\[spark\]'",
+        ),
+    ],
+)
+def test_pandas_that_is_missing_is_told_with_its_cure(message, said):
+    assert re.search(said, str(explain_workers(message)))
