@@ -6,6 +6,7 @@ Sources: the request URIs in the service models of botocore; Amazon S3 API Refer
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qs, unquote
@@ -191,10 +192,21 @@ def find_s3_operation(request: Request, bucket: str, key: str) -> str:
     """Return the operation that method, target, query and headers of a request to S3 ask for; empty for none."""
     if not bucket:
         return "ListBuckets" if request.method == "GET" else ""
-    for method, words, name in S3_OBJECT if key else S3_BUCKET:
-        if method == request.method and (not words or all(has_word(word, request) for word in words.split())):
+    for words, name in (OBJECT_WORDS if key else BUCKET_WORDS).get(request.method, ()):
+        if not words or all(has_word(word, request) for word in words):
             return name if words or not UNKNOWN_WORDS & request.query.keys() else ""
     return ""
+
+
+def group_by_method(table: Iterable[tuple[str, str, str]]) -> dict[str, list[tuple[list[str], str]]]:
+    """Group the rows of a table of operations by their methods, in their order, with the words of each as a list."""
+    grouped: dict[str, list[tuple[list[str], str]]] = {}
+    for method, words, name in table:
+        grouped.setdefault(method, []).append((words.split(), name))
+    return grouped
+
+
+BUCKET_WORDS, OBJECT_WORDS = group_by_method(S3_BUCKET), group_by_method(S3_OBJECT)
 
 
 def has_word(word: str, request: Request) -> bool:

@@ -134,7 +134,7 @@ def read_configuration(folder: Path, bucket: str, word: str) -> str:
     """Return what is inside a document, or what a new bucket has; empty for none."""
     store.bucket_path(folder, bucket)
     try:
-        return read_file(configuration_path(folder, bucket, word)).decode()
+        return read_file(f"{folder}/state/configurations/{bucket}/{word}").decode()
     except FileNotFoundError:
         return KINDS[word].default
 
