@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from analysis.aws.conditions import describe_object, hash_object, put_new
@@ -192,6 +191,8 @@ def count_earlier(digests: pl.DataFrame, requests: Requests) -> pl.DataFrame:
 
 def measure_lines(value_bytes: Sequence[Any], requests: Requests, group: int) -> pl.Series:
     """Measure the records of a group in the order of their lines, from the sizes of the values by source."""
+    import numpy as np
+
     columns = []
     for template in requests.list_templates(group):
         sizes = np.asarray(value_bytes[requests.sources.index(template.source)], dtype=np.int64)
