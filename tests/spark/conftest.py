@@ -13,6 +13,7 @@ from bedrock_local.transport.server import serve
 # What PySpark itself warns of: that it compares versions by distutils, reads pandas by old names, leaves sockets open.
 OWN_WARNINGS = (
     "ignore:distutils Version classes are deprecated:DeprecationWarning",
+    "ignore:PySpark does not yet fully support pandas:FutureWarning",
     "ignore:unclosed:ResourceWarning",
     "ignore::pytest.PytestUnraisableExceptionWarning",
 )
