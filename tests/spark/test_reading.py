@@ -46,7 +46,8 @@ def sent(load, environment, tmp_path_factory):
 
 def load_table(table):
     """Load a table of Spark as a frame."""
-    return pl.DataFrame(pl.from_arrow(pa.Table.from_batches(table._collect_as_arrow())))
+    batches = table._collect_as_arrow()
+    return pl.DataFrame(pl.from_arrow(pa.Table.from_batches(batches)) if batches else {})
 
 
 def price(run):
