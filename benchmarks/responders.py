@@ -20,6 +20,8 @@ SLOW_S = 0.05
 WORKERS = (1, 8, 32)
 WORDS = 600
 ALONE = f"`extract` without a job, calls of {WORDS} words by processor time"
+WORDINGS = (TASK, f"Write three bullets.\n\n{TASK}", f"Write two sentences.\n\n{TASK}")
+TOGETHER = f"{ALONE}, {len(WORDINGS)} wordings of each"
 
 
 @dataclass
@@ -93,9 +95,9 @@ def record_answers(folder):
     shutil.rmtree(folder / "first")
 
 
-def measure_alone():
-    """Measure how many calls of `WORDS` words `extract` answers in a second of one core."""
-    questions = [Question("model", "", TASK + text, max_tokens=300) for text in read_transcripts()]
+def measure_alone(tasks):
+    """Measure how many calls of `WORDS` words `extract` answers in a second of one core, each for several tasks."""
+    questions = [Question("model", "", task + text, max_tokens=300) for text in read_transcripts() for task in tasks]
     started = time.process_time()
     for question in questions:
         extract(question)
@@ -109,10 +111,11 @@ def measure(folder, runs, tell):
         cases = make_cases(quick_url, slow_url)
         for number, case in enumerate(cases):
             open_case(case, folder / f"case-{number}")
-        rates = {name: [] for name in (ALONE, *(case.name for case in cases))}
+        rates = {name: [] for name in (ALONE, TOGETHER, *(case.name for case in cases))}
         for run in range(runs):
-            tell(f"run {run + 1}: {ALONE}")
-            rates[ALONE].append(measure_alone())
+            for name, tasks in ((ALONE, WORDINGS[:1]), (TOGETHER, WORDINGS)):
+                tell(f"run {run + 1}: {name}")
+                rates[name].append(measure_alone(tasks))
             for case in cases:
                 tell(f"run {run + 1}: {case.name}")
                 seen, _ = run_job(case.session, f"run-{run}")

@@ -14,7 +14,7 @@ from bedrock_local.responders.extract.formatting import write_answer
 from bedrock_local.responders.extract.instructions import read_instructions
 from bedrock_local.responders.extract.json_schema import make_skeleton
 from bedrock_local.responders.extract.scoring import score_call
-from bedrock_local.responders.extract.transcript import find_transcript, split_sentences
+from bedrock_local.responders.extract.transcript import find_transcript
 
 
 def extract(question: Question) -> Reply:
@@ -29,7 +29,7 @@ def extract(question: Question) -> Reply:
     if question.schema is not None:
         keys = make_skeleton(question.schema, question.schema)
         instructions = replace(instructions, form="json", keys=keys)
-    call = score_call(split_sentences(transcript), instructions.focus, instructions.seed)
+    call = score_call(transcript, instructions.focus, instructions.seed)
     return make_reply(question, write_answer(instructions, call))
 
 

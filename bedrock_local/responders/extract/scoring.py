@@ -10,12 +10,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
 from bedrock_local.responders.extract.lexicon import COMMON, CUES, IDENTITY, MONEY_WORDS, RESOLUTIONS, split_words
-from bedrock_local.responders.extract.transcript import Sentence
+from bedrock_local.responders.extract.transcript import Sentence, split_sentences
 
 WORD = re.compile(r"[\w'$£€]+")
 MONEY = re.compile(
@@ -138,18 +139,30 @@ CUE_TABLE = build_cue_table()
 CUE_WORDS = frozenset(CUE_TABLE)
 
 
-def score_call(sentences: list[Sentence], focus: frozenset[str], seed: int) -> ScoredCall:
-    """Score every sentence of a call.
+@dataclass(frozen=True)
+class MeasuredCall:
+    """What the scores of a call are made of that no instruction changes; attributes as of `ScoredCall`.
 
-    Parameters
+    Attributes
     ----------
-    sentences
-        The call, in the order said.
-    focus
-        Words of the instructions; sentences that share them score a little higher.
-    seed
-        A number from the instructions: another wording of them picks differently among near equals, as with a model.
+    merits
+        Of each sentence that is not skipped: how often its words are repeated, by the number of them; a bonus for
+        numbers; and penalties for manners, for what is no statement, and for length.
     """
+
+    sentences: list[Sentence]
+    words: list[frozenset[str]]
+    figures: frozenset[str]
+    cues: dict[str, dict[int, int]]
+    non_statements: set[int]
+    merits: dict[int, float]
+    is_english: bool
+
+
+@lru_cache(maxsize=4)  # the prompts of a run ask for one call after the other
+def measure_call(transcript: str) -> MeasuredCall:
+    """Split a call into sentences, and measure each by all that does not depend on the instructions."""
+    sentences = split_sentences(transcript)
     words_said = list_words(sentences)
     words = [line - COMMON for line in words_said]
     places = [index for index, line in enumerate(words_said) if line]
@@ -161,20 +174,38 @@ def score_call(sentences: list[Sentence], focus: frozenset[str], seed: int) -> S
     figures = frozenset([word for word in counts if word < ":" or word[0] in "£€"])
     cues = count_cues(sentences, words_said, places, figures | MONEY_WORDS)
     amounts, polite, angry = cues["amounts"], cues["polite"], cues["angry"]
-    scores = [SHORT_SCORE] * len(sentences)
+    merits = {}
     for index in places:
         said, line = words_said[index], words[index]
         times = len(line) + sum(map(more.__getitem__, repeated & line))
-        frequent = times / (len(line) + 4) + 0.3 * len(focus & line)
         numbers = 1.8 if index in amounts else 0.0 if figures.isdisjoint(line) else 1.0
         penalty = NON_STATEMENT_SCORE if index in non_statements else 0.0
-        jitter = (seed * (index + 7) >> 5) % 32 / 64
         # Most lengths are ordinary, and a comparison is cheaper than a call.
         length = 0.0 if len(line) > 2 and 5 < len(said) <= 35 else score_length(len(said), len(line))
-        scores[index] = frequent + numbers + penalty + jitter + length
-        scores[index] -= polite.get(index, 0) + angry.get(index, 0)
+        manners = polite.get(index, 0) + angry.get(index, 0)
+        merits[index] = times / (len(line) + 4) + numbers + penalty + length - manners
     is_english = sum(map(len, words)) < ENGLISH_SHARE * sum(map(len, words_said))
-    return ScoredCall(sentences, words, figures, scores, cues, non_statements, is_english)
+    return MeasuredCall(sentences, words, figures, cues, non_statements, merits, is_english)
+
+
+def score_call(transcript: str, focus: frozenset[str], seed: int) -> ScoredCall:
+    """Score every sentence of a call.
+
+    Parameters
+    ----------
+    transcript
+        The call.
+    focus
+        Words of the instructions; sentences that share them score a little higher.
+    seed
+        A number from the instructions: another wording of them picks differently among near equals, as with a model.
+    """
+    call = measure_call(transcript)
+    scores = [SHORT_SCORE] * len(call.sentences)
+    for index, merit in call.merits.items():
+        jitter = (seed * (index + 7) >> 5) % 32 / 64
+        scores[index] = merit + 0.3 * len(focus & call.words[index]) + jitter
+    return ScoredCall(call.sentences, call.words, call.figures, scores, call.cues, call.non_statements, call.is_english)
 
 
 def list_words(sentences: list[Sentence]) -> list[frozenset[str]]:

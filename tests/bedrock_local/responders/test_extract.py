@@ -12,6 +12,7 @@ from analysis.synthetic.phrases import read_phrases
 from bedrock_local.inference import Question, count_tokens
 from bedrock_local.responders.extract import extract
 from bedrock_local.responders.extract.lexicon import COMMON
+from bedrock_local.responders.extract.scoring import measure_call
 from bedrock_local.responders.extract.transcript import split_sentences
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "data"
@@ -389,6 +390,24 @@ def test_a_sentence_that_settles_nothing_is_not_the_outcome(line):
 )
 def test_sentences_are_split_at_their_ends(said, count):
     assert len(split_sentences(f"Agent: {said}")) == count
+
+
+def test_an_answer_does_not_depend_on_what_else_was_asked_of_the_call():
+    calls = ["Customer: My lamp is broken.\nAgent: I refunded you $45.", "Customer: I moved to Leeds.\nAgent: Noted."]
+    tasks = [
+        "Write one sentence.",
+        "Write three bullets.",
+        "Write JSON with keys reason, amounts (a list).",
+        "Summarize.",
+    ]
+    texts = [f"{task}\n\n{call}" for call in calls for task in tasks]
+    in_turn = [ask(text).text for text in texts]
+    assert len(set(in_turn)) == len(texts)
+    assert [ask(text).text for text in reversed(texts)] == in_turn[::-1]
+    measure_call.cache_clear()
+    assert [ask(text).text for text in sorted(texts)] == [
+        answer for _, answer in sorted(zip(texts, in_turn, strict=True))
+    ]
 
 
 def test_the_reason_is_the_first_thing_a_customer_wants():
