@@ -51,7 +51,12 @@ def start(folder, tmp_path):
         words = [sys.executable, "-c", "from analysis.cli import main; main()", "emulator", "--folder", str(folder)]
         environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **variables}
         process = subprocess.Popen(
-            [*words, "--port", "0", *options], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+            [*words, "--port", "0", *options],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=heed_signals,
         )
         started.append(process)
         said = [process.stdout.readline() for _ in range(9)]
@@ -61,6 +66,12 @@ def start(folder, tmp_path):
     for process in started:
         process.kill()
         process.communicate()
+
+
+def heed_signals():
+    """Undo what `nohup` or a shell in the background has set for all processes of the tests."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 SLOW = """
