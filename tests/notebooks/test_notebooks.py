@@ -115,6 +115,20 @@ def test_prepare_shows_a_record_and_asks_no_model(first):
     assert "--- Answer" not in shown
 
 
+def test_a_run_may_be_prepared_into_s3_and_sent_and_read_by_its_name(first, tmp_path):
+    shutil.copytree(FOLDER, tmp_path / "notebooks")
+    (tmp_path / "runs").mkdir()
+    calls = str(first.run.parents[1] / "calls" / "synthetic.parquet")
+    values = {"prepare": {"calls": calls, "runs": "s3://batchbook/runs", "run": "august"}}
+    for step in ("prepare", "submit", "collect"):
+        given = values.get(step, {"run_folder": "../runs/august"})
+        run_notebook(tmp_path / "notebooks" / f"{step}.ipynb", given, tmp_path / "copies")
+    run = open_run(tmp_path / "runs" / "august")
+    assert run.place.uri == "s3://batchbook/runs/august/"
+    answers, here = (load_answers(each).sort("call_id", "variant") for each in (run, open_run(first.run)))
+    assert answers["text"].to_list() == here["text"].to_list()
+
+
 def test_submit_leaves_a_finished_job_in_the_ledger(first):
     jobs = load_jobs(open_run(first.run))
     assert jobs.select("status", "records", "success_records").rows() == [("Completed", 100, 100)]
