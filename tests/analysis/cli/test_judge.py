@@ -43,7 +43,8 @@ def test_a_judge_is_asked_and_people_make_it_count(demo, folder):
     page = folder / "reports" / "demo" / "index.html"
     assert 'href="judge.html"' in page.read_text()
     text = show_text(page)
-    assert "judged the answers in a run of its own, demo-judge-001 , for 0." in text
+    assert "compared pairs of answers in a run of its own, demo-judge-001 ." in text
+    assert re.search(r"The judge cost 0\.\d+ USD: 0\.\d+ USD with the answers\.", text)
     assert "first in 100 % of pairs; 100 % of 100 pairs in both orders changed with the order." in text
     assert "People rated 110 calls of those it judged." in text
     # All 110 say so; the judge, which takes the first one each time, is of no use, and people stand alone.
