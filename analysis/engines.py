@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from analysis.aws.conditions import describe_object, hash_object, put_new
+from analysis.aws.conditions import put_same
 from analysis.aws.downloads import fetch_file
 from analysis.aws.storage import StoredFile, is_s3_uri, list_files, need_client
 from analysis.errors import StorageError
@@ -394,24 +394,9 @@ def write_to(into: str | Path, name: str, s3: S3Client | None) -> Iterator[Path]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "whole"
         yield path
-        put_same(path, uri, need_client(uri, s3))
-
-
-def put_same(path: Path, uri: str, s3: S3Client) -> None:
-    """Upload a file where there is none yet, or the very same one, as when a task is tried again.
-
-    Raises
-    ------
-    StorageError
-        Another one is there.
-    """
-    sha256 = hash_file(path)
-    if put_new(path, uri, sha256, s3=s3):
-        return
-    there = describe_object(uri, s3=s3)
-    if there is None or (there.sha256 or hash_object(uri, s3=s3)) != sha256:
-        reason = "another run is being prepared under this name, or preparing one was broken off"
-        raise StorageError(uri, reason, "choose another name, or delete what is there if nobody prepares it")
+        if not put_same(path, uri, hash_file(path), s3=need_client(uri, s3)):
+            reason = "another run is being prepared under this name, or preparing one was broken off"
+            raise StorageError(uri, reason, "choose another name, or delete what is there if nobody prepares it")
 
 
 def gather_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pl.DataFrame]:

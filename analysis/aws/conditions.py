@@ -49,6 +49,22 @@ def put_new(path: Path, uri: str, sha256: str, *, s3: S3Client) -> bool:
         return bool(put(uri, file, s3=s3, IfNoneMatch="*", ChecksumSHA256=encode_digest(sha256)))
 
 
+def put_same(path: Path, uri: str, sha256: str, *, s3: S3Client) -> bool:
+    """Write a file to an object where there is none yet, or the very same one, as when a task is tried again.
+
+    Returns
+    -------
+    is_same
+        False where there is another one, which stays as it is.
+    """
+    if put_new(path, uri, sha256, s3=s3):
+        return True
+    there = describe_object(uri, s3=s3)
+    if there is None or there.bytes != path.stat().st_size:
+        return False
+    return sha256 == (there.sha256 or hash_object(uri, s3=s3))
+
+
 def put_over(body: bytes, uri: str, etag: str, *, s3: S3Client) -> str:
     """Write an object over the version with an ETag, or where this is empty only if there is none.
 

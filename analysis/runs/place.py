@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from analysis.aws.conditions import describe_object, encode_digest, hash_object, put, put_new
+from analysis.aws.conditions import describe_object, encode_digest, hash_object, put, put_same
 from analysis.aws.downloads import fetch_file, fetch_files
 from analysis.aws.session import EMULATOR, open_session
 from analysis.aws.storage import StoredFile, find_object, list_prefix, open_bucket, parse_s3_uri
@@ -139,11 +139,7 @@ class Place:
         RunError
             Another one is there.
         """
-        if put_new(file, uri, sha256, s3=self.s3):
-            return
-        there = describe_object(uri, s3=self.s3)
-        is_same = there is not None and there.bytes == file.stat().st_size
-        if not is_same or sha256 != (there.sha256 if there and there.sha256 else hash_object(uri, s3=self.s3)):
+        if not put_same(file, uri, sha256, s3=self.s3):
             reason = "another run is being prepared under this name, or preparing one was broken off"
             cure = f"choose another name; if nobody prepares one, delete {self.uri} (aws s3 rm --recursive {self.uri})"
             raise RunError(uri, reason, cure)

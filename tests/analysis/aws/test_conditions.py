@@ -4,7 +4,7 @@ from io import BytesIO
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from analysis.aws.conditions import describe_object, hash_object, put_new, put_over, read_object
+from analysis.aws.conditions import describe_object, hash_object, put_new, put_over, put_same, read_object
 from analysis.errors import StorageError
 
 URI = "s3://batchbook/runs/a.jsonl"
@@ -32,6 +32,17 @@ def test_a_new_object_is_written_once_and_then_stays(s3, file):
     assert not put_new(file, URI, digest(b"two\n"), s3=s3)
     assert read_object(URI, s3=s3).body == b"one\n"
     assert describe_object(URI, s3=s3) == (4, digest(b"one\n"))
+
+
+def test_the_same_file_may_be_written_again_also_where_s3_has_no_digest_of_it(s3, file):
+    assert put_same(file, URI, digest(b"one\n"), s3=s3)
+    assert put_same(file, URI, digest(b"one\n"), s3=s3)
+    s3.put_object(Bucket="batchbook", Key="runs/a.jsonl", Body=b"one\n")
+    assert put_same(file, URI, digest(b"one\n"), s3=s3)
+    for other in (b"two\n", b"longer\n"):
+        file.write_bytes(other)
+        assert not put_same(file, URI, digest(other), s3=s3)
+    assert read_object(URI, s3=s3).body == b"one\n"
 
 
 def test_what_arrives_otherwise_than_its_digest_is_refused(s3, file):
