@@ -393,11 +393,17 @@ def test_sentences_are_split_at_their_ends(said, count):
 
 
 def test_an_answer_does_not_depend_on_what_else_was_asked_of_the_call():
-    calls = ["Customer: My lamp is broken.\nAgent: I refunded you $45.", "Customer: I moved to Leeds.\nAgent: Noted."]
+    # Many sentences are about equally good, so that each wording picks others of them.
+    calls = [
+        "\n".join(
+            f"Agent: We will replace {thing}a{number} {thing}b{number} {thing}c{number} soon." for number in range(40)
+        )
+        for thing in ("pipe", "lamp")
+    ]
     tasks = [
-        "Write one sentence.",
+        "Write two sentences.",
         "Write three bullets.",
-        "Write JSON with keys reason, amounts (a list).",
+        "Write JSON with keys reason, actions (a list).",
         "Summarize.",
     ]
     texts = [f"{task}\n\n{call}" for call in calls for task in tasks]
